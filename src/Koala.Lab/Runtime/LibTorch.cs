@@ -1,0 +1,152 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using TorchSharp;
+
+namespace Koala.Lab.Runtime;
+
+/// <summary>Finds libtorch and loads it, once a process.</summary>
+/// <remarks>
+/// Searched in order: the folder that <c>KOALA_LIBTORCH</c> names (a libtorch or a PyTorch <c>torch/lib</c>), beside this
+/// assembly, the NuGet package cache. Everything is loaded from one place: two copies of libtorch in one process abort it.
+/// Only Linux x64 is handled; elsewhere TorchSharp's ordinary loading is left to work.
+/// </remarks>
+public static class LibTorch
+{
+    /// <summary>The environment variable that names a folder with libtorch.</summary>
+    public const string FolderVariable = "KOALA_LIBTORCH";
+
+    private const string Bindings = "libLibTorchSharp.so";
+
+    // Dependencies first; the two CUDA libraries stand only in CUDA builds.
+    private static readonly string[] s_libraries =
+        ["libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so"];
+
+    private static IntPtr s_bindings;
+    private static KoalaException? s_failure;
+
+    /// <summary>The folder libtorch was loaded from; null where TorchSharp's own loading is used.</summary>
+    public static string? Folder { get; private set; }
+
+    /// <summary>Why that folder: <c>KOALA_LIBTORCH</c>, <c>beside the assembly</c>, <c>package cache</c> or <c>TorchSharp</c>.</summary>
+    public static string Origin { get; private set; } = "TorchSharp";
+
+    /// <summary>Whether the loaded bindings are a copy whose demand for a newer libstdc++ was made weak.</summary>
+    public static bool BindingsMended { get; private set; }
+
+    /// <summary>Whether the loaded libtorch has CUDA.</summary>
+    public static bool HasCuda => Folder is not null && File.Exists(Path.Combine(Folder, "libtorch_cuda.so"));
+
+    /// <summary>The libtorch version this build of Koala was made for.</summary>
+    public static string Version => Metadata("LibTorchVersion");
+
+    /// <exception cref="KoalaException">libtorch was not found or could not be loaded.</exception>
+    public static void EnsureLoaded()
+    {
+        if (s_failure is not null) throw s_failure;
+    }
+
+    internal static void Prepare()
+    {
+        if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64) return;
+        try
+        {
+            Load();
+        }
+        catch (KoalaException e)
+        {
+            // Kept for EnsureLoaded: an exception out of a module initialiser would reach the user as a type load error.
+            s_failure = e;
+        }
+        NativeLibrary.SetDllImportResolver(typeof(torch).Assembly, (name, _, _) =>
+            name != "LibTorchSharp" ? IntPtr.Zero
+            : s_failure is null ? s_bindings
+            : throw new DllNotFoundException(s_failure.Message));
+    }
+
+    private static void Load()
+    {
+        var (folder, origin) = FindLibraries();
+        var bindings = FindBindings();
+        foreach (var library in s_libraries)
+        {
+            var path = Path.Combine(folder, library);
+            if (File.Exists(path)) LoadOne(path);
+        }
+        try
+        {
+            s_bindings = NativeLibrary.Load(bindings);
+        }
+        catch (DllNotFoundException e) when (e.Message.Contains(WeakVersion.Name, StringComparison.Ordinal))
+        {
+            s_bindings = LoadOne(WeakVersion.MendedCopy(bindings));
+            BindingsMended = true;
+        }
+        (Folder, Origin) = (folder, origin);
+    }
+
+    private static IntPtr LoadOne(string path)
+    {
+        try
+        {
+            return NativeLibrary.Load(path);
+        }
+        catch (DllNotFoundException e)
+        {
+            throw new KoalaException(path, $"cannot be loaded ({FirstLine(e.Message)})",
+                $"check that it fits this system, or name another libtorch in {FolderVariable}", e);
+        }
+    }
+
+    private static (string Folder, string Origin) FindLibraries()
+    {
+        if (Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } named)
+        {
+            if (!HasLibraries(named))
+                throw new KoalaException($"{FolderVariable}={named}", "holds no libtorch_cpu.so",
+                    "name the lib folder of a libtorch, or of PyTorch (.../torch/lib)");
+            return (Path.GetFullPath(named), FolderVariable);
+        }
+        var beside = AssemblyFolder();
+        if (HasLibraries(beside)) return (beside, "beside the assembly");
+        foreach (var root in PackageRoots())
+        {
+            var cached = Path.Combine(root, "libtorch-cpu-linux-x64", Version, "runtimes", "linux-x64", "native");
+            if (HasLibraries(cached)) return (cached, "package cache");
+        }
+        throw new KoalaException("libtorch", $"version {Version} is neither beside the assembly ({beside}) nor in the package cache",
+            $"run `dotnet restore` in the project, or name a libtorch's or PyTorch's lib folder in {FolderVariable}");
+    }
+
+    private static string FindBindings()
+    {
+        var beside = Path.Combine(AssemblyFolder(), Bindings);
+        if (File.Exists(beside)) return beside;
+        foreach (var root in PackageRoots())
+        {
+            var cached = Path.Combine(root, "torchsharp", Metadata("TorchSharpVersion"), "runtimes", "linux-x64", "native", Bindings);
+            if (File.Exists(cached)) return cached;
+        }
+        throw new KoalaException(Bindings, "is neither beside the assembly nor in the package cache", "run `dotnet restore` in the project");
+    }
+
+    private static bool HasLibraries(string folder) => File.Exists(Path.Combine(folder, "libtorch_cpu.so"));
+
+    private static string AssemblyFolder() =>
+        Path.GetDirectoryName(typeof(LibTorch).Assembly.Location) is { Length: > 0 } folder ? folder : AppContext.BaseDirectory;
+
+    private static IEnumerable<string> PackageRoots()
+    {
+        string?[] roots =
+        [
+            Environment.GetEnvironmentVariable("NUGET_PACKAGES"),
+            Metadata("PackageRoot"),
+            Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages"),
+        ];
+        return roots.Where(r => !string.IsNullOrEmpty(r)).Distinct().Cast<string>();
+    }
+
+    private static string Metadata(string key) => typeof(LibTorch).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+        .FirstOrDefault(a => a.Key == key)?.Value ?? "";
+
+    private static string FirstLine(string text) => text.AsSpan(0, text.IndexOf('\n') is var end and >= 0 ? end : text.Length).Trim().ToString();
+}
