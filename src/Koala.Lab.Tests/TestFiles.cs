@@ -1,0 +1,28 @@
+namespace Koala.Lab.Tests;
+
+/// <summary>Where tests find the repository's files and a folder of their own.</summary>
+internal static class TestFiles
+{
+    /// <summary>The repository's root: the folder above the test assembly that holds Koala.slnx.</summary>
+    public static string Root { get; } = FindRoot();
+
+    /// <summary>A path below the root.</summary>
+    public static string At(params string[] parts) => Path.Combine([Root, .. parts]);
+
+    private static string FindRoot()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            if (File.Exists(Path.Combine(folder.FullName, "Koala.slnx"))) return folder.FullName;
+        throw new InvalidOperationException($"no Koala.slnx above {AppContext.BaseDirectory}");
+    }
+}
+
+/// <summary>A folder that is gone after the test.</summary>
+internal sealed class TemporaryFolder : IDisposable
+{
+    public string Path { get; } = Directory.CreateTempSubdirectory("koala-test-").FullName;
+
+    public string At(params string[] parts) => System.IO.Path.Combine([Path, .. parts]);
+
+    public void Dispose() => Directory.Delete(Path, recursive: true);
+}
