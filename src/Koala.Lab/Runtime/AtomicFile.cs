@@ -3,21 +3,26 @@ namespace Koala.Lab.Runtime;
 /// <summary>Writes files that are complete or absent: a temporary name in the same folder, synced to disk, then renamed.</summary>
 public static class AtomicFile
 {
+    private static int s_writes;
+
     /// <summary>Writes <paramref name="path"/> through <paramref name="write"/>; folders are made as needed, an existing file is replaced whole.</summary>
     /// <exception cref="KoalaException">The folder cannot be written or the disk is full; nothing is left behind.</exception>
     public static void Write(string path, Action<Stream> write)
     {
         var full = Path.GetFullPath(path);
-        var temporary = $"{full}.{Environment.ProcessId}.tmp";
+        // A name of its own for each write: two threads that write the same file must not share a temporary one.
+        var temporary = $"{full}.{Environment.ProcessId}-{Interlocked.Increment(ref s_writes)}.tmp";
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(full)!);
-            using (var stream = new FileStream(temporary, FileMode.Create, FileAccess.ReadWrite, FileShare.None))
+            var folder = Path.GetDirectoryName(full)!;
+            Directory.CreateDirectory(folder);
+            using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None))
             {
                 write(stream);
                 stream.Flush(flushToDisk: true);
             }
             File.Move(temporary, full, overwrite: true);
+            FolderSync.Flush(folder);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

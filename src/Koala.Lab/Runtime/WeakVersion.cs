@@ -17,15 +17,17 @@ internal static class WeakVersion
 
     private const uint VersionNeedsSection = 0x6ffffffe;   // SHT_GNU_verneed
     private const ushort WeakFlag = 2;                     // VER_FLG_WEAK
+    private const int EntrySize = 16;                      // of a Verneed and of a Vernaux
 
     /// <summary>Path of a copy of <paramref name="library"/> with the weak flag set, made on first use and kept by the original's hash.</summary>
+    /// <exception cref="KoalaException">The file is damaged or has no such demand, or the cache cannot be written.</exception>
     internal static string MendedCopy(string library)
     {
         var bytes = File.ReadAllBytes(library);
         var hash = Convert.ToHexStringLower(SHA256.HashData(bytes))[..16];
         var copy = Path.Combine(CacheFolder.Path, $"{Path.GetFileNameWithoutExtension(library)}-{hash}.so");
         if (File.Exists(copy)) return copy;
-        if (!SetWeak(bytes, Name))
+        if (!SetWeak(library, bytes, Name))
             throw new KoalaException(library, $"the system's libstdc++ lacks {Name} and no such demand was found in the file to make weak",
                 "update libstdc++");
         AtomicFile.Write(copy, stream => stream.Write(bytes));
@@ -33,47 +35,77 @@ internal static class WeakVersion
     }
 
     /// <summary>Sets the weak flag on every demand for <paramref name="version"/>; false if there is none.</summary>
-    internal static bool SetWeak(Span<byte> elf, string version)
+    /// <exception cref="KoalaException">An offset of the file points outside it, or a chain has no end.</exception>
+    internal static bool SetWeak(string library, Span<byte> elf, string version)
     {
         if (elf.Length < 64 || !elf[..5].SequenceEqual("\u007fELF\u0002"u8)) return false;
-        var sections = (int)BinaryPrimitives.ReadUInt64LittleEndian(elf[0x28..]);
+        var sections = BinaryPrimitives.ReadUInt64LittleEndian(elf[0x28..]);
         var size = BinaryPrimitives.ReadUInt16LittleEndian(elf[0x3a..]);
         var count = BinaryPrimitives.ReadUInt16LittleEndian(elf[0x3c..]);
         var found = false;
         for (var i = 0; i < count; i++)
         {
-            var header = elf[(sections + i * size)..];
+            var header = Part(library, elf, sections, (ulong)(i * size), 0x40);
             if (BinaryPrimitives.ReadUInt32LittleEndian(header[4..]) != VersionNeedsSection) continue;
-            var link = (int)BinaryPrimitives.ReadUInt32LittleEndian(header[0x28..]);
-            var names = (int)BinaryPrimitives.ReadUInt64LittleEndian(elf[(sections + link * size + 0x18)..]);
-            found |= SetWeak(elf, (int)BinaryPrimitives.ReadUInt64LittleEndian(header[0x18..]), names, version);
+            var link = BinaryPrimitives.ReadUInt32LittleEndian(header[0x28..]);
+            var strings = Part(library, elf, sections, (ulong)link * size, 0x40);
+            var names = BinaryPrimitives.ReadUInt64LittleEndian(strings[0x18..]);
+            found |= SetWeak(library, elf, BinaryPrimitives.ReadUInt64LittleEndian(header[0x18..]), names, version);
         }
         return found;
     }
 
-    private static bool SetWeak(Span<byte> elf, int need, int names, string version)
+    private static bool SetWeak(string library, Span<byte> elf, ulong need, ulong names, string version)
     {
         var found = false;
+        // Entries do not overlap, so a file has room for so many; a chain that visits more is damaged.
+        var left = elf.Length / EntrySize;
         while (true)
         {
             // Verneed: version u16, count u16, file u32, first aux u32, next u32. Vernaux: hash u32, flags u16, other u16, name u32, next u32.
-            var aux = need + (int)BinaryPrimitives.ReadUInt32LittleEndian(elf[(need + 8)..]);
+            var needEntry = Part(library, elf, need, 0, EntrySize);
+            var auxOffset = need + BinaryPrimitives.ReadUInt32LittleEndian(needEntry[8..]);
             while (true)
             {
-                var name = elf[(names + (int)BinaryPrimitives.ReadUInt32LittleEndian(elf[(aux + 8)..]))..];
-                if (Encoding.ASCII.GetString(name[..name.IndexOf((byte)0)]) == version)
+                var aux = Part(library, elf, auxOffset, 0, EntrySize);
+                if (NameIs(library, elf, names, BinaryPrimitives.ReadUInt32LittleEndian(aux[8..]), version))
                 {
-                    var flags = BinaryPrimitives.ReadUInt16LittleEndian(elf[(aux + 4)..]);
-                    BinaryPrimitives.WriteUInt16LittleEndian(elf[(aux + 4)..], (ushort)(flags | WeakFlag));
+                    var flags = BinaryPrimitives.ReadUInt16LittleEndian(aux[4..]);
+                    BinaryPrimitives.WriteUInt16LittleEndian(aux[4..], (ushort)(flags | WeakFlag));
                     found = true;
                 }
-                var nextAux = (int)BinaryPrimitives.ReadUInt32LittleEndian(elf[(aux + 12)..]);
+                var nextAux = BinaryPrimitives.ReadUInt32LittleEndian(aux[12..]);
                 if (nextAux == 0) break;
-                aux += nextAux;
+                if (left-- == 0) throw Damaged(library, "a chain of version demands has no end");
+                auxOffset += nextAux;
             }
-            var next = (int)BinaryPrimitives.ReadUInt32LittleEndian(elf[(need + 12)..]);
+            var next = BinaryPrimitives.ReadUInt32LittleEndian(needEntry[12..]);
             if (next == 0) return found;
+            if (left-- == 0) throw Damaged(library, "a chain of version demands has no end");
             need += next;
         }
     }
+
+    /// <summary>Whether the string at an offset of the string table is <paramref name="version"/>, its closing zero included.</summary>
+    private static bool NameIs(string library, Span<byte> elf, ulong names, ulong offset, string version)
+    {
+        var name = Part(library, elf, names, offset, 1);
+        var start = elf.Length - name.Length;
+        var length = version.Length;
+        return elf.Length - start > length && elf[start + length] == 0 && Encoding.ASCII.GetString(elf.Slice(start, length)) == version;
+    }
+
+    /// <summary>The file from an offset on, which holds at least <paramref name="length"/> bytes.</summary>
+    private static Span<byte> Part(string library, Span<byte> elf, ulong offset, ulong further, int length)
+    {
+        var start = offset + further;
+        var end = start + (ulong)length;
+        // Sums of 64-bit offsets wrap around: what comes out smaller did.
+        if (start < offset || end < start || end > (ulong)elf.Length)
+            throw Damaged(library, $"an offset of {start} bytes points outside its {elf.Length} bytes");
+        return elf[(int)start..];
+    }
+
+    private static KoalaException Damaged(string library, string how) =>
+        new(library, $"is a damaged library ({how})", "delete it from the package cache and run `dotnet restore --force` in the project");
 }

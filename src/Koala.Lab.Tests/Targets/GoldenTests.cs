@@ -1,0 +1,96 @@
+using Koala.Lab.Decoding;
+using Koala.Lab.Targets;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Tests.Targets;
+
+public sealed class GoldenTests
+{
+    public static TheoryData<string> Names => ["koala-nano", "koala-mini"];
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Greedy_tokens_equal_the_recorded_ones(string name)
+    {
+        using var decoder = new SpeculativeDecoder(Shipped.Of(name));
+        foreach (var prompt in Golden.Prompts(name))
+            Assert.Equal(prompt.Greedy, decoder.Generate(prompt.Ids, new GenerationOptions { MaxTokens = 64 }).Tokens);
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Hidden_states_of_every_layer_and_logits_equal_the_recorded_ones(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var target = Shipped.Of(name);
+        var expected = Golden.Tensors($"{name}.safetensors");
+        var states = target.States(Golden.Prompts(name)[0].Ids);
+
+        Assert.Equal(target.Config.Layers + 1, states.Count);
+        for (var i = 0; i < states.Count; i++)
+        {
+            var recorded = expected[$"hidden.{i}"];
+            Assert.InRange(Golden.Distance(recorded, states[i]), 0, 2e-3 + 1e-5 * recorded.abs().max().item<float>());
+        }
+        Assert.InRange(Golden.Distance(expected["logits"], target.Logits(states[^1])), 0, 1e-3);
+    }
+
+    [Fact]
+    public void A_step_at_a_time_gives_the_states_of_the_whole_prompt()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var ids = Golden.Prompts("koala-mini")[1].Ids;
+        using var whole = Shipped.Mini.NewCache(1, 128);
+        using var single = Shipped.Mini.NewCache(1, 128);
+        var expected = Shipped.Mini.Append(whole, ids);
+        var steps = cat([.. ids.Select(id => Shipped.Mini.Append(single, [id]))], 0);
+        Assert.InRange(Golden.Distance(expected, steps), 0, 2e-3);
+    }
+
+    [Fact]
+    public void Prompts_of_different_lengths_in_one_batch_give_the_states_of_each_alone()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var prompts = Golden.Prompts("koala-mini").Take(3).Select(p => p.Ids).ToArray();
+        Assert.NotEqual(prompts[0].Length, prompts[1].Length);
+        using var cache = Shipped.Mini.NewCache(prompts.Length, 256);
+        var batched = Shipped.Mini.Append(cache, prompts);
+        // A second step, one token each, stands behind prompts of different lengths.
+        var next = Shipped.Mini.Append(cache, [[17], [18], [19]]);
+        for (var b = 0; b < prompts.Length; b++)
+        {
+            using var alone = Shipped.Mini.NewCache(1, 256);
+            var states = Shipped.Mini.Append(alone, prompts[b]);
+            Assert.InRange(Golden.Distance(states, batched[b].narrow(0, 0, prompts[b].Length)), 0, 2e-3);
+            Assert.InRange(Golden.Distance(Shipped.Mini.Append(alone, [17 + b]), next[b]), 0, 2e-3);
+        }
+    }
+
+    [Fact]
+    public void Packed_segments_do_not_see_each_other()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var (a, b) = (Golden.Prompts("koala-mini")[0].Ids, Golden.Prompts("koala-mini")[1].Ids);
+        Tensor Row(IEnumerable<int> values) => tensor(values.Select(x => (long)x).ToArray()).view(1, -1);
+        using var cache = Shipped.Mini.NewCache(1, a.Length + b.Length);
+        var packed = Shipped.Mini.Features(cache, Row(a.Concat(b)), Row(Enumerable.Range(0, a.Length).Concat(Enumerable.Range(0, b.Length))),
+            Row(a.Select(_ => 0).Concat(b.Select(_ => 1))))[0];
+        using var alone = Shipped.Mini.NewCache(1, b.Length);
+        Assert.InRange(Golden.Distance(Shipped.Mini.Append(alone, b), packed.narrow(0, a.Length, b.Length)), 0, 2e-3);
+    }
+
+    [Fact]
+    public void In_bf16_the_states_stay_near_the_recorded_ones()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var target = Target.Load(Shipped.Folder("koala-mini"), "bf16");
+        var expected = Golden.Tensors("koala-mini.safetensors")["hidden.12"];
+        var states = target.States(Golden.Prompts("koala-mini")[0].Ids)[^1];
+        Assert.InRange(Golden.Distance(expected, states), 0, 0.05 * expected.abs().max().item<float>());
+    }
+}

@@ -1,0 +1,53 @@
+using Koala.Lab.Heads;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Adversary;
+
+/// <summary>The two losses of the game between a head and a discriminator, non-saturating (arXiv 1406.2661, section 3).</summary>
+/// <remarks>
+/// s is the discriminator's score. Discriminator: softplus(-s(p)) + softplus(s(q)); head: softplus(-s(q)). Both are means over the places of all
+/// depths. The trainer owns the updates.
+/// </remarks>
+public sealed class AdversarialGame : IDisposable
+{
+    /// <param name="options">The discriminator's sizes and the weight's schedule.</param>
+    /// <param name="vocabulary">Size of the distributions.</param>
+    /// <param name="seed">Of the discriminator's initial weights.</param>
+    /// <param name="device">Where it runs.</param>
+    public AdversarialGame(AdversaryOptions options, long vocabulary, int seed, Device device)
+    {
+        Options = options;
+        Discriminator = new Discriminator(vocabulary, options.Width, seed, device);
+    }
+
+    /// <summary>Its options.</summary>
+    public AdversaryOptions Options { get; }
+
+    /// <summary>The network that tells p from q.</summary>
+    public Discriminator Discriminator { get; }
+
+    /// <summary>The head's adversarial loss: lower when its distributions pass for the target's. Gradients flow to the head.</summary>
+    public Tensor HeadLoss(IReadOnlyList<Prediction> predictions)
+    {
+        using var scope = NewDisposeScope();
+        var scores = Discriminator.Score(HeadProbabilities(predictions));
+        return nn.functional.softplus(-scores).mean().MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The discriminator's loss, and how often it is right about the target's and about the head's distributions.</summary>
+    public (Tensor Loss, Tensor RightAboutTarget, Tensor RightAboutHead) DiscriminatorLoss(IReadOnlyList<Prediction> predictions, TrainingBatch batch)
+    {
+        using var scope = NewDisposeScope();
+        var real = Discriminator.Score(cat([.. predictions.Select(p => batch.Probabilities.index_select(0, p.Judges))], 0));
+        var fake = Discriminator.Score(HeadProbabilities(predictions).detach());
+        var loss = nn.functional.softplus(-real).mean() + nn.functional.softplus(fake).mean();
+        var rightAboutTarget = (real > 0).to(ScalarType.Float32).mean();
+        var rightAboutHead = (fake <= 0).to(ScalarType.Float32).mean();
+        return (loss.MoveToOuterDisposeScope(), rightAboutTarget.MoveToOuterDisposeScope(), rightAboutHead.MoveToOuterDisposeScope());
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Discriminator.Dispose();
+
+    private static Tensor HeadProbabilities(IReadOnlyList<Prediction> predictions) => cat([.. predictions.Select(p => p.Logits.softmax(-1))], 0);
+}

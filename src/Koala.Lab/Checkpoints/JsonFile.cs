@@ -1,0 +1,73 @@
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace Koala.Lab.Checkpoints;
+
+/// <summary>Reads the small JSON files of a model folder: an object, no key twice, every string well formed.</summary>
+internal static class JsonFile
+{
+    private const string Mend = "get the file again";
+    private static readonly JsonDocumentOptions s_options = new() { AllowDuplicateProperties = false };
+
+    /// <param name="path">The file.</param>
+    /// <param name="longest">Bytes above which the file is refused unread.</param>
+    internal static byte[] Read(string path, long longest)
+    {
+        try
+        {
+            using var stream = File.OpenRead(path);
+            if (stream.Length > longest)
+                throw new KoalaException(path, $"has {stream.Length} bytes, but at most {longest} are expected", Mend);
+            var bytes = new byte[stream.Length];
+            stream.ReadExactly(bytes);
+            return bytes;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new KoalaException(path, $"cannot be read ({e.Message.TrimEnd('.')})", "check the path and its permissions", e);
+        }
+    }
+
+    /// <param name="utf8">The file's bytes.</param>
+    /// <param name="where">The file's name, for messages.</param>
+    internal static JsonElement Parse(ReadOnlyMemory<byte> utf8, string where)
+    {
+        if (!Utf8.IsValid(utf8.Span)) throw new KoalaException(where, "is not valid UTF-8", Mend);
+        try
+        {
+            using var document = JsonDocument.Parse(utf8, s_options);
+            if (document.RootElement.ValueKind != JsonValueKind.Object) throw new KoalaException(where, "is not a JSON object", Mend);
+            ReadStrings(document.RootElement);
+            return document.RootElement.Clone();
+        }
+        catch (JsonException e)
+        {
+            throw new KoalaException($"{where}{(e.LineNumber is { } line ? $", line {line + 1}" : "")}", "is not valid JSON, or has a key twice", Mend, e);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new KoalaException(where, "holds a string with half a surrogate pair", Mend, e);
+        }
+    }
+
+    // JSON may spell half a surrogate pair as an escape; System.Text.Json throws only when the string is asked for, so all are asked for here.
+    private static void ReadStrings(JsonElement element)
+    {
+        switch (element.ValueKind)
+        {
+            case JsonValueKind.Object:
+                foreach (var property in element.EnumerateObject())
+                {
+                    _ = property.Name;
+                    ReadStrings(property.Value);
+                }
+                break;
+            case JsonValueKind.Array:
+                foreach (var item in element.EnumerateArray()) ReadStrings(item);
+                break;
+            case JsonValueKind.String:
+                _ = element.GetString();
+                break;
+        }
+    }
+}

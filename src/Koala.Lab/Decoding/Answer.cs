@@ -1,0 +1,62 @@
+using System.Diagnostics;
+using Koala.Lab.Heads;
+using Koala.Lab.Targets;
+
+namespace Koala.Lab.Decoding;
+
+/// <summary>An answer as it grows: its tokens, its text, why it ends, and the rounds behind it.</summary>
+internal sealed class Answer(Target target, IReadOnlyList<int> prompt, GenerationOptions options, Action<Piece>? onPiece)
+{
+    private readonly long _start = Stopwatch.GetTimestamp();
+    private readonly int _limit = Math.Min(options.MaxTokens, target.Config.ContextLength - prompt.Count);
+    private readonly List<int> _tokens = [];
+    private readonly List<Round> _rounds = [];
+    private readonly AnswerText _text = new(target.Tokenizer, options.Stop);
+    private double _prefillSeconds;
+    private Finish _finish;
+
+    public bool Ended { get; private set; }
+
+    /// <summary>Takes tokens until the answer ends: at an end-of-sequence token, a stop text or the limit. What follows is dropped.</summary>
+    public void Commit(IReadOnlyList<int> tokens)
+    {
+        var before = _tokens.Count;
+        var text = "";
+        foreach (var token in tokens)
+        {
+            _tokens.Add(token);
+            var end = target.Config.EndOfSequenceIds.Contains(token);
+            if (!end) text += _text.Append(token);
+            if (end || _text.Stopped) End(Decoding.Finish.Stop);
+            else if (_tokens.Count >= _limit) End(Decoding.Finish.Length);
+            if (!Ended) continue;
+            text += _text.Complete();
+            break;
+        }
+        onPiece?.Invoke(new Piece(text, _tokens[before..]));
+    }
+
+    public void EndPrefill() => _prefillSeconds = Stopwatch.GetElapsedTime(_start).TotalSeconds;
+
+    public void Record(Draft draft, Verdict verdict, Scores scores, RoundClock clock)
+    {
+        var trace = options.FullTrace ? Traced(draft, verdict, scores.P!) : default;
+        var (drafting, verifying, bookkeeping) = clock.Stop();
+        _rounds.Add(new Round(draft.Candidates.Count, verdict.Accepted, drafting, verifying, bookkeeping) { Bonus = trace.Bonus, Candidates = trace.Candidates });
+    }
+
+    public Generation Finish() =>
+        new(prompt, _tokens, _text.Text, _finish, Stopwatch.GetElapsedTime(_start).TotalSeconds, _prefillSeconds, _rounds);
+
+    private void End(Finish finish) => (Ended, _finish) = (true, finish);
+
+    private (TracedToken Bonus, IReadOnlyList<TracedCandidate> Candidates) Traced(Draft draft, Verdict verdict, float[][] p)
+    {
+        string TextOf(int token) => target.Tokenizer.Decode([token]);
+        var bonus = new TracedToken(verdict.Bonus, TextOf(verdict.Bonus), p[verdict.Accepted][verdict.Bonus]);
+        // The distribution that judges a candidate stands in its parent's row: row 0 is the root's.
+        var candidates = draft.Candidates.Select((c, i) =>
+            new TracedCandidate(c.Token, TextOf(c.Token), c.Parent, p[c.Parent + 1][c.Token], c.Q!.Value, i < verdict.Accepted)).ToArray();
+        return (bonus, candidates);
+    }
+}

@@ -1,0 +1,44 @@
+namespace Koala.Lab.Decoding;
+
+/// <summary>How an answer is generated.</summary>
+public sealed record GenerationOptions
+{
+    /// <summary>The most tokens of the answer. Default 256; the context ends it earlier where less is left.</summary>
+    public int MaxTokens { get; init; } = 256;
+
+    /// <summary>Sampling temperature; 0 (the default) takes the best token.</summary>
+    public double Temperature { get; init; }
+
+    /// <summary>Keep the k likeliest tokens; 0 (the default) keeps all. Sampling only.</summary>
+    public int TopK { get; init; }
+
+    /// <summary>Keep the likeliest tokens that together have this probability; 1 (the default) keeps all. Sampling only.</summary>
+    public double TopP { get; init; } = 1;
+
+    /// <summary>Tokens drafted a round. Null: as many as the head can.</summary>
+    public int? DraftLength { get; init; }
+
+    /// <summary>Texts that end the answer; they are cut off.</summary>
+    public IReadOnlyList<string> Stop { get; init; } = [];
+
+    /// <summary>Seed of sampling.</summary>
+    public int Seed { get; init; }
+
+    /// <summary>Number of the prompt under the seed: each prompt draws from a stream of its own, whatever was generated before it.</summary>
+    public int Stream { get; init; }
+
+    /// <summary>Record each round's candidates and bonus token with their probabilities, for those who teach or debug. Slower.</summary>
+    public bool FullTrace { get; init; }
+
+    /// <exception cref="KoalaException">An option is out of range.</exception>
+    public void Validate()
+    {
+        if (MaxTokens < 1) throw new KoalaException("--max-tokens", $"is {MaxTokens}, but an answer has at least one token", "set it to 1 or more");
+        if (!(Temperature >= 0) || double.IsInfinity(Temperature))
+            throw new KoalaException("--temperature", $"is {Temperature}, but it is 0 (greedy) or above", "set it to 0, or to about 1");
+        if (TopK < 0) throw new KoalaException("--top-k", $"is {TopK}, but it is 0 (all tokens) or above", "leave it out, or set it to about 50");
+        if (TopP is not (> 0 and <= 1)) throw new KoalaException("--top-p", $"is {TopP}, but it lies above 0 and up to 1", "leave it out, or set it to about 0.9");
+        if (DraftLength is < 0) throw new KoalaException("--draft-length", $"is {DraftLength}, but a round drafts 0 tokens or more", "leave it out");
+        if (Stop.Any(string.IsNullOrEmpty)) throw new KoalaException("--stop", "is empty, which would end every answer at once", "give the text that ends an answer");
+    }
+}

@@ -1,0 +1,37 @@
+using Koala.Lab.Decoding;
+using Koala.Lab.Targets;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Evaluation;
+
+/// <summary>Whether greedy answers of both sides are the same, and if not, whether the target itself was undecided.</summary>
+/// <remarks>
+/// A step over several tokens adds up in another order than a step over one, so two logits that are equal to the last digits may
+/// change places. Such a near-tie is told apart from a wrong token.
+/// </remarks>
+internal static class Equality
+{
+    /// <summary>Two best logits closer than this are a near-tie.</summary>
+    public const double Tie = 1e-4;
+
+    public enum Kind
+    {
+        Equal,
+        NearTie,
+        Different,
+    }
+
+    public static Kind Of(Target target, Generation alone, Generation speculative)
+    {
+        var (a, b) = (alone.Tokens, speculative.Tokens);
+        var same = a.Zip(b).TakeWhile(pair => pair.First == pair.Second).Count();
+        if (same == a.Count && same == b.Count) return Kind.Equal;
+
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var cache = target.NewCache(1, alone.PromptTokens.Count + same);
+        var hidden = target.Append(cache, [.. alone.PromptTokens, .. a.Take(same)]);
+        var best = target.Logits(hidden.narrow(0, hidden.shape[0] - 1, 1)).to(ScalarType.Float32).topk(2).values.cpu().data<float>().ToArray();
+        return best[0] - best[1] < Tie ? Kind.NearTie : Kind.Different;
+    }
+}

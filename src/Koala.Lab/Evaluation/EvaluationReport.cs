@@ -1,0 +1,94 @@
+using System.Text.Json.Serialization;
+
+namespace Koala.Lab.Evaluation;
+
+/// <summary>What an evaluation found. <c>koala evaluate --json</c> prints it.</summary>
+public sealed record EvaluationReport
+{
+    /// <summary>The target's name.</summary>
+    public required string Target { get; init; }
+
+    /// <summary>The head's folder name.</summary>
+    public required string Head { get; init; }
+
+    /// <summary>cpu or cuda.</summary>
+    public required string Device { get; init; }
+
+    /// <summary>fp32 or bf16.</summary>
+    public required string Dtype { get; init; }
+
+    /// <summary>Threads of a CPU operation.</summary>
+    public required int Threads { get; init; }
+
+    /// <summary>Sampling temperature.</summary>
+    public required double Temperature { get; init; }
+
+    /// <summary>Tokens drafted a round.</summary>
+    public required int DraftLength { get; init; }
+
+    /// <summary>Times each prompt was measured.</summary>
+    public required int Repeats { get; init; }
+
+    /// <summary>Answers measured: prompts, or with all turns the turns.</summary>
+    public required int Prompts { get; init; }
+
+    /// <summary>Prompts left out because they do not fit the context.</summary>
+    public required int Skipped { get; init; }
+
+    /// <summary>Tokens of the speculative answers.</summary>
+    public required long Tokens { get; init; }
+
+    /// <summary>Whether every answer was the target's own, near-ties apart. Null when sampling.</summary>
+    public required bool? Lossless { get; init; }
+
+    /// <summary>Answers whose first difference was a near-tie: the target's two best logits within 1e-4. Null when sampling.</summary>
+    public required int? NearTies { get; init; }
+
+    /// <summary>Answers that were equal token for token. Null when sampling.</summary>
+    public required int? EqualAnswers { get; init; }
+
+    /// <summary>τ, pooled over all rounds; the interval resamples prompts.</summary>
+    public required MeanInterval AcceptanceLength { get; init; }
+
+    /// <summary>α₁, α₂ …, conditional.</summary>
+    public required IReadOnlyList<double> PositionAcceptance { get; init; }
+
+    /// <summary>The target alone.</summary>
+    public required Pace Baseline { get; init; }
+
+    /// <summary>The target with the head.</summary>
+    public required Pace Speculative { get; init; }
+
+    /// <summary>Seconds a token alone divided by seconds a token with the head, prompt by prompt.</summary>
+    public required MedianInterval Speedup { get; init; }
+
+    /// <summary>Mean times of a round.</summary>
+    public required RoundTimes Round { get; init; }
+
+    /// <summary>The same by category of prompt.</summary>
+    public required IReadOnlyList<CategoryReport> ByCategory { get; init; }
+
+    /// <summary>Whether this machine can tell the speedup from none: its interval leaves out 1.</summary>
+    [JsonIgnore]
+    public bool SpeedupIsClear => Speedup.Low > 1 || Speedup.High < 1;
+
+    /// <summary>The table that the command prints.</summary>
+    public override string ToString() => EvaluationTable.Of(this);
+}
+
+/// <summary>A mean with its bootstrap 95% interval.</summary>
+public sealed record MeanInterval(double Mean, double Low, double High);
+
+/// <summary>A median with its bootstrap 95% interval.</summary>
+public sealed record MedianInterval(double Median, double Low, double High);
+
+/// <summary>How fast one side generates; prefill and the first token are not counted.</summary>
+/// <param name="TokensPerSecond">All tokens by all seconds.</param>
+/// <param name="StepMs">Median milliseconds of a target step as this side takes it: one token alone, root and draft with a head.</param>
+public sealed record Pace(double TokensPerSecond, double StepMs);
+
+/// <summary>Mean milliseconds of a round's parts.</summary>
+public sealed record RoundTimes(double DraftMs, double VerifyMs, double BookkeepingMs);
+
+/// <summary>An evaluation's figures for one category of prompt.</summary>
+public sealed record CategoryReport(string Category, int Prompts, MeanInterval AcceptanceLength, MedianInterval Speedup);

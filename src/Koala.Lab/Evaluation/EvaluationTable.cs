@@ -1,0 +1,25 @@
+using System.Globalization;
+using System.Text;
+
+namespace Koala.Lab.Evaluation;
+
+/// <summary>An evaluation's report in plain text.</summary>
+internal static class EvaluationTable
+{
+    public static string Of(EvaluationReport r)
+    {
+        var text = new StringBuilder();
+        void Line(string name, FormattableString value) => text.Append(CultureInfo.InvariantCulture, $"{name,-20}{value.ToString(CultureInfo.InvariantCulture)}\n");
+        Line("target, head", $"{r.Target}, {r.Head}");
+        Line("on", $"{r.Device}, {r.Dtype}, {r.Threads} threads, temperature {r.Temperature}, draft length {r.DraftLength}");
+        Line("prompts", $"{r.Prompts} ({r.Skipped} skipped), {r.Tokens} tokens");
+        Line("acceptance length", $"{r.AcceptanceLength.Mean:F2} [{r.AcceptanceLength.Low:F2}, {r.AcceptanceLength.High:F2}]");
+        Line("position acceptance", $"{string.Join("  ", r.PositionAcceptance.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)))}");
+        Line("target alone", $"{r.Baseline.TokensPerSecond:F0} tokens/s");
+        Line("with the head", $"{r.Speculative.TokensPerSecond:F0} tokens/s");
+        Line("speedup", $"{r.Speedup.Median:F2} [{r.Speedup.Low:F2}, {r.Speedup.High:F2}]{(r.SpeedupIsClear ? "" : ", not told apart from 1")}");
+        Line("round", $"draft {r.Round.DraftMs:F2} ms, verify {r.Round.VerifyMs:F2} ms, bookkeeping {r.Round.BookkeepingMs:F2} ms");
+        if (r.Lossless is { } lossless) Line("lossless", $"{(lossless ? "yes" : "no")} ({r.EqualAnswers} of {r.Prompts} answers equal, {r.NearTies} near-ties)");
+        return text.ToString();
+    }
+}

@@ -1,0 +1,91 @@
+using Koala.Lab.Checkpoints;
+using Koala.Lab.Heads.Medusa;
+using Koala.Lab.Targets;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Heads;
+
+/// <summary>The small network that proposes. Kinds differ in how they draft and what their files hold; trainer, decoder and metrics see only this.</summary>
+public abstract class DraftHead : IDisposable
+{
+    /// <param name="options">Kind and sizes.</param>
+    /// <param name="target">The target it is made for.</param>
+    protected DraftHead(HeadOptions options, TargetIdentity target) => (Options, Target) = (options, target);
+
+    /// <summary>Kind and sizes.</summary>
+    public HeadOptions Options { get; }
+
+    /// <summary>The target it is made for.</summary>
+    public TargetIdentity Target { get; }
+
+    /// <summary>The most tokens it can draft in a round.</summary>
+    public abstract int MaxDraftLength { get; }
+
+    /// <summary>What training changes, by name, in a fixed order.</summary>
+    public abstract IReadOnlyList<KeyValuePair<string, Tensor>> Parameters { get; }
+
+    /// <summary>Number of its own weights; what it takes from the target does not count.</summary>
+    public long ParameterCount => Parameters.Sum(p => p.Value.numel());
+
+    /// <summary>A drafter for one answer. The target must be the one the head was made for.</summary>
+    public abstract Drafter NewDrafter(Target target);
+
+    /// <summary>Predictions with gradients to <see cref="Parameters"/>, one for each depth, the first one first.</summary>
+    public abstract IReadOnlyList<Prediction> Predict(TrainingBatch batch, Target target);
+
+    /// <summary>The tensors of its file, under their published names. Views: the caller disposes them, the weights stay.</summary>
+    public abstract IReadOnlyList<KeyValuePair<string, Tensor>> Export();
+
+    /// <summary>A new, untrained head.</summary>
+    /// <exception cref="KoalaException">An option is out of range.</exception>
+    public static DraftHead Create(HeadOptions options, Target target)
+    {
+        options.Validate();
+        return options switch
+        {
+            MedusaOptions medusa => MedusaHead.Create(medusa, target),
+            _ => throw new ArgumentOutOfRangeException(nameof(options), options, "not a kind of head"),
+        };
+    }
+
+    /// <summary>Loads a head's folder, or the <c>head</c> folder of a run, in the target's dtype and on its device.</summary>
+    /// <exception cref="KoalaException">The folder, its config or tensors are wrong, or the head was made for another target.</exception>
+    public static DraftHead Load(string folder, Target target)
+    {
+        var (options, identity) = HeadFolder.ReadConfig(folder);
+        if (!target.Identity.Matches(identity))
+            throw new KoalaException(Path.Combine(folder, HeadFolder.ConfigFile), $"this head is made for {identity}, but the target is {target.Identity}",
+                "use the head with its own target, or train one for this target");
+        using var source = SafetensorsFile.Open(Path.Combine(folder, HeadFolder.WeightsFile));
+        return options switch
+        {
+            MedusaOptions medusa => MedusaLayout.Read(source, medusa, identity, target.Dtype, target.Device),
+            _ => throw new ArgumentOutOfRangeException(nameof(folder), options, "not a kind of head"),
+        };
+    }
+
+    /// <summary>Writes the head's folder: config, weights and card. Files are complete or absent.</summary>
+    /// <param name="folder">Made if it is not there.</param>
+    /// <param name="card">Markdown about the head: what it is, how it was trained.</param>
+    /// <exception cref="KoalaException">The folder cannot be written.</exception>
+    public void Save(string folder, string card)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        SafetensorsWriter.Write(Path.Combine(folder, HeadFolder.WeightsFile), Export());
+        HeadFolder.WriteConfig(folder, Options, Target, card);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Frees the weights.</summary>
+    protected virtual void Dispose(bool disposing)
+    {
+        foreach (var (_, tensor) in Parameters) tensor.Dispose();
+    }
+}

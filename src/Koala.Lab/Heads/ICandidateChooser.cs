@@ -1,0 +1,17 @@
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Heads;
+
+/// <summary>A token taken from a head's logits.</summary>
+/// <param name="Token">Its id.</param>
+/// <param name="Q">The head's probability of it; null where nobody asked.</param>
+/// <param name="Distribution">What it was drawn from, [vocabulary]; null when it was chosen and not drawn.</param>
+public readonly record struct Choice(int Token, float? Q, float[]? Distribution);
+
+/// <summary>How a drafter turns logits into candidates: the best one, or a draw. The decoder supplies it.</summary>
+public interface ICandidateChooser
+{
+    /// <param name="logits">[n, vocabulary].</param>
+    /// <returns>One choice a row.</returns>
+    IReadOnlyList<Choice> Choose(Tensor logits);
+}

@@ -1,0 +1,120 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Koala.Lab.Runtime;
+
+namespace Koala.Lab.Runs;
+
+/// <summary>run.json: what a run was asked to do, with what, where, and how it ended.</summary>
+public sealed record RunRecord
+{
+    /// <summary>The format version this Koala writes and reads.</summary>
+    public const int CurrentFormat = 1;
+
+    private const long LargestFile = 16 << 20;
+
+    /// <summary>The version of the file's format.</summary>
+    [JsonPropertyOrder(-1)]
+    public int FormatVersion { get; init; } = CurrentFormat;
+
+    /// <summary>The kind of work, by the command's name: <c>train</c>, <c>ablate</c> …</summary>
+    public required string Kind { get; init; }
+
+    /// <summary>The command line, argument by argument, without the program's name; empty where a notebook or a program started the run.</summary>
+    public required IReadOnlyList<string> Command { get; init; }
+
+    /// <summary>The options in full, defaults included.</summary>
+    public required JsonNode Options { get; init; }
+
+    /// <summary>Seeds by what they seed.</summary>
+    public required IReadOnlyDictionary<string, long> Seeds { get; init; }
+
+    /// <summary>The git commit of Koala's sources; null where it runs outside a clone or git is absent.</summary>
+    public required GitCommit? Commit { get; init; }
+
+    /// <summary>Versions of Koala and its packages by name.</summary>
+    public required IReadOnlyDictionary<string, string> Packages { get; init; }
+
+    /// <summary>The machine.</summary>
+    public required MachineInfo Machine { get; init; }
+
+    /// <summary>The device: <c>cpu</c> or <c>cuda</c>.</summary>
+    public required string Device { get; init; }
+
+    /// <summary>The dtype: <c>fp32</c> or <c>bf16</c>.</summary>
+    public required string Dtype { get; init; }
+
+    /// <summary>When the run first began.</summary>
+    public required DateTimeOffset Started { get; init; }
+
+    /// <summary>When it ended, however it did; null while it runs and if it died.</summary>
+    public DateTimeOffset? Ended { get; init; }
+
+    /// <summary>How far it is.</summary>
+    public RunState State { get; init; }
+
+    /// <summary>The error that ended a failed run; null else.</summary>
+    public string? Failure { get; init; }
+
+    /// <summary>The record of a run that begins now on this machine.</summary>
+    /// <param name="kind">See <see cref="Kind"/>.</param>
+    /// <param name="command">See <see cref="Command"/>.</param>
+    /// <param name="options">See <see cref="Options"/>.</param>
+    /// <param name="seeds">See <see cref="Seeds"/>.</param>
+    /// <param name="device">See <see cref="Device"/>.</param>
+    /// <param name="dtype">See <see cref="Dtype"/>.</param>
+    /// <param name="time">The clock; the system's by default.</param>
+    public static RunRecord Begin(string kind, IReadOnlyList<string> command, JsonNode options, IReadOnlyDictionary<string, long> seeds,
+        string device, string dtype, TimeProvider? time = null) => new()
+        {
+            Kind = kind,
+            Command = command,
+            Options = options,
+            Seeds = seeds,
+            Commit = GitCommit.Of(AppContext.BaseDirectory),
+            Packages = PackageVersions.Read(),
+            Machine = MachineInfo.Current,
+            Device = device,
+            Dtype = dtype,
+            Started = (time ?? TimeProvider.System).GetUtcNow(),
+        };
+
+    /// <summary>The same run, at work again after a stop.</summary>
+    public RunRecord Resume() => this with { State = RunState.Running, Ended = null, Failure = null };
+
+    /// <summary>The same run, ended now.</summary>
+    /// <param name="state">How it ended: not <see cref="RunState.Running"/>.</param>
+    /// <param name="failure">The error of a failed run.</param>
+    /// <param name="time">The clock; the system's by default.</param>
+    public RunRecord End(RunState state, string? failure = null, TimeProvider? time = null) =>
+        this with { State = state, Failure = failure, Ended = (time ?? TimeProvider.System).GetUtcNow() };
+
+    internal void Write(string file) => AtomicFile.WriteText(file, JsonSerializer.Serialize(this, JsonFormat.Document) + "\n");
+
+    /// <exception cref="KoalaException">The file cannot be read, is malformed or of another format version.</exception>
+    internal static RunRecord Read(string file)
+    {
+        try
+        {
+            if (new FileInfo(file).Length is var length and > LargestFile)
+                throw new KoalaException(file, $"has {length} bytes, but a run's record has at most {LargestFile}", "restore the file");
+            var text = File.ReadAllText(file);
+            CheckFormat(file, text);
+            return JsonSerializer.Deserialize<RunRecord>(text, JsonFormat.Document) ?? throw new JsonException("it is null");
+        }
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new KoalaException(file, $"cannot be read as a run's record ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})", "restore the file, or begin a new run", e);
+        }
+    }
+
+    // Looked at first: the fields of another version are not ours to judge.
+    private static void CheckFormat(string file, string text)
+    {
+        using var document = JsonDocument.Parse(text);
+        if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("formatVersion", out var version))
+            throw new JsonException("it has no formatVersion");
+        if (version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out var number) || number != CurrentFormat)
+            throw new KoalaException(file, $"has format version {version.GetRawText()}, but this Koala reads {CurrentFormat}", "use the Koala that wrote it");
+    }
+}

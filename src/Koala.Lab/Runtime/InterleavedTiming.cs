@@ -1,0 +1,30 @@
+using System.Diagnostics;
+
+namespace Koala.Lab.Runtime;
+
+/// <summary>Times things against each other: in turn, so that other work on the machine falls on all of them alike; medians.</summary>
+internal static class InterleavedTiming
+{
+    private const int WarmUps = 2;
+    private const int FewestRounds = 3;
+
+    /// <summary>The median milliseconds of each action over at most <paramref name="rounds"/> rounds, ended early (after three) once <paramref name="budget"/> is spent.</summary>
+    internal static double[] MedianMs(int rounds, TimeSpan budget, params Action[] actions)
+    {
+        var begun = Stopwatch.GetTimestamp();
+        foreach (var action in actions)
+            for (var i = 0; i < WarmUps; i++) action();
+        var times = actions.Select(_ => new List<double>()).ToArray();
+        for (var round = 0; round < rounds; round++)
+        {
+            if (round >= FewestRounds && Stopwatch.GetElapsedTime(begun) > budget) break;
+            for (var i = 0; i < actions.Length; i++)
+            {
+                var start = Stopwatch.GetTimestamp();
+                actions[i]();
+                times[i].Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            }
+        }
+        return [.. times.Select(t => t.Order().ElementAt(t.Count / 2))];
+    }
+}

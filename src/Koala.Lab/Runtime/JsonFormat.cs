@@ -1,0 +1,33 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Koala.Lab.Runtime;
+
+/// <summary>How Koala writes and reads JSON: camelCase names, enums as camelCase words, characters as they are.</summary>
+public static class JsonFormat
+{
+    /// <summary>Indented, for files that people open.</summary>
+    public static JsonSerializerOptions Document { get; } = Make(indented: true);
+
+    /// <summary>One line, for JSON Lines.</summary>
+    public static JsonSerializerOptions Line { get; } = Make(indented: false);
+
+    private static JsonSerializerOptions Make(bool indented)
+    {
+        var options = new JsonSerializerOptions(JsonSerializerDefaults.Web)
+        {
+            WriteIndented = indented,
+            // The files are not put into HTML as they are, and "+" in a version is to be read as "+".
+            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+            // What is written twice was written by mistake; a string is no number; case matters.
+            AllowDuplicateProperties = false,
+            NumberHandling = JsonNumberHandling.Strict,
+            PropertyNameCaseInsensitive = false,
+            RespectNullableAnnotations = true,
+            Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false) },
+        };
+        options.MakeReadOnly(populateMissingResolver: true);
+        return options;
+    }
+}

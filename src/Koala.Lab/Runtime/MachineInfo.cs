@@ -1,0 +1,16 @@
+using System.Runtime.InteropServices;
+
+namespace Koala.Lab.Runtime;
+
+/// <summary>The machine that a report or a run was made on.</summary>
+/// <param name="Cpu">The processor's name.</param>
+/// <param name="Cores">Logical cores this process may use.</param>
+/// <param name="MemoryBytes">Memory this process may use; a container's limit where there is one.</param>
+/// <param name="Os">The operating system's name and version.</param>
+/// <param name="DotNet">The .NET runtime's version.</param>
+public sealed record MachineInfo(string Cpu, int Cores, long MemoryBytes, string Os, string DotNet)
+{
+    /// <summary>This machine.</summary>
+    public static MachineInfo Current { get; } = new(CpuInfo.Current.Name, Environment.ProcessorCount,
+        GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, RuntimeInformation.OSDescription, Environment.Version.ToString());
+}

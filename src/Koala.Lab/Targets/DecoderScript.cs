@@ -1,0 +1,93 @@
+using Koala.Lab.Checkpoints;
+using TorchSharp;
+
+namespace Koala.Lab.Targets;
+
+/// <summary>The decoder layers of the Llama family as one TorchScript function: one native call for a whole step.</summary>
+/// <remarks>
+/// The source is written for one <see cref="ModelConfig"/>, so that the switches between families (query/key/value biases,
+/// query/key norms) cost nothing at run time. It reads nothing on the host and its shapes depend only on (B, T, limit), so that a
+/// step can be captured in a CUDA graph. B sequences, T new tokens each, N = B·T rows, D width.
+/// The query heads that share a key/value head are laid out as extra query rows, so that attention reads each key once.
+/// </remarks>
+internal sealed class DecoderScript : IDisposable
+{
+    private readonly torch.jit.CompilationUnit _unit;
+
+    public DecoderScript(ModelConfig config) => _unit = torch.jit.compile(Source(config));
+
+    /// <summary>Tensors a layer takes, in this order.</summary>
+    /// <remarks>Fused where they share their input: fewer, larger products.</remarks>
+    public static IReadOnlyList<string> LayerTensors(ModelConfig config)
+    {
+        List<string> names = ["input_norm", "qkv", "o", "post_norm", "gate_up", "down"];
+        if (config.AttentionBias) names.Add("qkv_bias");
+        if (config.QueryKeyNorm) names.AddRange(["q_norm", "k_norm"]);
+        return names;
+    }
+
+    /// <summary>Runs all layers and the final norm.</summary>
+    /// <param name="rows">Embedded tokens, [N,D].</param>
+    /// <param name="weights">The layers' tensors one after another, then the final norm.</param>
+    /// <param name="step">Where the tokens stand and what they see.</param>
+    /// <param name="cache">Keys and values are written into it at the step's slots.</param>
+    /// <returns>Hidden states after the final norm, [N,D].</returns>
+    public torch.Tensor Forward(torch.Tensor rows, torch.Tensor[] weights, StepInputs step, KeyValueCache cache) =>
+        (torch.Tensor)_unit.invoke("forward", rows, weights, cache.Keys, cache.Values, step.Cos, step.Sin, step.Mask, step.Slots, cache.Batch, step.Limit);
+
+    /// <summary>As <see cref="Forward"/>, with the output of every layer, the last one after the final norm: [N,D] each.</summary>
+    public torch.Tensor[] States(torch.Tensor rows, torch.Tensor[] weights, StepInputs step, KeyValueCache cache) =>
+        (torch.Tensor[])_unit.invoke("states", rows, weights, cache.Keys, cache.Values, step.Cos, step.Sin, step.Mask, step.Slots, cache.Batch, step.Limit);
+
+    public void Dispose() => _unit.Dispose();
+
+    private static string Source(ModelConfig c)
+    {
+        var names = LayerTensors(c);
+        var arguments = string.Join(", ", names);
+        var slices = string.Join(", ", Enumerable.Range(0, names.Count).Select(i => $"w[{names.Count} * i + {i}]"));
+        var qkv = c.AttentionBias ? "torch.linear(h, qkv, qkv_bias)" : "torch.linear(h, qkv)";
+        var norms = c.QueryKeyNorm
+            ? $"""
+                   qk = torch.cat([torch.rms_norm(qk[:, :, :{c.Heads}], [{c.HeadDim}], q_norm, {Eps(c)}), torch.rms_norm(qk[:, :, {c.Heads}:], [{c.HeadDim}], k_norm, {Eps(c)})], 2)
+
+               """
+            : "";
+        var (q, kv, d, group) = (c.Heads * c.HeadDim, c.KeyValueHeads * c.HeadDim, c.HeadDim, c.Heads / c.KeyValueHeads);
+        return $"""
+            def layer(x, {arguments}, keys, values, cos, sin, mask, slots, B: int, limit: int):
+                T = x.size(0) // B
+                h = torch.rms_norm(x, [{c.HiddenSize}], input_norm, {Eps(c)})
+                p = {qkv}
+                qk = p[:, :{q + kv}].view(B, T, {c.Heads + c.KeyValueHeads}, {d})
+            {norms}    qk = torch.addcmul(qk * cos, torch.roll(qk, {d / 2}, -1), sin)
+                keys.index_copy_(0, slots, qk[:, :, {c.Heads}:].reshape(B * T, {kv}))
+                values.index_copy_(0, slots, p[:, {q + kv}:])
+                k = keys.view(B, -1, {c.KeyValueHeads}, {d})[:, :limit].transpose(1, 2)
+                v = values.view(B, -1, {c.KeyValueHeads}, {d})[:, :limit].transpose(1, 2)
+                a = qk[:, :, :{c.Heads}].view(B, T, {c.KeyValueHeads}, {group}, {d}).permute([0, 2, 3, 1, 4]).reshape(B, {c.KeyValueHeads}, {group} * T, {d})
+                a = torch.scaled_dot_product_attention(a, k, v, mask)
+                a = a.view(B, {c.KeyValueHeads}, {group}, T, {d}).permute([0, 3, 1, 2, 4]).reshape(B * T, {q})
+                x = torch.addmm(x, a, o.t())
+                h = torch.rms_norm(x, [{c.HiddenSize}], post_norm, {Eps(c)})
+                u = torch.linear(h, gate_up)
+                return torch.addmm(x, torch.silu(u[:, :{c.IntermediateSize}]) * u[:, {c.IntermediateSize}:], down.t())
+
+            def forward(x, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, limit: int):
+                for i in range(len(keys)):
+                    x = layer(x, {slices}, keys[i], values[i], cos, sin, mask, slots, B, limit)
+                return torch.rms_norm(x, [{c.HiddenSize}], w[len(w) - 1], {Eps(c)})
+
+            def states(x, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, limit: int):
+                all: List[Tensor] = []
+                for i in range(len(keys)):
+                    x = layer(x, {slices}, keys[i], values[i], cos, sin, mask, slots, B, limit)
+                    all.append(x)
+                all[len(keys) - 1] = torch.rms_norm(x, [{c.HiddenSize}], w[len(w) - 1], {Eps(c)})
+                return all
+
+            """;
+    }
+
+    private static string Eps(ModelConfig c) => c.RmsNormEps.ToString("R");
+}

@@ -1,0 +1,200 @@
+using System.Security.Cryptography;
+using Koala.Lab.Checkpoints;
+using Koala.Lab.Runtime;
+using Koala.Lab.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Targets;
+
+/// <summary>The model whose output is wanted: a decoder of the Llama family with its tokenizer.</summary>
+/// <remarks>B sequences, T new tokens each, D width, V vocabulary. Its weights never take gradients.</remarks>
+public sealed class Target : IDisposable
+{
+    // Attention looks at a multiple of this many cache slots, so that the shapes of a step change rarely.
+    private const int Bucket = 64;
+
+    // A longer prompt goes through in pieces: the attention mask grows with the square of a piece.
+    private const int PromptPiece = 512;
+
+    private readonly TargetWeights _weights;
+    private readonly DecoderScript _script;
+    private readonly RotaryTable _rotary;
+    private readonly Tensor _slotNumbers;   // 0 .. context-1
+    private readonly Lazy<TargetIdentity> _identity;
+
+    private Target(string path, ModelFolder folder, Tokenizer tokenizer, ScalarType dtype, Device device)
+    {
+        (Path, Name, Config, Tokenizer, Dtype, Device) = (path, folder.Name, folder.Config, tokenizer, dtype, device);
+        _weights = TargetWeights.Load(folder, dtype, device);
+        _script = new DecoderScript(Config);
+        _rotary = new RotaryTable(Config, dtype, device);
+        _slotNumbers = arange(Config.ContextLength, ScalarType.Int64, device).DetachFromDisposeScope();
+        _identity = new Lazy<TargetIdentity>(() => new TargetIdentity(Name, Config.HiddenSize, Config.VocabularySize, HashOf(_weights.Embedding)));
+    }
+
+    /// <summary>The folder's name, as reports call the target.</summary>
+    public string Name { get; }
+
+    /// <summary>The folder it was loaded from.</summary>
+    public string Path { get; }
+
+    /// <summary>Sizes and switches.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>Its tokenizer, with the chat template.</summary>
+    public Tokenizer Tokenizer { get; }
+
+    /// <summary>What the weights are kept and computed in.</summary>
+    public ScalarType Dtype { get; }
+
+    /// <summary>Where it runs.</summary>
+    public Device Device { get; }
+
+    /// <summary>What a head made for this target remembers of it.</summary>
+    public TargetIdentity Identity => _identity.Value;
+
+    /// <summary>Number of weights; a tied embedding counts once.</summary>
+    public long Parameters => _weights.Count;
+
+    /// <summary>Bytes of all weights as they are kept: what a step of one token has to read.</summary>
+    public long WeightBytes => _weights.Bytes;
+
+    /// <summary>Loads a Hugging Face folder (config.json, safetensors, tokenizer.json).</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="dtype">fp32 or bf16; null: fp32 on a CPU, bf16 on a GPU.</param>
+    /// <param name="device">cpu or cuda.</param>
+    /// <exception cref="KoalaException">Something in the folder, the dtype or the device is wrong.</exception>
+    public static Target Load(string path, string? dtype = null, string device = "cpu")
+    {
+        LibTorch.EnsureLoaded();
+        var place = Devices.Parse(device);
+        var number = dtype is null ? (place.type == DeviceType.CUDA ? ScalarType.BFloat16 : ScalarType.Float32) : Dtypes.Parse(dtype);
+        using var folder = ModelFolder.Open(path);
+        var tokenizer = Tokenizer.Load(path);
+        CheckVocabulary(path, tokenizer, folder.Config);
+        return new Target(path, folder, tokenizer, number, place);
+    }
+
+    /// <summary>A cache for <paramref name="batch"/> sequences of at most <paramref name="capacity"/> tokens (cut at the context length).</summary>
+    public KeyValueCache NewCache(int batch = 1, int? capacity = null) => new(Config.Layers, batch,
+        Math.Min(capacity ?? Config.ContextLength, Config.ContextLength), Config.KeyValueHeads * Config.HeadDim, Dtype, Device);
+
+    /// <summary>Appends tokens to the one sequence of a cache.</summary>
+    /// <returns>Hidden states after the final norm, [T,D].</returns>
+    public Tensor Append(KeyValueCache cache, ReadOnlySpan<int> tokens)
+    {
+        using var scope = NewDisposeScope();
+        if (tokens.Length <= PromptPiece) return Append(cache, [tokens.ToArray()])[0].MoveToOuterDisposeScope();
+        var pieces = new List<Tensor>();
+        for (var start = 0; start < tokens.Length; start += PromptPiece)
+            pieces.Add(Append(cache, [tokens[start..Math.Min(start + PromptPiece, tokens.Length)].ToArray()])[0]);
+        return cat(pieces, 0).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Appends tokens to every sequence of a batch; sequences may differ in how many they get.</summary>
+    /// <returns>Hidden states, [B,T,D] with T the largest count; rows behind a sequence's own count are padding.</returns>
+    /// <exception cref="ArgumentException">The number of sequences is not the cache's, or they do not fit into it.</exception>
+    public Tensor Append(KeyValueCache cache, IReadOnlyList<int[]> tokens)
+    {
+        var count = tokens.Max(t => t.Length);
+        if (tokens.Count != cache.Batch) throw new ArgumentException($"{tokens.Count} sequences for a cache of {cache.Batch}", nameof(tokens));
+        if (cache.Lengths.Max() + count > cache.Capacity)
+            throw new ArgumentException($"{cache.Lengths.Max()} + {count} tokens do not fit a cache of {cache.Capacity}", nameof(tokens));
+
+        using var scope = NewDisposeScope();
+        var (ids, starts) = (new long[cache.Batch * count], new long[cache.Batch]);
+        for (var b = 0; b < cache.Batch; b++)
+        {
+            // Padding gets token 0; its keys stand behind the sequence's length, where the next step overwrites them.
+            for (var t = 0; t < tokens[b].Length; t++) ids[b * count + t] = tokens[b][t];
+            starts[b] = cache.Lengths[b];
+        }
+        var positions = tensor(starts, device: Device).view(-1, 1) + _slotNumbers.narrow(0, 0, count);   // [B,T]
+        var limit = Math.Min(cache.Capacity, (cache.Lengths.Max() + count + Bucket - 1) / Bucket * Bucket);
+        var unseen = _slotNumbers.narrow(0, 0, limit) > positions.unsqueeze(-1);                          // [B,T,L]
+        var hidden = Run(tensor(ids, device: Device), positions, unseen, limit, cache);
+        for (var b = 0; b < cache.Batch; b++) cache.Extend(b, tokens[b].Length);
+        return hidden.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Hidden states of packed rows, as training needs them: tokens see earlier tokens of their own segment only.</summary>
+    /// <param name="cache">Memory of B sequences of at least T tokens; what it held is lost.</param>
+    /// <param name="tokens">[B,T], int64.</param>
+    /// <param name="positions">Position of each token in its segment, [B,T], int64.</param>
+    /// <param name="segments">Number of each token's segment, [B,T], int64.</param>
+    /// <returns>[B,T,D].</returns>
+    public Tensor Features(KeyValueCache cache, Tensor tokens, Tensor positions, Tensor segments)
+    {
+        using var scope = NewDisposeScope();
+        var count = (int)tokens.shape[1];
+        cache.Clear();
+        var slots = _slotNumbers.narrow(0, 0, count);
+        var later = slots.unsqueeze(0) > slots.unsqueeze(1);                                              // [T,T]
+        var unseen = (segments.unsqueeze(2) != segments.unsqueeze(1)).logical_or_(later);                 // [B,T,T]
+        return Run(tokens.view(-1), positions, unseen, count, cache).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The LM head over hidden states: logits [...,V] in the target's dtype. Gradients flow to <paramref name="hidden"/>.</summary>
+    public Tensor Logits(Tensor hidden) => nn.functional.linear(hidden, _weights.LmHead);
+
+    /// <summary>The weights of the LM head, [V,D]. The target's own: do not dispose.</summary>
+    public Tensor LmHead => _weights.LmHead;
+
+    /// <summary>Hidden states of one sequence by layer: the embedding, then each layer's output, the last one after the final norm; [T,D] each.</summary>
+    public IReadOnlyList<Tensor> States(IReadOnlyList<int> tokens)
+    {
+        using var scope = NewDisposeScope();
+        using var cache = NewCache(1, tokens.Count);
+        var slots = _slotNumbers.narrow(0, 0, tokens.Count);
+        var step = Inputs(slots.view(1, -1), slots.unsqueeze(0) > slots.unsqueeze(1), tokens.Count, cache);
+        var rows = _weights.Embedding.index_select(0, tensor(tokens.Select(t => (long)t).ToArray(), device: Device));
+        Tensor[] states = [rows, .. _script.States(rows, _weights.Layers, step, cache)];
+        foreach (var state in states) state.MoveToOuterDisposeScope();
+        return states;
+    }
+
+    /// <summary>Frees the weights.</summary>
+    public void Dispose()
+    {
+        _weights.Dispose();
+        _script.Dispose();
+        _rotary.Dispose();
+        _slotNumbers.Dispose();
+    }
+
+    private Tensor Run(Tensor ids, Tensor positions, Tensor unseen, int limit, KeyValueCache cache)
+    {
+        var rows = _weights.Embedding.index_select(0, ids);                                               // [N,D]
+        return _script.Forward(rows, _weights.Layers, Inputs(positions, unseen, limit, cache), cache).view(cache.Batch, -1, Config.HiddenSize);
+    }
+
+    // Slots are counted from the cache's lengths, which differ from the positions in packed rows.
+    private StepInputs Inputs(Tensor positions, Tensor unseen, int limit, KeyValueCache cache)
+    {
+        var count = positions.shape[1];
+        var (cos, sin) = _rotary.At(positions, positions.shape[0], count);
+        var first = tensor(cache.Lengths.Select((length, b) => (long)b * cache.Capacity + length).ToArray(), device: Device);
+        var slots = (first.view(-1, 1) + _slotNumbers.narrow(0, 0, count)).view(-1);
+        var group = Config.Heads / Config.KeyValueHeads;
+        var mask = zeros(unseen.shape, Dtype, Device).masked_fill_(unseen, double.NegativeInfinity).view(-1, 1, 1, count, limit)
+            .expand(-1, 1, group, count, limit).reshape(-1, 1, group * count, limit);
+        return new StepInputs(cos, sin, mask, slots, limit);
+    }
+
+    // Models round their vocabulary up, so a few percent fewer tokens are no fault.
+    private static void CheckVocabulary(string path, Tokenizer tokenizer, ModelConfig config)
+    {
+        if (tokenizer.VocabularySize > config.VocabularySize || tokenizer.VocabularySize < 0.95 * config.VocabularySize)
+            throw new KoalaException(System.IO.Path.Combine(path, "tokenizer.json"),
+                $"knows {tokenizer.VocabularySize} tokens, but the model in config.json has {config.VocabularySize}",
+                "put this model's own tokenizer.json there");
+    }
+
+    private static string HashOf(Tensor embedding)
+    {
+        using var scope = NewDisposeScope();
+        var bits = embedding.to(ScalarType.BFloat16).cpu().contiguous();
+        return Convert.ToHexStringLower(SHA256.HashData(bits.bytes))[..32];
+    }
+}

@@ -1,0 +1,75 @@
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Training;
+
+/// <summary>AdamW (arXiv 1711.05101) over a list of parameters: one fused call a step, with gradient clipping by norm.</summary>
+/// <remarks>
+/// The fused kernel is not in TorchSharp but reachable through TorchScript; it is several times as fast as a loop over parameters.
+/// Parameters are fp32 masters.
+/// </remarks>
+internal sealed class AdamW : IDisposable
+{
+    private const string Source = """
+        def step(parameters: List[Tensor], gradients: List[Tensor], first: List[Tensor], second: List[Tensor], steps: List[Tensor], lr: float, beta1: float, beta2: float, decay: float):
+            none: List[Tensor] = []
+            torch._foreach_add_(steps, 1.0)
+            torch._fused_adamw_(parameters, gradients, first, second, none, steps, lr=lr, beta1=beta1, beta2=beta2, weight_decay=decay, eps=1e-08, amsgrad=False, maximize=False)
+            return steps[0]
+
+        def clip(gradients: List[Tensor], limit: float):
+            norm = torch.stack(torch._foreach_norm(gradients, 2)).norm()
+            scale = torch.clamp(limit / (norm + 1e-06), max=1.0)
+            torch._foreach_mul_(gradients, scale)
+            return norm
+
+        """;
+
+    private static readonly Lazy<jit.CompilationUnit> s_unit = new(() => jit.compile(Source));
+
+    private readonly IReadOnlyList<KeyValuePair<string, Tensor>> _parameters;
+    private readonly Tensor[] _values;
+    private readonly Tensor[] _first;
+    private readonly Tensor[] _second;
+    private readonly Tensor[] _steps;
+    private readonly (double Beta1, double Beta2, double WeightDecay) _rates;
+
+    public AdamW(IReadOnlyList<KeyValuePair<string, Tensor>> parameters, double beta1, double beta2, double weightDecay)
+    {
+        using var _ = no_grad();
+        _parameters = parameters;
+        _rates = (beta1, beta2, weightDecay);
+        _values = [.. parameters.Select(p => p.Value)];
+        _first = [.. _values.Select(v => zeros_like(v).DetachFromDisposeScope())];
+        _second = [.. _values.Select(v => zeros_like(v).DetachFromDisposeScope())];
+        _steps = [.. _values.Select(v => zeros(1, device: v.device).DetachFromDisposeScope())];
+    }
+
+    /// <summary>Everything a resumed run needs, by name: parameters, both moments, step counts.</summary>
+    public IEnumerable<KeyValuePair<string, Tensor>> State => _parameters.SelectMany((p, i) => new[]
+    {
+        p, KeyValuePair.Create($"{p.Key}.first", _first[i]), KeyValuePair.Create($"{p.Key}.second", _second[i]), KeyValuePair.Create($"{p.Key}.steps", _steps[i]),
+    });
+
+    public void ZeroGradients()
+    {
+        foreach (var value in _values) value.grad?.zero_();
+    }
+
+    /// <summary>Scales the gradients down to a norm of <paramref name="limit"/>.</summary>
+    /// <returns>Their norm before.</returns>
+    public Tensor ClipGradients(double limit) => (Tensor)s_unit.Value.invoke("clip", Gradients(), limit);
+
+    public void Step(double learningRate)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        s_unit.Value.invoke("step", _values, Gradients(), _first, _second, _steps, learningRate, _rates.Beta1, _rates.Beta2, _rates.WeightDecay);
+    }
+
+    public void Dispose()
+    {
+        foreach (var tensor in _first.Concat(_second).Concat(_steps)) tensor.Dispose();
+    }
+
+    private Tensor[] Gradients() => [.. _values.Select(v => v.grad ?? throw new InvalidOperationException("a parameter took no part in the loss"))];
+}

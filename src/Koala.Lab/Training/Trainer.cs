@@ -1,0 +1,163 @@
+using System.Diagnostics;
+using Koala.Lab.Adversary;
+using Koala.Lab.Heads;
+using Koala.Lab.Targets;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Training;
+
+/// <summary>Trains a draft head on what its target says, with the adversary beside the supervised loss where its weight is not zero.</summary>
+/// <remarks>
+/// The target runs once a batch, without gradients. With weight 0 there is no adversary at all, so such a run is bit-identical to one
+/// without. Where a run lives on disk is <c>TrainingRun</c>'s business.
+/// </remarks>
+public sealed class Trainer : IDisposable
+{
+    private readonly Target _target;
+    private readonly DraftHead _head;
+    private readonly TrainingData _data;
+    private readonly TrainingOptions _options;
+    private readonly SupervisedLoss _loss;
+    private readonly AdamW _optimizer;
+    private readonly AdversarialGame? _adversary;
+    private readonly AdamW? _adversaryOptimizer;
+    private readonly KeyValueCache _cache;
+    private readonly TrainerState _state;
+
+    /// <param name="target">Stays the caller's.</param>
+    /// <param name="head">A new head in fp32; stays the caller's.</param>
+    /// <param name="data">Rows of <see cref="TrainingOptions.RowLength"/> tokens.</param>
+    /// <param name="options">Checked here.</param>
+    /// <exception cref="KoalaException">An option is out of range.</exception>
+    public Trainer(Target target, DraftHead head, TrainingData data, TrainingOptions options)
+    {
+        options.Validate();
+        (_target, _head, _data, _options) = (target, head, data, options);
+        _loss = new SupervisedLoss(options.Labels, options.Decay);
+        _optimizer = new AdamW(head.Parameters, options.Beta1, options.Beta2, options.WeightDecay);
+        if (options.Adversary.Weight > 0)
+        {
+            _adversary = new AdversarialGame(options.Adversary, target.Config.VocabularySize, options.Seed, target.Device);
+            // The first decay rate of 0.5 is common practice for adversaries: their gradients turn often.
+            _adversaryOptimizer = new AdamW(_adversary.Discriminator.Parameters, 0.5, 0.999, 0);
+        }
+        _cache = target.NewCache(options.Batch, options.RowLength);
+        _state = new TrainerState(_optimizer, _adversaryOptimizer);
+    }
+
+    /// <summary>Steps done.</summary>
+    public int StepsDone => _state.Step;
+
+    /// <summary>Trains until the options' number of steps is done.</summary>
+    /// <param name="onStep">Called after every step with its metrics.</param>
+    /// <param name="save">Called when the state is due to be saved, and when training is cancelled or fails; see <see cref="SaveState"/>.</param>
+    /// <param name="cancel">Looked at between steps.</param>
+    /// <exception cref="KoalaException">A loss is not finite; the state is that of the last good step.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; the state is saved.</exception>
+    public void Run(Action<StepMetrics> onStep, Action save, CancellationToken cancel = default)
+    {
+        var clock = Stopwatch.StartNew();
+        var before = _state.Seconds;
+        while (_state.Step < _options.Steps)
+        {
+            if (cancel.IsCancellationRequested)
+            {
+                save();
+                cancel.ThrowIfCancellationRequested();
+            }
+            if (Step() is not { } metrics)
+            {
+                save();
+                throw new KoalaException($"step {_state.Step + 1}", "the loss is not finite; the state before this step is kept",
+                    "lower --learning-rate or --adversary-weight, and start anew or resume from it");
+            }
+            _state.Seconds = before + clock.Elapsed.TotalSeconds;
+            metrics = metrics with { Seconds = _state.Seconds };
+            var last = _state.Step == _options.Steps;
+            if (last || _state.Step % _options.ValidateEvery == 0) metrics = metrics with { ValidationAccuracy = Validate() };
+            onStep(metrics);
+            if (last || _state.Step % _options.SaveEvery == 0) save();
+        }
+    }
+
+    /// <summary>Held-out accuracy by depth: how often the head's best token is the target's own best token, the truth of greedy decoding.</summary>
+    public IReadOnlyList<double> Validate()
+    {
+        using var _ = no_grad();
+        var (right, places) = (new double[_head.MaxDraftLength], new double[_head.MaxDraftLength]);
+        for (var at = 0; at + _options.Batch <= _data.Validation.Count; at += _options.Batch)
+        {
+            using var scope = NewDisposeScope();
+            using var batch = new TrainingBatch(_target, _cache, [.. _data.Validation.Skip(at).Take(_options.Batch)]);
+            foreach (var prediction in _head.Predict(batch, _target))
+            {
+                right[prediction.Depth] += Accuracy(prediction, batch).sum().item<float>();
+                places[prediction.Depth] += prediction.Judges.shape[0];
+            }
+        }
+        return [.. right.Zip(places, (r, n) => r / n)];
+    }
+
+    /// <summary>Writes everything a resumed run needs into a folder: weights, optimizers, step. The data order and the schedules follow from the step.</summary>
+    public void SaveState(string folder) => _state.Save(folder);
+
+    /// <summary>Continues from a folder that <see cref="SaveState"/> wrote.</summary>
+    /// <exception cref="KoalaException">The folder's state is another head's or optimizer's.</exception>
+    public void LoadState(string folder) => _state.Load(folder);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _optimizer.Dispose();
+        _adversaryOptimizer?.Dispose();
+        _adversary?.Dispose();
+        _cache.Dispose();
+    }
+
+    // Null: the loss was not finite and nothing was changed.
+    private StepMetrics? Step()
+    {
+        using var scope = NewDisposeScope();
+        using var batch = new TrainingBatch(_target, _cache, _data.Batch(_state.Step, _options.Batch, _options.Seed));
+        var predictions = _head.Predict(batch, _target);
+
+        var (loss, byDepth) = _loss.Of(predictions, batch);
+        var metrics = new StepMetrics { Step = _state.Step + 1, LearningRate = _options.LearningRateAt(_state.Step) };
+        if (_adversary is not null)
+        {
+            var adversarial = _adversary.HeadLoss(predictions);
+            loss = loss + adversarial * _options.Adversary.WeightAt(_state.Step);
+            metrics = metrics with { AdversarialLoss = adversarial.item<float>(), AdversaryWeight = _options.Adversary.WeightAt(_state.Step) };
+        }
+        metrics = metrics with { Loss = loss.item<float>(), LossByDepth = [.. byDepth.cpu().data<float>().Select(x => (double)x)] };
+        if (!double.IsFinite(metrics.Loss)) return null;
+
+        _optimizer.ZeroGradients();
+        loss.backward();
+        var norm = _optimizer.ClipGradients(_options.ClipNorm).item<float>();
+        if (!float.IsFinite(norm)) return null;
+        _optimizer.Step(metrics.LearningRate);
+        if (_adversary is not null) metrics = TrainDiscriminator(predictions, batch, metrics);
+
+        _state.Step++;
+        _state.Tokens += batch.Tokens.numel();
+        return metrics with { GradientNorm = norm, Tokens = _state.Tokens };
+    }
+
+    private StepMetrics TrainDiscriminator(IReadOnlyList<Prediction> predictions, TrainingBatch batch, StepMetrics metrics)
+    {
+        var (loss, rightAboutTarget, rightAboutHead) = _adversary!.DiscriminatorLoss(predictions, batch);
+        // The head's backward pass has left gradients here too.
+        _adversaryOptimizer!.ZeroGradients();
+        loss.backward();
+        _adversaryOptimizer.Step(_options.Adversary.LearningRate);
+        return metrics with
+        {
+            DiscriminatorLoss = loss.item<float>(),
+            DiscriminatorAccuracy = 0.5 * (rightAboutTarget.item<float>() + rightAboutHead.item<float>()),
+        };
+    }
+
+    private static Tensor Accuracy(Prediction prediction, TrainingBatch batch) =>
+        (prediction.Logits.argmax(-1) == batch.LogProbabilities.index_select(0, prediction.Judges).argmax(-1)).to(ScalarType.Float32);
+}

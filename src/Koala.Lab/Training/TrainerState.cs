@@ -1,0 +1,50 @@
+using System.Globalization;
+using Koala.Lab.Checkpoints;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Training;
+
+/// <summary>What changes from step to step, and its one file.</summary>
+internal sealed class TrainerState(AdamW optimizer, AdamW? adversary)
+{
+    private const string FileName = "state.safetensors";
+
+    public int Step { get; set; }
+
+    public long Tokens { get; set; }
+
+    public double Seconds { get; set; }
+
+    private IReadOnlyList<KeyValuePair<string, Tensor>> Tensors =>
+    [
+        .. optimizer.State.Select(t => KeyValuePair.Create($"head.{t.Key}", t.Value)),
+        .. adversary?.State.Select(t => KeyValuePair.Create($"discriminator.{t.Key}", t.Value)) ?? [],
+    ];
+
+    public void Save(string folder)
+    {
+        using var _ = no_grad();
+        SafetensorsWriter.Write(Path.Combine(folder, FileName), Tensors, new Dictionary<string, string>
+        {
+            ["step"] = Step.ToString(CultureInfo.InvariantCulture),
+            ["tokens"] = Tokens.ToString(CultureInfo.InvariantCulture),
+            ["seconds"] = Seconds.ToString("R", CultureInfo.InvariantCulture),
+        });
+    }
+
+    public void Load(string folder)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var file = SafetensorsFile.Open(Path.Combine(folder, FileName));
+        var tensors = Tensors;
+        TensorAccounting.Check(file, tensors.ToDictionary(t => t.Key, t => t.Value.shape));
+        foreach (var (name, tensor) in tensors) tensor.copy_(file.Read(name, tensor.dtype, tensor.device));
+        Step = int.Parse(Entry(file, "step"), CultureInfo.InvariantCulture);
+        Tokens = long.Parse(Entry(file, "tokens"), CultureInfo.InvariantCulture);
+        Seconds = double.Parse(Entry(file, "seconds"), CultureInfo.InvariantCulture);
+    }
+
+    private static string Entry(SafetensorsFile file, string key) => file.Metadata.TryGetValue(key, out var value)
+        ? value : throw new KoalaException(file.Path, $"has no '{key}' in its metadata", "resume from another checkpoint");
+}
