@@ -94,7 +94,8 @@ public sealed class SafetensorsFile : ITensorSource
                 throw new KoalaException(Place(name, offset), $"cannot be read ({e.Message.TrimEnd('.')})", "check the disk", e);
             }
             if (count == 0) throw new KoalaException(Place(name, offset), "the file has become shorter since it was opened", "get the file again");
-            (bytes, offset) = (bytes[count..], offset + count);
+            bytes = bytes[count..];
+            offset += count;
         }
     }
 
