@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Targets;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Targets;
@@ -78,7 +77,7 @@ public sealed class ReferenceTests : IDisposable
         using var scope = NewDisposeScope();
         var plain = Config("{}");
         var expected = new ReferenceModel(plain, Weights(plain)).States(Ids())[^1];
-        foreach (var change in (string[])["""{"rope_theta":500000.0}""", """{"rope_scaling":{"type":"linear","factor":4.0}}""", """{"rms_norm_eps":0.05}""", """{"architectures":["Qwen2ForCausalLM"]}"""])
+        foreach (var change in (string[])["""{"rope_theta":500000.0}""", """{"rope_scaling":{"type":"linear","factor":4.0}}""", """{"rms_norm_eps":0.05}""", """{"architectures":["Qwen2ForCausalLM"]}""", """{"architectures":["Qwen3ForCausalLM"]}"""])
         {
             var config = Config(change);
             var distance = Golden.Distance(expected, new ReferenceModel(config, Weights(config)).States(Ids())[^1]);
@@ -133,13 +132,18 @@ public sealed class ReferenceTests : IDisposable
             weights[at + "mlp.gate_proj.weight"] = Random(0.3, Inner, Hidden);
             weights[at + "mlp.up_proj.weight"] = Random(0.3, Inner, Hidden);
             weights[at + "mlp.down_proj.weight"] = Random(0.3, Hidden, Inner);
-            if (architecture == "Qwen2ForCausalLM")
-                foreach (var (letter, size) in new[] { ('q', q), ('k', kv), ('v', kv) }) weights[$"{at}self_attn.{letter}_proj.bias"] = Random(1, size);
-            if (architecture == "Qwen3ForCausalLM")
-                foreach (var letter in "qk") weights[$"{at}self_attn.{letter}_norm.weight"] = Norm(width);
         }
         weights["model.norm.weight"] = Norm(Hidden);
         if (!(bool)config["tie_word_embeddings"]!) weights["lm_head.weight"] = Random(0.3, Vocabulary, Hidden);
+        // Last, so that the other weights are the same in every architecture.
+        for (var i = 0; i < (int)config["num_hidden_layers"]!; i++)
+        {
+            var at = $"model.layers.{i}.self_attn.";
+            if (architecture == "Qwen2ForCausalLM")
+                foreach (var (letter, size) in new[] { ('q', q), ('k', kv), ('v', kv) }) weights[$"{at}{letter}_proj.bias"] = Random(1, size);
+            if (architecture == "Qwen3ForCausalLM")
+                foreach (var letter in "qk") weights[$"{at}{letter}_norm.weight"] = Norm(width);
+        }
         return weights;
     }
 
