@@ -45,6 +45,7 @@ public sealed class ModelConfigTests
             Add("a norm that adds 0", """{"rms_norm_eps":0}""", "above 0");
             Add("a norm that adds less than nothing", """{"rms_norm_eps":-1e-5}""", "above 0");
             Add("a norm that adds infinity", """{"rms_norm_eps":1e999}""", "finite");
+            Add("a norm that adds 1", """{"rms_norm_eps":1}""", "below 1");
             Add("another activation", """{"hidden_act":"gelu"}""", "gelu");
             Add("biases in attention", """{"attention_bias":true}""", "attention_bias");
             Add("biases in the feed-forward part", """{"mlp_bias":true}""", "mlp_bias");

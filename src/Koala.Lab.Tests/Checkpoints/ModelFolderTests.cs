@@ -10,7 +10,7 @@ public sealed class ModelFolderTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData("koala-mini", 9_907_456)]
+    [InlineData("koala-mini", 9_902_336)]
     [InlineData("koala-nano", 217_664)]
     public void The_shipped_targets_open(string name, long weights)
     {

@@ -27,7 +27,7 @@ public sealed class ReferenceTests : IDisposable
         { "heads wider than the width", """{"head_dim":16}""" },
         { "tied", """{"tie_word_embeddings":true}""" },
         { "another eps", """{"rms_norm_eps":0.05}""" },
-        { "a whole number as eps", """{"rms_norm_eps":1}""" },
+        { "an eps of many digits", """{"rms_norm_eps":1.00000001335e-10}""" },
         { "another theta", """{"rope_theta":500000.0}""" },
         { "another theta, new spelling", """{"rope_parameters":{"rope_type":"default","rope_theta":37.5}}""" },
         { "linear scaling", """{"rope_scaling":{"type":"linear","factor":4.0}}""" },

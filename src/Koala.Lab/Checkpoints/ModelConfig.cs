@@ -33,7 +33,7 @@ public sealed record ModelConfig
     /// <summary>Rows of the embedding.</summary>
     public required int VocabularySize { get; init; }
 
-    /// <summary>What the root-mean-square norms add under the root.</summary>
+    /// <summary>What the root-mean-square norms add under the root, above 0 and below 1.</summary>
     public required double RmsNormEps { get; init; }
 
     /// <summary>Base of the rotary frequencies. Default 10,000.</summary>

@@ -32,7 +32,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             KeyValueHeads = KeyValueHeads(heads),
             HeadDim = HeadDim(architecture, hidden, heads),
             VocabularySize = vocabulary,
-            RmsNormEps = _values.Positive("rms_norm_eps"),
+            RmsNormEps = Eps(),
             RopeTheta = RopeTheta(),
             RopeScaling = Scaling(),
             ContextLength = SlidingWindow(architecture) is { } window && window < context ? window : context,
@@ -87,6 +87,12 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             throw _values.Fault("head_dim", $"is {width}, which makes {heads} heads wider than {ConfigValues.Largest} together", "get the file again, or correct the value");
         return width % 2 == 0 ? width
             : throw _values.Fault("head_dim", $"is {width}, but rotary positions need an even width", "get the file again, or correct the value");
+    }
+
+    private double Eps()
+    {
+        var eps = _values.Positive("rms_norm_eps");
+        return eps < 1 ? eps : throw _values.Fault("rms_norm_eps", $"is {eps}, but a small number below 1 is expected", "get the file again, or correct the value");
     }
 
     private double RopeTheta()
