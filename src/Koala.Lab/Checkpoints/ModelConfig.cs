@@ -33,7 +33,7 @@ public sealed record ModelConfig
     /// <summary>Rows of the embedding.</summary>
     public required int VocabularySize { get; init; }
 
-    /// <summary>What the root-mean-square norms add under the root.</summary>
+    /// <summary>What the root-mean-square norms add under the root, above 0 and below 1.</summary>
     public required double RmsNormEps { get; init; }
 
     /// <summary>Base of the rotary frequencies. Default 10,000.</summary>
@@ -51,14 +51,8 @@ public sealed record ModelConfig
     /// <summary>Whether the output layer is the embedding.</summary>
     public required bool TieWordEmbeddings { get; init; }
 
-    /// <summary>Whether the query, key and value projections have biases.</summary>
+    /// <summary>Whether the query, key and value projections have biases (Qwen2). No other projection has any.</summary>
     public required bool AttentionBias { get; init; }
-
-    /// <summary>Whether the output projection of attention has a bias. Qwen2's has none although the other three do.</summary>
-    public required bool AttentionOutputBias { get; init; }
-
-    /// <summary>Whether the feed-forward projections have biases.</summary>
-    public required bool MlpBias { get; init; }
 
     /// <summary>Whether queries and keys are normed by head before rotation (Qwen3).</summary>
     public required bool QueryKeyNorm { get; init; }

@@ -16,13 +16,11 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
     internal ModelConfig Read(ConfigValues? generation)
     {
         var architecture = Architecture();
-        RefuseOthers();
-        var qwen2 = architecture == "Qwen2ForCausalLM";
-        var bias = _values.Switch("attention_bias", false);
+        RefuseOthers(architecture);
         var heads = _values.Size("num_attention_heads");
         var hidden = _values.Size("hidden_size");
         var vocabulary = _values.Size("vocab_size");
-        var context = _values.Size("max_position_embeddings", int.MaxValue);
+        var context = _values.Size("max_position_embeddings");
         return new ModelConfig
         {
             Architecture = architecture,
@@ -34,14 +32,12 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             KeyValueHeads = KeyValueHeads(heads),
             HeadDim = HeadDim(architecture, hidden, heads),
             VocabularySize = vocabulary,
-            RmsNormEps = _values.Positive("rms_norm_eps"),
+            RmsNormEps = Eps(),
             RopeTheta = RopeTheta(),
             RopeScaling = Scaling(),
             ContextLength = SlidingWindow(architecture) is { } window && window < context ? window : context,
             TieWordEmbeddings = _values.Switch("tie_word_embeddings", false),
-            AttentionBias = qwen2 || bias,
-            AttentionOutputBias = !qwen2 && bias,
-            MlpBias = _values.Switch("mlp_bias", false),
+            AttentionBias = architecture == "Qwen2ForCausalLM",
             QueryKeyNorm = architecture == "Qwen3ForCausalLM",
             Dtype = Dtype(),
             BeginOfSequenceId = _values.Ids("bos_token_id", vocabulary) is [var first, ..] ? first : null,
@@ -57,7 +53,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             : throw _values.Fault("architectures", $"is {Shown.Text(named[0])}, but Koala computes {string.Join(", ", s_architectures)}", "use a model of one of these architectures");
     }
 
-    private void RefuseOthers()
+    private void RefuseOthers(string architecture)
     {
         if (_values.Section("quantization_config") is { } quantisation)
             throw _values.Fault("quantization_config", $"says the weights are quantised ({Shown.Text(quantisation.OptionalText("quant_method") ?? "no method named")})",
@@ -66,6 +62,11 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             throw _values.Fault("hidden_act", $"is {Shown.Text(activation)}, but Koala computes silu", NotThisModel);
         if (_values.OptionalPositive("partial_rotary_factor") is { } part and not 1)
             throw _values.Fault("partial_rotary_factor", $"is {part}, but Koala rotates whole heads", NotThisModel);
+        // Qwen2 has query, key and value biases whatever its config says. Where this switch counts it means an output bias too.
+        if (architecture != "Qwen2ForCausalLM" && _values.Switch("attention_bias", false))
+            throw _values.Fault("attention_bias", $"is true, but Koala computes {architecture} without biases", NotThisModel);
+        if (_values.Switch("mlp_bias", false))
+            throw _values.Fault("mlp_bias", $"is true, but Koala computes {architecture} without biases", NotThisModel);
     }
 
     private int KeyValueHeads(int heads)
@@ -86,6 +87,12 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             throw _values.Fault("head_dim", $"is {width}, which makes {heads} heads wider than {ConfigValues.Largest} together", "get the file again, or correct the value");
         return width % 2 == 0 ? width
             : throw _values.Fault("head_dim", $"is {width}, but rotary positions need an even width", "get the file again, or correct the value");
+    }
+
+    private double Eps()
+    {
+        var eps = _values.Positive("rms_norm_eps");
+        return eps < 1 ? eps : throw _values.Fault("rms_norm_eps", $"is {eps}, but a small number below 1 is expected", "get the file again, or correct the value");
     }
 
     private double RopeTheta()
@@ -123,7 +130,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
     {
         var (low, high) = (rope.Positive("low_freq_factor"), rope.Positive("high_freq_factor"));
         if (high <= low) throw rope.Fault("high_freq_factor", $"is {high}, but must be above low_freq_factor, {low}", "get the file again, or correct the value");
-        return new RopeScaling("llama3", rope.Positive("factor"), low, high, rope.Size("original_max_position_embeddings", int.MaxValue));
+        return new RopeScaling("llama3", rope.Positive("factor"), low, high, rope.Size("original_max_position_embeddings"));
     }
 
     private int? SlidingWindow(string architecture)
@@ -135,7 +142,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             "LlamaForCausalLM" => false,
             _ => _values.Switch("use_sliding_window", false),
         };
-        return used ? _values.OptionalSize("sliding_window", int.MaxValue) : null;
+        return used ? _values.OptionalSize("sliding_window") : null;
     }
 
     private ScalarType? Dtype()

@@ -4,21 +4,23 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Checkpoints;
 
-/// <summary>A safetensors file, memory-mapped. Opening it validates all of its header and reads no weight; tensors may be read from several threads.</summary>
+/// <summary>A safetensors file. Opening it validates all of its header and reads no weight; tensors may be read from several threads.</summary>
+/// <remarks>
+/// The header is looked at through a memory map, so that a long one costs no memory. Weights are read straight into the tensor's own
+/// memory: a map would end the process if the file became shorter while it is open; a read says so.
+/// </remarks>
 public sealed class SafetensorsFile : ITensorSource
 {
     // A span holds at most 2 GiB, a tensor may hold more.
-    private const long Chunk = 1L << 28;
+    private const long Chunk = 1 << 24;
 
-    private readonly MemoryMappedFile _map;
-    private readonly MemoryMappedViewAccessor _view;
+    private readonly SafeFileHandle _file;
     private readonly SafetensorsHeader _header;
 
-    private SafetensorsFile(string path, MemoryMappedFile map, MemoryMappedViewAccessor view, SafetensorsHeader header)
+    private SafetensorsFile(string path, SafeFileHandle file, SafetensorsHeader header)
     {
         Path = path;
-        _map = map;
-        _view = view;
+        _file = file;
         _header = header;
     }
 
@@ -34,23 +36,17 @@ public sealed class SafetensorsFile : ITensorSource
     /// <exception cref="KoalaException">The file cannot be opened or is not a valid safetensors file.</exception>
     public static SafetensorsFile Open(string path)
     {
-        MemoryMappedFile? map = null;
-        MemoryMappedViewAccessor? view = null;
+        SafeFileHandle? file = null;
         try
         {
-            var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
-            var length = stream.Length;
-            // An empty file cannot be mapped; the header's reader says what is wrong with it.
-            if (length == 0) using (stream) SafetensorsHeader.Read(path, [], length);
-            map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
-            view = map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
-            return new SafetensorsFile(path, map, view, ReadHeader(path, view.SafeMemoryMappedViewHandle, length));
+            file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+            return new SafetensorsFile(path, file, ReadHeader(path, file));
         }
         catch (Exception e)
         {
-            view?.Dispose();
-            map?.Dispose();
-            if (e is IOException or UnauthorizedAccessException)
+            file?.Dispose();
+            // A pipe or a device has no length: NotSupportedException.
+            if (e is IOException or UnauthorizedAccessException or NotSupportedException)
                 throw new KoalaException(path, $"cannot be opened ({e.Message.TrimEnd('.')})", "check the path and its permissions", e);
             throw;
         }
@@ -69,38 +65,59 @@ public sealed class SafetensorsFile : ITensorSource
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _view.Dispose();
-        _map.Dispose();
-    }
+    public void Dispose() => _file.Dispose();
 
     private Tensor Stored(TensorInfo info)
     {
-        var shape = info.Shape.ToArray();
-        var tensor = empty(shape, info.Dtype == ScalarType.Bool ? ScalarType.Byte : info.Dtype, CPU);
-        var size = SafetensorsDtypes.Size(info.Dtype);
+        var tensor = empty(info.Shape.ToArray(), info.Dtype == ScalarType.Bool ? ScalarType.Byte : info.Dtype, CPU);
         var flat = tensor.view(-1);
-        for (var start = 0L; start < info.Count; start += Chunk)
+        var size = SafetensorsDtypes.Size(info.Dtype);
+        for (var start = 0L; start < info.Count; start += Chunk / size)
         {
-            var part = flat.narrow(0, start, Math.Min(Chunk, info.Count - start));
-            _view.SafeMemoryMappedViewHandle.ReadSpan((ulong)(_header.Offset(info.Name) + start * size), part.bytes);
+            using var part = flat.narrow(0, start, Math.Min(Chunk / size, info.Count - start));
+            Fill(part.bytes, _header.Offset(info.Name) + start * size, info.Name);
         }
         return tensor;
     }
 
-    private static unsafe SafetensorsHeader ReadHeader(string path, SafeMemoryMappedViewHandle handle, long length)
+    private void Fill(Span<byte> bytes, long offset, string name)
     {
+        while (!bytes.IsEmpty)
+        {
+            int count;
+            try
+            {
+                count = RandomAccess.Read(_file, bytes, offset);
+            }
+            catch (IOException e)
+            {
+                throw new KoalaException(Place(name, offset), $"cannot be read ({e.Message.TrimEnd('.')})", "check the disk", e);
+            }
+            if (count == 0) throw new KoalaException(Place(name, offset), "the file has become shorter since it was opened", "get the file again");
+            bytes = bytes[count..];
+            offset += count;
+        }
+    }
+
+    private string Place(string name, long offset) => $"{Path}, tensor '{Shown.Text(name)}', byte {offset}";
+
+    private static unsafe SafetensorsHeader ReadHeader(string path, SafeFileHandle file)
+    {
+        var length = RandomAccess.GetLength(file);
+        // An empty file cannot be mapped; the header's reader says what is wrong with it.
+        if (length == 0) return SafetensorsHeader.Read(path, [], length);
+        var reach = (int)Math.Min(length, SafetensorsHeader.Prefix + SafetensorsHeader.LongestHeader);
+        using var map = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        using var view = map.CreateViewAccessor(0, reach, MemoryMappedFileAccess.Read);
         byte* pointer = null;
+        view.SafeMemoryMappedViewHandle.AcquirePointer(ref pointer);
         try
         {
-            handle.AcquirePointer(ref pointer);
-            var reach = (int)Math.Min(length, SafetensorsHeader.Prefix + SafetensorsHeader.LongestHeader);
             return SafetensorsHeader.Read(path, new ReadOnlySpan<byte>(pointer, reach), length);
         }
         finally
         {
-            if (pointer is not null) handle.ReleasePointer();
+            view.SafeMemoryMappedViewHandle.ReleasePointer();
         }
     }
 }

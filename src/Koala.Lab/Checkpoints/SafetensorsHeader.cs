@@ -80,6 +80,11 @@ internal sealed class SafetensorsHeader
         {
             throw header.Fault(reader.BytesConsumed, "the header is not valid JSON", inner: e);
         }
+        catch (InvalidOperationException e)
+        {
+            // The reader finds out only when a string is asked for or compared.
+            throw header.Fault(reader.TokenStartIndex, "a string of the header holds half a surrogate pair", inner: e);
+        }
         header.CheckRanges();
         return header;
     }
@@ -107,11 +112,11 @@ internal sealed class SafetensorsHeader
         {
             at = reader.TokenStartIndex;
             Spend(at, EntryCost + 2L * reader.ValueSpan.Length);
-            var key = Text(ref reader);
+            var key = reader.GetString()!;
             reader.Read();
             if (reader.TokenType != JsonTokenType.String) throw Fault(at, $"the metadata value of '{Shown.Text(key)}' is not a string");
             Spend(at, 2L * reader.ValueSpan.Length);
-            if (!_metadata.TryAdd(key, Text(ref reader))) throw Fault(at, $"the metadata key '{Shown.Text(key)}' stands twice");
+            if (!_metadata.TryAdd(key, reader.GetString()!)) throw Fault(at, $"the metadata key '{Shown.Text(key)}' stands twice");
         }
     }
 
@@ -119,7 +124,7 @@ internal sealed class SafetensorsHeader
     {
         var at = reader.TokenStartIndex;
         Spend(at, EntryCost + 2L * reader.ValueSpan.Length);
-        var name = Text(ref reader);
+        var name = reader.GetString()!;
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject) throw Fault(at, "its entry is not an object", name);
 
@@ -161,7 +166,7 @@ internal sealed class SafetensorsHeader
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             if (count == MostDimensions) throw Fault(reader.TokenStartIndex, $"its {key} has more than {MostDimensions} numbers", name);
-            if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt64(out var size) || size < 0)
+            if (reader.TokenType != JsonTokenType.Number || reader.ValueSpan[0] == (byte)'-' || !reader.TryGetInt64(out var size))
                 throw Fault(reader.TokenStartIndex, $"its {key} holds '{Shown.Text(reader.ValueSpan)}', but whole numbers from 0 are expected", name);
             sizes[count++] = size;
         }
@@ -203,18 +208,6 @@ internal sealed class SafetensorsHeader
         }
         if (reached != _dataLength)
             throw Fault(_dataStart + reached, $"{_dataLength - reached} bytes at the end of the file belong to no tensor", absolute: true);
-    }
-
-    private string Text(ref Utf8JsonReader reader)
-    {
-        try
-        {
-            return reader.GetString()!;
-        }
-        catch (InvalidOperationException e)
-        {
-            throw Fault(reader.TokenStartIndex, "a string of the header holds half a surrogate pair", inner: e);
-        }
     }
 
     private void Spend(long at, long bytes)

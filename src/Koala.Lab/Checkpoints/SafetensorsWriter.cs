@@ -10,7 +10,8 @@ namespace Koala.Lab.Checkpoints;
 /// <summary>Writes safetensors files: complete or absent, and the same bytes for the same tensors and metadata.</summary>
 public static class SafetensorsWriter
 {
-    private const long Chunk = 1L << 28;
+    // A span holds at most 2 GiB, a tensor may hold more.
+    private const long Chunk = 1 << 24;
 
     /// <summary>Writes tensors in the dtype they have, from whatever device they are on, one after the other: no second copy of the whole.</summary>
     /// <param name="path">The file; folders are made as needed, an existing file is replaced whole.</param>
@@ -82,7 +83,11 @@ public static class SafetensorsWriter
     {
         using var scope = NewDisposeScope();
         var flat = tensor.detach().cpu().contiguous().view(-1);
-        for (var start = 0L; start < flat.NumberOfElements; start += Chunk)
-            stream.Write(flat.narrow(0, start, Math.Min(Chunk, flat.NumberOfElements - start)).bytes);
+        var count = Chunk / SafetensorsDtypes.Size(flat.dtype);
+        for (var start = 0L; start < flat.NumberOfElements; start += count)
+        {
+            using var part = flat.narrow(0, start, Math.Min(count, flat.NumberOfElements - start));
+            stream.Write(part.bytes);
+        }
     }
 }
