@@ -10,7 +10,7 @@ public static class CacheFolder
         {
             var root = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } set
                 ? set
-                : System.IO.Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
+                : System.IO.Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".cache");
             return Directory.CreateDirectory(System.IO.Path.Combine(root, "koala")).FullName;
         }
     }
