@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
 
@@ -14,15 +13,6 @@ internal static class HeadFolder
 
     private const int Format = 1;
 
-    private static readonly JsonSerializerOptions s_json = new(JsonSerializerDefaults.Web)
-    {
-        WriteIndented = true,
-        RespectNullableAnnotations = true,
-        RespectRequiredConstructorParameters = true,
-        AllowOutOfOrderMetadataProperties = true,
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-    };
-
     private sealed record Config(int Format, HeadOptions Head, TargetIdentity Target);
 
     public static (HeadOptions Options, TargetIdentity Target) ReadConfig(string folder)
@@ -32,7 +22,7 @@ internal static class HeadFolder
             throw new KoalaException(folder, $"holds no head ({ConfigFile} is missing)", "name the folder of a head, or of a run that has trained one");
         try
         {
-            var config = JsonSerializer.Deserialize<Config>(File.ReadAllText(path), s_json) ?? throw new JsonException("it is null");
+            var config = JsonSerializer.Deserialize<Config>(File.ReadAllText(path), JsonFormat.Document) ?? throw new JsonException("it is null");
             if (config.Format != Format)
                 throw new KoalaException(path, $"has format {config.Format}, but this Koala reads format {Format}", "update Koala, or train the head again");
             config.Head.Validate();
@@ -48,6 +38,6 @@ internal static class HeadFolder
     {
         AtomicFile.WriteText(Path.Combine(folder, CardFile), card);
         // The config last: a folder without it is no head, so one that was cut short is not taken for one.
-        AtomicFile.WriteText(Path.Combine(folder, ConfigFile), JsonSerializer.Serialize(new Config(Format, options, target), s_json) + "\n");
+        AtomicFile.WriteText(Path.Combine(folder, ConfigFile), JsonSerializer.Serialize(new Config(Format, options, target), JsonFormat.Document) + "\n");
     }
 }

@@ -38,4 +38,23 @@ public sealed record StepMetrics
 
     /// <summary>Held-out accuracy by depth against the target's best token; null between looks.</summary>
     public IReadOnlyList<double>? ValidationAccuracy { get; init; }
+
+    /// <summary>The line's values by name; a list has a value a depth: lossAtDepth1, lossAtDepth2 …</summary>
+    internal IEnumerable<KeyValuePair<string, double>> Values
+    {
+        get
+        {
+            yield return new("seconds", Seconds);
+            yield return new("tokens", Tokens);
+            yield return new("loss", Loss);
+            for (var i = 0; i < LossByDepth.Count; i++) yield return new($"lossAtDepth{i + 1}", LossByDepth[i]);
+            yield return new("learningRate", LearningRate);
+            yield return new("gradientNorm", GradientNorm);
+            if (AdversarialLoss is { } adversarial) yield return new("adversarialLoss", adversarial);
+            if (AdversaryWeight is { } weight) yield return new("adversaryWeight", weight);
+            if (DiscriminatorLoss is { } discriminator) yield return new("discriminatorLoss", discriminator);
+            if (DiscriminatorAccuracy is { } right) yield return new("discriminatorAccuracy", right);
+            for (var i = 0; i < ValidationAccuracy?.Count; i++) yield return new($"validationAccuracy{i + 1}", ValidationAccuracy[i]);
+        }
+    }
 }

@@ -9,7 +9,7 @@ namespace Koala.Lab.Training;
 /// <summary>Trains a draft head on what its target says, with the adversary beside the supervised loss where its weight is not zero.</summary>
 /// <remarks>
 /// The target runs once a batch, without gradients. With weight 0 there is no adversary at all, so such a run is bit-identical to one
-/// without. Where a run lives on disk is <c>TrainingRun</c>'s business.
+/// without. Where a run lives on disk is <see cref="TrainingRun"/>'s business.
 /// </remarks>
 public sealed class Trainer : IDisposable
 {

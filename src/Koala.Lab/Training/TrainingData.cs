@@ -1,4 +1,5 @@
 using Koala.Lab.Data;
+using Koala.Lab.Targets;
 using MathNet.Numerics.Random;
 
 namespace Koala.Lab.Training;
@@ -9,6 +10,11 @@ namespace Koala.Lab.Training;
 /// <param name="hash">Of the files and the tokenizer behind the rows; a resumed run must find the same.</param>
 public sealed class TrainingData(IReadOnlyList<PackedRow> rows, IReadOnlyList<PackedRow> validation, string hash)
 {
+    private const int HoldOutEvery = 50;
+
+    // Enough to tell accuracies a percent apart, and a few seconds a look on two cores.
+    private const int MostHeldOut = 32;
+
     private (int Seed, long Epoch, int[] Order) _shuffled = (0, -1, []);
 
     /// <summary>Rows to train on.</summary>
@@ -19,6 +25,44 @@ public sealed class TrainingData(IReadOnlyList<PackedRow> rows, IReadOnlyList<Pa
 
     /// <summary>Of the files and the tokenizer behind the rows.</summary>
     public string Hash { get; } = hash;
+
+    /// <summary>Reads and packs conversations, or takes them from the cache.</summary>
+    /// <param name="target">Its tokenizer and chat template are used.</param>
+    /// <param name="path">Conversations to train on.</param>
+    /// <param name="validation">
+    /// Conversations held out. Null: the file beside <paramref name="path"/> whose name says validation for train, where there is one, else every
+    /// fiftieth row of the data itself.
+    /// </param>
+    /// <param name="options">The row length.</param>
+    /// <exception cref="KoalaException">A file is wrong, or holds too little.</exception>
+    public static TrainingData Load(Target target, string path, string? validation, TrainingOptions options)
+    {
+        if (options.RowLength > target.Config.ContextLength)
+            throw new KoalaException("--row-length", $"is {options.RowLength}, but {target.Name} has a context of {target.Config.ContextLength}", "lower it");
+        var training = TokenCache.Load(path, target.Tokenizer, options.RowLength);
+        var (rows, held, hash) = (training.Rows, (IReadOnlyList<PackedRow>)[], training.Hash);
+        if ((validation ?? Beside(path)) is { } file)
+        {
+            var packed = TokenCache.Load(file, target.Tokenizer, options.RowLength);
+            (held, hash) = (packed.Rows, $"{hash}+{packed.Hash}");
+        }
+        else
+        {
+            held = [.. rows.Where((_, i) => i % HoldOutEvery == HoldOutEvery - 1)];
+            rows = [.. rows.Where((_, i) => i % HoldOutEvery != HoldOutEvery - 1)];
+        }
+        if (rows.Count < options.Batch || held.Count < options.Batch)
+            throw new KoalaException(path, $"fills {rows.Count} rows of {options.RowLength} tokens to train on and {held.Count} to hold out, but a step takes {options.Batch}",
+                "lower --batch or --row-length, or give more data");
+        return new TrainingData(rows, [.. held.Take(MostHeldOut)], hash);
+    }
+
+    private static string? Beside(string path)
+    {
+        var name = Path.GetFileName(path).Replace("train", "validation", StringComparison.Ordinal);
+        var beside = Path.Combine(Path.GetDirectoryName(path) ?? "", name);
+        return name != Path.GetFileName(path) && File.Exists(beside) ? beside : null;
+    }
 
     /// <summary>
     /// The rows of a step: each epoch goes through all rows once, in an order that depends on the seed and the epoch only. The step is

@@ -95,7 +95,7 @@ public sealed class MedusaHead : DraftHead
         {
             var block = _options.Tied ? 0 : k;
             var (weight, bias) = (_weights[block].to(x.dtype), _biases[block].to(x.dtype));
-            x = x + nn.functional.silu(baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2)));
+            x = x + nn.functional.silu(baddbmm(x, weight.transpose(1, 2), bias.unsqueeze(1)));
         }
         return x;
     }

@@ -1,0 +1,71 @@
+using System.Text.Json;
+using Koala.Lab.Checkpoints;
+using Koala.Lab.Data;
+using Koala.Lab.Heads;
+using Koala.Lab.Heads.Medusa;
+using Koala.Lab.Training;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Tests.Heads;
+
+/// <summary>The recorded random K=2 Medusa head on koala-nano: logits, losses and accuracies to 1e-4 relative.</summary>
+public sealed class MedusaGoldenTests
+{
+    private static readonly MedusaOptions s_options = new() { Layers = 2, OwnLmHeads = true };
+
+    [Fact]
+    public void Features_and_logits_equal_the_recorded_ones()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = Read();
+        var expected = Golden.Tensors("heads-koala-nano", "expected.safetensors");
+        using var cache = Shipped.Nano.NewCache(1, 64);
+        var features = Shipped.Nano.Append(cache, Ids());
+        AssertNear(expected["features"], features);
+
+        var logits = head.Logits(expected["features"], Shipped.Nano);
+        for (var h = 0; h < 4; h++)
+        {
+            var recorded = expected[$"medusa.logits.{h}"];
+            AssertNear(recorded, logits[h].narrow(0, logits.shape[1] - recorded.shape[0], recorded.shape[0]));
+        }
+    }
+
+    [Fact]
+    public void Cross_entropy_and_accuracy_of_each_head_equal_the_recorded_ones()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = Read();
+        var ids = Ids();
+        using var cache = Shipped.Nano.NewCache(1, ids.Length);
+        using var batch = new TrainingBatch(Shipped.Nano, cache,
+            [new PackedRow(ids, [.. Enumerable.Range(0, ids.Length)], new int[ids.Length], [.. ids.Select(_ => true)])]);
+        var predictions = head.Predict(batch, Shipped.Nano);
+        var loss = new SupervisedLoss(Labels.Hard, 1);
+
+        using var document = JsonDocument.Parse(File.ReadAllText(Golden.At("heads-koala-nano", "expected.json")));
+        var recorded = document.RootElement.GetProperty("medusa").GetProperty("heads").EnumerateArray().ToArray();
+        Assert.Equal(recorded.Length, predictions.Count);
+        for (var h = 0; h < recorded.Length; h++)
+        {
+            Assert.Equal(recorded[h].GetProperty("positions").GetInt64(), predictions[h].Logits.shape[0]);
+            var crossEntropy = recorded[h].GetProperty("crossEntropy").GetDouble();
+            Assert.InRange(loss.CrossEntropy(predictions[h], batch).item<float>(), crossEntropy * (1 - 1e-4), crossEntropy * (1 + 1e-4));
+            var right = (predictions[h].Logits.argmax(-1) == SupervisedLoss.Truth(predictions[h], batch)).to(ScalarType.Float32).mean().item<float>();
+            Assert.Equal(recorded[h].GetProperty("accuracy").GetDouble(), right, 6);
+        }
+    }
+
+    private static MedusaHead Read()
+    {
+        using var file = SafetensorsFile.Open(Golden.At("heads-koala-nano", "medusa-k2.safetensors"));
+        return MedusaLayout.Read(file, s_options, Shipped.Nano.Identity, ScalarType.Float32, CPU);
+    }
+
+    private static int[] Ids() => [.. Golden.Tensors("heads-koala-nano", "expected.safetensors")["ids"].to(ScalarType.Int64).data<long>().Select(x => (int)x)];
+
+    private static void AssertNear(Tensor expected, Tensor actual) =>
+        Assert.InRange(Golden.Distance(expected, actual), 0, 1e-4 * expected.abs().max().item<float>());
+}

@@ -1,0 +1,35 @@
+using System.Globalization;
+using Koala.Lab.Heads;
+using Koala.Lab.Runs;
+
+namespace Koala.Lab.Training;
+
+/// <summary>The card of a trained head: what it is and how it came about, from the run's own figures.</summary>
+internal static class HeadCard
+{
+    public static string Of(DraftHead head, TrainingPlan plan, IReadOnlyList<MetricsLine> metrics)
+    {
+        var training = plan.Training;
+        var accuracy = metrics.LastOrDefault(line => line.Values.ContainsKey("validationAccuracy1"));
+        var byDepth = accuracy is null ? "not measured" : string.Join(", ", Enumerable.Range(1, head.MaxDraftLength)
+            .Select(d => accuracy.Values.TryGetValue($"validationAccuracy{d}", out var value) ? value.ToString("F3", CultureInfo.InvariantCulture) : "-"));
+        var adversary = training.Adversary.Weight == 0 ? "none" : string.Create(CultureInfo.InvariantCulture, $"weight {training.Adversary.Weight}, warm-up {training.Adversary.Warmup} steps");
+        return string.Create(CultureInfo.InvariantCulture, $"""
+            # A {head.Options.Kind} head of K = {head.Options.Layers} for {head.Target.Name}
+
+            It proposes up to {head.MaxDraftLength} tokens a round; the target checks them, so answers stay the target's own.
+
+            | | |
+            | --- | --- |
+            | target | {head.Target} |
+            | weights of its own | {head.ParameterCount} |
+            | training data | {Path.GetFileName(plan.Data)} |
+            | steps, rows a step, tokens a row | {training.Steps}, {training.Batch}, {training.RowLength} |
+            | labels, decay, learning rate, seed | {training.Labels.ToString().ToLowerInvariant()}, {training.Decay}, {training.LearningRate}, {training.Seed} |
+            | adversary | {adversary} |
+            | held-out accuracy by depth | {byDepth} |
+            | dtype of the target, device | {plan.Dtype}, {plan.Device} |
+
+            """);
+    }
+}

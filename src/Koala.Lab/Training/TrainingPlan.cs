@@ -1,0 +1,50 @@
+using Koala.Lab.Heads;
+
+namespace Koala.Lab.Training;
+
+/// <summary>Everything a training run was asked for, as run.json keeps it: what <c>--resume</c> needs.</summary>
+public sealed record TrainingPlan
+{
+    /// <summary>The target's folder.</summary>
+    public required string Target { get; init; }
+
+    /// <summary>Conversations to train on.</summary>
+    public required string Data { get; init; }
+
+    /// <summary>Conversations held out; null: a part of <see cref="Data"/>.</summary>
+    public string? Validation { get; init; }
+
+    /// <summary>Kind and sizes of the head.</summary>
+    public required HeadOptions Head { get; init; }
+
+    /// <summary>How it is trained.</summary>
+    public TrainingOptions Training { get; init; } = new();
+
+    /// <summary>fp32 or bf16: the target's dtype. The head's weights are fp32 while they are trained.</summary>
+    public required string Dtype { get; init; }
+
+    /// <summary>cpu or cuda.</summary>
+    public required string Device { get; init; }
+
+    /// <summary>Threads of a CPU operation; sums in other numbers of parts round otherwise, so a resumed run takes the same.</summary>
+    public required int Threads { get; init; }
+
+    /// <summary>Whether the same training without the adversary is run after it.</summary>
+    public bool WithControl { get; init; }
+
+    /// <summary>Of the data and the tokenizer behind it.</summary>
+    public required string DataHash { get; init; }
+
+    /// <exception cref="KoalaException">An option is out of range, or a control is asked for without an adversary.</exception>
+    public void Validate()
+    {
+        Head.Validate();
+        Training.Validate();
+        if (WithControl && Training.Adversary.Weight == 0)
+            throw new KoalaException("--with-control", "trains the pair with and without the adversary, but the adversary's weight is 0",
+                "set --adversary-weight, to about 0.1, or leave --with-control out");
+    }
+
+    /// <summary>The same training without the adversary: same seed, same data order.</summary>
+    public TrainingPlan Control => this with { WithControl = false, Training = Training with { Adversary = Training.Adversary with { Weight = 0 } } };
+}
