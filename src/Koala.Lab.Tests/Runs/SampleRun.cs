@@ -18,5 +18,5 @@ internal static class SampleRun
 
 internal sealed class FixedTime(string now) : TimeProvider
 {
-    public override DateTimeOffset GetUtcNow() => DateTimeOffset.Parse(now);
+    public override DateTimeOffset GetUtcNow() => DateTimeOffset.Parse(now).ToUniversalTime();
 }
