@@ -111,7 +111,7 @@ public sealed class MetricsLogTests : IDisposable
             foreach (var (at, value) in changes) damaged[at] = value;
             File.WriteAllBytes(_file, damaged);
             if (Record.Exception(() => MetricsLog.Read(_file)) is { } e) Assert.IsType<KoalaException>(e);
-        }, iter: 2000, threads: 1);
+        }, iter: 500, threads: 1);
     }
 
     [Fact]

@@ -100,6 +100,6 @@ public sealed class RunRecordTests : IDisposable
             foreach (var (at, value) in changes) damaged[at] = value;
             File.WriteAllBytes(_folder.At("damaged.json"), damaged);
             if (Record.Exception(() => RunRecord.Read(_folder.At("damaged.json"))) is { } e) Assert.IsType<KoalaException>(e);
-        }, iter: 1000, threads: 1);
+        }, iter: 500, threads: 1);
     }
 }
