@@ -82,6 +82,13 @@ public sealed class WeakVersionTests
             Survives(elf);
         }, iter: 5000);
 
+    [Fact]
+    public void A_library_that_cannot_be_read_is_one_error()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Throws<KoalaException>(() => WeakVersion.MendedCopy(folder.At("none.so")));
+    }
+
     private static void Survives(byte[] elf)
     {
         if (Record.Exception(() => WeakVersion.SetWeak("lib.so", elf, WeakVersion.Name)) is { } e) Assert.IsType<KoalaException>(e);

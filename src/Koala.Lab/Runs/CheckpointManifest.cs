@@ -59,7 +59,7 @@ internal sealed record CheckpointManifest(int FormatVersion, int Step, IReadOnly
             if (manifest.Files.Keys.FirstOrDefault(name => !found.Contains(name)) is { } missing) return $"{missing} is missing";
             foreach (var name in found.Order(StringComparer.Ordinal))
             {
-                if (!manifest.Files.TryGetValue(name, out var expected)) return $"{name} is not in its {FileName}";
+                if (!manifest.Files.TryGetValue(name, out var expected) || expected is null) return $"{name} is not in its {FileName}";
                 if (expected.Fault(Path.Combine(folder, name), hashes) is { } fault) return $"{name} {fault}";
             }
             return null;

@@ -64,8 +64,11 @@ public sealed class MetricsLog : IDisposable
             json.WriteStartObject();
             json.WriteNumber("step", step);
             foreach (var (name, value) in values)
+            {
+                if (name == "step") throw new ArgumentException("step is no name of a value", nameof(values));
                 if (double.IsFinite(value)) json.WriteNumber(name, value);
                 else json.WriteNull(name);
+            }
             json.WriteEndObject();
         }
         buffer.WriteByte((byte)'\n');
@@ -160,8 +163,9 @@ public sealed class MetricsLog : IDisposable
             line = new MetricsLine(step.Value, values);
             return null;
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // The latter: a name that is no Unicode text.
             return e.Message.ReplaceLineEndings(" ").TrimEnd('.');
         }
     }

@@ -4,14 +4,23 @@ namespace Koala.Lab.Runtime;
 public static class CacheFolder
 {
     /// <summary>The folder; made on first use.</summary>
-    public static string Path
+    /// <exception cref="KoalaException">It cannot be made.</exception>
+    public static string Path => Under(Environment.GetEnvironmentVariable("XDG_CACHE_HOME"));
+
+    /// <param name="root">What XDG_CACHE_HOME says.</param>
+    internal static string Under(string? root)
     {
-        get
+        // Not verified: of a home that does not exist .NET else says "", and the cache would lie in the working directory.
+        if (string.IsNullOrEmpty(root))
+            root = System.IO.Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".cache");
+        var folder = System.IO.Path.Combine(root, "koala");
+        try
         {
-            var root = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } set
-                ? set
-                : System.IO.Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
-            return Directory.CreateDirectory(System.IO.Path.Combine(root, "koala")).FullName;
+            return Directory.CreateDirectory(folder).FullName;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new KoalaException(folder, $"cannot be made ({e.Message.TrimEnd('.')})", "name a folder that can be written in XDG_CACHE_HOME", e);
         }
     }
 }

@@ -9,7 +9,7 @@ public static class Doctor
 {
     private const long LittleMemory = 2L << 30;
 
-    /// <summary>Examines and measures, in under 3 seconds. Nothing that is missing throws: it becomes a finding.</summary>
+    /// <summary>Examines and measures, in under 5 seconds. Nothing that is missing throws: it becomes a finding.</summary>
     public static DoctorReport Examine() => Examine(LibTorch.EnsureLoaded);
 
     /// <param name="ensureLoaded">Throws the <see cref="KoalaException"/> that says why there is no libtorch; then no torch call is made.</param>

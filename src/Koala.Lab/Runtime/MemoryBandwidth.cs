@@ -14,7 +14,8 @@ internal static class MemoryBandwidth
     {
         using var scope = NewDisposeScope();
         using var grad = no_grad();
-        var bytes = Math.Clamp(4 * LargestCache(), SmallestBytes, LargestBytes);
+        // A quarter of a small machine's memory at most: to look at it must not end it.
+        var bytes = Math.Min(Math.Clamp(4 * LargestCache(), SmallestBytes, LargestBytes), MachineInfo.Current.MemoryBytes / 4);
         var buffer = ones(bytes / sizeof(float), ScalarType.Float32);
         var ms = InterleavedTiming.MedianMs(rounds: 11, TimeSpan.FromSeconds(1), () => buffer.sum().Dispose())[0];
         return bytes / ms / 1e6;

@@ -23,7 +23,7 @@ internal static class WeakVersion
     /// <exception cref="KoalaException">The file is damaged or has no such demand, or the cache cannot be written.</exception>
     internal static string MendedCopy(string library)
     {
-        var bytes = File.ReadAllBytes(library);
+        var bytes = Read(library);
         var hash = Convert.ToHexStringLower(SHA256.HashData(bytes))[..16];
         var copy = Path.Combine(CacheFolder.Path, $"{Path.GetFileNameWithoutExtension(library)}-{hash}.so");
         if (File.Exists(copy)) return copy;
@@ -32,6 +32,18 @@ internal static class WeakVersion
                 "update libstdc++");
         AtomicFile.Write(copy, stream => stream.Write(bytes));
         return copy;
+    }
+
+    private static byte[] Read(string library)
+    {
+        try
+        {
+            return File.ReadAllBytes(library);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new KoalaException(library, $"cannot be read ({e.Message.TrimEnd('.')})", "make the file readable", e);
+        }
     }
 
     /// <summary>Sets the weak flag on every demand for <paramref name="version"/>; false if there is none.</summary>

@@ -1,0 +1,65 @@
+using Koala.Lab.Runs;
+
+namespace Koala.Lab.Tests.Runs;
+
+public sealed class RunFolderTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void Refuses_a_run_that_exists_and_says_how_to_resume_it()
+    {
+        SampleRun.Create(_folder.At("run"));
+        var e = Assert.Throws<KoalaException>(() => RunFolder.Create(_folder.At("run")));
+        Assert.Contains("--resume " + _folder.At("run"), e.Mend, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Refuses_a_folder_and_a_file_that_exist()
+    {
+        Directory.CreateDirectory(_folder.At("empty"));
+        File.WriteAllText(_folder.At("file"), "");
+        Assert.Throws<KoalaException>(() => RunFolder.Create(_folder.At("empty")));
+        Assert.Throws<KoalaException>(() => RunFolder.Create(_folder.At("file")));
+        Assert.Throws<KoalaException>(() => RunFolder.Create(_folder.At("file", "below")));
+        Assert.Throws<KoalaException>(() => RunFolder.Create(" "));
+    }
+
+    [Fact]
+    public void Names_a_new_run_by_time_and_name_and_never_takes_a_taken_one()
+    {
+        var time = new FixedTime("2026-11-23T12:15:04+02:00");
+        var first = RunFolder.CreateUnder(_folder.At("runs"), "eagle-k2", time);
+        var second = RunFolder.CreateUnder(_folder.At("runs"), "eagle-k2", time);
+        Assert.Equal(_folder.At("runs", "2026-11-23T10-15-04-eagle-k2"), first.Path);
+        Assert.Equal(_folder.At("runs", "2026-11-23T10-15-04-eagle-k2-2"), second.Path);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("../other")]
+    [InlineData("a b")]
+    public void Refuses_a_name_that_is_no_plain_word(string name) =>
+        Assert.Throws<KoalaException>(() => RunFolder.CreateUnder(_folder.Path, name));
+
+    [Fact]
+    public void Opens_a_run_and_nothing_else()
+    {
+        SampleRun.Create(_folder.At("run"));
+        Assert.Equal(_folder.At("run"), RunFolder.Open(_folder.At("run")).Path);
+        Assert.Throws<KoalaException>(() => RunFolder.Open(_folder.Path));
+        Assert.Throws<KoalaException>(() => RunFolder.Open(_folder.At("none")));
+    }
+
+    [Fact]
+    public void A_run_that_no_process_holds_died_unless_its_record_says_how_it_ended()
+    {
+        var folder = SampleRun.Create(_folder.At("run"));
+        using (RunLock.Acquire(folder)) Assert.Equal(RunState.Running, folder.ReadRecord().State);
+        Assert.Equal(RunState.Died, folder.ReadRecord().State);
+        folder.WriteRecord(folder.ReadRecord().End(RunState.Interrupted));
+        Assert.Equal(RunState.Interrupted, folder.ReadRecord().State);
+    }
+}

@@ -1,0 +1,22 @@
+using Koala.Lab.Runtime;
+
+namespace Koala.Lab.Tests.Runtime;
+
+public sealed class CacheFolderTests
+{
+    [Fact]
+    public void Is_made_on_first_use()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Equal(folder.At("cache", "koala"), CacheFolder.Under(folder.At("cache")));
+        Assert.True(Directory.Exists(folder.At("cache", "koala")));
+    }
+
+    [Fact]
+    public void One_that_cannot_be_made_is_one_error()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.At("file"), "");
+        Assert.Contains("XDG_CACHE_HOME", Assert.Throws<KoalaException>(() => CacheFolder.Under(folder.At("file"))).Mend, StringComparison.Ordinal);
+    }
+}
