@@ -45,9 +45,9 @@ internal sealed class EvaluateCommand
         using var interruption = new Interruption(_streams);
         using var target = _model.Load(result, fastest: true);
         using var head = place.Load(target);
-        var report = Evaluation.Run(_streams, result.GetValue(_quiet), target, head, place.Name, prompts, options, interruption.Token);
+        var report = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, head, place.Name, prompts, options, interruption.Token);
         if (result.GetValue(_out) is { } file) AtomicFile.WriteText(file, JsonOutput.Document(report) + "\n");
         _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(report) : report.ToString().TrimEnd());
-        return Evaluation.Judge(_streams, report);
+        return EvaluationWork.Judge(_streams, report);
     }
 }

@@ -33,6 +33,7 @@ internal sealed class AddedTokenMatcher
                 while (end < text.Length && char.IsWhiteSpace(text[end])) end++;
             // White space that the token before has taken can spell a token only in part; what is left of it is none.
             start = Math.Max(start, from);
+            end = Math.Max(end, start);
             if (start > from) yield return (text[from..start], null);
             yield return (text[start..end], token.Id);
             from = end;

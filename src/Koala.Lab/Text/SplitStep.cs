@@ -23,7 +23,11 @@ internal sealed class SplitStep(Regex pattern, SplitBehaviour behaviour, bool in
             Add(pieces, first, (start, at), !invert, ref merge);
         }
         if (at < piece.End) Add(pieces, first, (at, piece.End), invert, ref merge);
-        pieces.RemoveAll(p => p.Start == p.End);
+        // An empty match parts what stands around it and is then no piece itself.
+        var kept = first;
+        for (var i = first; i < pieces.Count; i++)
+            if (pieces[i].Start < pieces[i].End) pieces[kept++] = pieces[i];
+        pieces.RemoveRange(kept, pieces.Count - kept);
     }
 
     // merge carries from part to part whether the next one may join: see each behaviour.

@@ -7,7 +7,7 @@ using Koala.Lab.Targets;
 namespace Koala.Cli.Output;
 
 /// <summary>What <c>evaluate</c> and <c>train --evaluate</c> have in common: progress, and what a report means for the exit code.</summary>
-internal static class Evaluation
+internal static class EvaluationWork
 {
     private const int Milestones = 10;
 

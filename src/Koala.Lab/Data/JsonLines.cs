@@ -1,0 +1,79 @@
+using System.IO.Compression;
+using System.Text;
+using Koala.Lab.Checkpoints;
+using Koala.Lab.Text;
+
+namespace Koala.Lab.Data;
+
+/// <summary>Reads a file of JSON objects, one a line; gzip where the name ends in .gz. Blank lines are no rows.</summary>
+internal static class JsonLines
+{
+    /// <summary>The rows with their line numbers, counted from 1.</summary>
+    /// <exception cref="KoalaException">The file cannot be read or holds no row, or a line is no JSON object.</exception>
+    public static IEnumerable<(int Line, JsonSection Row)> Read(string path)
+    {
+        var any = false;
+        var number = 0;
+        foreach (var line in Lines(path))
+        {
+            number++;
+            if (string.IsNullOrWhiteSpace(line)) continue;
+            any = true;
+            yield return (number, new JsonSection(Parse(line, $"{path}:{number}"), $"{path}:{number}"));
+        }
+        if (!any) throw new KoalaException(path, "is empty", "give a file with a JSON object a line");
+    }
+
+    private static IEnumerable<string> Lines(string path)
+    {
+        using var reader = Open(path);
+        while (true)
+        {
+            string? line;
+            try
+            {
+                line = reader.ReadLine();
+            }
+            catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException)
+            {
+                throw Unreadable(path, e);
+            }
+            catch (DecoderFallbackException e)
+            {
+                throw new KoalaException(path, "is not valid UTF-8", "save it as UTF-8", e);
+            }
+            if (line is null) yield break;
+            yield return line;
+        }
+    }
+
+    private static StreamReader Open(string path)
+    {
+        try
+        {
+            Stream stream = File.OpenRead(path);
+            if (path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase)) stream = new GZipStream(stream, CompressionMode.Decompress);
+            return new StreamReader(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Unreadable(path, e);
+        }
+    }
+
+    private static System.Text.Json.JsonElement Parse(string line, string where)
+    {
+        try
+        {
+            return JsonFile.Parse(Encoding.UTF8.GetBytes(line), where);
+        }
+        catch (KoalaException e)
+        {
+            // It counts lines within the line; this file's line is the one to tell.
+            throw new KoalaException(where, e.Fault, "correct the line: one JSON object", e.InnerException);
+        }
+    }
+
+    private static KoalaException Unreadable(string path, Exception e) =>
+        new(path, $"cannot be read ({e.Message.TrimEnd('.')})", "check the path and its permissions, or get the file again", e);
+}

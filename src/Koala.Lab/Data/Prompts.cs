@@ -1,0 +1,72 @@
+using System.Text.Json;
+using Koala.Lab.Checkpoints;
+using Koala.Lab.Text;
+
+namespace Koala.Lab.Data;
+
+/// <summary>Reads files of prompts.</summary>
+public static class Prompts
+{
+    /// <summary>
+    /// Reads a file whose lines have one of: <c>turns</c> (question files of MT-bench, Vicuna, Spec-Bench, EAGLE), <c>messages</c>, <c>prompt</c>
+    /// (with <c>task_id</c> and <c>entry_point</c>, HumanEval: see <see cref="CodeRequest"/>), <c>question</c> (GSM8K), <c>text</c> (MBPP),
+    /// <c>history</c> (MT-Bench-101: the <c>user</c> texts).
+    /// </summary>
+    /// <param name="path">A .jsonl file, or .jsonl.gz.</param>
+    /// <param name="limit">The first so many of those chosen; null: all.</param>
+    /// <param name="categories">Which categories; null or empty: all.</param>
+    /// <returns>In the order of the file; the id is <c>question_id</c>, <c>task_id</c> or <c>id</c>, else the line number.</returns>
+    /// <exception cref="KoalaException">The file cannot be read or is empty, a line has another form (file:line), a category is not there, or the limit is below 1.</exception>
+    public static IReadOnlyList<Prompt> Load(string path, int? limit = null, IReadOnlyList<string>? categories = null)
+    {
+        if (limit < 1) throw new KoalaException("--limit", $"is {limit}, but at least one prompt is needed", "set it to 1 or more, or leave it out");
+        Prompt[] prompts = [.. JsonLines.Read(path).Select(line => Read(line.Row, line.Line))];
+        IEnumerable<Prompt> chosen = prompts;
+        if (categories is { Count: > 0 })
+        {
+            string[] there = [.. prompts.Select(p => p.Category).Where(c => c.Length > 0).Distinct().Order(StringComparer.Ordinal)];
+            if (categories.FirstOrDefault(c => !there.Contains(c)) is { } unknown)
+                throw new KoalaException("--categories", $"names '{Shown.Text(unknown)}', which {path} does not have",
+                    there.Length == 0 ? "leave it out: the file has no categories" : $"choose from {string.Join(", ", there.Select(Shown.Text))}");
+            chosen = prompts.Where(p => categories.Contains(p.Category));
+        }
+        return [.. chosen.Take(limit ?? int.MaxValue)];
+    }
+
+    /// <summary>How a chat model is asked to go on with code: HumanEval's prompts are beginnings of a file, written for models that only continue text.</summary>
+    public static string CodeRequest(string code) => $"Complete this Python function.\n\n```python\n{code.TrimEnd('\n')}\n```";
+
+    private static Prompt Read(JsonSection row, int line)
+    {
+        var id = Id(row, "question_id") ?? Id(row, "task_id") ?? Id(row, "id") ?? $"{line}";
+        var category = row.OptionalText("category") ?? "";
+        if (row.Has("messages"))
+        {
+            var messages = MessageList.Read(row);
+            if (messages[^1].Role != Message.User) throw row.Fault("messages", "does not end with a user message, which is to be answered", "end it with one");
+            return new Prompt(id, category, [.. messages.Where(m => m.Role == Message.User).Select(m => m.Content)], messages);
+        }
+        return new Prompt(id, category, Turns(row), null);
+    }
+
+    private static IReadOnlyList<string> Turns(JsonSection row)
+    {
+        if (row.Has("turns")) return Filled(row, "turns", row.Texts("turns"));
+        if (row.Has("prompt")) return [row.Has("entry_point") ? CodeRequest(row.Text("prompt")) : row.Text("prompt")];
+        if (row.Has("question")) return [row.Text("question")];
+        if (row.Has("history")) return Filled(row, "history", [.. row.Items("history").Select(h => h.Text("user"))]);
+        if (row.Has("text")) return [row.Text("text")];
+        throw row.Fault("prompt", "is missing, and so are turns, messages, question, text and history", "give the line one of them");
+    }
+
+    private static IReadOnlyList<string> Filled(JsonSection row, string key, IReadOnlyList<string> turns) =>
+        turns.Count > 0 ? turns : throw row.Fault(key, "is empty", "give it a turn");
+
+    private static string? Id(JsonSection row, string key) => row.Find(key) switch
+    {
+        null => null,
+        { ValueKind: JsonValueKind.String } text => text.GetString(),
+        { ValueKind: JsonValueKind.Number } number => number.GetRawText(),
+        { } other => throw row.Fault(key, $"is {Shown.Text(other.GetRawText())}, but a string or a number is expected", "correct the line"),
+    };
+}
