@@ -25,12 +25,11 @@ internal static class ParseFault
     {
         if (result.UnmatchedTokens.Count > 0) return Unknown(result.UnmatchedTokens[0], command);
         var missing = command.Options.FirstOrDefault(option => option.Required && result.GetResult(option) is null or { Implicit: true });
-        // A mistyped option may have been taken for an argument, or eaten as another option's value; the error below then comes first.
         var error = result.Errors[0];
         if (error.SymbolResult is OptionResult { Tokens.Count: 0, Implicit: false } valueless) return $"{valueless.Option.Name} needs a value";
         if (error.SymbolResult is ArgumentResult { Tokens.Count: 0, Parent: OptionResult parent }) return $"{parent.Option.Name} needs a value";
-        if (error.SymbolResult is ArgumentResult { Tokens.Count: 0 } argument) return $"{argument.Argument.HelpName} is missing: {Lower(argument.Argument.Description)}";
-        if (missing is not null && error.SymbolResult is CommandResult or OptionResult { Implicit: true }) return $"{missing!.Name} is missing: {Lower(missing.Description)}";
+        if (error.SymbolResult is ArgumentResult { Tokens.Count: 0 } argument) return $"{argument.Argument.HelpName} is missing";
+        if (missing is not null && error.SymbolResult is CommandResult or OptionResult { Implicit: true }) return $"{missing!.Name} {missing.HelpName} is missing";
         return error.Message.ReplaceLineEndings(" ").TrimEnd('.');
     }
 
@@ -49,8 +48,6 @@ internal static class ParseFault
 
     private static string FullName(CommandResult result) =>
         result.Parent is CommandResult parent ? $"{FullName(parent)} {result.Command.Name}" : result.Command.Name;
-
-    private static string Lower(string? text) => string.IsNullOrEmpty(text) ? "" : char.ToLowerInvariant(text[0]) + text[1..].TrimEnd('.');
 
     // Letters put in, left out, replaced or swapped with their neighbour (optimal string alignment).
     private static int Distance(string a, string b)
