@@ -1,4 +1,7 @@
-using TorchSharp;
-Console.WriteLine(Koala.Lab.Runtime.LibTorch.Origin + " " + Koala.Lab.Runtime.LibTorch.Folder);
-Koala.Lab.Runtime.LibTorch.EnsureLoaded();
-Console.WriteLine(torch.ones(3).sum().item<float>() + " " + Koala.Lab.Runtime.LibTorch.BindingsMended);
+using System.Text;
+using Koala.Cli;
+
+// JSON is UTF-8 whatever the terminal's language is set to.
+if (Console.OutputEncoding.CodePage != Encoding.UTF8.CodePage) Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
+using var input = new StreamReader(Console.OpenStandardInput(), Encoding.UTF8);
+return KoalaCommand.Run(args, Console.Out, Console.Error, input);

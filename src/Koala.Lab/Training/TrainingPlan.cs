@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Koala.Lab.Heads;
 
 namespace Koala.Lab.Training;
@@ -46,5 +47,6 @@ public sealed record TrainingPlan
     }
 
     /// <summary>The same training without the adversary: same seed, same data order.</summary>
+    [JsonIgnore]
     public TrainingPlan Control => this with { WithControl = false, Training = Training with { Adversary = Training.Adversary with { Weight = 0 } } };
 }

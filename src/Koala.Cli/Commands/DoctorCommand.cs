@@ -1,0 +1,25 @@
+using System.CommandLine;
+using Koala.Cli.Options;
+using Koala.Cli.Output;
+using Koala.Lab.Runtime;
+
+namespace Koala.Cli.Commands;
+
+/// <summary><c>koala doctor</c>: what Koala found on this machine, and how to mend what is missing.</summary>
+internal static class DoctorCommand
+{
+    public static Command Create(Streams streams)
+    {
+        var json = SharedOptions.Json();
+        var command = new Command("doctor", "Say what Koala found on this machine, and how to mend what is missing.") { json };
+        command.SetAction(result => Run(streams, result.GetValue(json)));
+        return command;
+    }
+
+    private static int Run(Streams streams, bool json)
+    {
+        var report = Doctor.Examine();
+        streams.Output.WriteLine(json ? JsonOutput.Document(report) : report.ToString());
+        return report.Findings.Any(finding => finding.Level == FindingLevel.Error) ? ExitCodes.CheckFailed : ExitCodes.Done;
+    }
+}

@@ -1,0 +1,33 @@
+using System.CommandLine;
+using Koala.Cli.Options;
+using Koala.Cli.Output;
+using Koala.Lab;
+using Koala.Lab.Runs;
+
+namespace Koala.Cli.Commands;
+
+/// <summary><c>koala inspect</c>: what a target, a head, a run or a safetensors file is.</summary>
+internal static class InspectCommand
+{
+    public static Command Create(Streams streams)
+    {
+        var path = SharedOptions.Path("path", "The folder of a target, a head or a run, or a .safetensors file.");
+        var json = SharedOptions.Json();
+        var command = new Command("inspect", "Say what a target, a head, a run or a safetensors file is.") { path, json };
+        command.SetAction(result =>
+        {
+            var found = Inspect(result.GetValue(path)!);
+            streams.Output.WriteLine(result.GetValue(json) ? JsonOutput.Document(found) : JsonOutput.Listing(found));
+            return ExitCodes.Done;
+        });
+        return command;
+    }
+
+    private static object Inspect(string path)
+    {
+        if (File.Exists(path)) return Inspection.OfFile(path);
+        if (!Directory.Exists(path)) throw new KoalaException(path, "does not exist", "name the folder of a target, a head or a run, or a .safetensors file");
+        if (RunFolder.IsRun(path)) return Inspection.OfRun(path);
+        return Inspection.IsHead(path) ? Inspection.OfHead(path) : Inspection.OfTarget(path);
+    }
+}

@@ -1,0 +1,160 @@
+using System.CommandLine;
+using Koala.Cli.Options;
+using Koala.Cli.Output;
+using Koala.Lab;
+using Koala.Lab.Data;
+using Koala.Lab.Evaluation;
+using Koala.Lab.Runs;
+using Koala.Lab.Runtime;
+using Koala.Lab.Targets;
+using Koala.Lab.Training;
+using TorchSharp;
+
+namespace Koala.Cli.Commands;
+
+/// <summary><c>koala train</c>: trains a head in a run folder, or goes on with a run; may evaluate it at the end.</summary>
+internal sealed class TrainCommand
+{
+    private const string Runs = "runs";
+
+    private readonly Streams _streams;
+    private readonly ModelOptions _model = new("fp32 on a CPU, bf16 on a GPU");
+    private readonly TrainOptions _training = new();
+    private readonly Option<string?> _resume = SharedOptions.Text("--resume", "RUN", "Go on with this run, with all that it was begun with.");
+    private readonly Option<string?> _out = SharedOptions.Text("--out", "FOLDER", $"The run's folder, which must not exist yet. Default: a new one under {Runs}.");
+    private readonly Option<string?> _evaluate = SharedOptions.Text("--evaluate", "FILE", "Measure the trained head on this file of prompts at the end.");
+    private readonly Option<int> _limit = SharedOptions.Whole("--limit", "With --evaluate: take the first N prompts.", () => 20);
+    private readonly Option<int> _maxTokens = SharedOptions.Whole("--max-tokens", "With --evaluate: the most tokens of an answer.", () => new EvaluationOptions().Generation.MaxTokens);
+    private readonly Option<bool> _json = SharedOptions.Json();
+    private readonly Option<bool> _quiet = SharedOptions.Quiet();
+
+    private TrainCommand(Streams streams) => _streams = streams;
+
+    private sealed record TrainSummary(string Run, string Head, string? ControlHead, IReadOnlyList<EvaluationReport> Reports);
+
+    public static Command Create(Streams streams)
+    {
+        var self = new TrainCommand(streams);
+        var command = new Command("train", "Train a draft head for a target, or go on with a run (--resume).");
+        self._model.AddTo(command);
+        self._training.AddTo(command);
+        foreach (Option option in (Option[])[self._out, self._resume, self._evaluate, self._limit, self._maxTokens, self._json, self._quiet]) command.Options.Add(option);
+        command.SetAction(self.Run);
+        return command;
+    }
+
+    private int Run(ParseResult result)
+    {
+        var resume = result.GetValue(_resume);
+        CheckTogether(result, resume is not null);
+        var evaluation = new EvaluationOptions { Generation = new EvaluationOptions().Generation with { MaxTokens = result.GetValue(_maxTokens) } };
+        evaluation.Validate();
+        var prompts = result.GetValue(_evaluate) is { } file ? ReadPrompts(file, result.GetValue(_limit)) : null;
+
+        using var interruption = new Interruption(_streams);
+        var run = resume is null ? null : RunFolder.Open(resume);
+        var plan = run is null ? NewPlan(result) : TrainingRun.PlanToResume(run);
+        ModelOptions.SetThreads(run is null ? result.GetValue(_model.Threads) : plan.Threads);
+        using var target = run is null ? _model.Load(result) : Target.Load(plan.Target, plan.Dtype, plan.Device);
+        var data = TrainingData.Load(target, plan.Data, plan.Validation, plan.Training);
+        if (run is null) plan = plan with { Dtype = Dtypes.Name(target.Dtype), Threads = torch.get_num_threads(), DataHash = data.Hash };
+
+        // Last, so that nothing is left behind by what was wrong before.
+        var folder = run ?? NewFolder(result, plan);
+        Say(result, $"{JsonOutput.Listing(plan)}\n\nrun: {Shown(folder.Path)}");
+        try
+        {
+            ProgressLine.Run(_streams, result.GetValue(_quiet), show =>
+            {
+                var progress = new TrainingProgressText(folder, show);
+                if (run is null) TrainingRun.Start(folder, target, data, plan, Command(result), progress, interruption.Token);
+                else TrainingRun.Resume(folder, target, data, progress, interruption.Token);
+            });
+        }
+        catch (OperationCanceledException)
+        {
+            _streams.Error.WriteLine($"interrupted: the state is saved. Go on with: koala train --resume {Shown(folder.Path)}");
+            return ExitCodes.Interrupted;
+        }
+        return Finish(result, folder, plan, target, prompts, evaluation, interruption.Token);
+    }
+
+    private int Finish(ParseResult result, RunFolder folder, TrainingPlan plan, Target target, IReadOnlyList<Prompt>? prompts, EvaluationOptions options, CancellationToken cancel)
+    {
+        Say(result, $"head: {Shown(folder.HeadFolder)}");
+        var runs = plan.WithControl ? (RunFolder[])[folder, RunFolder.Open(folder.ControlFolder)] : [folder];
+        if (plan.WithControl) Say(result, $"head of the control: {Shown(runs[1].HeadFolder)}");
+        var (reports, code) = (new List<EvaluationReport>(), ExitCodes.Done);
+        foreach (var run in prompts is null ? [] : runs)
+        {
+            var name = run == folder ? Path.GetFileName(folder.Path) : $"{Path.GetFileName(folder.Path)} (control)";
+            using var head = new HeadPlace(run.HeadFolder, name).Load(target);
+            var report = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, head, name, prompts!, options, cancel);
+            AtomicFile.WriteText(Path.Combine(run.ResultsFolder, $"{NameOf(result.GetValue(_evaluate)!)}.json"), JsonOutput.Document(report) + "\n");
+            if (!result.GetValue(_json)) _streams.Output.WriteLine(report);
+            reports.Add(report);
+            code = Math.Max(code, EvaluationWork.Judge(_streams, report));
+        }
+        if (result.GetValue(_json)) _streams.Output.WriteLine(JsonOutput.Document(new TrainSummary(folder.Path, folder.HeadFolder, plan.WithControl ? runs[1].HeadFolder : null, reports)));
+        if (prompts is null) Say(result, $"measure it with: koala evaluate --target {Shown(plan.Target)} --head {Shown(folder.Path)} --prompts data/mt-bench.jsonl --limit 20");
+        return code;
+    }
+
+    private TrainingPlan NewPlan(ParseResult result)
+    {
+        var plan = new TrainingPlan
+        {
+            // Full paths: a run is resumed from any folder.
+            Target = Path.GetFullPath(Needed(result, _model.Target)),
+            Data = Path.GetFullPath(Needed(result, _training.Data)),
+            Validation = result.GetValue(_training.Validation) is { } validation ? Path.GetFullPath(validation) : null,
+            Head = _training.ReadHead(result),
+            Training = _training.ReadTraining(result),
+            WithControl = result.GetValue(_training.WithControl),
+            Device = result.GetValue(_model.Device)!,
+            // Known once target and data are loaded.
+            Dtype = "",
+            Threads = 0,
+            DataHash = "",
+        };
+        plan.Validate();
+        return plan;
+    }
+
+    private RunFolder NewFolder(ParseResult result, TrainingPlan plan) => result.GetValue(_out) is { } path
+        ? RunFolder.Create(path)
+        : RunFolder.CreateUnder(Runs, $"{plan.Head.Kind}-k{plan.Head.Layers}");
+
+    // Threads, dtype and device are part of what a run was begun with, like everything else.
+    private void CheckTogether(ParseResult result, bool resumes)
+    {
+        Option[] free = [_resume, _evaluate, _limit, _maxTokens, _json, _quiet];
+        if (resumes && result.CommandResult.Command.Options.Except(free).FirstOrDefault(result.Has) is { } other)
+            throw new KoalaException("--resume", $"goes on with all that the run was begun with, but {other.Name} is given too", $"leave {other.Name} out, or start a new run");
+        if (!result.Has(_evaluate) && ((Option[])[_limit, _maxTokens]).FirstOrDefault(result.Has) is { } lone)
+            throw new KoalaException(lone.Name, "belongs to --evaluate, which is not given", "give --evaluate FILE, or leave it out");
+    }
+
+    private void Say(ParseResult result, string line)
+    {
+        if (!result.GetValue(_quiet)) _streams.Error.WriteLine(line);
+    }
+
+    private static IReadOnlyList<Prompt> ReadPrompts(string file, int limit) => limit >= 1
+        ? Prompts.Load(file, limit)
+        : throw new KoalaException("--limit", $"is {limit}, but at least one prompt is taken", "set it to 1 or more");
+
+    private static string Needed(ParseResult result, Option<string?> option) => result.GetValue(option)
+        ?? throw new KoalaException(option.Name, "is missing", $"give {option.Name} {option.HelpName}, or go on with a run by --resume RUN");
+
+    private static IReadOnlyList<string> Command(ParseResult result) => [.. result.Tokens.Select(token => token.Value)];
+
+    private static string NameOf(string file) => Path.GetFileName(file).Split('.')[0];
+
+    // As the user would type it.
+    private static string Shown(string path)
+    {
+        var relative = Path.GetRelativePath(Environment.CurrentDirectory, path);
+        return relative.StartsWith("..", StringComparison.Ordinal) ? path : relative;
+    }
+}

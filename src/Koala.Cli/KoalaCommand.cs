@@ -1,0 +1,86 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using System.Reflection;
+using Koala.Cli.Commands;
+using Koala.Lab;
+
+namespace Koala.Cli;
+
+/// <summary>The command <c>koala</c>: from arguments to an exit code.</summary>
+public static class KoalaCommand
+{
+    /// <summary>Runs the command in this process.</summary>
+    /// <param name="args">Arguments without the program's name.</param>
+    /// <param name="output">Where results go.</param>
+    /// <param name="error">Where everything else goes.</param>
+    /// <param name="input">Where <c>-</c> reads from; null: nothing to read.</param>
+    /// <param name="cancel">Stops long work as Ctrl-C does.</param>
+    /// <returns>0 done, 1 a check failed, 2 wrong input, 70 a fault of Koala, 130 interrupted.</returns>
+    public static int Run(IReadOnlyList<string> args, TextWriter output, TextWriter error, TextReader? input = null, CancellationToken cancel = default)
+    {
+        var root = Build(new Streams(output, error, input ?? TextReader.Null, cancel));
+        // A prompt may begin with "@", and options are words, not bundles of letters.
+        var result = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
+        if (result.Errors.Count > 0 && result.Action is not { ClearsParseErrors: true })
+        {
+            error.WriteLine(ParseFault.Line(result));
+            return ExitCodes.WrongInput;
+        }
+        try
+        {
+            return result.Invoke(new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false });
+        }
+        catch (KoalaException e)
+        {
+            error.WriteLine(e.Message.ReplaceLineEndings(" "));
+            return ExitCodes.WrongInput;
+        }
+        catch (OperationCanceledException)
+        {
+            error.WriteLine("interrupted");
+            return ExitCodes.Interrupted;
+        }
+        catch (Exception e) when (IsOutOfMemory(e))
+        {
+            error.WriteLine($"the memory of the device is used up ({e.Message.Split('\n')[0].TrimEnd('.')}). Mend: lower --batch or --row-length, use --dtype bf16, or take a smaller target.");
+            return ExitCodes.WrongInput;
+        }
+        catch (Exception e)
+        {
+            error.WriteLine(e);
+            error.WriteLine("This is a fault of Koala itself: please report it with the lines above and the output of 'koala doctor'.");
+            return ExitCodes.Fault;
+        }
+    }
+
+    private static Command Build(Streams streams)
+    {
+        var root = new Command("koala", $"Train, run and measure draft heads of language models.\n\n{ExitCodes.Help}");
+        root.Options.Add(new HelpOption("--help", "-h"));
+        root.Options.Add(new VersionOption { Action = new PrintVersion(streams) });
+        root.Subcommands.Add(DoctorCommand.Create(streams));
+        root.Subcommands.Add(InspectCommand.Create(streams));
+        root.Subcommands.Add(TokenizeCommand.Create(streams));
+        root.Subcommands.Add(GenerateCommand.Create(streams));
+        root.Subcommands.Add(TrainCommand.Create(streams));
+        root.Subcommands.Add(EvaluateCommand.Create(streams));
+        root.SetAction(result => new HelpAction().Invoke(result));
+        return root;
+    }
+
+    // TorchSharp passes libtorch's message on and has no exception type for it.
+    private static bool IsOutOfMemory(Exception e) =>
+        e is OutOfMemoryException || e.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase) || e.Message.Contains("can't allocate memory", StringComparison.Ordinal);
+
+    private sealed class PrintVersion(Streams streams) : SynchronousCommandLineAction
+    {
+        public override bool ClearsParseErrors => true;
+
+        public override int Invoke(ParseResult parseResult)
+        {
+            streams.Output.WriteLine(typeof(KoalaCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0]);
+            return ExitCodes.Done;
+        }
+    }
+}

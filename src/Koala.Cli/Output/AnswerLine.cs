@@ -1,0 +1,15 @@
+using System.Text.Json.Serialization;
+using Koala.Lab.Decoding;
+
+namespace Koala.Cli.Output;
+
+/// <summary>An answer as <c>koala generate --json</c> prints it. Fields that do not apply are left out.</summary>
+internal sealed record AnswerLine(
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Id,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? Turn,
+    IReadOnlyList<int> PromptTokens,
+    IReadOnlyList<int> Tokens,
+    string Text,
+    Finish Finish,
+    double Seconds,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Round>? Rounds);

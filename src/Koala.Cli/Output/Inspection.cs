@@ -1,0 +1,109 @@
+using System.Text.Json;
+using Koala.Lab;
+using Koala.Lab.Checkpoints;
+using Koala.Lab.Heads;
+using Koala.Lab.Runs;
+using Koala.Lab.Runtime;
+using Koala.Lab.Targets;
+using Koala.Lab.Text;
+
+namespace Koala.Cli.Output;
+
+/// <summary>What <c>koala inspect</c> says, ready to be printed; no weight is read for it.</summary>
+internal static class Inspection
+{
+    private const string ConfigFile = "config.json";
+    private const string WeightsFile = "model.safetensors";
+
+    private sealed record TargetInspection(string Kind, string Name, long Parameters, IReadOnlyDictionary<string, long> ParametersByPart,
+        IReadOnlyDictionary<string, long> ParametersByDtype, ModelConfig Config, TokenizerInspection Tokenizer);
+
+    private sealed record TokenizerInspection(int VocabularySize);
+
+    private sealed record HeadInspection(string Kind, HeadOptions Head, TargetIdentity Target, long Parameters, IReadOnlyDictionary<string, long> ParametersByDtype);
+
+    private sealed record RunInspection(string Kind, RunRecord Record, IReadOnlyDictionary<string, double> LastMetrics);
+
+    private sealed record FileInspection(string Kind, long Parameters, IReadOnlyDictionary<string, long> ParametersByDtype,
+        IReadOnlyDictionary<string, string> Metadata, IReadOnlyDictionary<string, string> Tensors);
+
+    private sealed record HeadConfig(int Format, HeadOptions Head, TargetIdentity Target);
+
+    public static object OfTarget(string path)
+    {
+        using var folder = ModelFolder.Open(path);
+        var tensors = folder.Tensors.Tensors.Values;
+        return new TargetInspection("target", folder.Name, tensors.Sum(t => t.Count), Sums(tensors, PartOf), Sums(tensors, DtypeOf), folder.Config,
+            new TokenizerInspection(Tokenizer.Load(path).VocabularySize));
+    }
+
+    /// <summary>A head's config is told from a target's by its target.</summary>
+    public static bool IsHead(string path)
+    {
+        var config = Path.Combine(path, ConfigFile);
+        if (!File.Exists(config)) return false;
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllText(config));
+            return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("head", out _) && document.RootElement.TryGetProperty("target", out _);
+        }
+        catch (JsonException)
+        {
+            // Whoever reads it as a target's config says what is wrong with it.
+            return false;
+        }
+    }
+
+    public static object OfHead(string path)
+    {
+        var config = ReadHeadConfig(Path.Combine(path, ConfigFile));
+        using var file = SafetensorsFile.Open(Path.Combine(path, WeightsFile));
+        var tensors = file.Tensors.Values;
+        return new HeadInspection("head", config.Head, config.Target, tensors.Sum(t => t.Count), Sums(tensors, DtypeOf));
+    }
+
+    public static object OfRun(string path)
+    {
+        var run = RunFolder.Open(path);
+        var last = MetricsLog.Read(run.MetricsFile) is [.., var line] ? new Dictionary<string, double>(line.Values) { ["step"] = line.Step } : [];
+        return new RunInspection("run", run.ReadRecord(), last);
+    }
+
+    public static object OfFile(string path)
+    {
+        using var file = SafetensorsFile.Open(path);
+        var tensors = file.Tensors.Values;
+        return new FileInspection("safetensors", tensors.Sum(t => t.Count), Sums(tensors, DtypeOf), file.Metadata,
+            tensors.ToDictionary(t => t.Name, t => $"{DtypeOf(t)} [{string.Join(", ", t.Shape)}]"));
+    }
+
+    private static HeadConfig ReadHeadConfig(string path)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<HeadConfig>(File.ReadAllText(path), JsonFormat.Document) ?? throw new JsonException("it is null");
+        }
+        catch (Exception e) when (e is JsonException or NotSupportedException)
+        {
+            throw new KoalaException(path, $"is not a head's config ({e.Message.TrimEnd('.')})", "name the folder of a head that Koala wrote", e);
+        }
+    }
+
+    private static Dictionary<string, long> Sums(IEnumerable<TensorInfo> tensors, Func<TensorInfo, string> key) =>
+        tensors.GroupBy(key).ToDictionary(group => group.Key, group => group.Sum(t => t.Count));
+
+    private static string DtypeOf(TensorInfo tensor) => tensor.Dtype.ToString().ToLowerInvariant();
+
+    // Hugging Face's names: model.embed_tokens.weight, model.layers.3.mlp.up_proj.weight, lm_head.weight.
+    private static string PartOf(TensorInfo tensor)
+    {
+        var parts = tensor.Name.Split('.');
+        return parts switch
+        {
+            ["model", "layers", _, var part, ..] => $"layers.{part}",
+            ["model", var part, ..] => part,
+            [var part, ..] => part,
+            _ => tensor.Name,
+        };
+    }
+}

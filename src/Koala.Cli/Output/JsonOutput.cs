@@ -1,0 +1,50 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Koala.Lab.Runtime;
+
+namespace Koala.Cli.Output;
+
+/// <summary>JSON on standard output. JSON has no NaN and no infinity: both become null.</summary>
+internal static class JsonOutput
+{
+    private static readonly JsonSerializerOptions s_document = WithNulls(JsonFormat.Document);
+    private static readonly JsonSerializerOptions s_line = WithNulls(JsonFormat.Line);
+
+    /// <summary>An indented document.</summary>
+    public static string Document(object value) => JsonSerializer.Serialize(value, value.GetType(), s_document);
+
+    /// <summary>One line.</summary>
+    public static string Line(object value) => JsonSerializer.Serialize(value, value.GetType(), s_line);
+
+    /// <summary>The values of a document one a line, named by their path: what a person reads in place of JSON.</summary>
+    public static string Listing(object value)
+    {
+        var rows = Rows("", JsonSerializer.SerializeToNode(value, value.GetType(), s_document)).ToArray();
+        var width = rows.Max(row => row.Name.Length) + 2;
+        return string.Join('\n', rows.Select(row => row.Name.PadRight(width) + row.Value));
+    }
+
+    private static IEnumerable<(string Name, string Value)> Rows(string name, JsonNode? node) => node switch
+    {
+        JsonObject o => o.SelectMany(property => Rows(name.Length == 0 ? property.Key : $"{name}.{property.Key}", property.Value)),
+        JsonArray a when a.All(item => item is null or JsonValue) => [(name, string.Join(" ", a.Select(Plain)))],
+        JsonArray a => a.SelectMany((item, i) => Rows($"{name}[{i}]", item)),
+        _ => [(name, Plain(node))],
+    };
+
+    private static string Plain(JsonNode? node) => node?.ToString() ?? "-";
+
+    private static JsonSerializerOptions WithNulls(JsonSerializerOptions options) => new(options) { Converters = { new FiniteOrNull() } };
+
+    private sealed class FiniteOrNull : JsonConverter<double>
+    {
+        public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.GetDouble();
+
+        public override void Write(Utf8JsonWriter writer, double value, JsonSerializerOptions options)
+        {
+            if (double.IsFinite(value)) writer.WriteNumberValue(value);
+            else writer.WriteNullValue();
+        }
+    }
+}
