@@ -53,7 +53,7 @@ public sealed record DoctorReport
         Row("device", Gpu is null ? Device : $"{Device} ({Gpu})");
         if (Threads is { } threads) Row("threads", threads.ToString(CultureInfo.InvariantCulture));
         if (Step is { } step) Row("step", string.Create(CultureInfo.InvariantCulture, $"fp32 {step.Fp32Ms:F2} ms, bf16 {step.Bf16Ms:F2} ms: {step.Fastest} is the faster"));
-        if (MemoryReadGBPerSecond is { } bandwidth) Row("memory read", string.Create(CultureInfo.InvariantCulture, $"{bandwidth:F1} GB/s (median; other work on the machine lowers it)"));
+        if (MemoryReadGBPerSecond is { } bandwidth) Row("memory read", string.Create(CultureInfo.InvariantCulture, $"{bandwidth:F1} GB/s (best of several; other work on the machine lowers it)"));
         foreach (var (name, value) in Environment)
             if (value is not null) Row(name, value);
         foreach (var finding in Findings) text.AppendLine().Append(finding);

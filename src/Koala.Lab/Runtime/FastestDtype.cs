@@ -34,8 +34,8 @@ public static class FastestDtype
         using var grad = no_grad();
         var fp32 = Step(ScalarType.Float32);
         var bf16 = Step(ScalarType.BFloat16);
-        var medians = InterleavedTiming.MedianMs(rounds: 15, TimeSpan.FromSeconds(0.3), fp32, bf16);
-        return new StepTiming(medians[0], medians[1]);
+        var best = InterleavedTiming.BestMs(rounds: 15, TimeSpan.FromSeconds(0.3), fp32, bf16);
+        return new StepTiming(best[0], best[1]);
     }
 
     /// <summary>One token and then eight through the stack, as a round steps and verifies.</summary>
@@ -61,7 +61,7 @@ public static class FastestDtype
         [.. Enumerable.Range(0, Layers).Select(_ => full([rows, columns], 1f / columns, dtype))];
 }
 
-/// <summary>What a small stack of linear layers takes in each dtype on the CPU: one token and then eight, medians in milliseconds.</summary>
+/// <summary>What a small stack of linear layers takes in each dtype on the CPU: one token and then eight, the best of several times in milliseconds.</summary>
 /// <param name="Fp32Ms">In fp32.</param>
 /// <param name="Bf16Ms">In bf16.</param>
 public sealed record StepTiming(double Fp32Ms, double Bf16Ms)

@@ -2,19 +2,19 @@ using System.Diagnostics;
 
 namespace Koala.Lab.Runtime;
 
-/// <summary>Times things against each other: in turn, so that other work on the machine falls on all of them alike; medians.</summary>
+/// <summary>Times things against each other: in turn, so that other work on the machine falls on all of them alike; the best of each, for such work only ever adds time.</summary>
 internal static class InterleavedTiming
 {
     private const int WarmUps = 2;
     private const int FewestRounds = 3;
 
-    /// <summary>The median milliseconds of each action over at most <paramref name="rounds"/> rounds, ended early (after three) once <paramref name="budget"/> is spent.</summary>
-    internal static double[] MedianMs(int rounds, TimeSpan budget, params Action[] actions)
+    /// <summary>The fewest milliseconds of each action over at most <paramref name="rounds"/> rounds, ended early (after three) once <paramref name="budget"/> is spent.</summary>
+    internal static double[] BestMs(int rounds, TimeSpan budget, params Action[] actions)
     {
         var begun = Stopwatch.GetTimestamp();
         foreach (var action in actions)
             for (var i = 0; i < WarmUps; i++) action();
-        var times = actions.Select(_ => new List<double>()).ToArray();
+        var best = actions.Select(_ => double.PositiveInfinity).ToArray();
         for (var round = 0; round < rounds; round++)
         {
             if (round >= FewestRounds && Stopwatch.GetElapsedTime(begun) > budget) break;
@@ -22,9 +22,9 @@ internal static class InterleavedTiming
             {
                 var start = Stopwatch.GetTimestamp();
                 actions[i]();
-                times[i].Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+                best[i] = Math.Min(best[i], Stopwatch.GetElapsedTime(start).TotalMilliseconds);
             }
         }
-        return [.. times.Select(t => t.Order().ElementAt(t.Count / 2))];
+        return best;
     }
 }

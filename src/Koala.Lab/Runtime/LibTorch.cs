@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using TorchSharp;
@@ -72,6 +73,7 @@ public static class LibTorch
             var path = Path.Combine(folder, library);
             if (File.Exists(path)) LoadOne(path);
         }
+        CheckWhole(bindings);
         try
         {
             s_bindings = NativeLibrary.Load(bindings);
@@ -86,6 +88,7 @@ public static class LibTorch
 
     private static IntPtr LoadOne(string path)
     {
+        CheckWhole(path);
         try
         {
             return NativeLibrary.Load(path);
@@ -95,6 +98,28 @@ public static class LibTorch
             throw new KoalaException(path, $"cannot be loaded ({FirstLine(e.Message)})",
                 $"check that it fits this system, or name another libtorch in {FolderVariable}", e);
         }
+    }
+
+    /// <summary>A library that was cut off, as by a download that broke, ends the process when the system's loader touches what is missing.</summary>
+    /// <exception cref="KoalaException">The file ends before its section table does, which stands behind everything else.</exception>
+    internal static void CheckWhole(string path)
+    {
+        Span<byte> header = stackalloc byte[64];
+        long length;
+        try
+        {
+            using var file = File.OpenHandle(path);
+            length = RandomAccess.GetLength(file);
+            if (RandomAccess.Read(file, header, 0) < header.Length) header.Clear();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new KoalaException(path, $"cannot be read ({e.Message.TrimEnd('.')})", "make the file readable", e);
+        }
+        var table = BinaryPrimitives.ReadUInt64LittleEndian(header[0x28..]);
+        var size = (ulong)BinaryPrimitives.ReadUInt16LittleEndian(header[0x3a..]) * BinaryPrimitives.ReadUInt16LittleEndian(header[0x3c..]);
+        if (!header[..4].SequenceEqual("\u007fELF"u8) || table > (ulong)length || size > (ulong)length - table)
+            throw new KoalaException(path, $"is no whole library: it has {length} bytes", $"restore it (`dotnet restore --force` after deleting its folder), or name another libtorch in {FolderVariable}");
     }
 
     private static (string Folder, string Origin) FindLibraries()

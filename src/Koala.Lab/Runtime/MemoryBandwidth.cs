@@ -8,8 +8,8 @@ internal static class MemoryBandwidth
     private const long SmallestBytes = 256L << 20;
     private const long LargestBytes = 1L << 30;
 
-    /// <summary>Gigabytes (10⁹ bytes) a second: the median of repeated sums over a buffer larger than the caches, with torch's current threads.</summary>
-    /// <remarks>Other work on the machine lowers it.</remarks>
+    /// <summary>Gigabytes (10⁹ bytes) a second: the best of repeated sums over a buffer larger than the caches, with torch's current threads.</summary>
+    /// <remarks>Other work on the machine that lasts lowers it.</remarks>
     internal static double Read()
     {
         using var scope = NewDisposeScope();
@@ -17,7 +17,7 @@ internal static class MemoryBandwidth
         // A quarter of a small machine's memory at most: to look at it must not end it.
         var bytes = Math.Min(Math.Clamp(4 * LargestCache(), SmallestBytes, LargestBytes), MachineInfo.Current.MemoryBytes / 4);
         var buffer = ones(bytes / sizeof(float), ScalarType.Float32);
-        var ms = InterleavedTiming.MedianMs(rounds: 11, TimeSpan.FromSeconds(1), () => buffer.sum().Dispose())[0];
+        var ms = InterleavedTiming.BestMs(rounds: 11, TimeSpan.FromSeconds(1), () => buffer.sum().Dispose())[0];
         return bytes / ms / 1e6;
     }
 

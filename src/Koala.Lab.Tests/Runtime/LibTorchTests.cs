@@ -1,0 +1,27 @@
+using Koala.Lab.Runtime;
+
+namespace Koala.Lab.Tests.Runtime;
+
+public sealed class LibTorchTests
+{
+    [Fact]
+    public void A_library_that_was_cut_off_is_one_error()
+    {
+        using var folder = new TemporaryFolder();
+        var whole = File.ReadAllBytes(Path.Combine(LibTorch.Folder!, "libc10.so"));
+        File.WriteAllBytes(folder.At("whole.so"), whole);
+        LibTorch.CheckWhole(folder.At("whole.so"));
+        foreach (var length in (int[])[0, 3, 63, 64, 5000, whole.Length - 1])
+        {
+            File.WriteAllBytes(folder.At("cut.so"), whole[..length]);
+            Assert.Equal(folder.At("cut.so"), Assert.Throws<KoalaException>(() => LibTorch.CheckWhole(folder.At("cut.so"))).Where);
+        }
+    }
+
+    [Fact]
+    public void A_library_that_is_not_there_is_one_error()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Throws<KoalaException>(() => LibTorch.CheckWhole(folder.At("none.so")));
+    }
+}
