@@ -91,7 +91,7 @@ public sealed class Tokenizer
         }
     }
 
-    private string Normalize(string text) => _parts.Compose ? text.Normalize(NormalizationForm.FormC) : text;
+    private string Normalize(string text) => _parts.Compose ? Composition.Compose(text) : text;
 
     private static string WellFormed(string text) =>
         text.AsSpan().IndexOfAnyInRange('\ud800', '\udfff') < 0 ? text : Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text));
