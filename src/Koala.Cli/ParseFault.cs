@@ -16,13 +16,15 @@ internal static class ParseFault
     /// <summary>The known word that a mistyped one is nearest to; null if none is near.</summary>
     public static string? Nearest(string word, IEnumerable<string> known) => known
         .Select(candidate => (Candidate: candidate, Distance: Distance(word, candidate)))
-        .Where(x => x.Distance <= Math.Max(2, word.TrimStart('-').Length / 3))
+        .Where(x => x.Distance <= Math.Max(1, word.TrimStart('-').Length / 3))
         .OrderBy(x => x.Distance)
         .Select(x => x.Candidate)
         .FirstOrDefault();
 
     private static string Fault(ParseResult result, Command command)
     {
+        // A mistyped option may have been taken for the command's argument; what follows it then has no place.
+        if (result.Errors.FirstOrDefault(e => e.SymbolResult is ArgumentResult { Tokens.Count: > 0, Parent: CommandResult }) is { } misplaced) return misplaced.Message;
         if (result.UnmatchedTokens.Count > 0) return Unknown(result.UnmatchedTokens[0], command);
         var missing = command.Options.FirstOrDefault(option => option.Required && result.GetResult(option) is null or { Implicit: true });
         var error = result.Errors[0];

@@ -28,11 +28,7 @@ internal static class ProgressLine
         .Start(context =>
         {
             var task = context.AddTask("starting");
-            work((done, total, text, milestone) =>
-            {
-                (task.MaxValue, task.Value, task.Description) = (total, done, Markup.Escape(text));
-                if (milestone) console.WriteLine(text);
-            });
+            work((done, total, text, _) => (task.MaxValue, task.Value, task.Description) = (total, done, Markup.Escape(text)));
         });
 
     /// <summary>Seconds as m:ss or h:mm:ss.</summary>

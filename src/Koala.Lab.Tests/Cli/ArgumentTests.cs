@@ -1,0 +1,75 @@
+namespace Koala.Lab.Tests.Cli;
+
+public sealed class ArgumentTests
+{
+    [Fact]
+    public void Alone_it_prints_its_commands_and_exit_codes()
+    {
+        var run = CommandRun.Of().AssertDone();
+        foreach (var word in (string[])["doctor", "inspect", "tokenize", "generate", "train", "evaluate", "130"]) Assert.Contains(word, run.Output, StringComparison.Ordinal);
+        Assert.Equal(run.Output, CommandRun.Of("--help").Output);
+    }
+
+    [Fact]
+    public void Version_is_one_line() => Assert.Matches(@"^\d+\.\d+\.\d+\n$", CommandRun.Of("--version").AssertDone().Output);
+
+    [Fact]
+    public void Help_shows_defaults_of_the_library_even_where_options_are_missing()
+    {
+        var help = CommandRun.Of("train", "--help").AssertDone().Output;
+        Assert.Matches(@"--steps <N> .*\[default: 300\]", help);
+        Assert.Matches(@"--labels <soft\|hard> .*\[default: soft\]", help);
+        Assert.Matches(@"--max-tokens <N> .*\[default: 256\]", CommandRun.Of("generate", "--help").AssertDone().Output);
+        Assert.Matches(@"--max-tokens <N> .*\[default: 64\]", CommandRun.Of("evaluate", "--help").AssertDone().Output);
+    }
+
+    [Theory]
+    [InlineData("generate --tempreature 0.5", "unknown option --tempreature: did you mean --temperature? See koala generate --help")]
+    [InlineData("generate --tempreature=0.5", "unknown option --tempreature: did you mean --temperature? See koala generate --help")]
+    [InlineData("tokenize --txt hello", "unknown option --txt: did you mean --text? See koala tokenize --help")]
+    [InlineData("trian --steps 3", "unknown command trian: did you mean train? See koala --help")]
+    [InlineData("serenade", "unknown command serenade. See koala --help")]
+    [InlineData("doctor --colour", "unknown option --colour. See koala doctor --help")]
+    [InlineData("doctor now", "unknown argument now. See koala doctor --help")]
+    [InlineData("generate --prompt hello", "--target FOLDER is missing. See koala generate --help")]
+    [InlineData("evaluate --target x --prompts y", "--head FOLDER is missing. See koala evaluate --help")]
+    [InlineData("tokenize", "TARGET is missing. See koala tokenize --help")]
+    [InlineData("generate --target", "--target needs a value. See koala generate --help")]
+    [InlineData("generate --target x --top-k many", "--top-k is 'many', but a whole number is expected. See koala generate --help")]
+    [InlineData("generate --target x --top-k 99999999999", "--top-k is '99999999999', but a whole number is expected. See koala generate --help")]
+    [InlineData("generate --target x --temperature warm", "--temperature is 'warm', but a number is expected. See koala generate --help")]
+    [InlineData("train --target x --data y --labels sotf", "--labels is 'sotf', but it is soft or hard: did you mean soft? See koala train --help")]
+    [InlineData("generate --target x --dtype fp16", "--dtype is 'fp16', but it is fp32 or bf16. See koala generate --help")]
+    public void Arguments_it_does_not_know_are_answered_in_one_line(string line, string answer)
+    {
+        var run = CommandRun.Of(line.Split(' '));
+        run.AssertRefused();
+        Assert.Equal(answer, run.Error.TrimEnd('\n'));
+    }
+
+    [Theory]
+    [InlineData("generate --target x --prompt a --max-tokens 0", "--max-tokens: is 0")]
+    [InlineData("generate --target x --prompt a --temperature -1", "--temperature: is -1")]
+    [InlineData("generate --target x --prompt a --temperature NaN", "--temperature: is NaN")]
+    [InlineData("generate --target x --prompt a --top-p 0", "--top-p: is 0")]
+    [InlineData("generate --target x --prompt a --draft-length 2", "--draft-length: is given, but without a head")]
+    [InlineData("generate --target x --prompt a --prompts b", "one of them is answered")]
+    [InlineData("generate --target x", "--prompt: is missing")]
+    [InlineData("generate --target x --prompt a --limit 3", "--limit: chooses from a file")]
+    [InlineData("generate --target x --prompt a --raw --system s", "--system: goes through the chat template")]
+    [InlineData("evaluate --target x --head y --prompts z --repeats 0", "--repeats: is 0")]
+    [InlineData("train --data y", "--target: is missing")]
+    [InlineData("train --target x", "--data: is missing")]
+    [InlineData("train --target x --data y --layers 0", "K is 0")]
+    [InlineData("train --target x --data y --steps 0", "--steps: is 0")]
+    [InlineData("train --target x --data y --with-control", "--with-control: trains the pair")]
+    [InlineData("train --target x --data y --max-tokens 3", "--max-tokens: belongs to --evaluate")]
+    [InlineData("train --resume r --steps 3", "--steps is given too")]
+    [InlineData("train --resume r --threads 3", "--threads is given too")]
+    public void Options_out_of_range_or_without_a_meaning_are_refused_before_anything_is_read(string line, string words) =>
+        CommandRun.Of(line.Split(' ')).AssertRefused(words, "Mend: ");
+
+    [Fact]
+    public void A_prompt_may_look_like_a_file_of_arguments_or_an_option() =>
+        CommandRun.Of("generate", "--target", "no/such/target", "--prompt", "@home --and --away").AssertRefused("no/such/target", "does not exist");
+}

@@ -1,0 +1,158 @@
+using System.Text.Json;
+
+namespace Koala.Lab.Tests.Cli;
+
+/// <summary>A run of six steps on koala-nano with adversary and control, and what it is used for afterwards.</summary>
+public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<TrainTests.Trained>
+{
+    private static readonly string s_nano = Shipped.Folder("koala-nano");
+
+    [Fact]
+    public void Trains_the_pair_and_reports_both()
+    {
+        Assert.Equal(0, trained.Run.ExitCode);
+        foreach (var run in (string[])[trained.Out, Path.Combine(trained.Out, "control")])
+        {
+            Assert.True(File.Exists(Path.Combine(run, "head", "model.safetensors")));
+            Assert.Equal(6, File.ReadAllLines(Path.Combine(run, "metrics.jsonl")).Length);
+            Assert.True(File.Exists(Path.Combine(run, "results", "prompts.json")));
+        }
+        Assert.Equal(2, trained.Run.Output.Split("acceptance length").Length - 1);
+        Assert.Contains("training.adversary.weight", trained.Run.Error, StringComparison.Ordinal);
+        Assert.Contains("step 6/6", trained.Run.Error, StringComparison.Ordinal);
+        Assert.Contains("(control)", trained.Run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void With_the_head_the_answer_is_the_targets_own()
+    {
+        string[] line = ["generate", "--target", s_nano, "--prompts", trained.Prompts, "--max-tokens", "16", "--json"];
+        var alone = CommandRun.Of(line).AssertDone();
+        var speculative = CommandRun.Of([.. line, "--head", trained.Out]).AssertDone();
+        Assert.Equal(alone.Lines.Length, speculative.Lines.Length);
+        foreach (var (a, s) in alone.Lines.Zip(speculative.Lines, (a, s) => (CommandRun.Parse(a), CommandRun.Parse(s))))
+        {
+            Assert.Equal(a.GetProperty("tokens").GetRawText(), s.GetProperty("tokens").GetRawText());
+            Assert.False(a.TryGetProperty("rounds", out _));
+            Assert.Equal(["accepted", "bookkeepingMs", "draftMs", "drafted", "verifyMs"], s.GetProperty("rounds")[0].EnumerateObject().Select(p => p.Name).Order());
+        }
+    }
+
+    [Fact]
+    public void A_full_trace_has_candidates_and_the_bonus()
+    {
+        var round = CommandRun.Of("generate", "--target", s_nano, "--head", Path.Combine(trained.Out, "head"), "--prompt", "Name a colour.", "--max-tokens", "4", "--trace", "full", "--json")
+            .AssertDone().Json.GetProperty("rounds")[0];
+        Assert.Equal(["accepted", "p", "parent", "q", "text", "token"], round.GetProperty("candidates")[0].EnumerateObject().Select(p => p.Name).Order());
+        Assert.True(round.TryGetProperty("bonus", out _));
+    }
+
+    [Fact]
+    public void Evaluate_prints_one_document_and_writes_the_same_to_a_file()
+    {
+        using var folder = new TemporaryFolder();
+        var run = CommandRun.Of("evaluate", "--target", s_nano, "--head", trained.Out, "--prompts", trained.Prompts, "--max-tokens", "8", "--dtype", "fp32",
+            "--json", "--out", folder.At("new", "report.json")).AssertDone();
+        var json = run.Json;
+        Assert.True(json.GetProperty("lossless").GetBoolean());
+        Assert.Equal("koala-nano", json.GetProperty("target").GetString());
+        Assert.Equal("try", json.GetProperty("head").GetString());
+        foreach (var name in (string[])["device", "dtype", "threads", "temperature", "prompts", "skipped", "tokens", "acceptanceLength", "positionAcceptance", "baseline", "speculative", "speedup", "round", "byCategory"])
+            Assert.True(json.TryGetProperty(name, out _), name);
+        Assert.Equal(run.Output, File.ReadAllText(folder.At("new", "report.json")));
+    }
+
+    [Fact]
+    public void An_evaluation_without_a_figure_has_null_in_its_place()
+    {
+        // One token an answer: there is no round to measure.
+        var json = CommandRun.Of("evaluate", "--target", s_nano, "--head", trained.Out, "--prompts", trained.Prompts, "--max-tokens", "1", "--dtype", "fp32", "--json", "--quiet").AssertDone().Json;
+        Assert.Equal(JsonValueKind.Null, json.GetProperty("speedup").GetProperty("median").ValueKind);
+    }
+
+    [Fact]
+    public void Inspect_tells_a_run_and_a_head()
+    {
+        var run = CommandRun.Of("inspect", trained.Out, "--json").AssertDone().Json;
+        Assert.Equal("finished", run.GetProperty("record").GetProperty("state").GetString());
+        Assert.Equal(6, run.GetProperty("lastMetrics").GetProperty("step").GetInt32());
+        var head = CommandRun.Of("inspect", Path.Combine(trained.Out, "head"), "--json").AssertDone().Json;
+        Assert.Equal(2, head.GetProperty("head").GetProperty("layers").GetInt32());
+        Assert.Equal("koala-nano", head.GetProperty("target").GetProperty("name").GetString());
+    }
+
+    [Fact]
+    public void A_head_for_another_target_is_refused_with_both_named() =>
+        CommandRun.Of("generate", "--target", Shipped.Folder("koala-mini"), "--head", trained.Out, "--prompt", "a").AssertRefused("koala-nano", "koala-mini");
+
+    [Fact]
+    public void A_finished_run_is_not_resumed_and_an_existing_folder_not_taken()
+    {
+        CommandRun.Of("train", "--resume", trained.Out).AssertRefused("is finished");
+        CommandRun.Of([.. trained.Line(trained.Out)]).AssertRefused("is a run already", "--resume");
+    }
+
+    [Fact]
+    public void What_is_wrong_leaves_no_run_folder_behind()
+    {
+        using var folder = new TemporaryFolder();
+        CommandRun.Of([.. trained.Line(folder.At("out")).Select(a => a == "2" ? "0" : a)]).AssertRefused("--layers");
+        CommandRun.Of("train", "--target", s_nano, "--data", folder.At("none.jsonl"), "--out", folder.At("out")).AssertRefused("none.jsonl");
+        Assert.False(Path.Exists(folder.At("out")));
+    }
+
+    [Fact]
+    public void Interrupted_and_resumed_the_head_is_bit_identical()
+    {
+        using var folder = new TemporaryFolder();
+        var interrupted = CommandRun.Interrupted("step 2/6", [.. trained.Line(folder.At("out"))]);
+        Assert.Equal(130, interrupted.ExitCode);
+        Assert.Contains($"koala train --resume {folder.At("out")}", interrupted.Error, StringComparison.Ordinal);
+        CommandRun.Of("generate", "--target", s_nano, "--head", folder.At("out"), "--prompt", "a").AssertRefused("has no head yet: it is interrupted", "--resume");
+
+        CommandRun.Of("train", "--resume", folder.At("out"), "--quiet").AssertDone();
+        foreach (var head in (string[])["head", Path.Combine("control", "head")])
+            Assert.Equal(File.ReadAllBytes(Path.Combine(trained.Out, head, "model.safetensors")), File.ReadAllBytes(folder.At("out", head, "model.safetensors")));
+    }
+
+    /// <summary>Trained once for all tests here.</summary>
+    public sealed class Trained : IDisposable
+    {
+        private readonly TemporaryFolder _folder = new();
+
+        public Trained()
+        {
+            File.WriteAllLines(Data, Enumerable.Range(0, 12).Select(i => JsonSerializer.Serialize(new
+            {
+                id = $"c-{i}",
+                source = "ours",
+                licence = "Apache-2.0",
+                category = "counting",
+                messages = new[]
+                {
+                    new { role = "user", content = $"Count from {i} on, please." },
+                    new { role = "assistant", content = string.Join(", ", Enumerable.Range(i, 12)) + "." },
+                },
+            })));
+            File.WriteAllLines(Prompts, ["""{"prompt":"Name a colour."}""", """{"prompt":"Count to three."}"""]);
+            Run = CommandRun.Of([.. Line(Out), "--evaluate", Prompts, "--limit", "2", "--max-tokens", "8"]);
+        }
+
+        public string Out => _folder.At("try");
+
+        public string Prompts => _folder.At("prompts.jsonl");
+
+        internal CommandRun Run { get; }
+
+        private string Data => _folder.At("chats.jsonl");
+
+        public IEnumerable<string> Line(string folder) =>
+        [
+            "train", "--target", Shipped.Folder("koala-nano"), "--head", "medusa", "--layers", "2", "--data", Data, "--validation", Data, "--steps", "6", "--batch", "2",
+            "--row-length", "32", "--warmup", "2", "--validate-every", "1", "--save-every", "4", "--adversary-weight", "0.1", "--adversary-warmup", "2", "--with-control",
+            "--out", folder,
+        ];
+
+        public void Dispose() => _folder.Dispose();
+    }
+}
