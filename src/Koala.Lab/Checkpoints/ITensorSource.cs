@@ -12,7 +12,7 @@ public interface ITensorSource : IDisposable
     IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
 
     /// <summary>Reads one tensor from the file, converted to <paramref name="dtype"/> on <paramref name="device"/>.</summary>
-    /// <returns>A tensor that belongs to the caller and to no dispose scope, so that weights may outlive the scope they are read in. The caller disposes it.</returns>
+    /// <returns>A new tensor in the caller's dispose scope, as an operator returns it: what outlives the scope is detached by whoever keeps it.</returns>
     /// <exception cref="KoalaException">There is no tensor of that name, or the file can no longer be read.</exception>
     Tensor Read(string name, ScalarType dtype, Device device);
 }

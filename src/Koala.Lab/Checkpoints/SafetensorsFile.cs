@@ -61,7 +61,7 @@ public sealed class SafetensorsFile : ITensorSource
         var stored = Stored(info);
         // A byte that is neither 0 nor 1 would be an undefined bool.
         var tensor = info.Dtype == ScalarType.Bool ? stored.ne(0) : stored;
-        return scope.Detach(tensor.to(dtype, device));
+        return tensor.to(dtype, device).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

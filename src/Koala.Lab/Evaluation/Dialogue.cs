@@ -8,28 +8,32 @@ namespace Koala.Lab.Evaluation;
 public sealed class Dialogue
 {
     private readonly Target _target;
-    private readonly Prompt _prompt;
-    private readonly int _turns;
+    private readonly bool _raw;
+    private readonly IReadOnlyList<string> _turns;
     private readonly List<Message> _messages;
     private int _asked;
 
     /// <param name="target">Its tokenizer and chat template are used.</param>
     /// <param name="prompt">The prompt; a raw one is tokenised as it is.</param>
     /// <param name="allTurns">All turns, or the first only.</param>
-    /// <param name="system">A system message before everything else; null: none.</param>
+    /// <param name="system">A system message before everything else, where the prompt has none of its own; null: none.</param>
     public Dialogue(Target target, Prompt prompt, bool allTurns, string? system = null)
     {
-        (_target, _prompt) = (target, prompt);
-        _turns = allTurns ? prompt.Turns.Count : Math.Min(1, prompt.Turns.Count);
-        _messages = system is null ? [] : [new Message("system", system)];
+        _target = target;
+        _raw = prompt.Raw;
+        // A line with whole messages is one turn: what was said before the last user message is given.
+        _messages = [.. prompt.Messages?.SkipLast(1) ?? []];
+        var turns = prompt.Messages is { } messages ? [messages[^1].Content] : prompt.Turns;
+        _turns = allTurns ? turns : [.. turns.Take(1)];
+        if (system is not null && _messages.All(m => m.Role != "system")) _messages.Insert(0, new Message("system", system));
     }
 
     /// <summary>The next turn's prompt as token ids; null after the last.</summary>
     public IReadOnlyList<int>? Next()
     {
-        if (_asked == _turns) return null;
-        var turn = _prompt.Turns[_asked++];
-        if (_prompt.Raw) return _target.Tokenizer.Encode(turn, addSpecialTokens: true);
+        if (_asked == _turns.Count) return null;
+        var turn = _turns[_asked++];
+        if (_raw) return _target.Tokenizer.Encode(turn, addSpecialTokens: true);
         _messages.Add(new Message("user", turn));
         return _target.Tokenizer.EncodeChat(_messages);
     }

@@ -19,7 +19,7 @@ public sealed class Target : IDisposable
 
     private readonly TargetWeights _weights;
     private readonly DecoderScript _script;
-    private readonly RotaryTable _rotary;
+    private readonly RotaryEmbedding _rotary;
     private readonly Tensor _slotNumbers;   // 0 .. context-1
     private readonly Lazy<TargetIdentity> _identity;
 
@@ -27,8 +27,8 @@ public sealed class Target : IDisposable
     {
         (Path, Name, Config, Tokenizer, Dtype, Device) = (path, folder.Name, folder.Config, tokenizer, dtype, device);
         _weights = TargetWeights.Load(folder, dtype, device);
-        _script = new DecoderScript(Config);
-        _rotary = new RotaryTable(Config, dtype, device);
+        _script = new DecoderScript(Config, dtype, device);
+        _rotary = new RotaryEmbedding(Config, dtype, device);
         _slotNumbers = arange(Config.ContextLength, ScalarType.Int64, device).DetachFromDisposeScope();
         _identity = new Lazy<TargetIdentity>(() => new TargetIdentity(Name, Config.HiddenSize, Config.VocabularySize, HashOf(_weights.Embedding)));
     }
@@ -136,7 +136,11 @@ public sealed class Target : IDisposable
     }
 
     /// <summary>The LM head over hidden states: logits [...,V] in the target's dtype. Gradients flow to <paramref name="hidden"/>.</summary>
-    public Tensor Logits(Tensor hidden) => nn.functional.linear(hidden, _weights.LmHead);
+    public Tensor Logits(Tensor hidden)
+    {
+        using var scope = NewDisposeScope();
+        return _script.Product(hidden, _weights.LmHead).MoveToOuterDisposeScope();
+    }
 
     /// <summary>The weights of the LM head, [V,D]. The target's own: do not dispose.</summary>
     public Tensor LmHead => _weights.LmHead;
@@ -173,7 +177,7 @@ public sealed class Target : IDisposable
     private StepInputs Inputs(Tensor positions, Tensor unseen, int limit, KeyValueCache cache)
     {
         var count = positions.shape[1];
-        var (cos, sin) = _rotary.At(positions, positions.shape[0], count);
+        var (cos, sin) = _rotary.At(positions);
         var first = tensor(cache.Lengths.Select((length, b) => (long)b * cache.Capacity + length).ToArray(), device: Device);
         var slots = (first.view(-1, 1) + _slotNumbers.narrow(0, 0, count)).view(-1);
         var group = Config.Heads / Config.KeyValueHeads;

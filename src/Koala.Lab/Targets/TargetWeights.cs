@@ -37,13 +37,12 @@ internal sealed class TargetWeights : IDisposable
         TensorAccounting.Check(source, expected, optional);
 
         using var scope = NewDisposeScope();
-        Tensor Read(string name) => source.Read(name, dtype, device);
+        Tensor Read(string name) => source.Read(name, dtype, device).DetachFromDisposeScope();
         Tensor Fuse(params string[] names)
         {
-            var parts = names.Select(Read).ToArray();
-            var fused = cat(parts, 0);
-            foreach (var part in parts) part.Dispose();
-            return fused.DetachFromDisposeScope();
+            // Each layer's parts are gone before the next one's are read: a large model is never held twice.
+            using var parts = NewDisposeScope();
+            return cat([.. names.Select(name => source.Read(name, dtype, device))], 0).DetachFromDisposeScope();
         }
 
         var layers = new List<Tensor>();

@@ -5,34 +5,35 @@ namespace Koala.Lab.Targets;
 
 /// <summary>Rotary position embedding (arXiv 2104.09864), rotating halves as Hugging Face's Llama does, with its linear and llama3 scalings.</summary>
 /// <remarks>
-/// With x' = x·cos + roll(x, headDim/2)·sin a rotation takes three operations, when the sines of the first half are stored negated.
+/// With x' = x·cos + roll(x, headDim/2)·sin a rotation takes three operations, when the sines of the first half are negated. Angles are
+/// computed step by step: a table would be as long as whatever context a config claims.
 /// </remarks>
-internal sealed class RotaryTable : IDisposable
+internal sealed class RotaryEmbedding : IDisposable
 {
-    private readonly Tensor _cos;   // [context, headDim]
-    private readonly Tensor _sin;   // [context, headDim], first half negated
+    private readonly ScalarType _dtype;
+    private readonly Tensor _frequencies;   // [headDim], the halves alike
+    private readonly Tensor _signs;         // [headDim], -1 and then 1
 
-    public RotaryTable(ModelConfig config, ScalarType dtype, Device device)
+    public RotaryEmbedding(ModelConfig config, ScalarType dtype, Device device)
     {
         using var scope = NewDisposeScope();
-        var frequencies = Frequencies(config);
-        var angles = outer(arange(config.ContextLength, ScalarType.Float32), tensor(frequencies));   // [context, headDim/2]
-        var (cos, sin) = (angles.cos(), angles.sin());
-        _cos = cat([cos, cos], 1).to(dtype).to(device).DetachFromDisposeScope();
-        _sin = cat([-sin, sin], 1).to(dtype).to(device).DetachFromDisposeScope();
+        _dtype = dtype;
+        var frequencies = tensor(Frequencies(config), device: device);
+        _frequencies = cat([frequencies, frequencies], 0).DetachFromDisposeScope();
+        _signs = cat([-ones_like(frequencies), ones_like(frequencies)], 0).DetachFromDisposeScope();
     }
 
-    /// <summary>Cosines and signed sines of the positions, [B,T,1,headDim] each.</summary>
-    public (Tensor Cos, Tensor Sin) At(Tensor positions, long batch, long count)
+    /// <summary>Cosines and signed sines of the positions [B,T]: [B,T,1,headDim] each.</summary>
+    public (Tensor Cos, Tensor Sin) At(Tensor positions)
     {
-        var rows = positions.view(-1);
-        return (_cos.index_select(0, rows).view(batch, count, 1, -1), _sin.index_select(0, rows).view(batch, count, 1, -1));
+        var angles = positions.unsqueeze(-1).unsqueeze(-1) * _frequencies;
+        return (angles.cos().to(_dtype), (angles.sin() * _signs).to(_dtype));
     }
 
     public void Dispose()
     {
-        _cos.Dispose();
-        _sin.Dispose();
+        _frequencies.Dispose();
+        _signs.Dispose();
     }
 
     /// <summary>Radians a position, for each of the headDim/2 pairs.</summary>

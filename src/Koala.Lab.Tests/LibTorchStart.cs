@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using Koala.Lab.Runtime;
 
-namespace Koala.Lab.Tests.Checkpoints;
+namespace Koala.Lab.Tests;
 
 internal static class LibTorchStart
 {
