@@ -45,7 +45,8 @@ public static class TrainingRun
     public static TrainingPlan PlanToResume(RunFolder folder)
     {
         var plan = PlanOf(folder);
-        if (IsFinished(folder) && (!plan.WithControl || IsFinished(RunFolder.Open(folder.ControlFolder))))
+        var controlIsFinished = RunFolder.IsRun(folder.ControlFolder) && IsFinished(RunFolder.Open(folder.ControlFolder));
+        if (IsFinished(folder) && (!plan.WithControl || controlIsFinished))
             throw new KoalaException(folder.Path, $"is finished: all {plan.Training.Steps} steps are done", "start a new run");
         return plan;
     }
@@ -79,7 +80,7 @@ public static class TrainingRun
         if (!plan.WithControl) return;
 
         // A run of its own: the same in all but the adversary.
-        var control = RunFolder.IsRun(folder.ControlFolder) ? RunFolder.Open(folder.ControlFolder) : RunFolder.Create(folder.ControlFolder);
+        var control = ControlOf(folder);
         using var held = RunLock.Acquire(control);
         if (!RunFolder.IsRun(control.Path)) Begin(control, plan.Control, folder.ReadRecord().Command);
         if (!IsFinished(control)) TrainToTheEnd(control, target, data, plan.Control, progress, cancel);
@@ -113,14 +114,34 @@ public static class TrainingRun
         }
         catch (OperationCanceledException)
         {
-            folder.WriteRecord(folder.ReadRecord().End(RunState.Interrupted));
+            Record(folder, RunState.Interrupted, null);
             throw;
         }
         catch (Exception e)
         {
-            folder.WriteRecord(folder.ReadRecord().End(RunState.Failed, e.Message));
+            Record(folder, RunState.Failed, e.Message);
             throw;
         }
+    }
+
+    private static void Record(RunFolder folder, RunState state, string? failure)
+    {
+        try
+        {
+            folder.WriteRecord(folder.ReadRecord().End(state, failure));
+        }
+        catch (KoalaException)
+        {
+            // The same full disk, often: what ended the run is the error to tell, and without this line readers see that it died.
+        }
+    }
+
+    private static RunFolder ControlOf(RunFolder folder)
+    {
+        if (RunFolder.IsRun(folder.ControlFolder)) return RunFolder.Open(folder.ControlFolder);
+        // What a crash left before the record was written.
+        if (Directory.Exists(folder.ControlFolder)) Directory.Delete(folder.ControlFolder, recursive: true);
+        return RunFolder.Create(folder.ControlFolder);
     }
 
     private static bool IsFinished(RunFolder folder) => folder.ReadRecord().State == RunState.Finished;
