@@ -22,14 +22,17 @@ internal sealed partial class PreTokenizer(IReadOnlyList<SplitStep> steps, bool 
 
     /// <summary>The pieces of <paramref name="text"/> in order, none empty.</summary>
     /// <exception cref="KoalaException">A pattern runs wild.</exception>
-    public IEnumerable<string> Pieces(string text)
+    public IReadOnlyList<string> Pieces(string text)
     {
         try
         {
             var points = CodePointText.Of(text);
             if (!prefixSpace) return Cut(points, steps);
-            return Cut(points, steps.Take(steps.Count - 1)).SelectMany(piece =>
-                Cut(CodePointText.Of(piece.StartsWith(' ') ? piece : $" {piece}"), steps.Skip(steps.Count - 1)));
+            return
+            [
+                .. Cut(points, steps.Take(steps.Count - 1)).SelectMany(piece =>
+                    Cut(CodePointText.Of(piece.StartsWith(' ') ? piece : $" {piece}"), steps.Skip(steps.Count - 1))),
+            ];
         }
         catch (RegexMatchTimeoutException e)
         {

@@ -37,13 +37,12 @@ internal sealed class TemplateEngine : IDisposable
     public TemplateEngine(string template, string tokens, string where)
     {
         _where = where;
-        _engine = new Engine(options => options
-            .Strict()
-            .DisableStringCompilation()
-            .LimitMemory(MostMemory)
-            .TimeoutInterval(s_longest)
-            .MaxStatements(MostStatements)
-            .LimitRecursion(DeepestRecursion));
+        _engine = new Engine(options =>
+        {
+            options.Strict().DisableStringCompilation().LimitMemory(MostMemory).TimeoutInterval(s_longest).MaxStatements(MostStatements).LimitRecursion(DeepestRecursion);
+            // The depth counts a function at a time; twenty that call each other in turn overflow a small stack before, which would end the process.
+            options.Constraints.StackOverflowGuard = true;
+        });
         _render = Run("cannot be parsed", () => _engine.Invoke(_engine.Evaluate(s_script.Value), template, tokens));
     }
 
