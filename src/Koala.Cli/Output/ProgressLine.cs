@@ -24,7 +24,7 @@ internal static class ProgressLine
 
     private static void RunLive(IAnsiConsole console, Action<Report> work) => console.Progress()
         .AutoClear(true)
-        .Columns(new ProgressBarColumn { Width = 20 }, new TaskDescriptionColumn { Alignment = Justify.Left })
+        .Columns(new SpinnerColumn(), new TaskDescriptionColumn { Alignment = Justify.Left })
         .Start(context =>
         {
             var task = context.AddTask("starting");

@@ -13,7 +13,7 @@ internal sealed class TrainingProgressText(RunFolder run, Report show) : IProgre
 
     public void Report(TrainingProgress value)
     {
-        var (metrics, name) = (value.Metrics, value.Folder.Path == run.Path ? "training" : "training the control");
+        var (metrics, name) = (value.Metrics, value.Folder.Path == run.Path ? "" : "control: ");
         // Counted from the first step of this process on, which is the slowest; a control starts anew.
         if (!_begun.TryGetValue(name, out var begun))
         {
@@ -21,13 +21,13 @@ internal sealed class TrainingProgressText(RunFolder run, Report show) : IProgre
             _accuracy = "";
         }
         if (metrics.ValidationAccuracy is { } accuracy)
-            _accuracy = $", held-out accuracy {string.Join(" ", accuracy.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)))}";
+            _accuracy = $", held-out {string.Join(" ", accuracy.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)))}";
         var pace = "";
         if (begun.Time != 0 && metrics.Step > begun.Step)
         {
             var rate = (metrics.Step - begun.Step) / Stopwatch.GetElapsedTime(begun.Time).TotalSeconds;
             pace = $", {rate:F1} steps/s, {ProgressLine.Time((value.Steps - metrics.Step) / rate)} left";
         }
-        show(metrics.Step, value.Steps, $"{name}: step {metrics.Step}/{value.Steps}, loss {metrics.Loss:F3}{_accuracy}{pace}", metrics.ValidationAccuracy is not null);
+        show(metrics.Step, value.Steps, $"{name}step {metrics.Step}/{value.Steps}, loss {metrics.Loss:F3}{_accuracy}{pace}", metrics.ValidationAccuracy is not null);
     }
 }
