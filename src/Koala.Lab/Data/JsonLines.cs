@@ -1,5 +1,6 @@
-using System.IO.Compression;
 using System.Text;
+using ICSharpCode.SharpZipLib;
+using ICSharpCode.SharpZipLib.GZip;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Text;
 
@@ -34,7 +35,7 @@ internal static class JsonLines
             {
                 line = reader.ReadLine();
             }
-            catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException)
+            catch (Exception e) when (e is IOException or SharpZipBaseException or UnauthorizedAccessException)
             {
                 throw Unreadable(path, e);
             }
@@ -52,7 +53,7 @@ internal static class JsonLines
         try
         {
             Stream stream = File.OpenRead(path);
-            if (path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase)) stream = new GZipStream(stream, CompressionMode.Decompress);
+            if (path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase)) stream = new GZipInputStream(stream);
             return new StreamReader(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

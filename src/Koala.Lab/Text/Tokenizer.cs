@@ -1,3 +1,4 @@
+using ADRaffy.ENSNormalize;
 using System.Text;
 
 namespace Koala.Lab.Text;
@@ -91,7 +92,11 @@ public sealed class Tokenizer
         }
     }
 
-    private string Normalize(string text) => _parts.Compose ? Composition.Compose(text) : text;
+    // Below U+0300 nothing combines; most text ends there.
+    private string Normalize(string text) =>
+        !_parts.Compose || text.AsSpan().IndexOfAnyExceptInRange('\0', '\u02ff') < 0 ? text : Compose(text);
+
+    internal static string Compose(string text) => ENSNormalize.NF.NFC(text);
 
     private static string WellFormed(string text) =>
         text.AsSpan().IndexOfAnyInRange('\ud800', '\udfff') < 0 ? text : Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text));
