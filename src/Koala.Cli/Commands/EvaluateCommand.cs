@@ -2,6 +2,7 @@ using System.CommandLine;
 using Koala.Cli.Options;
 using Koala.Cli.Output;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Runs;
 using Koala.Lab.Runtime;
 
 namespace Koala.Cli.Commands;
@@ -45,7 +46,8 @@ internal sealed class EvaluateCommand
         using var interruption = new Interruption(_streams);
         using var target = _model.Load(result, fastest: true);
         using var head = place.Load(target);
-        var report = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, head, place.Name, prompts, options, interruption.Token);
+        var report = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, head, place.Name, prompts, options, interruption.Token)
+            with { Provenance = Provenance.Of([.. result.Tokens.Select(token => token.Value)], result.GetValue(_prompts.File)!) };
         if (result.GetValue(_out) is { } file) AtomicFile.WriteText(file, JsonOutput.Document(report) + "\n");
         _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(report) : report.ToString().TrimEnd());
         return EvaluationWork.Judge(_streams, report);

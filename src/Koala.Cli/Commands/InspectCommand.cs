@@ -2,6 +2,7 @@ using System.CommandLine;
 using Koala.Cli.Options;
 using Koala.Cli.Output;
 using Koala.Lab;
+using Koala.Lab.Heads;
 using Koala.Lab.Runs;
 
 namespace Koala.Cli.Commands;
@@ -28,6 +29,6 @@ internal static class InspectCommand
         if (File.Exists(path)) return Inspection.OfFile(path);
         if (!Directory.Exists(path)) throw new KoalaException(path, "does not exist", "name the folder of a target, a head or a run, or a .safetensors file");
         if (RunFolder.IsRun(path)) return Inspection.OfRun(path);
-        return Inspection.IsHead(path) ? Inspection.OfHead(path) : Inspection.OfTarget(path);
+        return HeadFolder.IsHead(path) ? Inspection.OfHead(path) : Inspection.OfTarget(path);
     }
 }

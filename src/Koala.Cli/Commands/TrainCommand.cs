@@ -59,7 +59,7 @@ internal sealed class TrainCommand
         var data = TrainingData.Load(target, plan.Data, plan.Validation, plan.Training);
         if (run is null) plan = plan with { Dtype = Dtypes.Name(target.Dtype), Threads = torch.get_num_threads(), DataHash = data.Hash };
 
-        // Last, so that nothing is left behind by what was wrong before.
+        // Made last, so that nothing is left behind by what was wrong before.
         var folder = run ?? NewFolder(result, plan);
         Say(result, $"{JsonOutput.Listing(plan)}\n\nrun: {Shown(folder.Path)}");
         try
@@ -89,7 +89,8 @@ internal sealed class TrainCommand
         {
             var name = run == folder ? Path.GetFileName(folder.Path) : $"{Path.GetFileName(folder.Path)} (control)";
             using var head = new HeadPlace(run.HeadFolder, name).Load(target);
-            var report = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, head, name, prompts!, options, cancel);
+            var report = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, head, name, prompts!, options, cancel)
+                with { Provenance = Provenance.Of(Command(result), result.GetValue(_evaluate)!) };
             AtomicFile.WriteText(Path.Combine(run.ResultsFolder, $"{NameOf(result.GetValue(_evaluate)!)}.json"), JsonOutput.Document(report) + "\n");
             if (!result.GetValue(_json)) _streams.Output.WriteLine(report);
             reports.Add(report);
@@ -118,6 +119,7 @@ internal sealed class TrainCommand
             DataHash = "",
         };
         plan.Validate();
+        if (result.GetValue(_out) is { } path) RunFolder.CheckFree(path);
         return plan;
     }
 

@@ -1,9 +1,6 @@
-using System.Text.Json;
-using Koala.Lab;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Heads;
 using Koala.Lab.Runs;
-using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
 using Koala.Lab.Text;
 
@@ -12,7 +9,6 @@ namespace Koala.Cli.Output;
 /// <summary>What <c>koala inspect</c> says, ready to be printed; no weight is read for it.</summary>
 internal static class Inspection
 {
-    private const string ConfigFile = "config.json";
     private const string WeightsFile = "model.safetensors";
 
     private sealed record TargetInspection(string Kind, string Name, long Parameters, IReadOnlyDictionary<string, long> ParametersByPart,
@@ -27,8 +23,6 @@ internal static class Inspection
     private sealed record FileInspection(string Kind, long Parameters, IReadOnlyDictionary<string, long> ParametersByDtype,
         IReadOnlyDictionary<string, string> Metadata, IReadOnlyDictionary<string, string> Tensors);
 
-    private sealed record HeadConfig(int Format, HeadOptions Head, TargetIdentity Target);
-
     public static object OfTarget(string path)
     {
         using var folder = ModelFolder.Open(path);
@@ -37,29 +31,12 @@ internal static class Inspection
             new TokenizerInspection(Tokenizer.Load(path).VocabularySize));
     }
 
-    /// <summary>A head's config is told from a target's by its target.</summary>
-    public static bool IsHead(string path)
-    {
-        var config = Path.Combine(path, ConfigFile);
-        if (!File.Exists(config)) return false;
-        try
-        {
-            using var document = JsonDocument.Parse(File.ReadAllText(config));
-            return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("head", out _) && document.RootElement.TryGetProperty("target", out _);
-        }
-        catch (JsonException)
-        {
-            // Whoever reads it as a target's config says what is wrong with it.
-            return false;
-        }
-    }
-
     public static object OfHead(string path)
     {
-        var config = ReadHeadConfig(Path.Combine(path, ConfigFile));
+        var (options, target) = HeadFolder.ReadConfig(path);
         using var file = SafetensorsFile.Open(Path.Combine(path, WeightsFile));
         var tensors = file.Tensors.Values;
-        return new HeadInspection("head", config.Head, config.Target, tensors.Sum(t => t.Count), Sums(tensors, DtypeOf));
+        return new HeadInspection("head", options, target, tensors.Sum(t => t.Count), Sums(tensors, DtypeOf));
     }
 
     public static object OfRun(string path)
@@ -75,18 +52,6 @@ internal static class Inspection
         var tensors = file.Tensors.Values;
         return new FileInspection("safetensors", tensors.Sum(t => t.Count), Sums(tensors, DtypeOf), file.Metadata,
             tensors.ToDictionary(t => t.Name, t => $"{DtypeOf(t)} [{string.Join(", ", t.Shape)}]"));
-    }
-
-    private static HeadConfig ReadHeadConfig(string path)
-    {
-        try
-        {
-            return JsonSerializer.Deserialize<HeadConfig>(File.ReadAllText(path), JsonFormat.Document) ?? throw new JsonException("it is null");
-        }
-        catch (Exception e) when (e is JsonException or NotSupportedException)
-        {
-            throw new KoalaException(path, $"is not a head's config ({e.Message.TrimEnd('.')})", "name the folder of a head that Koala wrote", e);
-        }
     }
 
     private static Dictionary<string, long> Sums(IEnumerable<TensorInfo> tensors, Func<TensorInfo, string> key) =>

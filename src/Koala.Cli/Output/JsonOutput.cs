@@ -1,26 +1,22 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
 using Koala.Lab.Runtime;
 
 namespace Koala.Cli.Output;
 
-/// <summary>JSON on standard output. JSON has no NaN and no infinity: both become null.</summary>
+/// <summary>JSON on standard output.</summary>
 internal static class JsonOutput
 {
-    private static readonly JsonSerializerOptions s_document = WithNulls(JsonFormat.Document);
-    private static readonly JsonSerializerOptions s_line = WithNulls(JsonFormat.Line);
-
     /// <summary>An indented document.</summary>
-    public static string Document(object value) => JsonSerializer.Serialize(value, value.GetType(), s_document);
+    public static string Document(object value) => JsonSerializer.Serialize(value, value.GetType(), JsonFormat.Document);
 
     /// <summary>One line.</summary>
-    public static string Line(object value) => JsonSerializer.Serialize(value, value.GetType(), s_line);
+    public static string Line(object value) => JsonSerializer.Serialize(value, value.GetType(), JsonFormat.Line);
 
     /// <summary>The values of a document one a line, named by their path: what a person reads in place of JSON.</summary>
     public static string Listing(object value)
     {
-        var rows = Rows("", JsonSerializer.SerializeToNode(value, value.GetType(), s_document)).ToArray();
+        var rows = Rows("", JsonSerializer.SerializeToNode(value, value.GetType(), JsonFormat.Document)).ToArray();
         var width = rows.Max(row => row.Name.Length) + 2;
         return string.Join('\n', rows.Select(row => row.Name.PadRight(width) + row.Value));
     }
@@ -34,17 +30,4 @@ internal static class JsonOutput
     };
 
     private static string Plain(JsonNode? node) => node?.ToString() ?? "-";
-
-    private static JsonSerializerOptions WithNulls(JsonSerializerOptions options) => new(options) { Converters = { new FiniteOrNull() } };
-
-    private sealed class FiniteOrNull : JsonConverter<double>
-    {
-        public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.GetDouble();
-
-        public override void Write(Utf8JsonWriter writer, double value, JsonSerializerOptions options)
-        {
-            if (double.IsFinite(value)) writer.WriteNumberValue(value);
-            else writer.WriteNullValue();
-        }
-    }
 }

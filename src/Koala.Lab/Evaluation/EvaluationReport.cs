@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Koala.Lab.Runs;
 
 namespace Koala.Lab.Evaluation;
 
@@ -67,6 +68,10 @@ public sealed record EvaluationReport
 
     /// <summary>The same by category of prompt.</summary>
     public required IReadOnlyList<CategoryReport> ByCategory { get; init; }
+
+    /// <summary>The circumstances; null where nobody noted them.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Provenance? Provenance { get; init; }
 
     /// <summary>Whether this machine can tell the speedup from none: its interval leaves out 1.</summary>
     [JsonIgnore]

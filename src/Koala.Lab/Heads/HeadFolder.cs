@@ -5,16 +5,35 @@ using Koala.Lab.Targets;
 namespace Koala.Lab.Heads;
 
 /// <summary>A head's folder: config.json, model.safetensors, card.md.</summary>
-internal static class HeadFolder
+public static class HeadFolder
 {
-    public const string ConfigFile = "config.json";
-    public const string WeightsFile = "model.safetensors";
-    public const string CardFile = "card.md";
+    internal const string ConfigFile = "config.json";
+    internal const string WeightsFile = "model.safetensors";
+    internal const string CardFile = "card.md";
 
     private const int Format = 1;
 
     private sealed record Config(int Format, HeadOptions Head, TargetIdentity Target);
 
+    /// <summary>Whether the folder holds a head: whether its config names a target.</summary>
+    public static bool IsHead(string folder)
+    {
+        var path = Path.Combine(folder, ConfigFile);
+        if (!File.Exists(path)) return false;
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllText(path));
+            return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("head", out _) && document.RootElement.TryGetProperty("target", out _);
+        }
+        catch (JsonException)
+        {
+            // Whoever reads it as a target's config says what is wrong with it.
+            return false;
+        }
+    }
+
+    /// <summary>Kind and sizes of the head in a folder, and the target it is made for; no weight is read.</summary>
+    /// <exception cref="KoalaException">There is no head, or its config is malformed or of another format.</exception>
     public static (HeadOptions Options, TargetIdentity Target) ReadConfig(string folder)
     {
         var path = Path.Combine(folder, ConfigFile);
@@ -34,7 +53,7 @@ internal static class HeadFolder
         }
     }
 
-    public static void WriteConfig(string folder, HeadOptions options, TargetIdentity target, string card)
+    internal static void WriteConfig(string folder, HeadOptions options, TargetIdentity target, string card)
     {
         AtomicFile.WriteText(Path.Combine(folder, CardFile), card);
         // The config last: a folder without it is no head, so one that was cut short is not taken for one.

@@ -40,10 +40,7 @@ public sealed class RunFolder
     /// <exception cref="KoalaException">It exists already, or cannot be made.</exception>
     public static RunFolder Create(string path)
     {
-        if (string.IsNullOrWhiteSpace(path)) throw new KoalaException("--out", "names no folder", "name a folder that does not exist yet");
-        if (IsRun(path)) throw new KoalaException(path, "is a run already", $"continue it with --resume {path}, or choose another --out");
-        if (IOPath.Exists(path))
-            throw new KoalaException(path, "exists already and is no run that --resume could continue", "choose another --out, or remove it");
+        CheckFree(path);
         try
         {
             Directory.CreateDirectory(path);
@@ -53,6 +50,16 @@ public sealed class RunFolder
             throw new KoalaException(path, $"cannot be made ({e.Message.TrimEnd('.')})", "choose a folder that can be written", e);
         }
         return new RunFolder(path);
+    }
+
+    /// <summary>Checks that a new run could take this path, before long work is begun for it.</summary>
+    /// <exception cref="KoalaException">Something is there already.</exception>
+    public static void CheckFree(string path)
+    {
+        if (string.IsNullOrWhiteSpace(path)) throw new KoalaException("--out", "names no folder", "name a folder that does not exist yet");
+        if (IsRun(path)) throw new KoalaException(path, "is a run already", $"continue it with --resume {path}, or choose another --out");
+        if (IOPath.Exists(path))
+            throw new KoalaException(path, "exists already and is no run that --resume could continue", "choose another --out, or remove it");
     }
 
     /// <summary>Makes the folder of a new run under <paramref name="parent"/>, named by the time (UTC, so that names sort as the runs began) and <paramref name="name"/>: <c>2026-11-23T10-15-04-eagle-k2</c>.</summary>

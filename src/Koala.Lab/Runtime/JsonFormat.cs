@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace Koala.Lab.Runtime;
 
-/// <summary>How Koala writes and reads JSON: camelCase names, enums as camelCase words, characters as they are.</summary>
+/// <summary>How Koala writes and reads JSON: camelCase names, enums as camelCase words, characters as they are. JSON has no NaN and no infinity: both become null, and null is read as NaN.</summary>
 public static class JsonFormat
 {
     /// <summary>Indented, for files that people open.</summary>
@@ -25,9 +25,23 @@ public static class JsonFormat
             NumberHandling = JsonNumberHandling.Strict,
             PropertyNameCaseInsensitive = false,
             RespectNullableAnnotations = true,
-            Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false) },
+            Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false), new FiniteOrNull() },
         };
         options.MakeReadOnly(populateMissingResolver: true);
         return options;
+    }
+
+    private sealed class FiniteOrNull : JsonConverter<double>
+    {
+        public override bool HandleNull => true;
+
+        public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.TokenType == JsonTokenType.Null ? double.NaN : reader.GetDouble();
+
+        public override void Write(Utf8JsonWriter writer, double value, JsonSerializerOptions options)
+        {
+            if (double.IsFinite(value)) writer.WriteNumberValue(value);
+            else writer.WriteNullValue();
+        }
     }
 }

@@ -142,6 +142,12 @@ public sealed class Target : IDisposable
         return _script.Product(hidden, _weights.LmHead).MoveToOuterDisposeScope();
     }
 
+    /// <summary>A layer's kind of product, for benchmarks: x [N,in] by one of <see cref="Products"/>.</summary>
+    internal Tensor Product(Tensor x, Tensor weight) => _script.Product(x, weight);
+
+    /// <summary>The matrices a step multiplies with, in its order, the LM head last: [out,in] each. For benchmarks.</summary>
+    internal IReadOnlyList<Tensor> Products => [.. _weights.Layers.Where(t => t.dim() == 2), _weights.LmHead];
+
     /// <summary>The weights of the LM head, [V,D]. The target's own: do not dispose.</summary>
     public Tensor LmHead => _weights.LmHead;
 

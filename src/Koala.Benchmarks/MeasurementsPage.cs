@@ -1,0 +1,87 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Koala.Lab.Evaluation;
+using Koala.Lab.Runtime;
+
+namespace Koala.Benchmarks;
+
+/// <summary>docs/measurements.md, written from the result files beside it: no figure in it is typed by hand.</summary>
+internal static class MeasurementsPage
+{
+    private sealed record PeerStep(int Tokens, double Bf16Ms, double Fp32Ms);
+
+    private sealed record Peer(string Name, string Target, int Threads, string Machine, string Source, IReadOnlyList<PeerStep> Steps);
+
+    public static void Write(string results, string file)
+    {
+        var page = new StringBuilder();
+        page.AppendLine("# Measurements").AppendLine();
+        page.AppendLine("Written from the files in `results/` by `dotnet run -c Release --project src/Koala.Benchmarks -- report docs/results docs/measurements.md`;");
+        page.AppendLine("`docs/measure.sh` makes those files again. Machines that run such tests are shared: keep the ratios, not the bare times.").AppendLine();
+        var steps = Read<StepTimes>(Path.Combine(results, "steps-koala-mini.json"));
+        WriteSteps(page, steps, Read<Peer>(Path.Combine(results, "peer-llama.cpp.json")));
+        WriteTraining(page, Read<TrainingTimes>(Path.Combine(results, "training.json")));
+        WriteEvaluations(page, [.. Directory.GetFiles(results, "evaluate-*.json").Order(StringComparer.Ordinal).Select(path => (Path.GetFileName(path), Read<EvaluationReport>(path)))]);
+        AtomicFile.WriteText(file, page.ToString());
+    }
+
+    private static void WriteSteps(StringBuilder page, StepTimes steps, Peer peer)
+    {
+        page.AppendLine("## A step of the target alone").AppendLine();
+        Line(page, $"`{Command("koala-benchmarks", steps.Command)}` on {steps.Machine.Cpu}, {steps.Machine.Cores} cores, {steps.Threads} threads, {steps.Measured:yyyy-MM-dd}, commit {Commit(steps.Commit)}.");
+        Line(page, $"Reading memory: {steps.ReadGigabytesPerSecond:F1} GB/s. Milliseconds, medians; *products* are the matrix products alone, *rest* is norms, rotations, cache, attention, activations and the calls themselves.");
+        page.AppendLine();
+        foreach (var d in steps.Dtypes)
+        {
+            var one = d.Counts[0];
+            Line(page, $"**{steps.Target}, {d.Dtype}**: reading all weights ({d.WeightBytes / 1e6:F1} MB) once takes {d.ReadOnceMs:F2} ms; a step of one token takes {one.WholeMs / d.ReadOnceMs:F1} times that, {one.ProductsMs / one.WholeMs:P0} of it in products.");
+            page.AppendLine().AppendLine("| tokens | step | of one token's | products | LM head and best token | rest |").AppendLine("| --- | --- | --- | --- | --- | --- |");
+            foreach (var s in d.Counts)
+                Line(page, $"| {s.Tokens} | {s.WholeMs:F2} | {s.WholeMs / one.WholeMs:F2} | {s.ProductsMs:F2} | {s.LmHeadMs:F2} | {s.RestMs:F2} |");
+            page.AppendLine();
+        }
+        Line(page, $"What a user would run instead: {peer.Name}, {peer.Threads} threads, on {peer.Machine} ({peer.Source}). Another machine, so the factor is a hint only.");
+        page.AppendLine().AppendLine("| tokens | bf16 | Koala's bf16 by it | fp32 | Koala's fp32 by it |").AppendLine("| --- | --- | --- | --- | --- |");
+        foreach (var p in peer.Steps)
+        {
+            double Koala(string dtype) => steps.Dtypes.Single(d => d.Dtype == dtype).Counts.Single(s => s.Tokens == p.Tokens).WholeMs;
+            Line(page, $"| {p.Tokens} | {p.Bf16Ms} | {Koala("bf16") / p.Bf16Ms:F1} | {p.Fp32Ms} | {Koala("fp32") / p.Fp32Ms:F1} |");
+        }
+        page.AppendLine().AppendLine("A speedup over a baseline that is this far from what the machine can do says what the head does, not what a user of a faster program would gain.").AppendLine();
+    }
+
+    private static void WriteTraining(StringBuilder page, TrainingTimes training)
+    {
+        page.AppendLine("## Training").AppendLine();
+        page.AppendLine("Held-out accuracy: how often the head's best token at each depth is the target's own. One seed.").AppendLine();
+        page.AppendLine("| run | target | K | adversary | steps | seconds | held-out accuracy by depth | discriminator right |").AppendLine("| --- | --- | --- | --- | --- | --- | --- | --- |");
+        foreach (var r in training.Runs)
+            Line(page, $"| {r.Name} | {r.Target} | {r.Layers} | {(r.AdversaryWeight == 0 ? "none" : r.AdversaryWeight.ToString(CultureInfo.InvariantCulture))} | {r.Steps} | {r.Seconds:F0} | {string.Join(" ", r.ValidationAccuracy.Select(a => a.ToString("F3", CultureInfo.InvariantCulture)))} | {(r.DiscriminatorAccuracy is { } right ? right.ToString("P0", CultureInfo.InvariantCulture) : "")} |");
+        page.AppendLine().AppendLine("Commands:").AppendLine().AppendLine("```");
+        foreach (var r in training.Runs) page.AppendLine(Command("koala", r.Command));
+        page.AppendLine("```").AppendLine();
+    }
+
+    private static void WriteEvaluations(StringBuilder page, IReadOnlyList<(string File, EvaluationReport Report)> all)
+    {
+        page.AppendLine("## Speculation").AppendLine();
+        page.AppendLine("τ: acceptance length, [95% interval over prompts]. Speedup: median over prompts, both sides in turn in one process. *=*: answers equal to the target's own, *~*: first difference a near-tie.").AppendLine();
+        page.AppendLine("| head | dtype | prompts | τ | position acceptance | alone, tokens/s | with head | speedup | told apart from 1 | = | ~ | draft / verify / bookkeeping, ms |");
+        page.AppendLine("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+        foreach (var (_, r) in all)
+            Line(page, $"| {r.Head} | {r.Dtype} | {r.Prompts} | {r.AcceptanceLength.Mean:F2} [{r.AcceptanceLength.Low:F2}, {r.AcceptanceLength.High:F2}] | {string.Join(" ", r.PositionAcceptance.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)))} | {r.Baseline.TokensPerSecond:F0} | {r.Speculative.TokensPerSecond:F0} | {r.Speedup.Median:F2} [{r.Speedup.Low:F2}, {r.Speedup.High:F2}] | {(r.SpeedupIsClear ? "yes" : "no")} | {r.EqualAnswers} | {r.NearTies} | {r.Round.DraftMs:F2} / {r.Round.VerifyMs:F2} / {r.Round.BookkeepingMs:F2} |");
+        page.AppendLine().AppendLine("Commands:").AppendLine().AppendLine("```");
+        foreach (var (_, r) in all) page.AppendLine(Command("koala", r.Provenance?.Command ?? []));
+        page.AppendLine("```");
+    }
+
+    private static T Read<T>(string path) => JsonSerializer.Deserialize<T>(File.ReadAllText(path), JsonFormat.Document)
+        ?? throw new Koala.Lab.KoalaException(path, "is null", "measure again with docs/measure.sh");
+
+    private static string Commit(Koala.Lab.Runs.GitCommit? commit) => commit is null ? "unknown" : commit.Hash[..12] + (commit.Clean ? "" : " with changes");
+
+    private static string Command(string name, IReadOnlyList<string> words) => $"{name} {string.Join(' ', words)}";
+
+    private static void Line(StringBuilder page, FormattableString text) => page.AppendLine(text.ToString(CultureInfo.InvariantCulture));
+}

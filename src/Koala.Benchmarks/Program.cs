@@ -1,0 +1,29 @@
+using Koala.Benchmarks;
+using Koala.Lab;
+
+// dotnet run -c Release --project src/Koala.Benchmarks -- steps TARGET FILE     measures a target's steps on the CPU
+// dotnet run -c Release --project src/Koala.Benchmarks -- training RUNS FILE    sums up the training runs in a folder
+// dotnet run -c Release --project src/Koala.Benchmarks -- report RESULTS FILE   writes the page of measurements from result files
+try
+{
+    switch (args)
+    {
+        case ["steps", var target, var file]:
+            StepTimes.Measure(target, args).Save(file);
+            return 0;
+        case ["training", var runs, var file]:
+            TrainingTimes.Of(runs).Save(file);
+            return 0;
+        case ["report", var results, var file]:
+            MeasurementsPage.Write(results, file);
+            return 0;
+        default:
+            Console.Error.WriteLine("usage: steps TARGET FILE | training RUNS FILE | report RESULTS FILE");
+            return 2;
+    }
+}
+catch (KoalaException e)
+{
+    Console.Error.WriteLine(e.Message);
+    return 2;
+}

@@ -1,0 +1,23 @@
+using System.Security.Cryptography;
+using Koala.Lab.Runtime;
+
+namespace Koala.Lab.Runs;
+
+/// <summary>The circumstances of a result, without which it is not to be compared.</summary>
+/// <param name="Command">The command line that made it, argument by argument.</param>
+/// <param name="Commit">The git commit of Koala's sources; null outside a clone or without git.</param>
+/// <param name="Machine">The machine.</param>
+/// <param name="LibTorch">libtorch's version and where it came from.</param>
+/// <param name="Prompts">The file of prompts, by name.</param>
+/// <param name="PromptsHash">SHA-256 of that file, 16 hex digits.</param>
+/// <param name="Measured">When, UTC.</param>
+public sealed record Provenance(IReadOnlyList<string> Command, GitCommit? Commit, MachineInfo Machine, string LibTorch, string Prompts, string PromptsHash, DateTimeOffset Measured)
+{
+    /// <summary>Of a result that was just made here.</summary>
+    /// <param name="command">The command line, argument by argument.</param>
+    /// <param name="prompts">The path of the file of prompts.</param>
+    /// <param name="time">The clock; the system's by default.</param>
+    public static Provenance Of(IReadOnlyList<string> command, string prompts, TimeProvider? time = null) => new(command, GitCommit.Of(AppContext.BaseDirectory),
+        MachineInfo.Current, $"{Runtime.LibTorch.Version}, {Runtime.LibTorch.Origin}", Path.GetFileName(prompts),
+        Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(prompts)))[..16], (time ?? TimeProvider.System).GetUtcNow());
+}
