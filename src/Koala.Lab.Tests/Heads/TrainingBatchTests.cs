@@ -1,4 +1,3 @@
-using Koala.Lab.Data;
 using Koala.Lab.Heads;
 using Koala.Lab.Tests.Training;
 using static TorchSharp.torch;
