@@ -11,7 +11,12 @@ public sealed class MedusaHeadTests
     private const long Width = 64, Vocabulary = 512;
 
     public static TheoryData<MedusaOptions> Variants =>
-        [new() { Layers = 1 }, new() { Layers = 3, Heads = 2 }, new() { Layers = 3, Tied = true }, new() { Layers = 2, OwnLmHeads = true, Heads = 3 }, new() { Layers = 2, Tied = true, OwnLmHeads = true, Heads = 1 }];
+        new(
+            new MedusaOptions { Layers = 1 },
+            new MedusaOptions { Layers = 3, Heads = 2 },
+            new MedusaOptions { Layers = 3, Tied = true },
+            new MedusaOptions { Layers = 2, OwnLmHeads = true, Heads = 3 },
+            new MedusaOptions { Layers = 2, Tied = true, OwnLmHeads = true, Heads = 1 });
 
     [Theory]
     [MemberData(nameof(Variants))]
