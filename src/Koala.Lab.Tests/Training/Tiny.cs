@@ -15,10 +15,10 @@ internal static class Tiny
     private static readonly Lazy<TrainingData> s_data = new(() =>
     {
         var tokenizer = new ConversationTokenizer(Shipped.Nano.Tokenizer);
-        var conversations = Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz")).Take(60).Select(tokenizer.Tokenize).ToArray();
+        var conversations = Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz")).Take(600).Select(tokenizer.Tokenize).ToArray();
         // Two answers in one segment would make places ambiguous by hand, and rows without an answer teach nothing.
         var rows = Packing.Pack([.. conversations.Where(c => c.LossMask.Take(64).Count(m => m) > 24)], 64).Rows;
-        return new TrainingData([.. rows.Skip(6)], [.. rows.Take(6)], "tiny");
+        return new TrainingData([.. rows.Skip(8)], [.. rows.Take(8)], "tiny");
     });
 
     public static TrainingData Data => s_data.Value;

@@ -92,11 +92,12 @@ public sealed class TrainerTests
         trainer.Run(lines.Add, Tiny.Nothing);
 
         var (first, last) = (lines.Take(5).Average(l => l.Loss), lines.TakeLast(5).Average(l => l.Loss));
-        Assert.True(last < 0.85 * first, $"loss from {first} to {last}");
+        Assert.True(last < 0.75 * first, $"loss from {first} to {last}");
         var after = lines[^1].ValidationAccuracy!;
         Assert.Equal(3, after.Count);
-        Assert.True(after[0] > before[0] + 0.05, $"accuracy at depth 1 from {before[0]} to {after[0]}");
-        Assert.True(after.Sum() > before.Sum() + 0.1, $"accuracies from {string.Join(' ', before)} to {string.Join(' ', after)}");
+        // A head that is not trained repeats the target's next token and is hardly ever right; koala-nano's states say little of the token after.
+        Assert.True(after[0] > before[0], $"accuracy at depth 1 from {before[0]} to {after[0]}");
+        Assert.True(after.Sum() > 1.5 * before.Sum(), $"accuracies from {string.Join(' ', before)} to {string.Join(' ', after)}");
         Assert.All(after, a => Assert.InRange(a, 0, 1));
     }
 
