@@ -1,0 +1,176 @@
+using Koala.Lab.Heads;
+using Koala.Lab.Heads.Medusa;
+using Koala.Lab.Targets;
+using Koala.Lab.Tests.Training;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Tests.Heads;
+
+public sealed class MedusaHeadTests
+{
+    private const long Width = 64, Vocabulary = 512;
+
+    public static TheoryData<MedusaOptions> Variants =>
+        new(
+            new MedusaOptions { Layers = 1 },
+            new MedusaOptions { Layers = 3, Heads = 2 },
+            new MedusaOptions { Layers = 3, Tied = true },
+            new MedusaOptions { Layers = 2, OwnLmHeads = true, Heads = 3 },
+            new MedusaOptions { Layers = 2, Tied = true, OwnLmHeads = true, Heads = 1 });
+
+    [Theory]
+    [MemberData(nameof(Variants))]
+    public void An_untrained_head_says_what_the_target_says(MedusaOptions options)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = (MedusaHead)DraftHead.Create(options, Shipped.Nano);
+        var features = Features();
+        var logits = head.Logits(features, Shipped.Nano);
+        Assert.Equal([options.Heads, features.shape[0], Vocabulary], logits.shape);
+        var own = Shipped.Nano.Logits(features);
+        for (var h = 0; h < options.Heads; h++) Assert.InRange(Golden.Distance(own, logits[h]), 0, 1e-4);
+    }
+
+    [Theory]
+    [MemberData(nameof(Variants))]
+    public void The_parameters_are_counted_without_what_the_target_lends(MedusaOptions options)
+    {
+        using var head = DraftHead.Create(options, Shipped.Nano);
+        var blocks = options.Tied ? 1 : options.Layers;
+        Assert.Equal(options.Heads * (blocks * (Width * Width + Width) + (options.OwnLmHeads ? Vocabulary * Width : 0)), head.ParameterCount);
+        Assert.Equal(options.Heads, head.MaxDraftLength);
+        Assert.All(head.Parameters, p => Assert.True(p.Value.requires_grad && p.Value.dtype == ScalarType.Float32));
+    }
+
+    [Fact]
+    public void Blocks_are_residual_and_follow_one_another_and_tied_ones_are_one_block_K_times()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        foreach (var options in (MedusaOptions[])[new() { Layers = 3, Heads = 2 }, new() { Layers = 3, Heads = 2, Tied = true }, new() { Layers = 3, Heads = 2, OwnLmHeads = true }])
+        {
+            using var head = Randomised(options);
+            var (features, file) = (Features(), head.Export().ToDictionary());
+            var logits = head.Logits(features, Shipped.Nano);
+            for (var h = 0; h < 2; h++)
+            {
+                var x = features;
+                for (var k = 0; k < 3; k++)
+                {
+                    var y = x.matmul(file[$"{h}.{k}.linear.weight"].t()) + file[$"{h}.{k}.linear.bias"];
+                    x = x + y * y.sigmoid();
+                }
+                var lmHead = options.OwnLmHeads ? file[$"{h}.3.weight"] : Shipped.Nano.LmHead;
+                var expected = x.matmul(lmHead.t());
+                Assert.InRange(Golden.Distance(expected, logits[h]), 0, 1e-5 * expected.abs().max().item<float>());
+            }
+            Assert.Equal(options.Tied, Equal(file["0.0.linear.weight"], file["0.2.linear.weight"]));
+            Assert.False(Equal(file["0.0.linear.weight"], file["1.0.linear.weight"]));
+        }
+    }
+
+    [Fact]
+    public void All_blocks_and_biases_and_own_LM_heads_learn()
+    {
+        using var scope = NewDisposeScope();
+        using var batch = Tiny.Batch(Tiny.Data.Rows[0], Tiny.Data.Rows[1]);
+        using var head = Randomised(new MedusaOptions { Layers = 2, Heads = 2, OwnLmHeads = true });
+        head.Predict(batch, Shipped.Nano).Select(p => p.Logits.logsumexp(-1).sum()).Aggregate((a, b) => a + b).backward();
+        foreach (var (name, value) in head.Parameters)
+            for (var h = 0; h < 2; h++) Assert.True(value.grad![h].abs().sum().item<float>() > 0, $"{name}, head {h}");
+    }
+
+    [Fact]
+    public void Training_and_drafting_say_the_same_of_a_place()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = Randomised(new MedusaOptions { Layers = 2, Heads = 3 });
+        int[] tokens = [5, 40, 77, 130, 200, 301, 12, 9];
+        using var batch = Tiny.Batch(Tiny.Row(tokens, new int[8], "xxxxxxxx"));
+        var predictions = head.Predict(batch, Shipped.Nano);
+        using var drafter = head.NewDrafter(Shipped.Nano);
+        drafter.CatchUp(batch.Features.narrow(0, 0, 3), [40, 77, 130]);
+        // The last state is place 2's: depth h drafts the token of place 4 + h.
+        var chooser = new RecordingChooser();
+        var draft = drafter.Propose(3, chooser);
+        Assert.Equal([-1, 0, 1], draft.Candidates.Select(c => c.Parent));
+        for (var h = 0; h < 3; h++)
+        {
+            var row = predictions[h].Judges.data<long>().ToArray().IndexOf(3L + h);
+            Assert.InRange(Golden.Distance(predictions[h].Logits[row], chooser.Logits![h]), 0, 1e-3);
+        }
+        Assert.Equal(2, drafter.Propose(2, chooser).Candidates.Count);
+        Assert.Equal(3, drafter.Propose(9, chooser).Candidates.Count);
+        chooser.Dispose();
+    }
+
+    [Theory]
+    [InlineData(0, 4)]
+    [InlineData(-1, 4)]
+    [InlineData(17, 4)]
+    [InlineData(1, 0)]
+    [InlineData(1, 17)]
+    public void Sizes_out_of_range_are_refused(int layers, int heads)
+    {
+        var e = Assert.Throws<KoalaException>(() => DraftHead.Create(new MedusaOptions { Layers = layers, Heads = heads }, Shipped.Nano));
+        Assert.Equal(heads == 4 ? "--layers" : "--medusa-heads", e.Where);
+    }
+
+    [Fact]
+    public void A_bf16_target_drafts_with_a_head_trained_in_fp32()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        using var trained = Tiny.Train(Tiny.Options with { Steps = 4 }, Tiny.Head with { OwnLmHeads = true });
+        trained.Save(folder.Path, "card");
+        using var target = Target.Load(Shipped.Folder("koala-nano"), "bf16");
+        using var head = DraftHead.Load(folder.Path, target);
+        Assert.All(head.Parameters, p => Assert.Equal(ScalarType.BFloat16, p.Value.dtype));
+        using var cache = target.NewCache();
+        using var drafter = head.NewDrafter(target);
+        drafter.CatchUp(target.Append(cache, [1, 50, 60]), [50, 60, 70]);
+        using var chooser = new RecordingChooser();
+        Assert.Equal(3, drafter.Propose(3, chooser).Candidates.Count);
+
+        using var full = DraftHead.Load(folder.Path, Shipped.Nano);
+        var features = Features();
+        using var _ = no_grad();
+        var exact = ((MedusaHead)full).Logits(features, Shipped.Nano);
+        var rounded = ((MedusaHead)head).Logits(features.to(ScalarType.BFloat16), target);
+        Assert.InRange(Golden.Distance(exact, rounded), 0, 3e-2 * exact.abs().max().item<float>());
+    }
+
+    internal static MedusaHead Randomised(MedusaOptions options)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var generator = new Generator(11, CPU);
+        var head = (MedusaHead)DraftHead.Create(options, Shipped.Nano);
+        foreach (var (_, value) in head.Parameters) value.add_(randn(value.shape, generator: generator) * 0.05);
+        return head;
+    }
+
+    private static Tensor Features()
+    {
+        using var batch = Tiny.Batch(Tiny.Data.Rows[0]);
+        return batch.Features.narrow(0, 0, 12).clone();
+    }
+
+    private static bool Equal(Tensor one, Tensor other) => one.equal(other).all().item<bool>();
+
+    private sealed class RecordingChooser : ICandidateChooser, IDisposable
+    {
+        public Tensor? Logits { get; private set; }
+
+        public IReadOnlyList<Choice> Choose(Tensor logits)
+        {
+            Dispose();
+            Logits = logits.to(ScalarType.Float32, copy: true).DetachFromDisposeScope();
+            return [.. Enumerable.Range(0, (int)logits.shape[0]).Select(i => new Choice(i, null, null))];
+        }
+
+        public void Dispose() => Logits?.Dispose();
+    }
+}

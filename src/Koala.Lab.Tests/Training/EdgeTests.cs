@@ -1,0 +1,109 @@
+using Koala.Lab.Checkpoints;
+using Koala.Lab.Heads;
+using Koala.Lab.Runs;
+using Koala.Lab.Training;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Tests.Training;
+
+/// <summary>Rare data and values at the edge of their ranges.</summary>
+public sealed class EdgeTests
+{
+    [Fact]
+    public void A_step_whose_rows_have_nothing_to_learn_from_does_not_end_the_run()
+    {
+        // A prompt longer than the row leaves a row without an answer, a short answer leaves the deeper heads without a place.
+        var silent = Tiny.Row([.. Enumerable.Range(20, 64)], new int[64], new string('.', 64));
+        var brief = Tiny.Row([.. Enumerable.Range(20, 64)], new int[64], new string('.', 61) + "xx.");
+        var data = new TrainingData([silent, brief, silent, brief], Tiny.Data.Validation, "edge");
+        foreach (var options in (TrainingOptions[])[Tiny.Options, Tiny.WithAdversary, Tiny.Options with { Labels = Labels.Hard }])
+        {
+            var lines = new List<StepMetrics>();
+            using var head = DraftHead.Create(Tiny.Head, Shipped.Nano);
+            using var trainer = new Trainer(Shipped.Nano, head, data, options with { Batch = 1, Steps = 6 });
+            trainer.Run(lines.Add, Tiny.Nothing);
+            Assert.Equal(6, lines.Count);
+        }
+    }
+
+    [Fact]
+    public void Resuming_a_finished_run_is_refused()
+    {
+        using var run = new TinyRun();
+        run.Start(TinyRun.Plan with { Training = Tiny.Options with { Steps = 2 } });
+        Assert.Contains("is finished", Assert.Throws<KoalaException>(() => run.Resume()).Fault, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--weight-decay")]
+    [InlineData("--adversary-learning-rate")]
+    [InlineData("--beta1")]
+    [InlineData("--beta2")]
+    public void A_value_that_can_only_give_NaN_is_refused(string option)
+    {
+        // Adam divides by 1 - beta^n.
+        var options = option switch
+        {
+            "--weight-decay" => Tiny.Options with { WeightDecay = double.PositiveInfinity },
+            "--beta1" => Tiny.Options with { Beta1 = 1 },
+            "--beta2" => Tiny.Options with { Beta2 = 1 },
+            _ => Tiny.WithAdversary with { Adversary = Tiny.WithAdversary.Adversary with { LearningRate = double.PositiveInfinity } },
+        };
+        Assert.Equal(option, Assert.Throws<KoalaException>(options.Validate).Where);
+    }
+
+    [Fact]
+    public void A_rate_beyond_fp32_leaves_a_finite_state()
+    {
+        using var run = new TinyRun();
+        Assert.Throws<KoalaException>(() => run.Start(TinyRun.Plan with { Training = Tiny.Options with { LearningRate = 1e39, Warmup = 0 } }));
+        if (new CheckpointStore(run.Folder.CheckpointsFolder).Latest() is { } state) Assert.Empty(Tiny.NotFinite(Path.Combine(state.Folder, "state.safetensors")));
+    }
+
+    [Theory]
+    [InlineData("step", "many")]
+    [InlineData("step", "99999999999")]
+    [InlineData("tokens", "")]
+    [InlineData("seconds", "soon")]
+    public void A_state_whose_numbers_are_none_is_refused(string key, string value)
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        using var head = DraftHead.Create(Tiny.Head, Shipped.Nano);
+        using var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, Tiny.Options);
+        trainer.SaveState(folder.Path);
+        var path = folder.At("state.safetensors");
+        KeyValuePair<string, Tensor>[] tensors;
+        Dictionary<string, string> metadata;
+        using (var file = SafetensorsFile.Open(path))
+        {
+            tensors = [.. file.Tensors.Keys.Select(name => KeyValuePair.Create(name, file.Read(name, ScalarType.Float32, CPU)))];
+            metadata = new Dictionary<string, string>(file.Metadata) { [key] = value };
+        }
+        SafetensorsWriter.Write(path, tensors, metadata);
+        Assert.Contains(path, Assert.Throws<KoalaException>(() => trainer.LoadState(folder.Path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Places_do_not_cross_from_one_answer_into_the_next_of_the_same_conversation()
+    {
+        using var batch = Tiny.Batch(Tiny.Row([.. Enumerable.Range(20, 12)], new int[12], ".xxx.xxxx..."));
+        Assert.Equal([0, 1, 4, 5, 6], batch.Places(2));
+        Assert.Equal([4], batch.Places(4));
+        Assert.Empty(batch.Places(5));
+    }
+
+    [Theory]
+    [InlineData("""{"format":1}""")]
+    [InlineData("""{"format":1,"head":{"kind":"medusa"}}""")]
+    [InlineData("""{"format":1,"head":{"kind":"medusa"},"target":{"name":"koala-nano"}}""")]
+    [InlineData("""{"format":1,"head":{"layers":1},"target":{}}""")]
+    public void A_heads_config_without_a_part_is_refused(string text)
+    {
+        using var folder = new TemporaryFolder();
+        using var head = DraftHead.Create(Tiny.Head, Shipped.Nano);
+        head.Save(folder.Path, "card");
+        File.WriteAllText(folder.At("config.json"), text);
+        Assert.Contains("config.json", Assert.Throws<KoalaException>(() => DraftHead.Load(folder.Path, Shipped.Nano)).Message, StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,83 @@
+using Koala.Lab.Runs;
+using Koala.Lab.Training;
+
+namespace Koala.Lab.Tests.Training;
+
+/// <summary>A training run of twelve steps in a folder of its own.</summary>
+internal sealed class TinyRun : IDisposable
+{
+    private readonly TemporaryFolder _parent = new();
+
+    public TinyRun() => Folder = RunFolder.Create(_parent.At("run"));
+
+    public static TrainingPlan Plan { get; } = new()
+    {
+        Target = "koala-nano",
+        Data = "tiny.jsonl",
+        Head = Tiny.Head,
+        Training = Tiny.Options,
+        Dtype = "fp32",
+        Device = "cpu",
+        Threads = 2,
+        DataHash = Tiny.Data.Hash,
+    };
+
+    public static TrainingPlan Pair { get; } = Plan with { Training = Tiny.WithAdversary, WithControl = true };
+
+    public RunFolder Folder { get; }
+
+    public RunFolder Control => RunFolder.Open(Folder.ControlFolder);
+
+    public RunState State => Folder.ReadRecord().State;
+
+    public void Start(TrainingPlan? plan = null, Action<TrainingProgress>? progress = null, CancellationToken cancel = default) =>
+        TrainingRun.Start(Folder, Shipped.Nano, Tiny.Data, plan ?? Plan, ["train"], progress is null ? null : new Told(progress), cancel);
+
+    public void Resume(TrainingData? data = null, CancellationToken cancel = default) =>
+        TrainingRun.Resume(Folder, Shipped.Nano, data ?? Tiny.Data, null, cancel);
+
+    /// <summary>Cancels after a step of the run, or of its control.</summary>
+    public void Interrupt(int step, TrainingPlan? plan = null, bool inControl = false)
+    {
+        using var stop = new CancellationTokenSource();
+        Assert.Throws<OperationCanceledException>(() => Start(plan, told =>
+        {
+            if (told.Metrics.Step == step && told.Folder.Path != Folder.Path == inControl) stop.Cancel();
+        }, stop.Token));
+    }
+
+    /// <summary>What the disk holds at this moment, as another run that was killed in it.</summary>
+    public TinyRun Killed()
+    {
+        var killed = new TinyRun();
+        foreach (var file in Directory.GetFiles(Folder.Path, "*", SearchOption.AllDirectories).Where(f => f != Folder.LockFile && f != Folder.HolderFile))
+        {
+            var copy = Path.Combine(killed.Folder.Path, Path.GetRelativePath(Folder.Path, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            using var from = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            using var to = File.Create(copy);
+            from.CopyTo(to);
+        }
+        return killed;
+    }
+
+    public static byte[] HeadOf(RunFolder folder) => File.ReadAllBytes(Path.Combine(folder.HeadFolder, "model.safetensors"));
+
+    /// <summary>Asserts that the run ended as the other did: the same head, card and config, and the same metrics, each step once.</summary>
+    public static void AssertSame(RunFolder expected, RunFolder actual)
+    {
+        Assert.Equal(RunState.Finished, actual.ReadRecord().State);
+        foreach (var file in (string[])["model.safetensors", "config.json", "card.md"])
+            Assert.True(File.ReadAllBytes(Path.Combine(expected.HeadFolder, file)).SequenceEqual(File.ReadAllBytes(Path.Combine(actual.HeadFolder, file))), file);
+        var (one, other) = (MetricsLog.Read(expected.MetricsFile), MetricsLog.Read(actual.MetricsFile));
+        Assert.Equal(Enumerable.Range(1, 12), other.Select(line => line.Step));
+        foreach (var (a, b) in one.Zip(other)) Assert.Equal(a.Values.Where(v => v.Key != "seconds"), b.Values.Where(v => v.Key != "seconds"));
+    }
+
+    public void Dispose() => _parent.Dispose();
+
+    private sealed class Told(Action<TrainingProgress> tell) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => tell(value);
+    }
+}

@@ -1,0 +1,104 @@
+using Koala.Lab.Heads.Medusa;
+using Koala.Lab.Runs;
+using Koala.Lab.Tests.Runs;
+using Koala.Lab.Training;
+
+namespace Koala.Lab.Tests.Training;
+
+/// <summary>What a training run refuses, and that nothing is lost by it.</summary>
+public sealed class TrainingRunInputTests : IDisposable
+{
+    private readonly TinyRun _run = new();
+
+    public void Dispose() => _run.Dispose();
+
+    [Fact]
+    public void Other_data_than_it_was_begun_with_is_refused_and_the_run_can_still_be_resumed()
+    {
+        _run.Interrupt(5);
+        var before = File.ReadAllBytes(_run.Folder.RecordFile);
+        var e = Assert.Throws<KoalaException>(() => _run.Resume(new TrainingData(Tiny.Data.Rows, Tiny.Data.Validation, "other")));
+        Assert.Equal("tiny.jsonl", e.Where);
+        Assert.Equal(before, File.ReadAllBytes(_run.Folder.RecordFile));
+        _run.Resume();
+        Assert.Equal(RunState.Finished, _run.State);
+    }
+
+    [Fact]
+    public void A_finished_run_is_refused()
+    {
+        _run.Start(TinyRun.Plan with { Training = Tiny.Options with { Steps = 2 } });
+        Assert.Contains("is finished: all 2 steps", Assert.Throws<KoalaException>(() => TrainingRun.PlanToResume(_run.Folder)).Fault, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_finished_pair_is_refused()
+    {
+        _run.Start(TinyRun.Pair with { Training = Tiny.WithAdversary with { Steps = 2 } });
+        Assert.Contains("is finished", Assert.Throws<KoalaException>(() => TrainingRun.PlanToResume(_run.Folder)).Fault, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_run_that_is_held_is_refused_and_left_alone()
+    {
+        _run.Interrupt(2);
+        using (RunLock.Acquire(_run.Folder))
+        {
+            Assert.Contains("is held by", Assert.Throws<KoalaException>(() => _run.Resume()).Fault, StringComparison.Ordinal);
+            Assert.Equal(RunState.Interrupted, _run.State);
+        }
+        using var fresh = new TinyRun();
+        using (RunLock.Acquire(fresh.Folder)) Assert.Throws<KoalaException>(() => fresh.Start());
+        Assert.False(File.Exists(fresh.Folder.RecordFile));
+    }
+
+    [Fact]
+    public void Nobody_else_takes_a_run_at_work()
+    {
+        KoalaException? refused = null;
+        _run.Start(progress: told => refused ??= Assert.Throws<KoalaException>(() => _run.Resume()));
+        Assert.Contains($"process {Environment.ProcessId}", refused!.Fault, StringComparison.Ordinal);
+        Assert.False(RunLock.IsHeld(_run.Folder));
+    }
+
+    public static TheoryData<string, TrainingPlan> Wrong => new()
+    {
+        { "--with-control", TinyRun.Plan with { WithControl = true } },
+        { "--steps", TinyRun.Plan with { Training = Tiny.Options with { Steps = 0 } } },
+        { "--layers", TinyRun.Plan with { Head = new MedusaOptions { Layers = 0 } } },
+        { "--adversary-weight", TinyRun.Pair with { Training = Tiny.Options with { Adversary = new() { Weight = -1 } } } },
+    };
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    public void A_wrong_plan_is_refused_before_anything_is_written(string option, TrainingPlan plan)
+    {
+        Assert.Equal(option, Assert.Throws<KoalaException>(() => _run.Start(plan)).Where);
+        Assert.Empty(Directory.GetFileSystemEntries(_run.Folder.Path));
+    }
+
+    [Fact]
+    public void A_run_of_another_kind_and_options_of_another_shape_are_refused()
+    {
+        using var folder = new TemporaryFolder();
+        var sample = SampleRun.Create(folder.At("sample"));
+        Assert.Equal(sample.RecordFile, Assert.Throws<KoalaException>(() => TrainingRun.PlanOf(sample)).Where);
+        sample.WriteRecord(SampleRun.Record() with { Kind = "ablate" });
+        Assert.Contains("'ablate'", Assert.Throws<KoalaException>(() => TrainingRun.PlanToResume(sample)).Fault, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_folder_that_cannot_be_written_fails_the_run_and_the_error_says_where()
+    {
+        var e = Assert.Throws<KoalaException>(() => _run.Start(progress: told =>
+        {
+            // A file in the place of the folder, as good as a full disk: nothing can be saved there.
+            if (told.Metrics.Step == 6) File.WriteAllText(Path.Combine(_run.Folder.CheckpointsFolder, "step-8.tmp"), "");
+        }));
+        Assert.Contains("step-8", e.Message, StringComparison.Ordinal);
+        Assert.Equal((RunState.Failed, e.Message), (_run.State, _run.Folder.ReadRecord().Failure));
+        File.Delete(Path.Combine(_run.Folder.CheckpointsFolder, "step-8.tmp"));
+        _run.Resume();
+        Assert.Equal(Enumerable.Range(1, 12), MetricsLog.Read(_run.Folder.MetricsFile).Select(l => l.Step));
+    }
+}

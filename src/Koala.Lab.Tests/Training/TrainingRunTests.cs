@@ -1,0 +1,145 @@
+using Koala.Lab.Heads;
+using Koala.Lab.Runs;
+using Koala.Lab.Training;
+
+namespace Koala.Lab.Tests.Training;
+
+/// <summary>Runs that are interrupted, killed and resumed end as one that was left alone.</summary>
+public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : IClassFixture<TrainingRunTests.Uninterrupted>
+{
+    [Fact]
+    public void A_finished_run_holds_record_metrics_states_and_head()
+    {
+        var record = whole.Plain.Folder.ReadRecord();
+        Assert.Equal((RunState.Finished, "train", null), (record.State, record.Kind, record.Failure));
+        Assert.NotNull(record.Ended);
+        Assert.Equal(5, record.Seeds["training"]);
+        Assert.Equal(TinyRun.Plan, TrainingRun.PlanOf(whole.Plain.Folder));
+        Assert.Equal(["step-12", "step-8"], Directory.GetDirectories(whole.Plain.Folder.CheckpointsFolder).Select(Path.GetFileName).Order());
+        using var head = DraftHead.Load(whole.Plain.Folder.HeadFolder, Shipped.Nano);
+        using var trained = Tiny.Train(Tiny.Options);
+        Tiny.AssertSame(trained, head);
+        Assert.Contains("K = 1", File.ReadAllText(Path.Combine(whole.Plain.Folder.HeadFolder, "card.md")), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    [InlineData(5)]
+    [InlineData(11)]
+    public void Interrupted_and_resumed_it_ends_the_same(int step)
+    {
+        using var run = new TinyRun();
+        run.Interrupt(step);
+        Assert.Equal(RunState.Interrupted, run.State);
+        Assert.Equal(step, MetricsLog.Read(run.Folder.MetricsFile)[^1].Step);
+        Assert.False(Directory.Exists(run.Folder.HeadFolder));
+        Assert.Equal(TinyRun.Plan, TrainingRun.PlanToResume(run.Folder));
+        run.Resume();
+        TinyRun.AssertSame(whole.Plain.Folder, run.Folder);
+    }
+
+    [Fact]
+    public void Interrupted_before_its_first_step_and_twice_it_ends_the_same()
+    {
+        using var run = new TinyRun();
+        using var stop = new CancellationTokenSource();
+        stop.Cancel();
+        Assert.Throws<OperationCanceledException>(() => run.Start(cancel: stop.Token));
+        Assert.Throws<OperationCanceledException>(() => run.Resume(cancel: stop.Token));
+        Assert.Equal(RunState.Interrupted, run.State);
+        run.Resume();
+        TinyRun.AssertSame(whole.Plain.Folder, run.Folder);
+    }
+
+    [Theory]
+    [InlineData(2, "")]
+    [InlineData(7, "")]
+    [InlineData(7, """{"step":8,"lo""")]
+    [InlineData(10, "\0\0\0")]
+    public void Killed_with_metrics_beyond_its_last_state_it_ends_the_same(int step, string torn)
+    {
+        using var run = new TinyRun();
+        TinyRun? killed = null;
+        run.Start(progress: told =>
+        {
+            if (told.Metrics.Step == step) killed = run.Killed();
+        });
+        using (killed)
+        {
+            Assert.Equal(RunState.Died, killed!.State);
+            File.AppendAllText(killed.Folder.MetricsFile, torn);
+            killed.Resume();
+            TinyRun.AssertSame(whole.Plain.Folder, killed.Folder);
+        }
+    }
+
+    [Fact]
+    public void A_damaged_state_is_passed_over_for_the_one_before_it()
+    {
+        using var run = new TinyRun();
+        run.Interrupt(10);
+        File.WriteAllText(Path.Combine(run.Folder.CheckpointsFolder, "step-10", "state.safetensors"), "damaged");
+        run.Resume();
+        TinyRun.AssertSame(whole.Plain.Folder, run.Folder);
+    }
+
+    [Fact]
+    public void Died_after_the_last_step_and_before_the_head_was_written_it_needs_no_step()
+    {
+        using var run = new TinyRun();
+        run.Start();
+        Directory.Delete(run.Folder.HeadFolder, recursive: true);
+        run.Folder.WriteRecord(run.Folder.ReadRecord().Resume());
+        Assert.Equal(RunState.Died, run.State);
+        run.Resume();
+        TinyRun.AssertSame(whole.Plain.Folder, run.Folder);
+    }
+
+    [Fact]
+    public void The_control_is_a_run_of_its_own_equal_to_one_with_weight_0()
+    {
+        TinyRun.AssertSame(whole.Plain.Folder, whole.Pair.Control);
+        Assert.Equal(TinyRun.Plan.Training.Adversary.Weight, TrainingRun.PlanOf(whole.Pair.Control).Training.Adversary.Weight);
+        Assert.Equal(RunState.Finished, whole.Pair.State);
+        Assert.NotEqual(TinyRun.HeadOf(whole.Pair.Control), TinyRun.HeadOf(whole.Pair.Folder));
+        using var alone = Tiny.Train(Tiny.WithAdversary);
+        using var head = DraftHead.Load(whole.Pair.Folder.HeadFolder, Shipped.Nano);
+        Tiny.AssertSame(alone, head);
+    }
+
+    [Theory]
+    [InlineData(5, false)]
+    [InlineData(3, true)]
+    [InlineData(12, false)]
+    public void A_pair_interrupted_in_either_run_ends_the_same(int step, bool inControl)
+    {
+        using var run = new TinyRun();
+        run.Interrupt(step, TinyRun.Pair, inControl);
+        Assert.Equal(inControl || step == 12 ? RunState.Finished : RunState.Interrupted, run.State);
+        Assert.Equal(TinyRun.Pair, TrainingRun.PlanToResume(run.Folder));
+        run.Resume();
+        TinyRun.AssertSame(whole.Pair.Folder, run.Folder);
+        TinyRun.AssertSame(whole.Pair.Control, run.Control);
+    }
+
+    /// <summary>Left alone, once for all tests here.</summary>
+    public sealed class Uninterrupted : IDisposable
+    {
+        public Uninterrupted()
+        {
+            Plain.Start();
+            Pair.Start(TinyRun.Pair);
+        }
+
+        internal TinyRun Plain { get; } = new();
+
+        internal TinyRun Pair { get; } = new();
+
+        public void Dispose()
+        {
+            Plain.Dispose();
+            Pair.Dispose();
+        }
+    }
+}
