@@ -42,6 +42,8 @@ internal sealed class ScriptedHead(Target target, int prompt, int maxDraftLength
 
     private sealed class Scripted(ScriptedHead head) : Drafter
     {
+        private int _told;
+
         public override int MaxDraftLength => head.MaxDraftLength;
 
         public override void CatchUp(Tensor features, ReadOnlySpan<int> next)
@@ -51,12 +53,13 @@ internal sealed class ScriptedHead(Target target, int prompt, int maxDraftLength
             head.Features.AddRange(features.to(ScalarType.Float32).contiguous().data<float>().ToArray());
             head.Next.AddRange(next);
             head.Calls.Add(next.Length);
+            _told += next.Length;
         }
 
         public override Draft Propose(int length, ICandidateChooser chooser)
         {
             head.Asked.Add(length);
-            return Draft.Chain(head.Script(head.Next.Count + 1 - head.Prompt, length).Select(token => new Choice(token, 1, null)));
+            return Draft.Chain(head.Script(_told + 1 - head.Prompt, length).Select(token => new Choice(token, 1, null)));
         }
     }
 

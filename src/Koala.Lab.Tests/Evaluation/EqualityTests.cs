@@ -4,7 +4,6 @@ using Koala.Lab.Decoding;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Targets;
 using Koala.Lab.Tests.Decoding;
-using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Evaluation;
 

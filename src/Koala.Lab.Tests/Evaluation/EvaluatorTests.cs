@@ -2,7 +2,6 @@ using System.Text.Json;
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
 using Koala.Lab.Evaluation;
-using Koala.Lab.Heads;
 using Koala.Lab.Runtime;
 using Koala.Lab.Tests.Decoding;
 using Koala.Lab.Text;
@@ -51,16 +50,17 @@ public sealed class EvaluatorTests
         Assert.Equal(writing.AcceptanceLength, report.ByCategory[1].AcceptanceLength.Mean, 9);
     }
 
-    /// <summary>Known proposals on one prompt: pooled by rounds, counted before the limit cuts.</summary>
+    /// <summary>Counted before the limit cuts: 1 from prefill, 4, 4 and the first of the last 4.</summary>
     [Fact]
     public void Acceptance_length_of_a_perfect_head_is_its_draft_and_one()
     {
         var ids = Ids(s_prompts[0].Turns[0]);
-        var truth = Reference.Greedy(Shipped.Nano, ids, 40);
-        using var head = new ScriptedHead(Shipped.Nano, ids.Length, 3, (done, length) => truth[done % 24..].Take(length));
-        // One answer a head: the script counts on. Warm-up and measurement are two answers, so the script is told by a fresh decoder here.
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
-        Assert.Equal(4.0, decoder.Generate(ids, new GenerationOptions { MaxTokens = 10 }).AcceptanceLength);
+        using var head = ScriptedHead.Right(Shipped.Nano, ids.Length, 3, Reference.Greedy(Shipped.Nano, ids, 40), _ => 3);
+        var report = Evaluator.Run(Shipped.Nano, head, "perfect", s_prompts[..1], Options(10));
+        Assert.Equal(10, report.Tokens);
+        Assert.Equal(new MeanInterval(4, 4, 4), report.AcceptanceLength);
+        Assert.Equal([1, 1, 1], report.PositionAcceptance);
+        Assert.Equal((true, 1, 3), (report.Lossless, report.EqualAnswers, report.DraftLength));
     }
 
     [Fact]
