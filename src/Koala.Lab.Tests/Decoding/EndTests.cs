@@ -1,5 +1,6 @@
 using Koala.Lab.Decoding;
 using Koala.Lab.Heads;
+using Koala.Lab.Targets;
 
 namespace Koala.Lab.Tests.Decoding;
 
@@ -13,25 +14,23 @@ public sealed class EndTests
     [Theory, InlineData(1), InlineData(2), InlineData(3), InlineData(4), InlineData(5)]
     public void End_of_sequence_inside_accepted_tokens_cuts_there_and_belongs_to_the_answer(int draftLength)
     {
-        var (prompt, truth, length) = Ending();
-        using var head = ScriptedHead.Right(Shipped.Nano, prompt.Length, draftLength, truth, _ => draftLength);
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
-        var answer = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 400 });
-        Assert.Equal(truth[..length], answer.Tokens);
+        using var head = ScriptedHead.Right(Ending(), s_prompt.Length, draftLength, s_truth, _ => draftLength);
+        using var decoder = new SpeculativeDecoder(Ending(), head);
+        var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 400 });
+        Assert.Equal(s_truth[..s_length], answer.Tokens);
         Assert.Equal(Finish.Stop, answer.Finish);
-        Assert.Equal(Shipped.Nano.Tokenizer.Decode(truth[..length], skipSpecialTokens: true), answer.Text);
+        Assert.Equal(Shipped.Nano.Tokenizer.Decode(s_truth[..(s_length - 1)], skipSpecialTokens: true), answer.Text);
         Assert.Equal(draftLength + 1.0, answer.AcceptanceLength);
     }
 
     [Fact]
     public void The_limit_at_the_end_of_sequence_token_is_a_stop()
     {
-        var (prompt, truth, length) = Ending();
-        using var decoder = new SpeculativeDecoder(Shipped.Nano);
-        Assert.Equal(Finish.Stop, decoder.Generate(prompt, new GenerationOptions { MaxTokens = length }).Finish);
-        var shorter = decoder.Generate(prompt, new GenerationOptions { MaxTokens = length - 1 });
+        using var decoder = new SpeculativeDecoder(Ending());
+        Assert.Equal(Finish.Stop, decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = s_length }).Finish);
+        var shorter = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = s_length - 1 });
         Assert.Equal(Finish.Length, shorter.Finish);
-        Assert.Equal(truth[..(length - 1)], shorter.Tokens);
+        Assert.Equal(s_truth[..(s_length - 1)], shorter.Tokens);
     }
 
     [Theory, InlineData(0), InlineData(4)]
@@ -100,7 +99,7 @@ public sealed class EndTests
         var truth = Reference.Greedy(Shipped.Nano, prompt, room);
         Assert.DoesNotContain(truth, Shipped.Nano.Config.EndOfSequenceIds.Contains);   // else another prompt is needed
         using var head = ScriptedHead.Right(Shipped.Nano, prompt.Length, 4, [.. truth, .. new int[8]], _ => right);
-        foreach (var limit in (int[])[room + 100, int.MaxValue])
+        foreach (var limit in (int[])[room, room + 100])
         {
             using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
             var answer = decoder.Generate(prompt, new GenerationOptions { MaxTokens = limit });
@@ -112,10 +111,9 @@ public sealed class EndTests
     [Fact]
     public void A_limit_beyond_all_bounds_means_as_much_as_fits_also_after_a_short_answer()
     {
-        var (prompt, truth, length) = Ending();
-        using var decoder = new SpeculativeDecoder(Shipped.Nano);
-        decoder.Generate(prompt, new GenerationOptions { MaxTokens = 2 });
-        Assert.Equal(truth[..length], decoder.Generate(prompt, new GenerationOptions { MaxTokens = int.MaxValue }).Tokens);
+        using var decoder = new SpeculativeDecoder(Ending());
+        decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 2 });
+        Assert.Equal(s_truth[..s_length], decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = int.MaxValue }).Tokens);
     }
 
     [Fact]
@@ -135,11 +133,16 @@ public sealed class EndTests
     private static int[] LongPrompt(int length) =>
         [.. Enumerable.Range(0, length).Select(i => i == 0 ? s_prompt[0] : s_truth[i % 40])];
 
-    // A prompt that the target ends by itself, the target's tokens (beyond the end too), and the answer's length.
-    private static (int[] Prompt, int[] Truth, int Length) Ending() => s_ending.Value;
+    // koala-nano with another end-of-sequence token: one that comes late enough in its answer to the prompt, for the first time.
+    private static Target Ending() => s_ending.Value;
 
-    private static readonly Lazy<(int[] Prompt, int[] Truth, int Length)> s_ending = new(() => Golden.Prompts("koala-nano").Select(p => p.Ids)
-        .Concat(Reference.MtBench(Shipped.Nano, 30).Where(p => p.Length < 150))
-        .Select(prompt => (prompt, Reference.Greedy(Shipped.Nano, prompt, 310), Reference.Answer(Shipped.Nano, prompt, 300).Length))
-        .First(x => x.Item3 is > 5 and < 300));
+    private static readonly int s_length = Enumerable.Range(12, 40).First(i => !s_truth[..i].Contains(s_truth[i])) + 1;
+
+    private static readonly Lazy<Target> s_ending = new(() =>
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var file in Directory.EnumerateFiles(Shipped.Folder("koala-nano"))) File.Copy(file, folder.At(Path.GetFileName(file)));
+        File.WriteAllText(folder.At("generation_config.json"), $$"""{"bos_token_id": 0, "eos_token_id": [2, {{s_truth[s_length - 1]}}]}""");
+        return Target.Load(folder.Path);
+    });
 }

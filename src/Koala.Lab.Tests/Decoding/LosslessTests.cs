@@ -66,7 +66,7 @@ public sealed class LosslessTests
         foreach (var prompt in NanoPrompts())
         {
             var truth = Reference.Greedy(Shipped.Nano, prompt, Tokens + 8);
-            using var head = ScriptedHead.Right(Shipped.Nano, prompt.Length, 4, Padded(truth), done => (int)((done * 2654435761L >> 7) % 5));
+            using var head = ScriptedHead.Right(Shipped.Nano, prompt.Length, 4, Padded(truth), done => (done * 7 + done / 3 + prompt.Length) % 5);
             AssertLossless(Shipped.Nano, head, prompt, null, seen);
         }
         Assert.Equal([0, 1, 2, 3, 4], seen.Order());

@@ -26,6 +26,9 @@ internal sealed class ScriptedHead(Target target, int prompt, int maxDraftLength
     /// <summary>All features that CatchUp was told, row by row.</summary>
     public List<float> Features { get; } = [];
 
+    /// <summary>In place of the script: logits by depth, [maxDraftLength, vocabulary], for the decoder's chooser.</summary>
+    public Tensor? Logits { get; init; }
+
     /// <summary>Lengths that were asked for.</summary>
     public List<int> Asked { get; } = [];
 
@@ -59,6 +62,7 @@ internal sealed class ScriptedHead(Target target, int prompt, int maxDraftLength
         public override Draft Propose(int length, ICandidateChooser chooser)
         {
             head.Asked.Add(length);
+            if (head.Logits is { } logits) return Draft.Chain(chooser.Choose(logits.narrow(0, 0, length)));
             return Draft.Chain(head.Script(_told + 1 - head.Prompt, length).Select(token => new Choice(token, 1, null)));
         }
     }
