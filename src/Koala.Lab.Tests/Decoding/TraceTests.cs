@@ -59,11 +59,11 @@ public sealed class TraceTests
             var best = rows.argmax(-1).data<long>().ToArray();
             for (var i = 0; i < round.Drafted; i++)
             {
-                Assert.Equal(rows[i][round.Candidates![i].Token].item<float>(), round.Candidates[i].P, 4);
+                Assert.Equal(rows[i][round.Candidates![i].Token].item<float>(), round.Candidates[i].P, 1e-4f);
                 if (i < round.Accepted) Assert.Equal(best[i], round.Candidates[i].Token);
             }
             Assert.Equal(best[round.Accepted], round.Bonus!.Token);
-            Assert.Equal(rows[round.Accepted][round.Bonus.Token].item<float>(), round.Bonus.P, 4);
+            Assert.Equal(rows[round.Accepted][round.Bonus.Token].item<float>(), round.Bonus.P, 1e-4f);
             done += round.Committed;
         }
     }
