@@ -1,0 +1,98 @@
+using Koala.Lab.Decoding;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Tests.Decoding;
+
+/// <summary>What is counted, with heads whose every proposal is known.</summary>
+public sealed class AcceptanceLengthTests
+{
+    private static readonly int[] s_prompt = Golden.Prompts("koala-nano").First(p => p.Greedy.Length >= 40).Ids;
+    private static readonly int[] s_truth = Reference.Greedy(Shipped.Nano, s_prompt, 80);
+
+    [Theory, InlineData(1), InlineData(2), InlineData(3), InlineData(4)]
+    public void A_head_that_is_always_right_commits_its_draft_and_one(int draftLength)
+    {
+        var (answer, trace, _) = Run(4, draftLength, 1 + 6 * (draftLength + 1), _ => draftLength);
+        Assert.Equal(6, answer.Rounds.Count);
+        Assert.All(answer.Rounds, r => Assert.Equal((draftLength, draftLength), (r.Drafted, r.Accepted)));
+        Assert.Equal(draftLength + 1, answer.AcceptanceLength);
+        Assert.Equal(draftLength + 1, trace.AcceptanceLength);
+        Assert.Equal(Enumerable.Repeat(1.0, draftLength), trace.PositionAcceptance);
+    }
+
+    [Fact]
+    public void A_head_that_is_always_wrong_gains_nothing()
+    {
+        var (answer, trace, _) = Run(4, null, 12, _ => 0);
+        Assert.Equal(11, answer.Rounds.Count);
+        Assert.All(answer.Rounds, r => Assert.Equal((4, 0), (r.Drafted, r.Accepted)));
+        Assert.Equal(1.0, answer.AcceptanceLength);
+        Assert.Equal([0.0], trace.PositionAcceptance);
+    }
+
+    [Fact]
+    public void A_head_that_is_right_at_the_first_place_only_commits_two()
+    {
+        var (answer, trace, _) = Run(4, 3, 13, _ => 1);
+        Assert.Equal(6, answer.Rounds.Count);
+        Assert.All(answer.Rounds, r => Assert.Equal((3, 1), (r.Drafted, r.Accepted)));
+        Assert.Equal(2.0, trace.AcceptanceLength);
+        Assert.Equal([1.0, 0.0], trace.PositionAcceptance);
+    }
+
+    [Fact]
+    public void The_last_round_counts_whole_although_the_limit_cuts_it()
+    {
+        var (answer, trace, _) = Run(4, null, 8, _ => 4);   // 1 from prefill, 5, and 2 of the last 5
+        Assert.Equal(8, answer.Tokens.Count);
+        Assert.Equal([4, 4], answer.Rounds.Select(r => r.Accepted));
+        Assert.Equal(5.0, trace.AcceptanceLength);
+    }
+
+    [Fact]
+    public void Figures_of_a_trace_are_those_counted_by_hand()
+    {
+        var trace = new DecodingTrace([R(3, 3), R(3, 1), R(2, 0), R(0, 0)]);
+        Assert.Equal((4 + 2 + 1 + 1) / 4.0, trace.AcceptanceLength);
+        Assert.Equal([2 / 3.0, 1 / 2.0, 1.0], trace.PositionAcceptance);
+        Assert.True(double.IsNaN(new DecodingTrace([]).AcceptanceLength));
+        Assert.Empty(new DecodingTrace([]).PositionAcceptance);
+        static Round R(int drafted, int accepted) => new(drafted, accepted, 0, 0, 0);
+    }
+
+    [Theory, InlineData(0), InlineData(1), InlineData(3)]
+    public void The_drafter_hears_the_committed_tokens_and_no_others(int right)
+    {
+        using var scope = NewDisposeScope();
+        var (answer, _, head) = Run(3, null, 20, done => right * (done % 2));
+        int[] whole = [.. s_prompt, .. answer.Tokens];
+        var heard = head.Next.Count;
+        Assert.Equal(whole[1..(heard + 1)], head.Next);
+        // All rounds but the one that ends the answer.
+        Assert.Equal([s_prompt.Length, .. answer.Rounds.SkipLast(1).Select(r => r.Committed)], head.Calls);
+
+        using var _ = no_grad();
+        using var cache = Shipped.Nano.NewCache(1);
+        var expected = Shipped.Nano.Append(cache, whole).narrow(0, 0, heard);
+        Assert.InRange(Golden.Distance(expected, tensor(head.Features.ToArray()).view(heard, -1)), 0, 1e-4 * expected.abs().max().item<float>());
+    }
+
+    [Fact]
+    public void Without_drafting_the_head_is_asked_for_nothing()
+    {
+        var (answer, trace, head) = Run(3, 0, 6, _ => 3);
+        Assert.Equal(s_truth[..6], answer.Tokens);
+        Assert.All(head.Asked, length => Assert.Equal(0, length));
+        Assert.Equal(1.0, trace.AcceptanceLength);
+        Assert.Empty(trace.PositionAcceptance);
+    }
+
+    private static (Generation Answer, DecodingTrace Trace, ScriptedHead Head) Run(int max, int? draftLength, int tokens, Func<int, int> right)
+    {
+        var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, max, s_truth, right);
+        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = tokens, DraftLength = draftLength });
+        Assert.Equal(s_truth[..tokens], answer.Tokens);
+        return (answer, decoder.Trace, head);
+    }
+}

@@ -1,0 +1,41 @@
+using Koala.Lab.Decoding;
+
+namespace Koala.Lab.Tests.Decoding;
+
+/// <summary>Values out of range are refused, each with its option's name.</summary>
+public sealed class GenerationOptionsTests
+{
+    public static TheoryData<GenerationOptions, string> Faults => new()
+    {
+        { new() { MaxTokens = 0 }, "--max-tokens" },
+        { new() { MaxTokens = -1 }, "--max-tokens" },
+        { new() { Temperature = -0.1 }, "--temperature" },
+        { new() { Temperature = double.NaN }, "--temperature" },
+        { new() { Temperature = double.PositiveInfinity }, "--temperature" },
+        { new() { TopK = -1 }, "--top-k" },
+        { new() { TopP = 0 }, "--top-p" },
+        { new() { TopP = 1.01 }, "--top-p" },
+        { new() { TopP = double.NaN }, "--top-p" },
+        { new() { DraftLength = -1 }, "--draft-length" },
+        { new() { DraftLength = 5 }, "--draft-length" },
+        { new() { Stop = ["a", ""] }, "--stop" },
+    };
+
+    [Theory, MemberData(nameof(Faults))]
+    public void Values_out_of_range_are_refused_by_name(GenerationOptions options, string name)
+    {
+        using var head = Reference.RecordedHead();   // drafts 4
+        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        Assert.Equal(name, Assert.Throws<KoalaException>(() => decoder.Generate([1], options)).Where);
+    }
+
+    [Fact]
+    public void The_ends_of_the_ranges_are_allowed()
+    {
+        using var head = Reference.RecordedHead();
+        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        foreach (var options in (GenerationOptions[])[new() { MaxTokens = 1 }, new() { MaxTokens = 2, DraftLength = 4 }, new() { MaxTokens = 2, DraftLength = 0 },
+            new() { MaxTokens = 2, Temperature = 1, TopK = 1, TopP = 1 }])
+            Assert.Equal(options.MaxTokens, decoder.Generate(Golden.Prompts("koala-nano")[0].Ids, options).Tokens.Count);
+    }
+}

@@ -1,0 +1,91 @@
+using System.Collections.Concurrent;
+using Koala.Lab.Decoding;
+using Koala.Lab.Evaluation;
+using Koala.Lab.Heads;
+using Koala.Lab.Heads.Medusa;
+using Koala.Lab.Targets;
+
+namespace Koala.Lab.Tests.Decoding;
+
+/// <summary>Greedy: the same tokens as the target alone, whatever the head proposes.</summary>
+public sealed class LosslessTests
+{
+    private const int Tokens = 24;
+
+    private static readonly ConcurrentDictionary<string, int[]> s_expected = new();
+
+    [Fact]
+    public void The_target_alone_gives_the_recorded_tokens()
+    {
+        foreach (var target in (Target[])[Shipped.Nano, Shipped.Mini])
+        {
+            using var decoder = new SpeculativeDecoder(target);
+            foreach (var prompt in Golden.Prompts(target.Name))
+            {
+                var answer = decoder.Generate(prompt.Ids, new GenerationOptions { MaxTokens = prompt.Greedy.Length });
+                Assert.Equal(prompt.Greedy, answer.Tokens);
+                Assert.All(answer.Rounds, r => Assert.Equal((0, 0), (r.Drafted, r.Accepted)));
+            }
+        }
+    }
+
+    [Theory, InlineData(0), InlineData(1), InlineData(2), InlineData(3), InlineData(4)]
+    public void The_recorded_random_head_changes_nothing_on_nano(int draftLength)
+    {
+        using var head = Reference.RecordedHead();
+        foreach (var prompt in NanoPrompts()) AssertLossless(Shipped.Nano, head, prompt, draftLength);
+    }
+
+    [Theory, InlineData(1), InlineData(2), InlineData(3)]
+    public void Heads_of_K_layers_change_nothing_on_nano(int layers)
+    {
+        using var head = Reference.RandomHead(Shipped.Nano, layers);
+        foreach (var prompt in NanoPrompts()) AssertLossless(Shipped.Nano, head, prompt, null);
+    }
+
+    [Theory, InlineData(1, 1), InlineData(1, 3), InlineData(2, 4), InlineData(3, 2)]
+    public void An_untrained_head_changes_nothing_on_mini(int layers, int draftLength)
+    {
+        using var head = DraftHead.Create(new MedusaOptions { Layers = layers }, Shipped.Mini);
+        foreach (var prompt in Golden.Prompts("koala-mini")) AssertLossless(Shipped.Mini, head, prompt.Ids, draftLength);
+    }
+
+    [Fact]
+    public void Mt_bench_answers_of_mini_stay_the_same()
+    {
+        using var head = Reference.RandomHead(Shipped.Mini, 2);
+        foreach (var prompt in Reference.MtBench(Shipped.Mini, 20).Where(p => p.Length < Shipped.Mini.Config.ContextLength))
+            AssertLossless(Shipped.Mini, head, prompt, null);
+    }
+
+    /// <summary>Every pattern of acceptance follows every other, so that what a rejected candidate leaves in the cache would show.</summary>
+    [Fact]
+    public void A_head_that_is_right_by_turns_changes_nothing()
+    {
+        var seen = new HashSet<int>();
+        foreach (var prompt in NanoPrompts())
+        {
+            var truth = Reference.Greedy(Shipped.Nano, prompt, Tokens + 8);
+            using var head = ScriptedHead.Right(Shipped.Nano, prompt.Length, 4, Padded(truth), done => (done * 7 + done / 3 + prompt.Length) % 5);
+            AssertLossless(Shipped.Nano, head, prompt, null, seen);
+        }
+        Assert.Equal([0, 1, 2, 3, 4], seen.Order());
+    }
+
+    private static int[] Padded(int[] truth) => [.. truth, .. new int[16]];
+
+    private static IEnumerable<int[]> NanoPrompts() => Golden.Prompts("koala-nano").Select(p => p.Ids)
+        .Concat(Reference.MtBench(Shipped.Nano, 20).Where(p => p.Length < Shipped.Nano.Config.ContextLength));
+
+    private static void AssertLossless(Target target, DraftHead head, int[] prompt, int? draftLength, HashSet<int>? seen = null)
+    {
+        using var decoder = new SpeculativeDecoder(target, head);
+        var speculative = decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, DraftLength = draftLength });
+        var expected = s_expected.GetOrAdd($"{target.Name} {string.Join(' ', prompt)}", _ => Reference.Answer(target, prompt, Tokens));
+        if (!expected.SequenceEqual(speculative.Tokens))
+            Assert.Equal(Equality.Kind.NearTie, Equality.Of(target, speculative with { Tokens = expected }, speculative));
+        Assert.Equal(speculative.Tokens.Count, Math.Min(Tokens, 1 + speculative.Rounds.Sum(r => r.Committed)));
+        Assert.All(speculative.Rounds, r => Assert.InRange(r.Drafted, 0, draftLength ?? head.MaxDraftLength));
+        seen?.UnionWith(speculative.Rounds.Select(r => r.Accepted));
+    }
+}

@@ -1,0 +1,73 @@
+using Koala.Lab.Heads;
+using Koala.Lab.Heads.Medusa;
+using Koala.Lab.Targets;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Tests.Decoding;
+
+/// <summary>A head without weights: it proposes what a script says, and remembers what it was told.</summary>
+/// <param name="target">The target.</param>
+/// <param name="prompt">Length of the prompt.</param>
+/// <param name="maxDraftLength">The most it drafts.</param>
+/// <param name="script">From the number of answer tokens so far and the length asked for to the tokens proposed.</param>
+internal sealed class ScriptedHead(Target target, int prompt, int maxDraftLength, Func<int, int, IEnumerable<int>> script)
+    : DraftHead(new MedusaOptions(), target.Identity)
+{
+    public override int MaxDraftLength => maxDraftLength;
+
+    public override IReadOnlyList<KeyValuePair<string, Tensor>> Parameters => [];
+
+    /// <summary>All tokens that CatchUp was told, in order.</summary>
+    public List<int> Next { get; } = [];
+
+    /// <summary>Tokens of each call of CatchUp.</summary>
+    public List<int> Calls { get; } = [];
+
+    /// <summary>All features that CatchUp was told, row by row.</summary>
+    public List<float> Features { get; } = [];
+
+    /// <summary>In place of the script: logits by depth, [maxDraftLength, vocabulary], for the decoder's chooser.</summary>
+    public Tensor? Logits { get; init; }
+
+    /// <summary>Lengths that were asked for.</summary>
+    public List<int> Asked { get; } = [];
+
+    /// <summary>Right for the given number of candidates of each round (by round's place in the answer), wrong after them.</summary>
+    public static ScriptedHead Right(Target target, int prompt, int maxDraftLength, IReadOnlyList<int> truth, Func<int, int> right) =>
+        new(target, prompt, maxDraftLength, (done, length) => Enumerable.Range(0, length).Select(i =>
+            i < right(done) ? truth[done + i] : (truth[done + i] + 1) % target.Config.VocabularySize));
+
+    public override Drafter NewDrafter(Target target) => new Scripted(this);
+
+    public override IReadOnlyList<Prediction> Predict(TrainingBatch batch, Target target) => throw new NotSupportedException();
+
+    public override IReadOnlyList<KeyValuePair<string, Tensor>> Export() => throw new NotSupportedException();
+
+    private sealed class Scripted(ScriptedHead head) : Drafter
+    {
+        private int _told;
+
+        public override int MaxDraftLength => head.MaxDraftLength;
+
+        public override void CatchUp(Tensor features, ReadOnlySpan<int> next)
+        {
+            using var scope = NewDisposeScope();
+            Assert.Equal(next.Length, features.shape[0]);
+            head.Features.AddRange(features.to(ScalarType.Float32).contiguous().data<float>().ToArray());
+            head.Next.AddRange(next);
+            head.Calls.Add(next.Length);
+            _told += next.Length;
+        }
+
+        public override Draft Propose(int length, ICandidateChooser chooser)
+        {
+            head.Asked.Add(length);
+            if (head.Logits is { } logits) return Draft.Chain(chooser.Choose(logits.narrow(0, 0, length)));
+            return Draft.Chain(head.Script(_told + 1 - head.Prompt, length).Select(token => new Choice(token, 1, null)));
+        }
+    }
+
+    private Func<int, int, IEnumerable<int>> Script => script;
+
+    private int Prompt => prompt;
+}

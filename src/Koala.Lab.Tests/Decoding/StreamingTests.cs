@@ -1,0 +1,84 @@
+using Koala.Lab.Decoding;
+using Koala.Lab.Text;
+
+namespace Koala.Lab.Tests.Decoding;
+
+/// <summary>Answers as they come.</summary>
+public sealed class StreamingTests
+{
+    private const string Question = "Why is the sky blue?";
+
+    [Theory, InlineData(0.0), InlineData(1.0)]
+    public void Pieces_together_are_the_answer(double temperature)
+    {
+        using var head = Reference.RecordedHead();
+        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        foreach (var prompt in Golden.Prompts("koala-nano"))
+        {
+            var pieces = new List<Piece>();
+            var answer = decoder.Generate(prompt.Ids, new GenerationOptions { MaxTokens = 48, Temperature = temperature }, pieces.Add);
+            Assert.Equal(answer.Tokens, pieces.SelectMany(p => p.Tokens));
+            Assert.Equal(answer.Text, string.Concat(pieces.Select(p => p.Text)));
+            Assert.Equal(1 + answer.Rounds.Count, pieces.Count);
+            Assert.Single(pieces[0].Tokens);
+            Assert.Equal(Shipped.Nano.Tokenizer.Decode(answer.Tokens, skipSpecialTokens: true), answer.Text);
+        }
+    }
+
+    [Fact]
+    public async Task The_stream_gives_the_pieces_of_the_answer_to_the_message()
+    {
+        using var decoder = new SpeculativeDecoder(Shipped.Nano);
+        var options = new GenerationOptions { MaxTokens = 20 };
+        var expected = decoder.Generate(Shipped.Nano.Tokenizer.EncodeChat([new Message("user", Question)]), options);
+        var pieces = new List<Piece>();
+        await foreach (var piece in decoder.GenerateAsync(Question, options)) pieces.Add(piece);
+        Assert.Equal(expected.Tokens, pieces.SelectMany(p => p.Tokens));
+        Assert.Equal(expected.Text, string.Concat(pieces.Select(p => p.Text)));
+        Assert.Equal(19, decoder.Trace.Rounds.Count);
+    }
+
+    [Fact]
+    public async Task Leaving_the_loop_ends_the_work()
+    {
+        var prompt = Shipped.Nano.Tokenizer.EncodeChat([new Message("user", Question)]);
+        // A head that is always wrong, so that every round is seen in what it was asked.
+        using var head = new ScriptedHead(Shipped.Nano, prompt.Count, 1, (_, length) => Enumerable.Repeat(1, length));
+        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        await foreach (var _ in decoder.GenerateAsync(Question, new GenerationOptions { MaxTokens = 400 })) break;
+        var asked = head.Asked.Count;
+        Assert.InRange(asked, 0, 300);
+        Assert.Empty(decoder.Trace.Rounds);   // no answer was finished
+        Assert.Equal([.. decoder.Generate(prompt, new GenerationOptions { MaxTokens = 5 }).Tokens], Reference.Greedy(Shipped.Nano, prompt, 5));
+    }
+
+    [Fact]
+    public async Task Cancelling_throws()
+    {
+        using var decoder = new SpeculativeDecoder(Shipped.Nano);
+        using var cancel = new CancellationTokenSource();
+        var seen = 0;
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (var _ in decoder.GenerateAsync(Question, new GenerationOptions { MaxTokens = 480 }, cancel.Token))
+                if (++seen == 2) await cancel.CancelAsync();
+        });
+        Assert.InRange(seen, 2, 479);
+        Assert.ThrowsAny<OperationCanceledException>(() => decoder.Generate([1], cancel: cancel.Token));
+    }
+
+    [Fact]
+    public async Task A_prompt_that_is_too_long_is_thrown_to_the_reader()
+    {
+        using var decoder = new SpeculativeDecoder(Shipped.Nano);
+        var e = await Assert.ThrowsAsync<KoalaException>(async () =>
+        {
+            await foreach (var _ in decoder.GenerateAsync(string.Concat(Enumerable.Repeat("a long story ", 400)))) Assert.Fail("a piece came");
+        });
+        Assert.Equal("the prompt", e.Where);
+        Assert.Equal("--top-p", (await Assert.ThrowsAsync<KoalaException>(async () =>
+        {
+            await foreach (var _ in decoder.GenerateAsync(Question, new GenerationOptions { TopP = 2 })) Assert.Fail("a piece came");
+        })).Where);
+    }
+}

@@ -1,0 +1,133 @@
+using System.Text.Json;
+using Koala.Lab.Decoding;
+using Koala.Lab.Runtime;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Tests.Decoding;
+
+/// <summary>What the trace says of each round.</summary>
+public sealed class TraceTests
+{
+    private static readonly int[] s_prompt = Golden.Prompts("koala-nano")[0].Ids;
+
+    [Theory, InlineData(0.0), InlineData(1.0)]
+    public void Times_are_positive_and_add_up_to_the_answer(double temperature)
+    {
+        using var head = Reference.RecordedHead();
+        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 40, Temperature = temperature });
+        Assert.All(answer.Rounds, r =>
+        {
+            Assert.True(r.DraftMs > 0);
+            Assert.True(r.VerifyMs > 0);
+            Assert.True(r.BookkeepingMs >= 0);
+        });
+        var rounds = answer.Rounds.Sum(r => r.DraftMs + r.VerifyMs + r.BookkeepingMs) / 1000;
+        Assert.True(answer.PrefillSeconds > 0);
+        // Nearly all that is not prefill is rounds; what lies between them is not much, but a busy machine may stop there.
+        Assert.InRange(rounds, 0.5 * (answer.Seconds - answer.PrefillSeconds), answer.Seconds - answer.PrefillSeconds);
+        Assert.Equal((answer.Seconds - answer.PrefillSeconds) / (answer.Tokens.Count - 1), answer.SecondsPerToken, 12);
+    }
+
+    [Fact]
+    public void Without_a_head_drafting_takes_no_time()
+    {
+        using var decoder = new SpeculativeDecoder(Shipped.Nano);
+        var rounds = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 20 }).Rounds;
+        Assert.True(rounds.Average(r => r.DraftMs) < 0.1 * rounds.Average(r => r.VerifyMs));
+    }
+
+    [Fact]
+    public void A_full_greedy_trace_has_the_targets_probabilities_and_its_best_tokens()
+    {
+        using var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, Reference.Greedy(Shipped.Nano, s_prompt, 60), done => done % 4);
+        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        var options = new GenerationOptions { MaxTokens = 40, FullTrace = true };
+        var answer = decoder.Generate(s_prompt, options);
+        Assert.Contains(answer.Rounds, r => r.Accepted > 0);
+        AssertFull(answer);
+
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var done = 1;
+        foreach (var round in answer.Rounds)
+        {
+            // The rows that judged: the answer so far, then the accepted candidates.
+            using var cache = Shipped.Nano.NewCache(1);
+            var hidden = Shipped.Nano.Append(cache, [.. s_prompt, .. answer.Tokens.Take(done), .. round.Candidates!.Select(c => c.Token)]);
+            var rows = Shipped.Nano.Logits(hidden.narrow(0, s_prompt.Length + done - 1, round.Drafted + 1)).softmax(-1);
+            var best = rows.argmax(-1).data<long>().ToArray();
+            for (var i = 0; i < round.Drafted; i++)
+            {
+                Assert.Equal(rows[i][round.Candidates![i].Token].item<float>(), round.Candidates[i].P, 1e-4f);
+                if (i < round.Accepted) Assert.Equal(best[i], round.Candidates[i].Token);
+            }
+            Assert.Equal(best[round.Accepted], round.Bonus!.Token);
+            Assert.Equal(rows[round.Accepted][round.Bonus.Token].item<float>(), round.Bonus.P, 1e-4f);
+            done += round.Committed;
+        }
+    }
+
+    [Fact]
+    public void A_full_sampled_trace_is_consistent()
+    {
+        using var head = Reference.RandomHead(Shipped.Nano, 1);
+        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        var options = new GenerationOptions { MaxTokens = 60, Temperature = 0.8, TopP = 0.95, FullTrace = true };
+        var answer = decoder.Generate(s_prompt, options);
+        AssertFull(answer);
+        Assert.All(answer.Rounds, r => Assert.True(r.Bonus!.P > 0));
+        Assert.All(answer.Rounds.SelectMany(r => r.Candidates!), c => Assert.True(c.Q > 0));
+        Assert.All(answer.Rounds.SelectMany(r => r.Candidates!).Where(c => c.Accepted), c => Assert.True(c.P > 0));
+        // Tracing changes nothing.
+        Assert.Equal(decoder.Generate(s_prompt, options with { FullTrace = false }).Tokens, answer.Tokens);
+    }
+
+    [Fact]
+    public void Json_has_the_fields_of_a_plain_and_of_a_full_trace()
+    {
+        using var head = Reference.RecordedHead();
+        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs"], Names(Round(false)));
+        var full = Round(true);
+        Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs", "bonus", "candidates"], Names(full));
+        Assert.Equal(["token", "text", "p"], Names(full.GetProperty("bonus")));
+        Assert.Equal(["token", "text", "parent", "p", "q", "accepted"], Names(full.GetProperty("candidates")[0]));
+
+        JsonElement Round(bool trace)
+        {
+            var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 6, FullTrace = trace });
+            var json = JsonDocument.Parse(JsonSerializer.Serialize(answer, JsonFormat.Line)).RootElement;
+            Assert.Equal("length", json.GetProperty("finish").GetString());
+            Assert.Equal(["promptTokens", "tokens", "text", "finish", "seconds", "prefillSeconds", "rounds"], Names(json));
+            return json.GetProperty("rounds")[0];
+        }
+        static IEnumerable<string> Names(JsonElement element) => element.EnumerateObject().Select(p => p.Name);
+    }
+
+    [Fact]
+    public void The_traces_text_is_a_table_with_a_line_a_round()
+    {
+        var text = new DecodingTrace([new Round(4, 2, 1, 2, 0.5), new Round(4, 0, 1, 2, 0.5)]).ToString();
+        Assert.Equal(5, text.Split('\n').Length);
+        Assert.EndsWith("acceptance length 2.00 over 2 rounds", text);
+    }
+
+    private static void AssertFull(Generation answer)
+    {
+        var tokens = answer.Tokens.Take(1).ToList();
+        foreach (var round in answer.Rounds)
+        {
+            Assert.Equal(round.Drafted, round.Candidates!.Count);
+            Assert.Equal(round.Accepted, round.Candidates.Count(c => c.Accepted));
+            Assert.Equal(Enumerable.Range(-1, round.Drafted), round.Candidates.Select(c => c.Parent));
+            Assert.All(round.Candidates, c => Assert.Equal(Shipped.Nano.Tokenizer.Decode([c.Token]), c.Text));
+            Assert.All(round.Candidates, c => Assert.InRange(c.P, 0, 1));
+            Assert.All(round.Candidates, c => Assert.InRange(c.Q, 0, 1));
+            Assert.InRange(round.Bonus!.P, 0, 1);
+            tokens.AddRange(round.Candidates.TakeWhile(c => c.Accepted).Select(c => c.Token));
+            tokens.Add(round.Bonus.Token);
+        }
+        Assert.Equal(tokens.Take(answer.Tokens.Count), answer.Tokens);   // accepted tokens and bonus tokens are the answer
+    }
+}

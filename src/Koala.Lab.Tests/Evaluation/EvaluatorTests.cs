@@ -1,0 +1,164 @@
+using System.Text.Json;
+using Koala.Lab.Data;
+using Koala.Lab.Decoding;
+using Koala.Lab.Evaluation;
+using Koala.Lab.Runtime;
+using Koala.Lab.Tests.Decoding;
+using Koala.Lab.Text;
+
+namespace Koala.Lab.Tests.Evaluation;
+
+public sealed class EvaluatorTests
+{
+    private static readonly Prompt[] s_prompts =
+    [
+        new("1", "writing", ["Write a short story about a koala.", "Make it shorter."], null),
+        new("2", "reasoning", ["What is 12 + 7?", "And twice that?"], null),
+        new("3", "writing", ["Give me three tips for better sleep."], null),
+        new("4", "reasoning", ["Why is the sky blue?"], null),
+    ];
+
+    private static readonly Prompt s_tooLong = new("5", "long", [string.Concat(Enumerable.Repeat("a long story ", 400))], null);
+
+    [Fact]
+    public void A_report_adds_up()
+    {
+        using var head = Reference.RecordedHead();
+        var progress = new List<EvaluationProgress>();
+        var report = Evaluator.Run(Shipped.Nano, head, "recorded", [.. s_prompts, s_tooLong], Options(24), new Told(progress));
+
+        Assert.True(report.Lossless);
+        Assert.Equal(4, report.EqualAnswers + report.NearTies);
+        Assert.Equal((4, 1), (report.Prompts, report.Skipped));
+        Assert.Equal(("koala-nano", "recorded", "cpu", "fp32"), (report.Target, report.Head, report.Device, report.Dtype));
+        Assert.Equal((0.0, 4, 1), (report.Temperature, report.DraftLength, report.Repeats));
+        Assert.Equal(Enumerable.Range(1, 5).Select(i => new EvaluationProgress(i, 5)), progress);
+
+        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        var answers = s_prompts.Select(p => decoder.Generate(Ids(p.Turns[0]), new GenerationOptions { MaxTokens = 24 })).ToArray();
+        Assert.Equal(answers.Sum(a => a.Tokens.Count), report.Tokens);
+        var trace = new DecodingTrace([.. answers.SelectMany(a => a.Rounds)]);
+        Assert.Equal(trace.AcceptanceLength, report.AcceptanceLength.Mean, 9);
+        Assert.Equal(trace.PositionAcceptance, report.PositionAcceptance);
+        Assert.InRange(report.AcceptanceLength.Mean, report.AcceptanceLength.Low, report.AcceptanceLength.High);
+        Assert.InRange(report.Speedup.Median, report.Speedup.Low, report.Speedup.High);
+        Assert.True(report.Baseline.TokensPerSecond > 0 && report.Speculative.TokensPerSecond > 0);
+        Assert.True(report.Round.DraftMs > 0 && report.Round.VerifyMs > 0 && report.Round.BookkeepingMs >= 0);
+
+        Assert.Equal([("reasoning", 2), ("writing", 2)], report.ByCategory.Select(c => (c.Category, c.Prompts)));
+        var writing = new DecodingTrace([.. answers[0].Rounds, .. answers[2].Rounds]);
+        Assert.Equal(writing.AcceptanceLength, report.ByCategory[1].AcceptanceLength.Mean, 9);
+    }
+
+    /// <summary>Counted before the limit cuts: 1 from prefill, 4, 4 and the first of the last 4.</summary>
+    [Fact]
+    public void Acceptance_length_of_a_perfect_head_is_its_draft_and_one()
+    {
+        var ids = Ids(s_prompts[0].Turns[0]);
+        using var head = ScriptedHead.Right(Shipped.Nano, ids.Length, 3, Reference.Greedy(Shipped.Nano, ids, 40), _ => 3);
+        var report = Evaluator.Run(Shipped.Nano, head, "perfect", s_prompts[..1], Options(10));
+        Assert.Equal(10, report.Tokens);
+        Assert.Equal(new MeanInterval(4, 4, 4), report.AcceptanceLength);
+        Assert.Equal([1, 1, 1], report.PositionAcceptance);
+        Assert.Equal((true, 1, 3), (report.Lossless, report.EqualAnswers, report.DraftLength));
+    }
+
+    [Fact]
+    public void Json_has_the_fields_that_scripts_read()
+    {
+        using var head = Reference.RecordedHead();
+        using var json = JsonDocument.Parse(JsonSerializer.Serialize(Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts[..2], Options(8)), JsonFormat.Document));
+        var root = json.RootElement;
+        foreach (var name in (string[])["target", "head", "device", "dtype", "threads", "temperature", "prompts", "skipped", "tokens", "lossless", "nearTies",
+            "acceptanceLength", "positionAcceptance", "baseline", "speculative", "speedup", "round", "byCategory"])
+            Assert.True(root.TryGetProperty(name, out _), name);
+        foreach (var name in (string[])["mean", "low", "high"]) Assert.Equal(JsonValueKind.Number, root.GetProperty("acceptanceLength").GetProperty(name).ValueKind);
+        foreach (var name in (string[])["median", "low", "high"]) Assert.Equal(JsonValueKind.Number, root.GetProperty("speedup").GetProperty(name).ValueKind);
+        foreach (var name in (string[])["draftMs", "verifyMs", "bookkeepingMs"]) Assert.Equal(JsonValueKind.Number, root.GetProperty("round").GetProperty(name).ValueKind);
+        foreach (var side in (string[])["baseline", "speculative"]) Assert.True(root.GetProperty(side).GetProperty("tokensPerSecond").GetDouble() > 0);
+        Assert.Equal(JsonValueKind.True, root.GetProperty("lossless").ValueKind);
+        Assert.False(root.TryGetProperty("speedupIsClear", out _));
+    }
+
+    [Fact]
+    public void A_report_over_answers_without_rounds_can_be_written()
+    {
+        using var head = Reference.RecordedHead();
+        var report = Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts[..2], Options(1));
+        Assert.Equal(2, report.Tokens);
+        Assert.Contains("koala-nano", report.ToString());
+        Assert.Contains("\"tokens\":2", JsonSerializer.Serialize(report, JsonFormat.Line));
+    }
+
+    [Fact]
+    public void A_sampled_report_says_nothing_of_losslessness()
+    {
+        using var head = Reference.RecordedHead();
+        var report = Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts[..2],
+            new EvaluationOptions { Generation = new GenerationOptions { MaxTokens = 12, Temperature = 0.8 }, Repeats = 2 });
+        Assert.Null(report.Lossless);
+        Assert.Null(report.NearTies);
+        Assert.Null(report.EqualAnswers);
+        Assert.Equal(0.8, report.Temperature);
+        Assert.DoesNotContain("lossless", report.ToString());
+    }
+
+    [Fact]
+    public void Nothing_left_to_measure_is_a_fault()
+    {
+        using var head = Reference.RecordedHead();
+        Assert.Contains("1 skipped", Assert.Throws<KoalaException>(() => Evaluator.Run(Shipped.Nano, head, "recorded", [s_tooLong])).Message);
+        Assert.Throws<KoalaException>(() => Evaluator.Run(Shipped.Nano, head, "recorded", []));
+    }
+
+    [Fact]
+    public void Options_out_of_range_are_refused_by_name()
+    {
+        using var head = Reference.RecordedHead();
+        string Where(EvaluationOptions options) => Assert.Throws<KoalaException>(() => Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts, options)).Where;
+        Assert.Equal("--repeats", Where(new EvaluationOptions { Repeats = 0 }));
+        Assert.Equal("--max-tokens", Where(Options(0)));
+        Assert.Equal("--draft-length", Where(new EvaluationOptions { Generation = new GenerationOptions { DraftLength = 9 } }));
+    }
+
+    [Fact]
+    public void All_turns_are_asked_each_after_the_targets_own_answer()
+    {
+        using var head = Reference.RecordedHead();
+        var report = Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts[..2], Options(10) with { AllTurns = true });
+        Assert.Equal(4, report.Prompts);
+        using var alone = new SpeculativeDecoder(Shipped.Nano);
+        var tokens = 0;
+        foreach (var prompt in s_prompts[..2])
+        {
+            var messages = new List<Message>();
+            foreach (var turn in prompt.Turns)
+            {
+                messages.Add(new Message("user", turn));
+                var answer = alone.Generate(Shipped.Nano.Tokenizer.EncodeChat(messages), new GenerationOptions { MaxTokens = 10 });
+                tokens += answer.Tokens.Count;
+                messages.Add(new Message("assistant", answer.Text));
+            }
+        }
+        Assert.Equal(tokens, report.Tokens);
+    }
+
+    [Fact]
+    public void A_cancelled_evaluation_stops()
+    {
+        using var head = Reference.RecordedHead();
+        using var cancel = new CancellationTokenSource();
+        cancel.Cancel();
+        Assert.ThrowsAny<OperationCanceledException>(() => Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts, cancel: cancel.Token));
+    }
+
+    private static EvaluationOptions Options(int tokens) => new() { Generation = new GenerationOptions { MaxTokens = tokens } };
+
+    private static int[] Ids(string message) => [.. Shipped.Nano.Tokenizer.EncodeChat([new Message("user", message)])];
+
+    // Progress<T> tells on other threads, later.
+    private sealed class Told(List<EvaluationProgress> told) : IProgress<EvaluationProgress>
+    {
+        public void Report(EvaluationProgress value) => told.Add(value);
+    }
+}
