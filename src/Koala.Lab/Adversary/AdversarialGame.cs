@@ -31,7 +31,7 @@ public sealed class AdversarialGame : IDisposable
     {
         using var scope = NewDisposeScope();
         var scores = Discriminator.Score(HeadProbabilities(predictions));
-        return nn.functional.softplus(-scores).mean().MoveToOuterDisposeScope();
+        return Mean(nn.functional.softplus(-scores)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The discriminator's loss, and how often it is right about the target's and about the head's distributions.</summary>
@@ -40,14 +40,17 @@ public sealed class AdversarialGame : IDisposable
         using var scope = NewDisposeScope();
         var real = Discriminator.Score(cat([.. predictions.Select(p => batch.Probabilities.index_select(0, p.Judges))], 0));
         var fake = Discriminator.Score(HeadProbabilities(predictions).detach());
-        var loss = nn.functional.softplus(-real).mean() + nn.functional.softplus(fake).mean();
-        var rightAboutTarget = (real > 0).to(ScalarType.Float32).mean();
-        var rightAboutHead = (fake <= 0).to(ScalarType.Float32).mean();
+        var loss = Mean(nn.functional.softplus(-real)) + Mean(nn.functional.softplus(fake));
+        var rightAboutTarget = Mean((real > 0).to(ScalarType.Float32));
+        var rightAboutHead = Mean((fake <= 0).to(ScalarType.Float32));
         return (loss.MoveToOuterDisposeScope(), rightAboutTarget.MoveToOuterDisposeScope(), rightAboutHead.MoveToOuterDisposeScope());
     }
 
     /// <inheritdoc/>
     public void Dispose() => Discriminator.Dispose();
+
+    // A batch may have no place to learn from; the mean of nothing is then zero, and not NaN.
+    private static Tensor Mean(Tensor x) => x.numel() == 0 ? x.sum() : x.mean();
 
     private static Tensor HeadProbabilities(IReadOnlyList<Prediction> predictions) => cat([.. predictions.Select(p => p.Logits.softmax(-1))], 0);
 }

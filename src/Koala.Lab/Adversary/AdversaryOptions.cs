@@ -21,7 +21,7 @@ public sealed record AdversaryOptions
         if (!(Weight >= 0) || double.IsInfinity(Weight)) throw new KoalaException("--adversary-weight", $"is {Weight}, but it is 0 or above", "set it to 0, or to about 0.1");
         if (Warmup < 0) throw new KoalaException("--adversary-warmup", $"is {Warmup} steps, but it is 0 or above", "leave it out");
         if (Width < 1) throw new KoalaException("--adversary-width", $"is {Width}, but a discriminator has a width of at least 1", "leave it out");
-        if (!(LearningRate > 0)) throw new KoalaException("--adversary-learning-rate", $"is {LearningRate}, but it lies above 0", "leave it out");
+        if (!(LearningRate > 0) || double.IsInfinity(LearningRate)) throw new KoalaException("--adversary-learning-rate", $"is {LearningRate}, but it lies above 0", "leave it out");
     }
 
     /// <summary>The weight at a step, counted from 0.</summary>

@@ -47,9 +47,9 @@ public static class HeadFolder
             config.Head.Validate();
             return (config.Head, config.Target);
         }
-        catch (Exception e) when (e is JsonException or NotSupportedException)
+        catch (Exception e) when (e is JsonException or NotSupportedException or IOException or UnauthorizedAccessException)
         {
-            throw new KoalaException(path, $"is not a head's config ({e.Message.TrimEnd('.')})", "name the folder of a head that Koala wrote", e);
+            throw new KoalaException(path, $"cannot be read as a head's config ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})", "name the folder of a head that Koala wrote", e);
         }
     }
 

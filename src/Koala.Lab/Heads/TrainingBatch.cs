@@ -59,8 +59,8 @@ public sealed class TrainingBatch : IDisposable
     }
 
     /// <summary>
-    /// Places t where an answer's token t+1 is decided and its token t+<paramref name="ahead"/> can be learned: both belong to the same
-    /// answer's loss mask.
+    /// Places t where an answer's token t+1 is decided and its token t+<paramref name="ahead"/> can be learned: all tokens from the one
+    /// to the other belong to the same answer.
     /// </summary>
     public long[] Places(int ahead)
     {
@@ -69,7 +69,7 @@ public sealed class TrainingBatch : IDisposable
         {
             var row = _rows[b];
             for (var t = 0; t + ahead < row.Tokens.Length; t++)
-                if (row.LossMask[t + 1] && row.LossMask[t + ahead] && row.Segments[t] == row.Segments[t + ahead])
+                if (row.Segments[t] == row.Segments[t + ahead] && !row.LossMask.AsSpan(t + 1, ahead).Contains(false))
                     places.Add((long)b * row.Tokens.Length + t);
         }
         return [.. places];

@@ -25,6 +25,7 @@ public static class JsonFormat
             NumberHandling = JsonNumberHandling.Strict,
             PropertyNameCaseInsensitive = false,
             RespectNullableAnnotations = true,
+            RespectRequiredConstructorParameters = true,
             Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false), new FiniteOrNull() },
         };
         options.MakeReadOnly(populateMissingResolver: true);

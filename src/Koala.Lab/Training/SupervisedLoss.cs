@@ -19,6 +19,8 @@ internal sealed class SupervisedLoss(Labels labels, double decay)
     public Tensor CrossEntropy(Prediction prediction, TrainingBatch batch)
     {
         using var scope = NewDisposeScope();
+        // No place of this depth in the batch: nothing to learn, but every parameter keeps its part in the loss.
+        if (prediction.Judges.shape[0] == 0) return prediction.Logits.sum().MoveToOuterDisposeScope();
         var loss = labels == Labels.Hard
             ? nn.functional.cross_entropy(prediction.Logits, Truth(prediction, batch))
             // -Σ p·log q with Σ p = 1.

@@ -68,8 +68,8 @@ public sealed class Trainer : IDisposable
             if (Step() is not { } metrics)
             {
                 save();
-                throw new KoalaException($"step {_state.Step + 1}", "the loss is not finite; the state before this step is kept",
-                    "lower --learning-rate or --adversary-weight, and start anew or resume from it");
+                throw new KoalaException($"step {_state.Step + 1}", "a loss is not finite; the state before this step is saved, but the same step follows from it",
+                    "start anew with a lower --learning-rate or --adversary-weight");
             }
             _state.Seconds = before + clock.Elapsed.TotalSeconds;
             metrics = metrics with { Seconds = _state.Seconds };
@@ -95,7 +95,8 @@ public sealed class Trainer : IDisposable
                 places[prediction.Depth] += prediction.Judges.shape[0];
             }
         }
-        return [.. right.Zip(places, (r, n) => r / n)];
+        // A depth without a place was never right.
+        return [.. right.Zip(places, (r, n) => r / Math.Max(n, 1))];
     }
 
     /// <summary>Writes everything a resumed run needs into a folder: weights, optimizers, step. The data order and the schedules follow from the step.</summary>
@@ -114,7 +115,7 @@ public sealed class Trainer : IDisposable
         _cache.Dispose();
     }
 
-    // Null: the loss was not finite and nothing was changed.
+    // Null: a loss was not finite and nothing was changed.
     private StepMetrics? Step()
     {
         using var scope = NewDisposeScope();
@@ -125,32 +126,30 @@ public sealed class Trainer : IDisposable
         var metrics = new StepMetrics { Step = _state.Step + 1, LearningRate = _options.LearningRateAt(_state.Step) };
         if (_adversary is not null)
         {
-            var adversarial = _adversary.HeadLoss(predictions);
-            loss = loss + adversarial * _options.Adversary.WeightAt(_state.Step);
-            metrics = metrics with { AdversarialLoss = adversarial.item<float>(), AdversaryWeight = _options.Adversary.WeightAt(_state.Step) };
+            var (weight, adversarial) = (_options.Adversary.WeightAt(_state.Step), _adversary.HeadLoss(predictions));
+            loss = loss + adversarial * weight;
+            metrics = metrics with { AdversarialLoss = adversarial.item<float>(), AdversaryWeight = weight };
         }
-        metrics = metrics with { Loss = loss.item<float>(), LossByDepth = [.. byDepth.cpu().data<float>().Select(x => (double)x)] };
-        if (!double.IsFinite(metrics.Loss)) return null;
-
         _optimizer.ZeroGradients();
         loss.backward();
         var norm = _optimizer.ClipGradients(_options.ClipNorm).item<float>();
-        if (!float.IsFinite(norm)) return null;
-        _optimizer.Step(metrics.LearningRate);
-        if (_adversary is not null) metrics = TrainDiscriminator(predictions, batch, metrics);
+        metrics = metrics with { Loss = loss.item<float>(), LossByDepth = [.. byDepth.cpu().data<float>().Select(x => (double)x)], GradientNorm = norm };
+        if (_adversary is not null) metrics = DiscriminatorGradients(predictions, batch, metrics);
+        if (!double.IsFinite(metrics.Loss) || !double.IsFinite(norm) || !double.IsFinite(metrics.DiscriminatorLoss ?? 0)) return null;
 
+        _optimizer.Step(metrics.LearningRate);
+        _adversaryOptimizer?.Step(_options.Adversary.LearningRate);
         _state.Step++;
         _state.Tokens += batch.Tokens.numel();
-        return metrics with { GradientNorm = norm, Tokens = _state.Tokens };
+        return metrics with { Tokens = _state.Tokens };
     }
 
-    private StepMetrics TrainDiscriminator(IReadOnlyList<Prediction> predictions, TrainingBatch batch, StepMetrics metrics)
+    private StepMetrics DiscriminatorGradients(IReadOnlyList<Prediction> predictions, TrainingBatch batch, StepMetrics metrics)
     {
         var (loss, rightAboutTarget, rightAboutHead) = _adversary!.DiscriminatorLoss(predictions, batch);
         // The head's backward pass has left gradients here too.
         _adversaryOptimizer!.ZeroGradients();
         loss.backward();
-        _adversaryOptimizer.Step(_options.Adversary.LearningRate);
         return metrics with
         {
             DiscriminatorLoss = loss.item<float>(),

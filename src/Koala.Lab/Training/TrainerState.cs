@@ -37,14 +37,15 @@ internal sealed class TrainerState(AdamW optimizer, AdamW? adversary)
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         using var file = SafetensorsFile.Open(Path.Combine(folder, FileName));
+        // All of it is checked before anything is changed.
+        var (step, tokens, seconds) = (Entry<int>(file, "step"), Entry<long>(file, "tokens"), Entry<double>(file, "seconds"));
         var tensors = Tensors;
         TensorAccounting.Check(file, tensors.ToDictionary(t => t.Key, t => t.Value.shape));
         foreach (var (name, tensor) in tensors) tensor.copy_(file.Read(name, tensor.dtype, tensor.device));
-        Step = int.Parse(Entry(file, "step"), CultureInfo.InvariantCulture);
-        Tokens = long.Parse(Entry(file, "tokens"), CultureInfo.InvariantCulture);
-        Seconds = double.Parse(Entry(file, "seconds"), CultureInfo.InvariantCulture);
+        (Step, Tokens, Seconds) = (step, tokens, seconds);
     }
 
-    private static string Entry(SafetensorsFile file, string key) => file.Metadata.TryGetValue(key, out var value)
-        ? value : throw new KoalaException(file.Path, $"has no '{key}' in its metadata", "resume from another checkpoint");
+    private static T Entry<T>(SafetensorsFile file, string key) where T : IParsable<T> =>
+        file.Metadata.TryGetValue(key, out var text) && T.TryParse(text, CultureInfo.InvariantCulture, out var value)
+            ? value : throw new KoalaException(file.Path, $"has no number '{key}' in its metadata", "resume from another checkpoint");
 }

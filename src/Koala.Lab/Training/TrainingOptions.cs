@@ -19,6 +19,9 @@ public enum Labels
 /// <summary>How a head is trained.</summary>
 public sealed record TrainingOptions
 {
+    // AdamW moves a weight by about the learning rate: beyond this the weights overflow at once.
+    private const double HighestLearningRate = 1e30;
+
     /// <summary>Optimizer steps. Default 300.</summary>
     public int Steps { get; init; } = 300;
 
@@ -74,15 +77,16 @@ public sealed record TrainingOptions
         if (RowLength < 8) throw new KoalaException("--row-length", $"is {RowLength}, but a row has at least 8 tokens", "set it to 256");
         if (Warmup < 0) throw new KoalaException("--warmup", $"is {Warmup} steps, but it is 0 or above", "leave it out");
         Between("--decay", Decay, 0, 1);
-        Between("--beta1", Beta1, 0, 1);
-        Between("--beta2", Beta2, 0, 1);
+        DecayRate("--beta1", Beta1);
+        DecayRate("--beta2", Beta2);
         Positive("--learning-rate", LearningRate);
+        if (LearningRate > HighestLearningRate) throw new KoalaException("--learning-rate", $"is {LearningRate}, but a step of that size leaves the range of fp32", "set it to about 0.003");
         Positive("--clip-norm", ClipNorm);
-        if (!(WeightDecay >= 0)) throw new KoalaException("--weight-decay", $"is {WeightDecay}, but it is 0 or above", "leave it out");
+        if (!(WeightDecay >= 0) || double.IsInfinity(WeightDecay)) throw new KoalaException("--weight-decay", $"is {WeightDecay}, but it is 0 or above", "leave it out");
         Adversary.Validate();
     }
 
-    /// <summary>The learning rate of a step, counted from 0: linear warm-up, then a cosine to zero at the last step.</summary>
+    /// <summary>The learning rate of a step, counted from 0: linear warm-up, then a cosine that reaches zero where the next step would be.</summary>
     public double LearningRateAt(int step)
     {
         if (step < Warmup) return LearningRate * (step + 1) / Warmup;
@@ -98,6 +102,11 @@ public sealed record TrainingOptions
     private static void Positive(string option, double value)
     {
         if (!(value > 0) || double.IsInfinity(value)) throw new KoalaException(option, $"is {value}, but it lies above 0", "leave it out");
+    }
+
+    private static void DecayRate(string option, double value)
+    {
+        if (!(value is >= 0 and < 1)) throw new KoalaException(option, $"is {value}, but it lies from 0 to below 1", "leave it out");
     }
 
     private static void Between(string option, double value, double low, double high)

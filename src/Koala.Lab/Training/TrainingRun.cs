@@ -26,9 +26,10 @@ public static class TrainingRun
         IProgress<TrainingProgress>? progress = null, CancellationToken cancel = default)
     {
         plan.Validate();
+        CheckData(plan, data);
         using var held = RunLock.Acquire(folder);
         Begin(folder, plan, command);
-        Continue(folder, target, data, progress, cancel);
+        Continue(folder, target, data, plan, progress, cancel);
     }
 
     /// <summary>Goes on with a run that was interrupted, failed or died: bit-identically on a CPU in fp32.</summary>
@@ -37,7 +38,7 @@ public static class TrainingRun
     public static void Resume(RunFolder folder, Target target, TrainingData data, IProgress<TrainingProgress>? progress = null, CancellationToken cancel = default)
     {
         using var held = RunLock.Acquire(folder);
-        Continue(folder, target, data, progress, cancel);
+        Continue(folder, target, data, PlanToResume(folder), progress, cancel);
     }
 
     /// <summary>The plan of a run that can be resumed.</summary>
@@ -71,11 +72,15 @@ public static class TrainingRun
         folder.WriteRecord(RunRecord.Begin(Kind, command, JsonSerializer.SerializeToNode(plan, JsonFormat.Document)!,
             new Dictionary<string, long> { ["training"] = plan.Training.Seed }, plan.Device, plan.Dtype));
 
-    private static void Continue(RunFolder folder, Target target, TrainingData data, IProgress<TrainingProgress>? progress, CancellationToken cancel)
+    private static void CheckData(TrainingPlan plan, TrainingData data)
     {
-        var plan = PlanOf(folder);
         if (data.Hash != plan.DataHash)
             throw new KoalaException(plan.Data, "is not what this run was begun with, or the target's tokenizer is not", "restore the file, or start a new run");
+    }
+
+    private static void Continue(RunFolder folder, Target target, TrainingData data, TrainingPlan plan, IProgress<TrainingProgress>? progress, CancellationToken cancel)
+    {
+        CheckData(plan, data);
         if (!IsFinished(folder)) TrainToTheEnd(folder, target, data, plan, progress, cancel);
         if (!plan.WithControl) return;
 
