@@ -14,7 +14,9 @@ internal static class Distributions
         var x = logits.to(ScalarType.Float32);
         if (options.Temperature > 0)
         {
-            x = x / options.Temperature;
+            // From the best down and in fp64: a tiny temperature would otherwise divide to infinity.
+            var below = x.to(ScalarType.Float64);
+            x = ((below - below.amax([-1], keepdim: true)) / options.Temperature).to(ScalarType.Float32);
             var vocabulary = x.shape[1];
             if (options.TopK > 0 && options.TopK < vocabulary)
                 x = x.masked_fill(x < x.topk(options.TopK).values.narrow(1, options.TopK - 1, 1), double.NegativeInfinity);

@@ -45,7 +45,7 @@ public sealed class SpeculativeDecoder : IDisposable
         ICandidateChooser chooser = options.Temperature == 0 ? new BestChooser(options.FullTrace) : new DrawingChooser(options, random);
         var acceptance = Acceptance.For(options, random);
         var answer = new Answer(_target, prompt, options, onPiece);
-        var cache = EmptyCache(prompt.Count + options.MaxTokens + draftLength + 1);
+        var cache = EmptyCache(prompt.Count + Math.Min(options.MaxTokens, _target.Config.ContextLength - prompt.Count) + draftLength + 1);
 
         var root = Prefill(prompt, cache, drafter, acceptance, answer);
         while (!answer.Ended)

@@ -11,7 +11,7 @@ namespace Koala.Lab.Evaluation;
 /// </remarks>
 internal static class Equality
 {
-    /// <summary>Two best logits closer than this are a near-tie.</summary>
+    /// <summary>Tokens whose logits are closer than this to the best are a near-tie.</summary>
     public const double Tie = 1e-4;
 
     public enum Kind
@@ -26,12 +26,14 @@ internal static class Equality
         var (a, b) = (alone.Tokens, speculative.Tokens);
         var same = a.Zip(b).TakeWhile(pair => pair.First == pair.Second).Count();
         if (same == a.Count && same == b.Count) return Kind.Equal;
+        if (same == a.Count || same == b.Count) return Kind.Different;
 
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         using var cache = target.NewCache(1, alone.PromptTokens.Count + same);
         var hidden = target.Append(cache, [.. alone.PromptTokens, .. a.Take(same)]);
-        var best = target.Logits(hidden.narrow(0, hidden.shape[0] - 1, 1)).to(ScalarType.Float32).topk(2).values.cpu().data<float>().ToArray();
-        return best[0] - best[1] < Tie ? Kind.NearTie : Kind.Different;
+        var logits = target.Logits(hidden[-1]).to(ScalarType.Float32);
+        var least = logits.max() - Tie;
+        return (logits[a[same]] > least).item<bool>() && (logits[b[same]] > least).item<bool>() ? Kind.NearTie : Kind.Different;
     }
 }

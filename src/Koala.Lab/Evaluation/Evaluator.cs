@@ -109,8 +109,11 @@ public static class Evaluator
     {
         static double Pooled(IReadOnlyList<Measurement> sample) =>
             (double)sample.Sum(m => m.Speculative.Rounds.Sum(r => r.Committed)) / sample.Sum(m => m.Speculative.Rounds.Count);
-        var (low, high) = Bootstrap.Interval(measured, Pooled);
-        return new MeanInterval(Pooled(measured), low, high);
+        // An answer of one token has no round and says nothing about it.
+        var withRounds = measured.Where(m => m.Speculative.Rounds.Count > 0).ToArray();
+        if (withRounds.Length == 0) return new MeanInterval(double.NaN, double.NaN, double.NaN);
+        var (low, high) = Bootstrap.Interval(withRounds, Pooled);
+        return new MeanInterval(Pooled(withRounds), low, high);
     }
 
     // An answer of one token has no round on either side and so no speed.
