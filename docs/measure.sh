@@ -1,31 +1,34 @@
 #!/usr/bin/env bash
-# Makes docs/results and docs/measurements.md anew: about 40 minutes on two cores. Nothing else should run meanwhile.
-# Runs lie in runs/measure, which must not exist yet.
+# Makes docs/results and docs/measurements.md anew: about half an hour on two cores. Nothing else should run meanwhile.
+# Works in runs/measure, which must not exist yet, so that the working tree is clean while it measures.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
-benchmarks() { dotnet run -c Release --project src/Koala.Benchmarks -- "$@"; }
+work=runs/measure
+mkdir -p runs && mkdir "$work" "$work/heads" "$work/results"
+dotnet build -c Release src/Koala.Benchmarks --verbosity quiet
+benchmarks() { dotnet src/Koala.Benchmarks/bin/Release/net10.0/koala-benchmarks.dll "$@"; }
 
-benchmarks steps checkpoints/koala-mini docs/results/steps-koala-mini.json
+benchmarks steps checkpoints/koala-mini "$work/results/steps-koala-mini.json"
 
 for target in koala-nano koala-mini; do
     for layers in 1 2; do
         for weight in 0 0.1; do
-            run=runs/measure/$target-medusa-k$layers-$([[ $weight == 0 ]] && echo plain || echo adversary)
             ./koala train --target "checkpoints/$target" --head medusa --layers "$layers" --data data/chats-train.jsonl.gz \
-                --adversary-weight "$weight" --out "$run"
+                --adversary-weight "$weight" --out "$work/heads/$target-medusa-k$layers-$([[ $weight == 0 ]] && echo plain || echo adversary)"
         done
     done
 done
-benchmarks training runs/measure docs/results/training.json
+benchmarks training "$work/heads" "$work/results/training.json"
 
-rm -f docs/results/evaluate-*.json
-for run in runs/measure/*; do
-    name=$(basename "$run")
-    target=${name%%-medusa*}
+for head in "$work"/heads/*; do
+    name=$(basename "$head")
     for dtype in fp32 bf16; do
-        ./koala evaluate --target "checkpoints/$target" --head "$run" --prompts data/mt-bench.jsonl --limit 20 --max-tokens 64 \
-            --dtype "$dtype" --repeats 3 --out "docs/results/evaluate-$name-$dtype.json"
+        ./koala evaluate --target "checkpoints/${name%%-medusa*}" --head "$head" --prompts data/mt-bench.jsonl --limit 20 --max-tokens 64 \
+            --dtype "$dtype" --repeats 3 --out "$work/results/evaluate-$name-$dtype.json"
     done
 done
+
+rm -f docs/results/evaluate-*.json
+cp "$work"/results/*.json docs/results/
 benchmarks report docs/results docs/measurements.md

@@ -22,11 +22,11 @@ public sealed record TrainingOptions
     // AdamW moves a weight by about the learning rate: beyond this the weights overflow at once.
     private const double HighestLearningRate = 1e30;
 
-    /// <summary>Optimizer steps. Default 300.</summary>
-    public int Steps { get; init; } = 300;
+    /// <summary>Optimizer steps. Default 600.</summary>
+    public int Steps { get; init; } = 600;
 
-    /// <summary>Packed rows a step. Default 4.</summary>
-    public int Batch { get; init; } = 4;
+    /// <summary>Packed rows a step. Default 2: more and smaller steps learned more in the same time.</summary>
+    public int Batch { get; init; } = 2;
 
     /// <summary>Tokens a row. Default 256.</summary>
     public int RowLength { get; init; } = 256;
@@ -61,11 +61,11 @@ public sealed record TrainingOptions
     /// <summary>Seed of the data order and of what starts at random. Default 0.</summary>
     public int Seed { get; init; }
 
-    /// <summary>Steps between looks at held-out accuracy. Default 50; the last step always looks.</summary>
-    public int ValidateEvery { get; init; } = 50;
+    /// <summary>Steps between looks at held-out accuracy. Default 100; the last step always looks.</summary>
+    public int ValidateEvery { get; init; } = 100;
 
-    /// <summary>Steps between saved training states. Default 100; the last step always saves.</summary>
-    public int SaveEvery { get; init; } = 100;
+    /// <summary>Steps between saved training states. Default 200; the last step always saves.</summary>
+    public int SaveEvery { get; init; } = 200;
 
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public void Validate()
