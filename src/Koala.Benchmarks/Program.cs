@@ -1,9 +1,12 @@
 using Koala.Benchmarks;
 using Koala.Lab;
+using Koala.Lab.Runtime;
 
 // dotnet run -c Release --project src/Koala.Benchmarks -- steps TARGET FILE     measures a target's steps on the CPU
 // dotnet run -c Release --project src/Koala.Benchmarks -- training RUNS FILE    sums up the training runs in a folder
 // dotnet run -c Release --project src/Koala.Benchmarks -- report RESULTS FILE   writes the page of measurements from result files
+// Before anything touches TorchSharp, which would load a libtorch of its own.
+LibTorch.EnsureLoaded();
 try
 {
     switch (args)
