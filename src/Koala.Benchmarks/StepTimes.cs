@@ -94,6 +94,7 @@ public sealed record StepTimes
         private readonly Target _target;
         private readonly KeyValueCache _cache;
         private readonly int[] _tokens;
+        private readonly Dictionary<long, Tensor> _inputs;   // by width
         private readonly (Tensor Input, Tensor Weight)[] _products;
         private readonly Tensor _hidden;
         private readonly List<double> _whole = [];
@@ -106,9 +107,9 @@ public sealed record StepTimes
             _cache = target.NewCache(1, 256);
             _tokens = [.. Enumerable.Range(0, count).Select(i => 100 + i)];
             target.Append(_cache, [.. Enumerable.Range(0, Prefix).Select(i => 200 + i)]).Dispose();
-            var inputs = target.Products.Select(w => w.shape[1]).Distinct().ToDictionary(width => width, width => ones(count, width, target.Dtype));
-            _products = [.. target.Products.Select(w => (inputs[w.shape[1]], w))];
-            _hidden = inputs[target.Config.HiddenSize];
+            _inputs = target.Products.Select(w => w.shape[1]).Distinct().ToDictionary(width => width, width => ones(count, width, target.Dtype));
+            _products = [.. target.Products.Select(w => (_inputs[w.shape[1]], w))];
+            _hidden = _inputs[target.Config.HiddenSize];
         }
 
         public void Run(bool record)
@@ -132,7 +133,7 @@ public sealed record StepTimes
         public void Dispose()
         {
             _cache.Dispose();
-            foreach (var input in _products.Select(p => p.Input).Distinct()) input.Dispose();
+            foreach (var input in _inputs.Values) input.Dispose();
         }
 
         private void Best(Tensor hidden) => _target.Logits(hidden).argmax(-1).data<long>().ToArray();
