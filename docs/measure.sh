@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
 work=runs/measure
-mkdir -p runs && mkdir "$work" "$work/heads" "$work/results"
+[[ ! -e $work ]] || { echo "$work exists: remove it first" >&2; exit 2; }
+mkdir -p "$work/heads" "$work/results"
 dotnet build -c Release src/Koala.Benchmarks --verbosity quiet
 benchmarks() { dotnet src/Koala.Benchmarks/bin/Release/net10.0/koala-benchmarks.dll "$@"; }
 

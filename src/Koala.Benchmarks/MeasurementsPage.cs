@@ -9,6 +9,10 @@ namespace Koala.Benchmarks;
 /// <summary>docs/measurements.md, written from the result files beside it: no figure in it is typed by hand.</summary>
 internal static class MeasurementsPage
 {
+    // As docs/measure.sh names the heads.
+    private const string Adversary = "-adversary";
+    private const string Plain = "-plain";
+
     private sealed record PeerStep(int Tokens, double Bf16Ms, double Fp32Ms);
 
     private sealed record Peer(string Name, string Target, int Threads, string Machine, string Source, IReadOnlyList<PeerStep> Steps);
@@ -54,6 +58,7 @@ internal static class MeasurementsPage
     private static void WriteTraining(StringBuilder page, TrainingTimes training)
     {
         page.AppendLine("## Training").AppendLine();
+        foreach (var place in training.Runs.Select(r => FormattableString.Invariant($"On {r.Machine.Cpu}, {r.Machine.Cores} cores, commit {Commit(r.Commit)}.")).Distinct()) page.AppendLine(place);
         page.AppendLine("Held-out accuracy: how often the head's best token at each depth is the target's own. One seed.").AppendLine();
         page.AppendLine("| run | target | K | adversary | steps | seconds | held-out accuracy by depth | discriminator right |").AppendLine("| --- | --- | --- | --- | --- | --- | --- | --- |");
         foreach (var r in training.Runs)
@@ -67,14 +72,28 @@ internal static class MeasurementsPage
     {
         page.AppendLine("## Speculation").AppendLine();
         page.AppendLine("τ: acceptance length, [95% interval over prompts]. Speedup: median over prompts, both sides in turn in one process. *=*: answers equal to the target's own, *~*: first difference a near-tie.").AppendLine();
-        page.AppendLine("| head | dtype | prompts | τ | position acceptance | alone, tokens/s | with head | speedup | told apart from 1 | = | ~ | draft / verify / bookkeeping, ms |");
-        page.AppendLine("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+        foreach (var circumstances in all.Select(x => Circumstances(x.Report)).Distinct()) page.AppendLine(circumstances).AppendLine();
+        page.AppendLine("Rows differ in one seed of training each: their intervals do not tell heads apart that are close.").AppendLine();
+        page.AppendLine("| head | dtype | prompts | τ | position acceptance | alone, tokens/s | with head | speedup | told apart from 1 | lossless | = | ~ | draft / verify / bookkeeping, ms |");
+        page.AppendLine("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
         foreach (var (_, r) in all)
-            Line(page, $"| {r.Head} | {r.Dtype} | {r.Prompts} | {r.AcceptanceLength.Mean:F2} [{r.AcceptanceLength.Low:F2}, {r.AcceptanceLength.High:F2}] | {string.Join(" ", r.PositionAcceptance.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)))} | {r.Baseline.TokensPerSecond:F0} | {r.Speculative.TokensPerSecond:F0} | {r.Speedup.Median:F2} [{r.Speedup.Low:F2}, {r.Speedup.High:F2}] | {(r.SpeedupIsClear ? "yes" : "no")} | {r.EqualAnswers} | {r.NearTies} | {r.Round.DraftMs:F2} / {r.Round.VerifyMs:F2} / {r.Round.BookkeepingMs:F2} |");
+            Line(page, $"| {r.Head} | {r.Dtype} | {r.Prompts} | {r.AcceptanceLength.Mean:F2} [{r.AcceptanceLength.Low:F2}, {r.AcceptanceLength.High:F2}] | {string.Join(" ", r.PositionAcceptance.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)))} | {r.Baseline.TokensPerSecond:F0} | {r.Speculative.TokensPerSecond:F0} | {r.Speedup.Median:F2} [{r.Speedup.Low:F2}, {r.Speedup.High:F2}] | {(r.SpeedupIsClear ? "yes" : "no")} | {(r.Lossless == true ? "yes" : "no")} | {r.EqualAnswers} | {r.NearTies} | {r.Round.DraftMs:F2} / {r.Round.VerifyMs:F2} / {r.Round.BookkeepingMs:F2} |");
+        page.AppendLine().AppendLine("What the adversary changes, as far as twenty prompts and one seed tell:").AppendLine();
+        foreach (var (_, with) in all.Where(x => x.Report.Head.EndsWith(Adversary, StringComparison.Ordinal)))
+        {
+            var twin = all.Select(x => x.Report).SingleOrDefault(r => r.Head == with.Head.Replace(Adversary, Plain, StringComparison.Ordinal) && r.Dtype == with.Dtype);
+            if (twin is null) continue;
+            var (a, b) = (with.AcceptanceLength, twin.AcceptanceLength);
+            var apart = a.Low > b.High || a.High < b.Low;
+            Line(page, $"- {twin.Head.Replace(Plain, "", StringComparison.Ordinal)}, {with.Dtype}: τ {a.Mean:F3} with it, {b.Mean:F3} without: {(apart ? a.Mean > b.Mean ? "it helps" : "it harms" : "not told apart")}.");
+        }
         page.AppendLine().AppendLine("Commands:").AppendLine().AppendLine("```");
         foreach (var (_, r) in all) page.AppendLine(Command("koala", r.Provenance?.Command ?? []));
         page.AppendLine("```");
     }
+
+    private static string Circumstances(EvaluationReport r) => FormattableString.Invariant(
+        $"{r.Target} on {r.Provenance?.Machine.Cpu}, {r.Device}, {r.Threads} threads, temperature {r.Temperature}, draft length {r.DraftLength}, {r.Repeats} repeats, {r.Provenance?.Prompts} ({r.Provenance?.PromptsHash}), libtorch {r.Provenance?.LibTorch}, commit {Commit(r.Provenance?.Commit)}.");
 
     private static T Read<T>(string path) => JsonSerializer.Deserialize<T>(File.ReadAllText(path), JsonFormat.Document)
         ?? throw new Koala.Lab.KoalaException(path, "is null", "measure again with docs/measure.sh");

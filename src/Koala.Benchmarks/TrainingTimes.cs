@@ -36,7 +36,7 @@ public sealed record TrainingTimes(IReadOnlyList<TrainingTimes.Run> Runs)
         var judged = metrics.TakeLast(Math.Max(1, metrics.Count / 10)).Where(m => m.Values.ContainsKey("discriminatorAccuracy")).Select(m => m.Values["discriminatorAccuracy"]).ToArray();
         return new Run(Path.GetFileName(folder.Path), record.Command, record.Commit, record.Machine, Path.GetFileName(plan.Target), plan.Head.Layers,
             plan.Training.Adversary.Weight, metrics[^1].Step, (record.Ended!.Value - record.Started).TotalSeconds,
-            [.. Enumerable.Range(1, 16).TakeWhile(d => last.ContainsKey($"validationAccuracy{d}")).Select(d => last[$"validationAccuracy{d}"])],
+            [.. Enumerable.Range(1, 16).TakeWhile(d => last.ContainsKey($"validationAccuracyAtDepth{d}")).Select(d => last[$"validationAccuracyAtDepth{d}"])],
             judged.Length == 0 ? null : judged.Average());
     }
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Koala.Cli.Options;
 using Koala.Cli.Output;
+using Koala.Lab;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Runs;
 using Koala.Lab.Runtime;
@@ -43,13 +44,17 @@ internal sealed class EvaluateCommand
         var place = HeadPlace.Find(result.GetValue(_head)!);
         var prompts = _prompts.Read(result, result.GetValue(_prompts.File)!);
 
+        var file = result.GetValue(_out);
+        if (file is not null && Path.Exists(file)) throw new KoalaException(file, "exists already", "choose another --out, or remove it");
+        var provenance = Provenance.Of([.. result.Tokens.Select(token => token.Value)], result.GetValue(_prompts.File)!);
+
         using var interruption = new Interruption(_streams);
         using var target = _model.Load(result, fastest: true);
         using var head = place.Load(target);
         var report = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, head, place.Name, prompts, options, interruption.Token)
-            with { Provenance = Provenance.Of([.. result.Tokens.Select(token => token.Value)], result.GetValue(_prompts.File)!) };
-        if (result.GetValue(_out) is { } file) AtomicFile.WriteText(file, JsonOutput.Document(report) + "\n");
+            with { Provenance = provenance };
         _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(report) : report.ToString().TrimEnd());
+        if (file is not null) AtomicFile.WriteText(file, JsonOutput.Document(report) + "\n");
         return EvaluationWork.Judge(_streams, report);
     }
 }

@@ -55,18 +55,18 @@ internal sealed class GenerateCommand
         using var target = _model.Load(result);
         using var head = place?.Load(target);
         using var decoder = new SpeculativeDecoder(target, head);
-        var skipped = 0;
+        var (skipped, answers) = (0, 0);
         for (var i = 0; i < prompts.Count; i++)
         {
             var prompt = result.GetValue(_raw) ? prompts[i] with { Raw = true } : prompts[i];
-            if (!Answer(result, decoder, target, head, prompt, options with { Stream = i }, file is not null, interruption.Token)) skipped++;
+            if (!Answer(result, decoder, target, head, prompt, options, ref answers, file is not null, interruption.Token)) skipped++;
         }
         if (skipped > 0) _streams.Error.WriteLine($"{skipped} of {prompts.Count} prompts skipped: they leave no room in the context of {target.Config.ContextLength} tokens");
         return ExitCodes.Done;
     }
 
     // False: a turn does not fit the context, and neither would those after it.
-    private bool Answer(ParseResult result, SpeculativeDecoder decoder, Target target, DraftHead? head, Prompt prompt, GenerationOptions options, bool ofFile, CancellationToken cancel)
+    private bool Answer(ParseResult result, SpeculativeDecoder decoder, Target target, DraftHead? head, Prompt prompt, GenerationOptions options, ref int answers, bool ofFile, CancellationToken cancel)
     {
         var json = result.GetValue(_json);
         var allTurns = _prompts.AllTurns(result);
@@ -75,7 +75,7 @@ internal sealed class GenerateCommand
         {
             if (ofFile && tokens.Count >= target.Config.ContextLength) return false;
             if (ofFile && !json) _streams.Output.WriteLine(allTurns ? $"[{prompt.Id}, turn {turn}]" : $"[{prompt.Id}]");
-            var generation = decoder.Generate(tokens, options, json ? null : piece =>
+            var generation = decoder.Generate(tokens, options with { Stream = answers++ }, json ? null : piece =>
             {
                 _streams.Output.Write(piece.Text);
                 _streams.Output.Flush();

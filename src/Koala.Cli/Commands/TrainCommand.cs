@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Koala.Cli.Options;
 using Koala.Cli.Output;
 using Koala.Lab;
@@ -30,7 +31,9 @@ internal sealed class TrainCommand
 
     private TrainCommand(Streams streams) => _streams = streams;
 
-    private sealed record TrainSummary(string Run, string Head, string? ControlHead, IReadOnlyList<EvaluationReport> Reports);
+    private sealed record TrainSummary(string Run, TrainedHead Trained, TrainedHead? Control, IReadOnlyList<EvaluationReport> Reports);
+
+    private sealed record TrainedHead(string Head, IReadOnlyList<double> ValidationAccuracy);
 
     public static Command Create(Streams streams)
     {
@@ -53,15 +56,23 @@ internal sealed class TrainCommand
 
         using var interruption = new Interruption(_streams);
         var run = resume is null ? null : RunFolder.Open(resume);
-        var plan = run is null ? NewPlan(result) : TrainingRun.PlanToResume(run);
+        var plan = run is null ? NewPlan(result) : TrainingRun.PlanOf(run);
+        var done = run is not null && TrainingRun.IsDone(run);
+        var provenance = result.GetValue(_evaluate) is { } asked ? Provenance.Of(Command(result), asked) : null;
         ModelOptions.SetThreads(run is null ? result.GetValue(_model.Threads) : plan.Threads);
         using var target = run is null ? _model.Load(result) : Target.Load(plan.Target, plan.Dtype, plan.Device);
-        var data = TrainingData.Load(target, plan.Data, plan.Validation, plan.Training);
-        if (run is null) plan = plan with { Dtype = Dtypes.Name(target.Dtype), Threads = torch.get_num_threads(), DataHash = data.Hash };
+        if (done)
+        {
+            Say(result, $"run: {Shown(run!.Path)} is finished: all {plan.Training.Steps} steps are done");
+            return Finish(result, run, plan, target, prompts, provenance, evaluation, interruption.Token);
+        }
+        var data = TrainingData.Load(target, plan.Data, plan.Validation, plan.Training, interruption.Token);
+        if (run is null) plan = plan with { Dtype = Dtypes.Name(target.Dtype), Threads = torch.get_num_threads(), TargetIdentity = target.Identity, DataHash = data.Hash };
 
         // Made last, so that nothing is left behind by what was wrong before.
         var folder = run ?? NewFolder(result, plan);
         Say(result, $"{JsonOutput.Listing(plan)}\n\nrun: {Shown(folder.Path)}");
+        if (data.Cut > 0) Say(result, $"data: {data.Cut} of {data.Conversations} conversations are longer than a row of {plan.Training.RowLength} tokens and lose their end");
         try
         {
             ProgressLine.Run(_streams, result.GetValue(_quiet), show =>
@@ -76,27 +87,42 @@ internal sealed class TrainCommand
             _streams.Error.WriteLine($"interrupted: the state is saved. Go on with: koala train --resume {Shown(folder.Path)}");
             return ExitCodes.Interrupted;
         }
-        return Finish(result, folder, plan, target, prompts, evaluation, interruption.Token);
+        return Finish(result, folder, plan, target, prompts, provenance, evaluation, interruption.Token);
     }
 
-    private int Finish(ParseResult result, RunFolder folder, TrainingPlan plan, Target target, IReadOnlyList<Prompt>? prompts, EvaluationOptions options, CancellationToken cancel)
+    private int Finish(ParseResult result, RunFolder folder, TrainingPlan plan, Target target, IReadOnlyList<Prompt>? prompts, Provenance? provenance, EvaluationOptions options, CancellationToken cancel)
     {
-        Say(result, $"head: {Shown(folder.HeadFolder)}");
         var runs = plan.WithControl ? (RunFolder[])[folder, RunFolder.Open(folder.ControlFolder)] : [folder];
-        if (plan.WithControl) Say(result, $"head of the control: {Shown(runs[1].HeadFolder)}");
+        var heads = runs.Select(run => new TrainedHead(run.HeadFolder, AccuracyOf(run))).ToArray();
+        for (var i = 0; i < heads.Length; i++)
+            Say(result, $"{(i == 0 ? "head" : "control")}: {Shown(heads[i].Head)}, held-out accuracy {string.Join(" ", heads[i].ValidationAccuracy.Select(a => a.ToString("F3", CultureInfo.InvariantCulture)))}");
+        try
+        {
+            return Evaluate(result, folder, plan, target, runs, heads, prompts, provenance, options, cancel);
+        }
+        catch (OperationCanceledException)
+        {
+            _streams.Error.WriteLine($"interrupted: the head is trained. Measure it with: koala train --resume {Shown(folder.Path)} --evaluate {result.GetValue(_evaluate)}");
+            return ExitCodes.Interrupted;
+        }
+    }
+
+    private int Evaluate(ParseResult result, RunFolder folder, TrainingPlan plan, Target target, RunFolder[] runs, TrainedHead[] heads, IReadOnlyList<Prompt>? prompts,
+        Provenance? provenance, EvaluationOptions options, CancellationToken cancel)
+    {
         var (reports, code) = (new List<EvaluationReport>(), ExitCodes.Done);
         foreach (var run in prompts is null ? [] : runs)
         {
             var name = run == folder ? Path.GetFileName(folder.Path) : $"{Path.GetFileName(folder.Path)} (control)";
             using var head = new HeadPlace(run.HeadFolder, name).Load(target);
             var report = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, head, name, prompts!, options, cancel)
-                with { Provenance = Provenance.Of(Command(result), result.GetValue(_evaluate)!) };
-            AtomicFile.WriteText(Path.Combine(run.ResultsFolder, $"{NameOf(result.GetValue(_evaluate)!)}.json"), JsonOutput.Document(report) + "\n");
+                with { Provenance = provenance };
             if (!result.GetValue(_json)) _streams.Output.WriteLine(report);
+            AtomicFile.WriteText(Path.Combine(run.ResultsFolder, $"{NameOf(result.GetValue(_evaluate)!)}.json"), JsonOutput.Document(report) + "\n");
             reports.Add(report);
             code = Math.Max(code, EvaluationWork.Judge(_streams, report));
         }
-        if (result.GetValue(_json)) _streams.Output.WriteLine(JsonOutput.Document(new TrainSummary(folder.Path, folder.HeadFolder, plan.WithControl ? runs[1].HeadFolder : null, reports)));
+        if (result.GetValue(_json)) _streams.Output.WriteLine(JsonOutput.Document(new TrainSummary(folder.Path, heads[0], heads.ElementAtOrDefault(1), reports)));
         if (prompts is null) Say(result, $"measure it with: koala evaluate --target {Shown(plan.Target)} --head {Shown(folder.Path)} --prompts data/mt-bench.jsonl --limit 20");
         return code;
     }
@@ -116,6 +142,7 @@ internal sealed class TrainCommand
             // Known once target and data are loaded.
             Dtype = "",
             Threads = 0,
+            TargetIdentity = new TargetIdentity("", 0, 0, ""),
             DataHash = "",
         };
         plan.Validate();
@@ -148,6 +175,12 @@ internal sealed class TrainCommand
 
     private static string Needed(ParseResult result, Option<string?> option) => result.GetValue(option)
         ?? throw new KoalaException(option.Name, "is missing", $"give {option.Name} {option.HelpName}, or go on with a run by --resume RUN");
+
+    private static double[] AccuracyOf(RunFolder run)
+    {
+        var last = MetricsLog.Read(run.MetricsFile)[^1].Values;
+        return [.. Enumerable.Range(1, last.Count).Select(depth => $"validationAccuracyAtDepth{depth}").TakeWhile(last.ContainsKey).Select(name => last[name])];
+    }
 
     private static IReadOnlyList<string> Command(ParseResult result) => [.. result.Tokens.Select(token => token.Value)];
 

@@ -1,3 +1,4 @@
+using Koala.Lab.Training;
 namespace Koala.Lab.Tests.Cli;
 
 public sealed class ArgumentTests
@@ -17,7 +18,7 @@ public sealed class ArgumentTests
     public void Help_shows_defaults_of_the_library_even_where_options_are_missing()
     {
         var help = CommandRun.Of("train", "--help").AssertDone().Output;
-        Assert.Matches(@"--steps <N> .*\[default: 300\]", help);
+        Assert.Matches($@"--steps <N> .*\[default: {new TrainingOptions().Steps}\]", help);
         Assert.Matches(@"--labels <soft\|hard> .*\[default: soft\]", help);
         Assert.Matches(@"--max-tokens <N> .*\[default: 256\]", CommandRun.Of("generate", "--help").AssertDone().Output);
         Assert.Matches(@"--max-tokens <N> .*\[default: 64\]", CommandRun.Of("evaluate", "--help").AssertDone().Output);

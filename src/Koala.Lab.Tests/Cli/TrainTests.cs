@@ -86,9 +86,11 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
         CommandRun.Of("generate", "--target", Shipped.Folder("koala-mini"), "--head", trained.Out, "--prompt", "a").AssertRefused("koala-nano", "koala-mini");
 
     [Fact]
-    public void A_finished_run_is_not_resumed_and_an_existing_folder_not_taken()
+    public void A_finished_run_stays_as_it_is_and_an_existing_folder_is_not_taken()
     {
-        CommandRun.Of("train", "--resume", trained.Out).AssertRefused("is finished");
+        var before = File.ReadAllBytes(Path.Combine(trained.Out, "run.json"));
+        Assert.Contains("is finished: all", CommandRun.Of("train", "--resume", trained.Out).AssertDone().Error, StringComparison.Ordinal);
+        Assert.Equal(before, File.ReadAllBytes(Path.Combine(trained.Out, "run.json")));
         CommandRun.Of([.. trained.Line(trained.Out)]).AssertRefused("is a run already", "--resume");
     }
 

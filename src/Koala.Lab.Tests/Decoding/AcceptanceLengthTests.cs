@@ -15,7 +15,7 @@ public sealed class AcceptanceLengthTests
         var (answer, trace, _) = Run(4, draftLength, 1 + 6 * (draftLength + 1), _ => draftLength);
         Assert.Equal(6, answer.Rounds.Count);
         Assert.All(answer.Rounds, r => Assert.Equal((draftLength, draftLength), (r.Drafted, r.Accepted)));
-        Assert.Equal(draftLength + 1, answer.AcceptanceLength);
+        Assert.Equal(draftLength + 1, new DecodingTrace(answer.Rounds).AcceptanceLength);
         Assert.Equal(draftLength + 1, trace.AcceptanceLength);
         Assert.Equal(Enumerable.Repeat(1.0, draftLength), trace.PositionAcceptance);
     }
@@ -26,7 +26,7 @@ public sealed class AcceptanceLengthTests
         var (answer, trace, _) = Run(4, null, 12, _ => 0);
         Assert.Equal(11, answer.Rounds.Count);
         Assert.All(answer.Rounds, r => Assert.Equal((4, 0), (r.Drafted, r.Accepted)));
-        Assert.Equal(1.0, answer.AcceptanceLength);
+        Assert.Equal(1.0, new DecodingTrace(answer.Rounds).AcceptanceLength);
         Assert.Equal([0.0], trace.PositionAcceptance);
     }
 

@@ -20,7 +20,7 @@ public sealed class EndTests
         Assert.Equal(s_truth[..s_length], answer.Tokens);
         Assert.Equal(Finish.Stop, answer.Finish);
         Assert.Equal(Shipped.Nano.Tokenizer.Decode(s_truth[..(s_length - 1)], skipSpecialTokens: true), answer.Text);
-        Assert.Equal(draftLength + 1.0, answer.AcceptanceLength);
+        Assert.Equal(draftLength + 1.0, new DecodingTrace(answer.Rounds).AcceptanceLength);
     }
 
     [Fact]

@@ -22,10 +22,10 @@ public sealed class BootstrapTests
         Assert.Equal(Bootstrap.Interval(s_items, x => x.Average()), Bootstrap.Interval(s_items, x => x.Average()));
 
     [Fact]
-    public void Equal_items_and_a_single_item_have_no_width()
+    public void Equal_items_have_no_width_and_a_single_item_no_interval()
     {
         Assert.Equal((2.5, 2.5), Bootstrap.Interval<double>([2.5, 2.5, 2.5], x => x.Average()));
-        Assert.Equal((7.0, 7.0), Bootstrap.Interval<double>([7], x => x.Average()));
+        Assert.Equal((double.NaN, double.NaN), Bootstrap.Interval<double>([7], x => x.Average()));
     }
 
     [Fact]

@@ -19,6 +19,7 @@ internal sealed class TinyRun : IDisposable
         Dtype = "fp32",
         Device = "cpu",
         Threads = 2,
+        TargetIdentity = Shipped.Nano.Identity,
         DataHash = Tiny.Data.Hash,
     };
 

@@ -17,10 +17,6 @@ public sealed record Generation(
     /// <summary>Seconds of the rounds a token; the first token comes from prefill and is not counted. NaN when there was no round.</summary>
     [JsonIgnore]
     public double SecondsPerToken => Rounds.Count == 0 ? double.NaN : (Seconds - PrefillSeconds) / (Tokens.Count - 1);
-
-    /// <summary>Tokens committed a round, before the end cut the last round: acceptance length. NaN when there was no round.</summary>
-    [JsonIgnore]
-    public double AcceptanceLength => Rounds.Count == 0 ? double.NaN : Rounds.Average(r => r.Committed);
 }
 
 /// <summary>Why an answer ended.</summary>

@@ -22,7 +22,7 @@ public sealed class SpeculativeDecoder : IDisposable
     /// <param name="head">A head made for it, or null for the target alone. Stays the caller's.</param>
     public SpeculativeDecoder(Target target, DraftHead? head = null) => (_target, _head) = (target, head);
 
-    /// <summary>The rounds of the last answer.</summary>
+    /// <summary>The rounds of the last answer that came to its end.</summary>
     public DecodingTrace Trace { get; private set; } = new([]);
 
     /// <summary>Answers a prompt of token ids.</summary>
@@ -130,6 +130,7 @@ public sealed class SpeculativeDecoder : IDisposable
         if (_cache is null || _cache.Capacity < capacity)
         {
             _cache?.Dispose();
+            _cache = null;
             _cache = _target.NewCache(1, capacity);
         }
         _cache.Clear();

@@ -8,9 +8,10 @@ internal static class Bootstrap
 {
     private const int Resamples = 2000;
 
-    /// <summary>The 95% interval of a statistic of <paramref name="items"/>; a single item has no width.</summary>
+    /// <summary>The 95% interval of a statistic of <paramref name="items"/>; NaN where there are fewer than two, which say nothing of how they vary.</summary>
     public static (double Low, double High) Interval<T>(IReadOnlyList<T> items, Func<IReadOnlyList<T>, double> statistic)
     {
+        if (items.Count < 2) return (double.NaN, double.NaN);
         var random = new Xoshiro256StarStar(0, threadSafe: false);
         var sample = new T[items.Count];
         var values = new double[Resamples];

@@ -39,9 +39,10 @@ public static class Evaluator
                     skipped++;
                     break;
                 }
-                var generation = options.Generation with { Stream = i };
+                // A stream an answer: two turns, or one prompt twice, do not draw alike.
+                var generation = options.Generation with { Stream = measured.Count };
                 if (measured.Count == 0) Warm(prompt, generation, cancel, alone, speculative);
-                var measurement = Measure(target, prompts[i].Category, prompt, generation, options.Repeats, alone, speculative, cancel);
+                var measurement = Measure(target, prompts[i].Category, prompt, generation, options.Repeats, aloneFirst: measured.Count % 2 == 0, alone, speculative, cancel);
                 measured.Add(measurement);
                 dialogue.Answer(measurement.Alone.Text);
             }
@@ -58,13 +59,13 @@ public static class Evaluator
     }
 
     private static Measurement Measure(Target target, string category, IReadOnlyList<int> prompt, GenerationOptions options, int repeats,
-        SpeculativeDecoder alone, SpeculativeDecoder speculative, CancellationToken cancel)
+        bool aloneFirst, SpeculativeDecoder alone, SpeculativeDecoder speculative, CancellationToken cancel)
     {
         var pairs = new List<(Generation Alone, Generation Speculative)>();
         for (var r = 0; r < repeats; r++)
         {
-            // Who goes first alternates, so that neither always finds the warmer machine.
-            var first = r % 2 == 0 ? alone.Generate(prompt, options, cancel: cancel) : null;
+            // Who goes first alternates from prompt to prompt and from repeat to repeat, so that neither always finds the warmer machine.
+            var first = aloneFirst == (r % 2 == 0) ? alone.Generate(prompt, options, cancel: cancel) : null;
             var second = speculative.Generate(prompt, options, cancel: cancel);
             pairs.Add((first ?? alone.Generate(prompt, options, cancel: cancel), second));
         }
@@ -107,8 +108,7 @@ public static class Evaluator
 
     private static MeanInterval AcceptanceLengthOf(IReadOnlyList<Measurement> measured)
     {
-        static double Pooled(IReadOnlyList<Measurement> sample) =>
-            (double)sample.Sum(m => m.Speculative.Rounds.Sum(r => r.Committed)) / sample.Sum(m => m.Speculative.Rounds.Count);
+        static double Pooled(IReadOnlyList<Measurement> sample) => new DecodingTrace([.. sample.SelectMany(m => m.Speculative.Rounds)]).AcceptanceLength;
         // An answer of one token has no round and says nothing about it.
         var withRounds = measured.Where(m => m.Speculative.Rounds.Count > 0).ToArray();
         if (withRounds.Length == 0) return new MeanInterval(double.NaN, double.NaN, double.NaN);

@@ -25,7 +25,7 @@ public static class HeadFolder
             using var document = JsonDocument.Parse(File.ReadAllText(path));
             return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("head", out _) && document.RootElement.TryGetProperty("target", out _);
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
             // Whoever reads it as a target's config says what is wrong with it.
             return false;

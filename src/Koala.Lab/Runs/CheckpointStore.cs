@@ -10,7 +10,8 @@ public sealed record Checkpoint(int Step, string Folder);
 /// <summary>A folder that is no whole training state.</summary>
 /// <param name="Folder">The folder.</param>
 /// <param name="Reason">What is wrong with it.</param>
-public sealed record PassedOver(string Folder, string Reason);
+/// <param name="Unfinished">A save was cut off: nothing that once was whole.</param>
+public sealed record PassedOver(string Folder, string Reason, bool Unfinished);
 
 /// <summary>The training states of a run: complete or invisible. The last two are kept.</summary>
 /// <remarks>
@@ -87,7 +88,7 @@ public sealed class CheckpointStore
         {
             var fault = folder.EndsWith(Temporary, StringComparison.Ordinal) ? "it was not finished" : CheckpointManifest.Fault(folder, step, hashes: true);
             if (fault is null) return new Checkpoint(step, folder);
-            passedOver.Add(new PassedOver(folder, fault));
+            passedOver.Add(new PassedOver(folder, fault, folder.EndsWith(Temporary, StringComparison.Ordinal)));
         }
         return null;
     }

@@ -13,11 +13,24 @@ namespace Koala.Lab.Runs;
 /// <param name="Measured">When, UTC.</param>
 public sealed record Provenance(IReadOnlyList<string> Command, GitCommit? Commit, MachineInfo Machine, string LibTorch, string Prompts, string PromptsHash, DateTimeOffset Measured)
 {
-    /// <summary>Of a result that was just made here.</summary>
+    /// <summary>Of a result that is about to be made here: taken before long work, so that a file that goes meanwhile costs nothing.</summary>
     /// <param name="command">The command line, argument by argument.</param>
     /// <param name="prompts">The path of the file of prompts.</param>
     /// <param name="time">The clock; the system's by default.</param>
+    /// <exception cref="KoalaException">The file of prompts cannot be read.</exception>
     public static Provenance Of(IReadOnlyList<string> command, string prompts, TimeProvider? time = null) => new(command, GitCommit.Of(AppContext.BaseDirectory),
-        MachineInfo.Current, $"{Runtime.LibTorch.Version}, {Runtime.LibTorch.Origin}", Path.GetFileName(prompts),
-        Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(prompts)))[..16], (time ?? TimeProvider.System).GetUtcNow());
+        MachineInfo.Current, $"{Runtime.LibTorch.Version}, {Runtime.LibTorch.Origin}", Path.GetFileName(prompts), HashOf(prompts), (time ?? TimeProvider.System).GetUtcNow());
+
+    private static string HashOf(string prompts)
+    {
+        try
+        {
+            using var stream = File.OpenRead(prompts);
+            return Convert.ToHexStringLower(SHA256.HashData(stream))[..16];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new KoalaException(prompts, $"cannot be read ({e.Message.TrimEnd('.')})", "check the path and its permissions", e);
+        }
+    }
 }

@@ -29,9 +29,6 @@ public sealed class RunFolder
     /// <summary>The reports of evaluations, a JSON file each.</summary>
     public string ResultsFolder => IOPath.Combine(Path, "results");
 
-    /// <summary>The report for people.</summary>
-    public string ReportFile => IOPath.Combine(Path, "report.html");
-
     internal string LockFile => IOPath.Combine(Path, "lock");
 
     internal string HolderFile => IOPath.Combine(Path, "lock.json");

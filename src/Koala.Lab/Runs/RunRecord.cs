@@ -17,7 +17,7 @@ public sealed record RunRecord
     [JsonPropertyOrder(-1)]
     public int FormatVersion { get; init; } = CurrentFormat;
 
-    /// <summary>The kind of work, by the command's name: <c>train</c>, <c>ablate</c> …</summary>
+    /// <summary>The kind of work, by the command's name: <c>train</c>.</summary>
     public required string Kind { get; init; }
 
     /// <summary>The command line, argument by argument, without the program's name; empty where a notebook or a program started the run.</summary>

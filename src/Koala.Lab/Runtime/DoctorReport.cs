@@ -15,7 +15,7 @@ public sealed record DoctorReport
     /// <summary>The loaded libtorch; null if none could be loaded, which <see cref="Findings"/> then explain.</summary>
     public required LibTorchInfo? LibTorch { get; init; }
 
-    /// <summary>The device a model runs on unless told otherwise: <c>cpu</c> or <c>cuda</c>.</summary>
+    /// <summary>The best device that answers: <c>cpu</c> or <c>cuda</c>.</summary>
     public required string Device { get; init; }
 
     /// <summary>The GPU's name and, of several, their number; null without a usable one.</summary>

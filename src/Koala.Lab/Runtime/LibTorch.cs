@@ -58,10 +58,17 @@ public static class LibTorch
             // Kept for EnsureLoaded: an exception out of a module initialiser would reach the user as a type load error.
             s_failure = e;
         }
-        NativeLibrary.SetDllImportResolver(typeof(torch).Assembly, (name, _, _) =>
-            name != "LibTorchSharp" ? IntPtr.Zero
-            : s_failure is null ? s_bindings
-            : throw new DllNotFoundException(s_failure.Message));
+        try
+        {
+            NativeLibrary.SetDllImportResolver(typeof(torch).Assembly, (name, _, _) =>
+                name != "LibTorchSharp" ? IntPtr.Zero
+                : s_failure is null ? s_bindings
+                : throw new DllNotFoundException(s_failure.Message));
+        }
+        catch (InvalidOperationException)
+        {
+            // Another copy of this assembly, as a script host may load one, has set it already, to the same libraries.
+        }
     }
 
     private static void Load()
@@ -83,6 +90,10 @@ public static class LibTorch
             s_bindings = LoadOne(WeakVersion.MendedCopy(bindings));
             BindingsMended = true;
         }
+        catch (DllNotFoundException e)
+        {
+            throw CannotLoad(bindings, e);
+        }
         (Folder, Origin) = (folder, origin);
     }
 
@@ -95,10 +106,12 @@ public static class LibTorch
         }
         catch (DllNotFoundException e)
         {
-            throw new KoalaException(path, $"cannot be loaded ({FirstLine(e.Message)})",
-                $"check that it fits this system, or name another libtorch in {FolderVariable}", e);
+            throw CannotLoad(path, e);
         }
     }
+
+    private static KoalaException CannotLoad(string path, DllNotFoundException e) => new(path, $"cannot be loaded ({FirstLine(e.Message)})",
+        $"check that it fits this system, or name another libtorch in {FolderVariable}", e);
 
     /// <summary>A library that was cut off, as by a download that broke, ends the process when the system's loader touches what is missing.</summary>
     /// <exception cref="KoalaException">The file ends before its section table does, which stands behind everything else.</exception>
@@ -131,8 +144,10 @@ public static class LibTorch
                     "name the lib folder of a libtorch, or of PyTorch (.../torch/lib)");
             return (Path.GetFullPath(named), FolderVariable);
         }
+        // Flat in a published folder; under runtimes where a package with CUDA was copied by the build.
         var beside = AssemblyFolder();
-        if (HasLibraries(beside)) return (beside, "beside the assembly");
+        foreach (var folder in (string[])[beside, Path.Combine(beside, "runtimes", "linux-x64", "native")])
+            if (HasLibraries(folder)) return (folder, "beside the assembly");
         foreach (var root in PackageRoots())
         {
             var cached = Path.Combine(root, "libtorch-cpu-linux-x64", Version, "runtimes", "linux-x64", "native");
@@ -167,7 +182,8 @@ public static class LibTorch
             Metadata("PackageRoot"),
             Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages"),
         ];
-        return roots.Where(r => !string.IsNullOrEmpty(r)).Distinct().Cast<string>();
+        // Without a home the last one would be a folder below the working directory.
+        return roots.Where(Path.IsPathRooted).Distinct().Cast<string>();
     }
 
     private static string Metadata(string key) => typeof(LibTorch).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()

@@ -10,9 +10,9 @@ internal static class HeadCard
     public static string Of(DraftHead head, TrainingPlan plan, IReadOnlyList<MetricsLine> metrics)
     {
         var training = plan.Training;
-        var accuracy = metrics.LastOrDefault(line => line.Values.ContainsKey("validationAccuracy1"));
+        var accuracy = metrics.LastOrDefault(line => line.Values.ContainsKey("validationAccuracyAtDepth1"));
         var byDepth = accuracy is null ? "not measured" : string.Join(", ", Enumerable.Range(1, head.MaxDraftLength)
-            .Select(d => accuracy.Values.TryGetValue($"validationAccuracy{d}", out var value) ? value.ToString("F3", CultureInfo.InvariantCulture) : "-"));
+            .Select(d => accuracy.Values.TryGetValue($"validationAccuracyAtDepth{d}", out var value) ? value.ToString("F3", CultureInfo.InvariantCulture) : "-"));
         var adversary = training.Adversary.Weight == 0 ? "none" : string.Create(CultureInfo.InvariantCulture, $"weight {training.Adversary.Weight}, warm-up {training.Adversary.Warmup} steps");
         return string.Create(CultureInfo.InvariantCulture, $"""
             # A {head.Options.Kind} head of K = {head.Options.Layers} for {head.Target.Name}

@@ -54,7 +54,7 @@ public sealed record StepMetrics
             if (AdversaryWeight is { } weight) yield return new("adversaryWeight", weight);
             if (DiscriminatorLoss is { } discriminator) yield return new("discriminatorLoss", discriminator);
             if (DiscriminatorAccuracy is { } right) yield return new("discriminatorAccuracy", right);
-            for (var i = 0; i < ValidationAccuracy?.Count; i++) yield return new($"validationAccuracy{i + 1}", ValidationAccuracy[i]);
+            for (var i = 0; i < ValidationAccuracy?.Count; i++) yield return new($"validationAccuracyAtDepth{i + 1}", ValidationAccuracy[i]);
         }
     }
 }

@@ -85,10 +85,12 @@ public sealed class Trainer : IDisposable
     {
         using var _ = no_grad();
         var (right, places) = (new double[_head.MaxDraftLength], new double[_head.MaxDraftLength]);
-        for (var at = 0; at + _options.Batch <= _data.Validation.Count; at += _options.Batch)
+        foreach (var rows in _data.Validation.Chunk(_options.Batch))
         {
             using var scope = NewDisposeScope();
-            using var batch = new TrainingBatch(_target, _cache, [.. _data.Validation.Skip(at).Take(_options.Batch)]);
+            // The last ones may be fewer than the cache is made for.
+            using var cache = rows.Length < _options.Batch ? _target.NewCache(rows.Length, _options.RowLength) : null;
+            using var batch = new TrainingBatch(_target, cache ?? _cache, rows);
             foreach (var prediction in _head.Predict(batch, _target))
             {
                 right[prediction.Depth] += Accuracy(prediction, batch).sum().item<float>();

@@ -1,6 +1,6 @@
 using Koala.Lab.Data;
+using Koala.Lab.Decoding;
 using Koala.Lab.Targets;
-using MathNet.Numerics.Random;
 
 namespace Koala.Lab.Training;
 
@@ -8,7 +8,9 @@ namespace Koala.Lab.Training;
 /// <param name="rows">To train on.</param>
 /// <param name="validation">Held out.</param>
 /// <param name="hash">Of the files and the tokenizer behind the rows; a resumed run must find the same.</param>
-public sealed class TrainingData(IReadOnlyList<PackedRow> rows, IReadOnlyList<PackedRow> validation, string hash)
+/// <param name="conversations">Conversations in the rows to train on.</param>
+/// <param name="cut">Of these, longer than a row: their end is left out.</param>
+public sealed class TrainingData(IReadOnlyList<PackedRow> rows, IReadOnlyList<PackedRow> validation, string hash, int conversations = 0, int cut = 0)
 {
     private const int HoldOutEvery = 50;
 
@@ -26,6 +28,12 @@ public sealed class TrainingData(IReadOnlyList<PackedRow> rows, IReadOnlyList<Pa
     /// <summary>Of the files and the tokenizer behind the rows.</summary>
     public string Hash { get; } = hash;
 
+    /// <summary>Conversations in the rows to train on.</summary>
+    public int Conversations { get; } = conversations;
+
+    /// <summary>Of these, longer than a row: their end is left out.</summary>
+    public int Cut { get; } = cut;
+
     /// <summary>Reads and packs conversations, or takes them from the cache.</summary>
     /// <param name="target">Its tokenizer and chat template are used.</param>
     /// <param name="path">Conversations to train on.</param>
@@ -34,16 +42,17 @@ public sealed class TrainingData(IReadOnlyList<PackedRow> rows, IReadOnlyList<Pa
     /// fiftieth row of the data itself.
     /// </param>
     /// <param name="options">The row length.</param>
+    /// <param name="cancel">Looked at between conversations.</param>
     /// <exception cref="KoalaException">A file is wrong, or holds too little.</exception>
-    public static TrainingData Load(Target target, string path, string? validation, TrainingOptions options)
+    public static TrainingData Load(Target target, string path, string? validation, TrainingOptions options, CancellationToken cancel = default)
     {
         if (options.RowLength > target.Config.ContextLength)
             throw new KoalaException("--row-length", $"is {options.RowLength}, but {target.Name} has a context of {target.Config.ContextLength}", "lower it");
-        var training = TokenCache.Load(path, target.Tokenizer, options.RowLength);
+        var training = TokenCache.Load(path, target.Tokenizer, options.RowLength, cancel);
         var (rows, held, hash) = (training.Rows, (IReadOnlyList<PackedRow>)[], training.Hash);
         if ((validation ?? Beside(path)) is { } file)
         {
-            var packed = TokenCache.Load(file, target.Tokenizer, options.RowLength);
+            var packed = TokenCache.Load(file, target.Tokenizer, options.RowLength, cancel);
             (held, hash) = (packed.Rows, $"{hash}+{packed.Hash}");
         }
         else
@@ -54,7 +63,7 @@ public sealed class TrainingData(IReadOnlyList<PackedRow> rows, IReadOnlyList<Pa
         if (rows.Count < options.Batch || held.Count < options.Batch)
             throw new KoalaException(path, $"fills {rows.Count} rows of {options.RowLength} tokens to train on and {held.Count} to hold out, but a step takes {options.Batch}",
                 "lower --batch or --row-length, or give more data");
-        return new TrainingData(rows, [.. held.Take(MostHeldOut)], hash);
+        return new TrainingData(rows, [.. held.Take(MostHeldOut)], hash, training.Conversations, training.Cut);
     }
 
     private static string? Beside(string path)
@@ -78,7 +87,7 @@ public sealed class TrainingData(IReadOnlyList<PackedRow> rows, IReadOnlyList<Pa
     {
         if (_shuffled.Seed == seed && _shuffled.Epoch == epoch) return _shuffled.Order;
         int[] order = [.. Enumerable.Range(0, Rows.Count)];
-        var random = new Xoshiro256StarStar(unchecked(seed * 0x3779_97f5 + (int)epoch), threadSafe: false);
+        var random = Draw.Source(seed, (int)epoch);
         for (var i = order.Length - 1; i > 0; i--)
         {
             var j = random.Next(i + 1);

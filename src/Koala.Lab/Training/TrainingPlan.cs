@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Koala.Lab.Heads;
+using Koala.Lab.Targets;
 
 namespace Koala.Lab.Training;
 
@@ -32,6 +33,9 @@ public sealed record TrainingPlan
 
     /// <summary>Whether the same training without the adversary is run after it.</summary>
     public bool WithControl { get; init; }
+
+    /// <summary>What the target was when the run began.</summary>
+    public required TargetIdentity TargetIdentity { get; init; }
 
     /// <summary>Of the data and the tokenizer behind it.</summary>
     public required string DataHash { get; init; }

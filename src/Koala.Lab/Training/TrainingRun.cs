@@ -26,7 +26,7 @@ public static class TrainingRun
         IProgress<TrainingProgress>? progress = null, CancellationToken cancel = default)
     {
         plan.Validate();
-        CheckData(plan, data);
+        Check(plan, target, data);
         using var held = RunLock.Acquire(folder);
         Begin(folder, plan, command);
         Continue(folder, target, data, plan, progress, cancel);
@@ -41,13 +41,17 @@ public static class TrainingRun
         Continue(folder, target, data, PlanToResume(folder), progress, cancel);
     }
 
+    /// <summary>Whether a training run has nothing left to do, its control included.</summary>
+    /// <exception cref="KoalaException">It is not a training run.</exception>
+    public static bool IsDone(RunFolder folder) => IsFinished(folder)
+        && (!PlanOf(folder).WithControl || (RunFolder.IsRun(folder.ControlFolder) && IsFinished(RunFolder.Open(folder.ControlFolder))));
+
     /// <summary>The plan of a run that can be resumed.</summary>
     /// <exception cref="KoalaException">It is not a training run, or finished.</exception>
     public static TrainingPlan PlanToResume(RunFolder folder)
     {
         var plan = PlanOf(folder);
-        var controlIsFinished = RunFolder.IsRun(folder.ControlFolder) && IsFinished(RunFolder.Open(folder.ControlFolder));
-        if (IsFinished(folder) && (!plan.WithControl || controlIsFinished))
+        if (IsDone(folder))
             throw new KoalaException(folder.Path, $"is finished: all {plan.Training.Steps} steps are done", "start a new run");
         return plan;
     }
@@ -72,15 +76,17 @@ public static class TrainingRun
         folder.WriteRecord(RunRecord.Begin(Kind, command, JsonSerializer.SerializeToNode(plan, JsonFormat.Document)!,
             new Dictionary<string, long> { ["training"] = plan.Training.Seed }, plan.Device, plan.Dtype));
 
-    private static void CheckData(TrainingPlan plan, TrainingData data)
+    private static void Check(TrainingPlan plan, Target target, TrainingData data)
     {
+        if (!target.Identity.Matches(plan.TargetIdentity))
+            throw new KoalaException(plan.Target, $"is {target.Identity}, but this run was begun with {plan.TargetIdentity}", "restore the target, or start a new run");
         if (data.Hash != plan.DataHash)
             throw new KoalaException(plan.Data, "is not what this run was begun with, or the target's tokenizer is not", "restore the file, or start a new run");
     }
 
     private static void Continue(RunFolder folder, Target target, TrainingData data, TrainingPlan plan, IProgress<TrainingProgress>? progress, CancellationToken cancel)
     {
-        CheckData(plan, data);
+        Check(plan, target, data);
         if (!IsFinished(folder)) TrainToTheEnd(folder, target, data, plan, progress, cancel);
         if (!plan.WithControl) return;
 
@@ -99,7 +105,7 @@ public static class TrainingRun
             using var head = DraftHead.Create(plan.Head, target);
             using var trainer = new Trainer(target, head, data, plan.Training);
             var checkpoints = new CheckpointStore(folder.CheckpointsFolder);
-            if (checkpoints.Latest() is { } latest) trainer.LoadState(latest.Folder);
+            if (LatestState(checkpoints) is { } latest) trainer.LoadState(latest.Folder);
             using var log = MetricsLog.Resume(folder.MetricsFile, trainer.StepsDone);
 
             trainer.Run(
@@ -127,6 +133,15 @@ public static class TrainingRun
             Record(folder, RunState.Failed, e.Message);
             throw;
         }
+    }
+
+    // None yet is where a run begins; none left whole must not be taken for it.
+    private static Checkpoint? LatestState(CheckpointStore checkpoints)
+    {
+        var latest = checkpoints.Latest();
+        if (latest is null && checkpoints.PassedOver.FirstOrDefault(p => !p.Unfinished) is { } damaged)
+            throw new KoalaException(damaged.Folder, $"is no whole training state ({damaged.Reason}), and there is no other", "restore it, or start a new run");
+        return latest;
     }
 
     private static void Record(RunFolder folder, RunState state, string? failure)

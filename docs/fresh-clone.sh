@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Follows the README in a fresh clone in another folder, with an empty package cache and nothing tokenised before, and writes what was
+# typed, how long it took, how it ended and the last lines seen into docs/results/fresh-clone.txt. About ten minutes on two cores.
+set -uo pipefail
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/..
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+git clone -q "$here" "$place/koala" || exit
+export NUGET_PACKAGES=$place/packages XDG_CACHE_HOME=$place/cache
+cd "$place/koala" || exit
+
+{
+    echo "A fresh clone at $(git rev-parse --short HEAD), an empty package cache, $(nproc) cores, .NET SDK $(dotnet --version), $(date -u +%F)"
+    # The README's first block of commands.
+    awk '/^```/ { inside = !inside; if (!inside) exit; next } inside' README.md | while read -r command; do
+        echo
+        echo "\$ $command"
+        start=$(date +%s)
+        bash -c "$command" >"$place/output" 2>&1 </dev/null
+        code=$?
+        echo "[exit code $code after $(($(date +%s) - start)) s; the last lines:]"
+        tail -n 14 "$place/output" | sed "s|$place|…|g"
+    done
+    echo
+    echo "package cache: $(du -sm "$place/packages" | cut -f 1) MB; outputs: $(find . \( -name bin -o -name obj \) -prune -print0 | xargs -0 du -cm | tail -n 1 | cut -f 1) MB"
+} | tee "$here/docs/results/fresh-clone.txt"
