@@ -101,4 +101,23 @@ public sealed class TrainingRunInputTests : IDisposable
         _run.Resume();
         Assert.Equal(Enumerable.Range(1, 12), MetricsLog.Read(_run.Folder.MetricsFile).Select(l => l.Step));
     }
+
+    [Fact]
+    public void A_run_whose_states_are_all_damaged_is_not_begun_anew()
+    {
+        using var run = new TinyRun();
+        run.Interrupt(5);
+        foreach (var file in Directory.GetFiles(run.Folder.CheckpointsFolder, "*.safetensors", SearchOption.AllDirectories)) File.WriteAllBytes(file, [1, 2, 3]);
+        var metrics = File.ReadAllText(run.Folder.MetricsFile);
+        Assert.Contains("no whole training state", Assert.Throws<KoalaException>(() => run.Resume()).Fault, StringComparison.Ordinal);
+        Assert.Equal(metrics, File.ReadAllText(run.Folder.MetricsFile));
+    }
+
+    [Fact]
+    public void A_target_whose_weights_have_changed_is_refused()
+    {
+        using var run = new TinyRun();
+        var plan = TinyRun.Plan with { TargetIdentity = TinyRun.Plan.TargetIdentity with { EmbeddingHash = new string('0', 32) } };
+        Assert.Contains("was begun with", Assert.Throws<KoalaException>(() => run.Start(plan)).Fault, StringComparison.Ordinal);
+    }
 }
