@@ -52,7 +52,7 @@ internal sealed class TrainCommand
         CheckTogether(result, resume is not null);
         var evaluation = new EvaluationOptions { Generation = new EvaluationOptions().Generation with { MaxTokens = result.GetValue(_maxTokens) } };
         evaluation.Validate();
-        var prompts = result.GetValue(_evaluate) is { } file ? ReadPrompts(file, result.GetValue(_limit)) : null;
+        var prompts = result.GetValue(_evaluate) is { } file ? Prompts.Load(file, result.GetValue(_limit)) : null;
 
         using var interruption = new Interruption(_streams);
         var run = resume is null ? null : RunFolder.Open(resume);
@@ -168,10 +168,6 @@ internal sealed class TrainCommand
     {
         if (!result.GetValue(_quiet)) _streams.Error.WriteLine(line);
     }
-
-    private static IReadOnlyList<Prompt> ReadPrompts(string file, int limit) => limit >= 1
-        ? Prompts.Load(file, limit)
-        : throw new KoalaException("--limit", $"is {limit}, but at least one prompt is taken", "set it to 1 or more");
 
     private static string Needed(ParseResult result, Option<string?> option) => result.GetValue(option)
         ?? throw new KoalaException(option.Name, "is missing", $"give {option.Name} {option.HelpName}, or go on with a run by --resume RUN");

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Koala.Lab;
 using Koala.Lab.Data;
 
 namespace Koala.Cli.Options;
@@ -22,10 +21,6 @@ internal sealed class PromptOptions
 
     public bool AllTurns(ParseResult result) => result.GetValue(Turns) == "all";
 
-    public IReadOnlyList<Prompt> Read(ParseResult result, string file)
-    {
-        var limit = result.GetValue(Limit);
-        if (limit < 1) throw new KoalaException("--limit", $"is {limit}, but at least one prompt is taken", "set it to 1 or more");
-        return Prompts.Load(file, limit, result.GetValue(Categories)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
-    }
+    public IReadOnlyList<Prompt> Read(ParseResult result, string file) =>
+        Prompts.Load(file, result.GetValue(Limit), result.GetValue(Categories)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
 }
