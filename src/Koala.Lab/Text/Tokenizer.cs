@@ -32,12 +32,19 @@ public sealed class Tokenizer
     /// <summary>SHA-256 of everything that decides what a text or a chat becomes; in hex.</summary>
     public string Hash => _parts.Hash;
 
+    /// <summary>The file it came from, for messages.</summary>
+    internal string Source => _parts.Source;
+
     /// <summary>How chats are spelled; null where the model brings no template.</summary>
     public ChatTemplate? ChatTemplate => _parts.ChatTemplate;
 
-    /// <summary>Reads the tokenizer of a Hugging Face folder: tokenizer.json, and beside it tokenizer_config.json, special_tokens_map.json, chat_template.jinja where there.</summary>
+    /// <summary>
+    /// Reads the tokenizer of a Hugging Face folder (tokenizer.json, and beside it tokenizer_config.json, special_tokens_map.json, chat_template.jinja where
+    /// there) or of a GGUF file.
+    /// </summary>
+    /// <param name="path">The folder or file.</param>
     /// <exception cref="KoalaException">A file is missing or damaged, or asks for what byte-level BPE has not.</exception>
-    public static Tokenizer Load(string folder) => TokenizerFolder.Read(folder);
+    public static Tokenizer Load(string path) => File.Exists(path) ? TokenizerGguf.Read(path) : TokenizerFolder.Read(path);
 
     /// <summary>The tokens of a text. Text that spells an added token becomes that token; half surrogate pairs become U+FFFD.</summary>
     /// <param name="text">Any text.</param>

@@ -1,36 +1,42 @@
 namespace Koala.Lab.Checkpoints;
 
-/// <summary>A target's folder in Hugging Face's layout: config.json and weights in safetensors, whole or sharded.</summary>
-public sealed class ModelFolder : IDisposable
+/// <summary>A target as it lies on the disk: a folder in Hugging Face's layout (config.json and weights in safetensors, whole or sharded), or a GGUF file.</summary>
+public sealed class ModelFiles : IDisposable
 {
     private const long LongestConfig = 1 << 20;
 
-    private ModelFolder(string path, ModelConfig config, ITensorSource tensors)
+    private ModelFiles(string path, ModelConfig config, ITensorSource tensors)
     {
         Path = path;
         Config = config;
         Tensors = tensors;
     }
 
-    /// <summary>The folder as it was given.</summary>
+    /// <summary>The folder or file as it was given.</summary>
     public string Path { get; }
 
-    /// <summary>The folder's own name, by which reports call the model.</summary>
-    public string Name => new DirectoryInfo(Path).Name;
+    /// <summary>The folder's own name, or the file's without .gguf, by which reports call the model.</summary>
+    public string Name => Tensors is GgufFile && Path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)
+        ? System.IO.Path.GetFileNameWithoutExtension(Path) : new DirectoryInfo(Path).Name;
 
     /// <summary>The model's shape.</summary>
     public ModelConfig Config { get; }
 
-    /// <summary>The weights. They go with the folder when it is disposed.</summary>
+    /// <summary>The weights. They go with this object when it is disposed.</summary>
     public ITensorSource Tensors { get; }
 
-    /// <exception cref="KoalaException">The folder or a file of it is missing, not valid, or of a kind Koala does not compute.</exception>
-    public static ModelFolder Open(string path)
+    /// <param name="path">A folder, or a file whose first bytes say that it is GGUF.</param>
+    /// <exception cref="KoalaException">The folder or a file is missing, not valid, or of a kind Koala does not compute.</exception>
+    public static ModelFiles Open(string path)
     {
-        if (File.Exists(path)) throw new KoalaException(path, "is a file, but a model's folder is expected", "name the folder that holds config.json");
+        if (File.Exists(path))
+        {
+            var file = GgufFile.Open(path);
+            return new ModelFiles(path, file.Config, file);
+        }
         if (!Directory.Exists(path)) throw new KoalaException(path, "does not exist", "check the path");
         var config = ReadConfig(path);
-        return new ModelFolder(path, config, OpenWeights(path));
+        return new ModelFiles(path, config, OpenWeights(path));
     }
 
     /// <inheritdoc/>
