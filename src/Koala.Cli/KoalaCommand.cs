@@ -65,6 +65,7 @@ public static class KoalaCommand
         root.Subcommands.Add(GenerateCommand.Create(streams));
         root.Subcommands.Add(TrainCommand.Create(streams));
         root.Subcommands.Add(EvaluateCommand.Create(streams));
+        root.Subcommands.Add(BundleCommand.Create(streams));
         root.SetAction(result => new HelpAction().Invoke(result));
         return root;
     }
