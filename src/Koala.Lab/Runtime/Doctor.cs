@@ -21,7 +21,6 @@ public static class Doctor
             Machine = MachineInfo.Current,
             LibTorch = null,
             Device = "cpu",
-            Gpu = null,
             Gpus = 0,
             CudaGraphs = null,
             HalfInstructions = CpuInfo.Current.HalfInstructions,
@@ -49,9 +48,8 @@ public static class Doctor
         var hasGpu = cuda.is_available();
         return report with
         {
-            LibTorch = new LibTorchInfo(LibTorchVersion.Of(LibTorch.Folder, LibTorch.Origin), LibTorch.Version, LibTorch.Folder, LibTorch.Origin, LibTorch.BindingsMended),
+            LibTorch = new LibTorchInfo(LibTorchVersion.Loaded, LibTorch.Version, LibTorch.Folder, LibTorch.Origin, LibTorch.BindingsMended),
             Device = hasGpu ? "cuda" : "cpu",
-            Gpu = hasGpu ? FirstGpu() : null,
             Gpus = hasGpu ? cuda.device_count() : 0,
             CudaGraphs = hasGpu ? CudaGraph.Supported(CUDA) : null,
             Threads = get_num_threads(),
@@ -96,11 +94,4 @@ public static class Doctor
         typeof(Doctor).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
     private static bool SameMinor(string left, string right) => left.Split('.', '+').Take(2).SequenceEqual(right.Split('.', '+').Take(2));
-
-    private static Gpu? FirstGpu()
-    {
-        // The driver tells of the GPU once libtorch has begun to use it.
-        using var first = zeros(1, device: CUDA);
-        return Runtime.Gpu.Current();
-    }
 }
