@@ -3,6 +3,7 @@ using System.Globalization;
 using Koala.Cli.Options;
 using Koala.Cli.Output;
 using Koala.Lab;
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Data;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Runs;
@@ -131,8 +132,8 @@ internal sealed class TrainCommand
     {
         var plan = new TrainingPlan
         {
-            // Full paths: a run is resumed from any folder.
-            Target = Path.GetFullPath(Needed(result, _model.Target)),
+            // Full paths: a run is resumed from any folder, and with the commit it was begun with.
+            Target = Path.GetFullPath(ModelPlace.Find(Needed(result, _model.Target)).Path),
             Data = Path.GetFullPath(Needed(result, _training.Data)),
             Validation = result.GetValue(_training.Validation) is { } validation ? Path.GetFullPath(validation) : null,
             Head = _training.ReadHead(result),
