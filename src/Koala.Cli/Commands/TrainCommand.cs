@@ -3,7 +3,6 @@ using System.Globalization;
 using Koala.Cli.Options;
 using Koala.Cli.Output;
 using Koala.Lab;
-using Koala.Lab.Checkpoints;
 using Koala.Lab.Data;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Runs;
@@ -68,7 +67,8 @@ internal sealed class TrainCommand
             return Finish(result, run, plan, target, prompts, provenance, evaluation, interruption.Token);
         }
         var data = TrainingData.Load(target, plan.Data, plan.Validation, plan.Training, interruption.Token);
-        if (run is null) plan = plan with { Dtype = Dtypes.Name(target.Dtype), Threads = torch.get_num_threads(), TargetIdentity = target.Identity, DataHash = data.Hash };
+        // A full path here too; of a model in the hub's cache it holds the commit.
+        if (run is null) plan = plan with { Target = Path.GetFullPath(target.Path), Dtype = Dtypes.Name(target.Dtype), Threads = torch.get_num_threads(), TargetIdentity = target.Identity, DataHash = data.Hash };
 
         // Made last, so that nothing is left behind by what was wrong before.
         var folder = run ?? NewFolder(result, plan);
@@ -132,8 +132,8 @@ internal sealed class TrainCommand
     {
         var plan = new TrainingPlan
         {
-            // Full paths: a run is resumed from any folder, and with the commit it was begun with.
-            Target = Path.GetFullPath(ModelPlace.Find(Needed(result, _model.Target)).Path),
+            Target = Needed(result, _model.Target),
+            // Full paths: a run is resumed from any folder.
             Data = Path.GetFullPath(Needed(result, _training.Data)),
             Validation = result.GetValue(_training.Validation) is { } validation ? Path.GetFullPath(validation) : null,
             Head = _training.ReadHead(result),

@@ -40,7 +40,7 @@ public sealed class PullTests : IDisposable
     {
         CommandRun.Of("pull", "koala/nano", "--quiet").AssertDone();
         var chats = _folder.At("chats.jsonl");
-        File.WriteAllLines(chats, Enumerable.Range(0, 8).Select(i => $$"""{"messages":[{"role":"user","content":"Say {{i}}."},{"role":"assistant","content":"Here is {{i}}, and then some more words."}]}"""));
+        File.WriteAllLines(chats, Enumerable.Range(0, 60).Select(i => $$"""{"messages":[{"role":"user","content":"Say {{i}}."},{"role":"assistant","content":"Here is {{i}}, and then some more words."}]}"""));
         CommandRun.Of("train", "--target", "koala/nano", "--data", chats, "--steps", "1", "--batch", "1", "--row-length", "64", "--out", _folder.At("run"), "--quiet").AssertDone();
         var record = CommandRun.Of("inspect", _folder.At("run"), "--json").AssertDone().Output;
         Assert.Contains($"\"target\": \"{Snapshot}\"", record, StringComparison.Ordinal);
