@@ -10,24 +10,24 @@ internal sealed class PullProgressText(Report show) : IProgress<PullProgress>
     private const int Milestones = 10;
     private const double Mega = 1e6;
 
-    private (long Done, long Time)? _begun;
+    private long _begun;
     private (int Index, long Tenth) _last;
 
     public void Report(PullProgress value)
     {
-        // What was here already came in no time: the pace counts from the first report on.
-        var begun = _begun ??= (value.Done, Stopwatch.GetTimestamp());
+        if (_begun == 0) _begun = Stopwatch.GetTimestamp();
         var tenth = value.Total == 0 ? 0 : value.Done * Milestones / value.Total;
-        var text = value.Note ?? $"{value.File} ({value.Index}/{value.Files}): {Number(value.Done / Mega)} of {Number(value.Total / Mega)} MB{Pace(value, begun)}";
+        var text = value.Note ?? $"{value.File} ({value.Index}/{value.Files}): {Number(value.Done / Mega)} of {Number(value.Total / Mega)} MB{Pace(value)}";
         show((int)(value.Done * 1000 / Math.Max(1, value.Total)), 1000, text, value.Note is not null || _last != (value.Index, tenth));
         _last = (value.Index, tenth);
     }
 
-    private static string Pace(PullProgress value, (long Done, long Time) begun)
+    // What was here already came in no time and says nothing about the network.
+    private string Pace(PullProgress value)
     {
-        var seconds = Stopwatch.GetElapsedTime(begun.Time).TotalSeconds;
-        if (seconds < 0.5 || value.Done <= begun.Done) return "";
-        var rate = (value.Done - begun.Done) / seconds;
+        var seconds = Stopwatch.GetElapsedTime(_begun).TotalSeconds;
+        if (seconds < 0.5 || value.Received == 0) return "";
+        var rate = value.Received / seconds;
         return $", {Number(rate / Mega)} MB/s, {ProgressLine.Time((value.Total - value.Done) / rate)} left";
     }
 

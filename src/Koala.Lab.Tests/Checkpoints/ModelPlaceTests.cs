@@ -47,6 +47,18 @@ public sealed class ModelPlaceTests : IDisposable
         Assert.Equal(new ModelPlace(Path.Combine(repo, "snapshots", New, "sub", "a.gguf"), "koala/nano/sub/a.gguf"), Find("koala/nano@v2/sub/a.gguf"));
     }
 
+    [Fact]
+    public void A_snapshot_of_single_files_is_no_target_by_itself()
+    {
+        var snapshot = Path.Combine(LayOutNano(_folder.Path), "snapshots", New);
+        Directory.CreateDirectory(snapshot);
+        File.WriteAllText(Path.Combine(snapshot, "b.gguf"), "");
+        File.WriteAllText(Path.Combine(snapshot, "a.gguf"), "");
+        var line = Assert.Throws<KoalaException>(() => Find($"koala/nano@{New}")).Message;
+        Assert.Contains("a.gguf, b.gguf", line);
+        Assert.Contains($"koala/nano@{New}/a.gguf", line);
+    }
+
     [Theory]
     [InlineData("koala/micro", "koala pull koala/micro.")]
     [InlineData("koala/nano@v9", "koala pull koala/nano --revision v9.")]

@@ -20,7 +20,17 @@ public sealed record ModelPlace(string Path, string Name)
         var cache = settings().Cache;
         var path = new HubCache(cache).Find(name)
             ?? throw new KoalaException(text, $"does not exist as a path, and the hub's cache ({cache}) has no such model", $"check the path, or get the model: {PullOf(name)}");
+        if (name.File is null) CheckForOneFile(path, name);
         return new ModelPlace(path, NameOf(path));
+    }
+
+    // A pull of one file leaves a snapshot without the rest, which is no target by itself.
+    private static void CheckForOneFile(string snapshot, HubName name)
+    {
+        if (File.Exists(System.IO.Path.Combine(snapshot, "config.json"))) return;
+        string[] packed = [.. Directory.EnumerateFiles(snapshot, "*.gguf").Select(file => System.IO.Path.GetFileName(file)).Order(StringComparer.Ordinal)];
+        if (packed.Length > 0)
+            throw new KoalaException(name.ToString(), $"is in the hub's cache with single files only: {Shown.List(packed)}", $"name one, {name with { File = packed[0] }}, or get the whole: {PullOf(name)}");
     }
 
     private static string NameOf(string path) => HubCache.NameOf(path) ?? new DirectoryInfo(path).Name;

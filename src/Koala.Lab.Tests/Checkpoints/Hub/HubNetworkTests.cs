@@ -1,3 +1,5 @@
+using Koala.Lab.Checkpoints.Hub;
+
 namespace Koala.Lab.Tests.Checkpoints.Hub;
 
 /// <summary>A hub or a network that misbehaves.</summary>
@@ -22,7 +24,7 @@ public sealed class HubNetworkTests : HubTestBase
     public void A_connection_that_stands_still_is_left()
     {
         Once("model.safetensors", request => Hub.Behave(request) with { CutAfter = 200_000, Hangs = true });
-        Pull(patience: Patience with { Idle = TimeSpan.FromMilliseconds(300) });
+        Pull(patience: Patience with { Idle = TimeSpan.FromSeconds(1) });
         AssertComplete();
         Assert.Equal([null, 200_000], WeightRequests.Select(request => request.From));
         Assert.Contains("stood still", Notes.Single());
@@ -40,9 +42,11 @@ public sealed class HubNetworkTests : HubTestBase
         Assert.Equal(200_000, new FileInfo($"{Blob("model.safetensors")}.incomplete").Length);
         Assert.False(File.Exists(At("refs", "main")));
 
-        Pull();
+        PullProgress? last = null;
+        Pull(watch: progress => last = progress);
         AssertComplete();
         Assert.Equal([null, 200_000], WeightRequests.Select(request => request.From));
+        Assert.Equal((503_006, 300_000), (last!.Done, last.Received));
     }
 
     [Fact]

@@ -14,7 +14,7 @@ public sealed class HubDownload
     private readonly HubRetry _retry;
     private readonly IProgress<PullProgress>? _progress;
     private readonly CancellationToken _cancel;
-    private PullProgress _stand = new("", 0, 0, 0, 0);
+    private PullProgress _stand = new("", 0, 0, 0, 0, 0);
 
     private HubDownload(HubName name, HubCache cache, HubClient client, HubPatience patience, IProgress<PullProgress>? progress, CancellationToken cancel)
     {
@@ -59,7 +59,7 @@ public sealed class HubDownload
             _stand = _stand with { File = file.Name, Index = pulled.Count + 1 };
             var before = _stand.Done;
             pulled.Add(new PulledFile(file.Name, file.Size, file.Hash, await BringAsync(file, listing.Commit)));
-            Stand(before + file.Size);
+            Stand(before + file.Size, 0);
         }
         // Last, so that the name finds the revision before until this one is whole.
         _cache.Remember(_name, listing.Commit);
@@ -135,7 +135,7 @@ public sealed class HubDownload
         await _client.ReadAsync(response, piece =>
         {
             partial.Append(piece, what);
-            Stand(before + partial.Length);
+            Stand(before + partial.Length, piece.Length);
         }, _cancel);
         if (partial.Length < file.Size) throw new HubHiccup($"the connection ended after {partial.Length} of {file.Size} bytes");
     }
@@ -158,9 +158,9 @@ public sealed class HubDownload
         && response.Content.Headers.ContentRange is { From: { } first } range && first == partial.Length && (range.Length ?? size) == size
         && (partial.Tag is null || response.Headers.ETag is null || partial.Tag.Equals(response.Headers.ETag));
 
-    private void Stand(long done)
+    private void Stand(long done, long received)
     {
-        _stand = _stand with { Done = done };
+        _stand = _stand with { Done = done, Received = _stand.Received + received };
         _progress?.Report(_stand);
     }
 }

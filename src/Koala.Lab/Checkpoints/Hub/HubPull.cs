@@ -28,5 +28,6 @@ public sealed record PulledFile(string Name, long Size, string Hash, bool Downlo
 /// <param name="Files">Files in all.</param>
 /// <param name="Done">Bytes that are here, of all files.</param>
 /// <param name="Total">Bytes in all.</param>
+/// <param name="Received">Bytes that came over the network by now.</param>
 /// <param name="Note">What keeps it waiting; null where it goes on.</param>
-public sealed record PullProgress(string File, int Index, int Files, long Done, long Total, string? Note = null);
+public sealed record PullProgress(string File, int Index, int Files, long Done, long Total, long Received, string? Note = null);
