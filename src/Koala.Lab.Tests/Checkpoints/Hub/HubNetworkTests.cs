@@ -95,6 +95,18 @@ public sealed class HubNetworkTests : HubTestBase
         Assert.InRange(WeightRequests.Length, 5, 6);
     }
 
+    [Fact]
+    public void Another_page_in_its_place_costs_nothing_of_what_is_here()
+    {
+        Directory.CreateDirectory(At("blobs"));
+        File.WriteAllBytes($"{Blob("model.safetensors")}.incomplete", Weights[..200_000]);
+        Once("model.safetensors", _ => new Reply(200, "<html>Please log in</html>"u8.ToArray()));
+        Assert.Contains("is sent with 26 bytes, but the hub lists 500000", Fault());
+        Pull();
+        AssertComplete();
+        Assert.Equal([200_000, 200_000], WeightRequests.Select(request => request.From));
+    }
+
     [Theory]
     [InlineData("bytes 7-499999/500000")]
     [InlineData("bytes 200000-499998/499999")]

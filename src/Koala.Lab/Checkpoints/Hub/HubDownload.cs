@@ -127,11 +127,13 @@ public sealed class HubDownload
             throw new HubHiccup("the hub does not go on where the file ends here, so it begins anew", TimeSpan.Zero);
         }
         // A server that does not know ranges sends all of it again.
-        if (response.StatusCode == HttpStatusCode.OK) partial.Restart();
+        var first = response.StatusCode == HttpStatusCode.OK ? 0 : partial.Length;
+        // Before what is here is given up for it: it may be another page altogether.
+        if (response.Content.Headers.ContentLength is { } length && first + length != file.Size)
+            throw new KoalaException(what.ToString(), $"is sent with {first + length} bytes, but the hub lists {file.Size}", "try again; if it stays so, check what HF_ENDPOINT names");
+        if (first == 0) partial.Restart();
         else partial.Continue();
         partial.Tag = response.Headers.ETag ?? partial.Tag;
-        if (response.Content.Headers.ContentLength is { } length && partial.Length + length != file.Size)
-            throw new KoalaException(what.ToString(), $"is sent with {partial.Length + length} bytes, but the hub lists {file.Size}", "try again; if it stays so, check what HF_ENDPOINT names");
         await _client.ReadAsync(response, piece =>
         {
             partial.Append(piece, what);
