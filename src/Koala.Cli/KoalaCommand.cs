@@ -60,6 +60,7 @@ public static class KoalaCommand
         root.Options.Add(new HelpOption("--help", "-h"));
         root.Options.Add(new VersionOption { Action = new PrintVersion(streams) });
         root.Subcommands.Add(DoctorCommand.Create(streams));
+        root.Subcommands.Add(PullCommand.Create(streams));
         root.Subcommands.Add(InspectCommand.Create(streams));
         root.Subcommands.Add(TokenizeCommand.Create(streams));
         root.Subcommands.Add(GenerateCommand.Create(streams));

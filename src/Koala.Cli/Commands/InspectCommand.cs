@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Koala.Cli.Options;
 using Koala.Cli.Output;
-using Koala.Lab;
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Heads;
 using Koala.Lab.Runs;
 
@@ -26,8 +26,8 @@ internal static class InspectCommand
 
     private static object Inspect(string path)
     {
+        path = ModelPlace.Find(path).Path;
         if (File.Exists(path)) return Inspection.OfFile(path);
-        if (!Directory.Exists(path)) throw new KoalaException(path, "does not exist", "name the folder of a target, a head or a run, or a .safetensors file");
         if (RunFolder.IsRun(path)) return Inspection.OfRun(path);
         return HeadFolder.IsHead(path) ? Inspection.OfHead(path) : Inspection.OfTarget(path);
     }

@@ -5,18 +5,19 @@ public sealed class ModelFolder : IDisposable
 {
     private const long LongestConfig = 1 << 20;
 
-    private ModelFolder(string path, ModelConfig config, ITensorSource tensors)
+    private ModelFolder(ModelPlace place, ModelConfig config, ITensorSource tensors)
     {
-        Path = path;
+        Path = place.Path;
+        Name = place.Name;
         Config = config;
         Tensors = tensors;
     }
 
-    /// <summary>The folder as it was given.</summary>
+    /// <summary>The folder: as it was given, or in the hub's cache.</summary>
     public string Path { get; }
 
-    /// <summary>The folder's own name, by which reports call the model.</summary>
-    public string Name => new DirectoryInfo(Path).Name;
+    /// <summary>What reports call the model: the folder's own name, or the model's in the hub's cache.</summary>
+    public string Name { get; }
 
     /// <summary>The model's shape.</summary>
     public ModelConfig Config { get; }
@@ -24,13 +25,14 @@ public sealed class ModelFolder : IDisposable
     /// <summary>The weights. They go with the folder when it is disposed.</summary>
     public ITensorSource Tensors { get; }
 
+    /// <param name="path">The folder, or a model's name in the hub's cache.</param>
     /// <exception cref="KoalaException">The folder or a file of it is missing, not valid, or of a kind Koala does not compute.</exception>
     public static ModelFolder Open(string path)
     {
-        if (File.Exists(path)) throw new KoalaException(path, "is a file, but a model's folder is expected", "name the folder that holds config.json");
-        if (!Directory.Exists(path)) throw new KoalaException(path, "does not exist", "check the path");
-        var config = ReadConfig(path);
-        return new ModelFolder(path, config, OpenWeights(path));
+        var place = ModelPlace.Find(path);
+        if (File.Exists(place.Path)) throw new KoalaException(path, "is a file, but a model's folder is expected", "name the folder that holds config.json");
+        var config = ReadConfig(place.Path);
+        return new ModelFolder(place, config, OpenWeights(place.Path));
     }
 
     /// <inheritdoc/>

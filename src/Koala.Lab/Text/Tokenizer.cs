@@ -1,5 +1,6 @@
 using ADRaffy.ENSNormalize;
 using System.Text;
+using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Text;
 
@@ -37,7 +38,7 @@ public sealed class Tokenizer
 
     /// <summary>Reads the tokenizer of a Hugging Face folder: tokenizer.json, and beside it tokenizer_config.json, special_tokens_map.json, chat_template.jinja where there.</summary>
     /// <exception cref="KoalaException">A file is missing or damaged, or asks for what byte-level BPE has not.</exception>
-    public static Tokenizer Load(string folder) => TokenizerFolder.Read(folder);
+    public static Tokenizer Load(string folder) => TokenizerFolder.Read(ModelPlace.Find(folder).Path);
 
     /// <summary>The tokens of a text. Text that spells an added token becomes that token; half surrogate pairs become U+FFFD.</summary>
     /// <param name="text">Any text.</param>
