@@ -49,7 +49,12 @@ internal sealed class GgufReader(SafeFileHandle file, string path, long length)
     }
 
     /// <summary>Passes over the next string.</summary>
-    internal void SkipText() => Position += TextLength();
+    internal void SkipText()
+    {
+        // Apart from the sum: reading the length moves the position.
+        var count = TextLength();
+        Position += count;
+    }
 
     /// <summary>A fault at a byte of the file.</summary>
     internal KoalaException Fault(long at, string fault, string mend = Mend, Exception? inner = null) =>
