@@ -65,6 +65,9 @@ internal sealed class GgufBytes
         return this;
     }
 
+    /// <summary>A value under a key that is not there yet.</summary>
+    public void SetNew(string key, uint type, byte[] value) => _keys.Add((key, [.. BitConverter.GetBytes(type), .. value]));
+
     /// <summary>A second value under a key.</summary>
     public GgufBytes Twice(string key)
     {
