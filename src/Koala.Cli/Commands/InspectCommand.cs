@@ -8,14 +8,14 @@ using Koala.Lab.Runs;
 
 namespace Koala.Cli.Commands;
 
-/// <summary><c>koala inspect</c>: what a target, a head, a run or a safetensors file is.</summary>
+/// <summary><c>koala inspect</c>: what a target, a head, a run or a file of weights is.</summary>
 internal static class InspectCommand
 {
     public static Command Create(Streams streams)
     {
         var path = SharedOptions.Path("path", "The folder of a target, a head or a run, a GGUF file, or a .safetensors file.");
         var json = SharedOptions.Json();
-        var command = new Command("inspect", "Say what a target, a head, a run or a safetensors file is.") { path, json };
+        var command = new Command("inspect", "Say what a target, a head, a run or a file of weights is.") { path, json };
         command.SetAction(result =>
         {
             var found = Inspect(result.GetValue(path)!);

@@ -54,7 +54,7 @@ internal static class GgufConversion
         file.Set("tokenizer.ggml.model", "gpt2").Set("tokenizer.ggml.pre", pre).Set("tokenizer.ggml.tokens", tokens).Set("tokenizer.ggml.token_type", types)
             .Set("tokenizer.ggml.merges", [.. model.GetProperty("merges").EnumerateArray().Select(m => m.ValueKind == JsonValueKind.String ? m.GetString()! : $"{m[0]} {m[1]}")]);
         foreach (var (role, key) in (ReadOnlySpan<(string, string)>)[("bos_token", "bos_token_id"), ("eos_token", "eos_token_id"), ("unk_token", "unknown_token_id"), ("pad_token", "padding_token_id")])
-            if (config.RootElement.TryGetProperty(role, out var content)) file.Set($"tokenizer.ggml.{key}", (uint)Array.IndexOf(tokens, content.GetString()));
+            if (config.RootElement.TryGetProperty(role, out var content) && content.ValueKind == JsonValueKind.String) file.Set($"tokenizer.ggml.{key}", (uint)Array.IndexOf(tokens, content.GetString()));
         if (config.RootElement.TryGetProperty("chat_template", out var template)) file.Set("tokenizer.chat_template", template.GetString()!);
     }
 
