@@ -12,7 +12,7 @@ internal static class TokenizeCommand
 
     public static Command Create(Streams streams)
     {
-        var target = SharedOptions.Path("target", "The target's folder.");
+        var target = SharedOptions.Path("target", "The target: a folder in Hugging Face's layout, or a GGUF file.");
         var text = SharedOptions.Text("--text", "TEXT", "The text. Default, and with -: standard input.");
         var json = SharedOptions.Json();
         var command = new Command("tokenize", "Show text as a target's tokens: no template, no added tokens.") { target, text, json };

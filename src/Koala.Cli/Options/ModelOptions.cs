@@ -9,7 +9,7 @@ namespace Koala.Cli.Options;
 /// <summary>The target and what it runs on: <c>--target --dtype --device --threads</c>.</summary>
 internal sealed class ModelOptions(string standardDtype)
 {
-    public Option<string?> Target { get; } = SharedOptions.Text("--target", "FOLDER", "The target: a folder in Hugging Face's layout.");
+    public Option<string?> Target { get; } = SharedOptions.Text("--target", "PATH", "The target: a folder in Hugging Face's layout, or a GGUF file.");
 
     public Option<string> Dtype { get; } = SharedOptions.ChoiceOrNone("--dtype", $"What the target computes in. Default: {standardDtype}.", "fp32", "bf16");
 

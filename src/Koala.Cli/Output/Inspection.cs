@@ -25,9 +25,9 @@ internal static class Inspection
 
     public static object OfTarget(string path)
     {
-        using var folder = ModelFolder.Open(path);
-        var tensors = folder.Tensors.Tensors.Values;
-        return new TargetInspection("target", folder.Name, tensors.Sum(t => t.Count), Sums(tensors, PartOf), Sums(tensors, DtypeOf), folder.Config,
+        using var files = ModelFiles.Open(path);
+        var tensors = files.Tensors.Tensors.Values;
+        return new TargetInspection("target", files.Name, tensors.Sum(t => t.Count), Sums(tensors, PartOf), Sums(tensors, t => t.Stored), files.Config,
             new TokenizerInspection(Tokenizer.Load(path).VocabularySize));
     }
 
@@ -36,7 +36,7 @@ internal static class Inspection
         var (options, target) = HeadFolder.ReadConfig(path);
         using var file = SafetensorsFile.Open(Path.Combine(path, WeightsFile));
         var tensors = file.Tensors.Values;
-        return new HeadInspection("head", options, target, tensors.Sum(t => t.Count), Sums(tensors, DtypeOf));
+        return new HeadInspection("head", options, target, tensors.Sum(t => t.Count), Sums(tensors, t => t.Stored));
     }
 
     public static object OfRun(string path)
@@ -50,14 +50,12 @@ internal static class Inspection
     {
         using var file = SafetensorsFile.Open(path);
         var tensors = file.Tensors.Values;
-        return new FileInspection("safetensors", tensors.Sum(t => t.Count), Sums(tensors, DtypeOf), file.Metadata,
-            tensors.ToDictionary(t => t.Name, t => $"{DtypeOf(t)} [{string.Join(", ", t.Shape)}]"));
+        return new FileInspection("safetensors", tensors.Sum(t => t.Count), Sums(tensors, t => t.Stored), file.Metadata,
+            tensors.ToDictionary(t => t.Name, t => $"{t.Stored} [{string.Join(", ", t.Shape)}]"));
     }
 
     private static Dictionary<string, long> Sums(IEnumerable<TensorInfo> tensors, Func<TensorInfo, string> key) =>
         tensors.GroupBy(key).ToDictionary(group => group.Key, group => group.Sum(t => t.Count));
-
-    private static string DtypeOf(TensorInfo tensor) => tensor.Dtype.ToString().ToLowerInvariant();
 
     // Hugging Face's names: model.embed_tokens.weight, model.layers.3.mlp.up_proj.weight, lm_head.weight.
     private static string PartOf(TensorInfo tensor)

@@ -4,7 +4,7 @@ namespace Koala.Lab.Checkpoints;
 
 /// <summary>Where a model is that the user names: by its path, or as <c>org/name</c>, <c>org/name@revision</c> or <c>org/name/file.gguf</c> in the hub's cache.</summary>
 /// <param name="Path">Its folder or file.</param>
-/// <param name="Name">What reports call it: the folder's or file's own name; in the hub's cache, where folders are named by commits, <c>org/name</c>.</param>
+/// <param name="Name">What reports call it: the folder's own name, the file's without .gguf; in the hub's cache, where folders are named by commits, <c>org/name</c>.</param>
 public sealed record ModelPlace(string Path, string Name)
 {
     /// <param name="text">A path, or the name of a model that was pulled. What exists as a path is taken as one. The network is not used.</param>
@@ -33,7 +33,8 @@ public sealed record ModelPlace(string Path, string Name)
             throw new KoalaException(name.ToString(), $"is in the hub's cache with single files only: {Shown.List(packed)}", $"name one, {name with { File = packed[0] }}, or get the whole: {PullOf(name)}");
     }
 
-    private static string NameOf(string path) => HubCache.NameOf(path) ?? new DirectoryInfo(path).Name;
+    private static string NameOf(string path) => HubCache.NameOf(path)
+        ?? (path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) && File.Exists(path) ? System.IO.Path.GetFileNameWithoutExtension(path) : new DirectoryInfo(path).Name);
 
     private static string PullOf(HubName name) =>
         $"koala pull {name.Repo}{(name.File is null ? "" : $" {name.File}")}{(name.Revision == HubName.StandardRevision ? "" : $" --revision {name.Revision}")}";

@@ -36,17 +36,15 @@ public sealed class SafetensorsFile : ITensorSource
     /// <exception cref="KoalaException">The file cannot be opened or is not a valid safetensors file.</exception>
     public static SafetensorsFile Open(string path)
     {
-        SafeFileHandle? file = null;
+        var (file, length) = FileBytes.Open(path);
         try
         {
-            file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
-            return new SafetensorsFile(path, file, ReadHeader(path, file));
+            return new SafetensorsFile(path, file, ReadHeader(path, file, length));
         }
         catch (Exception e)
         {
-            file?.Dispose();
-            // A pipe or a device has no length: NotSupportedException.
-            if (e is IOException or UnauthorizedAccessException or NotSupportedException)
+            file.Dispose();
+            if (e is IOException or UnauthorizedAccessException)
                 throw new KoalaException(path, $"cannot be opened ({e.Message.TrimEnd('.')})", "check the path and its permissions", e);
             throw;
         }
@@ -75,35 +73,13 @@ public sealed class SafetensorsFile : ITensorSource
         for (var start = 0L; start < info.Count; start += Chunk / size)
         {
             using var part = flat.narrow(0, start, Math.Min(Chunk / size, info.Count - start));
-            Fill(part.bytes, _header.Offset(info.Name) + start * size, info.Name);
+            FileBytes.Fill(_file, part.bytes, _header.Offset(info.Name) + start * size, $"{Path}, tensor '{Shown.Text(info.Name)}'");
         }
         return tensor;
     }
 
-    private void Fill(Span<byte> bytes, long offset, string name)
+    private static unsafe SafetensorsHeader ReadHeader(string path, SafeFileHandle file, long length)
     {
-        while (!bytes.IsEmpty)
-        {
-            int count;
-            try
-            {
-                count = RandomAccess.Read(_file, bytes, offset);
-            }
-            catch (IOException e)
-            {
-                throw new KoalaException(Place(name, offset), $"cannot be read ({e.Message.TrimEnd('.')})", "check the disk", e);
-            }
-            if (count == 0) throw new KoalaException(Place(name, offset), "the file has become shorter since it was opened", "get the file again");
-            bytes = bytes[count..];
-            offset += count;
-        }
-    }
-
-    private string Place(string name, long offset) => $"{Path}, tensor '{Shown.Text(name)}', byte {offset}";
-
-    private static unsafe SafetensorsHeader ReadHeader(string path, SafeFileHandle file)
-    {
-        var length = RandomAccess.GetLength(file);
         // An empty file cannot be mapped; the header's reader says what is wrong with it.
         if (length == 0) return SafetensorsHeader.Read(path, [], length);
         var reach = (int)Math.Min(length, SafetensorsHeader.Prefix + SafetensorsHeader.LongestHeader);

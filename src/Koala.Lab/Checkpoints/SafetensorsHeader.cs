@@ -143,7 +143,7 @@ internal sealed class SafetensorsHeader
             throw Fault(at, $"its entry lacks {(dtype is null ? "dtype" : shape is null ? "shape" : "data_offsets")}", name);
 
         CheckSize(at, name, dtype.Value, shape, range);
-        if (!_tensors.TryAdd(name, new TensorInfo(name, dtype.Value, shape))) throw Fault(at, "stands twice in the header", name);
+        if (!_tensors.TryAdd(name, new TensorInfo(name, dtype.Value, shape, SafetensorsDtypes.Name(dtype.Value)!))) throw Fault(at, "stands twice in the header", name);
         _offsets.Add(name, _dataStart + range[0]);
         _ranges.Add((range[0], range[1], name));
     }

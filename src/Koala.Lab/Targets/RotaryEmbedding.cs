@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Targets;
 
-/// <summary>Rotary position embedding (arXiv 2104.09864), rotating halves as Hugging Face's Llama does, with its linear and llama3 scalings.</summary>
+/// <summary>Rotary position embedding (arXiv 2104.09864), rotating halves as Hugging Face's Llama does, with its linear and llama3 scalings, and divisors as GGUF files have them.</summary>
 /// <remarks>
 /// With x' = x·cos + roll(x, headDim/2)·sin a rotation takes three operations, when the sines of the first half are negated. Angles are
 /// computed step by step: a table would be as long as whatever context a config claims.
@@ -43,15 +43,16 @@ internal sealed class RotaryEmbedding : IDisposable
         for (var i = 0; i < result.Length; i++)
         {
             var frequency = 1.0 / Math.Pow(config.RopeTheta, 2.0 * i / config.HeadDim);
-            result[i] = (float)(config.RopeScaling is { } scaling ? Scale(frequency, scaling) : frequency);
+            result[i] = (float)(config.RopeScaling is { } scaling ? Scale(frequency, i, scaling) : frequency);
         }
         return result;
     }
 
     // llama3: long wavelengths are stretched by the factor, short ones stay, those between are blended.
-    private static double Scale(double frequency, RopeScaling scaling)
+    private static double Scale(double frequency, int pair, RopeScaling scaling)
     {
         if (scaling.Type == "linear") return frequency / scaling.Factor;
+        if (scaling.Divisors is { } divisors) return frequency / divisors[pair];
         var wavelength = 2 * Math.PI / frequency;
         if (wavelength < scaling.OriginalContext / scaling.HighFrequencyFactor) return frequency;
         if (wavelength > scaling.OriginalContext / scaling.LowFrequencyFactor) return frequency / scaling.Factor;

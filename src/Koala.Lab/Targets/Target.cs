@@ -23,20 +23,20 @@ public sealed class Target : IDisposable
     private readonly Tensor _slotNumbers;   // 0 .. context-1
     private readonly Lazy<TargetIdentity> _identity;
 
-    private Target(string path, ModelFolder folder, Tokenizer tokenizer, ScalarType dtype, Device device)
+    private Target(string path, ModelFiles files, Tokenizer tokenizer, ScalarType dtype, Device device)
     {
-        (Path, Name, Config, Tokenizer, Dtype, Device) = (path, folder.Name, folder.Config, tokenizer, dtype, device);
-        _weights = TargetWeights.Load(folder, dtype, device);
+        (Path, Name, Config, Tokenizer, Dtype, Device) = (path, files.Name, files.Config, tokenizer, dtype, device);
+        _weights = TargetWeights.Load(files, dtype, device);
         _script = new DecoderScript(Config, dtype, device);
         _rotary = new RotaryEmbedding(Config, dtype, device);
         _slotNumbers = arange(Config.ContextLength, ScalarType.Int64, device).DetachFromDisposeScope();
         _identity = new Lazy<TargetIdentity>(() => new TargetIdentity(Name, Config.HiddenSize, Config.VocabularySize, HashOf(_weights.Embedding)));
     }
 
-    /// <summary>The folder's name, or org/name in the hub's cache; as reports call the target.</summary>
+    /// <summary>What reports call the target: the name of its folder or file, or org/name in the hub's cache.</summary>
     public string Name { get; }
 
-    /// <summary>The folder it was loaded from.</summary>
+    /// <summary>The folder or GGUF file it was loaded from.</summary>
     public string Path { get; }
 
     /// <summary>Sizes and switches.</summary>
@@ -60,21 +60,21 @@ public sealed class Target : IDisposable
     /// <summary>Bytes of all weights as they are kept: what a step of one token has to read.</summary>
     public long WeightBytes => _weights.Bytes;
 
-    /// <summary>Loads a Hugging Face folder (config.json, safetensors, tokenizer.json).</summary>
-    /// <param name="path">The folder, or a model's name in the hub's cache (org/name).</param>
+    /// <summary>Loads a Hugging Face folder (config.json, safetensors, tokenizer.json) or a GGUF file.</summary>
+    /// <param name="path">The folder or file, or a model's name in the hub's cache (org/name).</param>
     /// <param name="dtype">fp32 or bf16; null: fp32 on a CPU, bf16 on a GPU.</param>
     /// <param name="device">cpu or cuda.</param>
-    /// <exception cref="KoalaException">Something in the folder, the dtype or the device is wrong.</exception>
+    /// <exception cref="KoalaException">Something in the folder or file, the dtype or the device is wrong.</exception>
     public static Target Load(string path, string? dtype = null, string device = "cpu")
     {
         LibTorch.EnsureLoaded();
         path = ModelPlace.Find(path).Path;
         var place = Devices.Parse(device);
         var number = dtype is null ? (place.type == DeviceType.CUDA ? ScalarType.BFloat16 : ScalarType.Float32) : Dtypes.Parse(dtype);
-        using var folder = ModelFolder.Open(path);
+        using var files = ModelFiles.Open(path);
         var tokenizer = Tokenizer.Load(path);
-        CheckVocabulary(path, tokenizer, folder.Config);
-        return new Target(path, folder, tokenizer, number, place);
+        CheckVocabulary(tokenizer, files.Config);
+        return new Target(path, files, tokenizer, number, place);
     }
 
     /// <summary>A cache for <paramref name="batch"/> sequences of at most <paramref name="capacity"/> tokens (cut at the context length).</summary>
@@ -194,12 +194,11 @@ public sealed class Target : IDisposable
     }
 
     // Models round their vocabulary up, so a few percent fewer tokens are no fault.
-    private static void CheckVocabulary(string path, Tokenizer tokenizer, ModelConfig config)
+    private static void CheckVocabulary(Tokenizer tokenizer, ModelConfig config)
     {
         if (tokenizer.VocabularySize > config.VocabularySize || tokenizer.VocabularySize < 0.95 * config.VocabularySize)
-            throw new KoalaException(System.IO.Path.Combine(path, "tokenizer.json"),
-                $"knows {tokenizer.VocabularySize} tokens, but the model in config.json has {config.VocabularySize}",
-                "put this model's own tokenizer.json there");
+            throw new KoalaException(tokenizer.Source, $"knows {tokenizer.VocabularySize} tokens, but the model's config has {config.VocabularySize}",
+                "use this model's own tokenizer");
     }
 
     private static string HashOf(Tensor embedding)

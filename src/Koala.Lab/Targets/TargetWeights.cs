@@ -27,9 +27,9 @@ internal sealed class TargetWeights : IDisposable
 
     public long Bytes { get; }
 
-    public static TargetWeights Load(ModelFolder folder, ScalarType dtype, Device device)
+    public static TargetWeights Load(ModelFiles files, ScalarType dtype, Device device)
     {
-        var (config, source) = (folder.Config, folder.Tensors);
+        var (config, source) = (files.Config, files.Tensors);
         var expected = Expected(config);
         // Some files carry the tied LM head a second time, and older ones the rotary frequencies.
         string[] optional = [.. config.TieWordEmbeddings ? ["lm_head.weight"] : Array.Empty<string>(),

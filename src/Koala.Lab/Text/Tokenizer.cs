@@ -33,12 +33,19 @@ public sealed class Tokenizer
     /// <summary>SHA-256 of everything that decides what a text or a chat becomes; in hex.</summary>
     public string Hash => _parts.Hash;
 
+    /// <summary>The file it came from, for messages.</summary>
+    internal string Source => _parts.Source;
+
     /// <summary>How chats are spelled; null where the model brings no template.</summary>
     public ChatTemplate? ChatTemplate => _parts.ChatTemplate;
 
-    /// <summary>Reads the tokenizer of a Hugging Face folder: tokenizer.json, and beside it tokenizer_config.json, special_tokens_map.json, chat_template.jinja where there.</summary>
+    /// <summary>
+    /// Reads the tokenizer of a Hugging Face folder (tokenizer.json, and beside it tokenizer_config.json, special_tokens_map.json, chat_template.jinja where
+    /// there) or of a GGUF file.
+    /// </summary>
+    /// <param name="path">The folder or file.</param>
     /// <exception cref="KoalaException">A file is missing or damaged, or asks for what byte-level BPE has not.</exception>
-    public static Tokenizer Load(string folder) => TokenizerFolder.Read(ModelPlace.Find(folder).Path);
+    public static Tokenizer Load(string path) => ModelPlace.Find(path).Path is var place && File.Exists(place) ? TokenizerGguf.Read(place) : TokenizerFolder.Read(place);
 
     /// <summary>The tokens of a text. Text that spells an added token becomes that token; half surrogate pairs become U+FFFD.</summary>
     /// <param name="text">Any text.</param>
@@ -77,7 +84,7 @@ public sealed class Tokenizer
     public bool IsSpecial(int id) => _special.Contains(id);
 
     internal ChatTemplate RequireChatTemplate() => ChatTemplate
-        ?? throw new KoalaException(_parts.Source, "comes without a chat template", "put a chat_template.jinja beside it, or use --raw");
+        ?? throw new KoalaException(_parts.Source, "comes without a chat template", "use --raw, or put a chat_template.jinja into the model's folder");
 
     /// <summary>The bytes of one token. Ids that the model has and the tokenizer has not (models round their vocabulary up) have none.</summary>
     internal byte[] Bytes(int id) => id < 0 ? throw new KoalaException("token id", $"is {id}", "use ids from 0")

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Checkpoints;
 
-public sealed class ModelFolderTests : IDisposable
+public sealed class ModelFilesTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
@@ -14,7 +14,7 @@ public sealed class ModelFolderTests : IDisposable
     [InlineData("koala-nano", 217_664)]
     public void The_shipped_targets_open(string name, long weights)
     {
-        using var folder = ModelFolder.Open(Shipped.Folder(name));
+        using var folder = ModelFiles.Open(Shipped.Folder(name));
         Assert.Equal(name, folder.Name);
         Assert.Equal(weights, folder.Tensors.Tensors.Values.Sum(t => t.Count));
         Assert.All(folder.Tensors.Tensors.Values, t => Assert.Equal(ScalarType.BFloat16, t.Dtype));
@@ -25,7 +25,7 @@ public sealed class ModelFolderTests : IDisposable
     [Fact]
     public void A_folder_is_named_without_its_last_slash()
     {
-        using var folder = ModelFolder.Open(Shipped.Folder("koala-nano") + "/");
+        using var folder = ModelFiles.Open(Shipped.Folder("koala-nano") + "/");
         Assert.Equal("koala-nano", folder.Name);
     }
 
@@ -35,7 +35,7 @@ public sealed class ModelFolderTests : IDisposable
         Copy("config.json");
         using (var x = zeros(1)) SafetensorsWriter.Write(_folder.At("1.safetensors"), [new("x", x)]);
         File.WriteAllText(_folder.At("model.safetensors.index.json"), """{"weight_map":{"x":"1.safetensors"}}""");
-        using var folder = ModelFolder.Open(_folder.Path);
+        using var folder = ModelFiles.Open(_folder.Path);
         Assert.Equal(["x"], folder.Tensors.Tensors.Keys);
     }
 
@@ -49,7 +49,7 @@ public sealed class ModelFolderTests : IDisposable
     public void A_file_in_the_folders_place_is_one_error()
     {
         File.WriteAllText(_folder.At("file"), "");
-        Assert.Contains("is a file", Fault(_folder.At("file")));
+        Assert.Contains("4 bytes are expected", Fault(_folder.At("file")));
     }
 
     [Fact]
@@ -67,7 +67,7 @@ public sealed class ModelFolderTests : IDisposable
     {
         Copy("config.json");
         File.WriteAllText(_folder.At("pytorch_model.bin"), "");
-        Assert.Contains("save_pretrained", Assert.Throws<KoalaException>(() => ModelFolder.Open(_folder.Path)).Mend);
+        Assert.Contains("save_pretrained", Assert.Throws<KoalaException>(() => ModelFiles.Open(_folder.Path)).Mend);
     }
 
     [Fact]
@@ -82,10 +82,10 @@ public sealed class ModelFolderTests : IDisposable
     {
         Copy("config.json");
         File.WriteAllText(_folder.At("generation_config.json"), "{");
-        Assert.StartsWith(_folder.At("generation_config.json"), Assert.Throws<KoalaException>(() => ModelFolder.Open(_folder.Path)).Where);
+        Assert.StartsWith(_folder.At("generation_config.json"), Assert.Throws<KoalaException>(() => ModelFiles.Open(_folder.Path)).Where);
     }
 
     private void Copy(string file) => File.Copy(Path.Combine(Shipped.Folder("koala-nano"), file), _folder.At(file));
 
-    private static string Fault(string path) => Assert.Throws<KoalaException>(() => ModelFolder.Open(path)).Fault;
+    private static string Fault(string path) => Assert.Throws<KoalaException>(() => ModelFiles.Open(path)).Fault;
 }

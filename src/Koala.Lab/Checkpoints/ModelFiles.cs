@@ -1,11 +1,11 @@
 namespace Koala.Lab.Checkpoints;
 
-/// <summary>A target's folder in Hugging Face's layout: config.json and weights in safetensors, whole or sharded.</summary>
-public sealed class ModelFolder : IDisposable
+/// <summary>A target as it lies on the disk: a folder in Hugging Face's layout (config.json and weights in safetensors, whole or sharded), or a GGUF file.</summary>
+public sealed class ModelFiles : IDisposable
 {
     private const long LongestConfig = 1 << 20;
 
-    private ModelFolder(ModelPlace place, ModelConfig config, ITensorSource tensors)
+    private ModelFiles(ModelPlace place, ModelConfig config, ITensorSource tensors)
     {
         Path = place.Path;
         Name = place.Name;
@@ -13,26 +13,30 @@ public sealed class ModelFolder : IDisposable
         Tensors = tensors;
     }
 
-    /// <summary>The folder: as it was given, or in the hub's cache.</summary>
+    /// <summary>The folder or file: as it was given, or in the hub's cache.</summary>
     public string Path { get; }
 
-    /// <summary>What reports call the model: the folder's own name, or the model's in the hub's cache.</summary>
+    /// <summary>What reports call the model; see <see cref="ModelPlace.Name"/>.</summary>
     public string Name { get; }
 
     /// <summary>The model's shape.</summary>
     public ModelConfig Config { get; }
 
-    /// <summary>The weights. They go with the folder when it is disposed.</summary>
+    /// <summary>The weights. They go with this object when it is disposed.</summary>
     public ITensorSource Tensors { get; }
 
-    /// <param name="path">The folder, or a model's name in the hub's cache.</param>
-    /// <exception cref="KoalaException">The folder or a file of it is missing, not valid, or of a kind Koala does not compute.</exception>
-    public static ModelFolder Open(string path)
+    /// <param name="path">A folder, a file whose first bytes say that it is GGUF, or a model's name in the hub's cache.</param>
+    /// <exception cref="KoalaException">The folder or a file is missing, not valid, or of a kind Koala does not compute.</exception>
+    public static ModelFiles Open(string path)
     {
         var place = ModelPlace.Find(path);
-        if (File.Exists(place.Path)) throw new KoalaException(path, "is a file, but a model's folder is expected", "name the folder that holds config.json");
+        if (File.Exists(place.Path))
+        {
+            var file = GgufFile.Open(place.Path);
+            return new ModelFiles(place, file.Config, file);
+        }
         var config = ReadConfig(place.Path);
-        return new ModelFolder(place, config, OpenWeights(place.Path));
+        return new ModelFiles(place, config, OpenWeights(place.Path));
     }
 
     /// <inheritdoc/>
