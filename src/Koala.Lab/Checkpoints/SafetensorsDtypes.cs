@@ -31,7 +31,7 @@ internal static class SafetensorsDtypes
     /// <summary>The header's name of a dtype; null if safetensors or Koala has none.</summary>
     internal static string? Name(ScalarType dtype)
     {
-        // A loop, for a query makes garbage, and a file may have very many tensors.
+        // A loop, because a header asks once a tensor and a closure each time would count against its memory.
         foreach (var known in s_all)
             if (known.Dtype == dtype) return known.Name;
         return null;
