@@ -71,7 +71,7 @@ public sealed record StepTimes
         {
             Command = command,
             Measured = DateTimeOffset.UtcNow,
-            Commit = GitCommit.Of(AppContext.BaseDirectory),
+            Commit = GitCommit.OfKoala,
             Machine = MachineInfo.Current,
             Target = fp32.Name,
             Threads = get_num_threads(),

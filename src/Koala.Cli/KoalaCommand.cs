@@ -60,11 +60,13 @@ public static class KoalaCommand
         root.Options.Add(new HelpOption("--help", "-h"));
         root.Options.Add(new VersionOption { Action = new PrintVersion(streams) });
         root.Subcommands.Add(DoctorCommand.Create(streams));
+        root.Subcommands.Add(PullCommand.Create(streams));
         root.Subcommands.Add(InspectCommand.Create(streams));
         root.Subcommands.Add(TokenizeCommand.Create(streams));
         root.Subcommands.Add(GenerateCommand.Create(streams));
         root.Subcommands.Add(TrainCommand.Create(streams));
         root.Subcommands.Add(EvaluateCommand.Create(streams));
+        root.Subcommands.Add(BundleCommand.Create(streams));
         root.SetAction(result => new HelpAction().Invoke(result));
         return root;
     }

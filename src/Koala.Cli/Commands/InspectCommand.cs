@@ -1,21 +1,20 @@
 using System.CommandLine;
 using Koala.Cli.Options;
 using Koala.Cli.Output;
-using Koala.Lab;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Heads;
 using Koala.Lab.Runs;
 
 namespace Koala.Cli.Commands;
 
-/// <summary><c>koala inspect</c>: what a target, a head, a run or a safetensors file is.</summary>
+/// <summary><c>koala inspect</c>: what a target, a head, a run or a file of weights is.</summary>
 internal static class InspectCommand
 {
     public static Command Create(Streams streams)
     {
         var path = SharedOptions.Path("path", "The folder of a target, a head or a run, a GGUF file, or a .safetensors file.");
         var json = SharedOptions.Json();
-        var command = new Command("inspect", "Say what a target, a head, a run or a safetensors file is.") { path, json };
+        var command = new Command("inspect", "Say what a target, a head, a run or a file of weights is.") { path, json };
         command.SetAction(result =>
         {
             var found = Inspect(result.GetValue(path)!);
@@ -27,8 +26,8 @@ internal static class InspectCommand
 
     private static object Inspect(string path)
     {
+        path = ModelPlace.Find(path).Path;
         if (File.Exists(path)) return GgufFile.IsGguf(path) ? Inspection.OfTarget(path) : Inspection.OfFile(path);
-        if (!Directory.Exists(path)) throw new KoalaException(path, "does not exist", "name the folder of a target, a head or a run, a GGUF file, or a .safetensors file");
         if (RunFolder.IsRun(path)) return Inspection.OfRun(path);
         return HeadFolder.IsHead(path) ? Inspection.OfHead(path) : Inspection.OfTarget(path);
     }

@@ -67,7 +67,8 @@ internal sealed class TrainCommand
             return Finish(result, run, plan, target, prompts, provenance, evaluation, interruption.Token);
         }
         var data = TrainingData.Load(target, plan.Data, plan.Validation, plan.Training, interruption.Token);
-        if (run is null) plan = plan with { Dtype = Dtypes.Name(target.Dtype), Threads = torch.get_num_threads(), TargetIdentity = target.Identity, DataHash = data.Hash };
+        // A full path here too; of a model in the hub's cache it holds the commit.
+        if (run is null) plan = plan with { Target = Path.GetFullPath(target.Path), Dtype = Dtypes.Name(target.Dtype), Threads = torch.get_num_threads(), TargetIdentity = target.Identity, DataHash = data.Hash };
 
         // Made last, so that nothing is left behind by what was wrong before.
         var folder = run ?? NewFolder(result, plan);
@@ -131,8 +132,8 @@ internal sealed class TrainCommand
     {
         var plan = new TrainingPlan
         {
+            Target = Needed(result, _model.Target),
             // Full paths: a run is resumed from any folder.
-            Target = Path.GetFullPath(Needed(result, _model.Target)),
             Data = Path.GetFullPath(Needed(result, _training.Data)),
             Validation = result.GetValue(_training.Validation) is { } validation ? Path.GetFullPath(validation) : null,
             Head = _training.ReadHead(result),

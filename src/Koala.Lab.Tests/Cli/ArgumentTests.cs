@@ -32,7 +32,7 @@ public sealed class ArgumentTests
     [InlineData("serenade", "unknown command serenade. See koala --help")]
     [InlineData("doctor --colour", "unknown option --colour. See koala doctor --help")]
     [InlineData("doctor now", "unknown argument now. See koala doctor --help")]
-    [InlineData("generate --prompt hello", "--target FOLDER is missing. See koala generate --help")]
+    [InlineData("generate --prompt hello", "--target PATH is missing. See koala generate --help")]
     [InlineData("evaluate --target x --prompts y", "--head FOLDER is missing. See koala evaluate --help")]
     [InlineData("tokenize", "TARGET is missing. See koala tokenize --help")]
     [InlineData("generate --target", "--target needs a value. See koala generate --help")]

@@ -15,6 +15,14 @@ public sealed class GitCommitTests
     }
 
     [Fact]
+    public void A_bundle_knows_the_commit_it_was_built_from()
+    {
+        Assert.Null(GitCommit.BuiltFrom([new("LibTorchVersion", "1")]));
+        Assert.Equal(new GitCommit("0123abcd", Clean: true), GitCommit.BuiltFrom([new("BuiltFrom", "0123abcd")]));
+        Assert.Equal(new GitCommit("0123abcd", Clean: false), GitCommit.BuiltFrom([new("BuiltFrom", "0123abcd+")]));
+    }
+
+    [Fact]
     public void A_repository_without_a_commit_has_none() => Assert.Null(GitCommit.Parse("# branch.oid (initial)\n# branch.head main\n"));
 
     [Fact]

@@ -13,8 +13,8 @@ namespace Koala.Lab.Checkpoints;
 /// </remarks>
 public sealed class GgufFile : ITensorSource
 {
-    // Numbers decoded at a time: a multiple of every block, small enough that a piece stays in a core's cache and that a matrix keeps several cores busy.
-    private const long Piece = 1 << 17;
+    // Numbers decoded at a time: a multiple of every block, so few that they stay in a core's cache and that libtorch converts them on the thread that asks.
+    private const long Piece = 1 << 15;
 
     private readonly SafeFileHandle _file;
     private readonly Dictionary<string, GgufTensor> _stored = [];

@@ -20,7 +20,7 @@ internal sealed class GgufHeader
 
     // The least that an entry takes in the file, and the most that it takes in memory beside its name.
     private const int LeastKeyBytes = 14, LeastTensorBytes = 33;
-    private const long KeyCost = 250, TensorCost = 800;
+    private const long KeyCost = 350, TensorCost = 800;
     private const long Margin = 1 << 20;
 
     private readonly GgufReader _reader;
@@ -51,10 +51,10 @@ internal sealed class GgufHeader
         var tensors = Count("tensors", LeastTensorBytes);
         var keys = Count("metadata keys", LeastKeyBytes);
         for (var i = 0L; i < keys; i++) ReadKey();
-        _reader.Item = "";
+        _reader.Item = null;
         var alignment = ReadAlignment();
         for (var i = 0L; i < tensors; i++) ReadTensor(alignment);
-        _reader.Item = "";
+        _reader.Item = null;
         PlaceTensors(alignment);
     }
 
@@ -75,10 +75,10 @@ internal sealed class GgufHeader
 
     private void ReadKey()
     {
-        _reader.Item = "";
+        _reader.Item = null;
         var at = _reader.Position;
         var key = _reader.Text(LongestKey);
-        _reader.Item = $"key '{Shown.Text(key)}'";
+        _reader.Item = ("key", key);
         Spend(at, 2 * key.Length + KeyCost);
         if (!_values.TryAdd(key, ReadValue(ReadType()))) throw _reader.Fault(at, "stands twice");
     }
@@ -129,10 +129,10 @@ internal sealed class GgufHeader
 
     private void ReadTensor(uint alignment)
     {
-        _reader.Item = "";
+        _reader.Item = null;
         var at = _reader.Position;
         var name = _reader.Text(LongestName);
-        _reader.Item = $"tensor '{Shown.Text(name)}'";
+        _reader.Item = ("tensor", name);
         Spend(at, TensorCost);
         var shape = ReadShape();
         var typeAt = _reader.Position;
@@ -181,7 +181,7 @@ internal sealed class GgufHeader
         var (reached, before) = (0L, "");
         foreach (var tensor in _tensors.Values.OrderBy(t => t.Offset).ToList())
         {
-            _reader.Item = $"tensor '{Shown.Text(tensor.Name)}'";
+            _reader.Item = ("tensor", tensor.Name);
             if (tensor.Offset < reached)
                 throw _reader.Fault(start + tensor.Offset, $"begins at data offset {tensor.Offset}, but tensor '{Shown.Text(before)}' ends at {reached}: they overlap");
             if (tensor.Bytes > length - tensor.Offset)
@@ -189,7 +189,7 @@ internal sealed class GgufHeader
             (reached, before) = (tensor.Offset + tensor.Bytes, tensor.Name);
             _tensors[tensor.Name] = tensor with { Offset = start + tensor.Offset };
         }
-        _reader.Item = "";
+        _reader.Item = null;
     }
 
     private void Spend(long at, long bytes)

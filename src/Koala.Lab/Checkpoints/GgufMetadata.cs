@@ -79,7 +79,7 @@ internal sealed class GgufMetadata(IReadOnlyDictionary<string, GgufValue> values
 
     private GgufReader At(string key, GgufValue value)
     {
-        (reader.Position, reader.Item) = (value.Position, $"key '{key}'");
+        (reader.Position, reader.Item) = (value.Position, ("key", key));
         return reader;
     }
 

@@ -26,8 +26,8 @@ internal sealed class GgufReader(SafeFileHandle file, string path, long length)
     /// <summary>Bytes from there to the end of the file.</summary>
     internal long Remaining => length - Position;
 
-    /// <summary>What is being read, for messages: empty, or such as: key 'general.name'.</summary>
-    internal string Item { get; set; } = "";
+    /// <summary>What is being read, for messages: a key or a tensor, by its name; null for neither.</summary>
+    internal (string Kind, string Name)? Item { get; set; }
 
     internal byte U8() => Take(1)[0];
 
@@ -49,13 +49,18 @@ internal sealed class GgufReader(SafeFileHandle file, string path, long length)
     }
 
     /// <summary>Passes over the next string.</summary>
-    internal void SkipText() => Position += TextLength();
+    internal void SkipText()
+    {
+        // Apart from the sum: reading the length moves the position.
+        var count = TextLength();
+        Position += count;
+    }
 
     /// <summary>A fault at a byte of the file.</summary>
     internal KoalaException Fault(long at, string fault, string mend = Mend, Exception? inner = null) =>
         new($"{Place}, byte {at}", fault, mend, inner);
 
-    private string Place => Item.Length == 0 ? path : $"{path}, {Item}";
+    private string Place => Item is { } item ? $"{path}, {item.Kind} '{Shown.Text(item.Name)}'" : path;
 
     private long TextLength()
     {
@@ -80,7 +85,7 @@ internal sealed class GgufReader(SafeFileHandle file, string path, long length)
         if (Position < _start || Position + count > _start + _count)
         {
             (_start, _count) = (Position, (int)Math.Min(_buffer.Length, Remaining));
-            FileBytes.Fill(file, _buffer.AsSpan(0, _count), _start, Place);
+            FileBytes.Fill(file, _buffer.AsSpan(0, _count), _start, path);
         }
         var bytes = _buffer.AsSpan((int)(Position - _start), count);
         Position += count;

@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Checkpoints;
 
-/// <summary>The shape of a target, from a Hugging Face <c>config.json</c>; consistent in itself.</summary>
+/// <summary>The shape of a target, from a Hugging Face <c>config.json</c> or a GGUF file's metadata; consistent in itself.</summary>
 /// <remarks>LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM and Qwen3ForCausalLM, which differ by the switches below.</remarks>
 public sealed record ModelConfig
 {
@@ -43,7 +43,7 @@ public sealed record ModelConfig
     public RopeScaling? RopeScaling { get; init; }
 
     /// <summary>
-    /// Tokens the model can hold: <c>max_position_embeddings</c>, or the sliding window where that is smaller. Up to the window,
+    /// Tokens the model can hold: <c>max_position_embeddings</c> (GGUF: <c>context_length</c>), or the sliding window where that is smaller. Up to the window,
     /// windowed and full attention are the same, and Koala computes full attention.
     /// </summary>
     public required int ContextLength { get; init; }
@@ -63,7 +63,7 @@ public sealed record ModelConfig
     /// <summary>The token a text begins with; null if the config names none.</summary>
     public int? BeginOfSequenceId { get; init; }
 
-    /// <summary>Tokens that end an answer: those of config.json and generation_config.json together, ascending. May be empty.</summary>
+    /// <summary>Tokens that end an answer: those of config.json and generation_config.json together (GGUF: the ends of a sequence and of a turn), ascending. May be empty.</summary>
     public required IReadOnlyList<int> EndOfSequenceIds { get; init; }
 
     /// <param name="config">The bytes of config.json.</param>

@@ -5,19 +5,19 @@ public sealed class ModelFiles : IDisposable
 {
     private const long LongestConfig = 1 << 20;
 
-    private ModelFiles(string path, ModelConfig config, ITensorSource tensors)
+    private ModelFiles(ModelPlace place, ModelConfig config, ITensorSource tensors)
     {
-        Path = path;
+        Path = place.Path;
+        Name = place.Name;
         Config = config;
         Tensors = tensors;
     }
 
-    /// <summary>The folder or file as it was given.</summary>
+    /// <summary>The folder or file: as it was given, or in the hub's cache.</summary>
     public string Path { get; }
 
-    /// <summary>The folder's own name, or the file's without .gguf, by which reports call the model.</summary>
-    public string Name => Tensors is GgufFile && Path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)
-        ? System.IO.Path.GetFileNameWithoutExtension(Path) : new DirectoryInfo(Path).Name;
+    /// <summary>What reports call the model; see <see cref="ModelPlace.Name"/>.</summary>
+    public string Name { get; }
 
     /// <summary>The model's shape.</summary>
     public ModelConfig Config { get; }
@@ -25,18 +25,18 @@ public sealed class ModelFiles : IDisposable
     /// <summary>The weights. They go with this object when it is disposed.</summary>
     public ITensorSource Tensors { get; }
 
-    /// <param name="path">A folder, or a file whose first bytes say that it is GGUF.</param>
+    /// <param name="path">A folder, a file whose first bytes say that it is GGUF, or a model's name in the hub's cache.</param>
     /// <exception cref="KoalaException">The folder or a file is missing, not valid, or of a kind Koala does not compute.</exception>
     public static ModelFiles Open(string path)
     {
-        if (File.Exists(path))
+        var place = ModelPlace.Find(path);
+        if (File.Exists(place.Path))
         {
-            var file = GgufFile.Open(path);
-            return new ModelFiles(path, file.Config, file);
+            var file = GgufFile.Open(place.Path);
+            return new ModelFiles(place, file.Config, file);
         }
-        if (!Directory.Exists(path)) throw new KoalaException(path, "does not exist", "check the path");
-        var config = ReadConfig(path);
-        return new ModelFiles(path, config, OpenWeights(path));
+        var config = ReadConfig(place.Path);
+        return new ModelFiles(place, config, OpenWeights(place.Path));
     }
 
     /// <inheritdoc/>

@@ -29,7 +29,13 @@ internal static class SafetensorsDtypes
     }
 
     /// <summary>The header's name of a dtype; null if safetensors or Koala has none.</summary>
-    internal static string? Name(ScalarType dtype) => s_all.FirstOrDefault(d => d.Dtype == dtype).Name;
+    internal static string? Name(ScalarType dtype)
+    {
+        // A loop, because a header asks once a tensor and a closure each time would count against its memory.
+        foreach (var known in s_all)
+            if (known.Dtype == dtype) return known.Name;
+        return null;
+    }
 
     /// <summary>Bytes a number, for a dtype of the list.</summary>
     internal static int Size(ScalarType dtype) => s_all.First(d => d.Dtype == dtype).Size;

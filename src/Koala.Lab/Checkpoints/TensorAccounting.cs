@@ -22,6 +22,6 @@ public static class TensorAccounting
         if (misshapen.Count > 0) faults.Add($"{misshapen.Count} wrongly shaped ({Shown.List(misshapen)})");
         if (faults.Count > 0)
             throw new KoalaException(source.Path, $"does not hold the tensors the model needs: {string.Join("; ", faults)}",
-                "check that the weights and config.json belong to the same model");
+                "check that the weights and the config belong to the same model");
     }
 }

@@ -11,6 +11,7 @@ namespace Koala.Lab.Evaluation;
 /// <summary>Measures a head against its target alone: the same prompts, in one process, in turn, by the same loop and the same step.</summary>
 public static class Evaluator
 {
+    // On a CPU. On a GPU every new width of attention is compiled, so that a whole answer goes ahead.
     private const int WarmupTokens = 16;
 
     /// <param name="target">The target.</param>
@@ -41,7 +42,7 @@ public static class Evaluator
                 }
                 // A stream an answer: two turns, or one prompt twice, do not draw alike.
                 var generation = options.Generation with { Stream = measured.Count };
-                if (measured.Count == 0) Warm(prompt, generation, cancel, alone, speculative);
+                if (measured.Count == 0) Warm(target, prompt, generation, cancel, alone, speculative);
                 var measurement = Measure(target, prompts[i].Category, prompt, generation, options.Repeats, aloneFirst: measured.Count % 2 == 0, alone, speculative, cancel);
                 measured.Add(measurement);
                 dialogue.Answer(measurement.Alone.Text);
@@ -53,9 +54,10 @@ public static class Evaluator
         return Report(target, head, name, options, measured, skipped);
     }
 
-    private static void Warm(IReadOnlyList<int> prompt, GenerationOptions options, CancellationToken cancel, params SpeculativeDecoder[] decoders)
+    private static void Warm(Target target, IReadOnlyList<int> prompt, GenerationOptions options, CancellationToken cancel, params SpeculativeDecoder[] decoders)
     {
-        foreach (var decoder in decoders) decoder.Generate(prompt, options with { MaxTokens = WarmupTokens }, cancel: cancel);
+        var tokens = target.Device.type == DeviceType.CUDA ? options.MaxTokens : WarmupTokens;
+        foreach (var decoder in decoders) decoder.Generate(prompt, options with { MaxTokens = tokens }, cancel: cancel);
     }
 
     private static Measurement Measure(Target target, string category, IReadOnlyList<int> prompt, GenerationOptions options, int repeats,

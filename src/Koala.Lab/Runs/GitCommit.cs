@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Reflection;
 
 namespace Koala.Lab.Runs;
 
@@ -9,6 +10,9 @@ namespace Koala.Lab.Runs;
 public sealed record GitCommit(string Hash, bool Clean)
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>Of Koala's own sources: what the build of a bundle wrote down, else that of the clone it runs in; null where neither is known.</summary>
+    public static GitCommit? OfKoala { get; } = BuiltFrom(typeof(GitCommit).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()) ?? Of(AppContext.BaseDirectory);
 
     /// <summary>The commit of the working tree around <paramref name="folder"/>; null outside one, without git, or if git does not answer in 5 seconds.</summary>
     public static GitCommit? Of(string folder)
@@ -43,6 +47,9 @@ public sealed record GitCommit(string Hash, bool Clean)
             return null;
         }
     }
+
+    internal static GitCommit? BuiltFrom(IEnumerable<AssemblyMetadataAttribute> metadata) =>
+        metadata.FirstOrDefault(m => m.Key == "BuiltFrom")?.Value is { Length: > 0 } commit ? new GitCommit(commit.TrimEnd('+'), !commit.EndsWith('+')) : null;
 
     internal static GitCommit? Parse(string status)
     {

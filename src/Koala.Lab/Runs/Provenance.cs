@@ -18,8 +18,8 @@ public sealed record Provenance(IReadOnlyList<string> Command, GitCommit? Commit
     /// <param name="prompts">The path of the file of prompts.</param>
     /// <param name="time">The clock; the system's by default.</param>
     /// <exception cref="KoalaException">The file of prompts cannot be read.</exception>
-    public static Provenance Of(IReadOnlyList<string> command, string prompts, TimeProvider? time = null) => new(command, GitCommit.Of(AppContext.BaseDirectory),
-        MachineInfo.Current, $"{Runtime.LibTorch.Version}, {Runtime.LibTorch.Origin}", Path.GetFileName(prompts), HashOf(prompts), (time ?? TimeProvider.System).GetUtcNow());
+    public static Provenance Of(IReadOnlyList<string> command, string prompts, TimeProvider? time = null) => new(command, GitCommit.OfKoala,
+        MachineInfo.Current, $"{LibTorchVersion.Loaded ?? "of unknown version"}, {Runtime.LibTorch.Origin}", Path.GetFileName(prompts), HashOf(prompts), (time ?? TimeProvider.System).GetUtcNow());
 
     private static string HashOf(string prompts)
     {

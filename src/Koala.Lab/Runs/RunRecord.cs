@@ -71,7 +71,7 @@ public sealed record RunRecord
             Command = command,
             Options = options,
             Seeds = seeds,
-            Commit = GitCommit.Of(AppContext.BaseDirectory),
+            Commit = GitCommit.OfKoala,
             Packages = PackageVersions.Read(),
             Machine = MachineInfo.Current,
             Device = device,

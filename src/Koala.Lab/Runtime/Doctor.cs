@@ -21,7 +21,8 @@ public static class Doctor
             Machine = MachineInfo.Current,
             LibTorch = null,
             Device = "cpu",
-            Gpu = null,
+            Gpus = 0,
+            CudaGraphs = null,
             HalfInstructions = CpuInfo.Current.HalfInstructions,
             Step = null,
             MemoryReadGBPerSecond = null,
@@ -47,9 +48,10 @@ public static class Doctor
         var hasGpu = cuda.is_available();
         return report with
         {
-            LibTorch = new LibTorchInfo(LibTorchVersion.Of(LibTorch.Folder, LibTorch.Origin), LibTorch.Version, LibTorch.Folder, LibTorch.Origin, LibTorch.BindingsMended),
+            LibTorch = new LibTorchInfo(LibTorchVersion.Loaded, LibTorch.Version, LibTorch.Folder, LibTorch.Origin, LibTorch.BindingsMended),
             Device = hasGpu ? "cuda" : "cpu",
-            Gpu = hasGpu ? GpuName(cuda.device_count()) : null,
+            Gpus = hasGpu ? cuda.device_count() : 0,
+            CudaGraphs = hasGpu ? CudaGraph.Supported(CUDA) : null,
             Threads = get_num_threads(),
             Step = FastestDtype.OnCpu,
             MemoryReadGBPerSecond = MemoryBandwidth.Read(),
@@ -65,8 +67,11 @@ public static class Doctor
         else
             yield return new Finding(FindingLevel.Ok, $"libtorch {libtorch.BuiltFor} works");
 
-        if (LibTorch.HasCuda && report.Gpu is null)
+        if (LibTorch.HasCuda && report.Gpus == 0)
             yield return new Finding(FindingLevel.Warning, "this libtorch has CUDA, but no CUDA device answers", "check the driver with nvidia-smi");
+        if (report.CudaGraphs == false)
+            yield return new Finding(FindingLevel.Warning, "this libtorch exports no CUDA graphs: steps on the GPU are launched piece by piece, which is slower",
+                $"name a libtorch {libtorch.BuiltFor} or its PyTorch in {LibTorch.FolderVariable}");
 
         if (report.Threads > report.Machine.Cores)
             yield return new Finding(FindingLevel.Warning, $"torch uses {report.Threads} threads on {report.Machine.Cores} cores", "unset OMP_NUM_THREADS or give --threads");
@@ -89,16 +94,4 @@ public static class Doctor
         typeof(Doctor).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
     private static bool SameMinor(string left, string right) => left.Split('.', '+').Take(2).SequenceEqual(right.Split('.', '+').Take(2));
-
-    // TorchSharp does not tell a GPU's name; the driver does.
-    private static string GpuName(int count)
-    {
-        const string Driver = "/proc/driver/nvidia/gpus";
-        var name = Directory.Exists(Driver)
-            ? Directory.EnumerateDirectories(Driver).Order()
-                .SelectMany(folder => File.ReadLines(Path.Combine(folder, "information")))
-                .FirstOrDefault(line => line.StartsWith("Model:", StringComparison.Ordinal))?[6..].Trim() ?? "CUDA device"
-            : "CUDA device";
-        return count > 1 ? $"{count} x {name}" : name;
-    }
 }

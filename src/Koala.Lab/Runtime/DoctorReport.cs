@@ -18,8 +18,11 @@ public sealed record DoctorReport
     /// <summary>The best device that answers: <c>cpu</c> or <c>cuda</c>.</summary>
     public required string Device { get; init; }
 
-    /// <summary>The GPU's name and, of several, their number; null without a usable one.</summary>
-    public required string? Gpu { get; init; }
+    /// <summary>GPUs that libtorch can use. Koala uses the first.</summary>
+    public required int Gpus { get; init; }
+
+    /// <summary>Whether steps can be captured as CUDA graphs; null without a GPU.</summary>
+    public required bool? CudaGraphs { get; init; }
 
     /// <summary>16-bit float instruction sets of the CPU, by their Linux names.</summary>
     public required IReadOnlyList<string> HalfInstructions { get; init; }
@@ -50,7 +53,9 @@ public sealed record DoctorReport
         Row("16-bit floats", HalfInstructions.Count > 0 ? string.Join(", ", HalfInstructions) : "no instructions");
         Row("libtorch", LibTorch is null ? "not loaded" : $"{LibTorch.Version ?? "of unknown version"} from the {LibTorch.Origin} ({LibTorch.Folder ?? "its own loading"})");
         if (LibTorch is not null) Row("bindings", LibTorch.BindingsMended ? "mended for this system's older libstdc++" : "as published");
-        Row("device", Gpu is null ? Device : $"{Device} ({Gpu})");
+        if (Machine.Gpu is { } gpu) Row("GPU", $"{gpu}{(Gpus > 1 ? $", the first of {Gpus}" : "")}");
+        Row("device", Device);
+        if (CudaGraphs is { } graphs) Row("CUDA graphs", graphs ? "yes" : "no");
         if (Threads is { } threads) Row("threads", threads.ToString(CultureInfo.InvariantCulture));
         if (Step is { } step) Row("step", string.Create(CultureInfo.InvariantCulture, $"fp32 {step.Fp32Ms:F2} ms, bf16 {step.Bf16Ms:F2} ms: {step.Fastest} is the faster"));
         if (MemoryReadGBPerSecond is { } bandwidth) Row("memory read", string.Create(CultureInfo.InvariantCulture, $"{bandwidth:F1} GB/s (best of several; other work on the machine lowers it)"));

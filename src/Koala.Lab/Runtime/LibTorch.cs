@@ -153,6 +153,10 @@ public static class LibTorch
             var cached = Path.Combine(root, "libtorch-cpu-linux-x64", Version, "runtimes", "linux-x64", "native");
             if (HasLibraries(cached)) return (cached, "package cache");
         }
+        // A build for an external libtorch remembers no package cache.
+        if (Metadata("PackageRoot").Length == 0)
+            throw new KoalaException("libtorch", "is not named: this Koala brings none of its own", "name the lib folder of a PyTorch: "
+                + $"export {FolderVariable}=$(python3 -c 'import os, torch; print(os.path.join(os.path.dirname(torch.__file__), \"lib\"))')");
         throw new KoalaException("libtorch", $"version {Version} is neither beside the assembly ({beside}) nor in the package cache",
             $"run `dotnet restore` in the project, or name a libtorch's or PyTorch's lib folder in {FolderVariable}");
     }

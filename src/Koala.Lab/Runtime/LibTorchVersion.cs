@@ -5,6 +5,9 @@ namespace Koala.Lab.Runtime;
 /// <summary>Reads the version of a libtorch from its folder: the library itself exports none.</summary>
 internal static partial class LibTorchVersion
 {
+    /// <summary>Of the loaded libtorch.</summary>
+    internal static string? Loaded => Of(LibTorch.Folder, LibTorch.Origin);
+
     /// <summary>The version, or null where neither a libtorch's build-version nor PyTorch's version.py stands above the folder.</summary>
     internal static string? Of(string? folder, string origin)
     {

@@ -33,7 +33,7 @@ public sealed class Target : IDisposable
         _identity = new Lazy<TargetIdentity>(() => new TargetIdentity(Name, Config.HiddenSize, Config.VocabularySize, HashOf(_weights.Embedding)));
     }
 
-    /// <summary>The folder's or the file's name, as reports call the target.</summary>
+    /// <summary>What reports call the target: the name of its folder or file, or org/name in the hub's cache.</summary>
     public string Name { get; }
 
     /// <summary>The folder or GGUF file it was loaded from.</summary>
@@ -61,13 +61,14 @@ public sealed class Target : IDisposable
     public long WeightBytes => _weights.Bytes;
 
     /// <summary>Loads a Hugging Face folder (config.json, safetensors, tokenizer.json) or a GGUF file.</summary>
-    /// <param name="path">The folder or file.</param>
+    /// <param name="path">The folder or file, or a model's name in the hub's cache (org/name).</param>
     /// <param name="dtype">fp32 or bf16; null: fp32 on a CPU, bf16 on a GPU.</param>
     /// <param name="device">cpu or cuda.</param>
     /// <exception cref="KoalaException">Something in the folder or file, the dtype or the device is wrong.</exception>
     public static Target Load(string path, string? dtype = null, string device = "cpu")
     {
         LibTorch.EnsureLoaded();
+        path = ModelPlace.Find(path).Path;
         var place = Devices.Parse(device);
         var number = dtype is null ? (place.type == DeviceType.CUDA ? ScalarType.BFloat16 : ScalarType.Float32) : Dtypes.Parse(dtype);
         using var files = ModelFiles.Open(path);

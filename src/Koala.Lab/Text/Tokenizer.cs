@@ -1,5 +1,6 @@
 using ADRaffy.ENSNormalize;
 using System.Text;
+using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Text;
 
@@ -44,7 +45,7 @@ public sealed class Tokenizer
     /// </summary>
     /// <param name="path">The folder or file.</param>
     /// <exception cref="KoalaException">A file is missing or damaged, or asks for what byte-level BPE has not.</exception>
-    public static Tokenizer Load(string path) => File.Exists(path) ? TokenizerGguf.Read(path) : TokenizerFolder.Read(path);
+    public static Tokenizer Load(string path) => ModelPlace.Find(path).Path is var place && File.Exists(place) ? TokenizerGguf.Read(place) : TokenizerFolder.Read(place);
 
     /// <summary>The tokens of a text. Text that spells an added token becomes that token; half surrogate pairs become U+FFFD.</summary>
     /// <param name="text">Any text.</param>
@@ -83,7 +84,7 @@ public sealed class Tokenizer
     public bool IsSpecial(int id) => _special.Contains(id);
 
     internal ChatTemplate RequireChatTemplate() => ChatTemplate
-        ?? throw new KoalaException(_parts.Source, "comes without a chat template", "put a chat_template.jinja beside it, or use --raw");
+        ?? throw new KoalaException(_parts.Source, "comes without a chat template", "use --raw, or put a chat_template.jinja into the model's folder");
 
     /// <summary>The bytes of one token. Ids that the model has and the tokenizer has not (models round their vocabulary up) have none.</summary>
     internal byte[] Bytes(int id) => id < 0 ? throw new KoalaException("token id", $"is {id}", "use ids from 0")

@@ -1,0 +1,36 @@
+using System.CommandLine;
+using System.Globalization;
+using Koala.Cli.Bundling;
+using Koala.Cli.Options;
+using Koala.Cli.Output;
+
+namespace Koala.Cli.Commands;
+
+/// <summary><c>koala bundle</c>: makes a folder and an archive of it that run on a machine with a GPU and PyTorch but no .NET.</summary>
+internal static class BundleCommand
+{
+    private sealed record Result(string Folder, long FolderBytes, string Archive, long ArchiveBytes);
+
+    public static Command Create(Streams streams)
+    {
+        var @out = SharedOptions.Text("--out", "FOLDER", "The folder to make, which must not exist yet; FOLDER.tar.gz stands beside it.");
+        @out.Required = true;
+        var (json, quiet) = (SharedOptions.Json(), SharedOptions.Quiet());
+        var command = new Command("bundle", "Make a folder, and an archive of it, that run on a machine with PyTorch (and a GPU) but no .NET.") { @out, json, quiet };
+        command.SetAction(result => Run(streams, result.GetValue(@out)!, result.GetValue(json), result.GetValue(quiet)));
+        return command;
+    }
+
+    private static int Run(Streams streams, string folder, bool json, bool quiet)
+    {
+        var bundle = new Bundle(AppContext.BaseDirectory, folder);
+        using var interruption = new Interruption(streams);
+        if (!quiet) streams.Error.WriteLine("building (about half a minute)…");
+        bundle.Write(interruption.Token);
+        var archive = new FileInfo(bundle.Archive);
+        var bytes = Directory.EnumerateFiles(bundle.Folder, "*", SearchOption.AllDirectories).Sum(path => new FileInfo(path).Length);
+        if (json) streams.Output.WriteLine(JsonOutput.Document(new Result(bundle.Folder, bytes, archive.FullName, archive.Length)));
+        else streams.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{bundle.Folder}: {bytes / 1e6:F1} MB\n{archive.FullName}: {archive.Length / 1e6:F1} MB\nits README.txt says how it runs there"));
+        return ExitCodes.Done;
+    }
+}

@@ -1,0 +1,219 @@
+using Koala.Lab.Checkpoints.Hub;
+
+namespace Koala.Lab.Tests.Checkpoints.Hub;
+
+public sealed class HubDownloadTests : HubTestBase
+{
+    [Fact]
+    public void A_target_comes_into_the_standard_layout()
+    {
+        var pull = Pull();
+        AssertComplete();
+        Assert.Equal(At("snapshots", Hub.Commit), pull.Path);
+        Assert.Equal(("koala/nano", "main", Hub.Commit, "koala/nano"), (pull.Repo, pull.Revision, pull.Commit, pull.Target));
+        Assert.Equal(Hub.Commit, File.ReadAllText(At("refs", "main")));
+        // git's own hash of a file with the text hello.
+        Assert.Equal("../../blobs/ce013625030ba8dba906f756967f9e9ca394464a", new FileInfo(At("snapshots", Hub.Commit, "config.json")).LinkTarget);
+        Assert.Equal($"../../blobs/{FakeHub.HashOf(Hub.Files["model.safetensors"])}", new FileInfo(At("snapshots", Hub.Commit, "model.safetensors")).LinkTarget);
+        Assert.Equal(["config.json", "model.safetensors", "tokenizer.json"], Directory.GetFiles(pull.Path).Select(path => Path.GetFileName(path)).Order());
+        Assert.All(pull.Files, file => Assert.True(file.Downloaded));
+    }
+
+    [Fact]
+    public void What_is_here_is_not_downloaded_again()
+    {
+        Assert.False(Pull().WasComplete);
+        var before = Hub.FileRequests.Length;
+        var again = Pull();
+        Assert.True(again.WasComplete);
+        Assert.Equal(before, Hub.FileRequests.Length);
+    }
+
+    [Fact]
+    public void A_blob_of_the_wrong_length_is_downloaded_again()
+    {
+        Pull();
+        File.WriteAllText(Blob("model.safetensors"), "short");
+        Assert.Equal(["model.safetensors"], Pull().Files.Where(file => file.Downloaded).Select(file => file.Name));
+        AssertComplete();
+    }
+
+    [Fact]
+    public void A_newer_commit_shares_what_did_not_change()
+    {
+        Pull();
+        var old = Hub.Commit;
+        Hub.Commit = new string('b', 40);
+        Hub.Files["config.json"] = "other"u8.ToArray();
+        Assert.Equal(["config.json"], Pull().Files.Where(file => file.Downloaded).Select(file => file.Name));
+        AssertComplete();
+        Assert.Equal(Hub.Commit, File.ReadAllText(At("refs", "main")));
+        Assert.Equal("hello\n", File.ReadAllText(At("snapshots", old, "config.json")));
+    }
+
+    [Fact]
+    public void A_newer_commit_that_fails_leaves_the_name_at_the_old_one()
+    {
+        Pull();
+        var old = Hub.Commit;
+        Hub.Commit = new string('b', 40);
+        Hub.Files["model.safetensors"] = Bytes(5000, 9);
+        Hub.Misbehave = request => request.IsFor("model.safetensors") ? new Reply(200, Bytes(5000, 10)) : null;
+        Assert.Contains("hash", Fault());
+        Assert.Equal(old, File.ReadAllText(At("refs", "main")));
+    }
+
+    [Fact]
+    public void A_commit_is_pulled_without_a_ref()
+    {
+        using var hub = new FakeHub { Revision = new string('a', 40) };
+        foreach (var (name, content) in Hub.Files) hub.Files[name] = content;
+        Pull(revision: hub.Commit, settings: Settings with { Endpoint = hub.Endpoint });
+        AssertComplete();
+        Assert.False(Directory.Exists(At("refs")));
+    }
+
+    [Fact]
+    public void One_file_comes_alone()
+    {
+        Hub.Files["sub dir/a#b.gguf"] = Bytes(2000, 5);
+        var pull = Pull("sub dir/a#b.gguf");
+        Assert.Equal(At("snapshots", Hub.Commit, "sub dir", "a#b.gguf"), pull.Path);
+        Assert.Equal("koala/nano/sub dir/a#b.gguf", pull.Target);
+        Assert.Equal(Hub.Files["sub dir/a#b.gguf"], File.ReadAllBytes(pull.Path));
+        Assert.Equal("../../../blobs", Path.GetDirectoryName(new FileInfo(pull.Path).LinkTarget));
+        Assert.Single(Hub.FileRequests);
+    }
+
+    [Fact]
+    public void Shards_come_with_their_index_and_without_other_copies()
+    {
+        Hub.Files.Remove("model.safetensors");
+        foreach (var name in new[] { "model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "consolidated.safetensors", "onnx/model.safetensors", "model.gguf" })
+            Hub.Files[name] = Bytes(1500, name.Length);
+        Assert.Equal(["config.json", "tokenizer.json", "model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"], Pull().Files.Select(file => file.Name));
+    }
+
+    [Fact]
+    public void A_repository_of_gguf_files_is_refused_with_their_names()
+    {
+        Hub.Files.Clear();
+        Hub.Files["a-q4.gguf"] = Bytes(2000, 5);
+        Hub.Files["a-q8.gguf"] = Bytes(2000, 6);
+        var line = Fault();
+        Assert.Contains("a-q4.gguf, a-q8.gguf", line);
+        Assert.Contains("koala pull koala/nano a-q4.gguf", line);
+        Assert.Equal(Hub.Files["a-q8.gguf"], File.ReadAllBytes(Pull("a-q8.gguf").Path));
+    }
+
+    [Fact]
+    public void A_repository_that_is_no_target_is_refused()
+    {
+        Hub.Files.Remove("config.json");
+        Assert.Contains("config.json", Fault());
+        Hub.Files.Remove("model.safetensors");
+        Assert.Contains("no weights in safetensors; it holds tokenizer.json, README.md, pytorch_model.bin", Fault());
+        Assert.Contains("koala/nano/none.gguf: is not in the repository", Fault("none.gguf"));
+        Assert.Empty(Hub.FileRequests);
+    }
+
+    [Fact]
+    public void Offline_nothing_is_asked()
+    {
+        Assert.Contains("HF_HUB_OFFLINE", Fault(settings: Settings with { Offline = true }));
+        Assert.Empty(Hub.Requests);
+    }
+
+    [Theory]
+    [InlineData("nano", "main", null)]
+    [InlineData("a/b/c", "main", null)]
+    [InlineData("../nano", "main", null)]
+    [InlineData("koala/..", "main", null)]
+    [InlineData("koala/na--no", "main", null)]
+    [InlineData("https://huggingface.co/koala/nano", "main", null)]
+    [InlineData("koala/nano", "../main", null)]
+    [InlineData("koala/nano", "", null)]
+    [InlineData("koala/nano", "main", "../config.json")]
+    [InlineData("koala/nano", "main", "/config.json")]
+    public void A_name_that_is_none_is_refused_unasked(string repo, string revision, string? file)
+    {
+        Fault(file, repo, revision);
+        Assert.Empty(Hub.Requests);
+    }
+
+    [Theory]
+    [InlineData("../x")]
+    [InlineData("a/../../x")]
+    [InlineData("/etc/x")]
+    [InlineData("..\\x")]
+    [InlineData("C:x")]
+    [InlineData("a//x")]
+    [InlineData("./x")]
+    [InlineData("a\nx")]
+    [InlineData("")]
+    public void A_listed_name_that_leads_out_is_refused(string name)
+    {
+        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal) ? new Reply(200, Hub.Listing(name)) : null;
+        Assert.Contains("outside its folder", Fault());
+        Assert.Empty(Hub.FileRequests);
+        Assert.Empty(Directory.GetFileSystemEntries(CacheFolder));
+    }
+
+    [Theory]
+    [InlineData("""{"siblings":[]}""", "commit")]
+    [InlineData("""{"sha":"../../../x","siblings":[]}""", "commit")]
+    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}""", "siblings")]
+    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[7]}""", "rfilename")]
+    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":1,"blobId":"../x"}]}""", "blobId")]
+    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":1,"blobId":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","lfs":{}}]}""", "lfs.sha256")]
+    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":-1,"blobId":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}]}""", "size")]
+    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfil""", "not valid JSON")]
+    [InlineData("<html>", "not valid JSON")]
+    public void A_listing_that_is_none_is_one_error(string listing, string word)
+    {
+        Hub.Misbehave = _ => new Reply(200, System.Text.Encoding.UTF8.GetBytes(listing));
+        Assert.Contains(word, Fault());
+    }
+
+    [Fact]
+    public void A_cache_that_cannot_be_written_is_one_error()
+    {
+        File.WriteAllText(At(), "a file in the folder's place");
+        Assert.Contains("HF_HUB_CACHE", Fault());
+    }
+
+    [Fact]
+    public void Where_links_cannot_be_made_the_file_itself_stands_in_the_snapshot()
+    {
+        var cache = new HubCache(CacheFolder, (_, _) => throw new IOException("no links here"));
+        Pull(cache: cache);
+        AssertComplete();
+        Assert.Null(new FileInfo(At("snapshots", Hub.Commit, "model.safetensors")).LinkTarget);
+        Assert.Empty(Directory.GetFiles(At("blobs")));
+        Assert.True(Pull(cache: cache).WasComplete);
+    }
+
+    [Fact]
+    public async Task Two_that_pull_the_same_download_it_once()
+    {
+        Once("model.safetensors", _ => new Reply(200, Hub.Files["model.safetensors"]) { CutAfter = 100_000, Hangs = true });
+        var first = PullAsync();
+        while (!Hub.FileRequests.Any(request => request.IsFor("model.safetensors"))) await Task.Delay(5);
+        var second = PullAsync();
+        while (!Notes.Any(note => note.Contains("another process downloads model.safetensors", StringComparison.Ordinal))) await Task.Delay(5);
+        Hub.Release();
+        await Task.WhenAll(first, second);
+        Assert.Single(Hub.FileRequests, request => request.IsFor("model.safetensors"));
+        Assert.True((await second).WasComplete);
+        AssertComplete();
+    }
+
+    [Fact]
+    public void Progress_reaches_the_whole()
+    {
+        var seen = new List<PullProgress>();
+        Pull(watch: seen.Add);
+        Assert.Equal(seen.Select(progress => progress.Done).Order(), seen.Select(progress => progress.Done));
+        Assert.Equal((3, 3, 503_006, 503_006), (seen[^1].Index, seen[^1].Files, seen[^1].Done, seen[^1].Total));
+    }
+}

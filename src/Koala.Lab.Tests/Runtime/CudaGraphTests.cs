@@ -1,0 +1,31 @@
+using Koala.Lab.Runtime;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Tests.Runtime;
+
+public class CudaGraphTests
+{
+    [Fact]
+    public void A_cpu_has_no_graphs() => Assert.False(CudaGraph.Supported(CPU));
+
+    [Fact]
+    public void A_replay_does_what_was_recorded_with_what_the_tensors_hold_by_then()
+    {
+        Assert.SkipUnless(cuda.is_available(), "needs a GPU");
+        Assert.True(CudaGraph.Supported(CUDA));
+        using var scope = NewDisposeScope();
+        var (x, w, sum) = (zeros(4, 8, device: CUDA), eye(8, device: CUDA), zeros(1, device: CUDA));
+        using var graph = CudaGraph.Capture(() =>
+        {
+            using var inner = NewDisposeScope();
+            sum.add_(x.mm(w).sum());
+        });
+        sum.zero_();
+        for (var i = 1; i <= 3; i++)
+        {
+            x.fill_(i);
+            graph.Replay();
+        }
+        Assert.Equal(32f * (1 + 2 + 3), sum.cpu().item<float>());
+    }
+}

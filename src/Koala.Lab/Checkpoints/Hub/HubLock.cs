@@ -1,0 +1,38 @@
+namespace Koala.Lab.Checkpoints.Hub;
+
+/// <summary>One process a content: whoever holds its lock downloads it, the others wait and then find it.</summary>
+internal static class HubLock
+{
+    /// <param name="path">The lock's file. It stays: to remove it could let two hold it.</param>
+    /// <param name="patience">How often it is looked at.</param>
+    /// <param name="wait">Called once where another holds it.</param>
+    /// <param name="cancel">Ends the wait.</param>
+    /// <exception cref="KoalaException">The cache cannot be written.</exception>
+    public static async Task<IDisposable> AcquireAsync(string path, HubPatience patience, Action wait, CancellationToken cancel)
+    {
+        for (var first = true; ; first = false)
+        {
+            try
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException e) when (IsTaken(e))
+            {
+                if (first) wait();
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw CacheFault(path, e);
+            }
+            await patience.Wait(patience.Look, cancel);
+        }
+    }
+
+    /// <summary>The cache cannot be written.</summary>
+    public static KoalaException CacheFault(string path, Exception e) => new(path, $"cannot be written ({e.Message.TrimEnd('.')})",
+        "free space, or name a folder that can be written in HF_HUB_CACHE; the same command goes on where it stopped", e);
+
+    // EWOULDBLOCK on Linux and on macOS, the sharing violation on Windows.
+    private static bool IsTaken(IOException e) => e.HResult is 11 or 35 or unchecked((int)0x80070020);
+}
