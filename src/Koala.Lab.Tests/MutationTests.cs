@@ -1,13 +1,10 @@
 using System.Text;
 using Koala.Lab.Checkpoints;
-using Koala.Lab.Targets;
-using Koala.Lab.Tests.Checkpoints;
 using Koala.Lab.Text;
-using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests;
 
-/// <summary>Model files come from strangers: whatever is damaged in one, it loads or is refused in one line. (Safetensors: HostileSafetensorsTests.)</summary>
+/// <summary>Model files come from strangers: whatever is damaged in one, it loads or is refused in one line. (Safetensors and GGUF files: their own hostile tests.)</summary>
 public sealed class MutationTests : IDisposable
 {
     private const string TokenizerJson = """
@@ -41,23 +38,6 @@ public sealed class MutationTests : IDisposable
         var tokenizer = Tokenizer.Load(_folder.Path);
         tokenizer.Decode(tokenizer.Encode(Sample, addSpecialTokens: true));
     });
-
-    [Fact]
-    public void A_damaged_GGUF_is_read_or_refused()
-    {
-        var path = _folder.At("model.gguf");
-        var tokenizers = 0;
-        Mutations.Try(SmallGguf.Bytes(), 20_261_127, bytes =>
-        {
-            Write("model.gguf", bytes);
-            using (var files = ModelFiles.Open(path))
-                foreach (var name in files.Tensors.Tensors.Keys) files.Tensors.Read(name, ScalarType.Float32, CPU).Dispose();
-            var tokenizer = Tokenizer.Load(path);
-            tokenizer.Decode(tokenizer.Encode(Sample, addSpecialTokens: true));
-            // All that a target takes out of a file, for some of those that came so far: it compiles its layers each time.
-            if (tokenizers++ % 100 == 0) Target.Load(path).Dispose();
-        });
-    }
 
     public void Dispose() => _folder.Dispose();
 
