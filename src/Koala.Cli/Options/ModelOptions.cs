@@ -9,7 +9,7 @@ namespace Koala.Cli.Options;
 /// <summary>The target and what it runs on: <c>--target --dtype --device --threads</c>.</summary>
 internal sealed class ModelOptions(string standardDtype)
 {
-    public Option<string?> Target { get; } = SharedOptions.Text("--target", "PATH", "The target: a folder in Hugging Face's layout, or a GGUF file.");
+    public Option<string?> Target { get; } = SharedOptions.Text("--target", "PATH", "The target: a folder in Hugging Face's layout, a GGUF file, or the name of a model that was pulled (org/name).");
 
     public Option<string> Dtype { get; } = SharedOptions.ChoiceOrNone("--dtype", $"What the target computes in. Default: {standardDtype}.", "fp32", "bf16");
 

@@ -58,7 +58,7 @@ public sealed class RunLock : IDisposable
         {
             return false;
         }
-        catch (IOException e) when (IsTaken(e))
+        catch (IOException e) when (TakenFile.Is(e))
         {
             return true;
         }
@@ -90,7 +90,7 @@ public sealed class RunLock : IDisposable
             {
                 return new FileStream(folder.LockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
-            catch (IOException e) when (IsTaken(e))
+            catch (IOException e) when (TakenFile.Is(e))
             {
                 if (attempt == Attempts) return null;
                 Thread.Sleep(s_pause);
@@ -102,8 +102,6 @@ public sealed class RunLock : IDisposable
         }
     }
 
-    // EWOULDBLOCK on Linux and on macOS, the sharing violation on Windows.
-    private static bool IsTaken(IOException e) => e.HResult is 11 or 35 or unchecked((int)0x80070020);
 
     private static LockHolder? ReadHolder(RunFolder folder)
     {

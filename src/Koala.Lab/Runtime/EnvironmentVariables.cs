@@ -8,6 +8,10 @@ public static class EnvironmentVariables
         LibTorch.FolderVariable,    // where libtorch is
         "NUGET_PACKAGES",           // the package cache
         "XDG_CACHE_HOME",           // Koala's cache
+        "HF_HOME",                  // the hub's cache and token
+        "HF_HUB_CACHE",             // the hub's cache
+        "HF_ENDPOINT",              // the hub's address
+        "HF_HUB_OFFLINE",           // pull refuses
         "OMP_NUM_THREADS",          // read by libtorch: threads of one operation
         "MKL_NUM_THREADS",          // the same
         "PYTORCH_TENSOREXPR",       // read by libtorch: 0 turns fusion off

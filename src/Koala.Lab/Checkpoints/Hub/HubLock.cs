@@ -1,3 +1,5 @@
+using Koala.Lab.Runtime;
+
 namespace Koala.Lab.Checkpoints.Hub;
 
 /// <summary>One process a content: whoever holds its lock downloads it, the others wait and then find it.</summary>
@@ -17,7 +19,7 @@ internal static class HubLock
                 Directory.CreateDirectory(Path.GetDirectoryName(path)!);
                 return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
-            catch (IOException e) when (IsTaken(e))
+            catch (IOException e) when (TakenFile.Is(e))
             {
                 if (first) wait();
             }
@@ -32,7 +34,4 @@ internal static class HubLock
     /// <summary>The cache cannot be written.</summary>
     public static KoalaException CacheFault(string path, Exception e) => new(path, $"cannot be written ({e.Message.TrimEnd('.')})",
         "free space, or name a folder that can be written in HF_HUB_CACHE; the same command goes on where it stopped", e);
-
-    // EWOULDBLOCK on Linux and on macOS, the sharing violation on Windows.
-    private static bool IsTaken(IOException e) => e.HResult is 11 or 35 or unchecked((int)0x80070020);
 }
