@@ -10,12 +10,15 @@ namespace Koala.Lab.Targets;
 public sealed class KeyValueCache : IDisposable
 {
     private readonly int[] _lengths;
+    private readonly Tensor _starts;   // the first row of each sequence, [B,1]
 
     internal KeyValueCache(int layers, int batch, int capacity, long width, ScalarType dtype, Device device)
     {
         Batch = batch;
         Capacity = capacity;
         _lengths = new int[batch];
+        using var scope = NewDisposeScope();
+        _starts = (arange(batch, ScalarType.Int64, device) * capacity).unsqueeze(1).DetachFromDisposeScope();
         Keys = Allocate(layers, width, dtype, device);
         Values = Allocate(layers, width, dtype, device);
     }
@@ -50,6 +53,25 @@ public sealed class KeyValueCache : IDisposable
     {
         foreach (var tensor in Keys) tensor.Dispose();
         foreach (var tensor in Values) tensor.Dispose();
+        _starts.Dispose();
+    }
+
+    /// <summary>Rows of the cache that places in its sequences have.</summary>
+    /// <param name="places">[B,T] or, the same in every sequence, [T]; below the capacity.</param>
+    /// <returns>[B·T].</returns>
+    internal Tensor Slots(Tensor places) => (_starts + places).view(-1);
+
+    /// <summary>Takes all sequences of another cache over, each in the place of one of its own.</summary>
+    /// <param name="from">Of the same target; stays as it is.</param>
+    /// <param name="sequences">Which ones of this cache they replace, in the order of the other's.</param>
+    internal void Adopt(KeyValueCache from, IReadOnlyList<int> sequences)
+    {
+        using var scope = NewDisposeScope();
+        var count = from.Lengths.Max();
+        var places = tensor(sequences.Select(s => (long)s).ToArray(), device: _starts.device);
+        foreach (var (mine, theirs) in Keys.Zip(from.Keys).Concat(Values.Zip(from.Values)))
+            mine.view(Batch, Capacity, -1).narrow(1, 0, count).index_copy_(0, places, theirs.view(from.Batch, from.Capacity, -1).narrow(1, 0, count));
+        for (var i = 0; i < sequences.Count; i++) _lengths[sequences[i]] = from.Lengths[i];
     }
 
     internal void Extend(int sequence, int tokens) => _lengths[sequence] += tokens;
