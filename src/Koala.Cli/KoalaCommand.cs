@@ -63,6 +63,7 @@ public static class KoalaCommand
         root.Subcommands.Add(InspectCommand.Create(streams));
         root.Subcommands.Add(TokenizeCommand.Create(streams));
         root.Subcommands.Add(GenerateCommand.Create(streams));
+        root.Subcommands.Add(RegenerateCommand.Create(streams));
         root.Subcommands.Add(TrainCommand.Create(streams));
         root.Subcommands.Add(EvaluateCommand.Create(streams));
         root.SetAction(result => new HelpAction().Invoke(result));
