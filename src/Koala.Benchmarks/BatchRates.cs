@@ -51,7 +51,7 @@ public sealed record BatchRates
         using var target = Koala.Lab.Targets.Target.Load(Word("--target"), given.GetValueOrDefault("--dtype"), Word("--device", "cpu"));
         var options = new GenerationOptions { MaxTokens = Whole("--max-tokens", 320), Temperature = double.Parse(Word("--temperature", "0"), CultureInfo.InvariantCulture) };
         var repeats = Whole("--repeats", 2);
-        int[] sizes = [.. Word("--batch", "32").Split(',').Select(size => int.Parse(size, CultureInfo.InvariantCulture))];
+        int[] sizes = [.. Word("--batch", "64").Split(',').Select(size => int.Parse(size, CultureInfo.InvariantCulture))];
         BatchPrompt[] prompts = [.. Koala.Lab.Data.Prompts.Load(Word("--prompts")).AsParallel().AsOrdered()
             .Select(p => target.Tokenizer.EncodeChat([new Message(Message.User, p.Turns[0])]))
             .Where(tokens => tokens.Count + options.MaxTokens < target.Config.ContextLength)

@@ -4,7 +4,7 @@ using Koala.Lab.Runtime;
 
 // dotnet run -c Release --project src/Koala.Benchmarks -- steps TARGET FILE     measures a target's steps on the CPU
 // dotnet run -c Release --project src/Koala.Benchmarks -- training RUNS FILE    sums up the training runs in a folder
-// dotnet run -c Release --project src/Koala.Benchmarks -- batch --target TARGET --prompts FILE [--device cpu --dtype fp32 --batch 32,64 --count 200
+// dotnet run -c Release --project src/Koala.Benchmarks -- batch --target TARGET --prompts FILE [--device cpu --dtype fp32 --batch 64 --count 200
 //     --max-tokens 320 --temperature 0 --repeats 2] --out FILE                  measures many answers at once against one at a time
 // dotnet run -c Release --project src/Koala.Benchmarks -- report RESULTS FILE   writes the page of measurements from result files
 // Before anything touches TorchSharp, which would load a libtorch of its own.

@@ -45,8 +45,8 @@ public sealed class BatchDecoder : IDisposable
     /// <summary>Where the time went so far.</summary>
     public BatchTimes Times => new(_prefill, _steps, _total - _prefill - _steps);
 
-    /// <summary>How many answers at once are worth while: 32 on a CPU, 256 on a GPU.</summary>
-    public static int DefaultBatch(Device device) => device.type == DeviceType.CUDA ? 256 : 32;
+    /// <summary>How many answers at once are worth while: 64 on a CPU, 256 on a GPU.</summary>
+    public static int DefaultBatch(Device device) => device.type == DeviceType.CUDA ? 256 : 64;
 
     /// <summary>Answers prompts.</summary>
     /// <param name="prompts">In any order; the longest are answered first.</param>

@@ -35,7 +35,7 @@ internal static class BatchPrefill
     {
         using var scope = NewDisposeScope();
         var longest = prompts.Max(p => p.Count);
-        using var own = target.NewCache(prompts.Count, Math.Min(cache.Capacity, (longest + Piece - 1) / Piece * Piece));
+        using var own = target.NewCache(prompts.Count, longest);
         var last = zeros(prompts.Count, target.Config.HiddenSize, target.Dtype, target.Device);
         for (var start = 0; start < longest; start += Piece)
         {

@@ -78,7 +78,7 @@ public sealed class Target : IDisposable
 
     /// <summary>A cache for <paramref name="batch"/> sequences of at most <paramref name="capacity"/> tokens (cut at the context length).</summary>
     public KeyValueCache NewCache(int batch = 1, int? capacity = null) => new(Config.Layers, batch,
-        Math.Min(capacity ?? Config.ContextLength, Config.ContextLength), Config.KeyValueHeads * Config.HeadDim, Dtype, Device);
+        Math.Min(capacity ?? Config.ContextLength, Config.ContextLength), Config.KeyValueHeads, Config.HeadDim, Dtype, Device);
 
     /// <summary>Appends tokens to the one sequence of a cache.</summary>
     /// <returns>Hidden states after the final norm, [T,D].</returns>
