@@ -64,6 +64,7 @@ public static class KoalaCommand
         root.Subcommands.Add(InspectCommand.Create(streams));
         root.Subcommands.Add(TokenizeCommand.Create(streams));
         root.Subcommands.Add(GenerateCommand.Create(streams));
+        root.Subcommands.Add(RegenerateCommand.Create(streams));
         root.Subcommands.Add(TrainCommand.Create(streams));
         root.Subcommands.Add(EvaluateCommand.Create(streams));
         root.Subcommands.Add(BundleCommand.Create(streams));

@@ -14,9 +14,11 @@ internal sealed class SamplingOptions(Func<GenerationOptions> standard)
 
     public Option<int?> DraftLength { get; } = SharedOptions.WholeOrNone("--draft-length", "Tokens drafted a round. Default: as many as the head can.");
 
-    public void AddTo(Command command)
+    /// <param name="command">Takes the options.</param>
+    /// <param name="drafts">Whether it drafts: with <see cref="DraftLength"/>.</param>
+    public void AddTo(Command command, bool drafts = true)
     {
-        foreach (Option option in (Option[])[_maxTokens, _temperature, _topK, _topP, DraftLength, _seed]) command.Options.Add(option);
+        foreach (Option option in (Option[])[_maxTokens, _temperature, _topK, _topP, .. drafts ? [DraftLength] : Array.Empty<Option>(), _seed]) command.Options.Add(option);
     }
 
     public GenerationOptions Read(ParseResult result) => standard() with

@@ -7,6 +7,9 @@ namespace Koala.Lab.Data;
 /// <summary>Reads files of prompts.</summary>
 public static class Prompts
 {
+    // In the order in which they are looked for.
+    private static readonly string[] s_turnsKeys = ["turns", "prompt", "question", "history", "text"];
+
     /// <summary>
     /// Reads a file whose lines have one of: <c>turns</c> (question files of MT-bench, Vicuna, Spec-Bench, EAGLE), <c>messages</c>, <c>prompt</c>
     /// (with <c>task_id</c> and <c>entry_point</c>, HumanEval: see <see cref="CodeRequest"/>), <c>question</c> (GSM8K), <c>text</c> (MBPP),
@@ -19,7 +22,7 @@ public static class Prompts
     /// <exception cref="KoalaException">The file cannot be read or is empty, a line has another form (file:line), a category is not there, or the limit is below 1.</exception>
     public static IReadOnlyList<Prompt> Load(string path, int? limit = null, IReadOnlyList<string>? categories = null)
     {
-        if (limit < 1) throw new KoalaException("--limit", $"is {limit}, but at least one prompt is needed", "set it to 1 or more, or leave it out");
+        CheckLimit(limit);
         Prompt[] prompts = [.. JsonLines.Read(path).Select(line => Read(line.Row, line.Line))];
         IEnumerable<Prompt> chosen = prompts;
         if (categories is { Count: > 0 })
@@ -36,9 +39,14 @@ public static class Prompts
     /// <summary>How a chat model is asked to go on with code: HumanEval's prompts are beginnings of a file, written for models that only continue text.</summary>
     public static string CodeRequest(string code) => $"Complete this Python function.\n\n```python\n{code.TrimEnd('\n')}\n```";
 
+    internal static void CheckLimit(int? limit)
+    {
+        if (limit < 1) throw new KoalaException("--limit", $"is {limit}, but at least one prompt is needed", "set it to 1 or more, or leave it out");
+    }
+
     private static Prompt Read(JsonSection row, int line)
     {
-        var id = Id(row, "question_id") ?? Id(row, "task_id") ?? Id(row, "id") ?? $"{line}";
+        var id = IdOf(row, line);
         var category = row.OptionalText("category") ?? "";
         if (row.Has("messages"))
         {
@@ -49,15 +57,21 @@ public static class Prompts
         return new Prompt(id, category, Turns(row), null);
     }
 
-    private static IReadOnlyList<string> Turns(JsonSection row)
+    /// <summary>Which key of a line says what the user asks, turn by turn.</summary>
+    internal static string TurnsKey(JsonSection row) => s_turnsKeys.FirstOrDefault(row.Has)
+        ?? throw row.Fault("prompt", "is missing, and so are turns, messages, question, text and history", "give the line one of them");
+
+    /// <summary>What the user asks, turn by turn.</summary>
+    internal static IReadOnlyList<string> Turns(JsonSection row) => TurnsKey(row) switch
     {
-        if (row.Has("turns")) return Filled(row, "turns", row.Texts("turns"));
-        if (row.Has("prompt")) return [row.Has("entry_point") ? CodeRequest(row.Text("prompt")) : row.Text("prompt")];
-        if (row.Has("question")) return [row.Text("question")];
-        if (row.Has("history")) return Filled(row, "history", [.. row.Items("history").Select(h => h.Text("user"))]);
-        if (row.Has("text")) return [row.Text("text")];
-        throw row.Fault("prompt", "is missing, and so are turns, messages, question, text and history", "give the line one of them");
-    }
+        "turns" => Filled(row, "turns", row.Texts("turns")),
+        "prompt" when row.Has("entry_point") => [CodeRequest(row.Text("prompt"))],
+        "history" => Filled(row, "history", [.. row.Items("history").Select(h => h.Text("user"))]),
+        var key => [row.Text(key)],
+    };
+
+    /// <summary>What names a line: <c>question_id</c>, <c>task_id</c> or <c>id</c>, else its number.</summary>
+    internal static string IdOf(JsonSection row, int line) => Id(row, "question_id") ?? Id(row, "task_id") ?? Id(row, "id") ?? $"{line}";
 
     private static IReadOnlyList<string> Filled(JsonSection row, string key, IReadOnlyList<string> turns) =>
         turns.Count > 0 ? turns : throw row.Fault(key, "is empty", "give it a turn");

@@ -11,6 +11,15 @@ internal static class Distributions
     public static float[][] Of(Tensor logits, GenerationOptions options)
     {
         using var scope = NewDisposeScope();
+        var rows = Rows(logits, options).cpu();
+        var flat = rows.data<float>().ToArray();
+        return Enumerable.Range(0, (int)rows.shape[0]).Select(i => flat[(int)(i * rows.shape[1])..(int)((i + 1) * rows.shape[1])]).ToArray();
+    }
+
+    /// <summary>As <see cref="Of"/>, left on the device: [n,V] in fp32. Reads nothing on the host.</summary>
+    public static Tensor Rows(Tensor logits, GenerationOptions options)
+    {
+        using var scope = NewDisposeScope();
         var x = logits.to(ScalarType.Float32);
         if (options.Temperature > 0)
         {
@@ -22,9 +31,7 @@ internal static class Distributions
                 x = x.masked_fill(x < x.topk(options.TopK).values.narrow(1, options.TopK - 1, 1), double.NegativeInfinity);
             if (options.TopP < 1) x = KeepNucleus(x, options.TopP);
         }
-        var rows = x.softmax(-1).cpu();
-        var flat = rows.data<float>().ToArray();
-        return Enumerable.Range(0, (int)rows.shape[0]).Select(i => flat[(int)(i * rows.shape[1])..(int)((i + 1) * rows.shape[1])]).ToArray();
+        return x.softmax(-1).MoveToOuterDisposeScope();
     }
 
     // The smallest set whose probability reaches p; the likeliest token always stays.

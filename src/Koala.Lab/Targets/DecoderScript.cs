@@ -88,10 +88,10 @@ internal sealed class DecoderScript : IDisposable
                 p = {qkv}
                 qk = p[:, :{q + kv}].view(B, T, {c.Heads + c.KeyValueHeads}, {d})
             {norms}    qk = torch.addcmul(qk * cos, torch.roll(qk, {d / 2}, -1), sin)
-                keys.index_copy_(0, slots, qk[:, :, {c.Heads}:].reshape(B * T, {kv}))
-                values.index_copy_(0, slots, p[:, {q + kv}:])
-                k = keys.view(B, -1, {c.KeyValueHeads}, {d})[:, :limit].transpose(1, 2)
-                v = values.view(B, -1, {c.KeyValueHeads}, {d})[:, :limit].transpose(1, 2)
+                keys.index_copy_(0, slots, qk[:, :, {c.Heads}:].transpose(1, 2).reshape(-1, {d}))
+                values.index_copy_(0, slots, p[:, {q + kv}:].view(B, T, {c.KeyValueHeads}, {d}).transpose(1, 2).reshape(-1, {d}))
+                k = keys.view(B, {c.KeyValueHeads}, -1, {d})[:, :, :limit]
+                v = values.view(B, {c.KeyValueHeads}, -1, {d})[:, :, :limit]
                 a = qk[:, :, :{c.Heads}].view(B, T, {c.KeyValueHeads}, {group}, {d}).permute([0, 2, 3, 1, 4]).reshape(B, {c.KeyValueHeads}, {group} * T, {d})
                 a = torch.scaled_dot_product_attention(a, k, v, mask)
                 a = a.view(B, {c.KeyValueHeads}, {group}, T, {d}).permute([0, 3, 1, 2, 4]).reshape(B * T, {q})

@@ -79,7 +79,7 @@ public sealed class Target : IDisposable
 
     /// <summary>A cache for <paramref name="batch"/> sequences of at most <paramref name="capacity"/> tokens (cut at the context length).</summary>
     public KeyValueCache NewCache(int batch = 1, int? capacity = null) => new(Config.Layers, batch,
-        Math.Min(capacity ?? Config.ContextLength, Config.ContextLength), Config.KeyValueHeads * Config.HeadDim, Dtype, Device);
+        Math.Min(capacity ?? Config.ContextLength, Config.ContextLength), Config.KeyValueHeads, Config.HeadDim, Dtype, Device);
 
     /// <summary>Appends tokens to the one sequence of a cache.</summary>
     /// <returns>Hidden states after the final norm, [T,D].</returns>
@@ -112,9 +112,9 @@ public sealed class Target : IDisposable
             starts[b] = cache.Lengths[b];
         }
         var positions = tensor(starts, device: Device).view(-1, 1) + _slotNumbers.narrow(0, 0, count);   // [B,T]
-        var limit = Math.Min(cache.Capacity, (cache.Lengths.Max() + count + Bucket - 1) / Bucket * Bucket);
+        var limit = Limit(cache, cache.Lengths.Max() + count);
         var unseen = _slotNumbers.narrow(0, 0, limit) > positions.unsqueeze(-1);                          // [B,T,L]
-        var hidden = Run(tensor(ids, device: Device), positions, unseen, limit, cache);
+        var hidden = Run(tensor(ids, device: Device), positions, cache.Slots(positions), unseen, limit, cache);
         for (var b = 0; b < cache.Batch; b++) cache.Extend(b, tokens[b].Length);
         return hidden.MoveToOuterDisposeScope();
     }
@@ -133,8 +133,27 @@ public sealed class Target : IDisposable
         var slots = _slotNumbers.narrow(0, 0, count);
         var later = slots.unsqueeze(0) > slots.unsqueeze(1);                                              // [T,T]
         var unseen = (segments.unsqueeze(2) != segments.unsqueeze(1)).logical_or_(later);                 // [B,T,T]
-        return Run(tokens.view(-1), positions, unseen, count, cache).MoveToOuterDisposeScope();
+        return Run(tokens.view(-1), positions, cache.Slots(slots), unseen, count, cache).MoveToOuterDisposeScope();
     }
+
+    /// <summary>
+    /// Appends a token to every sequence of a batch, with all it needs on the device and nothing read on the host, so that the step can be
+    /// captured in a CUDA graph. The cache's lengths stay as they are: the caller keeps count.
+    /// </summary>
+    /// <param name="cache">Of B sequences.</param>
+    /// <param name="ids">[B], int64.</param>
+    /// <param name="positions">Where each token stands and its keys go, below the cache's capacity, [B,1], int64.</param>
+    /// <param name="limit">Cache slots that attention looks at: above all positions that count, at most the cache's capacity.</param>
+    /// <returns>Hidden states after the final norm, [B,D].</returns>
+    internal Tensor Step(KeyValueCache cache, Tensor ids, Tensor positions, int limit)
+    {
+        using var scope = NewDisposeScope();
+        var unseen = (_slotNumbers.narrow(0, 0, limit) > positions).unsqueeze(1);                         // [B,1,L]
+        return Run(ids, positions, cache.Slots(positions), unseen, limit, cache).squeeze(1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>How many cache slots attention has to look at for so many tokens: whole buckets, at most the cache's capacity.</summary>
+    internal static int Limit(KeyValueCache cache, int tokens, int bucket = Bucket) => Math.Min(cache.Capacity, (tokens + bucket - 1) / bucket * bucket);
 
     /// <summary>The LM head over hidden states: logits [...,V] in the target's dtype. Gradients flow to <paramref name="hidden"/>.</summary>
     public Tensor Logits(Tensor hidden)
@@ -158,7 +177,7 @@ public sealed class Target : IDisposable
         using var scope = NewDisposeScope();
         using var cache = NewCache(1, tokens.Count);
         var slots = _slotNumbers.narrow(0, 0, tokens.Count);
-        var step = Inputs(slots.view(1, -1), slots.unsqueeze(0) > slots.unsqueeze(1), tokens.Count, cache);
+        var step = Inputs(slots.view(1, -1), cache.Slots(slots), slots.unsqueeze(0) > slots.unsqueeze(1), tokens.Count);
         var rows = _weights.Embedding.index_select(0, tensor(tokens.Select(t => (long)t).ToArray(), device: Device));
         Tensor[] states = [rows, .. _script.States(rows, _weights.Layers, step, cache)];
         foreach (var state in states) state.MoveToOuterDisposeScope();
@@ -174,19 +193,17 @@ public sealed class Target : IDisposable
         _slotNumbers.Dispose();
     }
 
-    private Tensor Run(Tensor ids, Tensor positions, Tensor unseen, int limit, KeyValueCache cache)
+    private Tensor Run(Tensor ids, Tensor positions, Tensor slots, Tensor unseen, int limit, KeyValueCache cache)
     {
         var rows = _weights.Embedding.index_select(0, ids);                                               // [N,D]
-        return _script.Forward(rows, _weights.Layers, Inputs(positions, unseen, limit, cache), cache).view(cache.Batch, -1, Config.HiddenSize);
+        return _script.Forward(rows, _weights.Layers, Inputs(positions, slots, unseen, limit), cache).view(cache.Batch, -1, Config.HiddenSize);
     }
 
-    // Slots are counted from the cache's lengths, which differ from the positions in packed rows.
-    private StepInputs Inputs(Tensor positions, Tensor unseen, int limit, KeyValueCache cache)
+    // Slots are given beside the positions, from which they differ in packed rows.
+    private StepInputs Inputs(Tensor positions, Tensor slots, Tensor unseen, int limit)
     {
         var count = positions.shape[1];
         var (cos, sin) = _rotary.At(positions);
-        var first = tensor(cache.Lengths.Select((length, b) => (long)b * cache.Capacity + length).ToArray(), device: Device);
-        var slots = (first.view(-1, 1) + _slotNumbers.narrow(0, 0, count)).view(-1);
         var group = Config.Heads / Config.KeyValueHeads;
         var mask = zeros(unseen.shape, Dtype, Device).masked_fill_(unseen, double.NegativeInfinity).view(-1, 1, 1, count, limit)
             .expand(-1, 1, group, count, limit).reshape(-1, 1, group * count, limit);

@@ -1,0 +1,24 @@
+using System.Diagnostics;
+using System.Globalization;
+using Koala.Lab.Training;
+
+namespace Koala.Cli.Output;
+
+/// <summary>Progress of <c>regenerate</c> in words: answers done of all, tokens a second, time left. Each twentieth part is a milestone.</summary>
+internal sealed class RegenerationProgressText(Report show)
+{
+    private const int Milestones = 20;
+
+    private readonly long _start = Stopwatch.GetTimestamp();
+    private int _milestone;
+
+    public void Report(RegenerationProgress value)
+    {
+        var seconds = Stopwatch.GetElapsedTime(_start).TotalSeconds;
+        var left = seconds / Math.Max(1, value.Done - value.Began) * (value.Total - value.Done);
+        var milestone = value.Done * Milestones / value.Total;
+        var text = string.Create(CultureInfo.InvariantCulture, $"answers {value.Done}/{value.Total}, {value.Tokens / seconds:F0} tokens/s, {ProgressLine.Time(left)} left");
+        show(value.Done, value.Total, text, milestone > _milestone);
+        _milestone = milestone;
+    }
+}

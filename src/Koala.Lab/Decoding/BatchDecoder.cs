@@ -1,0 +1,162 @@
+using System.Diagnostics;
+using Koala.Lab.Targets;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Decoding;
+
+/// <summary>The target alone answers many prompts at once: as one answer ends, the next prompt takes its row of the batch.</summary>
+/// <remarks>
+/// What a prompt is answered depends neither on the others nor on the size of the batch, up to the rounding of sums. Between two looks of the
+/// host the device takes a chunk of steps; tokens behind an answer's end are dropped. Not for use from two threads at once.
+/// </remarks>
+public sealed class BatchDecoder : IDisposable
+{
+    private const int CpuChunk = 8;
+    private const int GpuChunk = 16;
+
+    // Attention looks at a multiple of this many cache slots. On a GPU each such number is a graph of its own.
+    private const int CpuBucket = 64;
+    private const int GpuBucket = 256;
+
+    private readonly Target _target;
+    private readonly int _batch;
+    private readonly GenerationOptions _options;
+    private readonly int _chunk;
+    private readonly int _bucket;
+    private KeyValueCache? _cache;
+    private BatchStep? _step;
+    private double _prefill;
+    private double _steps;
+    private double _total;
+
+    /// <param name="target">The model whose answers are wanted. Stays the caller's.</param>
+    /// <param name="batch">Answers at once, at least 1.</param>
+    /// <param name="options">How each is generated. Stop texts, draft length, stream and trace are not for batches.</param>
+    /// <exception cref="KoalaException">An option is out of range.</exception>
+    public BatchDecoder(Target target, int batch, GenerationOptions options)
+    {
+        if (batch < 1) throw new KoalaException("--batch", $"is {batch}, but at least one prompt is answered at a time", "set it to 1 or more");
+        options.Validate();
+        (_target, _batch, _options) = (target, batch, options);
+        (_chunk, _bucket) = target.Device.type == DeviceType.CUDA ? (GpuChunk, GpuBucket) : (CpuChunk, CpuBucket);
+    }
+
+    /// <summary>Where the time went so far.</summary>
+    public BatchTimes Times => new(_prefill, _steps, _total - _prefill - _steps);
+
+    /// <summary>How many answers at once are worth while: 64 on a CPU, 256 on a GPU.</summary>
+    public static int DefaultBatch(Device device) => device.type == DeviceType.CUDA ? 256 : 64;
+
+    /// <summary>Answers prompts.</summary>
+    /// <param name="prompts">In any order; the longest are answered first.</param>
+    /// <param name="onAnswers">Called on this thread with the answers that have ended since the last call.</param>
+    /// <param name="cancel">Looked at between chunks.</param>
+    /// <exception cref="KoalaException">A prompt is empty or leaves no room in the context.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; answers that had not ended are lost.</exception>
+    public void Run(IReadOnlyList<BatchPrompt> prompts, Action<IReadOnlyList<BatchAnswer>> onAnswers, CancellationToken cancel = default)
+    {
+        if (prompts.Count == 0) return;
+        var began = Stopwatch.GetTimestamp();
+        using var _ = no_grad();
+        using var scope = NewDisposeScope();
+        // The longest first: prompts of a group are alike, and a batch that does not fit into memory fails at once.
+        var waiting = new Queue<BatchRow>(prompts.Select(NewRow).OrderByDescending(row => row.Prompt.Count));
+        Prepare(prompts);
+        var rows = new BatchRow?[_cache!.Batch];
+        var ended = new List<BatchAnswer>();
+        while (waiting.Count > 0 || rows.Any(row => row is not null))
+        {
+            cancel.ThrowIfCancellationRequested();
+            Refill(rows, waiting);
+            Collect(rows, ended);
+            if (rows.Any(row => row is not null)) TakeChunk(rows);
+            Collect(rows, ended);
+            if (ended.Count > 0) onAnswers(ended);
+            ended = [];
+            _total += Stopwatch.GetElapsedTime(began).TotalSeconds;
+            began = Stopwatch.GetTimestamp();
+        }
+    }
+
+    /// <summary>Frees the cache.</summary>
+    public void Dispose()
+    {
+        _step?.Dispose();
+        _cache?.Dispose();
+    }
+
+    private BatchRow NewRow(BatchPrompt prompt, int number)
+    {
+        var context = _target.Config.ContextLength;
+        if (prompt.Tokens.Count == 0) throw new KoalaException($"prompt {number + 1}", "is empty", "ask something");
+        if (prompt.Tokens.Count >= context)
+            throw new KoalaException($"prompt {number + 1}", $"has {prompt.Tokens.Count} tokens, but {_target.Name} has a context of {context} for prompt and answer", "shorten it");
+        return new BatchRow(number, prompt, _target.Config.EndOfSequenceIds, context, _options);
+    }
+
+    // One cache serves run after run; a larger one takes its place where a run needs it.
+    private void Prepare(IReadOnlyList<BatchPrompt> prompts)
+    {
+        var batch = Math.Min(_batch, prompts.Count);
+        var needed = Math.Min(_target.Config.ContextLength, prompts.Max(p => p.Tokens.Count) + Math.Min(_options.MaxTokens, _target.Config.ContextLength));
+        if (_cache is { } cache && cache.Batch == batch && cache.Capacity >= needed)
+        {
+            cache.Clear();
+            return;
+        }
+        _step?.Dispose();
+        _cache?.Dispose();
+        (_step, _cache) = (null, null);
+        _cache = _target.NewCache(batch, (needed + _bucket - 1) / _bucket * _bucket);
+        _step = new BatchStep(_target, _cache, _chunk, _options);
+    }
+
+    // Free rows take the prompts that wait, and each its first token.
+    private void Refill(BatchRow?[] rows, Queue<BatchRow> waiting)
+    {
+        var began = Stopwatch.GetTimestamp();
+        var free = new Queue<int>(Enumerable.Range(0, rows.Length).Where(i => rows[i] is null));
+        while (free.Count > 0 && waiting.Count > 0)
+        {
+            using var scope = NewDisposeScope();
+            BatchRow[] next = [.. waiting.Take(free.Count)];
+            next = next[..BatchPrefill.Group([.. next.Select(row => row.Prompt)])];
+            int[] places = [.. next.Select(_ => free.Dequeue())];
+            foreach (var (place, row) in places.Zip(next)) rows[place] = waiting.Dequeue();
+
+            var hidden = BatchPrefill.Run(_target, [.. next.Select(row => row.Prompt)], _cache!, places);
+            var uniforms = tensor(next.Select(row => row.NextUniform()).ToArray(), device: _target.Device).unsqueeze(1);
+            var first = _step!.Choose(hidden, uniforms).cpu().data<long>();
+            for (var i = 0; i < next.Length; i++) next[i].Commit((int)first[i]);
+        }
+        _prefill += Stopwatch.GetElapsedTime(began).TotalSeconds;
+    }
+
+    private void TakeChunk(BatchRow?[] rows)
+    {
+        var began = Stopwatch.GetTimestamp();
+        long[] ids = [.. rows.Select(row => (long)(row?.Last ?? 0))];
+        double[]? uniforms = _options.Temperature == 0 ? null : [.. rows.SelectMany(row => Enumerable.Range(0, _chunk).Select(_ => row?.NextUniform() ?? 0))];
+        var tokens = _step!.Run(ids, uniforms, Target.Limit(_cache!, _cache!.Lengths.Max() + _chunk, _bucket));
+        _steps += Stopwatch.GetElapsedTime(began).TotalSeconds;
+        for (var b = 0; b < rows.Length; b++)
+        {
+            if (rows[b] is not { } row) continue;
+            for (var i = 0; i < _chunk; i++) row.Commit((int)tokens[b * _chunk + i]);
+            if (!row.Ended) _cache.Extend(b, _chunk);
+        }
+    }
+
+    private void Collect(BatchRow?[] rows, List<BatchAnswer> ended)
+    {
+        for (var b = 0; b < rows.Length; b++)
+        {
+            if (rows[b] is not { Ended: true } row) continue;
+            ended.Add(row.Answer);
+            rows[b] = null;
+            // A row at rest starts each chunk anew at its beginning.
+            _cache!.Truncate(b, 0);
+        }
+    }
+}
