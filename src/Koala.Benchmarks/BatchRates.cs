@@ -26,6 +26,16 @@ public sealed record BatchRates
     public required string Device { get; init; }
     public required string Dtype { get; init; }
     public required int Threads { get; init; }
+    /// <summary>Seconds from the path to a target that can answer.</summary>
+    public required double LoadSeconds { get; init; }
+
+    /// <summary>Bytes of all weights.</summary>
+    public required long WeightBytes { get; init; }
+
+    /// <summary>The most memory the process has had, and what of the GPU's was taken at the end; batches included.</summary>
+    public required long PeakMemoryBytes { get; init; }
+    public required long? GpuMemoryBytes { get; init; }
+
     public required int Prompts { get; init; }
     public required int MaxTokens { get; init; }
     public required double Temperature { get; init; }
@@ -48,7 +58,9 @@ public sealed record BatchRates
         string Word(string name, string? standard = null) => given.GetValueOrDefault(name) ?? standard ?? throw new KoalaException(name, "is missing", $"give {name} and its value");
         int Whole(string name, int standard) => int.Parse(Word(name, standard.ToString(CultureInfo.InvariantCulture)), CultureInfo.InvariantCulture);
 
+        var start = Stopwatch.GetTimestamp();
         using var target = Koala.Lab.Targets.Target.Load(Word("--target"), given.GetValueOrDefault("--dtype"), Word("--device", "cpu"));
+        var load = Stopwatch.GetElapsedTime(start).TotalSeconds;
         var options = new GenerationOptions { MaxTokens = Whole("--max-tokens", 320), Temperature = double.Parse(Word("--temperature", "0"), CultureInfo.InvariantCulture) };
         var repeats = Whole("--repeats", 2);
         int[] sizes = [.. Word("--batch", "64").Split(',').Select(size => int.Parse(size, CultureInfo.InvariantCulture))];
@@ -61,17 +73,22 @@ public sealed record BatchRates
         foreach (var side in sides) side.Run(prompts, warmup: true);
         for (var r = 0; r < repeats; r++)
             foreach (var side in sides) side.Run(prompts, warmup: false);
+        var gpu = target.Device.type == TorchSharp.DeviceType.CUDA ? Gpu.TakenBytes() : null;
         foreach (var side in sides) side.Dispose();
         return new BatchRates
         {
             Command = words,
             Measured = DateTimeOffset.UtcNow,
-            Commit = GitCommit.Of(AppContext.BaseDirectory),
+            Commit = GitCommit.OfKoala,
             Machine = MachineInfo.Current,
             Target = target.Name,
             Device = Devices.Name(target.Device),
             Dtype = Dtypes.Name(target.Dtype),
             Threads = get_num_threads(),
+            LoadSeconds = load,
+            WeightBytes = target.WeightBytes,
+            PeakMemoryBytes = Process.GetCurrentProcess().PeakWorkingSet64,
+            GpuMemoryBytes = gpu,
             Prompts = prompts.Length,
             MaxTokens = options.MaxTokens,
             Temperature = options.Temperature,

@@ -23,6 +23,6 @@ internal static class ExitCodes
           1    a check failed: doctor found an error, or evaluate found answers in fp32 that are not the target's own
           2    wrong input; one line says what, where, and how to mend it
           70   a fault of Koala itself; please report it
-          130  interrupted; what was trained or regenerated is saved
+          130  interrupted; what was done is kept, and a line says how to go on
         """;
 }

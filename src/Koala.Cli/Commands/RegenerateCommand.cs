@@ -15,7 +15,7 @@ internal sealed class RegenerateCommand
     private readonly Option<string?> _prompts = SharedOptions.Text("--prompts", "FILE", "What to answer (JSON Lines, also .gz): prompts in any form that generate takes, or chats, whose answers are made anew.");
     private readonly Option<string?> _out = SharedOptions.Text("--out", "FILE", "The chats to write, in the order of the prompts; gzip where it ends in .gz. It must not exist yet.");
     private readonly Option<int?> _limit = SharedOptions.WholeOrNone("--limit", "Take the first N lines. Default: all.");
-    private readonly Option<int?> _batch = SharedOptions.WholeOrNone("--batch", "Answers at once. Default: 64 on a CPU, 256 on a GPU.");
+    private readonly Option<int?> _batch = SharedOptions.WholeOrNone("--batch", "Answers at once. Default: 64 on a CPU, 512 on a GPU.");
     private readonly Option<string?> _system = SharedOptions.Text("--system", "TEXT", "A system message before chats that have none.");
     private readonly Option<bool> _resume = SharedOptions.Flag("--resume", "Go on with an interrupted run, given the same options.");
     private readonly Option<bool> _json = SharedOptions.Flag("--json", "Print each chat as JSON on standard output as it ends.");

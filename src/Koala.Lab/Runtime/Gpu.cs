@@ -14,6 +14,13 @@ public sealed record Gpu(string Name, long MemoryBytes)
     /// <summary>The GPU of this machine, or the first that CUDA_VISIBLE_DEVICES leaves; null without a driver or a GPU.</summary>
     public static Gpu? Current { get; } = Ask();
 
+    /// <summary>Bytes of the GPU's memory that are taken now, by this process (libtorch's reserve included) and others; null where libtorch does not use a GPU on this thread yet.</summary>
+    public static unsafe long? TakenBytes()
+    {
+        nuint free, total;
+        return Current is not null && cuMemGetInfo_v2(&free, &total) == 0 ? (long)(total - free) : null;
+    }
+
     /// <summary>Name and memory.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Name}, {MemoryBytes / 1e9:F1} GB memory");
 
@@ -35,6 +42,9 @@ public sealed record Gpu(string Name, long MemoryBytes)
 
     [DllImport(Driver), DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern unsafe int cuDeviceGetName(byte* name, int length, int device);
+
+    [DllImport(Driver), DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern unsafe int cuMemGetInfo_v2(nuint* free, nuint* total);
 
     [DllImport(Driver), DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern unsafe int cuDeviceTotalMem_v2(nuint* bytes, int device);
