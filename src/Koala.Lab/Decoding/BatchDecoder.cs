@@ -72,6 +72,7 @@ public sealed class BatchDecoder : IDisposable
         while (waiting.Count > 0 || rows.Any(row => row is not null))
         {
             cancel.ThrowIfCancellationRequested();
+            if (waiting.Count == 0) rows = Shrink(rows);
             Refill(rows, waiting);
             Collect(rows, ended);
             if (rows.Any(row => row is not null)) TakeChunk(rows);
@@ -109,11 +110,27 @@ public sealed class BatchDecoder : IDisposable
             cache.Clear();
             return;
         }
-        _step?.Dispose();
-        _cache?.Dispose();
+        Dispose();
         (_step, _cache) = (null, null);
-        _cache = _target.NewCache(batch, (needed + _bucket - 1) / _bucket * _bucket);
-        _step = new BatchStep(_target, _cache, _chunk, _options);
+        SetCache(_target.NewCache(batch, (needed + _bucket - 1) / _bucket * _bucket));
+    }
+
+    private void SetCache(KeyValueCache cache)
+    {
+        Dispose();
+        (_cache, _step) = (cache, new BatchStep(_target, cache, _chunk, _options));
+    }
+
+    // At the end of a run rows fall idle. On a CPU each costs its share of a step; on a GPU hardly any, and another size would ask for new graphs.
+    private BatchRow?[] Shrink(BatchRow?[] rows)
+    {
+        int[] live = [.. Enumerable.Range(0, rows.Length).Where(i => rows[i] is not null)];
+        if (_target.Device.type == DeviceType.CUDA || 2 * live.Length > rows.Length) return rows;
+        using var scope = NewDisposeScope();
+        var smaller = _target.NewCache(live.Length, _cache!.Capacity);
+        smaller.Adopt(_cache, live, [.. Enumerable.Range(0, live.Length)]);
+        SetCache(smaller);
+        return [.. live.Select(i => rows[i])];
     }
 
     // Free rows take the prompts that wait, and each its first token.

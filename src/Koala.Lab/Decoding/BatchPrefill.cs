@@ -47,7 +47,7 @@ internal static class BatchPrefill
             var at = tensor(ending.Select(i => i * hidden.shape[1] + tokens[i].Length - 1).ToArray(), device: target.Device);
             last.index_copy_(0, tensor(ending.Select(i => (long)i).ToArray(), device: target.Device), hidden.flatten(0, 1).index_select(0, at));
         }
-        cache.Adopt(own, sequences);
+        cache.Adopt(own, [.. Enumerable.Range(0, prompts.Count)], sequences);
         return last.MoveToOuterDisposeScope();
     }
 }

@@ -64,17 +64,19 @@ public sealed class KeyValueCache : IDisposable
     /// <returns>[B·kvHeads·T].</returns>
     internal Tensor Slots(Tensor places) => (_starts + places.unsqueeze(-2)).view(-1);
 
-    /// <summary>Takes all sequences of another cache over, each in the place of one of its own.</summary>
+    /// <summary>Takes sequences of another cache over, each in the place of one of its own.</summary>
     /// <param name="from">Of the same target; stays as it is.</param>
-    /// <param name="sequences">Which ones of this cache they replace, in the order of the other's.</param>
-    internal void Adopt(KeyValueCache from, IReadOnlyList<int> sequences)
+    /// <param name="theirs">Which of its sequences.</param>
+    /// <param name="mine">Which ones of this cache they replace, in the same order.</param>
+    internal void Adopt(KeyValueCache from, IReadOnlyList<int> theirs, IReadOnlyList<int> mine)
     {
         using var scope = NewDisposeScope();
-        var count = from.Lengths.Max();
-        var places = tensor(sequences.Select(s => (long)s).ToArray(), device: _starts.device);
-        foreach (var (mine, theirs) in Keys.Zip(from.Keys).Concat(Values.Zip(from.Values)))
-            Whole(mine).narrow(2, 0, count).index_copy_(0, places, from.Whole(theirs).narrow(2, 0, count));
-        for (var i = 0; i < sequences.Count; i++) _lengths[sequences[i]] = from.Lengths[i];
+        var count = theirs.Max(sequence => from.Lengths[sequence]);
+        var sources = tensor(theirs.Select(s => (long)s).ToArray(), device: _starts.device);
+        var places = tensor(mine.Select(s => (long)s).ToArray(), device: _starts.device);
+        foreach (var (to, rows) in Keys.Zip(from.Keys).Concat(Values.Zip(from.Values)))
+            Whole(to).narrow(2, 0, count).index_copy_(0, places, from.Whole(rows).narrow(2, 0, count).index_select(0, sources));
+        for (var i = 0; i < mine.Count; i++) _lengths[mine[i]] = from.Lengths[theirs[i]];
     }
 
     internal void Extend(int sequence, int tokens) => _lengths[sequence] += tokens;
