@@ -1,0 +1,95 @@
+using Microsoft.FSharp.Collections;
+using Plotly.NET;
+
+namespace Koala.Lab.Charts.Drawing;
+
+/// <summary>A plot as plotly's JSON (data, layout, config), by way of Plotly.NET.</summary>
+/// <remarks>
+/// Backgrounds are transparent and text is of a grey that reads on light and on dark pages, since a front end that draws the JSON
+/// itself does not say which it has; in a page of ours draw.js takes the page's own colour.
+/// </remarks>
+internal static class PlotlyJson
+{
+    private const string Clear = "rgba(0,0,0,0)";
+    private const string Grid = "rgba(127,127,127,0.25)";
+
+    public static string Of(Plot plot)
+    {
+        var layout = Set(new Layout(),
+            ("title", Title(plot.Title, ("x", 0.0), ("xref", "paper"), ("xanchor", "left"), ("font", Set(new Font(), ("size", 15))))),
+            ("font", Set(new Font(), ("color", Colours.Muted), ("size", 12))),
+            ("paper_bgcolor", Clear), ("plot_bgcolor", Clear),
+            ("height", plot.Horizontal ? 150 + 34 * plot.Keys.Names!.Count : 360),
+            ("margin", Set(new DynamicObj.DynamicObj(), ("l", 60), ("r", plot.Rules.Count == 0 || plot.Horizontal ? 20 : 90), ("t", 72), ("b", 50))),
+            ("legend", Set(new DynamicObj.DynamicObj(), ("orientation", "h"), ("x", 0), ("y", 1.01), ("yanchor", "bottom"), ("traceorder", "normal"))),
+            ("showlegend", plot.Series.Count > 1),
+            ("hovermode", plot.Horizontal ? "closest" : "x unified"),
+            ("barmode", plot.Stacked ? "stack" : "group"), ("bargap", 0.2),
+            (plot.Horizontal ? "yaxis" : "xaxis", Keys(plot)), (plot.Horizontal ? "xaxis" : "yaxis", Values(plot)),
+            ("shapes", plot.Rules.Select(rule => Line(plot, rule)).ToArray()),
+            ("annotations", plot.Rules.Select(rule => Label(plot, rule)).ToArray()));
+        var chart = GenericChart.ofTraceObjects(false, ListModule.OfSeq(plot.Series.Select(series => Trace(plot, series))));
+        chart = GenericChart.setLayout(layout, chart);
+        return GenericChart.toFigureJson(GenericChart.setConfig(Set(new Config(), ("responsive", true), ("displaylogo", false)), chart));
+    }
+
+    private static Trace Trace(Plot plot, Series series)
+    {
+        var keys = series.Points.Select(p => plot.Keys.Names is { } names ? names[(int)p.Key] : (object)Round(p.Key)!).ToArray();
+        var values = series.Points.Select(p => Round(p.Value)).ToArray();
+        var trace = Set(new Trace(series.Mark == Mark.Bar ? "bar" : "scatter"), ("name", series.Name),
+            ("x", plot.Horizontal ? values : keys), ("y", plot.Horizontal ? keys : values),
+            ("marker", Set(new DynamicObj.DynamicObj(), ("color", series.Colour), ("size", series.Mark == Mark.Bar ? null : 8))));
+        // Unified labels write the key themselves.
+        if (!plot.Horizontal) Set(trace, ("hovertemplate", $"%{{y:{D3Format(plot.Values.Format)}}}"));
+        if (plot.Horizontal) Set(trace, ("orientation", series.Mark == Mark.Bar ? "h" : null));
+        if (series.Mark != Mark.Bar)
+            Set(trace, ("mode", series.Mark switch { Mark.Line => "lines", Mark.Point => "markers", _ => "lines+markers" }),
+                ("line", Set(new DynamicObj.DynamicObj(), ("color", series.Colour), ("width", 2), ("dash", series.Dashed ? "dash" : null))));
+        if (series.Points.Any(p => p.HasInterval))
+            Set(trace, (plot.Horizontal ? "error_x" : "error_y", Set(new DynamicObj.DynamicObj(), ("type", "data"), ("symmetric", false), ("color", series.Colour), ("thickness", 2), ("width", 6),
+                ("array", series.Points.Select(p => Round(p.High - p.Value)).ToArray()), ("arrayminus", series.Points.Select(p => Round(p.Value - p.Low)).ToArray()))));
+        return trace;
+    }
+
+    private static DynamicObj.DynamicObj Keys(Plot plot) => Set(new DynamicObj.DynamicObj(),
+        ("title", Title(plot.Keys.Title)), ("gridcolor", Grid), ("zeroline", false), ("automargin", true), ("showgrid", plot.Series.All(s => s.Mark != Mark.Bar)),
+        ("type", plot.Keys.Names is null ? "linear" : "category"), ("autorange", plot.Horizontal ? "reversed" : null),
+        // Whole numbers where keys are few.
+        ("dtick", plot.Keys.Names is null && plot.Series.SelectMany(s => s.Points).Select(p => p.Key).Distinct().Count() <= 12 ? 1 : null));
+
+    private static DynamicObj.DynamicObj Values(Plot plot)
+    {
+        var axis = Set(new DynamicObj.DynamicObj(), ("title", Title(plot.Values.Title)), ("gridcolor", Grid), ("zeroline", false), ("automargin", true));
+        if (plot.Values.High is { } high) return Set(axis, ("range", new[] { 0, high * 1.02 }));
+        return Set(axis, ("rangemode", plot.Values.FromZero ? "tozero" : "normal"));
+    }
+
+    private static DynamicObj.DynamicObj Line(Plot plot, Rule rule) => Set(new DynamicObj.DynamicObj(), ("type", "line"), ("layer", "above"),
+        ("xref", plot.Horizontal ? "x" : "paper"), ("yref", plot.Horizontal ? "paper" : "y"),
+        ("x0", plot.Horizontal ? rule.Value : 0), ("x1", plot.Horizontal ? rule.Value : 1), ("y0", plot.Horizontal ? 0 : rule.Value), ("y1", plot.Horizontal ? 1 : rule.Value),
+        ("line", Set(new DynamicObj.DynamicObj(), ("color", Colours.Muted), ("width", 1.5), ("dash", "dash"))));
+
+    private static DynamicObj.DynamicObj Label(Plot plot, Rule rule) => Set(new DynamicObj.DynamicObj(), ("text", Markup(rule.Label)), ("showarrow", false),
+        ("xref", plot.Horizontal ? "x" : "paper"), ("yref", plot.Horizontal ? "paper" : "y"), ("x", plot.Horizontal ? rule.Value : 1), ("y", plot.Horizontal ? 1 : rule.Value),
+        ("xanchor", plot.Horizontal ? "center" : "left"), ("yanchor", plot.Horizontal ? "bottom" : "middle"));
+
+    private static DynamicObj.DynamicObj Title(string text, params (string, object?)[] more) => Set(Set(new DynamicObj.DynamicObj(), ("text", Markup(text))), more);
+
+    /// <summary>plotly reads a small HTML in texts.</summary>
+    private static string Markup(string text) => text.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal).Replace(">", "&gt;", StringComparison.Ordinal);
+
+    private static string D3Format(string format) => format[0] == 'F' ? $".{format[1..]}f" : ".4~g";
+
+    /// <summary>Six digits, which is more than is seen. JSON has no NaN.</summary>
+    private static double? Round(double value) =>
+        !double.IsFinite(value) ? null : value == 0 ? 0 : Math.Round(value, Math.Clamp(5 - (int)Math.Floor(Math.Log10(Math.Abs(value))), 0, 15));
+
+    private static T Set<T>(T to, params (string Name, object? Value)[] properties)
+        where T : DynamicObj.DynamicObj
+    {
+        foreach (var (name, value) in properties)
+            if (value is not null) to.SetProperty(name, value);
+        return to;
+    }
+}
