@@ -7,6 +7,12 @@ namespace Koala.Lab.Charts.Drawing;
 /// <param name="Series">What is drawn, the first below.</param>
 internal sealed record Plot(string Title, KeyAxis Keys, ValueAxis Values, IReadOnlyList<Series> Series)
 {
+    /// <summary>What an empty figure says.</summary>
+    public const string NoData = "no data yet";
+
+    /// <summary>Whether there is nothing to draw.</summary>
+    public bool IsEmpty => Series.All(s => s.Points.Count == 0);
+
     /// <summary>Bars of one key on top of each other, or side by side.</summary>
     public bool Stacked { get; init; }
 

@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+using Koala.Lab.Runtime;
 using Microsoft.FSharp.Collections;
 using Plotly.NET;
 
@@ -15,29 +17,43 @@ internal static class PlotlyJson
 
     public static string Of(Plot plot)
     {
+        var legend = LegendHeight(plot);
         var layout = Set(new Layout(),
-            ("title", Title(plot.Title, ("x", 0.0), ("xref", "paper"), ("xanchor", "left"), ("font", Set(new Font(), ("size", 15))))),
+            ("title", Title(plot.Title, ("x", 0.01), ("xref", "container"), ("xanchor", "left"), ("y", 1), ("yref", "container"), ("yanchor", "top"), ("pad", Set(new DynamicObj.DynamicObj(), ("t", 10))),
+                ("font", Set(new Font(), ("size", 15), ("weight", 600))))),
             ("font", Set(new Font(), ("color", Colours.Muted), ("size", 12))),
             ("paper_bgcolor", Clear), ("plot_bgcolor", Clear),
-            ("height", plot.Horizontal ? 150 + 34 * plot.Keys.Names!.Count : 360),
-            ("margin", Set(new DynamicObj.DynamicObj(), ("l", 60), ("r", plot.Rules.Count == 0 || plot.Horizontal ? 20 : 90), ("t", 72), ("b", 50))),
+            ("height", legend + (plot.Horizontal ? 140 + 34 * plot.Keys.Names!.Count : 345)),
+            ("margin", Set(new DynamicObj.DynamicObj(), ("l", 60), ("r", plot.Rules.Count == 0 || plot.Horizontal ? 20 : 90), ("t", 44 + legend), ("b", 50))),
             ("legend", Set(new DynamicObj.DynamicObj(), ("orientation", "h"), ("x", 0), ("y", 1.01), ("yanchor", "bottom"), ("traceorder", "normal"))),
             ("showlegend", plot.Series.Count > 1),
             ("hovermode", plot.Horizontal ? "closest" : "x unified"),
+            ("modebar", Set(new DynamicObj.DynamicObj(), ("bgcolor", Clear), ("color", Colours.Muted), ("activecolor", Colours.Vermilion))),
             ("barmode", plot.Stacked ? "stack" : "group"), ("bargap", 0.2),
             (plot.Horizontal ? "yaxis" : "xaxis", Keys(plot)), (plot.Horizontal ? "xaxis" : "yaxis", Values(plot)),
             ("shapes", plot.Rules.Select(rule => Line(plot, rule)).ToArray()),
-            ("annotations", plot.Rules.Select(rule => Label(plot, rule)).ToArray()));
+            ("annotations", plot.IsEmpty ? [NoData()] : plot.Rules.Select(rule => Label(plot, rule)).ToArray()));
         var chart = GenericChart.ofTraceObjects(false, ListModule.OfSeq(plot.Series.Select(series => Trace(plot, series))));
-        chart = GenericChart.setLayout(layout, chart);
-        return GenericChart.toFigureJson(GenericChart.setConfig(Set(new Config(), ("responsive", true), ("displaylogo", false)), chart));
+        var figure = JsonNode.Parse(GenericChart.toFigureJson(GenericChart.setLayout(layout, chart)))!.AsObject();
+        // Plotly.NET writes frames, of which there are none, and no config.
+        figure.Remove("frames");
+        figure["config"] = new JsonObject { ["responsive"] = true, ["displaylogo"] = false };
+        return figure.ToJsonString(JsonFormat.Line);
+    }
+
+    /// <summary>plotly gives all entries the width of the longest, in rows of about 600 px.</summary>
+    private static int LegendHeight(Plot plot)
+    {
+        if (plot.Series.Count < 2) return 0;
+        var inRow = Math.Max(1, (int)(600 / (44 + plot.Series.Max(s => SvgText.WidthOf(s.Name)))));
+        return 20 * ((plot.Series.Count + inRow - 1) / inRow) + 4;
     }
 
     private static Trace Trace(Plot plot, Series series)
     {
-        var keys = series.Points.Select(p => plot.Keys.Names is { } names ? names[(int)p.Key] : (object)Round(p.Key)!).ToArray();
+        var keys = series.Points.Select(p => plot.Keys.Names is { } names ? Markup(names[(int)p.Key]) : (object)Round(p.Key)!).ToArray();
         var values = series.Points.Select(p => Round(p.Value)).ToArray();
-        var trace = Set(new Trace(series.Mark == Mark.Bar ? "bar" : "scatter"), ("name", series.Name),
+        var trace = Set(new Trace(series.Mark == Mark.Bar ? "bar" : "scatter"), ("name", Markup(series.Name)),
             ("x", plot.Horizontal ? values : keys), ("y", plot.Horizontal ? keys : values),
             ("marker", Set(new DynamicObj.DynamicObj(), ("color", series.Colour), ("size", series.Mark == Mark.Bar ? null : 8))));
         // Unified labels write the key themselves.
@@ -73,6 +89,9 @@ internal static class PlotlyJson
     private static DynamicObj.DynamicObj Label(Plot plot, Rule rule) => Set(new DynamicObj.DynamicObj(), ("text", Markup(rule.Label)), ("showarrow", false),
         ("xref", plot.Horizontal ? "x" : "paper"), ("yref", plot.Horizontal ? "paper" : "y"), ("x", plot.Horizontal ? rule.Value : 1), ("y", plot.Horizontal ? 1 : rule.Value),
         ("xanchor", plot.Horizontal ? "center" : "left"), ("yanchor", plot.Horizontal ? "bottom" : "middle"));
+
+    private static DynamicObj.DynamicObj NoData() => Set(new DynamicObj.DynamicObj(), ("text", Plot.NoData), ("showarrow", false),
+        ("xref", "paper"), ("yref", "paper"), ("x", 0.5), ("y", 0.5));
 
     private static DynamicObj.DynamicObj Title(string text, params (string, object?)[] more) => Set(Set(new DynamicObj.DynamicObj(), ("text", Markup(text))), more);
 

@@ -29,7 +29,7 @@ internal sealed class SvgPicture
     {
         var picture = new SvgPicture(plot);
         picture.Title();
-        if (plot.Series.All(s => s.Points.Count == 0)) picture._svg.Text(Width / 2, 180, "no data yet", "middle", " font-style=\"italic\"");
+        if (plot.IsEmpty) picture._svg.Text(Width / 2, 180, Plot.NoData, "middle", " font-style=\"italic\"");
         else picture.Draw();
         return picture._svg.Finish(Width, picture._height, plot.Title);
     }
@@ -166,7 +166,9 @@ internal sealed class SvgPicture
         if (_plot.Horizontal)
         {
             _svg.Line(at, _top, at, _bottom, Style);
-            _svg.Text(at, _top - 6, rule.Label, "middle");
+            // Beside the line's end, not beyond the picture.
+            var beyond = at + SvgText.WidthOf(rule.Label) / 2 > Width;
+            _svg.Text(beyond ? _right + 10 : at, _top - 6, rule.Label, beyond ? "end" : "middle");
         }
         else
         {

@@ -12,7 +12,7 @@ internal static class AcceptanceFigures
     {
         var depths = Enumerable.Range(1, sides.Select(s => s.Alphas.Count).DefaultIfEmpty(0).Max());
         return new Plot("Position acceptance", new KeyAxis("depth in the draft", [.. depths.Select(d => d.ToString(CultureInfo.InvariantCulture))]),
-            new ValueAxis("accepted, share of rounds that came this far", "F2", High: 1),
+            new ValueAxis("accepted, share of rounds", "F2", High: 1),
             [.. sides.Select((side, i) => new Series(side.Name, Mark.Bar, Colours.At(i), [.. side.Alphas.Select((alpha, depth) => new Point(depth, alpha))]))]);
     }
 

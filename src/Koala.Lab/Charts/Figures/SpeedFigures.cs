@@ -11,7 +11,7 @@ internal static class SpeedFigures
             [new Series("speedup", Mark.Point, Colours.Blue, [.. reports.Select((r, i) => new Point(i, r.Speedup.Median, r.Speedup.Low, r.Speedup.High))])])
         {
             Horizontal = true,
-            Rules = [new Rule(1, "no gain")],
+            Rules = [new Rule(1, "1 = no gain")],
         };
 
     public static Plot PaceByLayers(IReadOnlyList<PaceAtK> paces)
