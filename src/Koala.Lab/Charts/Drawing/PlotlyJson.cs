@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Koala.Lab.Runtime;
 using Microsoft.FSharp.Collections;
 using Plotly.NET;
+using Part = DynamicObj.DynamicObj;
 
 namespace Koala.Lab.Charts.Drawing;
 
@@ -17,18 +18,20 @@ internal static class PlotlyJson
 
     public static string Of(Plot plot)
     {
-        var legend = LegendHeight(plot);
+        var legend = LegendHeight(plot) + (plot.Horizontal && plot.Rules.Count > 0 ? 16 : 0);
         var layout = Set(new Layout(),
-            ("title", Title(plot.Title, ("x", 0.01), ("xref", "container"), ("xanchor", "left"), ("y", 1), ("yref", "container"), ("yanchor", "top"), ("pad", Set(new DynamicObj.DynamicObj(), ("t", 10))),
+            ("title", Title(plot.Title, ("x", 0.01), ("xref", "container"), ("xanchor", "left"), ("y", 1), ("yref", "container"), ("yanchor", "top"), ("pad", New(("t", 10))),
                 ("font", Set(new Font(), ("size", 15), ("weight", 600))))),
             ("font", Set(new Font(), ("color", Colours.Muted), ("size", 12))),
             ("paper_bgcolor", Clear), ("plot_bgcolor", Clear),
             ("height", legend + (plot.Horizontal ? 140 + 34 * plot.Keys.Names!.Count : 345)),
-            ("margin", Set(new DynamicObj.DynamicObj(), ("l", 60), ("r", plot.Rules.Count == 0 || plot.Horizontal ? 20 : 90), ("t", 44 + legend), ("b", 50))),
-            ("legend", Set(new DynamicObj.DynamicObj(), ("orientation", "h"), ("x", 0), ("y", 1.01), ("yanchor", "bottom"), ("traceorder", "normal"))),
+            ("margin", New(("l", 60), ("r", plot.Rules.Count == 0 || plot.Horizontal ? 20 : 90), ("t", 44 + legend), ("b", 50))),
+            ("legend", New(("orientation", "h"), ("x", 0), ("y", 1.01), ("yanchor", "bottom"), ("traceorder", "normal"))),
             ("showlegend", plot.Series.Count > 1),
             ("hovermode", plot.Horizontal ? "closest" : "x unified"),
-            ("modebar", Set(new DynamicObj.DynamicObj(), ("bgcolor", Clear), ("color", Colours.Muted), ("activecolor", Colours.Vermilion))),
+            // What a pointer tells lies over the chart, and is as readable on any page.
+            ("hoverlabel", New(("bgcolor", "#333333"), ("font", Set(new Font(), ("color", "#FFFFFF"))))),
+            ("modebar", New(("bgcolor", Clear), ("color", Colours.Muted), ("activecolor", Colours.Vermilion))),
             ("barmode", plot.Stacked ? "stack" : "group"), ("bargap", 0.2),
             (plot.Horizontal ? "yaxis" : "xaxis", Keys(plot)), (plot.Horizontal ? "xaxis" : "yaxis", Values(plot)),
             ("shapes", plot.Rules.Select(rule => Line(plot, rule)).ToArray()),
@@ -55,45 +58,50 @@ internal static class PlotlyJson
         var values = series.Points.Select(p => Round(p.Value)).ToArray();
         var trace = Set(new Trace(series.Mark == Mark.Bar ? "bar" : "scatter"), ("name", Markup(series.Name)),
             ("x", plot.Horizontal ? values : keys), ("y", plot.Horizontal ? keys : values),
-            ("marker", Set(new DynamicObj.DynamicObj(), ("color", series.Colour), ("size", series.Mark == Mark.Bar ? null : 8))));
-        // Unified labels write the key themselves.
-        if (!plot.Horizontal) Set(trace, ("hovertemplate", $"%{{y:{D3Format(plot.Values.Format)}}}"));
+            ("marker", New(("color", series.Colour), ("size", series.Mark == Mark.Bar ? null : 8))));
+        var number = D3Format(plot.Values.Format);
+        // Upright, one label tells all series of a key and writes the key itself.
+        Set(trace, ("hovertemplate", plot.Horizontal ? $"%{{y}}: %{{x:{number}}}" : $"%{{y:{number}}}"));
         if (plot.Horizontal) Set(trace, ("orientation", series.Mark == Mark.Bar ? "h" : null));
         if (series.Mark != Mark.Bar)
             Set(trace, ("mode", series.Mark switch { Mark.Line => "lines", Mark.Point => "markers", _ => "lines+markers" }),
-                ("line", Set(new DynamicObj.DynamicObj(), ("color", series.Colour), ("width", 2), ("dash", series.Dashed ? "dash" : null))));
-        if (series.Points.Any(p => p.HasInterval))
-            Set(trace, (plot.Horizontal ? "error_x" : "error_y", Set(new DynamicObj.DynamicObj(), ("type", "data"), ("symmetric", false), ("color", series.Colour), ("thickness", 2), ("width", 6),
-                ("array", series.Points.Select(p => Round(p.High - p.Value)).ToArray()), ("arrayminus", series.Points.Select(p => Round(p.Value - p.Low)).ToArray()))));
+                ("line", New(("color", series.Colour), ("width", 2), ("dash", series.Dashed ? "dash" : null))));
+        if (series.Points.Any(p => p.HasInterval)) SetIntervals(trace, plot, series, number);
         return trace;
     }
 
-    private static DynamicObj.DynamicObj Keys(Plot plot) => Set(new DynamicObj.DynamicObj(),
+    private static void SetIntervals(Trace trace, Plot plot, Series series, string number) => Set(trace,
+        ("customdata", series.Points.Select(p => new[] { Round(p.Low), Round(p.High) }).ToArray()),
+        ("hovertemplate", $"%{{{(plot.Horizontal ? "x" : "y")}:{number}}} [%{{customdata[0]:{number}}}, %{{customdata[1]:{number}}}]"),
+        (plot.Horizontal ? "error_x" : "error_y", New(("type", "data"), ("symmetric", false), ("color", series.Colour), ("thickness", 2), ("width", 6),
+            ("array", series.Points.Select(p => Round(p.High - p.Value)).ToArray()), ("arrayminus", series.Points.Select(p => Round(p.Value - p.Low)).ToArray()))));
+
+    private static Part Keys(Plot plot) => Set(new Part(),
         ("title", Title(plot.Keys.Title)), ("gridcolor", Grid), ("zeroline", false), ("automargin", true), ("showgrid", plot.Series.All(s => s.Mark != Mark.Bar)),
         ("type", plot.Keys.Names is null ? "linear" : "category"), ("autorange", plot.Horizontal ? "reversed" : null),
         // Whole numbers where keys are few.
         ("dtick", plot.Keys.Names is null && plot.Series.SelectMany(s => s.Points).Select(p => p.Key).Distinct().Count() <= 12 ? 1 : null));
 
-    private static DynamicObj.DynamicObj Values(Plot plot)
+    private static Part Values(Plot plot)
     {
-        var axis = Set(new DynamicObj.DynamicObj(), ("title", Title(plot.Values.Title)), ("gridcolor", Grid), ("zeroline", false), ("automargin", true));
+        var axis = New(("title", Title(plot.Values.Title)), ("gridcolor", Grid), ("zeroline", false), ("automargin", true));
         if (plot.Values.High is { } high) return Set(axis, ("range", new[] { 0, high * 1.02 }));
         return Set(axis, ("rangemode", plot.Values.FromZero ? "tozero" : "normal"));
     }
 
-    private static DynamicObj.DynamicObj Line(Plot plot, Rule rule) => Set(new DynamicObj.DynamicObj(), ("type", "line"), ("layer", "above"),
+    private static Part Line(Plot plot, Rule rule) => New(("type", "line"), ("layer", "above"),
         ("xref", plot.Horizontal ? "x" : "paper"), ("yref", plot.Horizontal ? "paper" : "y"),
         ("x0", plot.Horizontal ? rule.Value : 0), ("x1", plot.Horizontal ? rule.Value : 1), ("y0", plot.Horizontal ? 0 : rule.Value), ("y1", plot.Horizontal ? 1 : rule.Value),
-        ("line", Set(new DynamicObj.DynamicObj(), ("color", Colours.Muted), ("width", 1.5), ("dash", "dash"))));
+        ("line", New(("color", Colours.Muted), ("width", 1.5), ("dash", "dash"))));
 
-    private static DynamicObj.DynamicObj Label(Plot plot, Rule rule) => Set(new DynamicObj.DynamicObj(), ("text", Markup(rule.Label)), ("showarrow", false),
+    private static Part Label(Plot plot, Rule rule) => New(("text", Markup(rule.Label)), ("showarrow", false),
         ("xref", plot.Horizontal ? "x" : "paper"), ("yref", plot.Horizontal ? "paper" : "y"), ("x", plot.Horizontal ? rule.Value : 1), ("y", plot.Horizontal ? 1 : rule.Value),
         ("xanchor", plot.Horizontal ? "center" : "left"), ("yanchor", plot.Horizontal ? "bottom" : "middle"));
 
-    private static DynamicObj.DynamicObj NoData() => Set(new DynamicObj.DynamicObj(), ("text", Plot.NoData), ("showarrow", false),
+    private static Part NoData() => New(("text", Plot.NoData), ("showarrow", false),
         ("xref", "paper"), ("yref", "paper"), ("x", 0.5), ("y", 0.5));
 
-    private static DynamicObj.DynamicObj Title(string text, params (string, object?)[] more) => Set(Set(new DynamicObj.DynamicObj(), ("text", Markup(text))), more);
+    private static Part Title(string text, params (string, object?)[] more) => Set(New(("text", Markup(text))), more);
 
     /// <summary>plotly reads a small HTML in texts.</summary>
     private static string Markup(string text) => text.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal).Replace(">", "&gt;", StringComparison.Ordinal);
@@ -104,8 +112,10 @@ internal static class PlotlyJson
     private static double? Round(double value) =>
         !double.IsFinite(value) ? null : value == 0 ? 0 : Math.Round(value, Math.Clamp(5 - (int)Math.Floor(Math.Log10(Math.Abs(value))), 0, 15));
 
+    private static Part New(params (string, object?)[] properties) => Set(new Part(), properties);
+
     private static T Set<T>(T to, params (string Name, object? Value)[] properties)
-        where T : DynamicObj.DynamicObj
+        where T : Part
     {
         foreach (var (name, value) in properties)
             if (value is not null) to.SetProperty(name, value);
