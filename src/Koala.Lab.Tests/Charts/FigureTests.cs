@@ -36,10 +36,11 @@ public sealed class FigureTests
     }
 
     [Fact]
-    public void Nothing_is_fetched_and_no_plotly_is_in_an_output()
+    public void Nothing_is_fetched_or_sent_and_no_plotly_is_in_an_output()
     {
         foreach (var figure in Sample.All.Values.Select(make => make()))
         {
+            Assert.False(Parse(figure.Json).GetProperty("config").GetProperty("showSendToCloud").GetBoolean());
             Assert.DoesNotContain("http", figure.Html.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal), StringComparison.Ordinal);
             Assert.DoesNotContain("<script>", figure.Html, StringComparison.Ordinal);
         }

@@ -44,7 +44,9 @@ public static class Chart
     /// <exception cref="KoalaException">The file cannot be read or is damaged.</exception>
     public static Figure TrainingAccuracy(RunFolder run) => new(TrainingFigures.Accuracies(MetricsLog.Read(run.MetricsFile)));
 
-    private static IReadOnlyList<MetricsLine> Lines(IEnumerable<StepMetrics> metrics) => [.. metrics.Select(m => new MetricsLine(m.Step, new Dictionary<string, double>(m.Values)))];
+    internal static MetricsLine Line(StepMetrics metrics) => new(metrics.Step, new Dictionary<string, double>(metrics.Values));
+
+    private static IReadOnlyList<MetricsLine> Lines(IEnumerable<StepMetrics> metrics) => [.. metrics.Select(Line)];
 
     private static IReadOnlyList<EvaluationReport> All(IEnumerable<EvaluationReport> reports) => [.. reports];
 }

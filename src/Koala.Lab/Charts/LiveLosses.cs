@@ -1,3 +1,5 @@
+using Koala.Lab.Charts.Figures;
+using Koala.Lab.Runs;
 using Koala.Lab.Training;
 
 namespace Koala.Lab.Charts;
@@ -16,6 +18,7 @@ public sealed class LiveLosses : IProgress<TrainingProgress>, IDisposable
     private readonly TimeSpan _interval;
     private readonly TimeProvider _time;
     private readonly List<StepMetrics> _metrics = [];
+    private readonly List<MetricsLine> _lines = [];
     private long? _shown;
     private int _shownSteps;
     private string? _run;
@@ -30,12 +33,13 @@ public sealed class LiveLosses : IProgress<TrainingProgress>, IDisposable
     public IReadOnlyList<StepMetrics> Metrics => _metrics;
 
     /// <summary>The chart of the steps so far.</summary>
-    public Figure Figure => Chart.TrainingLosses(_metrics);
+    public Figure Figure => new(TrainingFigures.Losses(_lines));
 
     /// <summary>Takes a step, and shows it when it is time.</summary>
     public void Add(StepMetrics step)
     {
         _metrics.Add(step);
+        _lines.Add(Chart.Line(step));
         if (_shown is { } last && _time.GetElapsedTime(last) < _interval) return;
         Show();
     }
@@ -47,6 +51,7 @@ public sealed class LiveLosses : IProgress<TrainingProgress>, IDisposable
         {
             Dispose();
             _metrics.Clear();
+            _lines.Clear();
         }
         _run = value.Folder.Path;
         Add(value.Metrics);

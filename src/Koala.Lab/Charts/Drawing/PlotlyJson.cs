@@ -18,15 +18,18 @@ internal static class PlotlyJson
 
     public static string Of(Plot plot)
     {
-        var legend = LegendHeight(plot) + (plot.Horizontal && plot.Rules.Count > 0 ? 16 : 0);
+        var legend = LegendHeight(plot);
+        var top = plot.Horizontal && plot.Rules.Count > 0 ? 60 : 44;
+        var inside = plot.Horizontal ? 50 + 34 * Math.Max(1, plot.Keys.Names!.Count) : 250;
         var layout = Set(new Layout(),
             ("title", Title(plot.Title, ("x", 0.01), ("xref", "container"), ("xanchor", "left"), ("y", 1), ("yref", "container"), ("yanchor", "top"), ("pad", New(("t", 10))),
                 ("font", Set(new Font(), ("size", 15), ("weight", 600))))),
             ("font", Set(new Font(), ("color", Colours.Muted), ("size", 12))),
             ("paper_bgcolor", Clear), ("plot_bgcolor", Clear),
-            ("height", legend + (plot.Horizontal ? 140 + 34 * plot.Keys.Names!.Count : 345)),
-            ("margin", New(("l", 60), ("r", plot.Rules.Count == 0 || plot.Horizontal ? 20 : 90), ("t", 44 + legend), ("b", 50))),
-            ("legend", New(("orientation", "h"), ("x", 0), ("y", 1.01), ("yanchor", "bottom"), ("traceorder", "normal"))),
+            ("height", top + inside + 50 + legend),
+            ("margin", New(("l", 60), ("r", plot.Rules.Count == 0 || plot.Horizontal ? 20 : 90), ("t", top), ("b", 50 + legend))),
+            // Below the axis's title, where it can take as many rows as a narrow page needs.
+            ("legend", New(("orientation", "h"), ("x", 0), ("y", -56.0 / inside), ("yanchor", "top"), ("traceorder", "normal"))),
             ("showlegend", plot.Series.Count > 1),
             ("hovermode", plot.Horizontal ? "closest" : "x unified"),
             // What a pointer tells lies over the chart, and is as readable on any page.
@@ -40,7 +43,14 @@ internal static class PlotlyJson
         var figure = JsonNode.Parse(GenericChart.toFigureJson(GenericChart.setLayout(layout, chart)))!.AsObject();
         // Plotly.NET writes frames, of which there are none, and no config.
         figure.Remove("frames");
-        figure["config"] = new JsonObject { ["responsive"] = true, ["displaylogo"] = false };
+        figure["config"] = new JsonObject
+        {
+            ["responsive"] = true,
+            ["displaylogo"] = false,
+            // plotly.js has a button that hands the figure to its makers' server, and shows it unless told not to.
+            ["showSendToCloud"] = false,
+            ["modeBarButtonsToRemove"] = new JsonArray("select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"),
+        };
         return figure.ToJsonString(JsonFormat.Line);
     }
 
@@ -77,14 +87,14 @@ internal static class PlotlyJson
             ("array", series.Points.Select(p => Round(p.High - p.Value)).ToArray()), ("arrayminus", series.Points.Select(p => Round(p.Value - p.Low)).ToArray()))));
 
     private static Part Keys(Plot plot) => Set(new Part(),
-        ("title", Title(plot.Keys.Title)), ("gridcolor", Grid), ("zeroline", false), ("automargin", true), ("showgrid", plot.Series.All(s => s.Mark != Mark.Bar)),
+        ("title", Title(plot.Keys.Title, ("standoff", plot.Horizontal ? null : 8))), ("gridcolor", Grid), ("zeroline", false), ("automargin", true), ("showgrid", plot.Series.All(s => s.Mark != Mark.Bar)),
         ("type", plot.Keys.Names is null ? "linear" : "category"), ("autorange", plot.Horizontal ? "reversed" : null),
         // Whole numbers where keys are few.
         ("dtick", plot.Keys.Names is null && plot.Series.SelectMany(s => s.Points).Select(p => p.Key).Distinct().Count() <= 12 ? 1 : null));
 
     private static Part Values(Plot plot)
     {
-        var axis = New(("title", Title(plot.Values.Title)), ("gridcolor", Grid), ("zeroline", false), ("automargin", true));
+        var axis = New(("title", Title(plot.Values.Title, ("standoff", plot.Horizontal ? 8 : null))), ("gridcolor", Grid), ("zeroline", false), ("automargin", true));
         if (plot.Values.High is { } high) return Set(axis, ("range", new[] { 0, high * 1.02 }));
         return Set(axis, ("rangemode", plot.Values.FromZero ? "tozero" : "normal"));
     }

@@ -7,7 +7,7 @@ namespace Koala.Lab.Charts.Figures;
 internal static class SpeedFigures
 {
     public static Plot Speedup(IReadOnlyList<EvaluationReport> reports) =>
-        new("Speedup", new KeyAxis("head", ReportNames.Of(reports)), new ValueAxis("times as fast as the target alone (median, 95% interval)", "F2", FromZero: false),
+        new("Speedup", new KeyAxis("head", ReportNames.Of(reports)), new ValueAxis("speedup, median and 95% interval", "F2", FromZero: false),
             [new Series("speedup", Mark.Point, Colours.Blue, [.. reports.Select((r, i) => new Point(i, r.Speedup.Median, r.Speedup.Low, r.Speedup.High))])])
         {
             Horizontal = true,
