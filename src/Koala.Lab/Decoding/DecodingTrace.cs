@@ -1,10 +1,12 @@
 using System.Globalization;
 using System.Text;
+using Koala.Lab.Runtime;
 
 namespace Koala.Lab.Decoding;
 
 /// <summary>Rounds and what they come to; of one answer, or of many taken together.</summary>
 /// <param name="Rounds">In order.</param>
+[TypeFormatterSource]
 public sealed record DecodingTrace(IReadOnlyList<Round> Rounds)
 {
     /// <summary>Tokens committed a round, bonus included, pooled over all rounds; 1.0 is no gain, NaN without rounds.</summary>

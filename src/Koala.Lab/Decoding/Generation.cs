@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Koala.Lab.Runtime;
 
 namespace Koala.Lab.Decoding;
 
@@ -10,6 +11,7 @@ namespace Koala.Lab.Decoding;
 /// <param name="Seconds">Wall-clock seconds in all.</param>
 /// <param name="PrefillSeconds">Of these, reading the prompt and deciding the first token.</param>
 /// <param name="Rounds">The trace: the target alone has rounds of nothing drafted.</param>
+[TypeFormatterSource]
 public sealed record Generation(
     IReadOnlyList<int> PromptTokens, IReadOnlyList<int> Tokens, string Text, Finish Finish, double Seconds, double PrefillSeconds,
     IReadOnlyList<Round> Rounds)

@@ -1,9 +1,11 @@
 using System.Text.Json.Serialization;
 using Koala.Lab.Runs;
+using Koala.Lab.Runtime;
 
 namespace Koala.Lab.Evaluation;
 
 /// <summary>What an evaluation found. <c>koala evaluate --json</c> prints it.</summary>
+[TypeFormatterSource]
 public sealed record EvaluationReport
 {
     /// <summary>The target's name.</summary>

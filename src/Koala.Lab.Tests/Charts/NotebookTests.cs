@@ -1,0 +1,84 @@
+using System.Collections;
+using Koala.Lab.Charts;
+using Koala.Lab.Decoding;
+using Koala.Lab.Evaluation;
+using Microsoft.Data.Analysis;
+
+namespace Koala.Lab.Tests.Charts;
+
+/// <summary>The convention by which .NET kernels find how a type is shown: by names alone.</summary>
+public sealed class NotebookTests
+{
+    [Fact]
+    public void Types_say_what_they_are_shown_as()
+    {
+        Assert.Equal([Figure.PlotlyMimeType, "text/html", "text/plain"], Preferred(typeof(Figure)));
+        foreach (var type in new[] { typeof(DecodingTrace), typeof(Generation), typeof(EvaluationReport), typeof(ColouredText) })
+            Assert.Equal(["text/html", "text/plain"], Preferred(type));
+    }
+
+    [Fact]
+    public void A_figure_is_written_in_each_mime_type()
+    {
+        var figure = Chart.AcceptanceLength(Sample.Trace);
+        Assert.Equal(figure.Json, Show(figure, Figure.PlotlyMimeType));
+        Assert.Equal(figure.Html, Show(figure, "text/html"));
+        Assert.Equal(figure.ToString(), Show(figure, "text/plain"));
+    }
+
+    [Fact]
+    public void What_is_no_figure_has_no_plotly()
+    {
+        using var writer = new StringWriter();
+        Assert.False(Format(Sample.Trace, Figure.PlotlyMimeType, writer));
+        Assert.Equal("", writer.ToString());
+    }
+
+    [Fact]
+    public void A_kernel_is_told_how_data_frames_are_shown()
+    {
+        NotebookFormatters.Register(typeof(Formatter));
+        using var writer = new StringWriter();
+        Formatter.Registered[(typeof(DataFrame), "text/html")](Table.Of(Sample.Trace), writer);
+        Assert.StartsWith("<table", writer.ToString(), StringComparison.Ordinal);
+        Assert.Contains((typeof(DataFrame), "text/plain"), Formatter.Registered.Keys);
+        Assert.Equal(["text/html", "text/plain"], Formatter.Preferred[typeof(DataFrame)]);
+        Assert.Contains("Register", Assert.Throws<KoalaException>(() => NotebookFormatters.Register(typeof(string))).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>As a kernel does it.</summary>
+    public static string Show(object shown, string mimeType)
+    {
+        using var writer = new StringWriter();
+        Assert.True(Format(shown, mimeType, writer));
+        return writer.ToString();
+    }
+
+    private static bool Format(object shown, string mimeType, StringWriter writer)
+    {
+        var type = (Type)Property(Mark(shown.GetType()), "FormatterSourceType")!;
+        var source = Activator.CreateInstance(type)!;
+        foreach (var formatter in (IEnumerable)type.GetMethod("CreateTypeFormatters")!.Invoke(source, null)!)
+            if ((string)Property(formatter, "MimeType")! == mimeType)
+                return (bool)formatter.GetType().GetMethod("Format", [typeof(object), typeof(TextWriter)])!.Invoke(formatter, [shown, writer])!;
+        throw new InvalidOperationException($"no formatter of {mimeType}");
+    }
+
+    private static IEnumerable<string> Preferred(Type type) => (string[])Property(Mark(type), "PreferredMimeTypes")!;
+
+    private static object Mark(Type type) => type.GetCustomAttributes(false).Single(a => a.GetType().Name == "TypeFormatterSourceAttribute");
+
+    private static object? Property(object of, string name) => of.GetType().GetProperty(name)!.GetValue(of);
+
+    /// <summary>The methods of Microsoft.DotNet.Interactive.Formatting.Formatter that are called.</summary>
+    private static class Formatter
+    {
+        public static Dictionary<(Type, string), Action<object, TextWriter>> Registered { get; } = [];
+
+        public static Dictionary<Type, string[]> Preferred { get; } = [];
+
+        public static void Register(Type type, Action<object, TextWriter> formatter, string mimeType) => Registered[(type, mimeType)] = formatter;
+
+        public static void SetPreferredMimeTypesFor(Type type, params string[] preferredMimeTypes) => Preferred[type] = preferredMimeTypes;
+    }
+}

@@ -1,0 +1,63 @@
+using System.Text.Json;
+using Koala.Lab.Charts;
+using Koala.Lab.Decoding;
+using Koala.Lab.Evaluation;
+using Koala.Lab.Runtime;
+using Koala.Lab.Training;
+
+namespace Koala.Lab.Tests.Charts;
+
+/// <summary>Things to draw.</summary>
+internal static class Sample
+{
+    public const string Hostile = "<script>alert('x')</script> & \"y\"\u0001";
+
+    /// <summary>Three rounds: τ is 7/3, α₁ 2/3, α₂ 1 (of two), α₃ 0 (of two, one of which drafted no third).</summary>
+    public static DecodingTrace Trace { get; } = new([new Round(3, 2, 1, 4, 0.5), new Round(3, 0, 1.5, 4.25, 0.25), new Round(2, 2, 0.75, 5, 0.125)]);
+
+    public static DecodingTrace LongTrace { get; } = new([.. Enumerable.Range(0, 1500).Select(i => new Round(4, i % 5, 1, 4, 0.1))]);
+
+    public static IReadOnlyList<EvaluationReport> Reports { get; } =
+        [.. new[] { "k1-plain", "k1-adversary", "k2-plain", "k2-adversary" }.Select(name => JsonSerializer.Deserialize<EvaluationReport>(
+            File.ReadAllText(TestFiles.At("docs", "results", $"evaluate-koala-mini-medusa-{name}-fp32.json")), JsonFormat.Document)!)];
+
+    public static IEnumerable<PaceAtK> Paces => Reports.Select((report, i) => new PaceAtK(i / 2 + 1, report, i % 2 == 0 ? "without the adversary" : "with the adversary"));
+
+    public static IReadOnlyList<StepMetrics> Metrics(int steps) => [.. Enumerable.Range(1, steps).Select(step => new StepMetrics
+    {
+        Step = step,
+        Loss = 20.0 / step,
+        LossByDepth = [8.0 / step, 12.0 / step],
+        AdversarialLoss = 0.7,
+        DiscriminatorLoss = 1.3,
+        DiscriminatorAccuracy = 0.5,
+        ValidationAccuracy = step % 50 == 0 ? [0.5, 0.25] : null,
+    })];
+
+    /// <summary>All charts; some with names from strangers, without data, with one value, and with values that are none.</summary>
+    public static TheoryData<string> Names => [.. All.Keys];
+
+    public static IReadOnlyDictionary<string, Func<Figure>> All { get; } = new Dictionary<string, Func<Figure>>
+    {
+        ["position acceptance"] = () => Chart.PositionAcceptance(Trace),
+        ["position acceptance of reports"] = () => Chart.PositionAcceptance(Reports),
+        ["acceptance length"] = () => Chart.AcceptanceLength(Trace),
+        ["acceptance length, long"] = () => Chart.AcceptanceLength(LongTrace),
+        ["round times"] = () => Chart.RoundTimes(Trace),
+        ["round times of reports"] = () => Chart.RoundTimes(Reports),
+        ["speedup"] = () => Chart.Speedup(Reports),
+        ["pace by layers"] = () => Chart.PaceByLayers(Paces),
+        ["losses"] = () => Chart.TrainingLosses(Metrics(1000)),
+        ["accuracy"] = () => Chart.TrainingAccuracy(Metrics(1000)),
+        ["hostile"] = () => Chart.RoundTimes(Reports.Select(r => r with { Head = Hostile })),
+        ["hostile series"] = () => Chart.PositionAcceptance(Reports.Select(r => r with { Head = Hostile })),
+        ["no rounds"] = () => Chart.AcceptanceLength(new DecodingTrace([])),
+        ["no alphas"] = () => Chart.PositionAcceptance(new DecodingTrace([])),
+        ["no steps"] = () => Chart.TrainingLosses([]),
+        ["no reports"] = () => Chart.Speedup(),
+        ["one step"] = () => Chart.TrainingLosses(Metrics(1)),
+        ["one round"] = () => Chart.RoundTimes(new DecodingTrace([Trace.Rounds[0]])),
+        ["no interval"] = () => Chart.Speedup(Reports[0] with { Speedup = new MedianInterval(1.5, double.NaN, double.NaN) }),
+        ["not a number"] = () => Chart.TrainingLosses([.. Metrics(3), new StepMetrics { Step = 4, Loss = double.NaN, LossByDepth = [double.PositiveInfinity, 1] }]),
+    };
+}

@@ -1,0 +1,36 @@
+using System.Globalization;
+using System.Text;
+
+namespace Koala.Lab.Charts.Drawing;
+
+/// <summary>Writes SVG: shapes and texts, all text escaped, coordinates to a tenth.</summary>
+internal sealed class SvgText
+{
+    private readonly StringBuilder _svg = new();
+
+    /// <summary>About how wide a text of 12 px is in the usual sans-serif fonts; rather too wide than too narrow.</summary>
+    public static double WidthOf(string text) => text.Sum(c => c is 'i' or 'l' or 'j' or '.' or ',' or ' ' or ':' or 't' or 'f' ? 4.2 : c is 'm' or 'w' or 'M' or 'W' or >= '\u2e80' ? 11 : 7.1);
+
+    public void Text(double x, double y, string text, string anchor = "start", string more = "")
+    {
+        _svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{x:0.#}\" y=\"{y:0.#}\"");
+        if (anchor != "start") _svg.Append(CultureInfo.InvariantCulture, $" text-anchor=\"{anchor}\"");
+        _svg.Append(CultureInfo.InvariantCulture, $"{more}>{Html.Escape(text)}</text>");
+    }
+
+    public void Line(double x1, double y1, double x2, double y2, string style) =>
+        _svg.Append(CultureInfo.InvariantCulture, $"<path d=\"M{x1:0.#} {y1:0.#}L{x2:0.#} {y2:0.#}\" {style}/>");
+
+    public void Rectangle(double x, double y, double width, double height, string colour) =>
+        _svg.Append(CultureInfo.InvariantCulture, $"<rect x=\"{x:0.#}\" y=\"{y:0.#}\" width=\"{width:0.#}\" height=\"{height:0.#}\" fill=\"{colour}\"/>");
+
+    public void Dot(double x, double y, string colour) =>
+        _svg.Append(CultureInfo.InvariantCulture, $"<circle cx=\"{x:0.#}\" cy=\"{y:0.#}\" r=\"4\" fill=\"{colour}\"/>");
+
+    /// <summary>One path of many strokes: a picture of a hundred bars stays small.</summary>
+    public void Path(string d, string style) => _svg.Append(CultureInfo.InvariantCulture, $"<path d=\"{d}\" {style}/>");
+
+    /// <summary>The whole picture; its text has the colour of the page's text.</summary>
+    public string Finish(double width, double height, string label) => string.Create(CultureInfo.InvariantCulture,
+        $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:0.#} {height:0.#}\" width=\"{width:0.#}\" style=\"max-width:100%;height:auto\" role=\"img\" aria-label=\"{Html.Escape(label)}\" font-family=\"system-ui,sans-serif\" font-size=\"12\" fill=\"currentColor\">{_svg}</svg>");
+}

@@ -1,0 +1,41 @@
+using Koala.Lab.Charts.Drawing;
+using Koala.Lab.Runtime;
+
+namespace Koala.Lab.Charts;
+
+/// <summary>A chart. Shown in a notebook it is plotly's JSON, HTML and text; made once, drawn when asked.</summary>
+[TypeFormatterSource(PlotlyMimeType, "text/html", "text/plain")]
+public sealed class Figure
+{
+    /// <summary>The mime type of <see cref="Json"/>.</summary>
+    public const string PlotlyMimeType = "application/vnd.plotly.v1+json";
+
+    private readonly Plot _plot;
+    private readonly Lazy<string> _json;
+    private readonly Lazy<string> _svg;
+
+    internal Figure(Plot plot)
+    {
+        _plot = plot;
+        _json = new(() => PlotlyJson.Of(plot));
+        _svg = new(() => SvgPicture.Of(plot));
+    }
+
+    /// <summary>What is seen.</summary>
+    public string Title => _plot.Title;
+
+    /// <summary>The figure for plotly.js: an object with data, layout and config.</summary>
+    public string Json => _json.Value;
+
+    /// <summary>A static picture, some kilobytes: for inside HTML, where its text takes the colour of the page's text.</summary>
+    public string Svg => _svg.Value;
+
+    /// <summary>The picture and, beside it, the JSON, which a page with <see cref="PlotlyScript"/> draws in the picture's place. Nothing in it runs by itself.</summary>
+    public string Html => $"<div class=\"koala-figure\" style=\"max-width:720px\">{Svg}<script type=\"application/json\">{Inline(Json)}</script></div>";
+
+    /// <summary>The numbers as a table.</summary>
+    public override string ToString() => PlotTable.Of(_plot).ToString();
+
+    /// <summary>JSON that no HTML parser mistakes for the end of its element.</summary>
+    private static string Inline(string json) => json.Replace("<", "\\u003c", StringComparison.Ordinal).Replace(">", "\\u003e", StringComparison.Ordinal).Replace("&", "\\u0026", StringComparison.Ordinal);
+}

@@ -1,0 +1,33 @@
+using System.Globalization;
+using Koala.Lab.Charts.Drawing;
+using Koala.Lab.Decoding;
+using Koala.Lab.Evaluation;
+
+namespace Koala.Lab.Charts.Figures;
+
+/// <summary>How much of what was drafted is kept.</summary>
+internal static class AcceptanceFigures
+{
+    public static Plot ByPosition(IReadOnlyList<(string Name, IReadOnlyList<double> Alphas)> sides)
+    {
+        var depths = Enumerable.Range(1, sides.Select(s => s.Alphas.Count).DefaultIfEmpty(0).Max());
+        return new Plot("Position acceptance", new KeyAxis("depth in the draft", [.. depths.Select(d => d.ToString(CultureInfo.InvariantCulture))]),
+            new ValueAxis("accepted, share of rounds", "F2", High: 1),
+            [.. sides.Select((side, i) => new Series(side.Name, Mark.Bar, Colours.At(i), [.. side.Alphas.Select((alpha, depth) => new Point(depth, alpha))]))]);
+    }
+
+    public static Plot ByPosition(IReadOnlyList<EvaluationReport> reports) =>
+        ByPosition([.. ReportNames.Of(reports).Zip(reports, (name, report) => (name, report.PositionAcceptance))]);
+
+    public static Plot LengthByRound(DecodingTrace trace)
+    {
+        var (size, title) = Rounds.Bins(trace);
+        Series Part(string name, string colour, Func<Round, double> value) => new(name, Mark.Bar, colour, Rounds.Means(trace, size, value));
+        return new Plot("Acceptance length by round", new KeyAxis(title), new ValueAxis("tokens committed a round", "0.##"),
+            [Part("accepted tokens", Colours.Blue, r => r.Accepted), Part("bonus token", Colours.Orange, _ => 1)])
+        {
+            Stacked = true,
+            Rules = trace.Rounds.Count == 0 ? [] : [new Rule(trace.AcceptanceLength, string.Create(CultureInfo.InvariantCulture, $"mean {trace.AcceptanceLength:F2}"))],
+        };
+    }
+}

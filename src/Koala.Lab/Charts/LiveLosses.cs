@@ -1,0 +1,72 @@
+using Koala.Lab.Charts.Figures;
+using Koala.Lab.Runs;
+using Koala.Lab.Training;
+
+namespace Koala.Lab.Charts;
+
+/// <summary>The chart of training losses while training runs: it collects the steps and hands on a new figure from time to time.</summary>
+/// <remarks>
+/// <code>
+/// var shown = display(Chart.TrainingLosses([]));
+/// using (var live = new LiveLosses(figure => shown.Update(figure)))
+///     TrainingRun.Start(folder, target, data, plan, [], live);
+/// </code>
+/// </remarks>
+public sealed class LiveLosses : IProgress<TrainingProgress>, IDisposable
+{
+    private readonly Action<Figure> _show;
+    private readonly TimeSpan _interval;
+    private readonly TimeProvider _time;
+    private readonly List<StepMetrics> _metrics = [];
+    private readonly List<MetricsLine> _lines = [];
+    private long? _shown;
+    private int _shownSteps;
+    private string? _run;
+
+    /// <param name="show">Takes each new figure, on the thread that trains.</param>
+    /// <param name="interval">The least time between two figures; one second by default.</param>
+    /// <param name="time">The clock; the system's by default.</param>
+    public LiveLosses(Action<Figure> show, TimeSpan? interval = null, TimeProvider? time = null) =>
+        (_show, _interval, _time) = (show, interval ?? TimeSpan.FromSeconds(1), time ?? TimeProvider.System);
+
+    /// <summary>The steps so far.</summary>
+    public IReadOnlyList<StepMetrics> Metrics => _metrics;
+
+    /// <summary>The chart of the steps so far.</summary>
+    public Figure Figure => new(TrainingFigures.Losses(_lines));
+
+    /// <summary>Takes a step, and shows it when it is time.</summary>
+    public void Add(StepMetrics step)
+    {
+        _metrics.Add(step);
+        _lines.Add(Chart.Line(step));
+        if (_shown is { } last && _time.GetElapsedTime(last) < _interval) return;
+        Show();
+    }
+
+    /// <summary>Takes a step of a run. The control, which is trained after its twin, begins anew.</summary>
+    public void Report(TrainingProgress value)
+    {
+        if (_run is not null && _run != value.Folder.Path)
+        {
+            Dispose();
+            _metrics.Clear();
+            _lines.Clear();
+        }
+        _run = value.Folder.Path;
+        Add(value.Metrics);
+    }
+
+    /// <summary>Shows the last steps.</summary>
+    public void Dispose()
+    {
+        if (_metrics.Count > _shownSteps) Show();
+        _shownSteps = 0;
+    }
+
+    private void Show()
+    {
+        (_shown, _shownSteps) = (_time.GetTimestamp(), _metrics.Count);
+        _show(Figure);
+    }
+}

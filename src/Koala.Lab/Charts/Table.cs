@@ -1,0 +1,42 @@
+using Koala.Lab.Charts.Figures;
+using Koala.Lab.Decoding;
+using Koala.Lab.Evaluation;
+using Koala.Lab.Training;
+using Microsoft.Data.Analysis;
+
+namespace Koala.Lab.Charts;
+
+/// <summary>Koala's figures as data frames, to filter, join and group in a notebook. Times in milliseconds.</summary>
+public static class Table
+{
+    /// <summary>A row a round: round (from 1), drafted, accepted, committed, draftMs, verifyMs, bookkeepingMs.</summary>
+    public static DataFrame Of(DecodingTrace trace) => new(
+        Column("round", Enumerable.Range(1, trace.Rounds.Count)),
+        Column("drafted", trace.Rounds.Select(r => r.Drafted)), Column("accepted", trace.Rounds.Select(r => r.Accepted)), Column("committed", trace.Rounds.Select(r => r.Committed)),
+        Column("draftMs", trace.Rounds.Select(r => r.DraftMs)), Column("verifyMs", trace.Rounds.Select(r => r.VerifyMs)), Column("bookkeepingMs", trace.Rounds.Select(r => r.BookkeepingMs)));
+
+    /// <summary>A row a report: head, prompts, acceptanceLength with low and high, speedup with low and high, tokensPerSecond and that of the target alone.</summary>
+    public static DataFrame Of(params IEnumerable<EvaluationReport> reports)
+    {
+        EvaluationReport[] all = [.. reports];
+        return new DataFrame(
+            new StringDataFrameColumn("head", ReportNames.Of(all)),
+            Column("prompts", all.Select(r => r.Prompts)),
+            Column("acceptanceLength", all.Select(r => r.AcceptanceLength.Mean)), Column("acceptanceLengthLow", all.Select(r => r.AcceptanceLength.Low)), Column("acceptanceLengthHigh", all.Select(r => r.AcceptanceLength.High)),
+            Column("speedup", all.Select(r => r.Speedup.Median)), Column("speedupLow", all.Select(r => r.Speedup.Low)), Column("speedupHigh", all.Select(r => r.Speedup.High)),
+            Column("tokensPerSecond", all.Select(r => r.Speculative.TokensPerSecond)), Column("tokensPerSecondAlone", all.Select(r => r.Baseline.TokensPerSecond)));
+    }
+
+    /// <summary>A row a step, with the names of metrics.jsonl; a value that a step has not is null.</summary>
+    public static DataFrame Of(IEnumerable<StepMetrics> metrics)
+    {
+        StepMetrics[] all = [.. metrics];
+        var rows = all.Select(m => new Dictionary<string, double>(m.Values)).ToArray();
+        return new DataFrame(rows.SelectMany(r => r.Keys).Distinct()
+            .Select(DataFrameColumn (name) => new PrimitiveDataFrameColumn<double>(name, rows.Select(r => r.TryGetValue(name, out var value) ? value : (double?)null)))
+            .Prepend(Column("step", all.Select(m => m.Step))));
+    }
+
+    private static PrimitiveDataFrameColumn<T> Column<T>(string name, IEnumerable<T> values)
+        where T : unmanaged => new(name, values);
+}
