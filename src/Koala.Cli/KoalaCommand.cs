@@ -43,7 +43,7 @@ public static class KoalaCommand
         }
         catch (Exception e) when (IsOutOfMemory(e))
         {
-            error.WriteLine($"the memory of the device is used up ({e.Message.Split('\n')[0].TrimEnd('.')}). Mend: lower --batch or --row-length, use --dtype bf16, or take a smaller target.");
+            error.WriteLine($"the memory of the device is used up ({Sizes(e.Message)}). Mend: lower --batch, --row-length or --max-tokens, use --dtype bf16, or take a smaller target.");
             return ExitCodes.WrongInput;
         }
         catch (Exception e)
@@ -75,6 +75,14 @@ public static class KoalaCommand
     // TorchSharp passes libtorch's message on and has no exception type for it.
     private static bool IsOutOfMemory(Exception e) =>
         e is OutOfMemoryException || e.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase) || e.Message.Contains("can't allocate memory", StringComparison.Ordinal);
+
+    // What was asked for and what is left; libtorch's message goes on with advice that is not for users of Koala.
+    private static string Sizes(string message)
+    {
+        var line = message.Split('\n')[0];
+        var end = line.IndexOf(" is free.", StringComparison.Ordinal);
+        return end < 0 ? line.TrimEnd('.') : line[..(end + " is free".Length)];
+    }
 
     private sealed class PrintVersion(Streams streams) : SynchronousCommandLineAction
     {
