@@ -11,6 +11,7 @@ dotnet build -c Release src/Koala.Benchmarks --verbosity quiet
 benchmarks() { dotnet src/Koala.Benchmarks/bin/Release/net10.0/koala-benchmarks.dll "$@"; }
 
 benchmarks steps checkpoints/koala-mini "$work/results/steps-koala-mini.json"
+benchmarks batch --target checkpoints/koala-mini --prompts data/gsm8k.jsonl --batch 32,64 --count 192 --max-tokens 320 --out "$work/results/batch-koala-mini.json"
 
 for target in koala-nano koala-mini; do
     for layers in 1 2; do
@@ -30,6 +31,6 @@ for head in "$work"/heads/*; do
     done
 done
 
-rm -f docs/results/evaluate-*.json
+rm -f docs/results/evaluate-*.json docs/results/batch-*.json
 cp "$work"/results/*.json docs/results/
 benchmarks report docs/results docs/measurements.md

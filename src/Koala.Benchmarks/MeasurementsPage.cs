@@ -26,7 +26,17 @@ internal static class MeasurementsPage
         var steps = Read<StepTimes>(Path.Combine(results, "steps-koala-mini.json"));
         WriteSteps(page, steps, Read<Peer>(Path.Combine(results, "peer-llama.cpp.json")));
         WriteTraining(page, Read<TrainingTimes>(Path.Combine(results, "training.json")));
-        WriteEvaluations(page, [.. Directory.GetFiles(results, "evaluate-*.json").Order(StringComparer.Ordinal).Select(path => (Path.GetFileName(path), Read<EvaluationReport>(path)))]);
+        WriteEvaluations(page, All<EvaluationReport>(results, "evaluate-*.json"));
+        WriteAdversary(page, All<EvaluationReport>(results, "evaluate-*.json"));
+        WriteBatches(page, All<BatchRates>(results, "batch-*.json"));
+        var gpu = Path.Combine(results, "h100");
+        page.AppendLine("# On an H100").AppendLine();
+        page.AppendLine("Through the bundle (`koala bundle`), beside a PyTorch. One answer at a time launches its work piece by piece: that step is slow, and so the baseline of the");
+        page.AppendLine("speedups here is; many answers at once run as one CUDA graph a step. Made by hand as the commands say, not by `measure.sh`;");
+        page.AppendLine("`smollm2-train.jsonl.gz` (SmolLM2's own greedy answers to 52,494 prompts) is not in the repository: `koala regenerate` makes such a file.").AppendLine();
+        WriteBatches(page, All<BatchRates>(gpu, "batch-*.json"));
+        WriteTraining(page, Read<TrainingTimes>(Path.Combine(gpu, "training.json")));
+        WriteEvaluations(page, All<EvaluationReport>(gpu, "evaluate-*.json"));
         AtomicFile.WriteText(file, page.ToString());
     }
 
@@ -58,7 +68,7 @@ internal static class MeasurementsPage
     private static void WriteTraining(StringBuilder page, TrainingTimes training)
     {
         page.AppendLine("## Training").AppendLine();
-        foreach (var place in training.Runs.Select(r => FormattableString.Invariant($"On {r.Machine.Cpu}, {r.Machine.Cores} cores, commit {Commit(r.Commit)}.")).Distinct()) page.AppendLine(place);
+        foreach (var place in training.Runs.Select(r => FormattableString.Invariant($"On {Place(r.Machine)}, commit {Commit(r.Commit)}.")).Distinct()) page.AppendLine(place);
         page.AppendLine("Held-out accuracy: how often the head's best token at each depth is the target's own. One seed.").AppendLine();
         page.AppendLine("| run | target | K | adversary | steps | seconds | held-out accuracy by depth | discriminator right |").AppendLine("| --- | --- | --- | --- | --- | --- | --- | --- |");
         foreach (var r in training.Runs)
@@ -68,32 +78,55 @@ internal static class MeasurementsPage
         page.AppendLine("```").AppendLine();
     }
 
-    private static void WriteEvaluations(StringBuilder page, IReadOnlyList<(string File, EvaluationReport Report)> all)
+    private static void WriteBatches(StringBuilder page, IReadOnlyList<BatchRates> all)
+    {
+        page.AppendLine("## Many answers at once").AppendLine();
+        page.AppendLine("Tokens a second, prefill included, all sizes in turn in one process; medians. Batch 1 is the target alone through the decoder of `generate`.").AppendLine();
+        page.AppendLine("| target | on | dtype | batch | tokens/s | times batch 1 | prefill / steps / host, s | loading, s | weights, MB | process's peak, MB | GPU memory, MB |").AppendLine("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+        foreach (var r in all)
+            foreach (var b in r.Batches)
+                Line(page, $"| {r.Target} | {(r.Device == "cuda" ? r.Machine.Gpu?.Name : $"{r.Threads} threads")} | {r.Dtype} | {b.Batch} | {b.TokensPerSecond:F0} | {b.OfBatchOne:F1} | {b.Seconds.Prefill:F1} / {b.Seconds.Steps:F1} / {b.Seconds.Host:F1} | {r.LoadSeconds:F1} | {r.WeightBytes / 1e6:F0} | {r.PeakMemoryBytes / 1e6:F0} | {(r.GpuMemoryBytes is { } taken ? (taken / 1e6).ToString("F0", CultureInfo.InvariantCulture) : "")} |");
+        page.AppendLine().AppendLine("Commands:").AppendLine().AppendLine("```");
+        foreach (var r in all) page.AppendLine(Command("koala-benchmarks", r.Command));
+        page.AppendLine("```").AppendLine();
+        foreach (var place in all.Select(r => FormattableString.Invariant($"On {Place(r.Machine)}, {r.Measured:yyyy-MM-dd}, commit {Commit(r.Commit)}.")).Distinct()) page.AppendLine(place).AppendLine();
+    }
+
+    private static void WriteEvaluations(StringBuilder page, IReadOnlyList<EvaluationReport> all)
     {
         page.AppendLine("## Speculation").AppendLine();
         page.AppendLine("τ: acceptance length, [95% interval over prompts]. Speedup: median over prompts, both sides in turn in one process. *=*: answers equal to the target's own, *~*: first difference a near-tie.").AppendLine();
-        foreach (var circumstances in all.Select(x => Circumstances(x.Report)).Distinct()) page.AppendLine(circumstances).AppendLine();
+        foreach (var circumstances in all.Select(Circumstances).Distinct()) page.AppendLine(circumstances).AppendLine();
         page.AppendLine("Rows differ in one seed of training each: their intervals do not tell heads apart that are close.").AppendLine();
         page.AppendLine("| head | dtype | prompts | τ | position acceptance | alone, tokens/s | with head | speedup | told apart from 1 | lossless | = | ~ | draft / verify / bookkeeping, ms |");
         page.AppendLine("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-        foreach (var (_, r) in all)
+        foreach (var r in all)
             Line(page, $"| {r.Head} | {r.Dtype} | {r.Prompts} | {r.AcceptanceLength.Mean:F2} [{r.AcceptanceLength.Low:F2}, {r.AcceptanceLength.High:F2}] | {string.Join(" ", r.PositionAcceptance.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)))} | {r.Baseline.TokensPerSecond:F0} | {r.Speculative.TokensPerSecond:F0} | {r.Speedup.Median:F2} [{r.Speedup.Low:F2}, {r.Speedup.High:F2}] | {(r.SpeedupIsClear ? "yes" : "no")} | {(r.Lossless == true ? "yes" : "no")} | {r.EqualAnswers} | {r.NearTies} | {r.Round.DraftMs:F2} / {r.Round.VerifyMs:F2} / {r.Round.BookkeepingMs:F2} |");
-        page.AppendLine().AppendLine("What the adversary changes, as far as twenty prompts and one seed tell:").AppendLine();
-        foreach (var (_, with) in all.Where(x => x.Report.Head.EndsWith(Adversary, StringComparison.Ordinal)))
+        page.AppendLine().AppendLine("Commands:").AppendLine().AppendLine("```");
+        foreach (var r in all) page.AppendLine(Command("koala", r.Provenance?.Command ?? []));
+        page.AppendLine("```").AppendLine();
+    }
+
+    private static void WriteAdversary(StringBuilder page, IReadOnlyList<EvaluationReport> all)
+    {
+        page.AppendLine("What the adversary changes, as far as twenty prompts and one seed tell:").AppendLine();
+        foreach (var with in all.Where(x => x.Head.EndsWith(Adversary, StringComparison.Ordinal)))
         {
-            var twin = all.Select(x => x.Report).SingleOrDefault(r => r.Head == with.Head.Replace(Adversary, Plain, StringComparison.Ordinal) && r.Dtype == with.Dtype);
+            var twin = all.SingleOrDefault(r => r.Head == with.Head.Replace(Adversary, Plain, StringComparison.Ordinal) && r.Dtype == with.Dtype);
             if (twin is null) continue;
             var (a, b) = (with.AcceptanceLength, twin.AcceptanceLength);
             var apart = a.Low > b.High || a.High < b.Low;
             Line(page, $"- {twin.Head.Replace(Plain, "", StringComparison.Ordinal)}, {with.Dtype}: τ {a.Mean:F3} with it, {b.Mean:F3} without: {(apart ? a.Mean > b.Mean ? "it helps" : "it harms" : "not told apart")}.");
         }
-        page.AppendLine().AppendLine("Commands:").AppendLine().AppendLine("```");
-        foreach (var (_, r) in all) page.AppendLine(Command("koala", r.Provenance?.Command ?? []));
-        page.AppendLine("```");
+        page.AppendLine();
     }
 
     private static string Circumstances(EvaluationReport r) => FormattableString.Invariant(
-        $"{r.Target} on {r.Provenance?.Machine.Cpu}, {r.Device}, {r.Threads} threads, temperature {r.Temperature}, draft length {r.DraftLength}, {r.Repeats} repeats, {r.Provenance?.Prompts} ({r.Provenance?.PromptsHash}), libtorch {r.Provenance?.LibTorch}, commit {Commit(r.Provenance?.Commit)}.");
+        $"{r.Target} on {(r.Provenance is null ? "" : Place(r.Provenance.Machine))}, {r.Device}, {r.Threads} threads, temperature {r.Temperature}, draft length {r.DraftLength}, {r.Repeats} repeats, {r.Provenance?.Prompts} ({r.Provenance?.PromptsHash}), libtorch {r.Provenance?.LibTorch}, commit {Commit(r.Provenance?.Commit)}.");
+
+    private static string Place(MachineInfo machine) => $"{(machine.Gpu is { } gpu ? $"{gpu.Name}, " : "")}{machine.Cpu}, {machine.Cores} cores";
+
+    private static IReadOnlyList<T> All<T>(string folder, string files) => [.. Directory.GetFiles(folder, files).Order(StringComparer.Ordinal).Select(Read<T>)];
 
     private static T Read<T>(string path) => JsonSerializer.Deserialize<T>(File.ReadAllText(path), JsonFormat.Document)
         ?? throw new Koala.Lab.KoalaException(path, "is null", "measure again with docs/measure.sh");

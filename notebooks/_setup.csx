@@ -1,0 +1,22 @@
+// The whole set-up of a notebook in the clone: #load "_setup.csx" in its first cell.
+// In Koala's own kernel the library is there already; in another .NET kernel it is this file that brings it (build it first: dotnet build -c Release src/Koala.Lab).
+#r "../src/Koala.Lab/bin/Release/net10.0/Koala.Lab.dll"
+#r "../src/Koala.Lab/bin/Release/net10.0/TorchSharp.dll"
+#r "../src/Koala.Lab/bin/Release/net10.0/Microsoft.Data.Analysis.dll"
+
+global using Koala.Lab;
+global using Koala.Lab.Charts;
+global using Koala.Lab.Data;
+global using Koala.Lab.Decoding;
+global using Koala.Lab.Evaluation;
+global using Koala.Lab.Heads;
+global using Koala.Lab.Heads.Medusa;
+global using Koala.Lab.Runtime;
+global using Koala.Lab.Targets;
+global using Koala.Lab.Text;
+global using Koala.Lab.Training;
+global using TorchSharp;
+
+// Before anything touches TorchSharp.
+LibTorch.EnsureLoaded();
+NotebookFormatters.Register(typeof(Microsoft.DotNet.Interactive.Formatting.Formatter));
