@@ -1,0 +1,140 @@
+using System.Diagnostics;
+using Koala.Kernel.Display;
+using Koala.Kernel.Scripting;
+using Koala.Lab;
+
+namespace Koala.Kernel;
+
+/// <summary>Runs cells: C# and the directives of .NET Interactive. One cell at a time; <see cref="Interrupt"/> comes from another thread.</summary>
+internal sealed class Engine : IDisposable
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2.5);
+
+    private readonly CSharpSession _session = new();
+    private readonly Directives _directives;
+    private volatile Running? _running;
+
+    public Engine() => _directives = new Directives(this, _session);
+
+    public CSharpSession Session => _session;
+
+    /// <summary>Takes over the console and registers the formatters; once a process.</summary>
+    public static void Install()
+    {
+        CellConsole.Install();
+        Formatters.Register();
+    }
+
+    /// <summary>Runs one cell to its end or its interruption.</summary>
+    /// <param name="code">The cell's text.</param>
+    /// <param name="number">Its execution count, by which errors name it.</param>
+    /// <param name="output">Where what it says goes, the value and the error included.</param>
+    /// <param name="read">Asks the front end for a line; null: it cannot ask.</param>
+    /// <returns>The error; null: the cell went through.</returns>
+    public async Task<CellError?> RunAsync(string code, int number, CellOutput output, Func<string, bool, string?>? read = null)
+    {
+        StopFlag.Clear();
+        using var running = new Running();
+        _running = running;
+        CellError? error;
+        try
+        {
+            var context = new CellContext(output, read, running.Cancel.Token);
+            var work = running.Threads.Start(() =>
+            {
+                context.Enter();
+                return RunPartsAsync(code, number, output, running.Cancel.Token);
+            });
+            await Task.WhenAny(work, running.Abandoned.Task).ConfigureAwait(false);
+            error = running.IsInterrupted && (!work.IsCompletedSuccessfully || work.Result is not null) ? Interrupted(work)
+                : work.IsCompletedSuccessfully ? work.Result
+                : _session.Errors.Of(work.Exception!);
+        }
+        finally
+        {
+            _running = null;
+        }
+        if (error is not null) output.Error(error);
+        output.Flush();
+        return error;
+    }
+
+    /// <summary>Stops the running cell: its loops by <see cref="StopFlag"/>, its waits by an interrupt of their threads, an await that nothing works on by leaving it.</summary>
+    public void Interrupt()
+    {
+        if (_running is { } running && running.BeginInterrupt()) _ = StopAsync(running);
+    }
+
+    /// <summary>Runs further code as part of the current cell, as imports do.</summary>
+    internal async Task<CellError?> RunPartsAsync(string code, int number, CellOutput output, CancellationToken cancel)
+    {
+        var parts = CellText.Split(code);
+        for (var i = 0; i < parts.Count; i++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            CSharpOutcome outcome;
+            try
+            {
+                outcome = await _directives.RunAsync(parts[i], number, output, cancel).ConfigureAwait(false);
+            }
+            catch (KoalaException e)
+            {
+                outcome = new CSharpOutcome(false, null, new CellError(nameof(KoalaException), e.Message, [e.Message]));
+            }
+            if (outcome.Error is not null) return outcome.Error;
+            if (!outcome.HasValue) continue;
+            var data = MimeBundle.Of(MimeBundle.Format(outcome.Value));
+            if (i == parts.Count - 1) output.Result(data, number);
+            else output.Display(data, Guid.NewGuid().ToString("N"));
+        }
+        return null;
+    }
+
+    public void Dispose() => _session.Dispose();
+
+    private static async Task StopAsync(Running running)
+    {
+        StopFlag.Set();
+        await running.Cancel.CancelAsync().ConfigureAwait(false);
+        var begun = Stopwatch.GetTimestamp();
+        var (quiet, said) = (0, false);
+        while (!running.IsEnded)
+        {
+            running.Threads.Interrupt();
+            // Nothing of the cell runs here, and what it waits for is none of ours to end.
+            quiet = running.Threads.IsAnyRunning ? 0 : quiet + 1;
+            if (quiet > 5) running.Abandoned.TrySetResult();
+            if (!said && Stopwatch.GetElapsedTime(begun) > s_patience)
+            {
+                said = true;
+                CellContext.Current?.Output.Write("stderr", "The cell is inside a call that cannot be interrupted: wait for it to end, or restart the kernel.\n");
+            }
+            await Task.Delay(20).ConfigureAwait(false);
+        }
+    }
+
+    private static CellError Interrupted(Task<CellError?> work)
+    {
+        var where = work.IsCompletedSuccessfully ? work.Result!.Traceback.Where(line => line.StartsWith("   at cell", StringComparison.Ordinal)) : [];
+        return new CellError("Interrupted", "the cell was interrupted", ["Interrupted: the cell was interrupted", .. where]);
+    }
+
+    private sealed class Running : IDisposable
+    {
+        private int _interrupted;
+
+        public CellThreads Threads { get; } = new();
+
+        public CancellationTokenSource Cancel { get; } = new();
+
+        public TaskCompletionSource Abandoned { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public bool IsInterrupted => Volatile.Read(ref _interrupted) == 1;
+
+        public volatile bool IsEnded;
+
+        public bool BeginInterrupt() => Interlocked.Exchange(ref _interrupted, 1) == 0;
+
+        public void Dispose() => IsEnded = true;
+    }
+}

@@ -1,0 +1,107 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using Koala.Kernel.Display;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Scripting;
+using Microsoft.CodeAnalysis.Scripting;
+
+namespace Koala.Kernel.Scripting;
+
+/// <summary>What came of a stretch of C#.</summary>
+/// <param name="HasValue">Whether it ended in an expression.</param>
+/// <param name="Value">That expression's value.</param>
+/// <param name="Error">Why it failed; null: it did not.</param>
+internal sealed record CSharpOutcome(bool HasValue, object? Value, CellError? Error);
+
+/// <summary>C# cells one after the other, each seeing what the earlier ones declared.</summary>
+internal sealed class CSharpSession : IDisposable
+{
+    /// <summary>Those of .NET Interactive and no more: with others a notebook would run here alone.</summary>
+    public static readonly string[] Imports =
+        ["System", "System.Text", "System.Collections", "System.Collections.Generic", "System.Threading.Tasks", "System.Linq", "Microsoft.DotNet.Interactive.Kernel"];
+
+    public static readonly CSharpParseOptions ParseOptions = new(LanguageVersion.CSharp14, kind: SourceCodeKind.Script);
+
+    private readonly AssemblyLoading _loading;
+    private readonly CellErrors _errors = new();
+    private ScriptOptions _options;
+    private ScriptState<object>? _state;
+
+    public CSharpSession()
+    {
+        References = new References();
+        _loading = new AssemblyLoading(References);
+        _options = ScriptOptions.Default
+            .WithMetadataResolver(References)
+            .WithSourceResolver(new CellSources(ParseOptions))
+            .AddReferences(new[]
+            {
+                // Missing from the default list, but used by LINQ, `dynamic` and what cells do every day.
+                typeof(Enumerable), typeof(System.Linq.Expressions.Expression), typeof(Microsoft.CSharp.RuntimeBinder.Binder), typeof(System.Net.Http.HttpClient),
+                typeof(System.Text.Json.JsonSerializer), typeof(HashSet<>), typeof(IAsyncEnumerable<>), typeof(System.Collections.Concurrent.ConcurrentBag<>), typeof(Parallel),
+                typeof(System.Diagnostics.Process), typeof(System.ComponentModel.Component), typeof(System.Text.RegularExpressions.Regex), typeof(System.Numerics.BigInteger),
+                typeof(Console), typeof(object), typeof(Uri), typeof(System.Numerics.Vector), typeof(System.Runtime.InteropServices.Marshal), typeof(System.Threading.Channels.Channel),
+                typeof(Microsoft.DotNet.Interactive.Kernel), typeof(Microsoft.DotNet.Interactive.Formatting.Formatter), typeof(Microsoft.AspNetCore.Html.IHtmlContent),
+            }.Select(type => type.Assembly).Distinct().Select(References.Of))
+            .AddReferences("System.Runtime", "System.Collections", "System.Linq", "netstandard")
+            .AddImports(Imports)
+            .WithLanguageVersion(ParseOptions.LanguageVersion)
+            .WithAllowUnsafe(true)
+            .WithOptimizationLevel(OptimizationLevel.Release)
+            .WithEmitDebugInformation(true)
+            .WithFileEncoding(Encoding.UTF8);
+    }
+
+    public References References { get; }
+
+    public AssemblyLoading Loading => _loading;
+
+    public CellErrors Errors => _errors;
+
+    /// <summary>The variables of all cells; of several with one name the latest.</summary>
+    public IEnumerable<ScriptVariable> Variables => _state is null ? [] : _state.Variables.Reverse().DistinctBy(v => v.Name).Reverse();
+
+    /// <summary>Loads and jits the compiler, so that the first cell does not wait for it.</summary>
+    public void Warm()
+    {
+        var script = CSharpScript.Create<object>("var x = 1; await System.Threading.Tasks.Task.Yield(); $\"{x}\"", _options.WithFilePath("warm"), assemblyLoader: _loading.Loader);
+        script.Compile();
+        script.RunAsync().GetAwaiter().GetResult();
+    }
+
+    /// <summary>Makes the assemblies of restored packages known to the cells that follow.</summary>
+    public void AddReferences(IEnumerable<string> files) => _options = _options.AddReferences(files.Select(References.OfFile));
+
+    /// <summary>Compiles and runs; an exception of the cell is an outcome, what it assigned before stays.</summary>
+    public async Task<CSharpOutcome> RunAsync(string code, int number, CancellationToken cancel)
+    {
+        var name = _errors.Add(number, code);
+        var script = Make(Weaver.Weave(code, ParseOptions), name);
+        var errors = Compile(script, cancel);
+        if (errors.Length > 0)
+        {
+            // Once more as written, for the columns.
+            var written = Compile(Make(code, name), cancel);
+            return new CSharpOutcome(false, null, _errors.Of(written.Length > 0 ? written : errors));
+        }
+        _loading.Load(script.GetCompilation());
+        var state = await (_state is null ? script.RunAsync(null, _ => true, cancel) : script.RunFromAsync(_state, _ => true, cancel)).ConfigureAwait(false);
+        cancel.ThrowIfCancellationRequested();
+        _state = state;
+        return state.Exception is null ? new CSharpOutcome(HasReturnValue(script), state.ReturnValue, null) : new CSharpOutcome(false, null, _errors.Of(state.Exception));
+    }
+
+    public void Dispose() => _loading.Dispose();
+
+    private Script<object> Make(string code, string name) => _state is null
+        ? CSharpScript.Create<object>(code, _options.WithFilePath(name), assemblyLoader: _loading.Loader)
+        : _state.Script.ContinueWith<object>(code, _options.WithFilePath(name));
+
+    private static Diagnostic[] Compile(Script script, CancellationToken cancel) =>
+        [.. script.Compile(cancel).Where(d => d.Severity == DiagnosticSeverity.Error)];
+
+    // ReturnValue is null for "no value" and for null alike.
+    [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "HasReturnValue")]
+    private static extern bool HasReturnValue(Script script);
+}
