@@ -66,6 +66,10 @@ public static class KoalaCommand
         root.Subcommands.Add(TrainCommand.Create(streams));
         root.Subcommands.Add(EvaluateCommand.Create(streams));
         root.Subcommands.Add(BundleCommand.Create(streams));
+#if NOTEBOOKS
+        root.Subcommands.Add(RunCommand.Create(streams));
+        root.Subcommands.Add(KernelCommand.Create());
+#endif
         root.SetAction(result => new HelpAction().Invoke(result));
         return root;
     }

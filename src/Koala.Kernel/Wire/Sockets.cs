@@ -61,7 +61,6 @@ internal sealed class Sockets : IDisposable
         foreach (var socket in (NetMQSocket[])[_shell, _control, _stdin, _iopub, _heartbeat]) socket.Dispose();
         _poller.Dispose();
         _outgoing.Dispose();
-        NetMQConfig.Cleanup(block: true);
     }
 
     private static int Bind(NetMQSocket socket, ConnectionFile file, int port)
