@@ -68,7 +68,10 @@ public static class KoalaCommand
         root.Subcommands.Add(BundleCommand.Create(streams));
 #if NOTEBOOKS
         root.Subcommands.Add(RunCommand.Create(streams));
-        root.Subcommands.Add(KernelCommand.Create());
+        root.Subcommands.Add(KernelCommand.Create(streams));
+        root.Subcommands.Add(LabCommand.Create(streams));
+#else
+        foreach (var name in (string[])["run", "kernel", "lab"]) root.Subcommands.Add(WithoutNotebooks.Create(name));
 #endif
         root.SetAction(result => new HelpAction().Invoke(result));
         return root;

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Loader;
 using System.Text;
 using Koala.Kernel.Display;
 using Microsoft.CodeAnalysis;
@@ -26,11 +27,13 @@ internal sealed class CSharpSession : IDisposable
     private readonly AssemblyLoading _loading;
     private readonly CellErrors _errors = new();
     private ScriptOptions _options;
+    private readonly List<MetadataReference> _added = [];
     private ScriptState<object>? _state;
 
     public CSharpSession()
     {
         References = new References();
+        _added.AddRange(((Type[])[typeof(Microsoft.DotNet.Interactive.Kernel), typeof(Microsoft.DotNet.Interactive.Formatting.Formatter), typeof(Microsoft.AspNetCore.Html.IHtmlContent)]).Select(type => References.Of(type.Assembly)));
         _loading = new AssemblyLoading(References);
         _options = ScriptOptions.Default
             .WithMetadataResolver(References)
@@ -71,12 +74,26 @@ internal sealed class CSharpSession : IDisposable
     }
 
     /// <summary>Makes the assemblies of restored packages known to the cells that follow.</summary>
-    public void AddReferences(IEnumerable<string> files) => _options = _options.AddReferences(files.Select(References.OfFile));
+    public void AddReferences(IEnumerable<string> files)
+    {
+        var added = files.Select(References.OfFile).ToArray();
+        _added.AddRange(added);
+        _options = _options.AddReferences(added);
+    }
+
+    /// <summary>What cells refer to beyond the framework.</summary>
+    public IEnumerable<MetadataReference> AddedReferences => _added;
 
     /// <summary>Compiles and runs; an exception of the cell is an outcome, what it assigned before stays.</summary>
     public async Task<CSharpOutcome> RunAsync(string code, int number, CancellationToken cancel)
     {
         var name = _errors.Add(number, code);
+        if (ExtensionLibrary.Cut(code, name) is var (rest, library))
+        {
+            var failure = AddLibrary(library, name);
+            if (failure is not null) return new CSharpOutcome(false, null, failure);
+            code = rest;
+        }
         var script = Make(Weaver.Weave(code, ParseOptions), name);
         var errors = Compile(script, cancel);
         if (errors.Length > 0)
@@ -93,6 +110,21 @@ internal sealed class CSharpSession : IDisposable
     }
 
     public void Dispose() => _loading.Dispose();
+
+    private CellError? AddLibrary(string library, string name)
+    {
+        var known = (_state?.Script ?? Make("", name)).GetCompilation();
+        var compilation = ExtensionLibrary.Compile(Weaver.Weave(library, ParseOptions.WithKind(SourceCodeKind.Regular)), name, known.References.Concat(_added));
+        using var image = new MemoryStream();
+        var emitted = compilation.Emit(image, options: new Microsoft.CodeAnalysis.Emit.EmitOptions(debugInformationFormat: Microsoft.CodeAnalysis.Emit.DebugInformationFormat.Embedded));
+        if (!emitted.Success) return _errors.Of(emitted.Diagnostics.Where(d => d.Severity == DiagnosticSeverity.Error));
+        image.Position = 0;
+        _loading.Loader.RegisterDependency(AssemblyLoadContext.Default.LoadFromStream(image));
+        var reference = MetadataReference.CreateFromImage(image.ToArray());
+        _added.Add(reference);
+        _options = _options.AddReferences(reference);
+        return null;
+    }
 
     private Script<object> Make(string code, string name) => _state is null
         ? CSharpScript.Create<object>(code, _options.WithFilePath(name), assemblyLoader: _loading.Loader)

@@ -43,7 +43,12 @@ internal sealed class KernelServer : IDisposable
     /// <summary>Interrupts the running cell.</summary>
     public void Interrupt() => _engine.Interrupt();
 
-    public void Dispose() => _sockets.Dispose();
+    public void Dispose()
+    {
+        _sockets.Dispose();
+        _assistance.Dispose();
+        _engine.Dispose();
+    }
 
     private static byte[] Topic(string name) => System.Text.Encoding.UTF8.GetBytes($"kernel.koala.{name}");
 
@@ -120,9 +125,9 @@ internal sealed class KernelServer : IDisposable
             if (!silent || type is not ("execute_result")) Publish(request, type, content);
         });
         var error = _engine.RunAsync(code, number, output, Flag("allow_stdin", false) ? (prompt, hidden) => Ask(request, prompt, hidden) : null).GetAwaiter().GetResult();
-        _assistance.Follow(code, error is null);
         if (error is null)
         {
+            _assistance.Follow(code);
             return new JsonObject { ["execution_count"] = number, ["payload"] = new JsonArray(), ["user_expressions"] = new JsonObject() };
         }
         if (Flag("stop_on_error", true)) AbortQueued();
