@@ -25,6 +25,13 @@ internal sealed class Engine : IDisposable
         Formatters.Register();
     }
 
+    /// <summary>Loads and jits what the first cell needs; in the background, while the client still connects.</summary>
+    public void Warm()
+    {
+        _ = MimeBundle.Of(MimeBundle.Format(1));
+        _session.Warm();
+    }
+
     /// <summary>Runs one cell to its end or its interruption.</summary>
     /// <param name="code">The cell's text.</param>
     /// <param name="number">Its execution count, by which errors name it.</param>

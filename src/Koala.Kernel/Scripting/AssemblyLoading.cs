@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.Loader;
+using Koala.Lab.Runtime;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.Scripting.Hosting;
 
@@ -18,6 +19,7 @@ internal sealed class AssemblyLoading : IDisposable
         _references = references;
         AssemblyLoadContext.Default.Resolving += OnResolving;
         AssemblyLoadContext.Default.ResolvingUnmanagedDll += OnResolvingUnmanaged;
+        AppDomain.CurrentDomain.AssemblyLoad += OnLoad;
     }
 
     public InteractiveAssemblyLoader Loader { get; } = new();
@@ -42,7 +44,14 @@ internal sealed class AssemblyLoading : IDisposable
     {
         AssemblyLoadContext.Default.Resolving -= OnResolving;
         AssemblyLoadContext.Default.ResolvingUnmanagedDll -= OnResolvingUnmanaged;
+        AppDomain.CurrentDomain.AssemblyLoad -= OnLoad;
         Loader.Dispose();
+    }
+
+    // TorchSharp by itself does not find libtorch in the package cache; the library, which a cell may not have touched yet, does.
+    private static void OnLoad(object? sender, AssemblyLoadEventArgs args)
+    {
+        if (args.LoadedAssembly.GetName().Name == "TorchSharp") LibTorch.EnsureLoaded();
     }
 
     private void Register(string path)

@@ -68,7 +68,8 @@ internal sealed class CSharpSession : IDisposable
     /// <summary>Loads and jits the compiler, so that the first cell does not wait for it.</summary>
     public void Warm()
     {
-        var script = CSharpScript.Create<object>("var x = 1; await System.Threading.Tasks.Task.Yield(); $\"{x}\"", _options.WithFilePath("warm"), assemblyLoader: _loading.Loader);
+        var code = Weaver.Weave("var x = 1; for (var i = 0; i < 1; i++) x += i; Console.Write(\"\"); x", ParseOptions);
+        var script = CSharpScript.Create<object>(code, _options.WithFilePath("warm-up"), assemblyLoader: _loading.Loader);
         script.Compile();
         script.RunAsync().GetAwaiter().GetResult();
     }

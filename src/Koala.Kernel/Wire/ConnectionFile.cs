@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Koala.Lab;
-using Koala.Lab.Runtime;
 
 namespace Koala.Kernel.Wire;
 
@@ -56,12 +55,13 @@ internal sealed record ConnectionFile
     }
 
     /// <summary>Writes it so that only its owner reads it: who has the key runs code.</summary>
+    /// <remarks>Not through the library's AtomicFile, whose assembly loads libtorch: the client waits for this file.</remarks>
     public void Write(string path)
     {
-        AtomicFile.Write(path, stream =>
-        {
-            if (!OperatingSystem.IsWindows() && stream is FileStream file) File.SetUnixFileMode(file.SafeFileHandle, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-            JsonSerializer.Serialize(stream, this);
-        });
+        var temporary = path + ".new";
+        var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        using (var file = new FileStream(temporary, options)) JsonSerializer.Serialize(file, this);
+        File.Move(temporary, path, overwrite: true);
     }
 }

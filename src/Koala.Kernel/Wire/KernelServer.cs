@@ -34,6 +34,7 @@ internal sealed class KernelServer : IDisposable
         Engine.Install();
         _sockets.Start();
         await using var ending = cancel.Register(() => _ended.TrySetResult()).ConfigureAwait(false);
+        new Thread(_engine.Warm) { IsBackground = true, Name = "warm-up" }.Start();
         var serving = new Thread(ServeShell) { IsBackground = true, Name = "shell" };
         _sockets.Publish(Message.New("status", new JsonObject { ["execution_state"] = "starting" }, _session, identities: [Topic("status")]));
         serving.Start();

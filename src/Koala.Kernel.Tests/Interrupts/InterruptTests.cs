@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Koala.Kernel.Wire;
+
+namespace Koala.Kernel.Tests.Interrupts;
+
+/// <summary>Each cell prints "started" and then does not end by itself.</summary>
+public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel>
+{
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(3);
+
+    public static TheoryData<string, string> Hostile => new()
+    {
+        { "awaited delay", "await Task.Delay(60_000);" },
+        { "sleep", "System.Threading.Thread.Sleep(60_000);" },
+        { "Task.Wait", "Task.Delay(60_000).Wait();" },
+        { "semaphore", "new System.Threading.SemaphoreSlim(0).Wait();" },
+        { "while", "while(true){}" },
+        { "for", "for(;;);" },
+        { "goto", "again: goto again;" },
+        { "loop after an await", "await Task.Delay(1); var n = 0L; while (true) n++;" },
+        { "loop in finally", "try { } finally { while (true) { } }" },
+        { "parallel loops", "Parallel.For(0, 8, i => { while (true) { } });" },
+        { "task with a loop", "await Task.Run(() => { while (true) { } });" },
+        { "loop around try", "while (true) { try { System.Threading.Thread.Sleep(10); } catch { } }" },
+        { "endless stream", "async IAsyncEnumerable<int> Endless() { for (var i = 0; ; i++) { await Task.Yield(); yield return i; } }\nawait foreach (var x in Endless()) { }" },
+        { "loop in a function of an earlier cell", "Spin();" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Hostile))]
+    public async Task Stops_within_three_seconds(string name, string code)
+    {
+        await kernel.RunAsync("void Spin() { while (true) { } }");
+        var (run, seconds) = await Interrupt(kernel, code);
+
+        Assert.True(seconds < s_limit.TotalSeconds, $"{name}: {seconds:F1} s");
+        Assert.Equal("error", run.Status);
+        Assert.Equal("Interrupted", run.Reply!["ename"]!.ToString());
+        Assert.Equal("42", (await kernel.RunAsync("6 * 7")).Value);
+    }
+
+    [Fact]
+    public async Task Code_that_catches_everything_is_stopped_too()
+    {
+        var (run, seconds) = await Interrupt(kernel, "for (;;) { try { while (true) { } } catch (Exception) { } }");
+
+        Assert.True(seconds < s_limit.TotalSeconds);
+        Assert.Equal("Interrupted", run.Reply!["ename"]!.ToString());
+    }
+
+    [Fact]
+    public async Task An_idle_kernel_bears_an_interrupt()
+    {
+        kernel.Process.Client.SendControl("interrupt_request", []);
+
+        Assert.Equal("2", (await kernel.RunAsync("1 + 1")).Value);
+    }
+
+    [Theory]
+    [InlineData("Enumerable.Range(0, int.MaxValue).SelectMany(_ => Enumerable.Range(0, int.MaxValue)).LongCount()")]
+    [InlineData("new System.Text.RegularExpressions.Regex(\"^(a+)+$\").IsMatch(new string('a', 60) + \"!\")")]
+    public async Task What_only_a_restart_stops_is_said_and_a_restart_works(string code)
+    {
+        await using var doomed = new TestKernel();
+        await doomed.InitializeAsync();
+        var id = doomed.Process.Client.Send("execute_request", new JsonObject { ["code"] = code, ["silent"] = false });
+        await Task.Delay(1000);
+        doomed.Process.Client.SendControl("interrupt_request", []);
+
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        Message message;
+        do message = await doomed.Process.Client.Incoming.ReadAsync(patience.Token);
+        while (message.Type != "stream" || message.Parent["msg_id"]?.ToString() != id);
+        Assert.Contains("restart the kernel", message.Content["text"]!.ToString(), StringComparison.Ordinal);
+
+        var process = doomed.Process.Id;
+        await doomed.Process.ShutdownAsync();
+        Assert.True(doomed.Process.HasExited);
+        Assert.False(Directory.Exists($"/proc/{process}"));
+    }
+
+    private static async Task<(CellRun Run, double Seconds)> Interrupt(TestKernel kernel, string code)
+    {
+        var sent = 0L;
+        var run = await kernel.RunAsync($"Console.WriteLine(\"started\");\n{code}", text =>
+        {
+            if (sent != 0 || !text.Contains("started", StringComparison.Ordinal)) return;
+            // It has begun, and is well inside.
+            Thread.Sleep(200);
+            sent = Stopwatch.GetTimestamp();
+            kernel.Process.Client.SendControl("interrupt_request", []);
+        });
+        return (run, Stopwatch.GetElapsedTime(sent).TotalSeconds);
+    }
+}
