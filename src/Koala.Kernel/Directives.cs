@@ -6,7 +6,6 @@ using System.Text.RegularExpressions;
 using Koala.Kernel.Display;
 using Koala.Kernel.Packages;
 using Koala.Kernel.Scripting;
-using Koala.Lab;
 
 namespace Koala.Kernel;
 
@@ -47,7 +46,7 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
                 await ImportAsync(part.Argument, number, output, cancel).ConfigureAwait(false);
                 return await CSharpAsync(part.Text, number, output, cancel).ConfigureAwait(false);
             default:
-                throw new KoalaException($"#!{part.Directive}", "is no directive of this kernel", $"use one of {string.Join(", ", Names.Select(name => $"#!{name}"))}");
+                throw Fault.Of($"#!{part.Directive}", "is no directive of this kernel", $"use one of {string.Join(", ", Names.Select(name => $"#!{name}"))}");
         }
     }
 
@@ -91,7 +90,7 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
         foreach (var code in ImportedFile.Read(path.Trim('"')))
         {
             if (await engine.RunPartsAsync(code, number, output, cancel).ConfigureAwait(false) is { } error)
-                throw new KoalaException(path, $"failed ({error.Message})", "mend the file");
+                throw Fault.Of(path, $"failed ({error.Message})", "mend the file");
         }
     }
 

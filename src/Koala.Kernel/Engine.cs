@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using Koala.Kernel.Display;
 using Koala.Kernel.Scripting;
-using Koala.Lab;
 
 namespace Koala.Kernel;
 
@@ -84,9 +83,9 @@ internal sealed class Engine : IDisposable
             {
                 outcome = await _directives.RunAsync(parts[i], number, output, cancel).ConfigureAwait(false);
             }
-            catch (KoalaException e)
+            catch (Exception e) when (Fault.Is(e))
             {
-                outcome = new CSharpOutcome(false, null, new CellError(nameof(KoalaException), e.Message, [e.Message]));
+                outcome = new CSharpOutcome(false, null, new CellError(e.GetType().Name, e.Message, [e.Message]));
             }
             if (outcome.Error is not null) return outcome.Error;
             if (!outcome.HasValue) continue;

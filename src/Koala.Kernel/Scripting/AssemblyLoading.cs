@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Runtime.CompilerServices;
 using System.Runtime.Loader;
 using Koala.Lab.Runtime;
 using Microsoft.CodeAnalysis;
@@ -51,8 +52,12 @@ internal sealed class AssemblyLoading : IDisposable
     // TorchSharp by itself does not find libtorch in the package cache; the library, which a cell may not have touched yet, does.
     private static void OnLoad(object? sender, AssemblyLoadEventArgs args)
     {
-        if (args.LoadedAssembly.GetName().Name == "TorchSharp") LibTorch.EnsureLoaded();
+        if (args.LoadedAssembly.GetName().Name == "TorchSharp") LoadLibTorch();
     }
+
+    // Apart: a method that names the library loads it, and libtorch with it, when it is compiled.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void LoadLibTorch() => LibTorch.EnsureLoaded();
 
     private void Register(string path)
     {

@@ -38,16 +38,9 @@ internal sealed class CSharpSession : IDisposable
         _options = ScriptOptions.Default
             .WithMetadataResolver(References)
             .WithSourceResolver(new CellSources(ParseOptions))
-            .AddReferences(new[]
-            {
-                // Missing from the default list, but used by LINQ, `dynamic` and what cells do every day.
-                typeof(Enumerable), typeof(System.Linq.Expressions.Expression), typeof(Microsoft.CSharp.RuntimeBinder.Binder), typeof(System.Net.Http.HttpClient),
-                typeof(System.Text.Json.JsonSerializer), typeof(HashSet<>), typeof(IAsyncEnumerable<>), typeof(System.Collections.Concurrent.ConcurrentBag<>), typeof(Parallel),
-                typeof(System.Diagnostics.Process), typeof(System.ComponentModel.Component), typeof(System.Text.RegularExpressions.Regex), typeof(System.Numerics.BigInteger),
-                typeof(Console), typeof(object), typeof(Uri), typeof(System.Numerics.Vector), typeof(System.Runtime.InteropServices.Marshal), typeof(System.Threading.Channels.Channel),
-                typeof(Microsoft.DotNet.Interactive.Kernel), typeof(Microsoft.DotNet.Interactive.Formatting.Formatter), typeof(Microsoft.AspNetCore.Html.IHtmlContent),
-            }.Select(type => type.Assembly).Distinct().Select(References.Of))
-            .AddReferences("System.Runtime", "System.Collections", "System.Linq", "netstandard")
+            // Missing from the default list, but used by LINQ, `dynamic` and what cells do every day. Each reference costs memory in every cell.
+            .AddReferences("System.Linq", "System.Linq.Expressions", "Microsoft.CSharp", "System.Net.Http", "System.Text.Json")
+            .AddReferences(_added)
             .AddImports(Imports)
             .WithLanguageVersion(ParseOptions.LanguageVersion)
             .WithAllowUnsafe(true)

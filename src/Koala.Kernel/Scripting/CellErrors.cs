@@ -4,7 +4,6 @@ using System.Globalization;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using Koala.Kernel.Display;
-using Koala.Lab;
 using Microsoft.CodeAnalysis;
 
 namespace Koala.Kernel.Scripting;
@@ -50,7 +49,7 @@ internal sealed class CellErrors
         var traceback = new List<string>();
         for (var e = exception; e is not null; e = e.InnerException)
         {
-            var head = e is KoalaException ? e.Message : $"{e.GetType().FullName}: {e.Message}";
+            var head = Fault.Is(e) ? e.Message : $"{e.GetType().FullName}: {e.Message}";
             traceback.AddRange($"{(traceback.Count > 0 ? "caused by " : "")}{head}".ReplaceLineEndings("\n").Split('\n'));
             traceback.AddRange(Frames(e));
         }

@@ -6,14 +6,8 @@ namespace Koala.Kernel.Scripting;
 /// <remarks>As many threads as there are continuations at once: with a single one, a cell that waits for its own task (<c>F().Result</c>) would never end.</remarks>
 internal sealed class CellThreads : SynchronizationContext
 {
-    private const int IdleMilliseconds = 1000;
-
     private readonly ConcurrentDictionary<Thread, bool> _running = [];
-    private readonly BlockingCollection<(SendOrPostCallback Work, object? State, ExecutionContext? Context)> _work = [];
     private int _posted;
-
-    // Threads that wait for work and that no work has been promised to.
-    private int _idle;
 
     /// <summary>Whether code of the cell runs or is about to, outside the thread pool.</summary>
     public bool IsAnyRunning => Volatile.Read(ref _posted) > 0;
@@ -43,10 +37,8 @@ internal sealed class CellThreads : SynchronizationContext
     public override void Post(SendOrPostCallback d, object? state)
     {
         Interlocked.Increment(ref _posted);
-        _work.Add((d, state, ExecutionContext.Capture()));
-        if (Interlocked.Decrement(ref _idle) >= 0) return;
-        Interlocked.Increment(ref _idle);
-        new Thread(Serve) { IsBackground = true, Name = "cell" }.Start();
+        var context = ExecutionContext.Capture();
+        CellWorkers.Run(() => Run(d, state, context));
     }
 
     public override void Send(SendOrPostCallback d, object? state) => d(state);
@@ -57,29 +49,6 @@ internal sealed class CellThreads : SynchronizationContext
     public void Interrupt()
     {
         foreach (var thread in _running.Keys) thread.Interrupt();
-    }
-
-    private void Serve()
-    {
-        while (true)
-        {
-            try
-            {
-                if (!_work.TryTake(out var next, IdleMilliseconds))
-                {
-                    if (Interlocked.Decrement(ref _idle) >= 0) return;
-                    // Work was promised to this thread as its patience ended.
-                    Interlocked.Increment(ref _idle);
-                    continue;
-                }
-                Run(next.Work, next.State, next.Context);
-                Interlocked.Increment(ref _idle);
-            }
-            catch (ThreadInterruptedException)
-            {
-                // Meant for work that had ended already.
-            }
-        }
     }
 
     private void Run(SendOrPostCallback work, object? state, ExecutionContext? context)
@@ -99,6 +68,7 @@ internal sealed class CellThreads : SynchronizationContext
         {
             _running.TryRemove(Thread.CurrentThread, out _);
             Interlocked.Decrement(ref _posted);
+            SetSynchronizationContext(null);
         }
     }
 }

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Koala.Lab;
 
 namespace Koala.Kernel.Wire;
 
@@ -37,7 +36,7 @@ internal sealed record ConnectionFile
     [JsonIgnore]
     public bool IsReady => ShellPort > 0 && IopubPort > 0 && StdinPort > 0 && ControlPort > 0 && HeartbeatPort > 0;
 
-    /// <exception cref="KoalaException">It cannot be read, or asks for what this kernel does not do.</exception>
+    /// <exception cref="Koala.Lab.KoalaException">It cannot be read, or asks for what this kernel does not do.</exception>
     public static ConnectionFile Read(string path)
     {
         ConnectionFile? file;
@@ -47,10 +46,10 @@ internal sealed record ConnectionFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
-            throw new KoalaException(path, $"is no connection file ({e.Message.TrimEnd('.')})", "let Jupyter start the kernel; it writes the file", e);
+            throw Fault.Of(path, $"is no connection file ({e.Message.TrimEnd('.')})", "let Jupyter start the kernel; it writes the file", e);
         }
-        if (file is not { Transport: "tcp" }) throw new KoalaException(path, $"asks for the transport '{file?.Transport}', but this kernel speaks tcp", "set c.KernelManager.transport to tcp");
-        if (file.SignatureScheme != "hmac-sha256") throw new KoalaException(path, $"asks for signatures by '{file.SignatureScheme}', but this kernel signs by hmac-sha256", "leave signature_scheme as it is");
+        if (file is not { Transport: "tcp" }) throw Fault.Of(path, $"asks for the transport '{file?.Transport}', but this kernel speaks tcp", "set c.KernelManager.transport to tcp");
+        if (file.SignatureScheme != "hmac-sha256") throw Fault.Of(path, $"asks for signatures by '{file.SignatureScheme}', but this kernel signs by hmac-sha256", "leave signature_scheme as it is");
         return file;
     }
 

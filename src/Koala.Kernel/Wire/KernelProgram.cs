@@ -23,7 +23,7 @@ public static class KernelProgram
         }
         catch (NetMQException e)
         {
-            throw new Lab.KoalaException(connectionFile, $"names an address that cannot be bound ({e.Message.TrimEnd('.')})", "start the kernel anew, with other ports", e);
+            throw Fault.Of(connectionFile, $"names an address that cannot be bound ({e.Message.TrimEnd('.')})", "start the kernel anew, with other ports", e);
         }
         using var terminate = new CancellationTokenSource();
         // Jupyter's older kernel specs interrupt by signal; unhandled it would end the process.

@@ -17,6 +17,7 @@ internal sealed class KernelServer : IDisposable
     private readonly BlockingCollection<string> _answers = [];
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _executionCount;
+    private bool _abortQueued;
 
     public KernelServer(ConnectionFile file)
     {
@@ -55,7 +56,11 @@ internal sealed class KernelServer : IDisposable
 
     private void ServeShell()
     {
-        foreach (var request in _requests.GetConsumingEnumerable()) Serve(request, onControl: false, () => Answer(request));
+        foreach (var request in _requests.GetConsumingEnumerable())
+        {
+            Serve(request, onControl: false, () => Answer(request));
+            if (_abortQueued) AbortQueued();
+        }
     }
 
     // Control comes on the sockets' own thread and must not wait for a cell.
@@ -131,7 +136,7 @@ internal sealed class KernelServer : IDisposable
             _assistance.Follow(code);
             return new JsonObject { ["execution_count"] = number, ["payload"] = new JsonArray(), ["user_expressions"] = new JsonObject() };
         }
-        if (Flag("stop_on_error", true)) AbortQueued();
+        _abortQueued = Flag("stop_on_error", true);
         var reply = error.ToJson();
         reply["status"] = "error";
         reply["execution_count"] = number;
@@ -143,6 +148,7 @@ internal sealed class KernelServer : IDisposable
     // Cells that were sent before the failure was known do not run after it.
     private void AbortQueued()
     {
+        _abortQueued = false;
         var others = new List<Message>();
         while (_requests.TryTake(out var queued))
         {
