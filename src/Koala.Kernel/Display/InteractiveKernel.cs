@@ -37,4 +37,8 @@ public sealed class KernelInvocationContext
 
     /// <summary>Shows a value as output of this cell.</summary>
     public DisplayedValue Display(object? value, params string[] mimeTypes) => Shown.Show(_cell, new DisplayedValue(value, MimeBundle.Format(value, mimeTypes)));
+
+    /// <summary>Removes what the cell has shown so far. This kernel's own: .NET Interactive has nothing for it.</summary>
+    /// <param name="wait">Only when the next output comes, so that nothing flickers.</param>
+    public void ClearOutput(bool wait = false) => _cell.Output.Clear(wait);
 }
