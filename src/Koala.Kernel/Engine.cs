@@ -11,7 +11,8 @@ internal sealed class Engine : IDisposable
 
     private readonly CSharpSession _session = new();
     private readonly Directives _directives;
-    private volatile Running? _running;
+    private readonly Lock _stopping = new();
+    private Running? _running;
 
     public Engine() => _directives = new Directives(this, _session);
 
@@ -39,9 +40,12 @@ internal sealed class Engine : IDisposable
     /// <returns>The error; null: the cell went through.</returns>
     public async Task<CellError?> RunAsync(string code, int number, CellOutput output, Func<string, bool, string?>? read = null)
     {
-        StopFlag.Clear();
         using var running = new Running();
-        _running = running;
+        lock (_stopping)
+        {
+            StopFlag.Clear();
+            _running = running;
+        }
         CellError? error;
         try
         {
@@ -58,7 +62,7 @@ internal sealed class Engine : IDisposable
         }
         finally
         {
-            _running = null;
+            lock (_stopping) _running = null;
         }
         if (error is not null) output.Error(error);
         output.Flush();
@@ -68,7 +72,12 @@ internal sealed class Engine : IDisposable
     /// <summary>Stops the running cell: its loops by <see cref="StopFlag"/>, its waits by an interrupt of their threads, an await that nothing works on by leaving it.</summary>
     public void Interrupt()
     {
-        if (_running is { } running && running.BeginInterrupt()) _ = StopAsync(running);
+        lock (_stopping)
+        {
+            if (_running is not { } running || !running.BeginInterrupt()) return;
+            StopFlag.Set();
+            _ = StopAsync(running);
+        }
     }
 
     /// <summary>Runs further code as part of the current cell, as imports do.</summary>
@@ -100,8 +109,8 @@ internal sealed class Engine : IDisposable
 
     private static async Task StopAsync(Running running)
     {
-        StopFlag.Set();
-        await running.Cancel.CancelAsync().ConfigureAwait(false);
+        // Not awaited: what the cell registered with the token may itself not end.
+        _ = running.Cancel.CancelAsync();
         var begun = Stopwatch.GetTimestamp();
         var (quiet, said) = (0, false);
         while (!running.IsEnded)

@@ -94,6 +94,7 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
     {
         var html = (await kernel.RunAsync("new[] { new { A = 1, B = \"x\" }, new { A = 2, B = \"y\" } }.DisplayTable();")).Shown("text/html")!;
 
+        Assert.Equal("A  B\n1  x\n2  y", (await kernel.RunAsync("new[] { new { A = 1, B = \"x\" }, new { A = 2, B = \"y\" } }.DisplayTable();")).Shown("text/plain"));
         Assert.Equal(3, html.Split("<tr>").Length - 1);
         Assert.DoesNotContain("<style>", html, StringComparison.Ordinal);
     }
@@ -153,6 +154,30 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
         Assert.Equal("6", run.Value);
 
         Assert.Equal("1 1", (await kernel.RunAsync("string.Join(\" \", new[] { \"TorchSharp\", \"Koala.Lab\" }.Select(name => AppDomain.CurrentDomain.GetAssemblies().Count(a => a.GetName().Name == name)))")).Value);
+    }
+
+    [Fact]
+    public async Task A_large_tensor_is_short()
+    {
+        await kernel.RunAsync($"#r \"{TestFiles.Library}\"\nusing TorchSharp;");
+        var text = (await kernel.RunAsync("torch.ones(1000, 1000)")).Value!;
+
+        Assert.StartsWith("[1000x1000], type = Float32, device = cpu; its first values:", text, StringComparison.Ordinal);
+        Assert.True(text.Length < 500);
+    }
+
+    [Fact]
+    public async Task Calls_get_the_cells_token_where_they_were_given_none()
+    {
+        var run = await kernel.RunAsync("""
+            bool Can(int n, System.Threading.CancellationToken cancel = default) => cancel.CanBeCanceled;
+            async IAsyncEnumerable<int> Numbers([System.Runtime.CompilerServices.EnumeratorCancellation] System.Threading.CancellationToken cancel = default) { yield return cancel.CanBeCanceled ? 1 : 0; await Task.Yield(); }
+            var sum = 0;
+            await foreach (var x in Numbers()) sum += x;
+            $"{Can(1)} {Can(1, default)} {Can(n: 1, cancel: System.Threading.CancellationToken.None)} {sum}"
+            """);
+
+        Assert.Equal("True False False 1", run.Value);
     }
 
     [Fact]

@@ -49,6 +49,29 @@ public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel
         Assert.Equal("Interrupted", run.Reply!["ename"]!.ToString());
     }
 
+    [Theory]
+    [InlineData("new SpeculativeDecoder(target).Generate([1, 2, 3], new() { Temperature = 1, MaxTokens = 400 }, _ => System.Threading.Thread.SpinWait(20_000_000))")]
+    [InlineData("TrainingRun.Start(RunFolder.Create(System.IO.Path.Combine(folder, \"run\")), target, data, plan, [\"train\"]);")]
+    public async Task Work_of_the_library_stops_between_its_steps(string code)
+    {
+        using var folder = new TemporaryFolder();
+        var prepared = await kernel.RunAsync($$"""
+            #r "{{TestFiles.Library}}"
+            using Koala.Lab.Data; using Koala.Lab.Decoding; using Koala.Lab.Heads.Medusa; using Koala.Lab.Runs; using Koala.Lab.Targets; using Koala.Lab.Training;
+            var folder = "{{folder.Path}}";
+            var target = Target.Load("{{TestFiles.At("checkpoints", "koala-nano")}}");
+            var training = new TrainingOptions { Steps = 1_000_000, Batch = 1, RowLength = 64, Warmup = 1 };
+            System.IO.File.WriteAllText(folder + "/chats.jsonl", string.Concat(Enumerable.Range(0, 40).Select(i => "{\"messages\":[{\"role\":\"user\",\"content\":\"What is " + i + "?\"},{\"role\":\"assistant\",\"content\":\"A number, and a small one at that.\"}]}\n")));
+            var data = TrainingData.Load(target, folder + "/chats.jsonl", folder + "/chats.jsonl", training);
+            var plan = new TrainingPlan { Target = "koala-nano", Data = "chats.jsonl", Head = new MedusaOptions(), Training = training, Dtype = "fp32", Device = "cpu", Threads = 1, TargetIdentity = target.Identity, DataHash = data.Hash };
+            """);
+        Assert.True(prepared.Status == "ok", prepared.Traceback);
+        var (run, seconds) = await Interrupt(kernel, code);
+
+        Assert.Equal("Interrupted", run.Reply!["ename"]!.ToString());
+        Assert.True(seconds < s_limit.TotalSeconds, $"{seconds:F1} s");
+    }
+
     [Fact]
     public async Task An_idle_kernel_bears_an_interrupt()
     {

@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.DotNet.Interactive.Formatting;
+using Microsoft.DotNet.Interactive.Formatting.TabularData;
 
 namespace Koala.Kernel.Display;
 
@@ -21,6 +22,7 @@ internal static class Formatters
         Text(typeof(Type), value => value.ToString()!);
         Text(typeof(Task), value => $"{value.GetType().Name.Split('`')[0]}, {((Task)value).Status}");
         foreach (var type in (Type[])[typeof(double[,]), typeof(float[,]), typeof(int[,]), typeof(long[,])]) Text(type, value => Grid((Array)value));
+        Formatter.Register<TabularDataResource>(Table, MimeBundle.PlainText);
         Formatter.SubscribeToDisplayedValues(OnDisplayed);
     }
 
@@ -36,6 +38,14 @@ internal static class Formatters
         var data = MimeBundle.Of(value.FormattedValues);
         if (value.IsUpdated) CellContext.Current?.Output.Update(data, value.DisplayId);
         else CellContext.Current?.Output.Display(data, value.DisplayId);
+    }
+
+    private static string Table(TabularDataResource table)
+    {
+        var names = table.Schema.Fields.Select(field => field.Name).ToArray();
+        string[][] rows = [names, .. table.Data.Select(row => row.ToDictionary(cell => cell.Key, cell => cell.Value)).Select(row => names.Select(name => $"{row.GetValueOrDefault(name)}").ToArray())];
+        var widths = names.Select((_, column) => rows.Max(row => row[column].Length)).ToArray();
+        return string.Join('\n', rows.Select(row => string.Join("  ", row.Select((cell, column) => cell.PadRight(widths[column]))).TrimEnd()));
     }
 
     private static string Grid(Array values)

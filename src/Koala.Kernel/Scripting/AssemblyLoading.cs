@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.Loader;
+using Koala.Kernel.Display;
 using Koala.Lab.Runtime;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.Scripting.Hosting;
@@ -57,7 +58,11 @@ internal sealed class AssemblyLoading : IDisposable
 
     // Apart: a method that names the library loads it, and libtorch with it, when it is compiled.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void LoadLibTorch() => LibTorch.EnsureLoaded();
+    private static void LoadLibTorch()
+    {
+        LibTorch.EnsureLoaded();
+        TensorText.Register();
+    }
 
     private void Register(string path)
     {

@@ -96,6 +96,7 @@ internal sealed class CSharpSession : IDisposable
             var written = Compile(Make(code, name), cancel);
             return new CSharpOutcome(false, null, _errors.Of(written.Length > 0 ? written : errors));
         }
+        if (TokenPassing.Pass(script.GetCompilation(), name) is { } passing && Make(passing, name) is var other && Compile(other, cancel).Length == 0) script = other;
         _loading.Load(script.GetCompilation());
         var state = await (_state is null ? script.RunAsync(null, _ => true, cancel) : script.RunFromAsync(_state, _ => true, cancel)).ConfigureAwait(false);
         cancel.ThrowIfCancellationRequested();
@@ -108,7 +109,7 @@ internal sealed class CSharpSession : IDisposable
     private CellError? AddLibrary(string library, string name)
     {
         var known = (_state?.Script ?? Make("", name)).GetCompilation();
-        var compilation = ExtensionLibrary.Compile(Weaver.Weave(library, ParseOptions.WithKind(SourceCodeKind.Regular)), name, known.References.Concat(_added));
+        var compilation = ExtensionLibrary.Compile(Weaver.Weave(library, ParseOptions.WithKind(SourceCodeKind.Regular)), name, known.References.Concat(_added), References);
         using var image = new MemoryStream();
         var emitted = compilation.Emit(image, options: new Microsoft.CodeAnalysis.Emit.EmitOptions(debugInformationFormat: Microsoft.CodeAnalysis.Emit.DebugInformationFormat.Embedded));
         if (!emitted.Success) return _errors.Of(emitted.Diagnostics.Where(d => d.Severity == DiagnosticSeverity.Error));

@@ -1,12 +1,11 @@
-using System.Collections.Concurrent;
-
 namespace Koala.Kernel.Scripting;
 
 /// <summary>Runs a cell and what follows its awaits on threads that are known, so that an interrupt can wake those that wait.</summary>
 /// <remarks>As many threads as there are continuations at once: with a single one, a cell that waits for its own task (<c>F().Result</c>) would never end.</remarks>
 internal sealed class CellThreads : SynchronizationContext
 {
-    private readonly ConcurrentDictionary<Thread, bool> _running = [];
+    // Each thread, and whether it was interrupted.
+    private readonly Dictionary<Thread, bool> _running = [];
     private int _posted;
 
     /// <summary>Whether code of the cell runs or is about to, outside the thread pool.</summary>
@@ -48,13 +47,20 @@ internal sealed class CellThreads : SynchronizationContext
     /// <summary>Ends the waits of the cell's threads: each gets a <see cref="ThreadInterruptedException"/>.</summary>
     public void Interrupt()
     {
-        foreach (var thread in _running.Keys) thread.Interrupt();
+        lock (_running)
+        {
+            foreach (var thread in _running.Keys)
+            {
+                _running[thread] = true;
+                thread.Interrupt();
+            }
+        }
     }
 
     private void Run(SendOrPostCallback work, object? state, ExecutionContext? context)
     {
         SetSynchronizationContext(this);
-        _running[Thread.CurrentThread] = true;
+        lock (_running) _running[Thread.CurrentThread] = false;
         try
         {
             if (context is null) work(state);
@@ -66,9 +72,31 @@ internal sealed class CellThreads : SynchronizationContext
         }
         finally
         {
-            _running.TryRemove(Thread.CurrentThread, out _);
+            End();
             Interlocked.Decrement(ref _posted);
             SetSynchronizationContext(null);
+        }
+    }
+
+    // An interrupt that found nothing to wake waits for the thread's next wait, which may be another cell's.
+    private void End()
+    {
+        while (true)
+        {
+            try
+            {
+                lock (_running)
+                {
+                    _running.Remove(Thread.CurrentThread, out var interrupted);
+                    if (!interrupted) return;
+                }
+                Thread.Sleep(1);
+                return;
+            }
+            catch (ThreadInterruptedException)
+            {
+                // That was it.
+            }
         }
     }
 }
