@@ -9,7 +9,7 @@ internal static class WithoutNotebooks
     public static Command Create(string name)
     {
         var command = new Command(name, "Not part of a bundle.") { TreatUnmatchedTokensAsErrors = false };
-        command.SetAction(_ => throw new KoalaException($"koala {name}", "is not here: a bundle has no notebooks", "run notebooks in a clone of Koala"));
+        command.SetAction(int (_) => throw new KoalaException($"koala {name}", "is not here: a bundle has no notebooks", "run notebooks in a clone of Koala"));
         return command;
     }
 }

@@ -16,7 +16,13 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
     [InlineData("await foreach (var i in Three()) Console.Write(i);\nasync IAsyncEnumerable<int> Three() { for (var i = 0; i < 3; i++) { await Task.Yield(); yield return i; } }\n7", "7")]
     [InlineData("unsafe { int i = 3; int* p = &i; }\n#nullable enable\nstring? nothing = null;\nnothing is null", "True")]
     [InlineData("Task<int> F() => Task.Run(async () => { await Task.Delay(1); return 5; });\nF().Result", "5")]
-    public async Task Ends_in_its_value(string code, string value) => Assert.Equal(value, (await kernel.RunAsync(code)).Value);
+    public async Task Ends_in_its_value(string code, string value)
+    {
+        var run = await kernel.RunAsync(code);
+
+        Assert.True(run.Status == "ok", run.Traceback);
+        Assert.Equal(value, run.Value);
+    }
 
     [Theory]
     [InlineData("var quiet = 1;")]

@@ -108,8 +108,9 @@ internal sealed class CSharpSession : IDisposable
 
     private CellError? AddLibrary(string library, string name)
     {
-        var known = (_state?.Script ?? Make("", name)).GetCompilation();
-        var compilation = ExtensionLibrary.Compile(Weaver.Weave(library, ParseOptions.WithKind(SourceCodeKind.Regular)), name, known.References.Concat(_added), References);
+        // The references that a script's own compilation finds by itself are in no list of it.
+        if (_state is null) Make("", name).Compile();
+        var compilation = ExtensionLibrary.Compile(Weaver.Weave(library, ParseOptions.WithKind(SourceCodeKind.Regular)), name, References.Used.Append(References.Of(typeof(object).Assembly)).Concat(_added).Distinct());
         using var image = new MemoryStream();
         var emitted = compilation.Emit(image, options: new Microsoft.CodeAnalysis.Emit.EmitOptions(debugInformationFormat: Microsoft.CodeAnalysis.Emit.DebugInformationFormat.Embedded));
         if (!emitted.Success) return _errors.Of(emitted.Diagnostics.Where(d => d.Severity == DiagnosticSeverity.Error));

@@ -29,6 +29,11 @@ internal sealed class CellErrors
         var traceback = new List<string>();
         foreach (var diagnostic in shown)
         {
+            if (!diagnostic.Location.IsInSource)
+            {
+                traceback.Add($"error {diagnostic.Id}: {diagnostic.GetMessage(CultureInfo.InvariantCulture)}");
+                continue;
+            }
             var place = diagnostic.Location.GetMappedLineSpan();
             traceback.Add(string.Create(CultureInfo.InvariantCulture,
                 $"{Place(place.Path, place.StartLinePosition.Line + 1)}, column {place.StartLinePosition.Character + 1}: error {diagnostic.Id}: {diagnostic.GetMessage(CultureInfo.InvariantCulture)}"));

@@ -32,10 +32,10 @@ internal static class ExtensionLibrary
         return (rest.ToString(), library.ToString());
     }
 
-    public static CSharpCompilation Compile(string library, string name, IEnumerable<MetadataReference> references, MetadataReferenceResolver resolver) => CSharpCompilation.Create(
+    public static CSharpCompilation Compile(string library, string name, IEnumerable<MetadataReference> references) => CSharpCompilation.Create(
         $"{name}-extensions-{Guid.NewGuid():N}",
         [CSharpSyntaxTree.ParseText(SourceText.From(library, Encoding.UTF8), CSharpSession.ParseOptions.WithKind(SourceCodeKind.Regular), path: name)],
-        references, new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, optimizationLevel: OptimizationLevel.Release, allowUnsafe: true, metadataReferenceResolver: resolver));
+        references, new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, optimizationLevel: OptimizationLevel.Release, allowUnsafe: true));
 
     private static bool HasExtensions(ClassDeclarationSyntax type) => type.Modifiers.Any(SyntaxKind.StaticKeyword) && type.Members.Any(member =>
         member is MethodDeclarationSyntax { ParameterList.Parameters: [{ } first, ..] } && first.Modifiers.Any(SyntaxKind.ThisKeyword)

@@ -21,6 +21,9 @@ internal sealed class References : MetadataReferenceResolver
 
     public override bool ResolveMissingAssemblies => true;
 
+    /// <summary>Every file that a cell has referred to, by name or through another.</summary>
+    public IEnumerable<PortableExecutableReference> Used => _byPath.Values;
+
     /// <summary>The reference to an assembly of this process.</summary>
     public PortableExecutableReference Of(Assembly assembly) => OfFile(assembly.Location);
 
