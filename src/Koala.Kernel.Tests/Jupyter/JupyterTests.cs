@@ -55,6 +55,37 @@ public sealed class JupyterTests
     }
 
     [Fact]
+    public void Restarts_asks_for_input_and_leaves_no_process()
+    {
+        using var python = Python.With("jupyter_client");
+        using var folder = new TemporaryFolder();
+        var (exitCode, text) = python.Run(folder.Path, "-c", """
+            import os, time, jupyter_client
+            manager = jupyter_client.KernelManager(kernel_name="koala-csharp")
+            manager.start_kernel()
+            client = manager.client()
+            client.start_channels()
+            client.wait_for_ready(timeout=60)
+            first = manager.provisioner.process.pid
+            client.execute_interactive("var x = 1;", timeout=60)
+            client.execute_interactive('var answer = Console.ReadLine();', timeout=60, allow_stdin=True, stdin_hook=lambda message: client.input("typed"))
+            said = []
+            client.execute_interactive('Console.Write(answer);', timeout=60, output_hook=lambda message: said.append(message["content"].get("text", "")))
+            assert "".join(said) == "typed", said
+            manager.restart_kernel()
+            client.wait_for_ready(timeout=60)
+            second = manager.provisioner.process.pid
+            assert client.execute_interactive("x", timeout=60, output_hook=lambda message: None)["content"]["status"] == "error"
+            manager.shutdown_kernel()
+            time.sleep(0.5)
+            assert first != second
+            assert not os.path.exists(f"/proc/{first}") and not os.path.exists(f"/proc/{second}")
+            """);
+
+        Assert.True(exitCode == 0, text);
+    }
+
+    [Fact]
     public void Nbconvert_executes_a_notebook()
     {
         using var python = Python.With("nbconvert", "nbclient");
