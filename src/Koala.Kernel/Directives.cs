@@ -24,7 +24,7 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
         switch (part.Directive)
         {
             case "csharp" or "c#" or "C#":
-                return part.IsEmpty ? s_nothing : await CSharpAsync(part.Text, number, output, cancel).ConfigureAwait(false);
+                return part.IsEmpty ? s_nothing : await CSharpAsync(part.Text, number, output, cancel);
             case "markdown":
                 Shown.Content("text/markdown", Below(part));
                 return s_nothing;
@@ -35,16 +35,16 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
                 Microsoft.DotNet.Interactive.Kernel.Javascript(Below(part));
                 return s_nothing;
             case "time":
-                return await TimeAsync(part, number, output, cancel).ConfigureAwait(false);
+                return await TimeAsync(part, number, output, cancel);
             case "who":
                 output.Write("stdout", string.Join("  ", session.Variables.Select(v => v.Name)) + "\n");
-                return await CSharpAsync(part.Text, number, output, cancel).ConfigureAwait(false);
+                return await CSharpAsync(part.Text, number, output, cancel);
             case "whos":
                 ShowVariables(output);
-                return await CSharpAsync(part.Text, number, output, cancel).ConfigureAwait(false);
+                return await CSharpAsync(part.Text, number, output, cancel);
             case "import":
-                await ImportAsync(part.Argument, number, output, cancel).ConfigureAwait(false);
-                return await CSharpAsync(part.Text, number, output, cancel).ConfigureAwait(false);
+                await ImportAsync(part.Argument, number, output, cancel);
+                return await CSharpAsync(part.Text, number, output, cancel);
             default:
                 throw Fault.Of($"#!{part.Directive}", "is no directive of this kernel", $"use one of {string.Join(", ", Names.Select(name => $"#!{name}"))}");
         }
@@ -55,13 +55,13 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
     private async Task<CSharpOutcome> CSharpAsync(string code, int number, CellOutput output, CancellationToken cancel)
     {
         if (string.IsNullOrWhiteSpace(code)) return s_nothing;
-        return await session.RunAsync(await PackagesAsync(code, output, cancel).ConfigureAwait(false), number, cancel).ConfigureAwait(false);
+        return await session.RunAsync(await PackagesAsync(code, output, cancel), number, cancel);
     }
 
     private async Task<CSharpOutcome> TimeAsync(CellPart part, int number, CellOutput output, CancellationToken cancel)
     {
         var begun = Stopwatch.GetTimestamp();
-        var outcome = await CSharpAsync(part.Text, number, output, cancel).ConfigureAwait(false);
+        var outcome = await CSharpAsync(part.Text, number, output, cancel);
         output.Write("stdout", string.Create(CultureInfo.InvariantCulture, $"Wall time: {Stopwatch.GetElapsedTime(begun).TotalMilliseconds:F1} ms\n"));
         return outcome;
     }
@@ -89,7 +89,7 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
     {
         foreach (var code in ImportedFile.Read(path.Trim('"')))
         {
-            if (await engine.RunPartsAsync(code, number, output, cancel).ConfigureAwait(false) is { } error)
+            if (await engine.RunPartsAsync(code, number, output, cancel) is { } error)
                 throw Fault.Of(path, $"failed ({error.Message})", "mend the file");
         }
     }
@@ -102,14 +102,14 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
         var asked = PackageLine().Matches(code).Select(m => new PackageReference(m.Groups[1].Value.Trim(), m.Groups[2].Success ? m.Groups[2].Value.Trim() : "*")).ToArray();
         if (asked.Length > 0)
         {
-            var restored = await _packages.AddAsync(asked, cancel).ConfigureAwait(false);
+            var restored = await _packages.AddAsync(asked, cancel);
             foreach (var file in restored.RuntimeFiles) session.References.Add(file);
             foreach (var folder in restored.NativeFolders) session.Loading.AddNativeFolder(folder);
             session.AddReferences(restored.CompileFiles);
             output.Write("stdout", $"Installed {string.Join(", ", restored.Added.Select(p => $"{p.Name} {p.Version}"))}\n");
             foreach (var script in restored.Extensions)
                 foreach (var cell in ImportedFile.Read(script))
-                    if (await engine.RunPartsAsync(cell, 0, output, cancel).ConfigureAwait(false) is { } error)
+                    if (await engine.RunPartsAsync(cell, 0, output, cancel) is { } error)
                         output.Write("stderr", $"{script}: {error.Message}\n");
         }
         return PackageLine().Replace(SourceLine().Replace(code, ""), "");

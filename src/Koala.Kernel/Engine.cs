@@ -5,6 +5,7 @@ using Koala.Kernel.Scripting;
 namespace Koala.Kernel;
 
 /// <summary>Runs cells: C# and the directives of .NET Interactive. One cell at a time; <see cref="Interrupt"/> comes from another thread.</summary>
+/// <remarks>Nothing here waits for the thread pool, which belongs to the cells: one that fills it must still be heard and stopped.</remarks>
 internal sealed class Engine : IDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2.5);
@@ -38,7 +39,7 @@ internal sealed class Engine : IDisposable
     /// <param name="output">Where what it says goes, the value and the error included.</param>
     /// <param name="read">Asks the front end for a line; null: it cannot ask.</param>
     /// <returns>The error; null: the cell went through.</returns>
-    public async Task<CellError?> RunAsync(string code, int number, CellOutput output, Func<string, bool, string?>? read = null)
+    public CellError? Run(string code, int number, CellOutput output, Func<string, bool, string?>? read = null)
     {
         using var running = new Running();
         lock (_stopping)
@@ -55,7 +56,7 @@ internal sealed class Engine : IDisposable
                 context.Enter();
                 return RunPartsAsync(code, number, output, running.Cancel.Token);
             });
-            await Task.WhenAny(work, running.Abandoned.Task).ConfigureAwait(false);
+            Task.WaitAny(work, running.Abandoned.Task);
             error = running.IsInterrupted && (!work.IsCompletedSuccessfully || work.Result is not null) ? Interrupted(work)
                 : work.IsCompletedSuccessfully ? work.Result
                 : _session.Errors.Of(work.Exception!);
@@ -76,7 +77,8 @@ internal sealed class Engine : IDisposable
         {
             if (_running is not { } running || !running.BeginInterrupt()) return;
             StopFlag.Set();
-            _ = StopAsync(running);
+            // A thread of its own: the cell may have filled the thread pool.
+            new Thread(() => Stop(running)) { IsBackground = true, Name = "interrupt" }.Start();
         }
     }
 
@@ -90,7 +92,7 @@ internal sealed class Engine : IDisposable
             CSharpOutcome outcome;
             try
             {
-                outcome = await _directives.RunAsync(parts[i], number, output, cancel).ConfigureAwait(false);
+                outcome = await _directives.RunAsync(parts[i], number, output, cancel);
             }
             catch (Exception e) when (Fault.Is(e))
             {
@@ -107,7 +109,7 @@ internal sealed class Engine : IDisposable
 
     public void Dispose() => _session.Dispose();
 
-    private static async Task StopAsync(Running running)
+    private static void Stop(Running running)
     {
         // Not awaited: what the cell registered with the token may itself not end.
         _ = running.Cancel.CancelAsync();
@@ -124,7 +126,7 @@ internal sealed class Engine : IDisposable
                 said = true;
                 CellContext.Current?.Output.Write("stderr", "The cell is inside a call that cannot be interrupted: wait for it to end, or restart the kernel.\n");
             }
-            await Task.Delay(20).ConfigureAwait(false);
+            Thread.Sleep(20);
         }
     }
 

@@ -41,6 +41,18 @@ public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel
     }
 
     [Fact]
+    public async Task A_full_thread_pool_is_no_obstacle()
+    {
+        for (var i = 0; i < 10; i++)
+        {
+            var (run, seconds) = await Interrupt(kernel, "Parallel.For(0, 100, i => { while (true) { } });");
+
+            Assert.Equal("Interrupted", run.Reply!["ename"]!.ToString());
+            Assert.True(seconds < s_limit.TotalSeconds, $"{seconds:F1} s");
+        }
+    }
+
+    [Fact]
     public async Task Code_that_catches_everything_is_stopped_too()
     {
         var (run, seconds) = await Interrupt(kernel, "for (;;) { try { while (true) { } } catch (Exception) { } }");

@@ -7,15 +7,12 @@ namespace Koala.Kernel.Display;
 /// <param name="send">Takes a message's type and content; called from any thread, one call at a time.</param>
 internal sealed class CellOutput(Action<string, JsonObject> send) : IDisposable
 {
-    private const int CollectMilliseconds = 30;
-
     // A front end gets text in pieces it can swallow, and a cell that prints without end does not fill the memory.
     private const int PieceCharacters = 256 * 1024;
 
     private readonly Lock _lock = new();
     private readonly StringBuilder _text = new();
     private string _stream = "stdout";
-    private Timer? _timer;
 
     /// <summary>Prints to <c>stdout</c> or <c>stderr</c>.</summary>
     public void Write(string stream, ReadOnlySpan<char> text)
@@ -27,7 +24,7 @@ internal sealed class CellOutput(Action<string, JsonObject> send) : IDisposable
             _stream = stream;
             _text.Append(text);
             if (_text.Length >= PieceCharacters) FlushText();
-            else if (_timer is null) _timer = new Timer(_ => Flush(), null, CollectMilliseconds, Timeout.Infinite);
+            else if (_text.Length == text.Length) OutputClock.FlushSoon(this);
         }
     }
 
@@ -77,8 +74,6 @@ internal sealed class CellOutput(Action<string, JsonObject> send) : IDisposable
 
     private void FlushText()
     {
-        _timer?.Dispose();
-        _timer = null;
         if (_text.Length == 0) return;
         var text = _text.ToString();
         _text.Clear();

@@ -98,7 +98,7 @@ internal sealed class CSharpSession : IDisposable
         }
         if (TokenPassing.Pass(script.GetCompilation(), name) is { } passing && Make(passing, name) is var other && Compile(other, cancel).Length == 0) script = other;
         _loading.Load(script.GetCompilation());
-        var state = await (_state is null ? script.RunAsync(null, _ => true, cancel) : script.RunFromAsync(_state, _ => true, cancel)).ConfigureAwait(false);
+        var state = await (_state is null ? script.RunAsync(null, _ => true, cancel) : script.RunFromAsync(_state, _ => true, cancel));
         cancel.ThrowIfCancellationRequested();
         _state = state;
         return state.Exception is null ? new CSharpOutcome(HasReturnValue(script), state.ReturnValue, null) : new CSharpOutcome(false, null, _errors.Of(state.Exception));

@@ -22,7 +22,7 @@ internal sealed class CellThreads : SynchronizationContext
         {
             try
             {
-                done.SetResult(await work().ConfigureAwait(false));
+                done.SetResult(await work());
             }
 #pragma warning disable CA1031 // It goes to who waits for the task.
             catch (Exception e)

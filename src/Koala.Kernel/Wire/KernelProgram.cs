@@ -8,6 +8,7 @@ namespace Koala.Kernel.Wire;
 public static class KernelProgram
 {
     private const int EndMilliseconds = 2000;
+    private const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
 
     /// <summary>Serves until a client asks for shutdown.</summary>
     /// <param name="connectionFile">Path of the connection file.</param>
@@ -15,6 +16,9 @@ public static class KernelProgram
     public static void Run(string connectionFile)
     {
         ParentWatch.Start();
+        // By itself .NET hands what arrives at a socket to the thread pool: a cell whose loops fill the pool could not be interrupted for
+        // seconds. Read once, when the first socket is made.
+        Environment.SetEnvironmentVariable(InlineCompletions, "1");
         var asked = ConnectionFile.Read(connectionFile);
         KernelServer server;
         try
@@ -25,6 +29,8 @@ public static class KernelProgram
         {
             throw Fault.Of(connectionFile, $"names an address that cannot be bound ({e.Message.TrimEnd('.')})", "start the kernel anew, with other ports", e);
         }
+        // Not for what cells start.
+        Environment.SetEnvironmentVariable(InlineCompletions, null);
         using var terminate = new CancellationTokenSource();
         // Jupyter's older kernel specs interrupt by signal; unhandled it would end the process.
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context =>

@@ -130,7 +130,7 @@ internal sealed class KernelServer : IDisposable
         {
             if (!silent || type is not ("execute_result")) Publish(request, type, content);
         });
-        var error = _engine.RunAsync(code, number, output, Flag("allow_stdin", false) ? (prompt, hidden) => Ask(request, prompt, hidden) : null).GetAwaiter().GetResult();
+        var error = _engine.Run(code, number, output, Flag("allow_stdin", false) ? (prompt, hidden) => Ask(request, prompt, hidden) : null);
         if (error is null)
         {
             _assistance.Follow(code);
