@@ -19,7 +19,7 @@ public static class KoalaCommand
     /// <returns>0 done, 1 a check failed, 2 wrong input, 70 a fault of Koala, 130 interrupted.</returns>
     public static int Run(IReadOnlyList<string> args, TextWriter output, TextWriter error, TextReader? input = null, CancellationToken cancel = default)
     {
-        var root = Build(new Streams(output, error, input ?? TextReader.Null, cancel));
+        var root = Build(new Streams(output, error, input ?? TextReader.Null, cancel), args);
         // A prompt may begin with "@", and options are words, not bundles of letters.
         var result = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
         if (result.Errors.Count > 0 && result.Action is not { ClearsParseErrors: true })
@@ -54,11 +54,23 @@ public static class KoalaCommand
         }
     }
 
-    private static Command Build(Streams streams)
+    private static Command Build(Streams streams, IReadOnlyList<string> args)
     {
         var root = new Command("koala", $"Train, run and measure draft heads of language models.\n\n{ExitCodes.Help}");
         root.Options.Add(new HelpOption("--help", "-h"));
         root.Options.Add(new VersionOption { Action = new PrintVersion(streams) });
+#if NOTEBOOKS
+        // Jupyter waits for the kernel, which is there sooner without what the other commands load.
+        if (args is ["kernel", ..]) root.Subcommands.Add(KernelCommand.Create(streams));
+        else
+#endif
+        AddCommands(root, streams);
+        root.SetAction(result => new HelpAction().Invoke(result));
+        return root;
+    }
+
+    private static void AddCommands(Command root, Streams streams)
+    {
         root.Subcommands.Add(DoctorCommand.Create(streams));
         root.Subcommands.Add(PullCommand.Create(streams));
         root.Subcommands.Add(InspectCommand.Create(streams));
@@ -68,8 +80,13 @@ public static class KoalaCommand
         root.Subcommands.Add(TrainCommand.Create(streams));
         root.Subcommands.Add(EvaluateCommand.Create(streams));
         root.Subcommands.Add(BundleCommand.Create(streams));
-        root.SetAction(result => new HelpAction().Invoke(result));
-        return root;
+#if NOTEBOOKS
+        root.Subcommands.Add(RunCommand.Create(streams));
+        root.Subcommands.Add(KernelCommand.Create(streams));
+        root.Subcommands.Add(LabCommand.Create(streams));
+#else
+        foreach (var name in (string[])["run", "kernel", "lab"]) root.Subcommands.Add(WithoutNotebooks.Create(name));
+#endif
     }
 
     // TorchSharp passes libtorch's message on and has no exception type for it.

@@ -31,10 +31,16 @@ public sealed class Figure
     public string Svg => _svg.Value;
 
     /// <summary>The picture and, beside it, the JSON, which a page with <see cref="PlotlyScript"/> draws in the picture's place. Nothing in it runs by itself.</summary>
-    public string Html => $"<div class=\"koala-figure\" style=\"max-width:720px\">{Svg}<script type=\"application/json\">{Inline(Json)}</script></div>";
+    public string Html => HtmlOf(Json, Svg);
 
     /// <summary>The numbers as a table.</summary>
     public override string ToString() => PlotTable.Of(_plot).ToString();
+
+    /// <summary>Any figure for plotly.js as HTML of this form, with a picture that stands there until it is drawn.</summary>
+    /// <param name="json">An object with data and layout.</param>
+    /// <param name="picture">HTML; may be empty.</param>
+    public static string HtmlOf(string json, string picture) =>
+        $"<div class=\"koala-figure\" style=\"max-width:720px\">{picture}<script type=\"application/json\">{Inline(json)}</script></div>";
 
     /// <summary>JSON that no HTML parser mistakes for the end of its element.</summary>
     private static string Inline(string json) => json.Replace("<", "\\u003c", StringComparison.Ordinal).Replace(">", "\\u003e", StringComparison.Ordinal).Replace("&", "\\u0026", StringComparison.Ordinal);

@@ -1,0 +1,69 @@
+using System.IO.Compression;
+
+namespace Koala.Kernel.Tests.Cells;
+
+/// <summary>Packages from a folder: no network is needed.</summary>
+public sealed class PackageTests : IAsyncLifetime
+{
+    private const string Id = "Koala.Test.Greeting";
+
+    private readonly TemporaryFolder _folder = new();
+    private readonly TestKernel _kernel = new();
+
+    public async ValueTask InitializeAsync() => await _kernel.InitializeAsync();
+
+    [Fact]
+    public async Task A_package_is_restored_and_registers_itself()
+    {
+        Pack(Id, "1.0.0", "public static class Greeting { public static string Say() => \"hello 1\"; }", "#!csharp\n\nvar registered = 1;\n");
+        var run = await _kernel.RunAsync($"#i \"nuget: {_folder.Path}\"\n#r \"nuget: {Id}, 1.0.0\"\nGreeting.Say() + registered");
+
+        Assert.Equal("hello 11", run.Value);
+        Assert.Contains($"Installed {Id} 1.0.0", run.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_package_that_is_not_there_is_forgotten()
+    {
+        Pack(Id, "1.0.0", "public static class Greeting { public static string Say() => \"hello 1\"; }");
+        var wrong = await _kernel.RunAsync($"#i \"nuget: {_folder.Path}\"\n#r \"nuget: {Id}.Missing, 1.0.0\"");
+        Assert.Contains($"{Id}.Missing", wrong.Traceback, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', wrong.Traceback);
+
+        Assert.Equal("hello 1", (await _kernel.RunAsync($"#r \"nuget: {Id}, 1.0.0\"\nGreeting.Say()")).Value);
+    }
+
+    [Fact]
+    public async Task A_second_version_asks_for_a_restart()
+    {
+        Pack(Id, "1.0.0", "public static class Greeting { public static string Say() => \"hello 1\"; }");
+        Pack(Id, "2.0.0", "public static class Greeting { public static string Say() => \"hello 2\"; }");
+        await _kernel.RunAsync($"#i \"nuget: {_folder.Path}\"\n#r \"nuget: {Id}, [1.0.0]\"");
+        var second = await _kernel.RunAsync($"#r \"nuget: {Id}, [2.0.0]\"\nGreeting.Say()");
+
+        Assert.Contains($"{Id} 1.0.0 is loaded already. Mend: restart the kernel to use [2.0.0].", second.Traceback, StringComparison.Ordinal);
+        Assert.Equal("hello 1", (await _kernel.RunAsync("Greeting.Say()")).Value);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _kernel.DisposeAsync();
+        _folder.Dispose();
+        foreach (var cached in new[] { Environment.GetEnvironmentVariable("NUGET_PACKAGES"), Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages") }.OfType<string>())
+            if (Path.Combine(cached, Id.ToLowerInvariant()) is var path && Directory.Exists(path)) Directory.Delete(path, recursive: true);
+    }
+
+    private void Pack(string id, string version, string code, string? extension = null)
+    {
+        var compilation = Microsoft.CodeAnalysis.CSharp.CSharpCompilation.Create(id, [Microsoft.CodeAnalysis.CSharp.CSharpSyntaxTree.ParseText($"[assembly: System.Reflection.AssemblyVersion(\"{version}.0\")]\n{code}")],
+            [Microsoft.CodeAnalysis.MetadataReference.CreateFromFile(typeof(object).Assembly.Location)], new Microsoft.CodeAnalysis.CSharp.CSharpCompilationOptions(Microsoft.CodeAnalysis.OutputKind.DynamicallyLinkedLibrary));
+        using var file = File.Create(_folder.At($"{id}.{version}.nupkg"));
+        using var zip = new ZipArchive(file, ZipArchiveMode.Create);
+        using (var spec = new StreamWriter(zip.CreateEntry($"{id}.nuspec").Open()))
+            spec.Write($"<?xml version=\"1.0\"?><package xmlns=\"http://schemas.microsoft.com/packaging/2013/05/nuspec.xsd\"><metadata><id>{id}</id><version>{version}</version><authors>t</authors><description>t</description></metadata></package>");
+        using (var library = zip.CreateEntry($"lib/net10.0/{id}.dll").Open()) Assert.True(compilation.Emit(library).Success);
+        if (extension is null) return;
+        using var script = new StreamWriter(zip.CreateEntry("interactive-extensions/dotnet/extension.dib").Open());
+        script.Write(extension);
+    }
+}

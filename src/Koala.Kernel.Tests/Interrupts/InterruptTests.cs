@@ -1,0 +1,139 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Koala.Kernel.Wire;
+
+namespace Koala.Kernel.Tests.Interrupts;
+
+/// <summary>Each cell prints "started" and then does not end by itself.</summary>
+public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel>
+{
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(3);
+
+    public static TheoryData<string, string> Hostile => new()
+    {
+        { "awaited delay", "await Task.Delay(60_000);" },
+        { "sleep", "System.Threading.Thread.Sleep(60_000);" },
+        { "Task.Wait", "Task.Delay(60_000).Wait();" },
+        { "semaphore", "new System.Threading.SemaphoreSlim(0).Wait();" },
+        { "while", "while(true){}" },
+        { "for", "for(;;);" },
+        { "goto", "again: goto again;" },
+        { "loop after an await", "await Task.Delay(1); var n = 0L; while (true) n++;" },
+        { "loop in finally", "try { } finally { while (true) { } }" },
+        { "parallel loops", "Parallel.For(0, 8, i => { while (true) { } });" },
+        { "task with a loop", "await Task.Run(() => { while (true) { } });" },
+        { "loop around try", "while (true) { try { System.Threading.Thread.Sleep(10); } catch { } }" },
+        { "endless stream", "async IAsyncEnumerable<int> Endless() { for (var i = 0; ; i++) { await Task.Yield(); yield return i; } }\nawait foreach (var x in Endless()) { }" },
+        { "loop in a function of an earlier cell", "Spin();" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Hostile))]
+    public async Task Stops_within_three_seconds(string name, string code)
+    {
+        await kernel.RunAsync("void Spin() { while (true) { } }");
+        var (run, seconds) = await Interrupt(kernel, code);
+
+        Assert.True(seconds < s_limit.TotalSeconds, $"{name}: {seconds:F1} s");
+        Assert.Equal("error", run.Status);
+        Assert.Equal("Interrupted", run.Reply!["ename"]!.ToString());
+        Assert.Equal("42", (await kernel.RunAsync("6 * 7")).Value);
+    }
+
+    [Fact]
+    public async Task A_full_thread_pool_is_no_obstacle()
+    {
+        for (var i = 0; i < 10; i++)
+        {
+            var (run, seconds) = await Interrupt(kernel, "Parallel.For(0, 100, i => { while (true) { } });");
+
+            Assert.Equal("Interrupted", run.Reply!["ename"]!.ToString());
+            Assert.True(seconds < s_limit.TotalSeconds, $"{seconds:F1} s");
+        }
+    }
+
+    [Fact]
+    public async Task Code_that_catches_everything_is_stopped_too()
+    {
+        var (run, seconds) = await Interrupt(kernel, "for (;;) { try { while (true) { } } catch (Exception) { } }");
+
+        Assert.True(seconds < s_limit.TotalSeconds);
+        Assert.Equal("Interrupted", run.Reply!["ename"]!.ToString());
+    }
+
+    [Theory]
+    [InlineData("new SpeculativeDecoder(target).Generate([1, 2, 3], new() { Temperature = 1, MaxTokens = 400 }, _ => System.Threading.Thread.SpinWait(20_000_000))")]
+    [InlineData("TrainingRun.Start(RunFolder.Create(System.IO.Path.Combine(folder, \"run\")), target, data, plan, [\"train\"]);")]
+    public async Task Work_of_the_library_stops_between_its_steps(string code)
+    {
+        using var folder = new TemporaryFolder();
+        var prepared = await kernel.RunAsync($$"""
+            #r "{{TestFiles.Library}}"
+            using Koala.Lab.Data; using Koala.Lab.Decoding; using Koala.Lab.Heads.Medusa; using Koala.Lab.Runs; using Koala.Lab.Targets; using Koala.Lab.Training;
+            var folder = "{{folder.Path}}";
+            var target = Target.Load("{{TestFiles.At("checkpoints", "koala-nano")}}");
+            var training = new TrainingOptions { Steps = 1_000_000, Batch = 1, RowLength = 64, Warmup = 1 };
+            System.IO.File.WriteAllText(folder + "/chats.jsonl", string.Concat(Enumerable.Range(0, 40).Select(i => "{\"messages\":[{\"role\":\"user\",\"content\":\"What is " + i + "?\"},{\"role\":\"assistant\",\"content\":\"A number, and a small one at that.\"}]}\n")));
+            var data = TrainingData.Load(target, folder + "/chats.jsonl", folder + "/chats.jsonl", training);
+            var plan = new TrainingPlan { Target = "koala-nano", Data = "chats.jsonl", Head = new MedusaOptions(), Training = training, Dtype = "fp32", Device = "cpu", Threads = 1, TargetIdentity = target.Identity, DataHash = data.Hash };
+            """);
+        Assert.True(prepared.Status == "ok", prepared.Traceback);
+        var (run, seconds) = await Interrupt(kernel, code);
+
+        Assert.Equal("Interrupted", run.Reply!["ename"]!.ToString());
+        Assert.True(seconds < s_limit.TotalSeconds, $"{seconds:F1} s");
+    }
+
+    [Fact]
+    public async Task An_idle_kernel_bears_an_interrupt()
+    {
+        kernel.Process.Client.SendControl("interrupt_request", []);
+
+        Assert.Equal("2", (await kernel.RunAsync("1 + 1")).Value);
+    }
+
+    [Theory]
+    [InlineData("Enumerable.Range(0, int.MaxValue).SelectMany(_ => Enumerable.Range(0, int.MaxValue)).LongCount()")]
+    [InlineData("new System.Text.RegularExpressions.Regex(\"^(a+)+$\").IsMatch(new string('a', 60) + \"!\")")]
+    public async Task What_only_a_restart_stops_is_said_and_a_restart_works(string code)
+    {
+        await using var doomed = new TestKernel();
+        await doomed.InitializeAsync();
+        var client = doomed.Process.Client;
+        client.Send("execute_request", new JsonObject { ["code"] = $"Console.WriteLine(\"started\");\n{code}", ["silent"] = false });
+        await NextText(client);
+        await Task.Delay(200);
+        client.SendControl("interrupt_request", []);
+
+        Assert.Contains("restart the kernel", await NextText(client), StringComparison.Ordinal);
+
+        var process = doomed.Process.Id;
+        await doomed.Process.ShutdownAsync();
+        Assert.True(doomed.Process.HasExited);
+        Assert.False(Directory.Exists($"/proc/{process}"));
+    }
+
+    private static async Task<string> NextText(KernelClient client)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (true)
+        {
+            var message = await client.Incoming.ReadAsync(patience.Token);
+            if (message.Type == "stream") return message.Content["text"]!.ToString();
+        }
+    }
+
+    private static async Task<(CellRun Run, double Seconds)> Interrupt(TestKernel kernel, string code)
+    {
+        var sent = 0L;
+        var run = await kernel.RunAsync($"Console.WriteLine(\"started\");\n{code}", text =>
+        {
+            if (sent != 0 || !text.Contains("started", StringComparison.Ordinal)) return;
+            // It has begun, and is well inside.
+            Thread.Sleep(200);
+            sent = Stopwatch.GetTimestamp();
+            kernel.Process.Client.SendControl("interrupt_request", []);
+        });
+        return (run, Stopwatch.GetElapsedTime(sent).TotalSeconds);
+    }
+}

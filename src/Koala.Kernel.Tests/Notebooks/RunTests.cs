@@ -1,0 +1,196 @@
+using System.Text.Json.Nodes;
+
+namespace Koala.Kernel.Tests.Notebooks;
+
+public sealed class RunTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    [Fact]
+    public void Runs_with_parameters_and_leaves_the_input_as_it_is()
+    {
+        var notebook = _folder.WriteNotebook("in.ipynb", "[parameters]var n = 5;\nvar s = \"ant\";\ndouble x = 1;", "Console.WriteLine($\"{s} {x}\");\nn * 2");
+        var before = File.ReadAllText(notebook);
+        var run = CommandRun.Of("run", notebook, "-p", "n=21", "-p", "s=bee \"b\"", "-p", "x=2.5", "--output", _folder.At("out.ipynb"), "--timeout", "60");
+
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains("cell 1/3", run.Error, StringComparison.Ordinal);
+        Assert.Equal(before, File.ReadAllText(notebook));
+        var cells = Cells(_folder.At("out.ipynb"));
+        Assert.Equal(3, cells.Count);
+        Assert.Equal("injected-parameters", cells[1]!["metadata"]!["tags"]![0]!.ToString());
+        Assert.Equal("bee \"b\" 2.5\n", string.Concat(cells[2]!["outputs"]![0]!["text"]!.AsArray()));
+        Assert.Equal("42", string.Concat(cells[2]!["outputs"]![1]!["data"]!["text/plain"]!.AsArray()));
+        Assert.Equal(3, (int)cells[2]!["execution_count"]!);
+    }
+
+    [Fact]
+    public void A_second_run_in_place_gives_the_same_file()
+    {
+        var notebook = _folder.WriteNotebook("in.ipynb", "[parameters]var n = 5;", "n");
+        Assert.Equal(0, CommandRun.Of("run", notebook, "--in-place", "-p", "n=6", "--quiet").ExitCode);
+        var once = File.ReadAllText(notebook);
+        Assert.Equal(0, CommandRun.Of("run", notebook, "--in-place", "-p", "n=6", "--quiet").ExitCode);
+
+        Assert.Equal(once, File.ReadAllText(notebook));
+    }
+
+    [Fact]
+    public void The_page_has_text_code_and_outputs_and_needs_nothing_else()
+    {
+        var notebook = _folder.WriteNotebook("in.ipynb", "// a < b\nConsole.WriteLine(\"1 < 2\");\nHTML(\"<b>bold</b>\")");
+        var run = CommandRun.Of("run", notebook, "--html", _folder.At("page.html"), "--quiet");
+
+        Assert.Equal(0, run.ExitCode);
+        Assert.Equal("", run.Error);
+        var page = File.ReadAllText(_folder.At("page.html"));
+        Assert.Contains("1 &lt; 2\n</pre>", page, StringComparison.Ordinal);
+        Assert.Contains("<b>bold</b>", page, StringComparison.Ordinal);
+        Assert.Contains("<span class=\"c\">// a &lt; b</span>", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("src=\"http", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("href=\"http", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_update_replaces_the_output_and_late_words_stay_with_their_cell()
+    {
+        var notebook = _folder.WriteNotebook("in.ipynb", "var d = display(1);\n_ = Task.Run(async () => { await Task.Delay(200); Console.WriteLine(\"late\"); });", "await Task.Delay(600);\nd.Update(\"new\");");
+        Assert.Equal(0, CommandRun.Of("run", notebook, "--output", _folder.At("out.ipynb"), "--quiet").ExitCode);
+
+        var outputs = Cells(_folder.At("out.ipynb"))[0]!["outputs"]!.AsArray();
+        Assert.Equal("new", string.Concat(outputs[0]!["data"]!["text/plain"]!.AsArray()));
+        Assert.Equal("late\n", string.Concat(outputs[1]!["text"]!.AsArray()));
+        Assert.Empty(Cells(_folder.At("out.ipynb"))[1]!["outputs"]!.AsArray());
+    }
+
+    [Fact]
+    public void A_cell_that_throws_stops_the_run_and_what_ran_is_saved()
+    {
+        var notebook = _folder.WriteNotebook("in.ipynb", "1", "throw new InvalidOperationException(\"no more\");", "3");
+        var run = CommandRun.Of("run", notebook, "--output", _folder.At("out.ipynb"), "--quiet");
+
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains("System.InvalidOperationException: no more", run.Error, StringComparison.Ordinal);
+        Assert.Contains("cell 2, line 1: throw new InvalidOperationException", run.Error, StringComparison.Ordinal);
+        Assert.EndsWith("cell 2 of 3 failed\n", run.Error, StringComparison.Ordinal);
+        var cells = Cells(_folder.At("out.ipynb"));
+        Assert.Equal("1", string.Concat(cells[0]!["outputs"]![0]!["data"]!["text/plain"]!.AsArray()));
+        Assert.Equal("InvalidOperationException", cells[1]!["outputs"]![0]!["ename"]!.ToString());
+        Assert.Empty(cells[2]!["outputs"]!.AsArray());
+    }
+
+    [Theory]
+    [InlineData("while (true) { }")]
+    [InlineData("new System.Text.RegularExpressions.Regex(\"^(a+)+$\").IsMatch(new string('a', 60) + \"!\")")]
+    public void A_cell_that_never_ends_is_ended(string code)
+    {
+        var notebook = _folder.WriteNotebook("in.ipynb", "Console.WriteLine(\"before\");\n" + code, "2");
+        var run = CommandRun.Of("run", notebook, "--output", _folder.At("out.ipynb"), "--timeout", "4", "--quiet");
+
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains("Timeout: the cell took longer than 4 s", run.Error, StringComparison.Ordinal);
+        var outputs = Cells(_folder.At("out.ipynb"))[0]!["outputs"]!.AsArray();
+        Assert.Equal("before\n", string.Concat(outputs[0]!["text"]!.AsArray()));
+        Assert.Contains(outputs, output => output!["ename"]?.ToString() == "Timeout");
+    }
+
+    [Fact]
+    public void A_cell_that_ends_the_process_is_an_error_with_the_exit_code()
+    {
+        var notebook = _folder.WriteNotebook("in.ipynb", "Console.WriteLine(\"before\");", "Environment.Exit(3);", "3");
+        var run = CommandRun.Of("run", notebook, "--output", _folder.At("out.ipynb"), "--quiet");
+
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains("KernelDied: the kernel's process ended with exit code 3", run.Error, StringComparison.Ordinal);
+        Assert.Equal("KernelDied", Cells(_folder.At("out.ipynb"))[1]!["outputs"]![0]!["ename"]!.ToString());
+    }
+
+    [Fact]
+    public void A_native_crash_is_an_error_with_what_was_said_last()
+    {
+        var notebook = _folder.WriteNotebook("in.ipynb", $"#r \"{TestFiles.Library}\"\nusing static TorchSharp.torch;\nones(2, 3).matmul(ones(2, 3))");
+        var run = CommandRun.Of("run", notebook, "--output", _folder.At("out.ipynb"), "--quiet");
+
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains("aborted by native code (exit code 134)", run.Error, StringComparison.Ordinal);
+        Assert.Contains("mat1 and mat2 shapes cannot be multiplied", string.Join('\n', Cells(_folder.At("out.ipynb"))[0]!["outputs"]![0]!["traceback"]!.AsArray().Select(line => line!.ToString())), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("k=1", "has no variable k; it has n, s")]
+    [InlineData("n=many", "n is of type int")]
+    [InlineData("n", "is no NAME=VALUE")]
+    public void A_wrong_parameter_is_refused_before_anything_runs(string parameter, string fault)
+    {
+        var notebook = _folder.WriteNotebook("in.ipynb", "[parameters]var n = 5; var s = \"ant\";");
+        var run = CommandRun.Of("run", notebook, "-p", parameter, "--output", _folder.At("out.ipynb"));
+
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains(fault, run.Error, StringComparison.Ordinal);
+        Assert.False(File.Exists(_folder.At("out.ipynb")));
+    }
+
+    [Fact]
+    public void A_parameter_without_a_cell_for_it_is_refused()
+    {
+        var run = CommandRun.Of("run", _folder.WriteNotebook("in.ipynb", "[other]1"), "-p", "n=1");
+
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains("has no cell tagged 'parameters' (its tags are other)", run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", "is no JSON")]
+    [InlineData("{\"nbformat\": 4", "is no JSON")]
+    [InlineData("not json", "is no JSON")]
+    [InlineData("[]", "is not a JSON object")]
+    [InlineData("{}", "has no nbformat")]
+    [InlineData("{\"nbformat\":\"4\"}", "has no nbformat")]
+    [InlineData("{\"nbformat\":3,\"nbformat_minor\":0,\"worksheets\":[]}", "has nbformat 3, but Koala reads 4")]
+    [InlineData("{\"nbformat\":5,\"nbformat_minor\":0}", "has nbformat 5, but Koala reads 4")]
+    [InlineData("{\"nbformat\":4,\"cells\":[]}", "has no nbformat_minor")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5}", "has no list of cells")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":{}}", "has no list of cells")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[1]}", "cell 1 is no JSON object")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"code\"}]}", "cell 1 has no source")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"slide\",\"source\":\"\"}]}", "has the cell_type 'slide'")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"code\",\"source\":\"\",\"outputs\":3}]}", "has outputs that are no list")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"metadata\":[],\"cells\":[]}", "has metadata that is no JSON object")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"metadata\":{\"kernelspec\":{\"name\":\"python3\"}},\"cells\":[]}", "asks for the kernel 'python3'")]
+    public void A_file_that_is_no_notebook_is_one_line(string text, string fault)
+    {
+        var run = CommandRun.Of("run", _folder.Write("bad.ipynb", text));
+
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains(fault, run.Error, StringComparison.Ordinal);
+        Assert.Single(run.Error.TrimEnd('\n').Split('\n'));
+    }
+
+    [Fact]
+    public void A_notebook_cut_off_anywhere_is_one_line()
+    {
+        var whole = File.ReadAllText(_folder.WriteNotebook("whole.ipynb", "1", "2"));
+        for (var length = 0; length < whole.TrimEnd().Length; length++)
+        {
+            var run = CommandRun.Of("run", _folder.Write("cut.ipynb", whole[..length]));
+            Assert.Equal(2, run.ExitCode);
+            Assert.Single(run.Error.TrimEnd('\n').Split('\n'));
+        }
+    }
+
+    [Fact]
+    public void Ids_are_made_where_they_are_missing()
+    {
+        var notebook = _folder.Write("old.ipynb", "{\"nbformat\":4,\"nbformat_minor\":2,\"metadata\":{\"mine\":1},\"cells\":[{\"cell_type\":\"markdown\",\"metadata\":{},\"source\":[\"# T\\n\",\"x\"]},{\"cell_type\":\"code\",\"metadata\":{},\"source\":\"1\",\"outputs\":[],\"execution_count\":null}]}");
+        Assert.Equal(0, CommandRun.Of("run", notebook, "--output", _folder.At("out.ipynb"), "--quiet").ExitCode);
+
+        var json = JsonNode.Parse(File.ReadAllText(_folder.At("out.ipynb")))!;
+        Assert.Equal(5, (int)json["nbformat_minor"]!);
+        Assert.Equal(["cell-1", "cell-2"], json["cells"]!.AsArray().Select(cell => cell!["id"]!.ToString()));
+        Assert.Equal(1, (int)json["metadata"]!["mine"]!);
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private static JsonArray Cells(string path) => JsonNode.Parse(File.ReadAllText(path))!["cells"]!.AsArray();
+}

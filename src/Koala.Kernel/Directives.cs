@@ -1,0 +1,123 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Text;
+using System.Text.RegularExpressions;
+using Koala.Kernel.Display;
+using Koala.Kernel.Packages;
+using Koala.Kernel.Scripting;
+
+namespace Koala.Kernel;
+
+/// <summary>The <c>#!</c> directives, and <c>#r "nuget:…"</c> and <c>#i</c>, which the compiler does not know.</summary>
+internal sealed partial class Directives(Engine engine, CSharpSession session)
+{
+    /// <summary>All directives, for completion and for who mistypes one.</summary>
+    public static readonly string[] Names = ["csharp", "markdown", "html", "javascript", "js", "time", "who", "whos", "import"];
+
+    private static readonly CSharpOutcome s_nothing = new(false, null, null);
+
+    private readonly PackageSession _packages = new();
+
+    public async Task<CSharpOutcome> RunAsync(CellPart part, int number, CellOutput output, CancellationToken cancel)
+    {
+        switch (part.Directive)
+        {
+            case "csharp" or "c#" or "C#":
+                return part.IsEmpty ? s_nothing : await CSharpAsync(part.Text, number, output, cancel);
+            case "markdown":
+                Shown.Content("text/markdown", Below(part));
+                return s_nothing;
+            case "html":
+                Shown.Content(MimeBundle.Html, Below(part));
+                return s_nothing;
+            case "javascript" or "js":
+                Microsoft.DotNet.Interactive.Kernel.Javascript(Below(part));
+                return s_nothing;
+            case "time":
+                return await TimeAsync(part, number, output, cancel);
+            case "who":
+                output.Write("stdout", string.Join("  ", session.Variables.Select(v => v.Name)) + "\n");
+                return await CSharpAsync(part.Text, number, output, cancel);
+            case "whos":
+                ShowVariables(output);
+                return await CSharpAsync(part.Text, number, output, cancel);
+            case "import":
+                await ImportAsync(part.Argument, number, output, cancel);
+                return await CSharpAsync(part.Text, number, output, cancel);
+            default:
+                throw Fault.Of($"#!{part.Directive}", "is no directive of this kernel", $"use one of {string.Join(", ", Names.Select(name => $"#!{name}"))}");
+        }
+    }
+
+    private static string Below(CellPart part) => part.Text.Trim('\n');
+
+    private async Task<CSharpOutcome> CSharpAsync(string code, int number, CellOutput output, CancellationToken cancel)
+    {
+        if (string.IsNullOrWhiteSpace(code)) return s_nothing;
+        return await session.RunAsync(await PackagesAsync(code, output, cancel), number, cancel);
+    }
+
+    private async Task<CSharpOutcome> TimeAsync(CellPart part, int number, CellOutput output, CancellationToken cancel)
+    {
+        var begun = Stopwatch.GetTimestamp();
+        var outcome = await CSharpAsync(part.Text, number, output, cancel);
+        output.Write("stdout", string.Create(CultureInfo.InvariantCulture, $"Wall time: {Stopwatch.GetElapsedTime(begun).TotalMilliseconds:F1} ms\n"));
+        return outcome;
+    }
+
+    private void ShowVariables(CellOutput output)
+    {
+        var rows = session.Variables.Select(v => (v.Name, Type: v.Type.ToString(), Value: Short(v.Value))).ToArray();
+        var html = new StringBuilder("<table><thead><tr><th>Variable</th><th>Type</th><th>Value</th></tr></thead><tbody>");
+        foreach (var row in rows) html.Append(CultureInfo.InvariantCulture, $"<tr><td>{WebUtility.HtmlEncode(row.Name)}</td><td>{WebUtility.HtmlEncode(row.Type)}</td><td>{WebUtility.HtmlEncode(row.Value)}</td></tr>");
+        html.Append("</tbody></table>");
+        output.Display(new System.Text.Json.Nodes.JsonObject
+        {
+            [MimeBundle.Html] = html.ToString(),
+            [MimeBundle.PlainText] = string.Join('\n', rows.Select(row => $"{row.Name}  {row.Type}  {row.Value}")),
+        }, Guid.NewGuid().ToString("N"));
+
+        static string Short(object? value)
+        {
+            var text = value?.ToString()?.ReplaceLineEndings(" ") ?? "null";
+            return text.Length <= 80 ? text : text[..79] + "…";
+        }
+    }
+
+    private async Task ImportAsync(string path, int number, CellOutput output, CancellationToken cancel)
+    {
+        foreach (var code in ImportedFile.Read(path.Trim('"')))
+        {
+            if (await engine.RunPartsAsync(code, number, output, cancel) is { } error)
+                throw Fault.Of(path, $"failed ({error.Message})", "mend the file");
+        }
+    }
+
+    /// <summary>Restores what the code asks for and returns it with those lines emptied.</summary>
+    private async Task<string> PackagesAsync(string code, CellOutput output, CancellationToken cancel)
+    {
+        if (!code.Contains("nuget:", StringComparison.Ordinal)) return code;
+        foreach (Match match in SourceLine().Matches(code)) _packages.AddSource(match.Groups[1].Value.Trim());
+        var asked = PackageLine().Matches(code).Select(m => new PackageReference(m.Groups[1].Value.Trim(), m.Groups[2].Success ? m.Groups[2].Value.Trim() : "*")).ToArray();
+        if (asked.Length > 0)
+        {
+            var restored = await _packages.AddAsync(asked, cancel);
+            foreach (var file in restored.RuntimeFiles) session.References.Add(file);
+            foreach (var folder in restored.NativeFolders) session.Loading.AddNativeFolder(folder);
+            session.AddReferences(restored.CompileFiles);
+            output.Write("stdout", $"Installed {string.Join(", ", restored.Added.Select(p => $"{p.Name} {p.Version}"))}\n");
+            foreach (var script in restored.Extensions)
+                foreach (var cell in ImportedFile.Read(script))
+                    if (await engine.RunPartsAsync(cell, 0, output, cancel) is { } error)
+                        output.Write("stderr", $"{script}: {error.Message}\n");
+        }
+        return PackageLine().Replace(SourceLine().Replace(code, ""), "");
+    }
+
+    [GeneratedRegex("""^[ \t]*#r[ \t]+"nuget:([^",\n]+)(?:,([^"\n]+))?"[ \t]*;?[ \t]*$""", RegexOptions.Multiline)]
+    private static partial Regex PackageLine();
+
+    [GeneratedRegex("""^[ \t]*#i[ \t]+"(?:nuget:)([^"\n]+)"[ \t]*;?[ \t]*$""", RegexOptions.Multiline)]
+    private static partial Regex SourceLine();
+}

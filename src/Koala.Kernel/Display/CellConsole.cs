@@ -1,0 +1,48 @@
+using System.Text;
+
+namespace Koala.Kernel.Display;
+
+/// <summary><see cref="Console"/> in a cell: what is printed goes to the cell's output, what is read is asked of the front end.</summary>
+internal static class CellConsole
+{
+    /// <summary>Takes the place of the process's own console.</summary>
+    public static void Install()
+    {
+        Console.SetOut(new Writer("stdout"));
+        Console.SetError(new Writer("stderr"));
+        Console.SetIn(new Reader());
+    }
+
+    private sealed class Writer(string stream) : TextWriter
+    {
+        public override Encoding Encoding => Encoding.UTF8;
+
+        public override void Write(char value) => CellContext.Current?.Output.Write(stream, [value]);
+
+        public override void Write(string? value) => CellContext.Current?.Output.Write(stream, value);
+
+        public override void Write(char[] buffer, int index, int count) => CellContext.Current?.Output.Write(stream, buffer.AsSpan(index, count));
+
+        public override void Write(ReadOnlySpan<char> buffer) => CellContext.Current?.Output.Write(stream, buffer);
+
+        // One write a line: two threads' lines must not mix.
+        public override void WriteLine(string? value) => Write(value + "\n");
+
+        public override void WriteLine() => Write('\n');
+
+        public override void WriteLine(ReadOnlySpan<char> buffer) => Write(string.Concat(buffer, "\n"));
+
+        public override void Flush() => CellContext.Current?.Output.Flush();
+    }
+
+    private sealed class Reader : TextReader
+    {
+        public override string? ReadLine() => CellContext.Current?.Read is { } read
+            ? read("", false)
+            : throw new InvalidOperationException("This front end cannot ask for input: give the value in the cell, or as a parameter.");
+
+        public override int Read() => throw new InvalidOperationException("A notebook reads whole lines: use Console.ReadLine().");
+
+        public override string ReadToEnd() => ReadLine() ?? "";
+    }
+}

@@ -1,0 +1,27 @@
+using Koala.Kernel.Display;
+using Microsoft.DotNet.Interactive.Formatting;
+using Microsoft.DotNet.Interactive.Formatting.TabularData;
+
+namespace System;
+
+/// <summary>Shows values from within a cell; the names are those of .NET Interactive.</summary>
+/// <remarks>Of the two classes of this name cells see this one: Scripting/DisplayExtensionsOfFormatting.cs says why.</remarks>
+public static class DisplayExtensions
+{
+    /// <summary>Shows a value.</summary>
+    /// <param name="value">Any value, null included.</param>
+    /// <param name="mimeTypes">The forms to show; none: those its type prefers.</param>
+    /// <returns>A handle whose <c>Update</c> shows another value in its place.</returns>
+    public static DisplayedValue Display(this object? value, params string[] mimeTypes) =>
+        Shown.Value(value, mimeTypes);
+
+    /// <summary>Shows text as content of a MIME type.</summary>
+    /// <returns>A handle whose <c>Update</c> shows another value in its place.</returns>
+    public static DisplayedValue DisplayAs(this string value, string mimeType) =>
+        Shown.Content(mimeType, value);
+
+    /// <summary>Shows a sequence as a table.</summary>
+    /// <returns>A handle whose <c>Update</c> shows another value in its place.</returns>
+    public static DisplayedValue DisplayTable<T>(this IEnumerable<T> value, params string[] mimeTypes) =>
+        Shown.Value(value.ToTabularDataResource(), mimeTypes);
+}

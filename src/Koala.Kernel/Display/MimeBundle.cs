@@ -1,0 +1,57 @@
+using System.Text.Json.Nodes;
+using Microsoft.DotNet.Interactive.Formatting;
+
+namespace Koala.Kernel.Display;
+
+/// <summary>A value in the forms that front ends draw, the plain text always among them.</summary>
+internal static class MimeBundle
+{
+    public const string PlainText = "text/plain";
+    public const string Html = "text/html";
+
+    private const string StyleStart = "<style>\n.dni-code-hint";
+    private const string StyleEnd = "</style>";
+
+    /// <summary>What <see cref="Formatter"/> makes of a value: the MIME types given, else those its type prefers, and plain text.</summary>
+    public static IReadOnlyList<FormattedValue> Format(object? value, params string[] mimeTypes)
+    {
+        var formatted = FormattedValue.CreateManyFromObject(value, mimeTypes);
+        if (mimeTypes.Length > 0 || formatted.Any(f => f.MimeType == PlainText)) return formatted;
+        return [.. formatted, new FormattedValue(PlainText, value.ToDisplayString(PlainText))];
+    }
+
+    public static JsonObject Of(IReadOnlyList<FormattedValue> values)
+    {
+        var data = new JsonObject();
+        foreach (var value in values)
+        {
+            // JSON types stand in a message as JSON, not as text.
+            data[value.MimeType] = value.MimeType == Html ? WithoutNeedlessStyle(value.Value)
+                : value.MimeType.EndsWith("json", StringComparison.Ordinal) && TryParse(value.Value) is { } json ? json
+                : value.Value;
+        }
+        return data;
+    }
+
+    // The formatter writes its 500 bytes of style behind every number; only trees and tables of its own need them.
+    private static string WithoutNeedlessStyle(string html)
+    {
+        if (html.Contains("class=\"dni-treeview\"", StringComparison.Ordinal)) return html;
+        var start = html.IndexOf(StyleStart, StringComparison.Ordinal);
+        if (start < 0) start = html.IndexOf(StyleStart.Replace("\n", "\r\n", StringComparison.Ordinal), StringComparison.Ordinal);
+        var end = start < 0 ? -1 : html.IndexOf(StyleEnd, start, StringComparison.Ordinal);
+        return end < 0 ? html : string.Concat(html.AsSpan(0, start), html.AsSpan(end + StyleEnd.Length));
+    }
+
+    private static JsonNode? TryParse(string text)
+    {
+        try
+        {
+            return JsonNode.Parse(text);
+        }
+        catch (System.Text.Json.JsonException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,56 @@
+using System.Text.Json.Nodes;
+
+namespace Koala.Kernel.Notebooks;
+
+/// <summary>One cell of a notebook, over its JSON: what is not touched stays as it was.</summary>
+internal sealed class NotebookCell(JsonObject json)
+{
+    public JsonObject Json => json;
+
+    public string Kind => json["cell_type"]!.GetValue<string>();
+
+    public bool IsCode => Kind == "code";
+
+    public string Source => Text(json["source"]);
+
+    public IReadOnlyList<string> Tags => json["metadata"]?["tags"] is JsonArray tags ? [.. tags.OfType<JsonValue>().Select(tag => tag.ToString())] : [];
+
+    public JsonArray Outputs => (JsonArray)json["outputs"]!;
+
+    public int? ExecutionCount
+    {
+        get => json["execution_count"]?.GetValue<int>();
+        set => json["execution_count"] = value;
+    }
+
+    /// <summary>Text that the format writes as one string or as a list of lines.</summary>
+    public static string Text(JsonNode? node) => node switch
+    {
+        JsonArray lines => string.Concat(lines.Select(line => line?.ToString())),
+        null => "",
+        _ => node.ToString(),
+    };
+
+    /// <summary>Text as a list of lines that keep their line feeds, as the format writes it.</summary>
+    public static JsonArray Lines(string text)
+    {
+        var lines = new JsonArray();
+        for (var start = 0; start < text.Length;)
+        {
+            var end = text.IndexOf('\n', start) is var at and >= 0 ? at + 1 : text.Length;
+            lines.Add(JsonValue.Create(text[start..end]));
+            start = end;
+        }
+        return lines;
+    }
+
+    public static NotebookCell NewCode(string id, string source, params string[] tags) => new(new JsonObject
+    {
+        ["cell_type"] = "code",
+        ["execution_count"] = null,
+        ["id"] = id,
+        ["metadata"] = new JsonObject { ["tags"] = new JsonArray([.. tags.Select(tag => JsonValue.Create(tag))]) },
+        ["outputs"] = new JsonArray(),
+        ["source"] = Lines(source),
+    });
+}
