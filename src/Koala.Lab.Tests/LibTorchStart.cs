@@ -6,6 +6,17 @@ namespace Koala.Lab.Tests;
 internal static class LibTorchStart
 {
     /// <summary>A test may touch TorchSharp before the library, which would have TorchSharp copy libtorch beside the tests.</summary>
+    /// <remarks>
+    /// One thread: `dotnet test` runs the test projects side by side, and two processes whose threads wait for each other by spinning take many
+    /// times as long as one after the other. It also holds the results to any number of threads.
+    /// </remarks>
     [ModuleInitializer]
-    internal static void Initialize() => LibTorch.EnsureLoaded();
+    internal static void Initialize()
+    {
+        LibTorch.EnsureLoaded();
+        UseOneThread();
+    }
+
+    // A method of its own: libtorch has to be loaded before one that names TorchSharp is compiled.
+    private static void UseOneThread() => TorchSharp.torch.set_num_threads(1);
 }

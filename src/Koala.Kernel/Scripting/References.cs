@@ -61,7 +61,8 @@ internal sealed class References : MetadataReferenceResolver
         if (File.Exists(path)) return Preferred(path);
         path = Path.GetFullPath(reference);
         if (File.Exists(path)) return Preferred(path);
-        var name = reference.EndsWith(".dll", StringComparison.OrdinalIgnoreCase) ? reference[..^4] : reference.Split(',')[0];
+        // A path that is not there, to an assembly that this process has: a notebook of the clone names a build of the library that another kernel would need.
+        var name = reference.EndsWith(".dll", StringComparison.OrdinalIgnoreCase) ? Path.GetFileNameWithoutExtension(reference) : reference.Split(',')[0];
         return FileOf(name);
     }
 
