@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
 using Koala.Lab.Heads;
@@ -11,8 +12,10 @@ namespace Koala.Lab.Evaluation;
 /// <summary>Measures a head against its target alone: the same prompts, in one process, in turn, by the same loop and the same step.</summary>
 public static class Evaluator
 {
-    // On a CPU. On a GPU every new width of attention is compiled, so that a whole answer goes ahead.
+    // On a CPU, short answers until .NET has compiled what is busiest: it takes a core of two while it does. On a GPU every new width of
+    // attention is compiled, so that a whole answer goes ahead.
     private const int WarmupTokens = 16;
+    private static readonly TimeSpan s_cpuWarmup = TimeSpan.FromSeconds(1.5);
 
     /// <param name="target">The target.</param>
     /// <param name="head">A head made for it.</param>
@@ -56,8 +59,11 @@ public static class Evaluator
 
     private static void Warm(Target target, IReadOnlyList<int> prompt, GenerationOptions options, CancellationToken cancel, params SpeculativeDecoder[] decoders)
     {
-        var tokens = target.Device.type == DeviceType.CUDA ? options.MaxTokens : WarmupTokens;
-        foreach (var decoder in decoders) decoder.Generate(prompt, options with { MaxTokens = tokens }, cancel: cancel);
+        var (tokens, least) = target.Device.type == DeviceType.CUDA ? (options.MaxTokens, TimeSpan.Zero) : (WarmupTokens, s_cpuWarmup);
+        var began = Stopwatch.GetTimestamp();
+        do
+            foreach (var decoder in decoders) decoder.Generate(prompt, options with { MaxTokens = tokens }, cancel: cancel);
+        while (Stopwatch.GetElapsedTime(began) < least);
     }
 
     private static Measurement Measure(Target target, string category, IReadOnlyList<int> prompt, GenerationOptions options, int repeats,

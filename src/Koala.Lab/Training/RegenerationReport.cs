@@ -15,7 +15,7 @@ public sealed record RegenerationReport(int Chats, int Answers, long Tokens, int
 {
     /// <summary>One line.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"{Chats} chats with {Answers} answers of {Tokens} tokens, {Seconds:F0} s, {TokensPerSecond:F0} tokens/s; {(double)Cut / Chats:P0} cut, {Shortened} shortened, {Skipped} skipped");
+        $"{Chats} chats with {Answers} answers of {Tokens} tokens, {Seconds:F0} s, {TokensPerSecond:F0} tokens/s; {(double)Cut / Chats:P0} end in a cut answer, {Shortened} before their last turn; {Skipped} skipped");
 }
 
 /// <summary>Where it stands.</summary>
