@@ -12,7 +12,7 @@ benchmarks() { dotnet src/Koala.Benchmarks/bin/Release/net10.0/koala-benchmarks.
 
 benchmarks steps checkpoints/koala-mini "$work/results/steps-koala-mini.json"
 benchmarks batch --target checkpoints/koala-mini --prompts data/gsm8k.jsonl --batch 32,64 --count 192 --max-tokens 320 --out "$work/results/batch-koala-mini.json"
-./koala doctor --json > "$work/results/doctor.json"
+./koala doctor --json | sed "s#$HOME#~#g" > "$work/results/doctor.json"
 # SmolLM2-135M-Instruct as GGUF is not in the repository: SMOLLM2 names the file, or it is left out.
 [[ -z ${SMOLLM2:-} ]] || benchmarks batch --target "$SMOLLM2" --prompts data/gsm8k.jsonl --batch 16 --count 32 --max-tokens 64 --out "$work/results/batch-smollm2.json"
 

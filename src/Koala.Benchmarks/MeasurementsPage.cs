@@ -23,6 +23,7 @@ internal static class MeasurementsPage
         page.AppendLine("# Measurements").AppendLine();
         page.AppendLine("Written from the files in `results/` by `dotnet run -c Release --project src/Koala.Benchmarks -- report docs/results docs/measurements.md`;");
         page.AppendLine("`docs/measure.sh` makes those files again. Machines that run such tests are shared: keep the ratios, not the bare times.").AppendLine();
+        WriteDoctor(page, Read<DoctorReport>(Path.Combine(results, "doctor.json")));
         var steps = Read<StepTimes>(Path.Combine(results, "steps-koala-mini.json"));
         WriteSteps(page, steps, Read<Peer>(Path.Combine(results, "peer-llama.cpp.json")));
         WriteTraining(page, Read<TrainingTimes>(Path.Combine(results, "training.json")));
@@ -34,11 +35,15 @@ internal static class MeasurementsPage
         page.AppendLine("Through the bundle (`koala bundle`), beside a PyTorch. One answer at a time launches its work piece by piece: that step is slow, and so the baseline of the");
         page.AppendLine("speedups here is; many answers at once run as one CUDA graph a step. Made by hand as the commands say, not by `measure.sh`;");
         page.AppendLine("`smollm2-train.jsonl.gz` (SmolLM2's own greedy answers to 52,494 prompts) is not in the repository: `koala regenerate` makes such a file.").AppendLine();
+        WriteDoctor(page, Read<DoctorReport>(Path.Combine(gpu, "doctor-h100.json")));
         WriteBatches(page, All<BatchRates>(gpu, "batch-*.json"));
         WriteTraining(page, Read<TrainingTimes>(Path.Combine(gpu, "training.json")));
         WriteEvaluations(page, All<EvaluationReport>(gpu, "evaluate-*.json"));
         AtomicFile.WriteText(file, page.ToString());
     }
+
+    private static void WriteDoctor(StringBuilder page, DoctorReport doctor) =>
+        page.AppendLine("## The machine, by `koala doctor`").AppendLine().AppendLine("```").AppendLine(doctor.ToString()).AppendLine("```").AppendLine();
 
     private static void WriteSteps(StringBuilder page, StepTimes steps, Peer peer)
     {
