@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Xml.Linq;
 using Koala.Lab.Charts;
+using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Charts;
 
@@ -124,6 +125,15 @@ public sealed class FigureTests
         Assert.Equal([8, 4, 8 / 3.0, 2], Values(figure, 1, "y"), Close);
         Assert.Equal("loss, nats", AxisTitle(figure, "yaxis"));
         Assert.Equal("step", AxisTitle(figure, "xaxis"));
+    }
+
+    [Fact]
+    public void Few_steps_far_apart_have_no_tick_at_every_number_between()
+    {
+        StepMetrics[] far = [.. Enumerable.Range(1, 6).Select(i => new StepMetrics { Step = 50 * i, ValidationAccuracy = [0.1 * i] })];
+        Assert.False(Parse(Chart.TrainingAccuracy(far).Json).GetProperty("layout").GetProperty("xaxis").TryGetProperty("dtick", out _));
+        StepMetrics[] near = [.. Enumerable.Range(1, 6).Select(i => new StepMetrics { Step = i, ValidationAccuracy = [0.1 * i] })];
+        Assert.Equal(1, Parse(Chart.TrainingAccuracy(near).Json).GetProperty("layout").GetProperty("xaxis").GetProperty("dtick").GetInt32());
     }
 
     [Fact]

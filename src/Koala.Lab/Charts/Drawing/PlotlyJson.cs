@@ -89,8 +89,14 @@ internal static class PlotlyJson
     private static Part Keys(Plot plot) => Set(new Part(),
         ("title", Title(plot.Keys.Title, ("standoff", plot.Horizontal ? null : 8))), ("gridcolor", Grid), ("zeroline", false), ("automargin", true), ("showgrid", plot.Series.All(s => s.Mark != Mark.Bar)),
         ("type", plot.Keys.Names is null ? "linear" : "category"), ("autorange", plot.Horizontal ? "reversed" : null),
-        // Whole numbers where keys are few.
-        ("dtick", plot.Keys.Names is null && plot.Series.SelectMany(s => s.Points).Select(p => p.Key).Distinct().Count() <= 12 ? 1 : null));
+        // Whole numbers where they are few: keys far apart would have a tick at each number between.
+        ("dtick", plot.Keys.Names is null && Reach(plot) <= 12 ? 1 : null));
+
+    private static double Reach(Plot plot)
+    {
+        var keys = plot.Series.SelectMany(s => s.Points).Select(p => p.Key).DefaultIfEmpty().ToArray();
+        return keys.Max() - keys.Min();
+    }
 
     private static Part Values(Plot plot)
     {
