@@ -50,6 +50,7 @@ internal static class HtmlPage
         section.text pre, pre.source { background: var(--soft); border: 1px solid var(--line); border-radius: 6px; padding: 0.7rem 0.9rem; }
         section.cell { margin: 1.2rem 0; }
         div.output { margin: 0.4rem 0 0 0.9rem; overflow-x: auto; }
+        pre.stdout { white-space: pre-wrap; }
         pre.stderr { color: var(--faint); }
         pre.error { color: var(--fault); background: var(--fault-paper); border-left: 3px solid var(--fault); padding: 0.6rem 0.9rem; white-space: pre-wrap; }
         table { border-collapse: collapse; margin: 0.5rem 0; font-size: 0.9rem; }

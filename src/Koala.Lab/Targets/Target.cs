@@ -15,7 +15,7 @@ public sealed class Target : IDisposable
     private const int Bucket = 64;
 
     // A longer prompt goes through in pieces: the attention mask grows with the square of a piece.
-    private const int PromptPiece = 512;
+    internal const int PromptPiece = 512;
 
     private readonly TargetWeights _weights;
     private readonly DecoderScript _script;
