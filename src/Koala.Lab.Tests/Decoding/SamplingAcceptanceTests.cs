@@ -123,7 +123,7 @@ public sealed class SamplingAcceptanceTests
         Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, q) => q, Left, _ => 0), s_p, s_q, Drawn) > Significance);
 
     private static Verdict Koala(float[][] p, Draft draft, RandomSource random) =>
-        new SamplingAcceptance(new GenerationOptions { Temperature = 1 }, random).Judge(new Scores(null, p), draft);
+        new SamplingAcceptance(new GenerationOptions { Temperature = 1 }).Judge(new Scores(null, p), draft, random);
 
     // The rule of arXiv 2211.17192, with its three places open: which q is judged by, what is left after a rejection, and from which row (an offset).
     private static Verdict Judge(float[][] p, Draft draft, RandomSource random, Func<Draft, float[], float[]> judgedBy, Func<float[], float[], float[]> left, Func<int, int> offset)
@@ -132,9 +132,9 @@ public sealed class SamplingAcceptanceTests
         {
             var token = draft.Candidates[i].Token;
             var q = judgedBy(draft, draft.Candidates[i].Distribution ?? []);
-            if (random.NextDouble() * q[token] >= p[i][token]) return new Verdict(i, Draw.From(left(p[i + offset(i)], q), random));
+            if (random.NextDouble() * q[token] >= p[i][token]) return new Verdict([.. Enumerable.Range(0, i)], Draw.From(left(p[i + offset(i)], q), random));
         }
-        return new Verdict(draft.Candidates.Count, Draw.From(p[draft.Candidates.Count + offset(draft.Candidates.Count)], random));
+        return new Verdict([.. Enumerable.Range(0, draft.Candidates.Count)], Draw.From(p[draft.Candidates.Count + offset(draft.Candidates.Count)], random));
     }
 
     private static float[] Left(float[] p, float[] q)

@@ -1,5 +1,6 @@
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Medusa;
+using Koala.Lab.Heads.Trees;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -37,7 +38,7 @@ internal sealed class ScriptedHead(Target target, int prompt, int maxDraftLength
         new(target, prompt, maxDraftLength, (done, length) => Enumerable.Range(0, length).Select(i =>
             i < right(done) ? truth[done + i] : (truth[done + i] + 1) % target.Config.VocabularySize));
 
-    public override Drafter NewDrafter(Target target) => new Scripted(this);
+    public override Drafter NewDrafter(Target target, int batch, int capacity) => new Scripted(this);
 
     public override IReadOnlyList<Prediction> Predict(TrainingBatch batch, Target target) => throw new NotSupportedException();
 
@@ -49,21 +50,24 @@ internal sealed class ScriptedHead(Target target, int prompt, int maxDraftLength
 
         public override int MaxDraftLength => head.MaxDraftLength;
 
-        public override void CatchUp(Tensor features, ReadOnlySpan<int> next)
+        public override void CatchUp(Tensor features, IReadOnlyList<int[]> tokens)
         {
             using var scope = NewDisposeScope();
-            Assert.Equal(next.Length, features.shape[0]);
+            var next = tokens[0][1..];
+            Assert.Equal(next.Length, features.shape[1]);
+            if (_told > 0) Assert.Equal(head.Next[^1], tokens[0][0]);
             head.Features.AddRange(features.to(ScalarType.Float32).contiguous().data<float>().ToArray());
             head.Next.AddRange(next);
             head.Calls.Add(next.Length);
             _told += next.Length;
         }
 
-        public override Draft Propose(int length, ICandidateChooser chooser)
+        public override IReadOnlyList<Draft> Propose(DraftShape shape, ICandidateChooser chooser)
         {
+            var length = shape.Depth;
             head.Asked.Add(length);
-            if (head.Logits is { } logits) return Draft.Chain(chooser.Choose(logits.narrow(0, 0, length)));
-            return Draft.Chain(head.Script(_told + 1 - head.Prompt, length).Select(token => new Choice(token, 1, null)));
+            if (head.Logits is { } logits) return [Draft.Chain(chooser.Choose(logits.narrow(0, 0, length), 1).Select(row => row[0]))];
+            return [Draft.Chain(head.Script(_told + 1 - head.Prompt, length).Select(token => new Choice(token, 1, null)))];
         }
     }
 

@@ -1,5 +1,6 @@
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Medusa;
+using Koala.Lab.Heads.Trees;
 using Koala.Lab.Targets;
 using Koala.Lab.Tests.Training;
 using static TorchSharp.torch;
@@ -90,20 +91,18 @@ public sealed class MedusaHeadTests
         int[] tokens = [5, 40, 77, 130, 200, 301, 12, 9];
         using var batch = Tiny.Batch(Tiny.Row(tokens, new int[8], "xxxxxxxx"));
         var predictions = head.Predict(batch, Shipped.Nano);
-        using var drafter = head.NewDrafter(Shipped.Nano);
-        drafter.CatchUp(batch.Features.narrow(0, 0, 3), [40, 77, 130]);
+        using var drafter = head.NewDrafter(Shipped.Nano, 1, 64);
+        drafter.CatchUp(batch.Features.narrow(0, 0, 3).unsqueeze(0), [[5, 40, 77, 130]]);
         // The last state is place 2's: depth h drafts the token of place 4 + h.
         var chooser = new RecordingChooser();
-        var draft = drafter.Propose(3, chooser);
+        var draft = Assert.Single(drafter.Propose(new ChainShape(3), chooser));
         Assert.Equal([-1, 0, 1], draft.Candidates.Select(c => c.Parent));
         for (var h = 0; h < 3; h++)
         {
             var row = predictions[h].Judges.data<long>().ToArray().IndexOf(3L + h);
-            Assert.InRange(Golden.Distance(predictions[h].Logits[row], chooser.Logits![h]), 0, 1e-3);
+            Assert.InRange(Golden.Distance(predictions[h].Logits[row], chooser.Logits[h][0]), 0, 1e-3);
         }
-        Assert.Equal(2, drafter.Propose(2, chooser).Candidates.Count);
-        Assert.Equal(3, drafter.Propose(9, chooser).Candidates.Count);
-        chooser.Dispose();
+        Assert.Equal(2, Assert.Single(drafter.Propose(new ChainShape(2), chooser)).Candidates.Count);
     }
 
     [Theory]
@@ -129,10 +128,9 @@ public sealed class MedusaHeadTests
         using var head = DraftHead.Load(folder.Path, target);
         Assert.All(head.Parameters, p => Assert.Equal(ScalarType.BFloat16, p.Value.dtype));
         using var cache = target.NewCache();
-        using var drafter = head.NewDrafter(target);
-        drafter.CatchUp(target.Append(cache, [1, 50, 60]), [50, 60, 70]);
-        using var chooser = new RecordingChooser();
-        Assert.Equal(3, drafter.Propose(3, chooser).Candidates.Count);
+        using var drafter = head.NewDrafter(target, 1, 64);
+        drafter.CatchUp(target.Append(cache, [[1, 50, 60]]), [[1, 50, 60, 70]]);
+        Assert.Equal(3, Assert.Single(drafter.Propose(new ChainShape(3), new RecordingChooser())).Candidates.Count);
 
         using var full = DraftHead.Load(folder.Path, Shipped.Nano);
         var features = Features();
@@ -160,17 +158,14 @@ public sealed class MedusaHeadTests
 
     private static bool Equal(Tensor one, Tensor other) => one.equal(other).all().item<bool>();
 
-    private sealed class RecordingChooser : ICandidateChooser, IDisposable
+    private sealed class RecordingChooser : ICandidateChooser
     {
-        public Tensor? Logits { get; private set; }
+        public List<Tensor> Logits { get; } = [];
 
-        public IReadOnlyList<Choice> Choose(Tensor logits)
+        public IReadOnlyList<Choice[]> Choose(Tensor logits, int count)
         {
-            Dispose();
-            Logits = logits.to(ScalarType.Float32, copy: true).DetachFromDisposeScope();
-            return [.. Enumerable.Range(0, (int)logits.shape[0]).Select(i => new Choice(i, null, null))];
+            Logits.Add(logits.to(ScalarType.Float32, copy: true).MoveToOuterDisposeScope());
+            return [.. Enumerable.Range(0, (int)logits.shape[0]).Select(i => new[] { new Choice(i, null, null) })];
         }
-
-        public void Dispose() => Logits?.Dispose();
     }
 }

@@ -4,75 +4,131 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Decoding;
 
-/// <summary>What the target says at the root and at each candidate, on the host: row 0 is the root, row i+1 candidate i.</summary>
+/// <summary>What the target says at the root and at each candidate of a sequence, on the host: row 0 is the root, row i+1 candidate i.</summary>
 /// <param name="Best">The likeliest token of each row; greedy only.</param>
 /// <param name="P">The distribution of each row; sampling, and full traces.</param>
 internal sealed record Scores(int[]? Best, float[][]? P);
 
-/// <summary>How many candidates of a chain are kept, and the target's own token after them.</summary>
-internal readonly record struct Verdict(int Accepted, int Bonus);
+/// <summary>Which candidates are kept and the target's own token after them.</summary>
+/// <param name="Path">Indices of the kept candidates, the root's child first; each is a child of the one before.</param>
+/// <param name="Bonus">The target's own token.</param>
+internal readonly record struct Verdict(IReadOnlyList<int> Path, int Bonus)
+{
+    /// <summary>Candidates kept.</summary>
+    public int Accepted => Path.Count;
+}
 
 /// <summary>A rule that keeps the output the target's own. After "Fast Inference from Transformers via Speculative Decoding" (arXiv 2211.17192).</summary>
 internal abstract class Acceptance
 {
     /// <summary>Brings to the host what the rule needs; the one synchronisation of a round's target step.</summary>
-    /// <param name="logits">The target's, [1 + candidates, V].</param>
-    public abstract Scores Score(Tensor logits);
+    /// <param name="logits">The target's, [B,T,V].</param>
+    /// <returns>Of each sequence, T rows.</returns>
+    public abstract IReadOnlyList<Scores> Score(Tensor logits);
 
-    /// <summary>Keeps the candidates one after another until one fails.</summary>
-    public abstract Verdict Judge(Scores scores, Draft draft);
+    /// <summary>Goes down from the root, keeping a child at a time, until none passes.</summary>
+    /// <param name="scores">Of the sequence.</param>
+    /// <param name="draft">Its candidates.</param>
+    /// <param name="random">Its generator.</param>
+    public abstract Verdict Judge(Scores scores, Draft draft, RandomSource random);
 
-    public static Acceptance For(GenerationOptions options, RandomSource random) =>
-        options.Temperature == 0 ? new GreedyAcceptance(options) : new SamplingAcceptance(options, random);
+    public static Acceptance For(GenerationOptions options) => options.Temperature == 0 ? new GreedyAcceptance(options) : new SamplingAcceptance(options);
+
+    /// <summary>The children of a node in the order they are judged.</summary>
+    protected static IEnumerable<int> Children(Draft draft, int node) =>
+        Enumerable.Range(node + 1, draft.Candidates.Count - node - 1).Where(i => draft.Candidates[i].Parent == node);
+
+    /// <summary>Rows [B,T,V] on the host, by sequence.</summary>
+    protected static float[][][] ByEach(Tensor logits, GenerationOptions options) =>
+        [.. Distributions.Of(logits.flatten(0, 1), options).Chunk((int)logits.shape[1])];
 }
 
 /// <summary>Keeps a candidate that is the target's best token.</summary>
 internal sealed class GreedyAcceptance(GenerationOptions options) : Acceptance
 {
-    public override Scores Score(Tensor logits)
+    public override IReadOnlyList<Scores> Score(Tensor logits)
     {
         using var scope = NewDisposeScope();
-        var best = logits.argmax(-1).cpu().data<long>();
-        return new Scores([.. best.Select(token => (int)token)], options.FullTrace ? Distributions.Of(logits, options) : null);
+        var best = logits.argmax(-1).cpu().data<long>().Select(token => (int)token).Chunk((int)logits.shape[1]).ToArray();
+        var p = options.FullTrace ? ByEach(logits, options) : null;
+        return [.. best.Select((rows, b) => new Scores(rows, p?[b]))];
     }
 
-    public override Verdict Judge(Scores scores, Draft draft)
+    public override Verdict Judge(Scores scores, Draft draft, RandomSource random)
     {
         var best = scores.Best!;
-        var accepted = 0;
-        while (accepted < draft.Candidates.Count && draft.Candidates[accepted].Token == best[accepted]) accepted++;
-        return new Verdict(accepted, best[accepted]);
+        var path = new List<int>();
+        var node = -1;
+        // Parents come before children: one look at each candidate is enough.
+        for (var i = 0; i < draft.Candidates.Count; i++)
+        {
+            if (draft.Candidates[i].Parent != node || draft.Candidates[i].Token != best[node + 1]) continue;
+            path.Add(i);
+            node = i;
+        }
+        return new Verdict(path, best[node + 1]);
     }
 }
 
 /// <summary>
-/// Keeps a drawn candidate with probability min(1, p/q) and a chosen one with probability p; after a rejection the bonus token is drawn
-/// from what is left of p. Tokens then have exactly the distribution p.
+/// Keeps a drawn candidate with probability min(1, p/q) and a chosen one with probability p; after a rejection p is what is left of it, for the
+/// next sibling and at last for the bonus token. Tokens then have exactly the distribution p.
 /// </summary>
-internal sealed class SamplingAcceptance(GenerationOptions options, RandomSource random) : Acceptance
+/// <remarks>
+/// One drawn candidate: speculative sampling (arXiv 2211.17192). Several, drawn without replacement: the multi-round form, where q loses what was
+/// rejected (EAGLE, arXiv 2401.15077). Chosen ones: q is one at the candidate.
+/// </remarks>
+internal sealed class SamplingAcceptance(GenerationOptions options) : Acceptance
 {
-    public override Scores Score(Tensor logits) => new(null, Distributions.Of(logits, options));
+    public override IReadOnlyList<Scores> Score(Tensor logits) => [.. ByEach(logits, options).Select(p => new Scores(null, p))];
 
-    public override Verdict Judge(Scores scores, Draft draft)
+    public override Verdict Judge(Scores scores, Draft draft, RandomSource random)
     {
-        for (var i = 0; i < draft.Candidates.Count; i++)
+        var path = new List<int>();
+        var (node, p) = (-1, scores.P![0]);
+        while (Keep(draft, node, ref p, random) is { } kept)
         {
-            var (p, candidate) = (scores.P![i], draft.Candidates[i]);
-            var q = candidate.Distribution is { } drawnFrom ? drawnFrom[candidate.Token] : 1f;
-            if (random.NextDouble() * q >= p[candidate.Token]) return new Verdict(i, Draw.From(Residual(p, candidate), random));
+            path.Add(kept);
+            (node, p) = (kept, scores.P[kept + 1]);
         }
-        return new Verdict(draft.Candidates.Count, Draw.From(scores.P![draft.Candidates.Count], random));
+        return new Verdict(path, Draw.From(p, random));
     }
 
-    // max(0, p - q); with a chosen candidate q is one at its token. All zero only when p = q, where a rejection has probability
-    // zero and comes from rounding: then p itself is right.
-    private static float[] Residual(float[] p, Candidate candidate)
+    // The child that is kept; null when none is, and p is then what is left of it. Neither p nor q needs to add up to one.
+    private static int? Keep(Draft draft, int node, ref float[] p, RandomSource random)
     {
-        var left = (float[])p.Clone();
-        if (candidate.Distribution is { } q)
-            for (var i = 0; i < left.Length; i++) left[i] = Math.Max(0, p[i] - q[i]);
-        else
-            left[candidate.Token] = 0;
+        float[]? q = null;
+        foreach (var child in Children(draft, node))
+        {
+            var candidate = draft.Candidates[child];
+            if (candidate.Distribution is null)
+            {
+                if (random.NextDouble() * p.Sum(x => (double)x) < p[candidate.Token]) return child;
+                p = Without(p, candidate.Token);
+                continue;
+            }
+            q ??= candidate.Distribution;
+            var (massP, massQ) = (p.Sum(x => (double)x), q.Sum(x => (double)x));
+            if (random.NextDouble() * (q[candidate.Token] / massQ) < p[candidate.Token] / massP) return child;
+            p = Residual(p, q, massP, massQ);
+            q = Without(q, candidate.Token);
+        }
+        return null;
+    }
+
+    private static float[] Without(float[] weights, int token)
+    {
+        var left = (float[])weights.Clone();
+        left[token] = 0;
+        // All zero only where the token had it all: it is rejected with probability zero then, by rounding alone.
+        return left.Any(x => x > 0) ? left : weights;
+    }
+
+    // max(0, p - q), both normalised. All zero only when p = q, where a rejection has probability zero and comes from rounding: then p itself is right.
+    private static float[] Residual(float[] p, float[] q, double massP, double massQ)
+    {
+        var left = new float[p.Length];
+        for (var i = 0; i < left.Length; i++) left[i] = (float)Math.Max(0, p[i] / massP - q[i] / massQ);
         return left.Any(x => x > 0) ? left : p;
     }
 }

@@ -42,7 +42,7 @@ internal sealed class Answer(Target target, IReadOnlyList<int> prompt, Generatio
     {
         var trace = options.FullTrace ? Traced(draft, verdict, scores.P!) : default;
         var (drafting, verifying, bookkeeping) = clock.Stop();
-        _rounds.Add(new Round(draft.Candidates.Count, verdict.Accepted, drafting, verifying, bookkeeping) { Bonus = trace.Bonus, Candidates = trace.Candidates });
+        _rounds.Add(new Round(draft.Candidates.Count, verdict.Accepted, drafting, verifying, bookkeeping) { Depth = draft.Depth, Bonus = trace.Bonus, Candidates = trace.Candidates });
     }
 
     public Generation Finish() =>
@@ -53,10 +53,10 @@ internal sealed class Answer(Target target, IReadOnlyList<int> prompt, Generatio
     private (TracedToken Bonus, IReadOnlyList<TracedCandidate> Candidates) Traced(Draft draft, Verdict verdict, float[][] p)
     {
         string TextOf(int token) => target.Tokenizer.Decode([token]);
-        var bonus = new TracedToken(verdict.Bonus, TextOf(verdict.Bonus), p[verdict.Accepted][verdict.Bonus]);
+        var bonus = new TracedToken(verdict.Bonus, TextOf(verdict.Bonus), p[verdict.Accepted == 0 ? 0 : verdict.Path[^1] + 1][verdict.Bonus]);
         // The distribution that judges a candidate stands in its parent's row: row 0 is the root's.
         var candidates = draft.Candidates.Select((c, i) =>
-            new TracedCandidate(c.Token, TextOf(c.Token), c.Parent, p[c.Parent + 1][c.Token], c.Q!.Value, i < verdict.Accepted)).ToArray();
+            new TracedCandidate(c.Token, TextOf(c.Token), c.Parent, p[c.Parent + 1][c.Token], c.Q!.Value, verdict.Path.Contains(i))).ToArray();
         return (bonus, candidates);
     }
 }

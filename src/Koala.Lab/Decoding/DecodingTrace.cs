@@ -12,9 +12,9 @@ public sealed record DecodingTrace(IReadOnlyList<Round> Rounds)
     /// <summary>Tokens committed a round, bonus included, pooled over all rounds; 1.0 is no gain, NaN without rounds.</summary>
     public double AcceptanceLength => Rounds.Count == 0 ? double.NaN : Rounds.Average(r => r.Committed);
 
-    /// <summary>α₁, α₂ …: of the rounds whose candidate at depth i-1 was accepted and that drafted one at depth i, the share that accepted it.</summary>
-    public IReadOnlyList<double> PositionAcceptance => Enumerable.Range(1, Rounds.Count == 0 ? 0 : Rounds.Max(r => r.Drafted))
-        .Select(depth => (Judged: Rounds.Count(r => r.Drafted >= depth && r.Accepted >= depth - 1), Kept: Rounds.Count(r => r.Accepted >= depth)))
+    /// <summary>α₁, α₂ …: of the rounds whose candidate at depth i-1 was accepted and that drafted one at depth i, the share that accepted one.</summary>
+    public IReadOnlyList<double> PositionAcceptance => Enumerable.Range(1, Rounds.Count == 0 ? 0 : Rounds.Max(r => r.Depth))
+        .Select(depth => (Judged: Rounds.Count(r => r.Depth >= depth && r.Accepted >= depth - 1), Kept: Rounds.Count(r => r.Accepted >= depth)))
         .TakeWhile(x => x.Judged > 0)
         .Select(x => (double)x.Kept / x.Judged).ToArray();
 

@@ -1,3 +1,5 @@
+using Koala.Lab.Heads.Trees;
+
 namespace Koala.Lab.Decoding;
 
 /// <summary>How an answer is generated.</summary>
@@ -15,8 +17,11 @@ public sealed record GenerationOptions
     /// <summary>Keep the likeliest tokens that together have this probability; 1 (the default) keeps all. Sampling only.</summary>
     public double TopP { get; init; } = 1;
 
-    /// <summary>Tokens drafted a round. Null: as many as the head can.</summary>
+    /// <summary>Tokens drafted a round, one after another: the length of a chain. Null: as many as the head can.</summary>
     public int? DraftLength { get; init; }
+
+    /// <summary>What a round's draft looks like. Null: a chain of <see cref="DraftLength"/>.</summary>
+    public DraftShape? Tree { get; init; }
 
     /// <summary>Texts that end the answer; they are cut off.</summary>
     public IReadOnlyList<string> Stop { get; init; } = [];
@@ -39,6 +44,7 @@ public sealed record GenerationOptions
         if (TopK < 0) throw new KoalaException("--top-k", $"is {TopK}, but it is 0 (all tokens) or above", "leave it out, or set it to about 50");
         if (TopP is not (> 0 and <= 1)) throw new KoalaException("--top-p", $"is {TopP}, but it lies above 0 and up to 1", "leave it out, or set it to about 0.9");
         if (DraftLength is < 0) throw new KoalaException("--draft-length", $"is {DraftLength}, but a round drafts 0 tokens or more", "leave it out");
+        if (DraftLength is not null && Tree is not (null or ChainShape)) throw new KoalaException("--draft-length", $"is the length of a chain, but --tree is {Tree.Name}", "leave one of them out");
         if (Stop.Any(string.IsNullOrEmpty)) throw new KoalaException("--stop", "is empty, which would end every answer at once", "give the text that ends an answer");
     }
 }

@@ -10,6 +10,9 @@ namespace Koala.Lab.Decoding;
 /// <param name="BookkeepingMs">The rest.</param>
 public sealed record Round(int Drafted, int Accepted, double DraftMs, double VerifyMs, double BookkeepingMs)
 {
+    /// <summary>Candidates proposed one after another: the levels of the tree. Of a chain, all of them.</summary>
+    public int Depth { get; init; } = Drafted;
+
     /// <summary>Tokens committed: accepted plus the bonus token.</summary>
     [JsonIgnore]
     public int Committed => Accepted + 1;

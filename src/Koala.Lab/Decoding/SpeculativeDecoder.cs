@@ -1,8 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Koala.Lab.Heads;
+using Koala.Lab.Heads.Trees;
 using Koala.Lab.Targets;
 using Koala.Lab.Text;
+using MathNet.Numerics.Random;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Decoding;
@@ -10,19 +12,19 @@ namespace Koala.Lab.Decoding;
 /// <summary>Generates with a target and, where there is one, a draft head: the same answers, fewer steps of the target.</summary>
 /// <remarks>
 /// Without a head each round drafts nothing: that is the target alone, by the same loop and the same step, so that the two can be
-/// compared. One answer at a time; not for use from two threads at once.
+/// compared. One batch of answers at a time; not for use from two threads at once.
 /// </remarks>
 public sealed class SpeculativeDecoder : IDisposable
 {
     private readonly Target _target;
-    private readonly DraftHead? _head;
+    private readonly IDraftSource? _source;
     private KeyValueCache? _cache;
 
     /// <param name="target">The model whose output is wanted. Stays the caller's.</param>
-    /// <param name="head">A head made for it, or null for the target alone. Stays the caller's.</param>
-    public SpeculativeDecoder(Target target, DraftHead? head = null) => (_target, _head) = (target, head);
+    /// <param name="source">A head made for it, or what proposes in its place; null for the target alone. Stays the caller's.</param>
+    public SpeculativeDecoder(Target target, IDraftSource? source = null) => (_target, _source) = (target, source);
 
-    /// <summary>The rounds of the last answer that came to its end.</summary>
+    /// <summary>The rounds of the answer that came to its end last; of a batch, those of all.</summary>
     public DecodingTrace Trace { get; private set; } = new([]);
 
     /// <summary>Answers a prompt of token ids.</summary>
@@ -32,47 +34,70 @@ public sealed class SpeculativeDecoder : IDisposable
     /// <param name="cancel">Looked at between rounds.</param>
     /// <exception cref="KoalaException">An option is out of range, or the prompt does not fit the context.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public Generation Generate(IReadOnlyList<int> prompt, GenerationOptions? options = null, Action<Piece>? onPiece = null, CancellationToken cancel = default)
+    public Generation Generate(IReadOnlyList<int> prompt, GenerationOptions? options = null, Action<Piece>? onPiece = null, CancellationToken cancel = default) =>
+        GenerateAll([prompt], options, (_, piece) => onPiece?.Invoke(piece), cancel)[0];
+
+    /// <summary>Answers prompts side by side: a round drafts for each and verifies all in one step; each accepts its own length.</summary>
+    /// <param name="prompts">Token ids, at least one each; each must leave room in the context.</param>
+    /// <param name="options">Null: the defaults. Prompt i draws from the stream <see cref="GenerationOptions.Stream"/> + i.</param>
+    /// <param name="onPiece">Called on this thread after prefill and after every round, with the prompt's number.</param>
+    /// <param name="cancel">Looked at between rounds.</param>
+    /// <returns>An answer a prompt, in their order. Times of a round are the batch's.</returns>
+    /// <exception cref="KoalaException">An option is out of range, or a prompt does not fit the context.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public IReadOnlyList<Generation> GenerateAll(IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions? options = null, Action<int, Piece>? onPiece = null, CancellationToken cancel = default)
     {
         options ??= new GenerationOptions();
         options.Validate();
-        CheckFits(prompt);
+        foreach (var prompt in prompts) CheckFits(prompt);
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        using var drafter = _head?.NewDrafter(_target);
-        var draftLength = DraftLength(options, drafter);
-        var random = Draw.Source(options.Seed, options.Stream);
+        var shape = ShapeOf(options);
+        var capacity = prompts.Max(p => p.Count + Math.Min(options.MaxTokens, _target.Config.ContextLength - p.Count)) + (shape?.Nodes ?? 0) + 1;
+        using var drafter = _source?.NewDrafter(_target, prompts.Count, capacity);
+        var cache = EmptyCache(prompts.Count, capacity);
+        RandomSource[] random = [.. prompts.Select((_, b) => Draw.Source(options.Seed, options.Stream + b))];
         ICandidateChooser chooser = options.Temperature == 0 ? new BestChooser(options.FullTrace) : new DrawingChooser(options, random);
-        var acceptance = Acceptance.For(options, random);
-        var answer = new Answer(_target, prompt, options, onPiece);
-        var cache = EmptyCache(prompt.Count + Math.Min(options.MaxTokens, _target.Config.ContextLength - prompt.Count) + draftLength + 1);
+        var acceptance = Acceptance.For(options);
+        Answer[] answers = [.. prompts.Select((prompt, b) => new Answer(_target, prompt, options, piece => onPiece?.Invoke(b, piece)))];
 
-        var root = Prefill(prompt, cache, drafter, acceptance, answer);
-        while (!answer.Ended)
+        var roots = Prefill(prompts, cache, drafter, acceptance, random, answers);
+        while (answers.Any(answer => !answer.Ended))
         {
             cancel.ThrowIfCancellationRequested();
             using var round = NewDisposeScope();
             var clock = RoundClock.Start();
 
-            var draft = drafter?.Propose(Math.Min(draftLength, cache.Capacity - cache.Lengths[0] - 1), chooser) ?? Draft.Empty;
+            var drafts = DraftAll(drafter, shape, chooser, cache, answers);
             clock.Drafted();
 
-            var features = _target.Append(cache, [root, .. draft.Candidates.Select(c => c.Token)]);   // [1 + candidates, D]
-            var scores = acceptance.Score(_target.Logits(features));
+            int[] starts = [.. cache.Lengths];
+            var (hidden, features) = _target.Append(cache, TokensOf(roots, drafts, answers), ParentsOf(drafts, answers), FeatureLayers);   // [B,T,D]
+            var scores = acceptance.Score(_target.Logits(hidden));
             clock.Verified();
 
-            var verdict = acceptance.Judge(scores, draft);
-            int[] committed = [.. draft.Candidates.Take(verdict.Accepted).Select(c => c.Token), verdict.Bonus];
-            cache.Truncate(0, cache.Lengths[0] - draft.Candidates.Count + verdict.Accepted);
-            answer.Commit(committed);
-            root = verdict.Bonus;
+            var verdicts = answers.Select((answer, b) => answer.Ended ? default : acceptance.Judge(scores[b], drafts[b], random[b])).ToArray();
+            var running = answers.Select(answer => !answer.Ended).ToArray();
+            int[][] kept = [.. verdicts.Select((verdict, b) => running[b] ? (int[])[0, .. verdict.Path.Select(i => i + 1)] : [])];
+            int[][] committed = [.. verdicts.Select((verdict, b) => running[b] ? (int[])[roots[b], .. verdict.Path.Select(i => drafts[b].Candidates[i].Token), verdict.Bonus] : [])];
+            cache.Keep(starts, kept);
+            for (var b = 0; b < answers.Length; b++)
+            {
+                if (!running[b]) continue;
+                answers[b].Commit(committed[b][1..]);
+                roots[b] = verdicts[b].Bonus;
+                if (!answers[b].Ended) continue;
+                committed[b] = [];
+                cache.Truncate(b, 0);
+            }
 
-            if (!answer.Ended) clock.Draft(() => drafter?.CatchUp(features.narrow(0, 0, committed.Length), committed));
-            answer.Record(draft, verdict, scores, clock);
+            if (committed.Any(tokens => tokens.Length > 0)) clock.Draft(() => drafter?.CatchUp(RowsOf(features, kept), committed));
+            for (var b = 0; b < answers.Length; b++)
+                if (running[b]) answers[b].Record(drafts[b], verdicts[b], scores[b], clock);
         }
-        var generation = answer.Finish();
-        Trace = new DecodingTrace(generation.Rounds);
-        return generation;
+        Generation[] generations = [.. answers.Select(answer => answer.Finish())];
+        Trace = new DecodingTrace([.. generations.SelectMany(g => g.Rounds)]);
+        return generations;
     }
 
     /// <summary>Answers one user message through the target's chat template, as it is generated.</summary>
@@ -110,28 +135,64 @@ public sealed class SpeculativeDecoder : IDisposable
     /// <summary>Frees the cache.</summary>
     public void Dispose() => _cache?.Dispose();
 
-    private int Prefill(IReadOnlyList<int> prompt, KeyValueCache cache, Drafter? drafter, Acceptance acceptance, Answer answer)
+    private IReadOnlyList<int> FeatureLayers => _source?.FeatureLayers ?? [];
+
+    // The root's row and those of its accepted candidates, [B,N,F]; a chain's stand side by side already.
+    private static Tensor RowsOf(Tensor features, int[][] kept)
+    {
+        var longest = kept.Max(rows => rows.Length);
+        if (kept.All(rows => rows.Select((row, i) => row == i).All(same => same))) return features.narrow(1, 0, longest);
+        var index = kept.SelectMany((rows, b) => Enumerable.Range(0, longest).Select(i => b * features.shape[1] + (i < rows.Length ? rows[i] : 0))).ToArray();
+        return features.flatten(0, 1).index_select(0, tensor(index, device: features.device)).view(kept.Length, longest, -1);
+    }
+
+    private static IReadOnlyList<Draft> DraftAll(Drafter? drafter, DraftShape? shape, ICandidateChooser chooser, KeyValueCache cache, Answer[] answers)
+    {
+        if (drafter is null || shape!.Nodes == 0) return [.. answers.Select(_ => Draft.Empty)];
+        // Near the end of the context drafts are cut to the slots that are left beside the root's, where the longest sequence has the fewest.
+        var room = cache.Capacity - cache.Lengths.Max() - 1;
+        if (room == 0) return [.. answers.Select(_ => Draft.Empty)];
+        return [.. drafter.Propose(shape, chooser).Select((draft, b) => answers[b].Ended ? Draft.Empty : draft.Cut(room))];
+    }
+
+    private static int[][] TokensOf(int[] roots, IReadOnlyList<Draft> drafts, Answer[] answers) =>
+        [.. drafts.Select((draft, b) => answers[b].Ended ? (int[])[] : [roots[b], .. draft.Candidates.Select(c => c.Token)])];
+
+    private static int[][] ParentsOf(IReadOnlyList<Draft> drafts, Answer[] answers) =>
+        [.. drafts.Select((draft, b) => answers[b].Ended ? (int[])[] : [-1, .. draft.Candidates.Select(c => c.Parent + 1)])];
+
+    private int[] Prefill(IReadOnlyList<IReadOnlyList<int>> prompts, KeyValueCache cache, Drafter? drafter, Acceptance acceptance, RandomSource[] random, Answer[] answers)
     {
         using var scope = NewDisposeScope();
-        int[] tokens = [.. prompt];
-        var features = _target.Append(cache, tokens);                                                 // [prompt, D]
-        var scores = acceptance.Score(_target.Logits(features.narrow(0, tokens.Length - 1, 1)));
-        var first = acceptance.Judge(scores, Draft.Empty).Bonus;
-        answer.Commit([first]);
-        if (!answer.Ended) drafter?.CatchUp(features, [.. tokens[1..], first]);
-        answer.EndPrefill();
+        var (longest, hidden, features) = (prompts.Max(p => p.Count), new List<Tensor>(), new List<Tensor>());
+        for (var start = 0; start < longest; start += Target.PromptPiece)
+        {
+            var piece = _target.Append(cache, [.. prompts.Select(p => p.Skip(start).Take(Target.PromptPiece).ToArray())], null, FeatureLayers);
+            hidden.Add(piece.Hidden);
+            features.Add(piece.Features);
+        }
+        var last = tensor(prompts.Select((p, b) => (long)b * longest + p.Count - 1).ToArray(), device: _target.Device);
+        var scores = acceptance.Score(_target.Logits(cat(hidden, 1).flatten(0, 1).index_select(0, last).unsqueeze(1)));
+        int[] first = [.. scores.Select((rows, b) => acceptance.Judge(rows, Draft.Empty, random[b]).Bonus)];
+        for (var b = 0; b < answers.Length; b++) answers[b].Commit([first[b]]);
+        if (answers.Any(answer => !answer.Ended)) drafter?.CatchUp(cat(features, 1), [.. prompts.Select((p, b) => answers[b].Ended ? (int[])[] : [.. p, first[b]])]);
+        for (var b = 0; b < answers.Length; b++)
+        {
+            if (answers[b].Ended) cache.Truncate(b, 0);
+            answers[b].EndPrefill();
+        }
         return first;
     }
 
-    // One cache serves answer after answer; what an earlier one left behind its length is never seen.
-    private KeyValueCache EmptyCache(int capacity)
+    // One cache serves batch after batch; what an earlier one left behind its length is never seen.
+    private KeyValueCache EmptyCache(int batch, int capacity)
     {
         capacity = Math.Min(capacity, _target.Config.ContextLength);
-        if (_cache is null || _cache.Capacity < capacity)
+        if (_cache is null || _cache.Batch != batch || _cache.Capacity < capacity)
         {
             _cache?.Dispose();
             _cache = null;
-            _cache = _target.NewCache(1, capacity);
+            _cache = _target.NewCache(batch, capacity);
         }
         _cache.Clear();
         return _cache;
@@ -145,12 +206,15 @@ public sealed class SpeculativeDecoder : IDisposable
             throw new KoalaException("the prompt", $"has {prompt.Count} tokens, but {_target.Name} has a context of {context} for prompt and answer", "shorten it");
     }
 
-    private static int DraftLength(GenerationOptions options, Drafter? drafter)
+    private DraftShape? ShapeOf(GenerationOptions options)
     {
-        if (drafter is null) return 0;
-        if (options.DraftLength > drafter.MaxDraftLength)
-            throw new KoalaException("--draft-length", $"is {options.DraftLength}, but this head drafts at most {drafter.MaxDraftLength} tokens a round",
+        if (_source is null) return null;
+        if (options.DraftLength > _source.MaxDraftLength)
+            throw new KoalaException("--draft-length", $"is {options.DraftLength}, but this head drafts at most {_source.MaxDraftLength} tokens a round",
                 "lower it or leave it out");
-        return options.DraftLength ?? drafter.MaxDraftLength;
+        if (options.Tree?.Depth > _source.MaxDraftLength)
+            throw new KoalaException("--tree", $"{options.Tree.Name} is {options.Tree.Depth} levels deep, but this head drafts at most {_source.MaxDraftLength} tokens one after another",
+                "take a shallower tree");
+        return options.Tree ?? new ChainShape(options.DraftLength ?? _source.MaxDraftLength);
     }
 }

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Heads;
 
 /// <summary>The small network that proposes. Kinds differ in how they draft and what their files hold; trainer, decoder and metrics see only this.</summary>
-public abstract class DraftHead : IDisposable
+public abstract class DraftHead : IDraftSource, IDisposable
 {
     /// <param name="options">Kind and sizes.</param>
     /// <param name="target">The target it is made for.</param>
@@ -18,8 +18,11 @@ public abstract class DraftHead : IDisposable
     /// <summary>The target it is made for.</summary>
     public TargetIdentity Target { get; }
 
-    /// <summary>The most tokens it can draft in a round.</summary>
+    /// <inheritdoc/>
     public abstract int MaxDraftLength { get; }
+
+    /// <inheritdoc/>
+    public virtual IReadOnlyList<int> FeatureLayers => [];
 
     /// <summary>What training changes, by name, in a fixed order.</summary>
     public abstract IReadOnlyList<KeyValuePair<string, Tensor>> Parameters { get; }
@@ -27,8 +30,8 @@ public abstract class DraftHead : IDisposable
     /// <summary>Number of its own weights; what it takes from the target does not count.</summary>
     public long ParameterCount => Parameters.Sum(p => p.Value.numel());
 
-    /// <summary>A drafter for one answer. The target must be the one the head was made for.</summary>
-    public abstract Drafter NewDrafter(Target target);
+    /// <inheritdoc/>
+    public abstract Drafter NewDrafter(Target target, int batch, int capacity);
 
     /// <summary>Predictions with gradients to <see cref="Parameters"/>, one for each depth, the first one first.</summary>
     public abstract IReadOnlyList<Prediction> Predict(TrainingBatch batch, Target target);

@@ -1,20 +1,21 @@
+using Koala.Lab.Heads.Trees;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads;
 
-/// <summary>Proposes tokens for one sequence. A head makes one for each answer; drafters without a head fit here too.</summary>
+/// <summary>Proposes tokens for B sequences, each at its own pace. F width of the features.</summary>
 public abstract class Drafter : IDisposable
 {
-    /// <summary>The most tokens it can propose in a round.</summary>
+    /// <summary>The most tokens one after another that it can propose in a round.</summary>
     public abstract int MaxDraftLength { get; }
 
     /// <summary>Tells what the target committed: after the prompt once, then after every round.</summary>
-    /// <param name="features">The target's hidden states of n committed tokens, [n, hidden].</param>
-    /// <param name="next">The token that follows each of them; the last one is the new root.</param>
-    public abstract void CatchUp(Tensor features, ReadOnlySpan<int> next);
+    /// <param name="features">The target's features of each sequence's n committed tokens, [B,N,F] with N the largest n; rows behind a sequence's own n are padding.</param>
+    /// <param name="tokens">Of each sequence those n tokens and the one that follows, the new root: n + 1. Empty: the sequence has ended and is left alone.</param>
+    public abstract void CatchUp(Tensor features, IReadOnlyList<int[]> tokens);
 
-    /// <summary>Proposes at most <paramref name="length"/> tokens after the root.</summary>
-    public abstract Draft Propose(int length, ICandidateChooser chooser);
+    /// <summary>Proposes a tree after the root of every sequence. What it proposes for one that has ended means nothing.</summary>
+    public abstract IReadOnlyList<Draft> Propose(DraftShape shape, ICandidateChooser chooser);
 
     /// <inheritdoc/>
     public void Dispose()

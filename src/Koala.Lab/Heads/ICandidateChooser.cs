@@ -8,10 +8,11 @@ namespace Koala.Lab.Heads;
 /// <param name="Distribution">What it was drawn from, [vocabulary]; null when it was chosen and not drawn.</param>
 public readonly record struct Choice(int Token, float? Q, float[]? Distribution);
 
-/// <summary>How a drafter turns logits into candidates: the best one, or a draw. The decoder supplies it.</summary>
+/// <summary>How a drafter turns logits into candidates: the best ones, or draws. The decoder supplies it.</summary>
 public interface ICandidateChooser
 {
-    /// <param name="logits">[n, vocabulary].</param>
-    /// <returns>One choice a row.</returns>
-    IReadOnlyList<Choice> Choose(Tensor logits);
+    /// <param name="logits">[B·n,V], sequence by sequence.</param>
+    /// <param name="count">Candidates a row: different ones, the best or the first drawn first; fewer where the distribution has no more.</param>
+    /// <returns>The choices of each row.</returns>
+    IReadOnlyList<Choice[]> Choose(Tensor logits, int count);
 }

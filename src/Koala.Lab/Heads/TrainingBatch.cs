@@ -24,7 +24,7 @@ public sealed class TrainingBatch : IDisposable
         Tensor Stack(Func<PackedRow, int[]> field) =>
             tensor(rows.SelectMany(field).Select(x => (long)x).ToArray(), device: target.Device).view(rows.Count, -1);
         Tokens = Stack(r => r.Tokens).DetachFromDisposeScope();
-        Features = target.Features(cache, Tokens, Stack(r => r.Positions), Stack(r => r.Segments)).view(-1, target.Config.HiddenSize).DetachFromDisposeScope();
+        Features = target.Features(cache, Tokens, Stack(r => r.Positions), Stack(r => r.Segments), []).Hidden.view(-1, target.Config.HiddenSize).DetachFromDisposeScope();
     }
 
     /// <summary>[B,T], int64.</summary>

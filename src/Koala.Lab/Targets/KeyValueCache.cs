@@ -48,6 +48,31 @@ public sealed class KeyValueCache : IDisposable
         _lengths[sequence] = length;
     }
 
+    /// <summary>Of the tokens appended last, keeps some and closes the gaps; what already stands in its place is not copied.</summary>
+    /// <param name="starts">Of each sequence, its length before they were appended.</param>
+    /// <param name="kept">Which of them stay, rising, counted from 0. The sequence is then as long as its start and these.</param>
+    public void Keep(IReadOnlyList<int> starts, IReadOnlyList<IReadOnlyList<int>> kept)
+    {
+        List<long> from = [], to = [];
+        for (var b = 0; b < Batch; b++)
+        {
+            for (var i = 0; i < kept[b].Count; i++)
+            {
+                if (kept[b][i] == i) continue;
+                for (var head = 0; head < _heads; head++)
+                {
+                    var row = ((long)b * _heads + head) * Capacity + starts[b];
+                    from.Add(row + kept[b][i]);
+                    to.Add(row + i);
+                }
+            }
+            Truncate(b, starts[b] + kept[b].Count);
+        }
+        if (from.Count == 0) return;
+        using var scope = NewDisposeScope();
+        CacheScript.Move(Keys, Values, tensor(from, device: _starts.device), tensor(to, device: _starts.device));
+    }
+
     /// <summary>Forgets everything; the memory stays.</summary>
     public void Clear() => Array.Clear(_lengths);
 

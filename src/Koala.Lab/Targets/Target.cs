@@ -96,7 +96,19 @@ public sealed class Target : IDisposable
     /// <summary>Appends tokens to every sequence of a batch; sequences may differ in how many they get.</summary>
     /// <returns>Hidden states, [B,T,D] with T the largest count; rows behind a sequence's own count are padding.</returns>
     /// <exception cref="ArgumentException">The number of sequences is not the cache's, or they do not fit into it.</exception>
-    public Tensor Append(KeyValueCache cache, IReadOnlyList<int[]> tokens)
+    public Tensor Append(KeyValueCache cache, IReadOnlyList<int[]> tokens) => Append(cache, tokens, null, []).Hidden;
+
+    /// <summary>Appends tokens, or trees of them, to every sequence of a batch, in one step.</summary>
+    /// <param name="cache">Of B sequences; every token gets a slot after the sequence's own, in the order given. See <see cref="KeyValueCache.Keep"/>.</param>
+    /// <param name="tokens">Of each sequence; they may differ in number.</param>
+    /// <param name="parents">
+    /// Of each token the index of the token before it among those of its sequence, -1 where that is the cache's last; parents come first. A token stands one
+    /// place after its parent, and sees what the cache holds, its ancestors and itself. Null: one after another.
+    /// </param>
+    /// <param name="featureLayers">Layers whose outputs are wanted beside the hidden states, counted from 0; may be empty.</param>
+    /// <returns>Hidden states after the final norm, [B,T,D] with T the largest count (rows behind a sequence's own count are padding), and features: these, or the layers' outputs side by side, [B,T,D·layers].</returns>
+    /// <exception cref="ArgumentException">The number of sequences is not the cache's, or they do not fit into it.</exception>
+    public (Tensor Hidden, Tensor Features) Append(KeyValueCache cache, IReadOnlyList<int[]> tokens, IReadOnlyList<int[]>? parents, IReadOnlyList<int> featureLayers)
     {
         var count = tokens.Max(t => t.Length);
         if (tokens.Count != cache.Batch) throw new ArgumentException($"{tokens.Count} sequences for a cache of {cache.Batch}", nameof(tokens));
@@ -111,12 +123,15 @@ public sealed class Target : IDisposable
             for (var t = 0; t < tokens[b].Length; t++) ids[b * count + t] = tokens[b][t];
             starts[b] = cache.Lengths[b];
         }
-        var positions = tensor(starts, device: Device).view(-1, 1) + _slotNumbers.narrow(0, 0, count);   // [B,T]
+        var places = tensor(starts, device: Device).view(-1, 1) + _slotNumbers.narrow(0, 0, count);      // [B,T]
         var limit = Limit(cache, cache.Lengths.Max() + count);
-        var unseen = _slotNumbers.narrow(0, 0, limit) > positions.unsqueeze(-1);                          // [B,T,L]
-        var hidden = Run(tensor(ids, device: Device), positions, cache.Slots(positions), unseen, limit, cache);
+        var slots = _slotNumbers.narrow(0, 0, limit);
+        var step = TreeStep.IsChain(parents)
+            ? (Positions: places, Unseen: slots > places.unsqueeze(-1))
+            : TreeStep.Of(parents!, cache.Lengths, count, places, slots);                                 // [B,T], [B,T,L]
+        var (hidden, features) = Run(tensor(ids, device: Device), step.Positions, cache.Slots(places), step.Unseen, limit, cache, featureLayers);
         for (var b = 0; b < cache.Batch; b++) cache.Extend(b, tokens[b].Length);
-        return hidden.MoveToOuterDisposeScope();
+        return (hidden.MoveToOuterDisposeScope(), featureLayers.Count == 0 ? hidden : features.MoveToOuterDisposeScope());
     }
 
     /// <summary>Hidden states of packed rows, as training needs them: tokens see earlier tokens of their own segment only.</summary>
@@ -124,8 +139,9 @@ public sealed class Target : IDisposable
     /// <param name="tokens">[B,T], int64.</param>
     /// <param name="positions">Position of each token in its segment, [B,T], int64.</param>
     /// <param name="segments">Number of each token's segment, [B,T], int64.</param>
-    /// <returns>[B,T,D].</returns>
-    public Tensor Features(KeyValueCache cache, Tensor tokens, Tensor positions, Tensor segments)
+    /// <param name="featureLayers">Layers whose outputs are wanted beside the hidden states, counted from 0; may be empty.</param>
+    /// <returns>Hidden states after the final norm, [B,T,D], and features: these, or the layers' outputs side by side, [B,T,D·layers].</returns>
+    public (Tensor Hidden, Tensor Features) Features(KeyValueCache cache, Tensor tokens, Tensor positions, Tensor segments, IReadOnlyList<int> featureLayers)
     {
         using var scope = NewDisposeScope();
         var count = (int)tokens.shape[1];
@@ -133,7 +149,8 @@ public sealed class Target : IDisposable
         var slots = _slotNumbers.narrow(0, 0, count);
         var later = slots.unsqueeze(0) > slots.unsqueeze(1);                                              // [T,T]
         var unseen = (segments.unsqueeze(2) != segments.unsqueeze(1)).logical_or_(later);                 // [B,T,T]
-        return Run(tokens.view(-1), positions, cache.Slots(slots), unseen, count, cache).MoveToOuterDisposeScope();
+        var (hidden, features) = Run(tokens.view(-1), positions, cache.Slots(slots), unseen, count, cache, featureLayers);
+        return (hidden.MoveToOuterDisposeScope(), featureLayers.Count == 0 ? hidden : features.MoveToOuterDisposeScope());
     }
 
     /// <summary>
@@ -149,7 +166,7 @@ public sealed class Target : IDisposable
     {
         using var scope = NewDisposeScope();
         var unseen = (_slotNumbers.narrow(0, 0, limit) > positions).unsqueeze(1);                         // [B,1,L]
-        return Run(ids, positions, cache.Slots(positions), unseen, limit, cache).squeeze(1).MoveToOuterDisposeScope();
+        return Run(ids, positions, cache.Slots(positions), unseen, limit, cache, []).Hidden.squeeze(1).MoveToOuterDisposeScope();
     }
 
     /// <summary>How many cache slots attention has to look at for so many tokens: whole buckets, at most the cache's capacity.</summary>
@@ -161,6 +178,9 @@ public sealed class Target : IDisposable
         using var scope = NewDisposeScope();
         return _script.Product(hidden, _weights.LmHead).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Embeddings of tokens, [N,D] of [N] ids on the device. No gradients flow.</summary>
+    public Tensor Embed(Tensor ids) => _weights.Embedding.index_select(0, ids);
 
     /// <summary>A layer's kind of product, for benchmarks: x [N,in] by one of <see cref="Products"/>.</summary>
     internal Tensor Product(Tensor x, Tensor weight) => _script.Product(x, weight);
@@ -193,10 +213,18 @@ public sealed class Target : IDisposable
         _slotNumbers.Dispose();
     }
 
-    private Tensor Run(Tensor ids, Tensor positions, Tensor slots, Tensor unseen, int limit, KeyValueCache cache)
+    private (Tensor Hidden, Tensor Features) Run(Tensor ids, Tensor positions, Tensor slots, Tensor unseen, int limit, KeyValueCache cache, IReadOnlyList<int> featureLayers)
     {
-        var rows = _weights.Embedding.index_select(0, ids);                                               // [N,D]
-        return _script.Forward(rows, _weights.Layers, Inputs(positions, slots, unseen, limit), cache).view(cache.Batch, -1, Config.HiddenSize);
+        var rows = Embed(ids);                                                                            // [N,D]
+        var step = Inputs(positions, slots, unseen, limit);
+        Tensor Shaped(Tensor x) => x.view(cache.Batch, -1, x.shape[1]);
+        if (featureLayers.Count == 0)
+        {
+            var hidden = Shaped(_script.Forward(rows, _weights.Layers, step, cache));
+            return (hidden, hidden);
+        }
+        var states = _script.States(rows, _weights.Layers, step, cache);
+        return (Shaped(states[^1]), Shaped(cat([.. featureLayers.Select(layer => states[layer])], -1)));
     }
 
     // Slots are given beside the positions, from which they differ in packed rows.

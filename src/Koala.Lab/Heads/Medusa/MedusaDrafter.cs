@@ -3,30 +3,39 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Medusa;
 
-/// <summary>Drafts a chain from the last committed hidden state: all heads at once, no state but that.</summary>
-internal sealed class MedusaDrafter(MedusaHead head, Target target) : Drafter
+/// <summary>Drafts from the last committed hidden state of each sequence: all heads at once, whatever the candidates before.</summary>
+internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) : LevelDrafter
 {
-    private Tensor? _last;   // [1,D]
+    private readonly Tensor _last = zeros(batch, target.Config.HiddenSize, target.Dtype, target.Device).DetachFromDisposeScope();   // [B,D]
+    private Tensor? _logits;   // of this round, [n,B,V]
+    private int _level;
 
     public override int MaxDraftLength => head.MaxDraftLength;
 
-    public override void CatchUp(Tensor features, ReadOnlySpan<int> next)
+    public override int Batch => batch;
+
+    public override void CatchUp(Tensor features, IReadOnlyList<int[]> tokens)
     {
-        _last?.Dispose();
-        _last = features.narrow(0, features.shape[0] - 1, 1).clone().DetachFromDisposeScope();
+        using var scope = NewDisposeScope();
+        for (var b = 0; b < batch; b++)
+            if (tokens[b].Length > 0) _last[b].copy_(features[b, tokens[b].Length - 2]);
     }
 
-    public override Draft Propose(int length, ICandidateChooser chooser)
+    public override Tensor First()
     {
-        if (_last is null) throw new InvalidOperationException("a draft was asked for before the prompt");
-        using var scope = NewDisposeScope();
-        var logits = head.Logits(_last, target).squeeze(1).narrow(0, 0, Math.Min(length, MaxDraftLength));   // [length,V]
-        return Draft.Chain(chooser.Choose(logits));
+        _logits?.Dispose();
+        _logits = head.Logits(_last, target).DetachFromDisposeScope();
+        _level = 0;
+        return _logits[0];
     }
+
+    public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents) =>
+        _logits![++_level].repeat_interleave(tokens[0].Length, 0);
 
     protected override void Dispose(bool disposing)
     {
-        _last?.Dispose();
+        _last.Dispose();
+        _logits?.Dispose();
         base.Dispose(disposing);
     }
 }

@@ -38,7 +38,7 @@ public sealed class MedusaHead : DraftHead
     public override IReadOnlyList<KeyValuePair<string, Tensor>> Parameters { get; }
 
     /// <inheritdoc/>
-    public override Drafter NewDrafter(Target target) => new MedusaDrafter(this, target);
+    public override Drafter NewDrafter(Target target, int batch, int capacity) => new MedusaDrafter(this, target, batch);
 
     /// <inheritdoc/>
     public override IReadOnlyList<Prediction> Predict(TrainingBatch batch, Target target)

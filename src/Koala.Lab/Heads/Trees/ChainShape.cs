@@ -1,0 +1,31 @@
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Heads.Trees;
+
+/// <summary>One candidate after another.</summary>
+/// <param name="Length">Candidates.</param>
+public sealed record ChainShape(int Length) : DraftShape
+{
+    /// <inheritdoc/>
+    public override int Depth => Length;
+
+    /// <inheritdoc/>
+    public override int Nodes => Length;
+
+    /// <inheritdoc/>
+    public override string Name => "chain";
+
+    internal override IReadOnlyList<Draft> Grow(LevelDrafter drafter, ICandidateChooser chooser)
+    {
+        using var scope = NewDisposeScope();
+        var chains = Enumerable.Range(0, drafter.Batch).Select(_ => new List<Choice>()).ToArray();
+        int[][] parents = [.. chains.Select(_ => new int[1])];
+        for (var depth = 0; depth < Length; depth++)
+        {
+            var logits = depth == 0 ? drafter.First() : drafter.Next([.. chains.Select(chain => new[] { chain[^1].Token })], parents);
+            var choices = drafter.Choose(chooser, logits, 1);
+            for (var b = 0; b < chains.Length; b++) chains[b].Add(choices[b][0]);
+        }
+        return [.. chains.Select(Draft.Chain)];
+    }
+}

@@ -1,0 +1,19 @@
+namespace Koala.Lab.Heads.Trees;
+
+/// <summary>What a round's draft looks like: a chain, or a tree.</summary>
+public abstract record DraftShape
+{
+    /// <summary>Levels under the root.</summary>
+    public abstract int Depth { get; }
+
+    /// <summary>The most candidates of a round.</summary>
+    public abstract int Nodes { get; }
+
+    /// <summary>What reports call it.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Grows a tree for every sequence.</summary>
+    /// <param name="drafter">Gives logits, level after level; at least <see cref="Depth"/> deep.</param>
+    /// <param name="chooser">Takes the best candidates or draws them.</param>
+    internal abstract IReadOnlyList<Draft> Grow(LevelDrafter drafter, ICandidateChooser chooser);
+}

@@ -1,0 +1,22 @@
+using TorchSharp;
+
+namespace Koala.Lab.Targets;
+
+/// <summary>Moving rows of all layers of a cache in one native call: after a round of a tree there are two tensors a layer to move a few rows of.</summary>
+internal static class CacheScript
+{
+    // Rows are gathered before any is written: a row may be another's place.
+    private const string Source = """
+        def move(keys: List[Tensor], values: List[Tensor], source, target):
+            for i in range(len(keys)):
+                keys[i].index_copy_(0, target, keys[i].index_select(0, source))
+                values[i].index_copy_(0, target, values[i].index_select(0, source))
+            return source
+
+        """;
+
+    private static readonly Lazy<torch.jit.CompilationUnit> s_unit = new(() => torch.jit.compile(Source));
+
+    public static void Move(torch.Tensor[] keys, torch.Tensor[] values, torch.Tensor from, torch.Tensor to) =>
+        ((torch.Tensor)s_unit.Value.invoke("move", keys, values, from, to)).Dispose();
+}
