@@ -54,8 +54,7 @@ public sealed class PackageTests : IAsyncLifetime
     {
         await _kernel.DisposeAsync();
         _folder.Dispose();
-        foreach (var cached in new[] { Environment.GetEnvironmentVariable("NUGET_PACKAGES"), Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages") }.OfType<string>())
-            if (Path.Combine(cached, Id.ToLowerInvariant()) is var path && Directory.Exists(path)) Directory.Delete(path, recursive: true);
+        TestPackages.Forget(Id);
     }
 
     // With what the cell said where it did not get there.
