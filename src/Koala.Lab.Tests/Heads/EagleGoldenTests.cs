@@ -1,7 +1,9 @@
+using System.Text.Json;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Data;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
+using Koala.Lab.Training;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Heads;
@@ -41,6 +43,35 @@ public sealed class EagleGoldenTests
             AssertNear(Recorded(1)[known - 1], drafter.Outputs[0]);
             drafter.Next([[ids[known + 2]]], [[0]]);
             AssertNear(Recorded(2)[known - 1], drafter.Outputs[0]);
+        }
+    }
+
+    [Fact]
+    public void Losses_of_all_steps_equal_the_recorded_ones()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = Read();
+        using var batch = Batch();
+        var outputs = Eagles.Rehearsed(head, batch);
+        using var document = JsonDocument.Parse(File.ReadAllText(Golden.At("heads-koala-nano", "expected.json")));
+        var steps = document.RootElement.GetProperty("eagle").GetProperty("trainingTimeTestSteps").EnumerateArray().ToArray();
+        Assert.Equal(3, steps.Length);
+        foreach (var (recorded, step) in steps.Select((recorded, step) => (recorded, step)))
+        {
+            // All places, not an answer's only.
+            var judges = arange(1 + step, outputs[step].shape[0], ScalarType.Int64);
+            Assert.Equal(recorded.GetProperty("positions").GetInt64(), judges.shape[0]);
+            var features = outputs[step].narrow(0, 0, judges.shape[0]);
+            using var judgement = new Judgement(new Prediction(step, head.Logits(features, Shipped.Nano), judges) { Features = features }, batch);
+            void Near(string name, double value) => Assert.InRange(value / recorded.GetProperty(name).GetDouble(), 1 - 1e-4, 1 + 1e-4);
+            double Loss(string name) => LossKinds.Create(name).Of(judgement).item<float>();
+            Near("smoothL1", Loss("smooth-l1"));
+            Near("softCrossEntropy", Loss("soft-cross-entropy"));
+            Near("kl", Loss("kl"));
+            Near("jensenShannon", Loss("jensen-shannon"));
+            Near("expectedAcceptance", 1 - Loss("total-variation"));
+            Near("expectedAcceptance", judgement.Acceptance.mean().item<float>());
         }
     }
 
