@@ -27,7 +27,7 @@ public sealed class Target : IDisposable
     {
         (Path, Name, Config, Tokenizer, Dtype, Device) = (path, files.Name, files.Config, tokenizer, dtype, device);
         _weights = TargetWeights.Load(files, dtype, device);
-        _script = new DecoderScript(Config, dtype, device);
+        _script = DecoderScript.OfTarget(Config, dtype, device);
         _rotary = new RotaryEmbedding(Config, dtype, device);
         _slotNumbers = arange(Config.ContextLength, ScalarType.Int64, device).DetachFromDisposeScope();
         _identity = new Lazy<TargetIdentity>(() => new TargetIdentity(Name, Config.HiddenSize, Config.VocabularySize, HashOf(_weights.Embedding)));
@@ -228,11 +228,18 @@ public sealed class Target : IDisposable
         return (Shaped(states[^1]), Shaped(cat([.. featureLayers.Select(layer => states[layer])], -1)));
     }
 
-    // Slots are given beside the positions, from which they differ in packed rows.
-    private StepInputs Inputs(Tensor positions, Tensor slots, Tensor unseen, int limit)
+    /// <summary>Cosines and signed sines of rotary positions [B,T]: [B,T,1,headDim] each.</summary>
+    internal (Tensor Cos, Tensor Sin) Rotations(Tensor positions) => _rotary.At(positions);
+
+    /// <summary>What the layers of a step need beside the tokens. Slots are given beside the positions, from which they differ in packed rows and trees.</summary>
+    /// <param name="positions">[B,T].</param>
+    /// <param name="slots">Cache rows of the new tokens, [B·kvHeads·T].</param>
+    /// <param name="unseen">Slots that a token does not see, [B or 1,T,limit], or [T,limit].</param>
+    /// <param name="limit">Cache slots that attention looks at.</param>
+    internal StepInputs Inputs(Tensor positions, Tensor slots, Tensor unseen, int limit)
     {
         var count = positions.shape[1];
-        var (cos, sin) = _rotary.At(positions);
+        var (cos, sin) = Rotations(positions);
         var group = Config.Heads / Config.KeyValueHeads;
         var mask = zeros(unseen.shape, Dtype, Device).masked_fill_(unseen, double.NegativeInfinity).view(-1, 1, 1, count, limit)
             .expand(-1, 1, group, count, limit).reshape(-1, 1, group * count, limit);
