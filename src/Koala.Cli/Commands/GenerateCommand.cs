@@ -13,6 +13,8 @@ namespace Koala.Cli.Commands;
 /// <summary><c>koala generate</c>: answers one prompt or a file of them, alone or with a draft head.</summary>
 internal sealed class GenerateCommand
 {
+    private static readonly TimeSpan s_choosing = TimeSpan.FromSeconds(0.4);
+
     private readonly Streams _streams;
     private readonly ModelOptions _model = new("fp32 on a CPU, bf16 on a GPU");
     private readonly SamplingOptions _sampling = new(() => new GenerationOptions());
@@ -56,6 +58,7 @@ internal sealed class GenerateCommand
         using var target = _model.Load(result);
         var source = place?.Load(target);
         using var owned = source as IDisposable;
+        if (source is not null && options is { DraftLength: null, Tree: null }) options = ChooseDraftLength(result, target, source, prompts, options, interruption.Token);
         using var decoder = new SpeculativeDecoder(target, source);
         var (skipped, answers) = (0, 0);
         for (var i = 0; i < prompts.Count; i++)
@@ -95,6 +98,17 @@ internal sealed class GenerateCommand
             if (traced) _streams.Error.WriteLine(decoder.Trace);
         }
         return true;
+    }
+
+    // By the first prompt that fits.
+    private GenerationOptions ChooseDraftLength(ParseResult result, Target target, IDraftSource source, IReadOnlyList<Prompt> prompts, GenerationOptions options, CancellationToken cancel)
+    {
+        var first = prompts.Select(prompt => new Dialogue(target, result.GetValue(_raw) ? prompt with { Raw = true } : prompt, allTurns: false, result.GetValue(_system)).Next()!)
+            .FirstOrDefault(tokens => tokens.Count > 0 && tokens.Count < target.Config.ContextLength);
+        if (first is null) return options;
+        var (choice, _) = DraftLengthRule.Measure(target, source, [[first]], options, s_choosing, cancel);
+        if (!result.GetValue(_quiet)) _streams.Error.WriteLine(DraftLengthText.Of(choice));
+        return options with { DraftLength = choice.Length };
     }
 
     private Prompt OnePrompt(ParseResult result)

@@ -17,7 +17,8 @@ internal static class EvaluationWork
         EvaluationReport? report = null;
         ProgressLine.Run(streams, quiet, show =>
             report = Evaluator.Run(target, source, name, prompts, options, new Progress(show), cancel));
-        return report!;
+        if (report!.DraftLengthChosen && !quiet) streams.Error.WriteLine($"draft length {report.DraftLength}, chosen for this device by a short measurement; --draft-length sets it");
+        return report;
     }
 
     /// <summary>In fp32 a difference that no near-tie explains is a failure; in bf16 near-ties are common and it is a figure of the report.</summary>

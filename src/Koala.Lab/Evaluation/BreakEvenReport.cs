@@ -57,11 +57,25 @@ public sealed record BreakEvenReport
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public Provenance? Provenance { get; init; }
 
+    /// <summary>Measures it for a head that was never trained.</summary>
+    /// <param name="target">The target.</param>
+    /// <param name="head">Kind and sizes of the head.</param>
+    /// <param name="options">As below.</param>
+    /// <param name="batch">Prompts side by side.</param>
+    /// <param name="cancel">Looked at between rounds.</param>
+    /// <exception cref="KoalaException">An option is out of range, or there is no room for the head among the temporary files.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static BreakEvenReport Measure(Target target, HeadOptions head, GenerationOptions? options = null, int batch = 1, CancellationToken cancel = default)
+    {
+        using var loaded = Untrained(target, head);
+        return Measure(target, loaded, $"{head.Kind} K={head.Layers}, untrained", options, batch, cancel);
+    }
+
     /// <summary>Measures it.</summary>
     /// <param name="target">The target.</param>
-    /// <param name="source">What drafts; a head may be untrained.</param>
+    /// <param name="source">What drafts.</param>
     /// <param name="name">What the report calls it.</param>
-    /// <param name="options">How tokens are chosen and drafted. Null: greedy, the longest chain.</param>
+    /// <param name="options">How tokens are chosen and drafted. Null, or neither draft length nor tree in it: greedy, the longest chain that is worth trying.</param>
     /// <param name="batch">Prompts side by side.</param>
     /// <param name="cancel">Looked at between rounds.</param>
     /// <exception cref="KoalaException">An option is out of range.</exception>
@@ -70,6 +84,8 @@ public sealed record BreakEvenReport
     {
         options ??= new GenerationOptions();
         options.Validate();
+        if (batch < 1) throw new KoalaException("--batch", $"is {batch}, but at least one prompt is answered at a time", "set it to 1 or more");
+        if (options is { DraftLength: null, Tree: null }) options = options with { DraftLength = Math.Min(source.MaxDraftLength, DraftLengthRule.Longest) };
         var shape = SpeculativeDecoder.ShapeOf(source, options);
         if (shape.Nodes == 0) throw new KoalaException("--draft-length", "is 0, but a draft is to be measured", "set it to 1 or more, or leave it out");
         var cost = StepCost.Measure(target, source, shape is ChainShape chain ? StepCost.Chains(chain.Length) : [shape], options, batch, s_budget, cancel);
@@ -89,6 +105,22 @@ public sealed record BreakEvenReport
             Round = rows[^1].Round,
             ByDraftLength = rows,
         };
+    }
+
+    // By way of a file: a new head is in fp32 for the trainer, a loaded one in the target's dtype.
+    private static DraftHead Untrained(Target target, HeadOptions options)
+    {
+        var folder = Directory.CreateTempSubdirectory("koala-");
+        try
+        {
+            using var head = DraftHead.Create(options, target);
+            head.Save(folder.FullName, "");
+            return DraftHead.Load(folder.FullName, target);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     /// <summary>The table that the command prints.</summary>
