@@ -3,8 +3,6 @@ using System.Globalization;
 using Koala.Lab;
 using Koala.Lab.Adversary;
 using Koala.Lab.Heads;
-using Koala.Lab.Heads.Eagle;
-using Koala.Lab.Heads.Medusa;
 using Koala.Lab.Training;
 
 namespace Koala.Cli.Options;
@@ -15,14 +13,8 @@ internal sealed class TrainOptions
     // Functions, not values: the library is touched only where a default is asked for.
     private static TrainingOptions Standard => new();
 
-    private readonly Option<string> _head = SharedOptions.Choice("--head", "The kind of head.", () => "medusa", "medusa", "eagle");
-    private readonly Option<int> _layers = SharedOptions.Whole("--layers", "K: layers of the head.", () => new MedusaOptions().Layers);
-    private readonly Option<int> _medusaHeads = SharedOptions.Whole("--medusa-heads", "Medusa heads, and so the most tokens drafted a round.", () => new MedusaOptions().Heads);
-    private readonly Option<bool> _tied = SharedOptions.Flag("--tied", "Medusa: use one block K times in place of K blocks (an ablation).");
-    private readonly Option<bool> _ownLmHeads = SharedOptions.Flag("--own-lm-heads", "Medusa: give each head an LM head of its own, which starts as the target's.");
-    private readonly Option<int> _draftVocabulary = SharedOptions.Whole("--draft-vocabulary", "EAGLE: predict over the N most frequent tokens of the training data; 0 for all.", () => new EagleOptions().DraftVocabulary);
-    private readonly Option<bool> _fusedFeatures = SharedOptions.Flag("--fused-features", "EAGLE: take three layers of the target as its features.");
-    private readonly Option<bool> _bias = SharedOptions.Flag("--bias", "EAGLE: give the layer that joins embedding and feature a bias.");
+    private readonly Option<string> _head = SharedOptions.Choice("--head", "The kind of head.", () => NewHeadOptions.Kinds[0], NewHeadOptions.Kinds);
+    private readonly NewHeadOptions _new;
     private readonly Option<string> _preset = SharedOptions.Choice("--preset", "The recipe; the options below change it.", () => TrainingPresets.Standard, "koala", "eagle-1", "medusa-1");
     private readonly Option<int> _steps = SharedOptions.Whole("--steps", "Optimizer steps.", () => Standard.Steps);
     private readonly Option<int> _batch = SharedOptions.Whole("--batch", "Packed rows a step.", () => Standard.Batch);
@@ -51,6 +43,8 @@ internal sealed class TrainOptions
     private readonly Option<int> _validateEvery = SharedOptions.Whole("--validate-every", "Steps between looks at held-out accuracy.", () => Standard.ValidateEvery);
     private readonly Option<int> _saveEvery = SharedOptions.Whole("--save-every", "Steps between saved training states.", () => Standard.SaveEvery);
 
+    public TrainOptions() => _new = new NewHeadOptions(_head);
+
     public Option<string?> Data { get; } = SharedOptions.Text("--data", "FILE", "Conversations to train on (JSON Lines, also .gz).");
 
     public Option<string?> Validation { get; } = SharedOptions.Text("--validation", "FILE", "Conversations held out. Default: the file beside --data that says validation for train, else a part of the data.");
@@ -61,24 +55,14 @@ internal sealed class TrainOptions
     {
         foreach (Option option in (Option[])
             [
-                _head, _layers, _medusaHeads, _tied, _ownLmHeads, _draftVocabulary, _fusedFeatures, _bias, Data, Validation, _preset, _steps, _batch, _rowLength, _losses,
+                _head, .. _new.Sizes, Data, Validation, _preset, _steps, _batch, _rowLength, _losses,
                 _trainingTimeTest, _featureNoise, _learningRate, _schedule, _warmup, _beta1, _beta2, _weightDecay, _clip, _clipBy, _adversaryWeight, _adversaryWarmup,
                 _adversaryWidth, _adversaryLearningRate, WithControl, _seed, _validateEvery, _saveEvery,
             ])
             command.Options.Add(option);
     }
 
-    public HeadOptions ReadHead(ParseResult result)
-    {
-        var kind = result.GetValue(_head)!;
-        Option[] others = kind == "medusa" ? [_draftVocabulary, _fusedFeatures, _bias, _trainingTimeTest] : [_medusaHeads, _tied, _ownLmHeads];
-        if (others.FirstOrDefault(result.Has) is { } other)
-            throw new KoalaException(other.Name, $"means nothing to {(kind == "medusa" ? "a medusa" : "an eagle")} head", $"leave it out, or say --head {(kind == "medusa" ? "eagle" : "medusa")}");
-        var layers = result.GetValue(_layers);
-        return kind == "medusa"
-            ? new MedusaOptions { Layers = layers, Heads = result.GetValue(_medusaHeads), Tied = result.GetValue(_tied), OwnLmHeads = result.GetValue(_ownLmHeads) }
-            : new EagleOptions { Layers = layers, DraftVocabulary = result.GetValue(_draftVocabulary), FusedFeatures = result.GetValue(_fusedFeatures), Bias = result.GetValue(_bias) };
-    }
+    public HeadOptions ReadHead(ParseResult result) => _new.Read(result, _trainingTimeTest);
 
     public TrainingOptions ReadTraining(ParseResult result, HeadOptions head)
     {

@@ -106,9 +106,10 @@ public sealed class Target : IDisposable
     /// place after its parent, and sees what the cache holds, its ancestors and itself. Null: one after another.
     /// </param>
     /// <param name="featureLayers">Layers whose outputs are wanted beside the hidden states, counted from 0; may be empty.</param>
+    /// <param name="held">How many of the tokens that the cache holds last belong to the trees, in every sequence: parents are given of them first.</param>
     /// <returns>Hidden states after the final norm, [B,T,D] with T the largest count (rows behind a sequence's own count are padding), and features: these, or the layers' outputs side by side, [B,T,D·layers].</returns>
     /// <exception cref="ArgumentException">The number of sequences is not the cache's, or they do not fit into it.</exception>
-    public (Tensor Hidden, Tensor Features) Append(KeyValueCache cache, IReadOnlyList<int[]> tokens, IReadOnlyList<int[]>? parents, IReadOnlyList<int> featureLayers)
+    public (Tensor Hidden, Tensor Features) Append(KeyValueCache cache, IReadOnlyList<int[]> tokens, IReadOnlyList<int[]>? parents, IReadOnlyList<int> featureLayers, int held = 0)
     {
         var count = tokens.Max(t => t.Length);
         if (tokens.Count != cache.Batch) throw new ArgumentException($"{tokens.Count} sequences for a cache of {cache.Batch}", nameof(tokens));
@@ -128,7 +129,7 @@ public sealed class Target : IDisposable
         var slots = _slotNumbers.narrow(0, 0, limit);
         var step = TreeStep.IsChain(parents)
             ? (Positions: places, Unseen: slots > places.unsqueeze(-1))
-            : TreeStep.Of(parents!, cache.Lengths, count, places, slots);                                 // [B,T], [B,T,L]
+            : TreeStep.Of(parents!, cache.Lengths, held, count, places, slots);                             // [B,T], [B,T,L]
         var (hidden, features) = Run(tensor(ids, device: Device), step.Positions, cache.Slots(places), step.Unseen, limit, cache, featureLayers);
         for (var b = 0; b < cache.Batch; b++) cache.Extend(b, tokens[b].Length);
         return (hidden.MoveToOuterDisposeScope(), featureLayers.Count == 0 ? hidden : features.MoveToOuterDisposeScope());
