@@ -18,7 +18,7 @@ internal readonly record struct Verdict(IReadOnlyList<int> Path, int Bonus)
     public int Accepted => Path.Count;
 }
 
-/// <summary>A rule that keeps the output the target's own. After "Fast Inference from Transformers via Speculative Decoding" (arXiv 2211.17192).</summary>
+/// <summary>A rule for keeping candidates; all but the typical one keep the output the target's own. After "Fast Inference from Transformers via Speculative Decoding" (arXiv 2211.17192).</summary>
 internal abstract class Acceptance
 {
     /// <summary>Brings to the host what the rule needs; the one synchronisation of a round's target step.</summary>
@@ -32,7 +32,12 @@ internal abstract class Acceptance
     /// <param name="random">Its generator.</param>
     public abstract Verdict Judge(Scores scores, Draft draft, RandomSource random);
 
-    public static Acceptance For(GenerationOptions options) => options.Temperature == 0 ? new GreedyAcceptance(options) : new SamplingAcceptance(options);
+    public static Acceptance For(GenerationOptions options) => (options.Temperature, options.Acceptance) switch
+    {
+        (0, _) => new GreedyAcceptance(options),
+        (_, AcceptanceRule.Typical) => new TypicalAcceptance(options),
+        _ => new SamplingAcceptance(options),
+    };
 
     /// <summary>The children of a node in the order they are judged.</summary>
     protected static IEnumerable<int> Children(Draft draft, int node) =>
@@ -131,4 +136,35 @@ internal sealed class SamplingAcceptance(GenerationOptions options) : Acceptance
         for (var i = 0; i < left.Length; i++) left[i] = (float)Math.Max(0, p[i] / massP - q[i] / massQ);
         return left.Any(x => x > 0) ? left : p;
     }
+}
+
+/// <summary>
+/// Keeps what is typical of the target, however the candidate came about: p(x) above min(0.09, 0.3·exp(-H(p))); of the paths that pass, the longest.
+/// The output is not the target's own. After Medusa (arXiv 2401.10774, section 2.3.1), with its code's thresholds.
+/// </summary>
+internal sealed class TypicalAcceptance(GenerationOptions options) : Acceptance
+{
+    private const double Threshold = 0.09, Alpha = 0.3;
+
+    public override IReadOnlyList<Scores> Score(Tensor logits) => [.. ByEach(logits, options).Select(p => new Scores(null, p))];
+
+    public override Verdict Judge(Scores scores, Draft draft, RandomSource random)
+    {
+        var p = scores.P!;
+        var length = new int[draft.Candidates.Count + 1];   // of the path to a node that passes with all before it, by row; -1: does not
+        var bars = new double[length.Length];
+        var best = -1;
+        for (var i = 0; i < draft.Candidates.Count; i++)
+        {
+            var (token, above) = (draft.Candidates[i].Token, draft.Candidates[i].Parent + 1);
+            if (bars[above] == 0) bars[above] = Math.Min(Threshold, Alpha * Math.Exp(-Entropy(p[above])));
+            length[i + 1] = length[above] >= 0 && p[above][token] > bars[above] ? length[above] + 1 : -1;
+            if (length[i + 1] > length[best + 1]) best = i;
+        }
+        var path = new List<int>();
+        for (var node = best; node >= 0; node = draft.Candidates[node].Parent) path.Insert(0, node);
+        return new Verdict(path, Draw.From(p[best + 1], random));
+    }
+
+    private static double Entropy(float[] p) => -p.Sum(x => x * Math.Log(x + 1e-5));
 }

@@ -30,7 +30,7 @@ internal sealed class DrawingChooser(GenerationOptions options, IReadOnlyList<Ra
         return [.. rows.Select((q, row) => DrawSome(q, count, random[row * random.Count / rows.Length]))];
     }
 
-    private static Choice[] DrawSome(float[] q, int count, RandomSource random)
+    internal static Choice[] DrawSome(float[] q, int count, RandomSource random)
     {
         var choices = new List<Choice>();
         var left = count > 1 ? (float[])q.Clone() : q;

@@ -24,6 +24,9 @@ public abstract class LevelDrafter : Drafter
     /// <inheritdoc/>
     public sealed override IReadOnlyList<Draft> Propose(DraftShape shape, ICandidateChooser chooser) => shape.Grow(this, chooser);
 
+    /// <summary>The target's token of one of the drafter's own ids.</summary>
+    internal int OfTarget(int id) => Vocabulary is { } vocabulary ? vocabulary.Tokens[id] : id;
+
     /// <summary>Candidates from logits, as tokens of the target.</summary>
     /// <param name="chooser">Takes the best or draws.</param>
     /// <param name="logits">[B·n,V'].</param>
