@@ -54,7 +54,7 @@ public sealed class RunTests : IDisposable
     [Fact]
     public void An_update_replaces_the_output_and_late_words_stay_with_their_cell()
     {
-        var notebook = _folder.WriteNotebook("in.ipynb", "var d = display(1);\n_ = Task.Run(async () => { await Task.Delay(200); Console.WriteLine(\"late\"); });", "await Task.Delay(600);\nd.Update(\"new\");");
+        var notebook = _folder.WriteNotebook("in.ipynb", "var d = display(1);\nvar next = new TaskCompletionSource();\nvar late = Task.Run(async () => { await next.Task; Console.WriteLine(\"late\"); });", "next.SetResult();\nawait late;\nd.Update(\"new\");\nawait Task.Delay(1000);");
         Assert.Equal(0, CommandRun.Of("run", notebook, "--output", _folder.At("out.ipynb"), "--quiet").ExitCode);
 
         var outputs = Cells(_folder.At("out.ipynb"))[0]!["outputs"]!.AsArray();

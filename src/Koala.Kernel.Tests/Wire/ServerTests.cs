@@ -88,6 +88,28 @@ public sealed class ServerTests
     }
 
     [Fact]
+    public async Task What_is_signed_with_another_key_is_not_run()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "reads /proc");
+        using var folder = new TemporaryFolder();
+        await using var kernel = new TestKernel();
+        await kernel.InitializeAsync();
+        var file = ConnectionFile.Read(File.ReadAllText($"/proc/{kernel.Process.Id}/cmdline").TrimEnd('\0').Split('\0')[^1]);
+        using var stranger = new KernelClient(file with { Key = new string('0', file.Key.Length) });
+        using var other = new KernelClient(file);
+        Write(stranger, "stranger");
+        // Long enough for what came before it.
+        await kernel.RunAsync("await Task.Delay(1000);");
+        Write(other, "other");
+        for (var i = 0; i < 600 && !File.Exists(folder.At("other")); i++) await Task.Delay(100);
+
+        Assert.True(File.Exists(folder.At("other")));
+        Assert.False(File.Exists(folder.At("stranger")));
+
+        void Write(KernelClient client, string name) => client.Send("execute_request", new JsonObject { ["code"] = $"System.IO.File.WriteAllText(\"{folder.At(name)}\", \"\");" });
+    }
+
+    [Fact]
     public async Task Much_output_arrives_whole()
     {
         await using var kernel = new TestKernel();
