@@ -45,6 +45,7 @@ public sealed record GenerationOptions
         if (TopP is not (> 0 and <= 1)) throw new KoalaException("--top-p", $"is {TopP}, but it lies above 0 and up to 1", "leave it out, or set it to about 0.9");
         if (DraftLength is < 0) throw new KoalaException("--draft-length", $"is {DraftLength}, but a round drafts 0 tokens or more", "leave it out");
         if (DraftLength is not null && Tree is not (null or ChainShape)) throw new KoalaException("--draft-length", $"is the length of a chain, but --tree is {Tree.Name}", "leave one of them out");
+        Tree?.Validate();
         if (Stop.Any(string.IsNullOrEmpty)) throw new KoalaException("--stop", "is empty, which would end every answer at once", "give the text that ends an answer");
     }
 }
