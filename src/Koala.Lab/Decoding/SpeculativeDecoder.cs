@@ -57,7 +57,8 @@ public sealed class SpeculativeDecoder : IDisposable
         using var drafter = _source?.NewDrafter(_target, prompts.Count, capacity);
         var cache = EmptyCache(prompts.Count, capacity);
         RandomSource[] random = [.. prompts.Select((_, b) => Draw.Source(options.Seed, options.Stream + b))];
-        ICandidateChooser chooser = options.Temperature == 0 ? new BestChooser(options.FullTrace) : new DrawingChooser(options, random);
+        // Typical acceptance asks how likely the target holds a candidate, not how it came about: the best ones are kept most.
+        ICandidateChooser chooser = options.Temperature == 0 || options.Acceptance == AcceptanceRule.Typical ? new BestChooser(options.FullTrace) : new DrawingChooser(options, random);
         var acceptance = Acceptance.For(options);
         Answer[] answers = [.. prompts.Select((prompt, b) => new Answer(_target, prompt, options, piece => onPiece?.Invoke(b, piece)))];
 

@@ -25,7 +25,8 @@ internal sealed class ToyDrafter(Tensor table, IReadOnlyList<int> roots, DraftVo
     public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents)
     {
         Assert.Equal(Batch, tokens.Count);
-        Assert.All(tokens, (t, b) => Assert.Equal((tokens[0].Length, t.Length), (t.Length, parents[b].Length)));
+        for (var b = 0; b < Batch; b++)
+            if (tokens[b].Length != tokens[0].Length || parents[b].Length != tokens[0].Length) Assert.Fail($"sequence {b} has another number of candidates");
         Calls.Add((tokens, parents));
         return After([.. tokens.SelectMany(t => t)]);
     }
