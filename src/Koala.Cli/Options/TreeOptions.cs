@@ -10,8 +10,8 @@ internal sealed class TreeOptions
     private const string Chain = "chain", Dynamic = "dynamic";
 
     private readonly Option<string?> _tree = SharedOptions.Text("--tree", "NAME", "The draft: chain, mc_sim_7b_63, eagle-1, dynamic, or a file of paths that koala fit-tree wrote. Default: chain.");
-    private readonly Option<int> _tokens = SharedOptions.Whole("--tree-tokens", "The most candidates of a dynamic tree.", () => new DynamicShape().Tokens);
-    private readonly Option<int> _depth = SharedOptions.Whole("--tree-depth", "Levels of a dynamic tree.", () => new DynamicShape().Levels);
+    private readonly Option<int> _tokens = SharedOptions.Whole("--tree-tokens", "The most tokens of a step with a dynamic tree, the root among them.", () => new DynamicShape().Tokens);
+    private readonly Option<int> _depth = SharedOptions.Whole("--tree-depth", "Levels of a dynamic tree.", () => new DynamicShape().Depth);
     private readonly Option<int> _topK = SharedOptions.Whole("--tree-topk", "Candidates of a level that get children in a dynamic tree, and children each gets.", () => new DynamicShape().TopK);
 
     public Option<string?> Tree => _tree;
@@ -29,10 +29,7 @@ internal sealed class TreeOptions
         if (name != Dynamic && ((Option[])[_tokens, _depth, _topK]).FirstOrDefault(result.Has) is { } ofDynamic)
             throw new KoalaException(ofDynamic.Name, "is a size of a dynamic tree", "give --tree dynamic, or leave it out");
         if (name == Chain) return null;
-        if (name == Dynamic) return new DynamicShape { Tokens = result.GetValue(_tokens), Levels = result.GetValue(_depth), TopK = result.GetValue(_topK) };
-        if (PublishedTrees.All.FirstOrDefault(tree => tree.Name == name) is { } published) return published;
-        if (File.Exists(name)) return TreeFile.Read(name);
-        throw new KoalaException("--tree", $"is '{name}', which is neither a tree's name nor a file",
-            $"give {Chain}, {string.Join(", ", PublishedTrees.All.Select(tree => tree.Name))}, {Dynamic}, or the file of a tree");
+        if (name == Dynamic) return new DynamicShape { Tokens = result.GetValue(_tokens), Levels = result.Has(_depth) ? result.GetValue(_depth) : null, TopK = result.GetValue(_topK) };
+        return StaticShape.Find(name);
     }
 }

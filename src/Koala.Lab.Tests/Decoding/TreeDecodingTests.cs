@@ -96,27 +96,13 @@ public sealed class TreeDecodingTests
     }
 
     [Fact]
-    public void A_tree_deeper_than_the_head_is_refused()
-    {
-        using var head = Medusa(Shipped.Nano, 4);
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
-        var e = Assert.Throws<KoalaException>(() => decoder.Generate([1, 5, 6], new GenerationOptions { Tree = PublishedTrees.Eagle1 }));
-        Assert.Equal("--tree", e.Where);
-        Assert.Contains("eagle-1 is 5 levels deep, but this head drafts at most 4 tokens one after another", e.Fault, StringComparison.Ordinal);
-    }
-
-    [Theory, InlineData(0, 8, 4, "--tree-tokens"), InlineData(300, 8, 4, "--tree-tokens"), InlineData(10, 0, 4, "--tree-depth"), InlineData(10, 8, 0, "--tree-topk")]
-    public void Sizes_of_a_dynamic_tree_out_of_range_are_refused(int tokens, int levels, int topK, string where) =>
-        Assert.Equal(where, Assert.Throws<KoalaException>(() => new GenerationOptions { Tree = new DynamicShape { Tokens = tokens, Levels = levels, TopK = topK } }.Validate()).Where);
-
-    [Fact]
     public void A_draft_length_beside_a_tree_and_typical_acceptance_without_a_temperature_are_refused()
     {
-        Assert.Equal("--draft-length", Assert.Throws<KoalaException>(() => new GenerationOptions { DraftLength = 2, Tree = PublishedTrees.Eagle1 }.Validate()).Where);
+        Assert.Equal("--draft-length", Assert.Throws<KoalaException>(() => new GenerationOptions { DraftLength = 2, Tree = StaticShape.Find("eagle-1") }.Validate()).Where);
         Assert.Equal("--acceptance", Assert.Throws<KoalaException>(() => new GenerationOptions { Acceptance = AcceptanceRule.Typical }.Validate()).Where);
     }
 
-    private static DraftShape Shape(string name) => name == "dynamic" ? new DynamicShape { Tokens = 20, Levels = 4, TopK = 5 } : PublishedTrees.All.Single(t => t.Name == name);
+    private static DraftShape Shape(string name) => name == "dynamic" ? new DynamicShape { Tokens = 20, Levels = 4, TopK = 5 } : StaticShape.Find(name);
 
     private static DraftHead Medusa(Target target, int heads) => DraftHead.Create(new MedusaOptions { Heads = heads }, target);
 

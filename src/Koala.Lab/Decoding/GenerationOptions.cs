@@ -1,20 +1,6 @@
-using System.Text.Json.Serialization;
 using Koala.Lab.Heads.Trees;
 
 namespace Koala.Lab.Decoding;
-
-/// <summary>Which candidates are kept.</summary>
-[JsonConverter(typeof(JsonStringEnumConverter<AcceptanceRule>))]
-public enum AcceptanceRule
-{
-    /// <summary>Such that the answer is the target's own: its tokens when greedy, its distribution when sampling.</summary>
-    [JsonStringEnumMemberName("lossless")]
-    Lossless,
-
-    /// <summary>All that the target finds typical (Medusa's rule). Longer drafts pass, but the answer has another distribution. Sampling only.</summary>
-    [JsonStringEnumMemberName("typical")]
-    Typical,
-}
 
 /// <summary>How an answer is generated.</summary>
 public sealed record GenerationOptions
@@ -37,7 +23,7 @@ public sealed record GenerationOptions
     /// <summary>What a round's draft looks like. Null: a chain of <see cref="DraftLength"/>.</summary>
     public DraftShape? Tree { get; init; }
 
-    /// <summary>Which candidates are kept. Default: lossless.</summary>
+    /// <summary>Which candidates are kept when sampling; greedy decoding is lossless always. Default: lossless.</summary>
     public AcceptanceRule Acceptance { get; init; }
 
     /// <summary>Texts that end the answer; they are cut off.</summary>
@@ -61,10 +47,10 @@ public sealed record GenerationOptions
         if (TopK < 0) throw new KoalaException("--top-k", $"is {TopK}, but it is 0 (all tokens) or above", "leave it out, or set it to about 50");
         if (TopP is not (> 0 and <= 1)) throw new KoalaException("--top-p", $"is {TopP}, but it lies above 0 and up to 1", "leave it out, or set it to about 0.9");
         if (DraftLength is < 0) throw new KoalaException("--draft-length", $"is {DraftLength}, but a round drafts 0 tokens or more", "leave it out");
-        if (Acceptance == AcceptanceRule.Typical && Temperature == 0)
-            throw new KoalaException("--acceptance", "typical is a rule for sampling, but the temperature is 0", "set --temperature, to about 0.7, or leave it out");
-        if (Tree is DynamicShape dynamic) dynamic.Validate();
         if (DraftLength is not null && Tree is not (null or ChainShape)) throw new KoalaException("--draft-length", $"is the length of a chain, but --tree is {Tree.Name}", "leave one of them out");
+        Tree?.Validate();
+        if (Acceptance == AcceptanceRule.Typical && Temperature == 0)
+            throw new KoalaException("--acceptance", "is typical, a rule for sampling, but --temperature is 0", "set --temperature to about 0.7, or leave it out");
         if (Stop.Any(string.IsNullOrEmpty)) throw new KoalaException("--stop", "is empty, which would end every answer at once", "give the text that ends an answer");
     }
 }

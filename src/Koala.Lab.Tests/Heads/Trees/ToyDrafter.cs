@@ -3,37 +3,34 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Heads.Trees;
 
-/// <summary>A drafter over a toy's table: the logits after a token are the logarithms of its row. One sequence, whose root is token 0 unless told.</summary>
-internal sealed class ToyDrafter(float[][] q) : LevelDrafter
+/// <summary>A drafter whose logits depend on the token before, by a table; it keeps count of what it was asked. V its vocabulary.</summary>
+/// <param name="table">Logits of the token after each token, [V,V].</param>
+/// <param name="roots">The root of each sequence.</param>
+/// <param name="vocabulary">Where its ids are a part of a larger vocabulary; roots are the target's ids all the same.</param>
+internal sealed class ToyDrafter(Tensor table, IReadOnlyList<int> roots, DraftVocabulary? vocabulary = null) : LevelDrafter
 {
-    private readonly Tensor _logits = tensor(q.SelectMany(row => row).Select(x => MathF.Log(x)).ToArray()).view(q.Length, -1).DetachFromDisposeScope();
+    public override int MaxDraftLength => 16;
 
-    public int Root { get; set; }
+    public override int Batch => roots.Count;
 
-    /// <summary>Tokens and parents of each level that was asked for.</summary>
-    public List<(int[] Tokens, int[] Parents)> Levels { get; } = [];
+    public override DraftVocabulary? Vocabulary => vocabulary;
 
-    public override int MaxDraftLength => 64;
+    /// <summary>Tokens and parents of each call of Next.</summary>
+    public List<(IReadOnlyList<int[]> Tokens, IReadOnlyList<int[]> Parents)> Calls { get; } = [];
 
-    public override int Batch => 1;
+    public override void CatchUp(Tensor features, IReadOnlyList<int[]> tokens) => throw new NotSupportedException();
 
-    public override void CatchUp(Tensor features, IReadOnlyList<int[]> tokens) => Root = tokens[0][^1];
-
-    public override Tensor First()
-    {
-        Levels.Clear();
-        return _logits.narrow(0, Root, 1);
-    }
+    public override Tensor First() => After(roots);
 
     public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents)
     {
-        Levels.Add((tokens[0], parents[0]));
-        return _logits.index_select(0, tensor(tokens[0].Select(t => (long)t).ToArray()));
+        Assert.Equal(Batch, tokens.Count);
+        for (var b = 0; b < Batch; b++)
+            if (tokens[b].Length != tokens[0].Length || parents[b].Length != tokens[0].Length) Assert.Fail($"sequence {b} has another number of candidates");
+        Calls.Add((tokens, parents));
+        return After([.. tokens.SelectMany(t => t)]);
     }
 
-    protected override void Dispose(bool disposing)
-    {
-        _logits.Dispose();
-        base.Dispose(disposing);
-    }
+    private Tensor After(IEnumerable<int> tokens) =>
+        table.index_select(0, tensor(tokens.Select(t => (long)(vocabulary is null ? t : vocabulary.Tokens.ToList().IndexOf(t))).ToArray()));
 }

@@ -2,93 +2,116 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Trees;
 
-/// <summary>EAGLE-2's tree (arXiv 2406.16858): grown anew each round where the head is surest, then cut to the surest candidates.</summary>
+/// <summary>A tree of the candidates that the head itself holds likeliest, another every round.</summary>
 /// <remarks>
-/// A candidate's score is the sum of the head's log-probabilities from the root to it. Level by level the best <see cref="TopK"/> candidates get
-/// <see cref="TopK"/> children each; of all that came up the best <see cref="Tokens"/> are the draft. A child never scores above its parent, so these are a tree.
-/// Candidates are chosen, never drawn: at a temperature above 0 they are judged as such.
+/// After EAGLE-2 (arXiv 2406.16858): level by level the best <see cref="TopK"/> nodes are expanded into as many children each; a node's score is
+/// the sum of log-probabilities on its path, by the head; of all that were seen the best stay. Candidates are chosen, never drawn. Unlike EAGLE's
+/// code, depth counts the levels that may stay (there one more is grown).
 /// </remarks>
 public sealed record DynamicShape : DraftShape
 {
-    /// <summary>The most candidates, the root not counted. 1 to <see cref="TreeFile.MostNodes"/>, default 59 (EAGLE-2: 60 with the root).</summary>
-    public int Tokens { get; init; } = 59;
+    /// <summary>The most tokens of a step of the target, the root among them. 2 to 257, default 60.</summary>
+    public int Tokens { get; init; } = 60;
 
-    /// <summary>Levels. Default 8 (EAGLE-2's depth of 7 counts the levels after the first).</summary>
-    public int Levels { get; init; } = 8;
+    /// <summary>The most levels under the root. 1 or more; null: 7, or fewer where the head drafts fewer.</summary>
+    public int? Levels { get; init; }
 
-    /// <summary>Candidates that get children, and children each gets. Default 10.</summary>
+    /// <summary>Nodes that are expanded a level, and children of each. 1 to 64, default 10.</summary>
     public int TopK { get; init; } = 10;
-
-    /// <inheritdoc/>
-    public override int Depth => Levels;
-
-    /// <inheritdoc/>
-    public override int Nodes => Tokens;
 
     /// <inheritdoc/>
     public override string Name => "dynamic";
 
-    /// <exception cref="KoalaException">A size is out of range.</exception>
-    public void Validate()
+    /// <inheritdoc/>
+    public override int Depth => Levels ?? StandardLevels;
+
+    /// <inheritdoc/>
+    public override int Nodes => Tokens - 1;
+
+    private const int StandardLevels = 7;
+
+    /// <inheritdoc/>
+    public override void Validate()
     {
-        if (Tokens is < 1 or > TreeFile.MostNodes) throw new KoalaException("--tree-tokens", $"is {Tokens}, but a tree has 1 to {TreeFile.MostNodes} candidates", "set it to about 24");
-        if (Levels < 1) throw new KoalaException("--tree-depth", $"is {Levels}, but a tree has at least one level", "set it to about 6");
-        if (TopK is < 1 or > 64) throw new KoalaException("--tree-topk", $"is {TopK}, but a candidate gets 1 to 64 children", "set it to about 8");
+        if (Tokens is < 2 or > MaxNodes + 1)
+            throw new KoalaException("--tree-tokens", $"is {Tokens}, but a tree has 2 to {MaxNodes + 1} tokens with its root", "set it to 60 or leave it out");
+        if (Levels is < 1) throw new KoalaException("--tree-depth", $"is {Levels}, but a tree has at least one level", "set it to 7 or leave it out");
+        if (TopK is < 1 or > 64) throw new KoalaException("--tree-topk", $"is {TopK}, but a node has 1 to 64 children", "set it to 10 or leave it out");
     }
+
+    /// <inheritdoc/>
+    public override DraftShape For(int maxDraftLength) => Levels is null ? this with { Levels = Math.Min(StandardLevels, maxDraftLength) } : this;
 
     internal override IReadOnlyList<Draft> Grow(LevelDrafter drafter, ICandidateChooser chooser)
     {
         using var scope = NewDisposeScope();
-        var pools = Enumerable.Range(0, drafter.Batch).Select(_ => new Pool()).ToArray();
-        for (var level = 0; level < Levels; level++)
+        var pools = Enumerable.Range(0, drafter.Batch).Select(_ => new Pool(TopK)).ToArray();
+        for (var level = 0; level < Depth; level++)
         {
-            var logits = level == 0 ? drafter.First() : drafter.Next([.. pools.Select(p => p.BeamTokens)], [.. pools.Select(p => p.BeamParents)]);
-            var (tokens, scores) = Best(drafter, logits);
-            var rows = tokens.Length / pools.Length;
-            for (var b = 0; b < pools.Length; b++) pools[b].Grow(tokens[(b * rows)..((b + 1) * rows)], scores[(b * rows)..((b + 1) * rows)], TopK);
+            var width = level == 0 ? 1 : pools[0].Beam.Length;
+            var logits = level == 0 ? drafter.First() : drafter.Next([.. pools.Select(pool => pool.BeamTokens)], [.. pools.Select(pool => pool.BeamParents)]);
+            var (scores, tokens, count) = Best(logits, TopK);
+            var shared = logits.shape[0] == drafter.Batch ? width : 1;   // nodes of one row
+            for (var b = 0; b < pools.Length; b++)
+                pools[b].Expand(scores, tokens, count, node => (b * width + node) / shared, drafter.Vocabulary);
         }
-        return [.. pools.Select(pool => pool.Draft(Tokens))];
+        return [.. pools.Select(pool => pool.Draft(Nodes))];
     }
 
-    // The likeliest tokens of each row and their log-probabilities, [rows][TopK].
-    private (int[][] Tokens, float[][] Scores) Best(LevelDrafter drafter, Tensor logits)
+    // Log-probabilities and ids of each row's best tokens, on the host by one read.
+    private static (double[] Scores, int[] Tokens, int Count) Best(Tensor logits, int topK)
     {
+        using var scope = NewDisposeScope();
+        var count = (int)Math.Min(topK, logits.shape[1]);
         var x = logits.to(ScalarType.Float32);
-        var (values, indices) = x.topk((int)Math.Min(TopK, x.shape[1]));
-        // One copy to the host: ids are exact in fp64.
-        var both = cat([(values - x.logsumexp(-1, keepdim: true)).to(ScalarType.Float64), indices.to(ScalarType.Float64)], 1).cpu().data<double>().ToArray();
-        var rows = both.Chunk(2 * (int)values.shape[1]).ToArray();
-        var half = (int)values.shape[1];
-        return ([.. rows.Select(row => row[half..].Select(id => drafter.OfTarget((int)id)).ToArray())], [.. rows.Select(row => row[..half].Select(s => (float)s).ToArray())]);
+        var (best, ids) = x.topk(count);
+        var both = stack([(best - x.logsumexp(-1, keepdim: true)).to(ScalarType.Float64), ids.to(ScalarType.Float64)]).cpu().data<double>().ToArray();
+        var half = both.Length / 2;
+        return (both[..half], Array.ConvertAll(both[half..], id => (int)id), count);
     }
 
-    // All candidates of a sequence that came up, in the order they came up: parents before children, siblings best first.
-    private sealed class Pool
+    // All nodes of a sequence that were seen, parents first. Score: the sum of log-probabilities on the path.
+    private sealed class Pool(int topK)
     {
-        private readonly List<(int Token, int Parent, float Score, float Log)> _nodes = [];
-        private int[] _beam = [-1];       // nodes that get children; -1: the root
-        private int[] _before = [-1];     // those of the level above
+        private readonly List<(int Token, int Parent, double Score, double LogQ)> _nodes = [];
+        private int[] _beamParents = [];
 
-        public int[] BeamTokens => [.. _beam.Select(node => _nodes[node].Token)];
+        // The nodes that are expanded next; at first the root.
+        public int[] Beam { get; private set; } = [-1];
 
-        // Where each parent stood in the beam before.
-        public int[] BeamParents => [.. _beam.Select(node => Array.IndexOf(_before, _nodes[node].Parent))];
+        public int[] BeamTokens => [.. Beam.Select(node => _nodes[node].Token)];
 
-        public void Grow(int[][] tokens, float[][] logs, int topK)
+        // Places of their parents in the beam before.
+        public int[] BeamParents => _beamParents;
+
+        public void Expand(double[] scores, int[] tokens, int count, Func<int, int> rowOf, DraftVocabulary? vocabulary)
         {
-            var first = _nodes.Count;
-            for (var i = 0; i < _beam.Length; i++)
-                for (var j = 0; j < tokens[i].Length; j++)
-                    _nodes.Add((tokens[i][j], _beam[i], (_beam[i] < 0 ? 0 : _nodes[_beam[i]].Score) + logs[i][j], logs[i][j]));
-            _before = _beam;
-            // A stable order: of equals the earlier one, so that parents go before children among equals too.
-            _beam = [.. Enumerable.Range(first, _nodes.Count - first).OrderByDescending(node => _nodes[node].Score).Take(topK).Order()];
+            var (first, parents) = (_nodes.Count, Beam);
+            for (var i = 0; i < parents.Length; i++)
+            {
+                var above = parents[i] < 0 ? 0 : _nodes[parents[i]].Score;
+                for (var (j, at) = (0, rowOf(i) * count); j < count; j++, at++)
+                    _nodes.Add((vocabulary?.Tokens[tokens[at]] ?? tokens[at], parents[i], above + scores[at], scores[at]));
+            }
+            Beam = Likeliest(first, topK);
+            _beamParents = [.. Beam.Select(node => (node - first) / count)];
         }
 
-        public Draft Draft(int count)
+        // A child scores no better than its parent, and of equals the earlier one counts more: with a node its ancestors stay.
+        public Draft Draft(int nodes)
         {
-            int[] kept = [.. Enumerable.Range(0, _nodes.Count).OrderByDescending(node => _nodes[node].Score).Take(count).Order()];
-            return new Draft([.. kept.Select(node => new Candidate(_nodes[node].Token, _nodes[node].Parent < 0 ? -1 : Array.IndexOf(kept, _nodes[node].Parent), MathF.Exp(_nodes[node].Log), null))]);
+            var places = new Dictionary<int, int> { [-1] = -1 };
+            var candidates = new List<Candidate>();
+            foreach (var node in Likeliest(0, nodes))
+            {
+                places[node] = candidates.Count;
+                candidates.Add(new Candidate(_nodes[node].Token, places[_nodes[node].Parent], (float)Math.Exp(_nodes[node].LogQ), null));
+            }
+            return new Draft(candidates);
         }
+
+        // The best nodes from one on, in the order they were seen.
+        private int[] Likeliest(int first, int count) =>
+            [.. Enumerable.Range(first, _nodes.Count - first).OrderByDescending(node => _nodes[node].Score).Take(count).Order()];
     }
 }
