@@ -34,7 +34,7 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
         {
             Assert.Equal(a.GetProperty("tokens").GetRawText(), s.GetProperty("tokens").GetRawText());
             Assert.False(a.TryGetProperty("rounds", out _));
-            Assert.Equal(["accepted", "bookkeepingMs", "draftMs", "drafted", "verifyMs"], s.GetProperty("rounds")[0].EnumerateObject().Select(p => p.Name).Order());
+            Assert.Equal(["accepted", "bookkeepingMs", "depth", "draftMs", "drafted", "verifyMs"], s.GetProperty("rounds")[0].EnumerateObject().Select(p => p.Name).Order());
         }
     }
 
