@@ -14,6 +14,7 @@ internal sealed class EvaluateCommand
     private readonly Streams _streams;
     private readonly ModelOptions _model = new("on a CPU the faster of the two here, bf16 on a GPU");
     private readonly SamplingOptions _sampling = new(() => new EvaluationOptions().Generation);
+    private readonly TreeOptions _tree = new();
     private readonly PromptOptions _prompts = new();
     private readonly Option<string?> _head = SharedOptions.Text("--head", "FOLDER", "The draft head: its folder, or the run that trained it.");
     private readonly Option<int> _repeats = SharedOptions.Whole("--repeats", "Times each prompt is measured, both sides in turn; the median counts.", () => new EvaluationOptions().Repeats);
@@ -32,6 +33,7 @@ internal sealed class EvaluateCommand
         command.Options.Add(self._head);
         self._prompts.AddTo(command);
         self._sampling.AddTo(command);
+        self._tree.AddTo(command);
         foreach (Option option in (Option[])[self._repeats, self._out, self._json, self._quiet]) command.Options.Add(option);
         command.SetAction(self.Run);
         return command;
@@ -39,7 +41,7 @@ internal sealed class EvaluateCommand
 
     private int Run(ParseResult result)
     {
-        var options = new EvaluationOptions { Generation = _sampling.Read(result), AllTurns = _prompts.AllTurns(result), Repeats = result.GetValue(_repeats) };
+        var options = new EvaluationOptions { Generation = _tree.Read(result, _sampling.Read(result)), AllTurns = _prompts.AllTurns(result), Repeats = result.GetValue(_repeats) };
         options.Validate();
         var place = HeadPlace.Find(result.GetValue(_head)!);
         var prompts = _prompts.Read(result, result.GetValue(_prompts.File)!);

@@ -16,6 +16,7 @@ internal sealed class GenerateCommand
     private readonly Streams _streams;
     private readonly ModelOptions _model = new("fp32 on a CPU, bf16 on a GPU");
     private readonly SamplingOptions _sampling = new(() => new GenerationOptions());
+    private readonly TreeOptions _tree = new();
     private readonly PromptOptions _prompts = new();
     private readonly Option<string?> _head = SharedOptions.Text("--head", "FOLDER", "A draft head made for the target: its folder, or the run that trained it. Default: the target alone.");
     private readonly Option<string?> _prompt = SharedOptions.Text("--prompt", "TEXT", "What to answer; - reads standard input.");
@@ -37,6 +38,7 @@ internal sealed class GenerateCommand
         foreach (Option option in (Option[])[self._head, self._prompt, self._raw, self._system]) command.Options.Add(option);
         self._prompts.AddTo(command);
         self._sampling.AddTo(command);
+        self._tree.AddTo(command);
         foreach (Option option in (Option[])[self._stop, self._trace, self._json, self._quiet]) command.Options.Add(option);
         command.SetAction(self.Run);
         return command;
@@ -45,7 +47,7 @@ internal sealed class GenerateCommand
     private int Run(ParseResult result)
     {
         Check(result);
-        var options = _sampling.Read(result) with { Stop = result.GetValue(_stop) ?? [], FullTrace = result.GetValue(_trace) == "full" };
+        var options = _tree.Read(result, _sampling.Read(result)) with { Stop = result.GetValue(_stop) ?? [], FullTrace = result.GetValue(_trace) == "full" };
         options.Validate();
         var place = result.GetValue(_head) is { } path ? HeadPlace.Find(path) : null;
         var file = result.GetValue(_prompts.File);
@@ -112,5 +114,7 @@ internal sealed class GenerateCommand
             throw new KoalaException("--system", "goes through the chat template, which --raw leaves out", "leave one of them out");
         if (result.Has(_sampling.DraftLength) && !result.Has(_head))
             throw new KoalaException("--draft-length", "is given, but without a head nothing is drafted", "give --head, or leave it out");
+        if (_tree.OfHead(result) is { } option && !result.Has(_head))
+            throw new KoalaException(option.Name, "is given, but without a head nothing is drafted", "give --head, or leave it out");
     }
 }

@@ -213,7 +213,7 @@ public sealed class SpeculativeDecoder : IDisposable
         if (options.DraftLength > _source.MaxDraftLength)
             throw new KoalaException("--draft-length", $"is {options.DraftLength}, but this head drafts at most {_source.MaxDraftLength} tokens a round",
                 "lower it or leave it out");
-        var shape = options.Tree?.For(_source.MaxDraftLength) ?? new ChainShape(options.DraftLength ?? _source.MaxDraftLength);
+        var shape = options.ShapeFor(_source.MaxDraftLength);
         if (shape.Depth > _source.MaxDraftLength)
             throw new KoalaException("--tree", $"{shape.Name} is {shape.Depth} levels deep, but this head drafts at most {_source.MaxDraftLength} tokens one after another",
                 "take a shallower tree");

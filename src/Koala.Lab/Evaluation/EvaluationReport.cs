@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Koala.Lab.Decoding;
 using Koala.Lab.Runs;
 using Koala.Lab.Runtime;
 
@@ -26,8 +27,14 @@ public sealed record EvaluationReport
     /// <summary>Sampling temperature.</summary>
     public required double Temperature { get; init; }
 
-    /// <summary>Tokens drafted a round.</summary>
+    /// <summary>Which candidates are kept; typical is lossy: answers have another distribution than the target's.</summary>
+    public AcceptanceRule Acceptance { get; init; }
+
+    /// <summary>Tokens drafted a round, one after another: of a tree, its depth.</summary>
     public required int DraftLength { get; init; }
+
+    /// <summary>What a round's draft looks like; null in reports of before there were trees.</summary>
+    public TreeReport? Tree { get; init; }
 
     /// <summary>Times each prompt was measured.</summary>
     public required int Repeats { get; init; }
@@ -56,6 +63,9 @@ public sealed record EvaluationReport
     /// <summary>α₁, α₂ …, conditional.</summary>
     public required IReadOnlyList<double> PositionAcceptance { get; init; }
 
+    /// <summary>Of trees, the share that was kept by depth and child rank; null for a chain.</summary>
+    public IReadOnlyList<IReadOnlyList<double>>? TreeNodeAcceptance { get; init; }
+
     /// <summary>The target alone.</summary>
     public required Pace Baseline { get; init; }
 
@@ -82,6 +92,9 @@ public sealed record EvaluationReport
     /// <summary>The table that the command prints.</summary>
     public override string ToString() => EvaluationTable.Of(this);
 }
+
+/// <summary>A draft tree: its name, the most candidates of a round, and its levels.</summary>
+public sealed record TreeReport(string Name, int Nodes, int Depth);
 
 /// <summary>A mean with its bootstrap 95% interval.</summary>
 public sealed record MeanInterval(double Mean, double Low, double High);

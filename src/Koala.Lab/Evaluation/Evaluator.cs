@@ -86,6 +86,7 @@ public static class Evaluator
     {
         var rounds = measured.SelectMany(m => m.Speculative.Rounds).ToArray();
         var greedy = options.Generation.Temperature == 0;
+        var shape = options.Generation.ShapeFor(head.MaxDraftLength);
         return new EvaluationReport
         {
             Target = target.Name,
@@ -94,7 +95,9 @@ public static class Evaluator
             Dtype = Dtypes.Name(target.Dtype),
             Threads = torch.get_num_threads(),
             Temperature = options.Generation.Temperature,
-            DraftLength = options.Generation.DraftLength ?? head.MaxDraftLength,
+            Acceptance = options.Generation.Acceptance,
+            DraftLength = shape.Depth,
+            Tree = new TreeReport(shape.Name, shape.Nodes, shape.Depth),
             Repeats = options.Repeats,
             Prompts = measured.Count,
             Skipped = skipped,
@@ -104,6 +107,7 @@ public static class Evaluator
             EqualAnswers = greedy ? measured.Count(m => m.Equality == Equality.Kind.Equal) : null,
             AcceptanceLength = AcceptanceLengthOf(measured),
             PositionAcceptance = new DecodingTrace(rounds).PositionAcceptance,
+            TreeNodeAcceptance = new DecodingTrace(rounds).TreeNodeAcceptance,
             Baseline = PaceOf(measured, m => m.Alone, m => m.AloneSecondsPerToken),
             Speculative = PaceOf(measured, m => m.Speculative, m => m.SpeculativeSecondsPerToken),
             Speedup = SpeedupOf(measured),
