@@ -14,6 +14,7 @@ internal sealed class EvaluateCommand
     private readonly Streams _streams;
     private readonly ModelOptions _model = new("on a CPU the faster of the two here, bf16 on a GPU");
     private readonly SamplingOptions _sampling = new(() => new EvaluationOptions().Generation);
+    private readonly TreeOptions _tree = new();
     private readonly PromptOptions _prompts = new();
     private readonly DraftOptions _draft = new("");
     private readonly Option<string> _untrained = SharedOptions.ChoiceOrNone("--untrained",
@@ -36,6 +37,7 @@ internal sealed class EvaluateCommand
         self._draft.AddTo(command);
         self._prompts.AddTo(command);
         self._sampling.AddTo(command);
+        self._tree.AddTo(command);
         foreach (Option option in (Option[])[self._batch, self._repeats, self._untrained, .. self._new.Sizes, self._out, self._json, self._quiet]) command.Options.Add(option);
         command.SetAction(self.Run);
         return command;
@@ -46,7 +48,7 @@ internal sealed class EvaluateCommand
         CheckTogether(result);
         var options = new EvaluationOptions
         {
-            Generation = _sampling.Read(result),
+            Generation = _tree.Read(result, _sampling.Read(result)),
             AllTurns = _prompts.AllTurns(result),
             Batch = result.GetValue(_batch),
             Repeats = result.GetValue(_repeats),

@@ -18,6 +18,7 @@ internal sealed class GenerateCommand
     private readonly Streams _streams;
     private readonly ModelOptions _model = new("fp32 on a CPU, bf16 on a GPU");
     private readonly SamplingOptions _sampling = new(() => new GenerationOptions());
+    private readonly TreeOptions _tree = new();
     private readonly PromptOptions _prompts = new();
     private readonly DraftOptions _draft = new(" Default: the target alone.");
     private readonly Option<string?> _prompt = SharedOptions.Text("--prompt", "TEXT", "What to answer; - reads standard input.");
@@ -40,6 +41,7 @@ internal sealed class GenerateCommand
         foreach (Option option in (Option[])[self._prompt, self._raw, self._system]) command.Options.Add(option);
         self._prompts.AddTo(command);
         self._sampling.AddTo(command);
+        self._tree.AddTo(command);
         foreach (Option option in (Option[])[self._stop, self._trace, self._json, self._quiet]) command.Options.Add(option);
         command.SetAction(self.Run);
         return command;
@@ -48,7 +50,7 @@ internal sealed class GenerateCommand
     private int Run(ParseResult result)
     {
         Check(result);
-        var options = _sampling.Read(result) with { Stop = result.GetValue(_stop) ?? [], FullTrace = result.GetValue(_trace) == "full" };
+        var options = _tree.Read(result, _sampling.Read(result)) with { Stop = result.GetValue(_stop) ?? [], FullTrace = result.GetValue(_trace) == "full" };
         options.Validate();
         var place = _draft.Find(result);
         var file = result.GetValue(_prompts.File);
@@ -128,5 +130,7 @@ internal sealed class GenerateCommand
             throw new KoalaException("--system", "goes through the chat template, which --raw leaves out", "leave one of them out");
         if (result.Has(_sampling.DraftLength) && !_draft.IsGiven(result))
             throw new KoalaException("--draft-length", "is given, but nothing drafts", "give --head or --draft-model, or leave it out");
+        if (_tree.OfHead(result) is { } option && !_draft.IsGiven(result))
+            throw new KoalaException(option.Name, "is given, but nothing drafts", "give --head or --draft-model, or leave it out");
     }
 }

@@ -44,7 +44,8 @@ internal static class Reports
         var facts = new TextTable(s_facts, rows)
         {
             Title = $"{report.Head} on {report.Target}",
-            Note = string.Create(CultureInfo.InvariantCulture, $"{report.Device}, {report.Dtype}, {report.Threads} threads, temperature {report.Temperature}, draft length {report.DraftLength}")
+            Note = string.Create(CultureInfo.InvariantCulture, $"{report.Device}, {report.Dtype}, {report.Threads} threads, temperature {report.Temperature}, {EvaluationTable.DraftOf(report)}")
+                + (report.Acceptance == AcceptanceRule.Lossless ? "" : "; typical acceptance: not lossless")
                 + (report.SpeedupIsClear ? "" : "; the speedup is not told apart from 1"),
         };
         var categories = new TextTable([new("category", Number: false), new("prompts"), new("acceptance length"), new("95% interval"), new("speedup"), new("95% interval")],

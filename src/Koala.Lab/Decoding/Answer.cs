@@ -41,8 +41,9 @@ internal sealed class Answer(Target target, IReadOnlyList<int> prompt, Generatio
     public void Record(Draft draft, Verdict verdict, Scores scores, RoundClock clock)
     {
         var trace = options.FullTrace ? Traced(draft, verdict, scores.P!) : default;
+        var (depth, levels) = (draft.Depth, JudgedLevel.Of(draft, verdict));
         var (drafting, verifying, bookkeeping) = clock.Stop();
-        _rounds.Add(new Round(draft.Candidates.Count, verdict.Accepted, drafting, verifying, bookkeeping) { Depth = draft.Depth, Bonus = trace.Bonus, Candidates = trace.Candidates });
+        _rounds.Add(new Round(draft.Candidates.Count, verdict.Accepted, drafting, verifying, bookkeeping) { Depth = depth, Levels = levels, Bonus = trace.Bonus, Candidates = trace.Candidates });
     }
 
     public Generation Finish() =>

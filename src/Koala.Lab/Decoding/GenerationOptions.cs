@@ -38,6 +38,9 @@ public sealed record GenerationOptions
     /// <summary>Record each round's candidates and bonus token with their probabilities, for those who teach or debug. Slower.</summary>
     public bool FullTrace { get; init; }
 
+    /// <summary>What a round's draft looks like with a head that drafts so many tokens one after another at most.</summary>
+    public DraftShape ShapeFor(int maxDraftLength) => Tree?.For(maxDraftLength) ?? new ChainShape(DraftLength ?? maxDraftLength);
+
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public void Validate()
     {

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Koala.Lab.Heads;
 
 namespace Koala.Lab.Decoding;
 
@@ -13,6 +14,10 @@ public sealed record Round(int Drafted, int Accepted, double DraftMs, double Ver
     /// <summary>Candidates proposed one after another: the levels of the tree. Of a chain, all of them.</summary>
     public int Depth { get; init; } = Drafted;
 
+    /// <summary>Of a tree, the levels that verification went through, the root's children first: how many children there were, and which was kept. Null for a chain.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<JudgedLevel>? Levels { get; init; }
+
     /// <summary>Tokens committed: accepted plus the bonus token.</summary>
     [JsonIgnore]
     public int Committed => Accepted + 1;
@@ -24,6 +29,32 @@ public sealed record Round(int Drafted, int Accepted, double DraftMs, double Ver
     /// <summary>What was proposed. Full trace only.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<TracedCandidate>? Candidates { get; init; }
+}
+
+/// <summary>The children of one node of a draft tree, and which of them was kept.</summary>
+/// <param name="Children">How many, in the order of their ranks.</param>
+/// <param name="Kept">The rank of the one that was kept; null where none was.</param>
+public readonly record struct JudgedLevel(int Children, int? Kept)
+{
+    /// <summary>The levels that a verdict went through; null where the draft is a chain.</summary>
+    internal static IReadOnlyList<JudgedLevel>? Of(Draft draft, Verdict verdict)
+    {
+        if (draft.IsChain) return null;
+        var levels = new List<JudgedLevel>();
+        for (var depth = 0; depth <= verdict.Accepted; depth++)
+        {
+            var node = depth == 0 ? -1 : verdict.Path[depth - 1];
+            var (children, kept) = (0, (int?)null);
+            for (var i = node + 1; i < draft.Candidates.Count; i++)
+            {
+                if (draft.Candidates[i].Parent != node) continue;
+                if (depth < verdict.Accepted && verdict.Path[depth] == i) kept = children;
+                children++;
+            }
+            if (children > 0) levels.Add(new JudgedLevel(children, kept));
+        }
+        return levels;
+    }
 }
 
 /// <summary>A token with its text and the target's probability of it (after temperature, top-k and top-p; greedy: the plain softmax).</summary>

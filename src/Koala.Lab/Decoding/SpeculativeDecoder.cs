@@ -214,7 +214,7 @@ public sealed class SpeculativeDecoder : IDisposable
         if (options.DraftLength > source.MaxDraftLength)
             throw new KoalaException("--draft-length", $"is {options.DraftLength}, but this head drafts at most {source.MaxDraftLength} tokens a round",
                 "lower it or leave it out");
-        var shape = options.Tree?.For(source.MaxDraftLength) ?? new ChainShape(options.DraftLength ?? source.MaxDraftLength);
+        var shape = options.ShapeFor(source.MaxDraftLength);
         if (shape.Depth > source.MaxDraftLength)
             throw new KoalaException("--tree", $"{shape.Name} is {shape.Depth} levels deep, but this head drafts at most {source.MaxDraftLength} tokens one after another",
                 "take a shallower tree");

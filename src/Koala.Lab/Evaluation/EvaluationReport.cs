@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Koala.Lab.Decoding;
 using Koala.Lab.Runs;
 using Koala.Lab.Runtime;
 
@@ -29,8 +30,14 @@ public sealed record EvaluationReport
     /// <summary>Prompts answered side by side.</summary>
     public int Batch { get; init; } = 1;
 
-    /// <summary>Tokens drafted a round one after another; of a tree, its depth.</summary>
+    /// <summary>Which candidates are kept; typical is lossy: answers have another distribution than the target's.</summary>
+    public AcceptanceRule Acceptance { get; init; }
+
+    /// <summary>Tokens drafted a round, one after another: of a tree, its depth.</summary>
     public required int DraftLength { get; init; }
+
+    /// <summary>What a round's draft looks like; null in reports of before there were trees.</summary>
+    public TreeReport? Tree { get; init; }
 
     /// <summary>Whether the draft length was chosen for this device, and not given.</summary>
     public bool DraftLengthChosen { get; init; }
@@ -65,6 +72,9 @@ public sealed record EvaluationReport
     /// <summary>0-alpha, 1-alpha … up to 4-alpha: see <see cref="Evaluation.NAlpha"/>. Empty where what drafts has no distribution.</summary>
     public IReadOnlyList<double> NAlpha { get; init; } = [];
 
+    /// <summary>Of trees, the share that was kept by depth and child rank; null for a chain.</summary>
+    public IReadOnlyList<IReadOnlyList<double>>? TreeNodeAcceptance { get; init; }
+
     /// <summary>The target alone.</summary>
     public required Pace Baseline { get; init; }
 
@@ -97,6 +107,9 @@ public sealed record EvaluationReport
     /// <summary>The table that the command prints.</summary>
     public override string ToString() => EvaluationTable.Of(this);
 }
+
+/// <summary>A draft tree: its name, the most candidates of a round, and its levels.</summary>
+public sealed record TreeReport(string Name, int Nodes, int Depth);
 
 /// <summary>A mean with its bootstrap 95% interval.</summary>
 public sealed record MeanInterval(double Mean, double Low, double High);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Koala.Lab.Decoding;
 
 namespace Koala.Lab.Evaluation;
 
@@ -11,10 +12,12 @@ internal static class EvaluationTable
         var text = new StringBuilder();
         void Line(string name, FormattableString value) => text.Append(CultureInfo.InvariantCulture, $"{name,-20}{value.ToString(CultureInfo.InvariantCulture)}\n");
         Line("target, head", $"{r.Target}, {r.Head}");
-        Line("on", $"{r.Device}, {r.Dtype}, {r.Threads} threads, temperature {r.Temperature}, draft length {r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}{(r.Batch == 1 ? "" : $", {r.Batch} prompts side by side")}");
+        Line("on", $"{r.Device}, {r.Dtype}, {r.Threads} threads, temperature {r.Temperature}, {DraftOf(r)}{(r.Batch == 1 ? "" : $", {r.Batch} prompts side by side")}");
+        if (r.Acceptance != AcceptanceRule.Lossless) Line("acceptance", $"typical: not lossless, answers have another distribution than the target's");
         Line("prompts", $"{r.Prompts} ({r.Skipped} skipped), {r.Tokens} tokens");
         Line("acceptance length", $"{r.AcceptanceLength.Mean:F2} [{r.AcceptanceLength.Low:F2}, {r.AcceptanceLength.High:F2}]");
         Line("position acceptance", $"{Row(r.PositionAcceptance)}");
+        foreach (var (shares, i) in (r.TreeNodeAcceptance ?? []).Select((shares, i) => (shares, i))) Line($"at depth {i + 1}", $"{DecodingTrace.Ranks(shares)} (by child rank)");
         if (r.NAlpha.Count > 0) Line("n-alpha", $"{Row(r.NAlpha)}");
         Line("target alone", $"{r.Baseline.TokensPerSecond:F0} tokens/s");
         Line("with the head", $"{r.Speculative.TokensPerSecond:F0} tokens/s");
@@ -24,6 +27,10 @@ internal static class EvaluationTable
         if (r.Lossless is { } lossless) Line("lossless", $"{(lossless ? "yes" : "no")} ({r.EqualAnswers} of {r.Prompts} answers equal, {r.NearTies} near-ties)");
         return text.ToString();
     }
+
+    /// <summary>What a round drafted: a chain and its length, or a tree.</summary>
+    public static string DraftOf(EvaluationReport r) => r.Tree is null or { Name: "chain" } ? string.Create(CultureInfo.InvariantCulture, $"draft length {r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}")
+        : string.Create(CultureInfo.InvariantCulture, $"tree {r.Tree.Name} ({r.Tree.Nodes} nodes, depth {r.Tree.Depth})");
 
     private static string Row(IEnumerable<double> shares) => string.Join("  ", shares.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)));
 }

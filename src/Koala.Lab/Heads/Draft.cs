@@ -17,6 +17,17 @@ public sealed record Draft(IReadOnlyList<Candidate> Candidates)
     /// <summary>Levels under the root: the longest path.</summary>
     public int Depth => Candidates.Count == 0 ? 0 : Depths().Max();
 
+    /// <summary>Whether each candidate follows the one before.</summary>
+    public bool IsChain
+    {
+        get
+        {
+            for (var i = 0; i < Candidates.Count; i++)
+                if (Candidates[i].Parent != i - 1) return false;
+            return true;
+        }
+    }
+
     /// <summary>A chain of choices, first to last.</summary>
     public static Draft Chain(IEnumerable<Choice> choices) =>
         new(choices.Select((choice, i) => new Candidate(choice.Token, i - 1, choice.Q, choice.Distribution)).ToArray());

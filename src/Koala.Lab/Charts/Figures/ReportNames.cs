@@ -1,4 +1,5 @@
 using System.Globalization;
+using Koala.Lab.Decoding;
 using Koala.Lab.Evaluation;
 
 namespace Koala.Lab.Charts.Figures;
@@ -10,7 +11,8 @@ internal static class ReportNames
     [
         r => r.Target, r => r.Device, r => r.Dtype,
         r => string.Create(CultureInfo.InvariantCulture, $"temperature {r.Temperature}"),
-        r => string.Create(CultureInfo.InvariantCulture, $"draft length {r.DraftLength}"),
+        EvaluationTable.DraftOf,
+        r => r.Acceptance == AcceptanceRule.Lossless ? "lossless" : "typical acceptance",
     ];
 
     public static IReadOnlyList<string> Of(IReadOnlyList<EvaluationReport> reports)

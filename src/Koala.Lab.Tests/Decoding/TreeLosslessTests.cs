@@ -1,0 +1,176 @@
+using Koala.Lab.Decoding;
+using Koala.Lab.Evaluation;
+using Koala.Lab.Heads;
+using Koala.Lab.Heads.Trees;
+using Koala.Lab.Targets;
+
+namespace Koala.Lab.Tests.Decoding;
+
+/// <summary>Greedy with trees: the same tokens as the target alone; contexts that fill up; answers side by side; what the trace says of trees.</summary>
+public sealed class TreeLosslessTests
+{
+    private const int Tokens = 20;
+
+    private static readonly Dictionary<string, DraftShape> s_shapes = new()
+    {
+        ["mc_sim_7b_63"] = StaticShape.Find("mc_sim_7b_63"),
+        ["wide"] = new StaticShape("wide", [.. Enumerable.Range(0, 12).Select(i => new[] { i }), [3, 0], [11, 0], [11, 0, 0], [11, 0, 1]]),
+        ["dynamic"] = new DynamicShape { Tokens = 24, TopK = 5 },
+        ["dynamic, large"] = new DynamicShape(),
+    };
+
+    public static TheoryData<string> Shapes => [.. s_shapes.Keys];
+
+    [Theory, MemberData(nameof(Shapes))]
+    public void Trees_change_nothing_on_nano(string shape)
+    {
+        var accepted = 0;
+        foreach (var make in (Func<DraftHead>[])[Reference.RecordedHead, () => Reference.RandomHead(Shipped.Nano, 3)])
+        {
+            using var head = make();
+            accepted += Golden.Prompts("koala-nano").Select(p => p.Ids).Concat(Reference.MtBench(Shipped.Nano, 12).Where(p => p.Length < 400))
+                .Sum(prompt => AssertLossless(Shipped.Nano, head, prompt, s_shapes[shape]));
+        }
+        Assert.NotEqual(0, accepted);
+    }
+
+    [Theory, MemberData(nameof(Shapes))]
+    public void Trees_change_nothing_on_mini(string shape)
+    {
+        using var head = Reference.RandomHead(Shipped.Mini, 1);
+        foreach (var prompt in Reference.MtBench(Shipped.Mini, 5).Where(p => p.Length < 300)) AssertLossless(Shipped.Mini, head, prompt, s_shapes[shape]);
+    }
+
+    /// <summary>A path of any kind is accepted and followed by any other, so that what stays in the cache by mistake would show.</summary>
+    [Fact]
+    public void A_tree_that_is_right_on_other_paths_by_turns_changes_nothing()
+    {
+        var kept = new HashSet<string>();
+        foreach (var prompt in Golden.Prompts("koala-nano").Select(p => p.Ids))
+        {
+            int[] truth = [.. Reference.Greedy(Shipped.Nano, prompt, 60), .. new int[8]];
+            using var source = new ScriptedTrees(prompt.Length, truth);
+            using var decoder = new SpeculativeDecoder(Shipped.Nano, source);
+            var answer = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 48, Tree = s_shapes["wide"] });
+            Assert.Equal(Reference.Answer(Shipped.Nano, prompt, 48), answer.Tokens);
+            kept.UnionWith(answer.Rounds.Select(r => string.Join(' ', r.Levels!.Where(l => l.Kept is not null).Select(l => l.Kept))));
+        }
+        Assert.True(kept.Count >= 4, string.Join(" | ", kept));
+    }
+
+    [Theory, InlineData(1), InlineData(2), InlineData(3), InlineData(4), InlineData(6), InlineData(11), InlineData(40)]
+    public void A_context_that_fills_up_ends_the_answer_at_the_last_token_that_fits(int room)
+    {
+        var some = Golden.Prompts("koala-nano")[7].Ids;
+        int[] prompt = [.. Enumerable.Range(0, Shipped.Nano.Config.ContextLength - room).Select(i => some[i % some.Length])];
+        var truth = Reference.Answer(Shipped.Nano, prompt, room);
+        using var head = Reference.RecordedHead();
+        foreach (var shape in s_shapes.Values)
+        {
+            using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+            Assert.Equal(truth, decoder.Generate(prompt, new GenerationOptions { MaxTokens = 300, Tree = shape }).Tokens);
+            var sampled = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 300, Tree = shape, Temperature = 1 });
+            Assert.InRange(sampled.Tokens.Count, 1, room);
+            if (sampled.Finish == Finish.Length) Assert.Equal(room, sampled.Tokens.Count);
+        }
+    }
+
+    [Theory, InlineData("mc_sim_7b_63", 0), InlineData("wide", 0.7), InlineData("dynamic", 0), InlineData("dynamic", 1), InlineData("mc_sim_7b_63", 1)]
+    public void Answers_of_a_batch_are_those_alone(string shape, double temperature)
+    {
+        var options = new GenerationOptions { MaxTokens = 24, Tree = s_shapes[shape], Temperature = temperature };
+        IReadOnlyList<int>[] prompts = [.. Golden.Prompts("koala-nano").Take(4).Select(p => p.Ids)];
+        using var head = Reference.RecordedHead();
+        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        var together = decoder.GenerateAll(prompts, options);
+        for (var b = 0; b < prompts.Length; b++) Assert.Equal(decoder.Generate(prompts[b], options with { Stream = b }).Tokens, together[b].Tokens);
+    }
+
+    [Fact]
+    public void A_full_trace_of_trees_gives_parents_and_the_path_that_was_kept()
+    {
+        using var head = Reference.RecordedHead();
+        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        foreach (var shape in s_shapes.Values)
+            foreach (var temperature in (double[])[0, 0.8])
+            {
+                var answer = decoder.Generate(Golden.Prompts("koala-nano")[0].Ids, new GenerationOptions { MaxTokens = 30, Tree = shape, Temperature = temperature, FullTrace = true });
+                foreach (var round in answer.Rounds)
+                {
+                    var kept = round.Candidates!.Where(c => c.Accepted).ToArray();
+                    Assert.Equal(round.Accepted, kept.Length);
+                    var at = -1;
+                    foreach (var c in kept)
+                    {
+                        Assert.Equal(at, c.Parent);
+                        at = round.Candidates!.ToList().IndexOf(c);
+                    }
+                    Assert.Equal(round.Accepted, round.Levels!.Count(l => l.Kept is not null));
+                    Assert.All(round.Candidates!, c => Assert.InRange(c.Q, 0, 1));
+                }
+            }
+    }
+
+    [Fact]
+    public void Tree_node_acceptance_counts_children_of_nodes_that_were_reached()
+    {
+        Round Of(params JudgedLevel[] levels) => new(9, levels.Count(l => l.Kept is not null), 1, 1, 1) { Depth = 2, Levels = levels };
+        var trace = new DecodingTrace([Of(new(3, 0), new(2, 1)), Of(new(3, 0), new(1, null)), Of(new JudgedLevel(3, null)), Of(new JudgedLevel(3, 2))]);
+        Assert.Equal([[0.5, 0, 0.25], [0, 1]], trace.TreeNodeAcceptance!);
+        Assert.Contains("accepted at depth 1, by child rank: 0.50  0.00  0.25", trace.ToString(), StringComparison.Ordinal);
+        Assert.Null(new DecodingTrace([new Round(3, 2, 1, 1, 1)]).TreeNodeAcceptance);
+    }
+
+    private static int AssertLossless(Target target, DraftHead head, int[] prompt, DraftShape shape)
+    {
+        using var decoder = new SpeculativeDecoder(target, head);
+        var speculative = decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, Tree = shape });
+        var expected = s_expected.GetValueOrDefault((target.Name, string.Join(' ', prompt)));
+        if (expected is null) s_expected[(target.Name, string.Join(' ', prompt))] = expected = Reference.Answer(target, prompt, Tokens);
+        if (!expected.SequenceEqual(speculative.Tokens))
+            Assert.Equal(Equality.Kind.NearTie, Equality.Of(target, speculative with { Tokens = expected }, speculative));
+        return speculative.Rounds.Sum(r => r.Accepted);
+    }
+
+    private static readonly Dictionary<(string, string), int[]> s_expected = [];
+
+    // Fills a shape with the true tokens along one of its paths, another every round, and wrong ones elsewhere.
+    private sealed class ScriptedTrees(int prompt, int[] truth) : IDraftSource, IDisposable
+    {
+        public int MaxDraftLength => 4;
+
+        public IReadOnlyList<int> FeatureLayers => [];
+
+        public Drafter NewDrafter(Target target, int batch, int capacity) => new Scripted(this);
+
+        public void Dispose()
+        {
+        }
+
+        private sealed class Scripted(ScriptedTrees trees) : Drafter
+        {
+            private int _told;
+            private int _round;
+
+            public override int MaxDraftLength => 4;
+
+            public override void CatchUp(TorchSharp.torch.Tensor features, IReadOnlyList<int[]> tokens) => _told += tokens[0].Length - 1;
+
+            public override IReadOnlyList<Draft> Propose(DraftShape shape, ICandidateChooser chooser)
+            {
+                var (paths, done) = (((StaticShape)shape).Paths, _told + 1 - trees.Prompt);
+                var right = paths[_round++ * 7 % paths.Count];
+                return [new Draft([.. paths.Select(path =>
+                {
+                    var onPath = path.Count <= right.Count && path.SequenceEqual(right.Take(path.Count));
+                    var token = (trees.Truth[done + path.Count - 1] + (onPath ? 0 : 1 + path[^1])) % 512;
+                    return new Candidate(token, path.Count == 1 ? -1 : paths.ToList().FindIndex(p => p.SequenceEqual(path.SkipLast(1))), 1, null);
+                })])];
+            }
+        }
+
+        private int Prompt => prompt;
+
+        private int[] Truth => truth;
+    }
+}
