@@ -13,11 +13,13 @@ namespace Koala.Cli.Commands;
 /// <summary><c>koala generate</c>: answers one prompt or a file of them, alone or with a draft head.</summary>
 internal sealed class GenerateCommand
 {
+    private static readonly TimeSpan s_choosing = TimeSpan.FromSeconds(0.4);
+
     private readonly Streams _streams;
     private readonly ModelOptions _model = new("fp32 on a CPU, bf16 on a GPU");
     private readonly SamplingOptions _sampling = new(() => new GenerationOptions());
     private readonly PromptOptions _prompts = new();
-    private readonly Option<string?> _head = SharedOptions.Text("--head", "FOLDER", "A draft head made for the target: its folder, or the run that trained it. Default: the target alone.");
+    private readonly DraftOptions _draft = new(" Default: the target alone.");
     private readonly Option<string?> _prompt = SharedOptions.Text("--prompt", "TEXT", "What to answer; - reads standard input.");
     private readonly Option<bool> _raw = SharedOptions.Flag("--raw", "Take prompts as they are, without the chat template.");
     private readonly Option<string?> _system = SharedOptions.Text("--system", "TEXT", "A system message before the prompt.");
@@ -34,7 +36,8 @@ internal sealed class GenerateCommand
         var command = new Command("generate", "Answer prompts with a target, alone or with a draft head.");
         self._model.Target.Required = true;
         self._model.AddTo(command);
-        foreach (Option option in (Option[])[self._head, self._prompt, self._raw, self._system]) command.Options.Add(option);
+        self._draft.AddTo(command);
+        foreach (Option option in (Option[])[self._prompt, self._raw, self._system]) command.Options.Add(option);
         self._prompts.AddTo(command);
         self._sampling.AddTo(command);
         foreach (Option option in (Option[])[self._stop, self._trace, self._json, self._quiet]) command.Options.Add(option);
@@ -47,26 +50,28 @@ internal sealed class GenerateCommand
         Check(result);
         var options = _sampling.Read(result) with { Stop = result.GetValue(_stop) ?? [], FullTrace = result.GetValue(_trace) == "full" };
         options.Validate();
-        var place = result.GetValue(_head) is { } path ? HeadPlace.Find(path) : null;
+        var place = _draft.Find(result);
         var file = result.GetValue(_prompts.File);
         var prompts = file is null ? [OnePrompt(result)] : _prompts.Read(result, file);
 
         using var interruption = new Interruption(_streams);
         using var target = _model.Load(result);
-        using var head = place?.Load(target);
-        using var decoder = new SpeculativeDecoder(target, head);
+        var source = place?.Load(target);
+        using var owned = source as IDisposable;
+        if (source is not null && options is { DraftLength: null, Tree: null }) options = ChooseDraftLength(result, target, source, prompts, options, interruption.Token);
+        using var decoder = new SpeculativeDecoder(target, source);
         var (skipped, answers) = (0, 0);
         for (var i = 0; i < prompts.Count; i++)
         {
             var prompt = result.GetValue(_raw) ? prompts[i] with { Raw = true } : prompts[i];
-            if (!Answer(result, decoder, target, head, prompt, options, ref answers, file is not null, interruption.Token)) skipped++;
+            if (!Answer(result, decoder, target, source, prompt, options, ref answers, file is not null, interruption.Token)) skipped++;
         }
         if (skipped > 0) _streams.Error.WriteLine($"{skipped} of {prompts.Count} prompts skipped: they leave no room in the context of {target.Config.ContextLength} tokens");
         return ExitCodes.Done;
     }
 
     // False: a turn does not fit the context, and neither would those after it.
-    private bool Answer(ParseResult result, SpeculativeDecoder decoder, Target target, DraftHead? head, Prompt prompt, GenerationOptions options, ref int answers, bool ofFile, CancellationToken cancel)
+    private bool Answer(ParseResult result, SpeculativeDecoder decoder, Target target, IDraftSource? source, Prompt prompt, GenerationOptions options, ref int answers, bool ofFile, CancellationToken cancel)
     {
         var json = result.GetValue(_json);
         var allTurns = _prompts.AllTurns(result);
@@ -86,13 +91,24 @@ internal sealed class GenerateCommand
             if (json)
             {
                 _streams.Output.WriteLine(JsonOutput.Line(new AnswerLine(ofFile ? prompt.Id : null, ofFile && allTurns ? turn : null, generation.PromptTokens,
-                    generation.Tokens, generation.Text, generation.Finish, generation.Seconds, traced || head is not null ? generation.Rounds : null)));
+                    generation.Tokens, generation.Text, generation.Finish, generation.Seconds, traced || source is not null ? generation.Rounds : null)));
                 continue;
             }
             _streams.Output.WriteLine();
             if (traced) _streams.Error.WriteLine(decoder.Trace);
         }
         return true;
+    }
+
+    // By the first prompt that fits.
+    private GenerationOptions ChooseDraftLength(ParseResult result, Target target, IDraftSource source, IReadOnlyList<Prompt> prompts, GenerationOptions options, CancellationToken cancel)
+    {
+        var first = prompts.Select(prompt => new Dialogue(target, result.GetValue(_raw) ? prompt with { Raw = true } : prompt, allTurns: false, result.GetValue(_system)).Next()!)
+            .FirstOrDefault(tokens => tokens.Count > 0 && tokens.Count < target.Config.ContextLength);
+        if (first is null) return options;
+        var (choice, _) = DraftLengthRule.Measure(target, source, [[first]], options, s_choosing, cancel);
+        if (!result.GetValue(_quiet)) _streams.Error.WriteLine(DraftLengthText.Of(choice));
+        return options with { DraftLength = choice.Length };
     }
 
     private Prompt OnePrompt(ParseResult result)
@@ -110,7 +126,7 @@ internal sealed class GenerateCommand
             throw new KoalaException(ofFile.Name, "chooses from a file of prompts, but there is none", "give --prompts FILE, or leave it out");
         if (result.Has(_raw) && result.Has(_system))
             throw new KoalaException("--system", "goes through the chat template, which --raw leaves out", "leave one of them out");
-        if (result.Has(_sampling.DraftLength) && !result.Has(_head))
-            throw new KoalaException("--draft-length", "is given, but without a head nothing is drafted", "give --head, or leave it out");
+        if (result.Has(_sampling.DraftLength) && !_draft.IsGiven(result))
+            throw new KoalaException("--draft-length", "is given, but nothing drafts", "give --head or --draft-model, or leave it out");
     }
 }

@@ -130,14 +130,15 @@ internal sealed class TrainCommand
 
     private TrainingPlan NewPlan(ParseResult result)
     {
+        var head = _training.ReadHead(result);
         var plan = new TrainingPlan
         {
             Target = Needed(result, _model.Target),
             // Full paths: a run is resumed from any folder.
             Data = Path.GetFullPath(Needed(result, _training.Data)),
             Validation = result.GetValue(_training.Validation) is { } validation ? Path.GetFullPath(validation) : null,
-            Head = _training.ReadHead(result),
-            Training = _training.ReadTraining(result),
+            Head = head,
+            Training = _training.ReadTraining(result, head),
             WithControl = result.GetValue(_training.WithControl),
             Device = result.GetValue(_model.Device)!,
             // Known once target and data are loaded.

@@ -23,7 +23,8 @@ internal sealed record HeadPlace(string Folder, string Name)
 
     public DraftHead Load(Target target) => DraftHead.Load(Folder, target);
 
-    private static string NameOf(string path)
+    /// <summary>The name of a folder, or of the run whose head it holds.</summary>
+    public static string NameOf(string path)
     {
         var folder = new DirectoryInfo(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
         return folder is { Name: "head", Parent: { } run } && RunFolder.IsRun(run.FullName) ? run.Name : folder.Name;

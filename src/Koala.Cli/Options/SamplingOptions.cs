@@ -12,7 +12,7 @@ internal sealed class SamplingOptions(Func<GenerationOptions> standard)
     private readonly Option<double> _topP = SharedOptions.Number("--top-p", "Sample from the likeliest tokens that together have this probability.", () => standard().TopP);
     private readonly Option<int> _seed = SharedOptions.Whole("--seed", "Seed of sampling; each prompt has a random stream of its own under it.", () => standard().Seed);
 
-    public Option<int?> DraftLength { get; } = SharedOptions.WholeOrNone("--draft-length", "Tokens drafted a round. Default: as many as the head can.");
+    public Option<int?> DraftLength { get; } = SharedOptions.WholeOrNone("--draft-length", "Tokens drafted a round. Default: chosen for this device by a short measurement.");
 
     /// <param name="command">Takes the options.</param>
     /// <param name="drafts">Whether it drafts: with <see cref="DraftLength"/>.</param>

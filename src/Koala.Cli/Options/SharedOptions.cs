@@ -28,13 +28,15 @@ internal static class SharedOptions
         Description = description,
         HelpName = "X",
         DefaultValueFactory = _ => standard(),
-        CustomParser = result =>
-        {
-            if (result.Tokens is not [var token]) return 0;
-            if (double.TryParse(token.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)) return value;
-            result.AddError($"{name} is '{token.Value}', but a number is expected");
-            return 0;
-        },
+        CustomParser = result => ReadNumber(name, result) ?? 0,
+    };
+
+    /// <summary>A number that may be left out; the description says what then holds.</summary>
+    public static Option<double?> NumberOrNone(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "X",
+        CustomParser = result => ReadNumber(name, result),
     };
 
     /// <summary>One of a few words; the first is the default where none is given.</summary>
@@ -89,6 +91,14 @@ internal static class SharedOptions
         if (result.Tokens is not [var token]) return null;
         if (int.TryParse(token.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)) return value;
         result.AddError($"{name} is '{token.Value}', but a whole number is expected");
+        return null;
+    }
+
+    private static double? ReadNumber(string name, ArgumentResult result)
+    {
+        if (result.Tokens is not [var token]) return null;
+        if (double.TryParse(token.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)) return value;
+        result.AddError($"{name} is '{token.Value}', but a number is expected");
         return null;
     }
 }

@@ -11,13 +11,14 @@ internal static class EvaluationWork
 {
     private const int Milestones = 10;
 
-    public static EvaluationReport Run(Streams streams, bool quiet, Target target, DraftHead head, string name, IReadOnlyList<Prompt> prompts,
+    public static EvaluationReport Run(Streams streams, bool quiet, Target target, IDraftSource source, string name, IReadOnlyList<Prompt> prompts,
         EvaluationOptions options, CancellationToken cancel)
     {
         EvaluationReport? report = null;
         ProgressLine.Run(streams, quiet, show =>
-            report = Evaluator.Run(target, head, name, prompts, options, new Progress(show), cancel));
-        return report!;
+            report = Evaluator.Run(target, source, name, prompts, options, new Progress(show), cancel));
+        if (report!.DraftLengthChosen && !quiet) streams.Error.WriteLine($"draft length {report.DraftLength}, chosen for this device by a short measurement; --draft-length sets it");
+        return report;
     }
 
     /// <summary>In fp32 a difference that no near-tie explains is a failure; in bf16 near-ties are common and it is a figure of the report.</summary>
@@ -31,11 +32,13 @@ internal static class EvaluationWork
     private sealed class Progress(Report show) : IProgress<EvaluationProgress>
     {
         private readonly long _start = Stopwatch.GetTimestamp();
+        private int _before;
 
         public void Report(EvaluationProgress value)
         {
             var left = Stopwatch.GetElapsedTime(_start).TotalSeconds / value.Done * (value.Total - value.Done);
-            var milestone = value.Done * Milestones / value.Total > (value.Done - 1) * Milestones / value.Total;
+            var milestone = value.Done * Milestones / value.Total > _before * Milestones / value.Total;
+            _before = value.Done;
             show(value.Done, value.Total, $"evaluating: prompt {value.Done}/{value.Total}, {ProgressLine.Time(left)} left", milestone);
         }
     }

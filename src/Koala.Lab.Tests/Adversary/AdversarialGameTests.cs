@@ -25,8 +25,8 @@ public sealed class AdversarialGameTests
         static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
 
         // -log D(q), and -log D(p) - log(1 - D(q)), each the mean over all places.
-        Assert.Equal(fake.Average(s => -Math.Log(Sigmoid(s))), game.HeadLoss(predictions).item<float>(), 1e-5);
-        var (loss, rightAboutTarget, rightAboutHead) = game.DiscriminatorLoss(predictions, batch);
+        Assert.Equal(fake.Average(s => -Math.Log(Sigmoid(s))), game.HeadLoss(Judged(predictions, batch)).item<float>(), 1e-5);
+        var (loss, rightAboutTarget, rightAboutHead) = game.DiscriminatorLoss(Judged(predictions, batch));
         Assert.Equal(real.Average(s => Softplus(-s)) + fake.Average(s => Softplus(s)), loss.item<float>(), 1e-5);
         Assert.Equal(real.Average(s => s > 0 ? 1.0 : 0), rightAboutTarget.item<float>(), 1e-5);
         Assert.Equal(fake.Average(s => s <= 0 ? 1.0 : 0), rightAboutHead.item<float>(), 1e-5);
@@ -44,7 +44,7 @@ public sealed class AdversarialGameTests
         for (var step = 0; step < 80; step++)
         {
             using var scope = NewDisposeScope();
-            var (loss, target, head) = game.DiscriminatorLoss(predictions, batch);
+            var (loss, target, head) = game.DiscriminatorLoss(Judged(predictions, batch));
             optimizer.ZeroGradients();
             loss.backward();
             optimizer.Step(3e-3);
@@ -64,10 +64,10 @@ public sealed class AdversarialGameTests
         using var batch = Batch();
         using var game = Game(16);
         var predictions = Random(batch);
-        var before = game.HeadLoss(predictions);
+        var before = game.HeadLoss(Judged(predictions, batch));
         before.backward();
         var moved = predictions.Select(p => p with { Logits = (p.Logits - p.Logits.grad! * 1e3).detach() }).ToArray();
-        Assert.True(game.HeadLoss(moved).item<float>() < before.item<float>());
+        Assert.True(game.HeadLoss(Judged(moved, batch)).item<float>() < before.item<float>());
     }
 
     [Fact]
@@ -77,7 +77,7 @@ public sealed class AdversarialGameTests
         using var batch = Batch();
         using var game = Game(8);
         using var head = DraftHead.Create(Tiny.Head, Shipped.Nano);
-        game.HeadLoss(head.Predict(batch, Shipped.Nano)).backward();
+        game.HeadLoss(Judged(head.Predict(batch, Shipped.Nano), batch)).backward();
         Assert.All(head.Parameters, p => Assert.True(p.Value.grad!.abs().sum().item<float>() > 0));
         Assert.Null(Shipped.Nano.LmHead.grad);
         Assert.Null(batch.Features.grad);
@@ -91,7 +91,7 @@ public sealed class AdversarialGameTests
         using var batch = Batch();
         using var game = Game(8);
         using var head = DraftHead.Create(Tiny.Head, Shipped.Nano);
-        game.DiscriminatorLoss(head.Predict(batch, Shipped.Nano), batch).Loss.backward();
+        game.DiscriminatorLoss(Judged(head.Predict(batch, Shipped.Nano), batch)).Loss.backward();
         Assert.All(head.Parameters, p => Assert.Null(p.Value.grad));
         Assert.All(game.Discriminator.Parameters, p => Assert.NotNull(p.Value.grad));
     }
@@ -107,6 +107,8 @@ public sealed class AdversarialGameTests
     private static TrainingBatch Batch() => Tiny.Batch(Tiny.Data.Rows[0], Tiny.Data.Rows[1]);
 
     private static AdversarialGame Game(int width) => new(new AdversaryOptions { Weight = 1, Width = width }, 512, 3, CPU);
+
+    private static Judgement[] Judged(IEnumerable<Prediction> predictions, TrainingBatch batch) => [.. predictions.Select(p => new Judgement(p, batch))];
 
     // As peaked as a target's, about the wrong tokens.
     private static Prediction[] Random(TrainingBatch batch)

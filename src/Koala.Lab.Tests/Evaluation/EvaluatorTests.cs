@@ -2,6 +2,7 @@ using System.Text.Json;
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Heads;
 using Koala.Lab.Runtime;
 using Koala.Lab.Tests.Decoding;
 using Koala.Lab.Text;
@@ -46,6 +47,13 @@ public sealed class EvaluatorTests
         Assert.True(report.Round.DraftMs > 0 && report.Round.VerifyMs > 0 && report.Round.BookkeepingMs >= 0);
 
         Assert.Equal([("reasoning", 2), ("writing", 2)], report.ByCategory.Select(c => (c.Category, c.Prompts)));
+        // The head is a random one, so that what follows from its costs is a speedup below 1; costs are measured apart from the answers.
+        Assert.Equal(report.AcceptanceLength.Mean / report.BreakEven, report.Predicted, 9);
+        Assert.InRange(report.BreakEven, 1, 20);
+        Assert.Equal((1, false), (report.Batch, report.DraftLengthChosen));
+        Assert.Equal(4, report.NAlpha.Count);
+        Assert.All(report.ByCategory, category => Assert.Equal(4, category.NAlpha.Count));
+
         var writing = new DecodingTrace([.. answers[0].Rounds, .. answers[2].Rounds]);
         Assert.Equal(writing.AcceptanceLength, report.ByCategory[1].AcceptanceLength.Mean, 9);
     }
@@ -72,11 +80,13 @@ public sealed class EvaluatorTests
         using var json = JsonDocument.Parse(JsonSerializer.Serialize(Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts[..2], Options(8)), JsonFormat.Document));
         var root = json.RootElement;
         foreach (var name in (string[])["target", "head", "device", "dtype", "threads", "temperature", "prompts", "skipped", "tokens", "lossless", "nearTies",
-            "acceptanceLength", "positionAcceptance", "baseline", "speculative", "speedup", "round", "byCategory"])
+            "acceptanceLength", "positionAcceptance", "baseline", "speculative", "speedup", "round", "byCategory", "batch", "draftLength", "draftLengthChosen",
+            "nAlpha", "predicted", "breakEven"])
             Assert.True(root.TryGetProperty(name, out _), name);
         foreach (var name in (string[])["mean", "low", "high"]) Assert.Equal(JsonValueKind.Number, root.GetProperty("acceptanceLength").GetProperty(name).ValueKind);
         foreach (var name in (string[])["median", "low", "high"]) Assert.Equal(JsonValueKind.Number, root.GetProperty("speedup").GetProperty(name).ValueKind);
         foreach (var name in (string[])["draftMs", "verifyMs", "bookkeepingMs"]) Assert.Equal(JsonValueKind.Number, root.GetProperty("round").GetProperty(name).ValueKind);
+        foreach (var name in (string[])["category", "prompts", "acceptanceLength", "speedup", "nAlpha"]) Assert.True(root.GetProperty("byCategory")[0].TryGetProperty(name, out _), name);
         foreach (var side in (string[])["baseline", "speculative"]) Assert.True(root.GetProperty(side).GetProperty("tokensPerSecond").GetDouble() > 0);
         Assert.Equal(JsonValueKind.True, root.GetProperty("lossless").ValueKind);
         Assert.False(root.TryGetProperty("speedupIsClear", out _));
@@ -97,7 +107,7 @@ public sealed class EvaluatorTests
     {
         using var head = Reference.RecordedHead();
         var report = Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts[..2],
-            new EvaluationOptions { Generation = new GenerationOptions { MaxTokens = 12, Temperature = 0.8 }, Repeats = 2 });
+            new EvaluationOptions { Generation = new GenerationOptions { MaxTokens = 12, Temperature = 0.8 }, Repeats = 2, ChooseDraftLength = false });
         Assert.Null(report.Lossless);
         Assert.Null(report.NearTies);
         Assert.Null(report.EqualAnswers);
@@ -119,6 +129,7 @@ public sealed class EvaluatorTests
         using var head = Reference.RecordedHead();
         string Where(EvaluationOptions options) => Assert.Throws<KoalaException>(() => Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts, options)).Where;
         Assert.Equal("--repeats", Where(new EvaluationOptions { Repeats = 0 }));
+        Assert.Equal("--batch", Where(new EvaluationOptions { Batch = 0 }));
         Assert.Equal("--max-tokens", Where(Options(0)));
         Assert.Equal("--draft-length", Where(new EvaluationOptions { Generation = new GenerationOptions { DraftLength = 9 } }));
     }
@@ -146,6 +157,63 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
+    public void Prompts_side_by_side_have_the_same_answers()
+    {
+        using var head = Reference.RecordedHead();
+        Prompt[] prompts = [.. s_prompts, s_tooLong];
+        var progress = new List<EvaluationProgress>();
+        var one = Evaluator.Run(Shipped.Nano, head, "recorded", prompts, Options(16));
+        var three = Evaluator.Run(Shipped.Nano, head, "recorded", prompts, Options(16) with { Batch = 3 }, new Told(progress));
+        Assert.Equal((3, true, 4, 1), (three.Batch, three.Lossless, three.Prompts, three.Skipped));
+        Assert.Equal(one.Tokens, three.Tokens);
+        Assert.Equal(one.AcceptanceLength.Mean, three.AcceptanceLength.Mean, 6);
+        Assert.Equal(one.NAlpha, three.NAlpha);
+        Assert.Equal(one.ByCategory.Select(c => (c.Category, c.Prompts)), three.ByCategory.Select(c => (c.Category, c.Prompts)));
+        // A group is of one category.
+        Assert.Equal([2, 4, 5], progress.Select(p => p.Done));
+        Assert.Contains("3 prompts side by side", three.ToString());
+        Assert.DoesNotContain("side by side", one.ToString());
+    }
+
+    [Fact]
+    public void All_turns_can_be_asked_side_by_side()
+    {
+        using var head = Reference.RecordedHead();
+        var one = Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts, Options(10) with { AllTurns = true });
+        var two = Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts, Options(10) with { AllTurns = true, Batch = 2 });
+        Assert.Equal((6, 6), (one.Prompts, two.Prompts));
+        Assert.Equal(one.Tokens, two.Tokens);
+    }
+
+    [Fact]
+    public void The_draft_length_is_chosen_where_it_is_left_open()
+    {
+        using var head = Reference.RecordedHead();
+        var report = Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts[..2], Options(8) with { ChooseDraftLength = true });
+        Assert.True(report.DraftLengthChosen);
+        Assert.InRange(report.DraftLength, 1, 4);
+        Assert.Contains("(chosen)", report.ToString());
+        var given = Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts[..2], new EvaluationOptions { Generation = new GenerationOptions { MaxTokens = 8, DraftLength = 2 } });
+        Assert.Equal((2, false), (given.DraftLength, given.DraftLengthChosen));
+    }
+
+    [Fact]
+    public void Drafters_without_a_head_are_measured_alike()
+    {
+        var lookup = Evaluator.Run(Shipped.Nano, new PromptLookup(), "prompt-lookup", s_prompts[..2], Options(24));
+        Assert.True(lookup.Lossless);
+        Assert.Empty(lookup.NAlpha);
+        Assert.True(lookup.BreakEven >= 0.5);
+        using var model = new DraftModel(Shipped.Nano, Shipped.Nano);
+        var itself = Evaluator.Run(Shipped.Nano, model, "nano", s_prompts[..2], Options(24) with { Generation = new GenerationOptions { MaxTokens = 24, DraftLength = 3 } });
+        Assert.True(itself.Lossless);
+        Assert.Equal(4, itself.AcceptanceLength.Mean, 9);
+        Assert.All(itself.NAlpha, alpha => Assert.Equal(1, alpha));
+        // Each token costs a step of the same model, and verification comes on top.
+        Assert.True(itself.BreakEven > 3, $"{itself.BreakEven}");
+    }
+
+    [Fact]
     public void A_cancelled_evaluation_stops()
     {
         using var head = Reference.RecordedHead();
@@ -154,7 +222,7 @@ public sealed class EvaluatorTests
         Assert.ThrowsAny<OperationCanceledException>(() => Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts, cancel: cancel.Token));
     }
 
-    private static EvaluationOptions Options(int tokens) => new() { Generation = new GenerationOptions { MaxTokens = tokens } };
+    private static EvaluationOptions Options(int tokens) => new() { Generation = new GenerationOptions { MaxTokens = tokens }, ChooseDraftLength = false };
 
     private static int[] Ids(string message) => [.. Shipped.Nano.Tokenizer.EncodeChat([new Message("user", message)])];
 

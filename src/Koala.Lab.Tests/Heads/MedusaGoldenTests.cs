@@ -43,7 +43,7 @@ public sealed class MedusaGoldenTests
         using var batch = new TrainingBatch(Shipped.Nano, cache,
             [new PackedRow(ids, [.. Enumerable.Range(0, ids.Length)], new int[ids.Length], [.. ids.Select(_ => true)])]);
         var predictions = head.Predict(batch, Shipped.Nano);
-        var loss = new SupervisedLoss(Labels.Hard, 1);
+        var loss = LossKinds.Create("cross-entropy");
 
         using var document = JsonDocument.Parse(File.ReadAllText(Golden.At("heads-koala-nano", "expected.json")));
         var recorded = document.RootElement.GetProperty("medusa").GetProperty("heads").EnumerateArray().ToArray();
@@ -52,8 +52,9 @@ public sealed class MedusaGoldenTests
         {
             Assert.Equal(recorded[h].GetProperty("positions").GetInt64(), predictions[h].Logits.shape[0]);
             var crossEntropy = recorded[h].GetProperty("crossEntropy").GetDouble();
-            Assert.InRange(loss.CrossEntropy(predictions[h], batch).item<float>(), crossEntropy * (1 - 1e-4), crossEntropy * (1 + 1e-4));
-            var right = (predictions[h].Logits.argmax(-1) == SupervisedLoss.Truth(predictions[h], batch)).to(ScalarType.Float32).mean().item<float>();
+            using var judgement = new Judgement(predictions[h], batch);
+            Assert.InRange(loss.Of(judgement).item<float>(), crossEntropy * (1 - 1e-4), crossEntropy * (1 + 1e-4));
+            var right = (predictions[h].Logits.argmax(-1) == judgement.Truth).to(ScalarType.Float32).mean().item<float>();
             Assert.Equal(recorded[h].GetProperty("accuracy").GetDouble(), right, 6);
         }
     }

@@ -16,7 +16,7 @@ public sealed class EdgeTests
         var silent = Tiny.Row([.. Enumerable.Range(20, 64)], new int[64], new string('.', 64));
         var brief = Tiny.Row([.. Enumerable.Range(20, 64)], new int[64], new string('.', 61) + "xx.");
         var data = new TrainingData([silent, brief, silent, brief], Tiny.Data.Validation, "edge");
-        foreach (var options in (TrainingOptions[])[Tiny.Options, Tiny.WithAdversary, Tiny.Options with { Labels = Labels.Hard }])
+        foreach (var options in (TrainingOptions[])[Tiny.Options, Tiny.WithAdversary, Tiny.Options with { Losses = [new("cross-entropy")] }])
         {
             var lines = new List<StepMetrics>();
             using var head = DraftHead.Create(Tiny.Head, Shipped.Nano);

@@ -1,4 +1,6 @@
+using System.Text.Json;
 using Koala.Lab.Runs;
+using Koala.Lab.Runtime;
 using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Training;
@@ -74,6 +76,10 @@ internal sealed class TinyRun : IDisposable
         Assert.Equal(Enumerable.Range(1, 12), other.Select(line => line.Step));
         foreach (var (a, b) in one.Zip(other)) Assert.Equal(a.Values.Where(v => v.Key != "seconds"), b.Values.Where(v => v.Key != "seconds"));
     }
+
+    /// <summary>Lists in plans are compared by what they hold.</summary>
+    public static void AssertSame(TrainingPlan expected, TrainingPlan actual) =>
+        Assert.Equal(JsonSerializer.Serialize(expected, JsonFormat.Document), JsonSerializer.Serialize(actual, JsonFormat.Document));
 
     public void Dispose() => _parent.Dispose();
 

@@ -1,5 +1,6 @@
 using Koala.Lab.Adversary;
 using Koala.Lab.Heads;
+using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Heads.Medusa;
 using Koala.Lab.Training;
 
@@ -29,6 +30,34 @@ public sealed class TrainingOptionsTests
         Assert.Equal([0.1, 0.2, 0.3, 0.4, 0.5], Enumerable.Range(0, 5).Select(s => Math.Round(brief.LearningRateAt(s), 12)));
     }
 
+    [Fact]
+    public void It_falls_in_a_line_to_zero_or_stays_until_the_half_and_then_falls_to_two_percent()
+    {
+        var linear = new TrainingOptions { Steps = 110, Warmup = 10, LearningRate = 2, Schedule = LearningRateSchedule.Linear };
+        foreach (var (step, rate) in ((int, double)[])[(0, 0.2), (9, 2), (10, 2), (35, 1.5), (60, 1), (109, 0.02)]) Assert.Equal(rate, linear.LearningRateAt(step), 12);
+        var held = new TrainingOptions { Steps = 1000, Warmup = 100, LearningRate = 2, Schedule = LearningRateSchedule.HoldLinear };
+        foreach (var (step, rate) in ((int, double)[])[(0, 0.02), (99, 2), (100, 2), (500, 2), (750, 1.02), (1000, 0.04)]) Assert.Equal(rate, held.LearningRateAt(step), 12);
+    }
+
+    [Fact]
+    public void Presets_are_the_recipes_of_their_names()
+    {
+        var (eagle, medusa) = (new EagleOptions(), new MedusaOptions());
+        var koala = TrainingPresets.Of("koala", eagle, 4000);
+        Assert.Equal((1e-3, 200, 0.5, ClipBy.Norm, LearningRateSchedule.HoldLinear, 0.05, 3), (koala.LearningRate, koala.Warmup, koala.Clip, koala.ClipBy, koala.Schedule, koala.FeatureNoise, koala.TrainingTimeTest));
+        Assert.Equal([new("smooth-l1", 1, 1), new("soft-cross-entropy", 0.1, 0.8)], koala.Losses);
+        Assert.Equal(30, TrainingPresets.Of("koala", eagle, 300).Warmup);
+        var first = TrainingPresets.Of("eagle-1", eagle, 4000);
+        Assert.Equal((3e-5, 2000, 0.5, ClipBy.Value, LearningRateSchedule.Linear, 0.1, 1), (first.LearningRate, first.Warmup, first.Clip, first.ClipBy, first.Schedule, first.FeatureNoise, first.TrainingTimeTest));
+        Assert.Equal([new("smooth-l1", 1, 1), new("soft-cross-entropy", 0.1, 1)], first.Losses);
+        var published = TrainingPresets.Of("medusa-1", medusa, 4000);
+        Assert.Equal((1e-3, 400, LearningRateSchedule.Cosine), (published.LearningRate, published.Warmup, published.Schedule));
+        Assert.Equal([new("cross-entropy", 1, 0.8)], published.Losses);
+        Assert.Equal([new("soft-cross-entropy", 1, 0.8)], TrainingPresets.Of("koala", medusa).Losses);
+        foreach (var name in TrainingPresets.Names) TrainingPresets.Of(name, eagle, 5).Validate();
+        Assert.Equal("--preset", Assert.Throws<KoalaException>(() => TrainingPresets.Of("no-such", eagle)).Where);
+    }
+
     public static TheoryData<string, TrainingOptions> Wrong => new()
     {
         { "--steps", new() { Steps = 0 } },
@@ -37,14 +66,23 @@ public sealed class TrainingOptionsTests
         { "--validate-every", new() { ValidateEvery = 0 } },
         { "--save-every", new() { SaveEvery = -1 } },
         { "--warmup", new() { Warmup = -1 } },
-        { "--decay", new() { Decay = 1.1 } },
-        { "--decay", new() { Decay = double.NaN } },
+        { "--loss", new() { Losses = [new("kl", 1, 1.1)] } },
+        { "--loss", new() { Losses = [new("kl", 1, double.NaN)] } },
+        { "--loss", new() { Losses = [new("kl", 0)] } },
+        { "--loss", new() { Losses = [new("kl", double.PositiveInfinity)] } },
+        { "--loss", new() { Losses = [new("no-such")] } },
+        { "--loss", new() { Losses = [new("kl"), new("kl", 0.5)] } },
+        { "--loss", new() { Losses = [] } },
+        { "--training-time-test", new() { TrainingTimeTest = 0 } },
+        { "--training-time-test", new() { TrainingTimeTest = 9 } },
+        { "--feature-noise", new() { FeatureNoise = -0.1 } },
+        { "--feature-noise", new() { FeatureNoise = double.NaN } },
         { "--beta1", new() { Beta1 = -0.1 } },
         { "--beta2", new() { Beta2 = 1.5 } },
         { "--learning-rate", new() { LearningRate = 0 } },
         { "--learning-rate", new() { LearningRate = double.NaN } },
         { "--learning-rate", new() { LearningRate = double.PositiveInfinity } },
-        { "--clip-norm", new() { ClipNorm = 0 } },
+        { "--clip", new() { Clip = 0 } },
         { "--weight-decay", new() { WeightDecay = -1 } },
         { "--weight-decay", new() { WeightDecay = double.NaN } },
         { "--adversary-weight", new() { Adversary = new() { Weight = -0.1 } } },
@@ -68,8 +106,8 @@ public sealed class TrainingOptionsTests
     public void The_defaults_and_the_ends_of_the_ranges_are_allowed()
     {
         new TrainingOptions().Validate();
-        new TrainingOptions { Steps = 1, Batch = 1, RowLength = 8, Warmup = 0, Decay = 0, Beta1 = 0, WeightDecay = 0 }.Validate();
-        new TrainingOptions { Decay = 1 }.Validate();
+        new TrainingOptions { Steps = 1, Batch = 1, RowLength = 8, Warmup = 0, Beta1 = 0, WeightDecay = 0 }.Validate();
+        new TrainingOptions { Losses = [new("kl"), new("acceptance", 1e-3, 0)], TrainingTimeTest = 8, FeatureNoise = 0 }.Validate();
         Assert.Equal(0, new AdversaryOptions().Weight);
     }
 }

@@ -65,6 +65,7 @@ public sealed class TrainingRunInputTests : IDisposable
     {
         { "--with-control", TinyRun.Plan with { WithControl = true } },
         { "--steps", TinyRun.Plan with { Training = Tiny.Options with { Steps = 0 } } },
+        { "--loss", TinyRun.Plan with { Training = Tiny.Options with { Losses = [new("smooth-l1")] } } },
         { "--layers", TinyRun.Plan with { Head = new MedusaOptions { Layers = 0 } } },
         { "--adversary-weight", TinyRun.Pair with { Training = Tiny.Options with { Adversary = new() { Weight = -1 } } } },
     };

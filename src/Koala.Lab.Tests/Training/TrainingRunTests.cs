@@ -14,7 +14,7 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
         Assert.Equal((RunState.Finished, "train", null), (record.State, record.Kind, record.Failure));
         Assert.NotNull(record.Ended);
         Assert.Equal(5, record.Seeds["training"]);
-        Assert.Equal(TinyRun.Plan, TrainingRun.PlanOf(whole.Plain.Folder));
+        TinyRun.AssertSame(TinyRun.Plan, TrainingRun.PlanOf(whole.Plain.Folder));
         Assert.Equal(["step-12", "step-8"], Directory.GetDirectories(whole.Plain.Folder.CheckpointsFolder).Select(Path.GetFileName).Order());
         using var head = DraftHead.Load(whole.Plain.Folder.HeadFolder, Shipped.Nano);
         using var trained = Tiny.Train(Tiny.Options);
@@ -34,7 +34,7 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
         Assert.Equal(RunState.Interrupted, run.State);
         Assert.Equal(step, MetricsLog.Read(run.Folder.MetricsFile)[^1].Step);
         Assert.False(Directory.Exists(run.Folder.HeadFolder));
-        Assert.Equal(TinyRun.Plan, TrainingRun.PlanToResume(run.Folder));
+        TinyRun.AssertSame(TinyRun.Plan, TrainingRun.PlanToResume(run.Folder));
         run.Resume();
         TinyRun.AssertSame(whole.Plain.Folder, run.Folder);
     }
@@ -117,7 +117,7 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
         using var run = new TinyRun();
         run.Interrupt(step, TinyRun.Pair, inControl);
         Assert.Equal(inControl || step == 12 ? RunState.Finished : RunState.Interrupted, run.State);
-        Assert.Equal(TinyRun.Pair, TrainingRun.PlanToResume(run.Folder));
+        TinyRun.AssertSame(TinyRun.Pair, TrainingRun.PlanToResume(run.Folder));
         run.Resume();
         TinyRun.AssertSame(whole.Pair.Folder, run.Folder);
         TinyRun.AssertSame(whole.Pair.Control, run.Control);

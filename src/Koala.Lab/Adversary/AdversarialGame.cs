@@ -6,12 +6,12 @@ namespace Koala.Lab.Adversary;
 /// <summary>The two losses of the game between a head and a discriminator, non-saturating (arXiv 1406.2661, section 3).</summary>
 /// <remarks>
 /// s is the discriminator's score. Discriminator: softplus(-s(p)) + softplus(s(q)); head: softplus(-s(q)). Both are means over the places of all
-/// depths. The trainer owns the updates.
+/// depths, which of a head that feeds on itself are those of a trajectory. The trainer owns the updates.
 /// </remarks>
 public sealed class AdversarialGame : IDisposable
 {
     /// <param name="options">The discriminator's sizes and the weight's schedule.</param>
-    /// <param name="vocabulary">Size of the distributions.</param>
+    /// <param name="vocabulary">Size of the distributions: the head's vocabulary.</param>
     /// <param name="seed">Of the discriminator's initial weights.</param>
     /// <param name="device">Where it runs.</param>
     public AdversarialGame(AdversaryOptions options, long vocabulary, int seed, Device device)
@@ -27,19 +27,19 @@ public sealed class AdversarialGame : IDisposable
     public Discriminator Discriminator { get; }
 
     /// <summary>The head's adversarial loss: lower when its distributions pass for the target's. Gradients flow to the head.</summary>
-    public Tensor HeadLoss(IReadOnlyList<Prediction> predictions)
+    public Tensor HeadLoss(IReadOnlyList<Judgement> judgements)
     {
         using var scope = NewDisposeScope();
-        var scores = Discriminator.Score(HeadProbabilities(predictions));
+        var scores = Discriminator.Score(cat([.. judgements.Select(j => j.Q)], 0));
         return Mean(nn.functional.softplus(-scores)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The discriminator's loss, and how often it is right about the target's and about the head's distributions.</summary>
-    public (Tensor Loss, Tensor RightAboutTarget, Tensor RightAboutHead) DiscriminatorLoss(IReadOnlyList<Prediction> predictions, TrainingBatch batch)
+    public (Tensor Loss, Tensor RightAboutTarget, Tensor RightAboutHead) DiscriminatorLoss(IReadOnlyList<Judgement> judgements)
     {
         using var scope = NewDisposeScope();
-        var real = Discriminator.Score(cat([.. predictions.Select(p => batch.Probabilities.index_select(0, p.Judges))], 0));
-        var fake = Discriminator.Score(HeadProbabilities(predictions).detach());
+        var real = Discriminator.Score(cat([.. judgements.Select(j => j.P)], 0));
+        var fake = Discriminator.Score(cat([.. judgements.Select(j => j.Q.detach())], 0));
         var loss = Mean(nn.functional.softplus(-real)) + Mean(nn.functional.softplus(fake));
         var rightAboutTarget = Mean((real > 0).to(ScalarType.Float32));
         var rightAboutHead = Mean((fake <= 0).to(ScalarType.Float32));
@@ -51,6 +51,4 @@ public sealed class AdversarialGame : IDisposable
 
     // A batch may have no place to learn from; the mean of nothing is then zero, and not NaN.
     private static Tensor Mean(Tensor x) => x.numel() == 0 ? x.sum() : x.mean();
-
-    private static Tensor HeadProbabilities(IReadOnlyList<Prediction> predictions) => cat([.. predictions.Select(p => p.Logits.softmax(-1))], 0);
 }

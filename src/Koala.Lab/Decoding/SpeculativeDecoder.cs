@@ -52,7 +52,7 @@ public sealed class SpeculativeDecoder : IDisposable
         foreach (var prompt in prompts) CheckFits(prompt);
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        var shape = ShapeOf(options);
+        var shape = _source is null ? null : ShapeOf(_source, options);
         var capacity = prompts.Max(p => p.Count + Math.Min(options.MaxTokens, _target.Config.ContextLength - p.Count)) + (shape?.Nodes ?? 0) + 1;
         using var drafter = _source?.NewDrafter(_target, prompts.Count, capacity);
         var cache = EmptyCache(prompts.Count, capacity);
@@ -206,15 +206,16 @@ public sealed class SpeculativeDecoder : IDisposable
             throw new KoalaException("the prompt", $"has {prompt.Count} tokens, but {_target.Name} has a context of {context} for prompt and answer", "shorten it");
     }
 
-    private DraftShape? ShapeOf(GenerationOptions options)
+    /// <summary>What rounds draft with these options.</summary>
+    /// <exception cref="KoalaException">It is deeper than the source can draft.</exception>
+    internal static DraftShape ShapeOf(IDraftSource source, GenerationOptions options)
     {
-        if (_source is null) return null;
-        if (options.DraftLength > _source.MaxDraftLength)
-            throw new KoalaException("--draft-length", $"is {options.DraftLength}, but this head drafts at most {_source.MaxDraftLength} tokens a round",
+        if (options.DraftLength > source.MaxDraftLength)
+            throw new KoalaException("--draft-length", $"is {options.DraftLength}, but this head drafts at most {source.MaxDraftLength} tokens a round",
                 "lower it or leave it out");
-        if (options.Tree?.Depth > _source.MaxDraftLength)
-            throw new KoalaException("--tree", $"{options.Tree.Name} is {options.Tree.Depth} levels deep, but this head drafts at most {_source.MaxDraftLength} tokens one after another",
+        if (options.Tree?.Depth > source.MaxDraftLength)
+            throw new KoalaException("--tree", $"{options.Tree.Name} is {options.Tree.Depth} levels deep, but this head drafts at most {source.MaxDraftLength} tokens one after another",
                 "take a shallower tree");
-        return options.Tree ?? new ChainShape(options.DraftLength ?? _source.MaxDraftLength);
+        return options.Tree ?? new ChainShape(options.DraftLength ?? source.MaxDraftLength);
     }
 }

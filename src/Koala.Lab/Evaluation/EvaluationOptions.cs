@@ -14,10 +14,22 @@ public sealed record EvaluationOptions
     /// <summary>Times each prompt is measured, both sides in turn; the median counts. Default 1.</summary>
     public int Repeats { get; init; } = 1;
 
+    /// <summary>Prompts answered side by side, on both sides alike; those of a group are of one category. Default 1.</summary>
+    public int Batch { get; init; } = 1;
+
+    /// <summary>
+    /// Whether, where <see cref="Generation"/> says neither a draft length nor a tree, the length is chosen for the device (<see cref="DraftLengthRule"/>)
+    /// in place of the longest. Default true.
+    /// </summary>
+    public bool ChooseDraftLength { get; init; } = true;
+
+    internal bool ChoosesDraftLength => ChooseDraftLength && Generation is { DraftLength: null, Tree: null };
+
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public void Validate()
     {
         if (Repeats < 1) throw new KoalaException("--repeats", $"is {Repeats}, but it is at least 1", "set it to 1 or more");
+        if (Batch < 1) throw new KoalaException("--batch", $"is {Batch}, but at least one prompt is answered at a time", "set it to 1 or more");
         Generation.Validate();
     }
 }

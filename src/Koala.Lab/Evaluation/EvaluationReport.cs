@@ -11,7 +11,7 @@ public sealed record EvaluationReport
     /// <summary>The target's name.</summary>
     public required string Target { get; init; }
 
-    /// <summary>The head's folder name.</summary>
+    /// <summary>The name of what drafts: the head's folder, prompt-lookup, or the draft model.</summary>
     public required string Head { get; init; }
 
     /// <summary>cpu or cuda.</summary>
@@ -26,8 +26,14 @@ public sealed record EvaluationReport
     /// <summary>Sampling temperature.</summary>
     public required double Temperature { get; init; }
 
-    /// <summary>Tokens drafted a round.</summary>
+    /// <summary>Prompts answered side by side.</summary>
+    public int Batch { get; init; } = 1;
+
+    /// <summary>Tokens drafted a round one after another; of a tree, its depth.</summary>
     public required int DraftLength { get; init; }
+
+    /// <summary>Whether the draft length was chosen for this device, and not given.</summary>
+    public bool DraftLengthChosen { get; init; }
 
     /// <summary>Times each prompt was measured.</summary>
     public required int Repeats { get; init; }
@@ -56,6 +62,9 @@ public sealed record EvaluationReport
     /// <summary>α₁, α₂ …, conditional.</summary>
     public required IReadOnlyList<double> PositionAcceptance { get; init; }
 
+    /// <summary>0-alpha, 1-alpha … up to 4-alpha: see <see cref="Evaluation.NAlpha"/>. Empty where what drafts has no distribution.</summary>
+    public IReadOnlyList<double> NAlpha { get; init; } = [];
+
     /// <summary>The target alone.</summary>
     public required Pace Baseline { get; init; }
 
@@ -64,6 +73,12 @@ public sealed record EvaluationReport
 
     /// <summary>Seconds a token alone divided by seconds a token with the head, prompt by prompt.</summary>
     public required MedianInterval Speedup { get; init; }
+
+    /// <summary>Speedup by the cost model: acceptance length by <see cref="BreakEven"/>.</summary>
+    public double Predicted { get; init; } = double.NaN;
+
+    /// <summary>The acceptance length at which speedup is 1 on this device: the cost of a round as they were drafted by that of the target alone, measured apart from the answers.</summary>
+    public double BreakEven { get; init; } = double.NaN;
 
     /// <summary>Mean times of a round.</summary>
     public required RoundTimes Round { get; init; }
@@ -98,4 +113,8 @@ public sealed record Pace(double TokensPerSecond, double StepMs);
 public sealed record RoundTimes(double DraftMs, double VerifyMs, double BookkeepingMs);
 
 /// <summary>An evaluation's figures for one category of prompt.</summary>
-public sealed record CategoryReport(string Category, int Prompts, MeanInterval AcceptanceLength, MedianInterval Speedup);
+public sealed record CategoryReport(string Category, int Prompts, MeanInterval AcceptanceLength, MedianInterval Speedup)
+{
+    /// <summary>As <see cref="EvaluationReport.NAlpha"/>.</summary>
+    public IReadOnlyList<double> NAlpha { get; init; } = [];
+}

@@ -11,15 +11,19 @@ internal static class EvaluationTable
         var text = new StringBuilder();
         void Line(string name, FormattableString value) => text.Append(CultureInfo.InvariantCulture, $"{name,-20}{value.ToString(CultureInfo.InvariantCulture)}\n");
         Line("target, head", $"{r.Target}, {r.Head}");
-        Line("on", $"{r.Device}, {r.Dtype}, {r.Threads} threads, temperature {r.Temperature}, draft length {r.DraftLength}");
+        Line("on", $"{r.Device}, {r.Dtype}, {r.Threads} threads, temperature {r.Temperature}, draft length {r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}{(r.Batch == 1 ? "" : $", {r.Batch} prompts side by side")}");
         Line("prompts", $"{r.Prompts} ({r.Skipped} skipped), {r.Tokens} tokens");
         Line("acceptance length", $"{r.AcceptanceLength.Mean:F2} [{r.AcceptanceLength.Low:F2}, {r.AcceptanceLength.High:F2}]");
-        Line("position acceptance", $"{string.Join("  ", r.PositionAcceptance.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)))}");
+        Line("position acceptance", $"{Row(r.PositionAcceptance)}");
+        if (r.NAlpha.Count > 0) Line("n-alpha", $"{Row(r.NAlpha)}");
         Line("target alone", $"{r.Baseline.TokensPerSecond:F0} tokens/s");
         Line("with the head", $"{r.Speculative.TokensPerSecond:F0} tokens/s");
         Line("speedup", $"{r.Speedup.Median:F2} [{r.Speedup.Low:F2}, {r.Speedup.High:F2}]{(r.SpeedupIsClear ? "" : ", not told apart from 1")}");
+        if (double.IsFinite(r.BreakEven)) Line("cost model", $"speedup {r.Predicted:F2} predicted, 1 at an acceptance length of {r.BreakEven:F2}");
         Line("round", $"draft {r.Round.DraftMs:F2} ms, verify {r.Round.VerifyMs:F2} ms, bookkeeping {r.Round.BookkeepingMs:F2} ms");
         if (r.Lossless is { } lossless) Line("lossless", $"{(lossless ? "yes" : "no")} ({r.EqualAnswers} of {r.Prompts} answers equal, {r.NearTies} near-ties)");
         return text.ToString();
     }
+
+    private static string Row(IEnumerable<double> shares) => string.Join("  ", shares.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)));
 }

@@ -1,5 +1,4 @@
 using Koala.Lab.Checkpoints;
-using Koala.Lab.Heads.Medusa;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -24,6 +23,9 @@ public abstract class DraftHead : IDraftSource, IDisposable
     /// <inheritdoc/>
     public virtual IReadOnlyList<int> FeatureLayers => [];
 
+    /// <summary>The part of the target's vocabulary that it predicts over; null: all of it.</summary>
+    public virtual DraftVocabulary? Vocabulary => null;
+
     /// <summary>What training changes, by name, in a fixed order.</summary>
     public abstract IReadOnlyList<KeyValuePair<string, Tensor>> Parameters { get; }
 
@@ -36,19 +38,25 @@ public abstract class DraftHead : IDraftSource, IDisposable
     /// <summary>Predictions with gradients to <see cref="Parameters"/>, one for each depth, the first one first.</summary>
     public abstract IReadOnlyList<Prediction> Predict(TrainingBatch batch, Target target);
 
+    /// <summary>Called once before it is trained; a head with a draft vocabulary takes the most frequent tokens. By default it does nothing.</summary>
+    /// <param name="counts">How often each of the target's tokens occurs in the answers to learn from.</param>
+    /// <param name="target">The target it is made for.</param>
+    public virtual void ChooseVocabulary(IReadOnlyList<long> counts, Target target)
+    {
+    }
+
     /// <summary>The tensors of its file, under their published names. Views: the caller disposes them, the weights stay.</summary>
     public abstract IReadOnlyList<KeyValuePair<string, Tensor>> Export();
 
-    /// <summary>A new, untrained head.</summary>
-    /// <exception cref="KoalaException">An option is out of range.</exception>
-    public static DraftHead Create(HeadOptions options, Target target)
+    /// <summary>A new, untrained head of a registered kind, in fp32.</summary>
+    /// <param name="options">Kind and sizes.</param>
+    /// <param name="target">The target it is made for.</param>
+    /// <param name="seed">Of what starts at random.</param>
+    /// <exception cref="KoalaException">An option is out of range, or the kind is not known.</exception>
+    public static DraftHead Create(HeadOptions options, Target target, int seed = 0)
     {
         options.Validate();
-        return options switch
-        {
-            MedusaOptions medusa => MedusaHead.Create(medusa, target),
-            _ => throw new ArgumentOutOfRangeException(nameof(options), options, "not a kind of head"),
-        };
+        return HeadKinds.Of(options).Create(options, target, seed);
     }
 
     /// <summary>Loads a head's folder, or the <c>head</c> folder of a run, in the target's dtype and on its device.</summary>
@@ -60,11 +68,7 @@ public abstract class DraftHead : IDraftSource, IDisposable
             throw new KoalaException(Path.Combine(folder, HeadFolder.ConfigFile), $"this head is made for {identity}, but the target is {target.Identity}",
                 "use the head with its own target, or train one for this target");
         using var source = SafetensorsFile.Open(Path.Combine(folder, HeadFolder.WeightsFile));
-        return options switch
-        {
-            MedusaOptions medusa => MedusaLayout.Read(source, medusa, identity, target.Dtype, target.Device),
-            _ => throw new ArgumentOutOfRangeException(nameof(folder), options, "not a kind of head"),
-        };
+        return HeadKinds.Of(options).Read(options, target, source);
     }
 
     /// <summary>Writes the head's folder: config, weights and card. Files are complete or absent.</summary>

@@ -5,6 +5,13 @@ namespace Koala.Lab.Heads;
 /// <param name="Whole">Size of the target's vocabulary.</param>
 public sealed record DraftVocabulary(IReadOnlyList<int> Tokens, int Whole)
 {
+    /// <summary>The most frequent tokens; of equally frequent ones those with the lowest ids.</summary>
+    /// <param name="counts">How often each of the target's tokens occurs.</param>
+    /// <param name="size">Tokens to take.</param>
+    /// <param name="always">Tokens that are among them whatever their counts; at most <paramref name="size"/>.</param>
+    public static DraftVocabulary MostFrequent(IReadOnlyList<long> counts, int size, IReadOnlyList<int> always) =>
+        new([.. always.Distinct().Concat(Enumerable.Range(0, counts.Count).OrderByDescending(token => counts[token])).Distinct().Take(size).Order()], counts.Count);
+
     /// <summary>A choice among the head's own ids as one among the target's; tokens outside have probability zero.</summary>
     public Choice OfTarget(Choice choice)
     {

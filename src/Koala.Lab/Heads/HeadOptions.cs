@@ -1,21 +1,23 @@
 using System.Text.Json.Serialization;
-using Koala.Lab.Heads.Medusa;
 
 namespace Koala.Lab.Heads;
 
-/// <summary>Kind and sizes of a head.</summary>
-[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
-[JsonDerivedType(typeof(MedusaOptions), MedusaOptions.KindName)]
+/// <summary>Kind and sizes of a head. In JSON a field <c>kind</c> stands first, the name it is registered by in <see cref="HeadKinds"/>.</summary>
+[JsonConverter(typeof(HeadOptionsJson))]
 public abstract record HeadOptions
 {
     /// <summary>The most layers a head may have.</summary>
     public const int MaxLayers = 16;
 
-    /// <summary>medusa.</summary>
+    /// <summary>The name of the kind, as in <see cref="HeadKinds"/>: medusa, eagle.</summary>
     [JsonIgnore]
     public abstract string Kind { get; }
 
-    /// <summary>K: residual blocks in each Medusa head. 1 to 16, default 1.</summary>
+    /// <summary>Whether it guesses the target's features beside its tokens, so that a loss can compare them. Default false.</summary>
+    [JsonIgnore]
+    public virtual bool PredictsFeatures => false;
+
+    /// <summary>K: residual blocks in each Medusa head, decoder layers of an EAGLE head. 1 to 16, default 1.</summary>
     public int Layers { get; init; } = 1;
 
     /// <exception cref="KoalaException">An option is out of range.</exception>

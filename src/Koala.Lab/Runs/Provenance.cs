@@ -8,18 +8,18 @@ namespace Koala.Lab.Runs;
 /// <param name="Commit">The git commit of Koala's sources; null outside a clone or without git.</param>
 /// <param name="Machine">The machine.</param>
 /// <param name="LibTorch">libtorch's version and where it came from.</param>
-/// <param name="Prompts">The file of prompts, by name.</param>
+/// <param name="Prompts">The file of prompts, by name; null where the result is of none.</param>
 /// <param name="PromptsHash">SHA-256 of that file, 16 hex digits.</param>
 /// <param name="Measured">When, UTC.</param>
-public sealed record Provenance(IReadOnlyList<string> Command, GitCommit? Commit, MachineInfo Machine, string LibTorch, string Prompts, string PromptsHash, DateTimeOffset Measured)
+public sealed record Provenance(IReadOnlyList<string> Command, GitCommit? Commit, MachineInfo Machine, string LibTorch, string? Prompts, string? PromptsHash, DateTimeOffset Measured)
 {
     /// <summary>Of a result that is about to be made here: taken before long work, so that a file that goes meanwhile costs nothing.</summary>
     /// <param name="command">The command line, argument by argument.</param>
-    /// <param name="prompts">The path of the file of prompts.</param>
+    /// <param name="prompts">The path of the file of prompts; null: none.</param>
     /// <param name="time">The clock; the system's by default.</param>
     /// <exception cref="KoalaException">The file of prompts cannot be read.</exception>
-    public static Provenance Of(IReadOnlyList<string> command, string prompts, TimeProvider? time = null) => new(command, GitCommit.OfKoala,
-        MachineInfo.Current, $"{LibTorchVersion.Loaded ?? "of unknown version"}, {Runtime.LibTorch.Origin}", Path.GetFileName(prompts), HashOf(prompts), (time ?? TimeProvider.System).GetUtcNow());
+    public static Provenance Of(IReadOnlyList<string> command, string? prompts, TimeProvider? time = null) => new(command, GitCommit.OfKoala,
+        MachineInfo.Current, $"{LibTorchVersion.Loaded ?? "of unknown version"}, {Runtime.LibTorch.Origin}", Path.GetFileName(prompts), prompts is null ? null : HashOf(prompts), (time ?? TimeProvider.System).GetUtcNow());
 
     private static string HashOf(string prompts)
     {

@@ -10,6 +10,7 @@ namespace Koala.Lab.Targets;
 /// query/key norms) cost nothing at run time. It reads nothing on the host and its shapes depend only on (B, T, limit), so that a
 /// step can be captured in a CUDA graph. B sequences, T new tokens each, N = B·T rows, D width.
 /// The query heads that share a key/value head are laid out as extra query rows, so that attention reads each key once.
+/// A head of decoder layers is the same function with another beginning and end: <see cref="OfHead"/>.
 /// </remarks>
 internal sealed class DecoderScript : IDisposable
 {
@@ -34,8 +35,23 @@ internal sealed class DecoderScript : IDisposable
 
     private readonly torch.jit.CompilationUnit _unit;
 
-    public DecoderScript(ModelConfig config, torch.ScalarType dtype, torch.Device device) =>
-        _unit = torch.jit.compile((device.type == DeviceType.CPU && dtype == torch.ScalarType.Float32 ? FewRowsProduct : PlainProduct) + Source(config));
+    private DecoderScript(string source, torch.ScalarType dtype, torch.Device device) =>
+        _unit = torch.jit.compile((device.type == DeviceType.CPU && dtype == torch.ScalarType.Float32 ? FewRowsProduct : PlainProduct) + source);
+
+    /// <summary>A target's layers and its final norm.</summary>
+    public static DecoderScript OfTarget(ModelConfig config, torch.ScalarType dtype, torch.Device device) =>
+        new(LayerSource(config) + TargetSource(config), dtype, device);
+
+    /// <summary>
+    /// An EAGLE head's layers: they begin with a linear layer over pairs side by side, the first one has no input norm, and no norm ends them.
+    /// </summary>
+    /// <param name="config">Of the target, whose layers they resemble.</param>
+    /// <param name="layers">K.</param>
+    /// <param name="bias">Whether the linear layer has a bias.</param>
+    /// <param name="dtype">Of weights and cache.</param>
+    /// <param name="device">Where it runs.</param>
+    public static DecoderScript OfHead(ModelConfig config, int layers, bool bias, torch.ScalarType dtype, torch.Device device) =>
+        new(LayerSource(config) + HeadSource(config, layers, bias), dtype, device);
 
     /// <summary>Tensors a layer takes, in this order.</summary>
     /// <remarks>Fused where they share their input: fewer, larger products.</remarks>
@@ -47,12 +63,12 @@ internal sealed class DecoderScript : IDisposable
         return names;
     }
 
-    /// <summary>Runs all layers and the final norm.</summary>
-    /// <param name="rows">Embedded tokens, [N,D].</param>
-    /// <param name="weights">The layers' tensors one after another, then the final norm.</param>
+    /// <summary>Runs all layers, a target's with the final norm.</summary>
+    /// <param name="rows">A target's embedded tokens, [N,D]; a head's pairs of embedding and feature, [N,2D].</param>
+    /// <param name="weights">A target's: the layers' tensors one after another, then the final norm. A head's: the linear layer, its bias, the layers' tensors, where the first layer has no input norm.</param>
     /// <param name="step">Where the tokens stand and what they see.</param>
     /// <param name="cache">Keys and values are written into it at the step's slots.</param>
-    /// <returns>Hidden states after the final norm, [N,D].</returns>
+    /// <returns>Hidden states, [N,D].</returns>
     public torch.Tensor Forward(torch.Tensor rows, torch.Tensor[] weights, StepInputs step, KeyValueCache cache) =>
         (torch.Tensor)_unit.invoke("forward", rows, weights, cache.Keys, cache.Values, step.Cos, step.Sin, step.Mask, step.Slots, cache.Batch, step.Limit);
 
@@ -68,11 +84,49 @@ internal sealed class DecoderScript : IDisposable
 
     public void Dispose() => _unit.Dispose();
 
-    private static string Source(ModelConfig c)
+    private static string TargetSource(ModelConfig c)
     {
-        var names = LayerTensors(c);
-        var arguments = string.Join(", ", names);
-        var slices = string.Join(", ", Enumerable.Range(0, names.Count).Select(i => $"w[{names.Count} * i + {i}]"));
+        var count = LayerTensors(c).Count;
+        var slices = string.Join(", ", Enumerable.Range(1, count - 1).Select(i => $"w[{count} * i + {i}]"));
+        var layer = $"layer(x, {Norm(c, "x", $"w[{count} * i]")}, {slices}, keys[i], values[i], cos, sin, mask, slots, B, limit)";
+        return $"""
+            def forward(x, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, limit: int):
+                for i in range(len(keys)):
+                    x = {layer}
+                return {Norm(c, "x", "w[len(w) - 1]")}
+
+            def states(x, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, limit: int):
+                all: List[Tensor] = []
+                for i in range(len(keys)):
+                    x = {layer}
+                    all.append(x)
+                all[len(keys) - 1] = {Norm(c, "x", "w[len(w) - 1]")}
+                return all
+
+            """;
+    }
+
+    private static string HeadSource(ModelConfig c, int layers, bool bias)
+    {
+        var source = $"""
+            def forward(pairs, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, limit: int):
+                x = product(pairs, w[0]){(bias ? " + w[1]" : "")}
+
+            """;
+        var (at, rest) = (bias ? 2 : 1, LayerTensors(c).Count - 1);
+        for (var layer = 0; layer < layers; layer++)
+        {
+            var input = layer == 0 ? "x" : Norm(c, "x", $"w[{at++}]");
+            source += $"    x = layer(x, {input}, {string.Join(", ", Enumerable.Range(at, rest).Select(i => $"w[{i}]"))}, keys[{layer}], values[{layer}], cos, sin, mask, slots, B, limit)\n";
+            at += rest;
+        }
+        return source + "    return x\n";
+    }
+
+    // h is x, normed where the layer has an input norm.
+    private static string LayerSource(ModelConfig c)
+    {
+        var arguments = string.Join(", ", LayerTensors(c).Skip(1));
         var qkv = c.AttentionBias ? "product(h, qkv) + qkv_bias" : "product(h, qkv)";
         var norms = c.QueryKeyNorm
             ? $"""
@@ -82,9 +136,8 @@ internal sealed class DecoderScript : IDisposable
             : "";
         var (q, kv, d, group) = (c.Heads * c.HeadDim, c.KeyValueHeads * c.HeadDim, c.HeadDim, c.Heads / c.KeyValueHeads);
         return $"""
-            def layer(x, {arguments}, keys, values, cos, sin, mask, slots, B: int, limit: int):
+            def layer(x, h, {arguments}, keys, values, cos, sin, mask, slots, B: int, limit: int):
                 T = x.size(0) // B
-                h = torch.rms_norm(x, [{c.HiddenSize}], input_norm, {Eps(c)})
                 p = {qkv}
                 qk = p[:, :{q + kv}].view(B, T, {c.Heads + c.KeyValueHeads}, {d})
             {norms}    qk = torch.addcmul(qk * cos, torch.roll(qk, {d / 2}, -1), sin)
@@ -96,25 +149,13 @@ internal sealed class DecoderScript : IDisposable
                 a = torch.scaled_dot_product_attention(a, k, v, mask)
                 a = a.view(B, {c.KeyValueHeads}, {group}, T, {d}).permute([0, 3, 1, 2, 4]).reshape(B * T, {q})
                 x = x + product(a, o)
-                h = torch.rms_norm(x, [{c.HiddenSize}], post_norm, {Eps(c)})
-                u = product(h, gate_up)
+                u = product({Norm(c, "x", "post_norm")}, gate_up)
                 return x + product(torch.silu(u[:, :{c.IntermediateSize}]) * u[:, {c.IntermediateSize}:], down)
-
-            def forward(x, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, limit: int):
-                for i in range(len(keys)):
-                    x = layer(x, {slices}, keys[i], values[i], cos, sin, mask, slots, B, limit)
-                return torch.rms_norm(x, [{c.HiddenSize}], w[len(w) - 1], {Eps(c)})
-
-            def states(x, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, limit: int):
-                all: List[Tensor] = []
-                for i in range(len(keys)):
-                    x = layer(x, {slices}, keys[i], values[i], cos, sin, mask, slots, B, limit)
-                    all.append(x)
-                all[len(keys) - 1] = torch.rms_norm(x, [{c.HiddenSize}], w[len(w) - 1], {Eps(c)})
-                return all
 
             """;
     }
+
+    private static string Norm(ModelConfig c, string x, string weight) => $"torch.rms_norm({x}, [{c.HiddenSize}], {weight}, {Eps(c)})";
 
     // With an exponent, so that it never reads as an integer.
     private static string Eps(ModelConfig c) => c.RmsNormEps.ToString("E16", CultureInfo.InvariantCulture);

@@ -27,7 +27,7 @@ public sealed class Target : IDisposable
     {
         (Path, Name, Config, Tokenizer, Dtype, Device) = (path, files.Name, files.Config, tokenizer, dtype, device);
         _weights = TargetWeights.Load(files, dtype, device);
-        _script = new DecoderScript(Config, dtype, device);
+        _script = DecoderScript.OfTarget(Config, dtype, device);
         _rotary = new RotaryEmbedding(Config, dtype, device);
         _slotNumbers = arange(Config.ContextLength, ScalarType.Int64, device).DetachFromDisposeScope();
         _identity = new Lazy<TargetIdentity>(() => new TargetIdentity(Name, Config.HiddenSize, Config.VocabularySize, HashOf(_weights.Embedding)));
@@ -106,9 +106,10 @@ public sealed class Target : IDisposable
     /// place after its parent, and sees what the cache holds, its ancestors and itself. Null: one after another.
     /// </param>
     /// <param name="featureLayers">Layers whose outputs are wanted beside the hidden states, counted from 0; may be empty.</param>
+    /// <param name="held">How many of the tokens that the cache holds last belong to the trees, in every sequence: parents are given of them first.</param>
     /// <returns>Hidden states after the final norm, [B,T,D] with T the largest count (rows behind a sequence's own count are padding), and features: these, or the layers' outputs side by side, [B,T,D·layers].</returns>
     /// <exception cref="ArgumentException">The number of sequences is not the cache's, or they do not fit into it.</exception>
-    public (Tensor Hidden, Tensor Features) Append(KeyValueCache cache, IReadOnlyList<int[]> tokens, IReadOnlyList<int[]>? parents, IReadOnlyList<int> featureLayers)
+    public (Tensor Hidden, Tensor Features) Append(KeyValueCache cache, IReadOnlyList<int[]> tokens, IReadOnlyList<int[]>? parents, IReadOnlyList<int> featureLayers, int held = 0)
     {
         var count = tokens.Max(t => t.Length);
         if (tokens.Count != cache.Batch) throw new ArgumentException($"{tokens.Count} sequences for a cache of {cache.Batch}", nameof(tokens));
@@ -128,7 +129,7 @@ public sealed class Target : IDisposable
         var slots = _slotNumbers.narrow(0, 0, limit);
         var step = TreeStep.IsChain(parents)
             ? (Positions: places, Unseen: slots > places.unsqueeze(-1))
-            : TreeStep.Of(parents!, cache.Lengths, count, places, slots);                                 // [B,T], [B,T,L]
+            : TreeStep.Of(parents!, cache.Lengths, held, count, places, slots);                             // [B,T], [B,T,L]
         var (hidden, features) = Run(tensor(ids, device: Device), step.Positions, cache.Slots(places), step.Unseen, limit, cache, featureLayers);
         for (var b = 0; b < cache.Batch; b++) cache.Extend(b, tokens[b].Length);
         return (hidden.MoveToOuterDisposeScope(), featureLayers.Count == 0 ? hidden : features.MoveToOuterDisposeScope());
@@ -227,11 +228,18 @@ public sealed class Target : IDisposable
         return (Shaped(states[^1]), Shaped(cat([.. featureLayers.Select(layer => states[layer])], -1)));
     }
 
-    // Slots are given beside the positions, from which they differ in packed rows.
-    private StepInputs Inputs(Tensor positions, Tensor slots, Tensor unseen, int limit)
+    /// <summary>Cosines and signed sines of rotary positions [B,T]: [B,T,1,headDim] each.</summary>
+    internal (Tensor Cos, Tensor Sin) Rotations(Tensor positions) => _rotary.At(positions);
+
+    /// <summary>What the layers of a step need beside the tokens. Slots are given beside the positions, from which they differ in packed rows and trees.</summary>
+    /// <param name="positions">[B,T].</param>
+    /// <param name="slots">Cache rows of the new tokens, [B·kvHeads·T].</param>
+    /// <param name="unseen">Slots that a token does not see, [B or 1,T,limit], or [T,limit].</param>
+    /// <param name="limit">Cache slots that attention looks at.</param>
+    internal StepInputs Inputs(Tensor positions, Tensor slots, Tensor unseen, int limit)
     {
         var count = positions.shape[1];
-        var (cos, sin) = _rotary.At(positions);
+        var (cos, sin) = Rotations(positions);
         var group = Config.Heads / Config.KeyValueHeads;
         var mask = zeros(unseen.shape, Dtype, Device).masked_fill_(unseen, double.NegativeInfinity).view(-1, 1, 1, count, limit)
             .expand(-1, 1, group, count, limit).reshape(-1, 1, group * count, limit);

@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;
 
-/// <summary>AdamW (arXiv 1711.05101) over a list of parameters: one fused call a step, with gradient clipping by norm.</summary>
+/// <summary>AdamW (arXiv 1711.05101) over a list of parameters: one fused call a step, with gradient clipping.</summary>
 /// <remarks>
 /// The fused kernel is not in TorchSharp but reachable through TorchScript; it is several times as fast as a loop over parameters.
 /// Parameters are fp32 masters.
@@ -15,6 +15,12 @@ internal sealed class AdamW : IDisposable
             torch._foreach_add_(steps, 1.0)
             torch._fused_adamw_(parameters, gradients, first, second, none, steps, lr=lr, beta1=beta1, beta2=beta2, weight_decay=decay, eps=1e-08, amsgrad=False, maximize=False)
             return steps[0]
+
+        def cut(gradients: List[Tensor], limit: float):
+            norm = torch.stack(torch._foreach_norm(gradients, 2)).norm()
+            torch._foreach_clamp_min_(gradients, -limit)
+            torch._foreach_clamp_max_(gradients, limit)
+            return norm
 
         def clip(gradients: List[Tensor], limit: float):
             norm = torch.stack(torch._foreach_norm(gradients, 2)).norm()
@@ -55,9 +61,9 @@ internal sealed class AdamW : IDisposable
         foreach (var value in _values) value.grad?.zero_();
     }
 
-    /// <summary>Scales the gradients down to a norm of <paramref name="limit"/>.</summary>
+    /// <summary>Scales the gradients down to a norm of <paramref name="limit"/>, or cuts each one there.</summary>
     /// <returns>Their norm before.</returns>
-    public Tensor ClipGradients(double limit) => (Tensor)s_unit.Value.invoke("clip", Gradients(), limit);
+    public Tensor ClipGradients(double limit, ClipBy by = ClipBy.Norm) => (Tensor)s_unit.Value.invoke(by == ClipBy.Norm ? "clip" : "cut", Gradients(), limit);
 
     public void Step(double learningRate)
     {

@@ -11,8 +11,9 @@ internal static class HeadCard
     {
         var training = plan.Training;
         var accuracy = metrics.LastOrDefault(line => line.Values.ContainsKey("validationAccuracyAtDepth1"));
-        var byDepth = accuracy is null ? "not measured" : string.Join(", ", Enumerable.Range(1, head.MaxDraftLength)
-            .Select(d => accuracy.Values.TryGetValue($"validationAccuracyAtDepth{d}", out var value) ? value.ToString("F3", CultureInfo.InvariantCulture) : "-"));
+        var byDepth = accuracy is null ? "not measured" : string.Join(", ", Enumerable.Range(1, head.MaxDraftLength).Select(d => $"validationAccuracyAtDepth{d}")
+            .TakeWhile(accuracy.Values.ContainsKey).Select(name => accuracy.Values[name].ToString("F3", CultureInfo.InvariantCulture)));
+        var losses = string.Join(", ", training.Losses.Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Weight} {l.Name} (decay {l.Decay})")));
         var adversary = training.Adversary.Weight == 0 ? "none" : string.Create(CultureInfo.InvariantCulture, $"weight {training.Adversary.Weight}, warm-up {training.Adversary.Warmup} steps");
         return string.Create(CultureInfo.InvariantCulture, $"""
             # A {head.Options.Kind} head of K = {head.Options.Layers} for {head.Target.Name}
@@ -23,9 +24,13 @@ internal static class HeadCard
             | --- | --- |
             | target | {head.Target} |
             | weights of its own | {head.ParameterCount} |
+            | predicts over | {(head.Vocabulary is { } own ? $"the {own.Tokens.Count} most frequent of {own.Whole} tokens" : "all tokens")} |
+            | features | {(head.FeatureLayers.Count == 0 ? "hidden states after the final norm" : $"outputs of layers {string.Join(", ", head.FeatureLayers)}, counted from 0")} |
             | training data | {Path.GetFileName(plan.Data)} |
             | steps, rows a step, tokens a row | {training.Steps}, {training.Batch}, {training.RowLength} |
-            | labels, decay, learning rate, seed | {training.Labels.ToString().ToLowerInvariant()}, {training.Decay}, {training.LearningRate}, {training.Seed} |
+            | losses | {losses} |
+            | steps on its own output, feature noise | {training.TrainingTimeTest}, {training.FeatureNoise} |
+            | learning rate, seed | {training.LearningRate}, {training.Seed} |
             | adversary | {adversary} |
             | held-out accuracy by depth | {byDepth} |
             | dtype of the target, device | {plan.Dtype}, {plan.Device} |

@@ -12,11 +12,14 @@ public sealed record StepMetrics
     /// <summary>Tokens the target has read so far, padding included.</summary>
     public long Tokens { get; init; }
 
-    /// <summary>What was minimised: the weighted sum over depths, and the adversary's term where there is one. Nats.</summary>
+    /// <summary>What was minimised: the weighted sum of losses over depths, and the adversary's term where there is one.</summary>
     public double Loss { get; init; }
 
-    /// <summary>Mean cross-entropy of each depth, first to last. Nats.</summary>
+    /// <summary>The loss of each depth, first to last, unweighted: of the first one that compares distributions, where there is one.</summary>
     public IReadOnlyList<double> LossByDepth { get; init; } = [];
+
+    /// <summary>Each loss by its name, its depths added up with their decay, without its weight.</summary>
+    public IReadOnlyList<KeyValuePair<string, double>> LossByName { get; init; } = [];
 
     /// <summary>The head's learning rate.</summary>
     public double LearningRate { get; init; }
@@ -39,7 +42,7 @@ public sealed record StepMetrics
     /// <summary>Held-out accuracy by depth against the target's best token; null between looks.</summary>
     public IReadOnlyList<double>? ValidationAccuracy { get; init; }
 
-    /// <summary>The line's values by name; a list has a value a depth: lossAtDepth1, lossAtDepth2 …</summary>
+    /// <summary>The line's values by name; a list has a value a depth: lossAtDepth1, lossAtDepth2 …; losses go by their names: softCrossEntropyLoss.</summary>
     internal IEnumerable<KeyValuePair<string, double>> Values
     {
         get
@@ -48,6 +51,7 @@ public sealed record StepMetrics
             yield return new("tokens", Tokens);
             yield return new("loss", Loss);
             for (var i = 0; i < LossByDepth.Count; i++) yield return new($"lossAtDepth{i + 1}", LossByDepth[i]);
+            foreach (var (name, loss) in LossByName) yield return new($"{Camel(name)}Loss", loss);
             yield return new("learningRate", LearningRate);
             yield return new("gradientNorm", GradientNorm);
             if (AdversarialLoss is { } adversarial) yield return new("adversarialLoss", adversarial);
@@ -57,4 +61,7 @@ public sealed record StepMetrics
             for (var i = 0; i < ValidationAccuracy?.Count; i++) yield return new($"validationAccuracyAtDepth{i + 1}", ValidationAccuracy[i]);
         }
     }
+
+    // soft-cross-entropy, as losses are named, is softCrossEntropy among the fields of JSON.
+    private static string Camel(string name) => string.Concat(name.Split('-').Select((word, i) => i == 0 || word.Length == 0 ? word : char.ToUpperInvariant(word[0]) + word[1..]));
 }

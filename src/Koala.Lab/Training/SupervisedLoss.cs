@@ -3,31 +3,37 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;
 
-/// <summary>Cross-entropy of each depth, and their sum with weights 1, decay, decay² …</summary>
-internal sealed class SupervisedLoss(Labels labels, double decay)
+/// <summary>The weighted sum of a training's losses over depths.</summary>
+internal sealed class SupervisedLoss
 {
-    /// <returns>The weighted sum, a scalar with gradients, and each depth's own mean, [depths] without.</returns>
-    public (Tensor Total, Tensor ByDepth) Of(IReadOnlyList<Prediction> predictions, TrainingBatch batch)
+    private readonly IReadOnlyList<LossTerm> _terms;
+    private readonly TrainingLoss[] _losses;
+
+    public SupervisedLoss(IReadOnlyList<LossTerm> terms) => (_terms, _losses) = (terms, [.. terms.Select(term => LossKinds.Create(term.Name))]);
+
+    /// <summary>The number of the term that metrics show by depth: the first one of distributions.</summary>
+    private int Shown => Math.Max(Array.FindIndex(_losses, loss => !loss.OfFeatures), 0);
+
+    /// <returns>The weighted sum, a scalar with gradients, and the loss of each term and depth, [terms,depths] without.</returns>
+    public (Tensor Total, Tensor Each) Of(IReadOnlyList<Judgement> judgements)
     {
         using var scope = NewDisposeScope();
-        var losses = predictions.Select(p => CrossEntropy(p, batch)).ToArray();
-        var total = losses.Select((loss, i) => loss * Math.Pow(decay, i)).Aggregate((a, b) => a + b);
-        return (total.MoveToOuterDisposeScope(), stack(losses).detach().MoveToOuterDisposeScope());
+        var each = _losses.Select(loss => judgements.Select(loss.Of).ToArray()).ToArray();
+        var total = each.SelectMany((losses, term) => losses.Select((loss, depth) => loss * (_terms[term].Weight * Math.Pow(_terms[term].Decay, depth)))).Aggregate((a, b) => a + b);
+        return (total.MoveToOuterDisposeScope(), stack([.. each.Select(losses => stack(losses))]).detach().MoveToOuterDisposeScope());
     }
 
-    /// <summary>Mean over the places of one depth, in nats.</summary>
-    public Tensor CrossEntropy(Prediction prediction, TrainingBatch batch)
+    /// <summary>What metrics say of them.</summary>
+    /// <param name="metrics">Gains the losses.</param>
+    /// <param name="each">As <see cref="Of"/> gave them.</param>
+    public StepMetrics Tell(StepMetrics metrics, Tensor each)
     {
         using var scope = NewDisposeScope();
-        // No place of this depth in the batch: nothing to learn, but every parameter keeps its part in the loss.
-        if (prediction.Judges.shape[0] == 0) return prediction.Logits.sum().MoveToOuterDisposeScope();
-        var loss = labels == Labels.Hard
-            ? nn.functional.cross_entropy(prediction.Logits, Truth(prediction, batch))
-            // -Σ p·log q with Σ p = 1.
-            : (prediction.Logits.logsumexp(-1) - (batch.Probabilities.index_select(0, prediction.Judges) * prediction.Logits).sum(-1)).mean();
-        return loss.MoveToOuterDisposeScope();
+        var values = each.cpu().data<float>().Select(x => (double)x).Chunk((int)each.shape[1]).ToArray();
+        return metrics with
+        {
+            LossByDepth = values[Shown],
+            LossByName = _terms.Select((term, i) => KeyValuePair.Create(term.Name, values[i].Select((loss, depth) => loss * Math.Pow(term.Decay, depth)).Sum())).ToArray(),
+        };
     }
-
-    /// <summary>The token that the text has at each place, [N].</summary>
-    public static Tensor Truth(Prediction prediction, TrainingBatch batch) => batch.Tokens.view(-1).index_select(0, prediction.Judges + 1);
 }

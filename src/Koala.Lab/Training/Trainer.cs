@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Koala.Lab.Adversary;
+using Koala.Lab.Decoding;
 using Koala.Lab.Heads;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
@@ -13,6 +14,9 @@ namespace Koala.Lab.Training;
 /// </remarks>
 public sealed class Trainer : IDisposable
 {
+    // EAGLE's measure looks as far: what is drafted after four tokens of its own.
+    private const int ValidationSteps = 5;
+
     private readonly Target _target;
     private readonly DraftHead _head;
     private readonly TrainingData _data;
@@ -33,11 +37,13 @@ public sealed class Trainer : IDisposable
     {
         options.Validate();
         (_target, _head, _data, _options) = (target, head, data, options);
-        _loss = new SupervisedLoss(options.Labels, options.Decay);
+        options.CheckFor(head.Options);
+        head.ChooseVocabulary(data.CountTokens(target.Config.VocabularySize), target);
+        _loss = new SupervisedLoss(options.Losses);
         _optimizer = new AdamW(head.Parameters, options.Beta1, options.Beta2, options.WeightDecay);
         if (options.Adversary.Weight > 0)
         {
-            _adversary = new AdversarialGame(options.Adversary, target.Config.VocabularySize, options.Seed, target.Device);
+            _adversary = new AdversarialGame(options.Adversary, head.Vocabulary?.Tokens.Count ?? target.Config.VocabularySize, options.Seed, target.Device);
             // The first decay rate of 0.5 is common practice for adversaries: their gradients turn often.
             _adversaryOptimizer = new AdamW(_adversary.Discriminator.Parameters, 0.5, 0.999, 0);
         }
@@ -84,16 +90,22 @@ public sealed class Trainer : IDisposable
     public IReadOnlyList<double> Validate()
     {
         using var _ = no_grad();
-        var (right, places) = (new double[_head.MaxDraftLength], new double[_head.MaxDraftLength]);
+        var (right, places) = (new List<double>(), new List<double>());
         foreach (var rows in _data.Validation.Chunk(_options.Batch))
         {
             using var scope = NewDisposeScope();
             // The last ones may be fewer than the cache is made for.
             using var cache = rows.Length < _options.Batch ? _target.NewCache(rows.Length, _options.RowLength) : null;
-            using var batch = new TrainingBatch(_target, cache ?? _cache, rows);
+            using var batch = new TrainingBatch(_target, cache ?? _cache, rows, _head.FeatureLayers) { Steps = Math.Max(ValidationSteps, _options.TrainingTimeTest) };
             foreach (var prediction in _head.Predict(batch, _target))
             {
-                right[prediction.Depth] += Accuracy(prediction, batch).sum().item<float>();
+                using var judgement = new Judgement(prediction, batch);
+                for (var missing = right.Count; missing <= prediction.Depth; missing++)
+                {
+                    right.Add(0);
+                    places.Add(0);
+                }
+                right[prediction.Depth] += judgement.Right.to(ScalarType.Float32).sum().item<float>();
                 places[prediction.Depth] += prediction.Judges.shape[0];
             }
         }
@@ -121,34 +133,50 @@ public sealed class Trainer : IDisposable
     private StepMetrics? Step()
     {
         using var scope = NewDisposeScope();
-        using var batch = new TrainingBatch(_target, _cache, _data.Batch(_state.Step, _options.Batch, _options.Seed));
-        var predictions = _head.Predict(batch, _target);
+        using var batch = new TrainingBatch(_target, _cache, _data.Batch(_state.Step, _options.Batch, _options.Seed), _head.FeatureLayers)
+        {
+            Steps = _options.TrainingTimeTest,
+            // Streams below zero: those from zero on order the data.
+            Noise = (_options.FeatureNoise, Draw.Source(_options.Seed, -1 - _state.Step).Next()),
+        };
+        var judgements = _head.Predict(batch, _target).Select(prediction => new Judgement(prediction, batch)).ToArray();
+        try
+        {
+            return Learn(judgements, batch.Tokens.numel());
+        }
+        finally
+        {
+            foreach (var judgement in judgements) judgement.Dispose();
+        }
+    }
 
-        var (loss, byDepth) = _loss.Of(predictions, batch);
+    private StepMetrics? Learn(Judgement[] judgements, long tokens)
+    {
+        var (loss, each) = _loss.Of(judgements);
         var metrics = new StepMetrics { Step = _state.Step + 1, LearningRate = _options.LearningRateAt(_state.Step) };
         if (_adversary is not null)
         {
-            var (weight, adversarial) = (_options.Adversary.WeightAt(_state.Step), _adversary.HeadLoss(predictions));
+            var (weight, adversarial) = (_options.Adversary.WeightAt(_state.Step), _adversary.HeadLoss(judgements));
             loss = loss + adversarial * weight;
             metrics = metrics with { AdversarialLoss = adversarial.item<float>(), AdversaryWeight = weight };
         }
         _optimizer.ZeroGradients();
         loss.backward();
-        var norm = _optimizer.ClipGradients(_options.ClipNorm).item<float>();
-        metrics = metrics with { Loss = loss.item<float>(), LossByDepth = [.. byDepth.cpu().data<float>().Select(x => (double)x)], GradientNorm = norm };
-        if (_adversary is not null) metrics = DiscriminatorGradients(predictions, batch, metrics);
+        var norm = _optimizer.ClipGradients(_options.Clip, _options.ClipBy).item<float>();
+        metrics = _loss.Tell(metrics with { Loss = loss.item<float>(), GradientNorm = norm }, each);
+        if (_adversary is not null) metrics = DiscriminatorGradients(judgements, metrics);
         if (!double.IsFinite(metrics.Loss) || !double.IsFinite(norm) || !double.IsFinite(metrics.DiscriminatorLoss ?? 0)) return null;
 
         _optimizer.Step(metrics.LearningRate);
         _adversaryOptimizer?.Step(_options.Adversary.LearningRate);
         _state.Step++;
-        _state.Tokens += batch.Tokens.numel();
+        _state.Tokens += tokens;
         return metrics with { Tokens = _state.Tokens };
     }
 
-    private StepMetrics DiscriminatorGradients(IReadOnlyList<Prediction> predictions, TrainingBatch batch, StepMetrics metrics)
+    private StepMetrics DiscriminatorGradients(IReadOnlyList<Judgement> judgements, StepMetrics metrics)
     {
-        var (loss, rightAboutTarget, rightAboutHead) = _adversary!.DiscriminatorLoss(predictions, batch);
+        var (loss, rightAboutTarget, rightAboutHead) = _adversary!.DiscriminatorLoss(judgements);
         // The head's backward pass has left gradients here too.
         _adversaryOptimizer!.ZeroGradients();
         loss.backward();
@@ -158,7 +186,4 @@ public sealed class Trainer : IDisposable
             DiscriminatorAccuracy = 0.5 * (rightAboutTarget.item<float>() + rightAboutHead.item<float>()),
         };
     }
-
-    private static Tensor Accuracy(Prediction prediction, TrainingBatch batch) =>
-        (prediction.Logits.argmax(-1) == batch.LogProbabilities.index_select(0, prediction.Judges).argmax(-1)).to(ScalarType.Float32);
 }

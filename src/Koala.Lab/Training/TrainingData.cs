@@ -83,6 +83,17 @@ public sealed class TrainingData(IReadOnlyList<PackedRow> rows, IReadOnlyList<Pa
     public IReadOnlyList<PackedRow> Batch(int step, int batch, int seed) =>
         [.. Enumerable.Range(0, batch).Select(i => (long)step * batch + i).Select(at => Rows[Order(seed, at / Rows.Count)[at % Rows.Count]])];
 
+    /// <summary>How often each token of a target's vocabulary occurs in the answers to learn from.</summary>
+    /// <param name="vocabulary">Size of the target's vocabulary.</param>
+    public long[] CountTokens(int vocabulary)
+    {
+        var counts = new long[vocabulary];
+        foreach (var row in Rows)
+            for (var t = 0; t < row.Tokens.Length; t++)
+                if (row.LossMask[t]) counts[row.Tokens[t]]++;
+        return counts;
+    }
+
     private int[] Order(int seed, long epoch)
     {
         if (_shuffled.Seed == seed && _shuffled.Epoch == epoch) return _shuffled.Order;

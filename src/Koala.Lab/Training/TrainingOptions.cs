@@ -1,20 +1,7 @@
-using System.Text.Json.Serialization;
 using Koala.Lab.Adversary;
+using Koala.Lab.Heads;
 
 namespace Koala.Lab.Training;
-
-/// <summary>What the head learns from at each place.</summary>
-[JsonConverter(typeof(JsonStringEnumConverter<Labels>))]
-public enum Labels
-{
-    /// <summary>The target's own distribution.</summary>
-    [JsonStringEnumMemberName("soft")]
-    Soft,
-
-    /// <summary>The token that the text has.</summary>
-    [JsonStringEnumMemberName("hard")]
-    Hard,
-}
 
 /// <summary>How a head is trained.</summary>
 public sealed record TrainingOptions
@@ -31,16 +18,22 @@ public sealed record TrainingOptions
     /// <summary>Tokens a row. Default 256.</summary>
     public int RowLength { get; init; } = 256;
 
-    /// <summary>Soft (default) or hard labels.</summary>
-    public Labels Labels { get; init; } = Labels.Soft;
+    /// <summary>What is minimised beside the adversary's term. Default: cross-entropy against the target's distribution, each depth with 0.8 of the weight of the one before (Medusa's paper).</summary>
+    public IReadOnlyList<LossTerm> Losses { get; init; } = [new("soft-cross-entropy", 1, 0.8)];
 
-    /// <summary>Weight of a depth's loss against the depth before it. Default 0.8 (Medusa's paper).</summary>
-    public double Decay { get; init; } = 0.8;
+    /// <summary>Training-time test: steps on its own output that a head is trained over which feeds on it. 1 to 8, default 1. Others pay no attention.</summary>
+    public int TrainingTimeTest { get; init; } = 1;
+
+    /// <summary>Uniform noise between plus and minus this on the features that the head gets. Default 0.</summary>
+    public double FeatureNoise { get; init; }
 
     /// <summary>Peak learning rate. Default 3e-3: over a few hundred steps the best for heads that share the LM head.</summary>
     public double LearningRate { get; init; } = 3e-3;
 
-    /// <summary>Steps over which the learning rate grows to its peak; a cosine then takes it to zero. Default 20.</summary>
+    /// <summary>How the learning rate falls after warm-up. Default: as a cosine.</summary>
+    public LearningRateSchedule Schedule { get; init; }
+
+    /// <summary>Steps over which the learning rate grows to its peak. Default 20.</summary>
     public int Warmup { get; init; } = 20;
 
     /// <summary>AdamW's first decay rate. Default 0.9.</summary>
@@ -52,8 +45,11 @@ public sealed record TrainingOptions
     /// <summary>AdamW's decoupled weight decay. Default 0.</summary>
     public double WeightDecay { get; init; }
 
-    /// <summary>Gradients are scaled down to this norm. Default 1.</summary>
-    public double ClipNorm { get; init; } = 1;
+    /// <summary>The limit that gradients are kept to. Default 1.</summary>
+    public double Clip { get; init; } = 1;
+
+    /// <summary>Whether the limit is the norm's of all gradients (default) or each one's.</summary>
+    public ClipBy ClipBy { get; init; }
 
     /// <summary>The adversary; off by default.</summary>
     public AdversaryOptions Adversary { get; init; } = new();
@@ -76,22 +72,39 @@ public sealed record TrainingOptions
         AtLeastOne("--save-every", SaveEvery);
         if (RowLength < 8) throw new KoalaException("--row-length", $"is {RowLength}, but a row has at least 8 tokens", "set it to 256");
         if (Warmup < 0) throw new KoalaException("--warmup", $"is {Warmup} steps, but it is 0 or above", "leave it out");
-        Between("--decay", Decay, 0, 1);
+        if (Losses.Count == 0) throw new KoalaException("--loss", "is given none, but something is to be minimised", "leave it out");
+        foreach (var term in Losses) term.Validate();
+        if (Losses.GroupBy(term => term.Name).FirstOrDefault(same => same.Count() > 1) is { } twice)
+            throw new KoalaException("--loss", $"{twice.Key} is given twice", "give it once, with the weights added");
+        if (TrainingTimeTest is < 1 or > 8) throw new KoalaException("--training-time-test", $"is {TrainingTimeTest} steps, but it is 1 to 8", "set it to 3");
+        if (!(FeatureNoise >= 0) || double.IsInfinity(FeatureNoise)) throw new KoalaException("--feature-noise", $"is {FeatureNoise}, but it is 0 or above", "leave it out, or set it to 0.05");
         DecayRate("--beta1", Beta1);
         DecayRate("--beta2", Beta2);
         Positive("--learning-rate", LearningRate);
         if (LearningRate > HighestLearningRate) throw new KoalaException("--learning-rate", $"is {LearningRate}, but a step of that size leaves the range of fp32", "set it to about 0.003");
-        Positive("--clip-norm", ClipNorm);
+        Positive("--clip", Clip);
         if (!(WeightDecay >= 0) || double.IsInfinity(WeightDecay)) throw new KoalaException("--weight-decay", $"is {WeightDecay}, but it is 0 or above", "leave it out");
         Adversary.Validate();
     }
 
-    /// <summary>The learning rate of a step, counted from 0: linear warm-up, then a cosine that reaches zero where the next step would be.</summary>
+    /// <exception cref="KoalaException">A loss compares features, and the head predicts none.</exception>
+    public void CheckFor(HeadOptions head)
+    {
+        if (!head.PredictsFeatures && Losses.FirstOrDefault(term => LossKinds.Create(term.Name).OfFeatures) is { } loss)
+            throw new KoalaException("--loss", $"{loss.Name} compares features, but a {head.Kind} head predicts none", "leave it out, or train another kind of head");
+    }
+
+    /// <summary>The learning rate of a step, counted from 0: linear warm-up, then the schedule, which reaches its end where the next step would be.</summary>
     public double LearningRateAt(int step)
     {
         if (step < Warmup) return LearningRate * (step + 1) / Warmup;
         var done = Steps <= Warmup ? 1 : (double)(step - Warmup) / (Steps - Warmup);
-        return LearningRate * 0.5 * (1 + Math.Cos(Math.PI * done));
+        return LearningRate * Schedule switch
+        {
+            LearningRateSchedule.Cosine => 0.5 * (1 + Math.Cos(Math.PI * done)),
+            LearningRateSchedule.Linear => 1 - done,
+            _ => 1 - 0.98 * Math.Max(0, 2.0 * step / Steps - 1),
+        };
     }
 
     private static void AtLeastOne(string option, int value)
@@ -107,10 +120,5 @@ public sealed record TrainingOptions
     private static void DecayRate(string option, double value)
     {
         if (!(value is >= 0 and < 1)) throw new KoalaException(option, $"is {value}, but it lies from 0 to below 1", "leave it out");
-    }
-
-    private static void Between(string option, double value, double low, double high)
-    {
-        if (!(value >= low && value <= high)) throw new KoalaException(option, $"is {value}, but it lies between {low} and {high}", "leave it out");
     }
 }

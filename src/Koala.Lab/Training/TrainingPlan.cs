@@ -45,6 +45,7 @@ public sealed record TrainingPlan
     {
         Head.Validate();
         Training.Validate();
+        Training.CheckFor(Head);
         if (WithControl && Training.Adversary.Weight == 0)
             throw new KoalaException("--with-control", "trains the pair with and without the adversary, but the adversary's weight is 0",
                 "set --adversary-weight, to about 0.1, or leave --with-control out");

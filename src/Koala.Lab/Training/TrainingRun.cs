@@ -102,7 +102,7 @@ public static class TrainingRun
         folder.WriteRecord(folder.ReadRecord().Resume());
         try
         {
-            using var head = DraftHead.Create(plan.Head, target);
+            using var head = DraftHead.Create(plan.Head, target, plan.Training.Seed);
             using var trainer = new Trainer(target, head, data, plan.Training);
             var checkpoints = new CheckpointStore(folder.CheckpointsFolder);
             if (LatestState(checkpoints) is { } latest) trainer.LoadState(latest.Folder);

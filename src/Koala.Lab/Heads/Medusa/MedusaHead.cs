@@ -45,7 +45,7 @@ public sealed class MedusaHead : DraftHead
     {
         using var scope = NewDisposeScope();
         var all = batch.Places(ahead: 2);
-        var hidden = Hidden(batch.Features.index_select(0, tensor(all, device: target.Device)));             // [n,N,D]
+        var hidden = Hidden(batch.WithNoise(batch.Inputs).index_select(0, tensor(all, device: target.Device)));             // [n,N,D]
         var index = all.Select((place, i) => (place, i)).ToDictionary(x => x.place, x => (long)x.i);
         var predictions = new List<Prediction>();
         for (var h = 0; h < _options.Heads; h++)

@@ -1,0 +1,131 @@
+using Koala.Lab.Data;
+using Koala.Lab.Heads;
+using Koala.Lab.Heads.Eagle;
+using Koala.Lab.Heads.Trees;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Tests.Heads;
+
+/// <summary>What the drafter says equals what the training path says on the same tokens, whatever was drafted before.</summary>
+public sealed class EagleDrafterTests
+{
+    public static TheoryData<EagleOptions> Variants => new(
+        new EagleOptions { Layers = 1 },
+        new EagleOptions { Layers = 2, Bias = true },
+        new EagleOptions { Layers = 3, DraftVocabulary = 100 },
+        new EagleOptions { Layers = 2, FusedFeatures = true });
+
+    /// <summary>Two sequences at different paces, each with a tree of four levels after every commitment; every node is looked up in a row that ends in its path.</summary>
+    [Theory, MemberData(nameof(Variants))]
+    public void Every_node_of_a_tree_says_what_training_says_on_its_path(EagleOptions options)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = Eagles.Random(Shipped.Nano, options);
+        int[][] texts = [Text(5, 40), Text(11, 40)];
+        // More room is needed than was asked for: the cache grows under way.
+        using var drafter = (EagleDrafter)head.NewDrafter(Shipped.Nano, 2, 30);
+        var (known, features) = (new int[2], texts.Select(text => FeaturesOf(text, head)).ToArray());
+        foreach (var (one, other) in ((int, int)[])[(3, 7), (1, 2), (5, 1), (2, 9)])
+        {
+            int[] grown = [one, other];
+            var longest = grown.Max();
+            var rows = stack(Enumerable.Range(0, 2).Select(b => features[b].narrow(0, known[b], longest)), 0);
+            drafter.CatchUp(rows, [.. grown.Select((n, b) => texts[b][known[b]..(known[b] + n + 1)])]);
+            for (var b = 0; b < 2; b++) known[b] += grown[b];
+
+            var roots = drafter.First();
+            var paths = texts.Select(_ => new int[][] { [] }).ToArray();
+            for (var b = 0; b < 2; b++) Check(head, texts[b][..(known[b] + 1)], [], drafter.Outputs[b], roots[b]);
+            for (var level = 1; level <= 4; level++)
+            {
+                var width = 1 + level % 3;
+                int[][] parents = [.. paths.Select((p, b) => Enumerable.Range(0, width).Select(i => (i * 2 + b) % p.Length).ToArray())];
+                int[][] tokens = [.. parents.Select((p, b) => p.Select((parent, i) => 3 + (level * 31 + i * 7 + b * 13 + parent) % 90).ToArray())];
+                var logits = drafter.Next(tokens, parents);
+                for (var b = 0; b < 2; b++)
+                {
+                    paths[b] = [.. parents[b].Select((parent, i) => (int[])[.. paths[b][parent], tokens[b][i]])];
+                    for (var i = 0; i < width; i++) Check(head, texts[b][..(known[b] + 1)], paths[b][i], drafter.Outputs[b * width + i], logits[b * width + i]);
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void A_sequence_that_has_ended_is_left_alone_and_does_not_disturb_the_others()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = Eagles.Random(Shipped.Nano, new EagleOptions { Layers = 2 });
+        var text = Text(5, 20);
+        var features = FeaturesOf(text, head).unsqueeze(0);
+        using var drafter = (EagleDrafter)head.NewDrafter(Shipped.Nano, 2, 40);
+        drafter.CatchUp(features.narrow(1, 0, 8).expand(2, -1, -1), [text[..9], text[..9]]);
+        drafter.First();
+        drafter.Next([[4], [5]], [[0], [0]]);
+        drafter.CatchUp(features.narrow(1, 8, 3).expand(2, -1, -1), [[], text[8..12]]);
+        var logits = drafter.First();
+        Check(head, text[..12], [], drafter.Outputs[1], logits[1]);
+    }
+
+    [Fact]
+    public void A_drafting_round_leaves_no_tensor_behind()
+    {
+        using var _ = no_grad();
+        using var head = Eagles.Random(Shipped.Nano, new EagleOptions { Layers = 2, DraftVocabulary = 60 });
+        var text = Text(5, 60);
+        var live = DisposeScopeManager.Statistics.TensorStatistics;
+        using var outer = NewDisposeScope();
+        var features = FeaturesOf(text, head).unsqueeze(0);
+        var before = live.ThreadTotalLiveCount;
+        using (var drafter = head.NewDrafter(Shipped.Nano, 1, 64))
+        {
+            var counts = new List<long>();
+            for (var round = 0; round < 20; round++)
+            {
+                using var scope = NewDisposeScope();
+                drafter.CatchUp(features.narrow(1, round * 2, 2), [text[(round * 2)..(round * 2 + 3)]]);
+                drafter.Propose(new ChainShape(5), new Best());
+                scope.Dispose();
+                counts.Add(live.ThreadTotalLiveCount);
+            }
+            Assert.Single(counts.Distinct());
+        }
+        Assert.Equal(before, live.ThreadTotalLiveCount);
+    }
+
+    private static int[] Text(int seed, int count) => [.. Enumerable.Range(0, count).Select(i => 3 + (i * i * 7 + i * seed) % 480)];
+
+    private static Tensor FeaturesOf(int[] text, DraftHead head)
+    {
+        using var cache = Shipped.Nano.NewCache(1, text.Length);
+        return Shipped.Nano.Append(cache, [text], null, head.FeatureLayers).Features[0];
+    }
+
+    // The committed text ends with the root; training's step j at the place before the root takes the path's token j.
+    private static void Check(EagleHead head, int[] committed, int[] path, Tensor output, Tensor logits)
+    {
+        using var scope = NewDisposeScope();
+        int[] tokens = [.. committed, .. path];
+        // A row of its own: what the target says of the path is not what is fed.
+        var row = new PackedRow(tokens, [.. Enumerable.Range(0, tokens.Length)], new int[tokens.Length], [.. tokens.Select(_ => true)]);
+        using var cache = Shipped.Nano.NewCache(1, tokens.Length);
+        using var batch = new TrainingBatch(Shipped.Nano, cache, [row], head.FeatureLayers) { Steps = path.Length + 1 };
+        var expected = Eagles.Rehearsed(head, batch)[path.Length][committed.Length - 2];
+        Assert.InRange(Golden.Distance(expected, output), 0, 1e-4 * Math.Max(1, expected.abs().max().item<float>()));
+        var whole = Shipped.Nano.Logits(expected.unsqueeze(0))[0];
+        if (head.Vocabulary is { } vocabulary) whole = whole.index_select(0, tensor(vocabulary.Tokens.Select(t => (long)t).ToArray()));
+        Assert.InRange(Golden.Distance(whole, logits), 0, 1e-3 * Math.Max(1, whole.abs().max().item<float>()));
+    }
+
+    private sealed class Best : ICandidateChooser
+    {
+        public IReadOnlyList<Choice[]> Choose(Tensor logits, int count)
+        {
+            using var scope = NewDisposeScope();
+            return [.. logits.topk(count).indexes.data<long>().ToArray().Select(t => new Choice((int)t, null, null)).Chunk(count)];
+        }
+    }
+}

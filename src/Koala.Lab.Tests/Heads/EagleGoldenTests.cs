@@ -1,0 +1,97 @@
+using System.Text.Json;
+using Koala.Lab.Checkpoints;
+using Koala.Lab.Data;
+using Koala.Lab.Heads;
+using Koala.Lab.Heads.Eagle;
+using Koala.Lab.Training;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Tests.Heads;
+
+/// <summary>The recorded random K=2 EAGLE head on koala-nano: outputs of three steps and losses to 1e-4 relative, from the training path and from the drafter.</summary>
+public sealed class EagleGoldenTests
+{
+    [Fact]
+    public void Outputs_of_all_training_time_test_steps_equal_the_recorded_ones()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = Read();
+        using var batch = Batch();
+        var outputs = Eagles.Rehearsed(head, batch);
+        for (var step = 0; step < 3; step++) AssertNear(Recorded(step), outputs[step].narrow(0, 0, Recorded(step).shape[0]));
+    }
+
+    [Fact]
+    public void The_drafter_says_the_recorded_outputs_after_every_prefix()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = Read();
+        var ids = Ids();
+        using var cache = Shipped.Nano.NewCache(1, ids.Length);
+        var features = Shipped.Nano.Append(cache, ids);
+        using var drafter = (EagleDrafter)head.NewDrafter(Shipped.Nano, 1, ids.Length + 8);
+        // Prefixes grow by one to four tokens, as a round's accepted tokens do; between them the drafter is left with what it drafted.
+        for (var (known, at) = (1, 0); known + 4 < ids.Length; known += 1 + known % 4)
+        {
+            drafter.CatchUp(features.narrow(0, at, known - at).unsqueeze(0), [ids[at..(known + 1)]]);
+            at = known;
+            drafter.First();
+            AssertNear(Recorded(0)[known - 1], drafter.Outputs[0]);
+            drafter.Next([[ids[known + 1]]], [[0]]);
+            AssertNear(Recorded(1)[known - 1], drafter.Outputs[0]);
+            drafter.Next([[ids[known + 2]]], [[0]]);
+            AssertNear(Recorded(2)[known - 1], drafter.Outputs[0]);
+        }
+    }
+
+    [Fact]
+    public void Losses_of_all_steps_equal_the_recorded_ones()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = Read();
+        using var batch = Batch();
+        var outputs = Eagles.Rehearsed(head, batch);
+        using var document = JsonDocument.Parse(File.ReadAllText(Golden.At("heads-koala-nano", "expected.json")));
+        var steps = document.RootElement.GetProperty("eagle").GetProperty("trainingTimeTestSteps").EnumerateArray().ToArray();
+        Assert.Equal(3, steps.Length);
+        foreach (var (recorded, step) in steps.Select((recorded, step) => (recorded, step)))
+        {
+            // All places, not an answer's only.
+            var judges = arange(1 + step, outputs[step].shape[0], ScalarType.Int64);
+            Assert.Equal(recorded.GetProperty("positions").GetInt64(), judges.shape[0]);
+            var features = outputs[step].narrow(0, 0, judges.shape[0]);
+            using var judgement = new Judgement(new Prediction(step, head.Logits(features, Shipped.Nano), judges) { Features = features }, batch);
+            void Near(string name, double value) => Assert.InRange(value / recorded.GetProperty(name).GetDouble(), 1 - 1e-4, 1 + 1e-4);
+            double Loss(string name) => LossKinds.Create(name).Of(judgement).item<float>();
+            Near("smoothL1", Loss("smooth-l1"));
+            Near("softCrossEntropy", Loss("soft-cross-entropy"));
+            Near("kl", Loss("kl"));
+            Near("jensenShannon", Loss("jensen-shannon"));
+            Near("expectedAcceptance", 1 - Loss("total-variation"));
+            Near("expectedAcceptance", judgement.Acceptance.mean().item<float>());
+        }
+    }
+
+    private static EagleHead Read()
+    {
+        using var file = SafetensorsFile.Open(Golden.At("heads-koala-nano", "eagle-k2.safetensors"));
+        return EagleLayout.Read(file, new EagleOptions { Layers = 2 }, Shipped.Nano);
+    }
+
+    private static TrainingBatch Batch()
+    {
+        var ids = Ids();
+        using var cache = Shipped.Nano.NewCache(1, ids.Length);
+        return new TrainingBatch(Shipped.Nano, cache, [new PackedRow(ids, [.. Enumerable.Range(0, ids.Length)], new int[ids.Length], [.. ids.Select(_ => true)])]) { Steps = 3 };
+    }
+
+    private static Tensor Recorded(int step) => Golden.Tensors("heads-koala-nano", "expected.safetensors")[$"eagle.output.{step}"];
+
+    private static int[] Ids() => [.. Golden.Tensors("heads-koala-nano", "expected.safetensors")["ids"].to(ScalarType.Int64).data<long>().Select(x => (int)x)];
+
+    private static void AssertNear(Tensor expected, Tensor actual) =>
+        Assert.InRange(Golden.Distance(expected, actual), 0, 1e-4 * expected.abs().max().item<float>());
+}

@@ -1,0 +1,27 @@
+using Koala.Lab.Heads;
+using Koala.Lab.Heads.Eagle;
+using Koala.Lab.Targets;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Tests.Heads;
+
+/// <summary>EAGLE heads for tests.</summary>
+internal static class Eagles
+{
+    /// <summary>A head whose later layers say something too, unlike a new one's.</summary>
+    public static EagleHead Random(Target target, EagleOptions options)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var head = (EagleHead)DraftHead.Create(options, target, seed: 3);
+        using var generator = new Generator(7, CPU);
+        foreach (var (name, tensor) in head.Parameters)
+            if (tensor.dim() == 2) tensor.copy_((rand(tensor.shape, generator: generator) * 2 - 1) * (2 / Math.Sqrt(tensor.shape[1])));
+            else tensor.add_((rand(tensor.shape, generator: generator) - 0.5) * 0.2);
+        return head;
+    }
+
+    /// <summary>Outputs of the training path, a step each, [B·T,D].</summary>
+    public static IReadOnlyList<Tensor> Rehearsed(DraftHead head, TrainingBatch batch) =>
+        EagleRehearsal.Outputs(EagleWeights.Make(Shipped.Nano.Config, (EagleOptions)head.Options, name => head.Parameters.Single(p => p.Key == name).Value), batch, Shipped.Nano);
+}

@@ -1,0 +1,151 @@
+using Koala.Lab.Decoding;
+using Koala.Lab.Heads;
+using Koala.Lab.Heads.Eagle;
+using Koala.Lab.Tests.Decoding;
+using Koala.Lab.Training;
+using TorchSharp;
+
+namespace Koala.Lab.Tests.Training;
+
+/// <summary>EAGLE heads in the same trainer: they learn, resume bit for bit, and leave nothing behind.</summary>
+public sealed class EagleTrainingTests
+{
+    private static readonly EagleOptions s_head = new() { Layers = 2, DraftVocabulary = 200 };
+
+    private static TrainingOptions Options(int steps) => TrainingPresets.Of("koala", s_head, steps) with { RowLength = 64, Seed = 5, ValidateEvery = 4, SaveEvery = 4 };
+
+    [Fact]
+    public void The_losses_fall_and_held_out_accuracy_rises_at_every_depth()
+    {
+        var lines = new List<StepMetrics>();
+        using var head = DraftHead.Create(new EagleOptions(), Shipped.Nano);
+        using var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, Options(80) with { ValidateEvery = 1000 });
+        var before = trainer.Validate();
+        trainer.Run(lines.Add, Tiny.Nothing);
+        foreach (var name in (string[])["smooth-l1", "soft-cross-entropy"])
+        {
+            double Of(StepMetrics line) => line.LossByName.Single(l => l.Key == name).Value;
+            Assert.True(lines.TakeLast(5).Average(Of) < 0.8 * lines.Take(5).Average(Of), name);
+        }
+        Assert.All(lines, line => Assert.Equal(3, line.LossByDepth.Count));
+        var after = lines[^1].ValidationAccuracy!;
+        Assert.Equal(5, after.Count);
+        foreach (var (then, now) in before.Zip(after)) Assert.True(now > then + 0.03, $"from {string.Join(' ', before)} to {string.Join(' ', after)}");
+    }
+
+    /// <summary>What training-time test is for: without it the head has never seen its own features.</summary>
+    [Fact]
+    public void Trained_on_its_own_output_a_head_drifts_less()
+    {
+        double Deep(int steps)
+        {
+            var lines = new List<StepMetrics>();
+            using var head = Tiny.Train(Options(120) with { TrainingTimeTest = steps, ValidateEvery = 1000 }, new EagleOptions(), lines.Add);
+            var accuracy = lines[^1].ValidationAccuracy!;
+            return accuracy.Skip(2).Sum() / accuracy[0];
+        }
+        var (alone, tested) = (Deep(1), Deep(3));
+        Assert.True(tested > 1.05 * alone, $"deeper accuracy against the first: {alone} without, {tested} with");
+    }
+
+    [Theory, InlineData(0.0), InlineData(0.5)]
+    public void Saved_after_half_and_resumed_it_is_bit_identical_with_noise_and_draft_vocabulary(double adversary)
+    {
+        using var folder = new TemporaryFolder();
+        var options = Options(10) with { Adversary = new() { Weight = adversary, Warmup = 2, Width = 16 } };
+        using var expected = Tiny.Train(options, s_head);
+        using (var head = DraftHead.Create(s_head, Shipped.Nano))
+        using (var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, options))
+        using (var stop = new CancellationTokenSource())
+        {
+            Assert.Throws<OperationCanceledException>(() => trainer.Run(
+                line =>
+                {
+                    if (line.Step == 5) stop.Cancel();
+                },
+                () => trainer.SaveState(folder.At("state")), stop.Token));
+        }
+        using var resumed = DraftHead.Create(s_head, Shipped.Nano);
+        using var second = new Trainer(Shipped.Nano, resumed, Tiny.Data, options);
+        second.LoadState(folder.At("state"));
+        second.Run(_ => { }, Tiny.Nothing);
+        Tiny.AssertSame(expected, resumed);
+        using var silent = Tiny.Train(options with { FeatureNoise = 0 }, s_head);
+        Assert.False(Tiny.Same(expected, silent));
+    }
+
+    [Fact]
+    public void The_seed_decides_how_a_run_starts_and_a_killed_run_ends_the_same()
+    {
+        var plan = TinyRun.Plan with { Head = s_head, Training = Options(12) };
+        using var run = new TinyRun();
+        TinyRun? killed = null;
+        run.Start(plan, told =>
+        {
+            if (told.Metrics.Step == 7) killed = run.Killed();
+        });
+        using (killed)
+        {
+            killed!.Resume();
+            TinyRun.AssertSame(run.Folder, killed.Folder);
+        }
+        using var other = new TinyRun();
+        other.Start(plan with { Training = plan.Training with { Seed = 6 } });
+        Assert.NotEqual(TinyRun.HeadOf(run.Folder), TinyRun.HeadOf(other.Folder));
+        var card = File.ReadAllText(Path.Combine(run.Folder.HeadFolder, "card.md"));
+        Assert.Contains("the 200 most frequent of 512 tokens", card, StringComparison.Ordinal);
+        Assert.Contains("1 smooth-l1 (decay 1), 0.1 soft-cross-entropy (decay 0.8)", card, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_draft_vocabulary_is_counted_on_the_answers()
+    {
+        using var head = Tiny.Train(Options(1), s_head);
+        var counts = Tiny.Data.CountTokens(512);
+        var least = head.Vocabulary!.Tokens.Except(Shipped.Nano.Config.EndOfSequenceIds).Min(token => counts[token]);
+        Assert.All(Enumerable.Range(0, 512).Except(head.Vocabulary.Tokens), token => Assert.True(counts[token] <= least));
+        Assert.True(least > 0);
+    }
+
+    [Fact]
+    public void The_number_of_live_tensors_is_constant_over_steps()
+    {
+        var target = Shipped.Nano;
+        var live = DisposeScopeManager.Statistics.TensorStatistics;
+        var before = live.ThreadTotalLiveCount;
+        var counts = new List<long>();
+        using (var head = DraftHead.Create(s_head with { FusedFeatures = true }, target))
+        using (var trainer = new Trainer(target, head, Tiny.Data, Options(30) with { Adversary = new() { Weight = 0.1, Width = 16 }, ValidateEvery = 7 }))
+            trainer.Run(_ => counts.Add(live.ThreadTotalLiveCount), Tiny.Nothing);
+        Assert.Single(counts.Skip(1).Distinct());
+        Assert.Equal(before, live.ThreadTotalLiveCount);
+    }
+
+    /// <summary>Random heads, hardly ever right, and trained ones, which often are.</summary>
+    [Theory]
+    [InlineData(1, 0, false)]
+    [InlineData(2, 150, false)]
+    [InlineData(3, 0, true)]
+    public void Drafting_with_it_changes_no_answer(int layers, int vocabulary, bool fused)
+    {
+        var options = new EagleOptions { Layers = layers, DraftVocabulary = vocabulary, FusedFeatures = fused };
+        using var random = Heads.Eagles.Random(Shipped.Nano, options);
+        using var trained = Tiny.Train(Options(60) with { ValidateEvery = 1000 }, options);
+        int[][] prompts = [.. Golden.Prompts("koala-nano").Select(p => p.Ids), .. Reference.MtBench(Shipped.Nano, 6).Where(p => p.Length < 100)];
+        foreach (var (head, length) in ((DraftHead, int)[])[(random, 3), (trained, 1), (trained, 6)])
+        {
+            using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+            var generation = new GenerationOptions { MaxTokens = 40, DraftLength = length };
+            var accepted = 0;
+            foreach (var prompt in prompts)
+            {
+                var answer = decoder.Generate(prompt, generation);
+                Assert.Equal(Reference.Answer(Shipped.Nano, prompt, 40), answer.Tokens);
+                accepted += answer.Rounds.Sum(r => r.Accepted);
+            }
+            // Side by side too, each at its own pace.
+            Assert.Equal(prompts.Select(p => Reference.Answer(Shipped.Nano, p, 40)), decoder.GenerateAll(prompts, generation).Select(a => a.Tokens.ToArray()));
+            if (head == trained) Assert.True(accepted > 20, $"{accepted} accepted");
+        }
+    }
+}

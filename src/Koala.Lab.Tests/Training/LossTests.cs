@@ -1,0 +1,179 @@
+using Koala.Lab.Heads;
+using Koala.Lab.Training;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Tests.Training;
+
+/// <summary>Losses against sums written out in doubles.</summary>
+public sealed class LossTests
+{
+    private const int Vocabulary = 512;
+    private static readonly int[] s_tokens = [5, 17, 200, 31, 44, 311, 7, 90];
+    private static readonly long[] s_judges = [2, 4, 5, 6];
+
+    public static TheoryData<string> OfDistributions => new("soft-cross-entropy", "cross-entropy", "kl", "jensen-shannon", "total-variation", "acceptance");
+
+    [Theory, MemberData(nameof(OfDistributions))]
+    public void A_loss_of_distributions_is_the_sum_by_hand(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var batch = Batch();
+        var prediction = Prediction(0, s_judges, 1);
+        using var judgement = new Judgement(prediction, batch);
+        var expected = s_judges.Select((place, i) => ByHand(name, Row(batch, place, null), Softmax(prediction.Logits, i), s_tokens[place + 1])).Average();
+        Assert.Equal(expected, LossKinds.Create(name).Of(judgement).item<float>(), 2e-5 * Math.Max(1, expected));
+    }
+
+    /// <summary>p over the head's vocabulary sums to one, and places where the target's best token lies outside do not count.</summary>
+    [Theory, MemberData(nameof(OfDistributions))]
+    public void With_a_draft_vocabulary_it_is_the_sum_by_hand_over_that(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var batch = Batch();
+        var best = batch.BestTokens.data<long>().ToArray();
+        // The best tokens of three of the places, two of the four truths, and others.
+        long[] own = [.. new[] { best[2], best[4], best[6], s_tokens[3], s_tokens[5], 100, 101, 102 }.Where(token => token != best[5]).Distinct().Order()];
+        var judges = s_judges.Where(place => own.Contains(best[place])).ToArray();
+        Assert.InRange(judges.Length, 1, s_judges.Length - 1);
+        using var generator = new Generator(1, CPU);
+        var prediction = new Prediction(0, randn(s_judges.Length, own.Length, generator: generator).requires_grad_(true), tensor(s_judges)) { Vocabulary = tensor(own) };
+        using var judgement = new Judgement(prediction, batch);
+
+        var counted = judges.Where(place => name != "cross-entropy" || own.Contains(s_tokens[place + 1])).ToArray();
+        var expected = counted.Select(place => ByHand(name, Row(batch, place, own), Softmax(prediction.Logits, Array.IndexOf(s_judges, place)), Array.IndexOf(own, s_tokens[place + 1]))).Average();
+        var loss = LossKinds.Create(name).Of(judgement);
+        Assert.Equal(expected, loss.item<float>(), 2e-5 * Math.Max(1, expected));
+        loss.backward();
+        Assert.Equal(judges.Length, judgement.Logits.shape[0]);
+        var silent = Array.FindIndex(s_judges, place => !own.Contains(best[place]));
+        Assert.Equal(0, prediction.Logits.grad![silent].abs().sum().item<float>());
+    }
+
+    [Fact]
+    public void Smooth_l1_is_the_mean_over_width_and_places_by_hand()
+    {
+        using var scope = NewDisposeScope();
+        using var batch = Batch();
+        using var generator = new Generator(2, CPU);
+        var features = randn(s_judges.Length, 64, generator: generator) * 2;
+        using var judgement = new Judgement(Prediction(0, s_judges, 1) with { Features = features }, batch);
+        var (mine, theirs) = (Tiny.Doubles(features), Tiny.Doubles(batch.Features.index_select(0, tensor(s_judges))));
+        var expected = mine.Zip(theirs, (a, b) => Math.Abs(a - b)).Average(d => d < 1 ? d * d / 2 : d - 0.5);
+        Assert.Equal(expected, LossKinds.Create("smooth-l1").Of(judgement).item<float>(), 1e-5);
+    }
+
+    [Fact]
+    public void A_head_without_features_has_no_loss_of_them()
+    {
+        using var batch = Batch();
+        using var scope = NewDisposeScope();
+        using var judgement = new Judgement(Prediction(0, s_judges, 1), batch);
+        Assert.Equal("--loss", Assert.Throws<KoalaException>(() => LossKinds.Create("smooth-l1").Of(judgement)).Where);
+    }
+
+    [Theory]
+    [InlineData(1.0)]
+    [InlineData(0.8)]
+    [InlineData(0.0)]
+    public void Depths_are_weighed_by_powers_of_the_decay_and_losses_by_their_weights(double decay)
+    {
+        using var scope = NewDisposeScope();
+        using var batch = Batch();
+        Judgement[] judgements = [.. new[] { Prediction(0, [2, 3, 4, 5, 6], 1), Prediction(1, [3, 4], 2), Prediction(2, [5], 3) }.Select(p => new Judgement(p, batch))];
+        double[] Each(string name) => [.. judgements.Select(j => (double)LossKinds.Create(name).Of(j).item<float>())];
+        var (kl, tv) = (Each("kl"), Each("total-variation"));
+        var loss = new SupervisedLoss([new("kl", 0.5, decay), new("total-variation", 2)]);
+        var (total, each) = loss.Of(judgements);
+        Assert.Equal(0.5 * (kl[0] + decay * kl[1] + decay * decay * kl[2]) + 2 * tv.Sum(), total.item<float>(), 1e-5 * kl.Sum());
+        Assert.Equal([.. kl, .. tv], Tiny.Doubles(each));
+        Assert.True(total.requires_grad && !each.requires_grad);
+        var metrics = loss.Tell(new StepMetrics(), each);
+        Assert.Equal(kl, metrics.LossByDepth);
+        Assert.Equal(["kl", "total-variation"], metrics.LossByName.Select(l => l.Key));
+        Assert.Equal(kl[0] + decay * kl[1] + decay * decay * kl[2], metrics.LossByName[0].Value, 1e-9);
+        Assert.Contains(metrics.Values, v => v.Key == "totalVariationLoss");
+    }
+
+    [Theory, MemberData(nameof(OfDistributions))]
+    public void A_loss_is_least_where_the_head_says_what_the_target_says(string name)
+    {
+        if (name == "cross-entropy") return;   // the text's token need not be the target's
+        using var scope = NewDisposeScope();
+        using var batch = Batch();
+        var judges = tensor(s_judges);
+        double Of(Tensor logits)
+        {
+            using var judgement = new Judgement(new Prediction(0, logits, judges), batch);
+            return LossKinds.Create(name).Of(judgement).item<float>();
+        }
+        var own = batch.LogProbabilities.index_select(0, judges);
+        Assert.Equal(Of(own), Of(own + 7), 1e-4);
+        Assert.True(Of(own) < Of(own * 1.1));
+        Assert.True(Of(own) < Of(own * 0.9));
+    }
+
+    [Theory]
+    [InlineData("cross-entropy")]
+    [InlineData("soft-cross-entropy")]
+    public void What_lies_outside_every_answer_and_after_it_does_not_count(string name)
+    {
+        // Segment 0: prompt 0-2, answer 3-8, a tail that is not learned 9-10. Segment 1: no answer. Padding.
+        int[] tokens = [9, 8, 7, 30, 31, 32, 33, 34, 35, 60, 61, 70, 71, 72, 0, 0];
+        int[] segments = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2];
+        const string Mask = "...xxxxxx.......";
+        double Loss(params (int At, int Token)[] changes)
+        {
+            using var scope = NewDisposeScope();
+            var changed = tokens.ToArray();
+            foreach (var (at, token) in changes) changed[at] = token;
+            using var batch = Tiny.Batch(Tiny.Row(changed, segments, Mask));
+            using var head = DraftHead.Create(Tiny.Head, Shipped.Nano);
+            return new SupervisedLoss([new(name, 1, 0.8)]).Of([.. head.Predict(batch, Shipped.Nano).Select(p => new Judgement(p, batch))]).Total.item<float>();
+        }
+
+        var loss = Loss();
+        Assert.Equal(loss, Loss((9, 400), (10, 401), (11, 402), (12, 403), (13, 404), (14, 405), (15, 406)));
+        // The answer's last token is a hard label and nothing else: no state that is used has seen it.
+        Assert.Equal(name == "soft-cross-entropy", loss == Loss((8, 400)));
+        // The prompt is seen, and so is the answer.
+        Assert.NotEqual(loss, Loss((1, 400)));
+        Assert.NotEqual(loss, Loss((5, 400)));
+    }
+
+    private static double ByHand(string name, double[] p, double[] q, int truth)
+    {
+        double Sum(Func<double, double, double> term) => p.Zip(q, term).Sum();
+        return name switch
+        {
+            "soft-cross-entropy" => Sum((x, y) => -x * Math.Log(y)),
+            "cross-entropy" => -Math.Log(q[truth]),
+            "kl" => Sum((x, y) => x == 0 ? 0 : x * Math.Log(x / y)),
+            "jensen-shannon" => Sum((x, y) => ((x == 0 ? 0 : x * Math.Log(2 * x / (x + y))) + y * Math.Log(2 * y / (x + y))) / 2),
+            "total-variation" => 1 - Sum(Math.Min),
+            _ => -Math.Log(Sum(Math.Min)),
+        };
+    }
+
+    private static TrainingBatch Batch() => Tiny.Batch(Tiny.Row(s_tokens, new int[8], "xxxxxxxx"));
+
+    private static double[] Row(TrainingBatch batch, long place, long[]? own)
+    {
+        var row = Tiny.Doubles(batch.Probabilities[place]);
+        if (own is null) return row;
+        var sum = own.Sum(token => row[token]);
+        return [.. own.Select(token => row[token] / sum)];
+    }
+
+    private static double[] Softmax(Tensor logits, int row)
+    {
+        var x = Tiny.Doubles(logits[row]);
+        var sum = x.Sum(Math.Exp);
+        return [.. x.Select(v => Math.Exp(v) / sum)];
+    }
+
+    private static Prediction Prediction(int depth, long[] judges, ulong seed)
+    {
+        using var generator = new Generator(seed, CPU);
+        return new Prediction(depth, (randn(judges.Length, Vocabulary, generator: generator) * 3).requires_grad_(true), tensor(judges));
+    }
+}

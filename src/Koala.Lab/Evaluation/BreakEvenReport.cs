@@ -1,0 +1,140 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Serialization;
+using Koala.Lab.Decoding;
+using Koala.Lab.Heads;
+using Koala.Lab.Heads.Trees;
+using Koala.Lab.Runs;
+using Koala.Lab.Runtime;
+using Koala.Lab.Targets;
+using TorchSharp;
+
+namespace Koala.Lab.Evaluation;
+
+/// <summary>What a head has to reach on this device before it pays: by the cost of its rounds alone, so that it need not be trained. <c>koala evaluate --untrained</c> prints it.</summary>
+public sealed record BreakEvenReport
+{
+    // Interleaved medians of a few step kinds settle in that time.
+    private static readonly TimeSpan s_budget = TimeSpan.FromSeconds(4);
+
+    /// <summary>The target's name.</summary>
+    public required string Target { get; init; }
+
+    /// <summary>What drafts.</summary>
+    public required string Head { get; init; }
+
+    /// <summary>cpu or cuda.</summary>
+    public required string Device { get; init; }
+
+    /// <summary>fp32 or bf16.</summary>
+    public required string Dtype { get; init; }
+
+    /// <summary>Threads of a CPU operation.</summary>
+    public required int Threads { get; init; }
+
+    /// <summary>Sampling temperature.</summary>
+    public required double Temperature { get; init; }
+
+    /// <summary>Prompts answered side by side.</summary>
+    public required int Batch { get; init; }
+
+    /// <summary>Tokens drafted a round one after another; of a tree, its depth.</summary>
+    public required int DraftLength { get; init; }
+
+    /// <summary>Median milliseconds of a round of the target alone.</summary>
+    public required double AloneMs { get; init; }
+
+    /// <summary>The acceptance length at which speedup is 1.</summary>
+    public required double BreakEven { get; init; }
+
+    /// <summary>The parts of a round.</summary>
+    public required RoundTimes Round { get; init; }
+
+    /// <summary>The same for shorter chains, and this one. One row for a tree.</summary>
+    public required IReadOnlyList<BreakEvenRow> ByDraftLength { get; init; }
+
+    /// <summary>The circumstances; null where nobody noted them.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Provenance? Provenance { get; init; }
+
+    /// <summary>Measures it for a head that was never trained.</summary>
+    /// <param name="target">The target.</param>
+    /// <param name="head">Kind and sizes of the head.</param>
+    /// <param name="options">As below.</param>
+    /// <param name="batch">Prompts side by side.</param>
+    /// <param name="cancel">Looked at between rounds.</param>
+    /// <exception cref="KoalaException">An option is out of range, or there is no room for the head among the temporary files.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static BreakEvenReport Measure(Target target, HeadOptions head, GenerationOptions? options = null, int batch = 1, CancellationToken cancel = default)
+    {
+        using var loaded = Untrained(target, head);
+        return Measure(target, loaded, $"{head.Kind} K={head.Layers}, untrained", options, batch, cancel);
+    }
+
+    /// <summary>Measures it.</summary>
+    /// <param name="target">The target.</param>
+    /// <param name="source">What drafts.</param>
+    /// <param name="name">What the report calls it.</param>
+    /// <param name="options">How tokens are chosen and drafted. Null, or neither draft length nor tree in it: greedy, the longest chain that is worth trying.</param>
+    /// <param name="batch">Prompts side by side.</param>
+    /// <param name="cancel">Looked at between rounds.</param>
+    /// <exception cref="KoalaException">An option is out of range.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static BreakEvenReport Measure(Target target, IDraftSource source, string name, GenerationOptions? options = null, int batch = 1, CancellationToken cancel = default)
+    {
+        options ??= new GenerationOptions();
+        options.Validate();
+        if (batch < 1) throw new KoalaException("--batch", $"is {batch}, but at least one prompt is answered at a time", "set it to 1 or more");
+        if (options is { DraftLength: null, Tree: null }) options = options with { DraftLength = Math.Min(source.MaxDraftLength, DraftLengthRule.Longest) };
+        var shape = SpeculativeDecoder.ShapeOf(source, options);
+        if (shape.Nodes == 0) throw new KoalaException("--draft-length", "is 0, but a draft is to be measured", "set it to 1 or more, or leave it out");
+        var cost = StepCost.Measure(target, source, shape is ChainShape chain ? StepCost.Chains(chain.Length) : [shape], options, batch, s_budget, cancel);
+        BreakEvenRow[] rows = [.. cost.Shapes.Select(s => new BreakEvenRow(s.Shape.Depth, new RoundTimes(s.DraftMs, s.VerifyMs, s.BookkeepingMs), s.RoundMs / cost.AloneMs))];
+        return new BreakEvenReport
+        {
+            Target = target.Name,
+            Head = name,
+            Device = Devices.Name(target.Device),
+            Dtype = Dtypes.Name(target.Dtype),
+            Threads = torch.get_num_threads(),
+            Temperature = options.Temperature,
+            Batch = batch,
+            DraftLength = shape.Depth,
+            AloneMs = cost.AloneMs,
+            BreakEven = rows[^1].BreakEven,
+            Round = rows[^1].Round,
+            ByDraftLength = rows,
+        };
+    }
+
+    // By way of a file: a new head is in fp32 for the trainer, a loaded one in the target's dtype.
+    private static DraftHead Untrained(Target target, HeadOptions options)
+    {
+        var folder = Directory.CreateTempSubdirectory("koala-");
+        try
+        {
+            using var head = DraftHead.Create(options, target);
+            head.Save(folder.FullName, "");
+            return DraftHead.Load(folder.FullName, target);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    /// <summary>The table that the command prints.</summary>
+    public override string ToString()
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"{Head} on {Target}, {Device}, {Dtype}, {Threads} threads, temperature {Temperature}{(Batch == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $", {Batch} prompts side by side"))}\n");
+        text.Append(CultureInfo.InvariantCulture, $"target alone: {AloneMs:F2} ms a token\n");
+        text.Append("draft length  draft ms  verify ms  bookkeeping ms  pays above an acceptance length of\n");
+        foreach (var row in ByDraftLength)
+            text.Append(CultureInfo.InvariantCulture, $"{row.DraftLength,12}  {row.Round.DraftMs,8:F2}  {row.Round.VerifyMs,9:F2}  {row.Round.BookkeepingMs,14:F2}  {row.BreakEven:F2}{(row.BreakEven > row.DraftLength + 1 ? ": out of reach" : "")}\n");
+        return text.ToString();
+    }
+}
+
+/// <summary>A round of one draft length, and the acceptance length at which its speedup is 1; above the draft length and one it cannot be reached.</summary>
+public sealed record BreakEvenRow(int DraftLength, RoundTimes Round, double BreakEven);

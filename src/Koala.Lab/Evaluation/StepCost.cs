@@ -1,0 +1,68 @@
+using Koala.Lab.Decoding;
+using Koala.Lab.Heads;
+using Koala.Lab.Heads.Trees;
+using Koala.Lab.Targets;
+using MathNet.Numerics.Statistics;
+
+namespace Koala.Lab.Evaluation;
+
+/// <summary>What rounds cost on this device: measured apart from answers, whatever is accepted, so that it also holds for a head that was never trained.</summary>
+/// <param name="AloneMs">Median milliseconds of a round of the target alone: a step of one token a sequence.</param>
+/// <param name="Shapes">Rounds with a draft, by rising number of candidates.</param>
+public sealed record StepCost(double AloneMs, IReadOnlyList<ShapeCost> Shapes)
+{
+    private const int WarmUps = 2;
+    private const int FewestRounds = 3;
+    private const int MostRounds = 40;
+
+    /// <summary>Milliseconds of a round with so many candidates; between two measured numbers, in proportion.</summary>
+    public double RoundMs(int nodes)
+    {
+        (int Nodes, double Ms)[] points = [(0, AloneMs), .. Shapes.Select(shape => (shape.Nodes, shape.RoundMs))];
+        var above = Array.FindIndex(points, point => point.Nodes >= nodes);
+        if (above < 0) throw new ArgumentOutOfRangeException(nameof(nodes), nodes, "more than was measured");
+        if (points[above].Nodes == nodes) return points[above].Ms;
+        var ((low, lowMs), (high, highMs)) = (points[above - 1], points[above]);
+        return lowMs + (highMs - lowMs) * (nodes - low) / (high - low);
+    }
+
+    /// <summary>The acceptance length at which rounds that drafted so many candidates each are as fast as the target alone. NaN without rounds.</summary>
+    public double BreakEven(IReadOnlyList<int> drafted) => drafted.Count == 0 ? double.NaN : drafted.Average(RoundMs) / AloneMs;
+
+    /// <summary>Chains up to a length that between them say what every chain up to it costs.</summary>
+    public static IReadOnlyList<DraftShape> Chains(int longest) =>
+        [.. Enumerable.Range(0, 31).Select(power => 1 << power).TakeWhile(length => length < longest).Append(longest).Where(length => length > 0).Select(length => new ChainShape(length))];
+
+    /// <summary>Measures rounds of the target alone and of each shape in turn, so that other work on the machine falls on all alike.</summary>
+    /// <param name="target">The target.</param>
+    /// <param name="source">What drafts.</param>
+    /// <param name="shapes">At most as deep as it can draft.</param>
+    /// <param name="options">How tokens are chosen. Null: greedy.</param>
+    /// <param name="batch">Sequences side by side. Default 1.</param>
+    /// <param name="budget">Time after which no further turn begins; three are made in any case. Null: a second.</param>
+    /// <param name="cancel">Looked at between rounds.</param>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static StepCost Measure(Target target, IDraftSource source, IReadOnlyList<DraftShape> shapes, GenerationOptions? options = null, int batch = 1,
+        TimeSpan? budget = null, CancellationToken cancel = default)
+    {
+        using var rounds = new CostRounds(target, source, options ?? new GenerationOptions(), batch, shapes.Select(shape => shape.Nodes).Append(0).Max());
+        var (alone, drafted) = (new List<double>(), shapes.Select(_ => new List<ShapeCost>()).ToArray());
+        var began = TimeProvider.System.GetTimestamp();
+        for (var turn = 0; turn < WarmUps + MostRounds; turn++)
+        {
+            if (turn >= WarmUps + FewestRounds && TimeProvider.System.GetElapsedTime(began) > (budget ?? TimeSpan.FromSeconds(1))) break;
+            if (turn == WarmUps)
+            {
+                alone.Clear();
+                foreach (var list in drafted) list.Clear();
+            }
+            cancel.ThrowIfCancellationRequested();
+            alone.Add(rounds.Alone());
+            for (var i = 0; i < shapes.Count; i++) drafted[i].Add(rounds.With(shapes[i]));
+        }
+        return new StepCost(alone.Median(), [.. drafted.Select(MedianOf).OrderBy(cost => cost.Nodes)]);
+    }
+
+    private static ShapeCost MedianOf(List<ShapeCost> costs) => new(costs[0].Shape, costs.Max(c => c.Nodes),
+        costs.Select(c => c.DraftMs).Median(), costs.Select(c => c.VerifyMs).Median(), costs.Select(c => c.BookkeepingMs).Median());
+}

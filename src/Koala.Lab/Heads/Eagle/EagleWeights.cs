@@ -1,0 +1,69 @@
+using Koala.Lab.Checkpoints;
+using Koala.Lab.Targets;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Heads.Eagle;
+
+/// <summary>An EAGLE head's tensors. D width of the target.</summary>
+/// <remarks>Products that share their input are fused, as in the target. The first layer has no input norm.</remarks>
+internal sealed class EagleWeights
+{
+    private readonly Dictionary<string, Tensor> _byName;
+
+    private EagleWeights(ModelConfig config, EagleOptions options, IReadOnlyList<KeyValuePair<string, Tensor>> all)
+    {
+        (Config, Options, All) = (config, options, all);
+        _byName = all.ToDictionary(t => t.Key, t => t.Value);
+        Stack = [.. all.Where(t => t.Key != "fuse").Select(t => t.Value)];
+    }
+
+    public ModelConfig Config { get; }
+
+    public EagleOptions Options { get; }
+
+    /// <summary>By name: fuse (where features are fused), fc, fc.bias, then <c>layers.{i}.</c> and the names of <see cref="DecoderScript.LayerTensors"/>.</summary>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> All { get; }
+
+    /// <summary>What <see cref="DecoderScript.OfHead"/> takes, in its order.</summary>
+    public Tensor[] Stack { get; }
+
+    public Tensor this[string name] => _byName[name];
+
+    public Tensor? Find(string name) => _byName.GetValueOrDefault(name);
+
+    /// <summary>A layer's tensors by name; the first layer has no input norm.</summary>
+    public Tensor Layer(int layer, string name) => _byName[$"layers.{layer}.{name}"];
+
+    /// <summary>Makes a head's tensors one by one, in the order of <see cref="All"/>.</summary>
+    public static EagleWeights Make(ModelConfig config, EagleOptions options, Func<string, Tensor> make) =>
+        new(config, options, [.. Names(config, options).Select(name => KeyValuePair.Create(name, make(name)))]);
+
+    /// <summary>The same weights in another dtype; gradients flow through the rounding.</summary>
+    public EagleWeights To(ScalarType dtype) => Make(Config, Options, name => this[name].to(dtype));
+
+    /// <summary>Features as fc takes them, [N,D] of [N,F]: three layers' states are normed, since those of inner layers differ by orders of magnitude, and joined.</summary>
+    /// <remarks>EAGLE-3 joins them as they are. The norms have no weights: the layer after them has.</remarks>
+    public Tensor Fuse(Tensor features)
+    {
+        if (Find("fuse") is not { } fuse) return features;
+        var parts = features.view(features.shape[0], -1, Config.HiddenSize);
+        return nn.functional.linear(Norm(parts, null).flatten(1), fuse);
+    }
+
+    /// <summary>Root-mean-square norm over the last dimension, in fp32 as the target's.</summary>
+    public Tensor Norm(Tensor x, Tensor? weight)
+    {
+        var wide = x.to(ScalarType.Float32);
+        var normed = (wide * (wide.square().mean([-1], keepdim: true) + Config.RmsNormEps).rsqrt()).to(x.dtype);
+        return weight is null ? normed : normed * weight;
+    }
+
+    private static IEnumerable<string> Names(ModelConfig config, EagleOptions options)
+    {
+        if (options.FusedFeatures) yield return "fuse";
+        yield return "fc";
+        if (options.Bias) yield return "fc.bias";
+        for (var i = 0; i < options.Layers; i++)
+            foreach (var name in DecoderScript.LayerTensors(config).Skip(i == 0 ? 1 : 0)) yield return $"layers.{i}.{name}";
+    }
+}

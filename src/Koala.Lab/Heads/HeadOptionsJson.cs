@@ -1,0 +1,33 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+
+namespace Koala.Lab.Heads;
+
+/// <summary>Options of whatever kind of head is registered: its name in the field <c>kind</c>, its own options beside it.</summary>
+internal sealed class HeadOptionsJson : JsonConverter<HeadOptions>
+{
+    private const string KindField = "kind";
+
+    public override HeadOptions Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        var element = JsonElement.ParseValue(ref reader);
+        if (element.ValueKind != JsonValueKind.Object || !element.TryGetProperty(KindField, out var field) || field.GetString() is not { } name)
+            throw new JsonException($"a head's options have no '{KindField}'");
+        var kind = HeadKinds.Find(name) ?? throw new JsonException($"the kind of head is '{name}', but known here are {string.Join(", ", HeadKinds.Names)}");
+        return (HeadOptions?)element.Deserialize(kind.OptionsType, options) ?? throw new JsonException("a head's options are null");
+    }
+
+    public override void Write(Utf8JsonWriter writer, HeadOptions value, JsonSerializerOptions options)
+    {
+        writer.WriteStartObject();
+        writer.WriteString(KindField, value.Kind);
+        foreach (var (name, node) in (JsonObject)JsonSerializer.SerializeToNode(value, value.GetType(), options)!)
+        {
+            writer.WritePropertyName(name);
+            if (node is null) writer.WriteNullValue();
+            else node.WriteTo(writer, options);
+        }
+        writer.WriteEndObject();
+    }
+}
