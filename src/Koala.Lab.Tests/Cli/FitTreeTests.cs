@@ -17,7 +17,7 @@ public sealed class FitTreeTests : IDisposable
         Assert.Equal(tree.Nodes, run.Json.GetProperty("tree").GetProperty("nodes").GetInt32());
         Assert.Equal(tree.Paths.Select(path => path.ToArray()), run.Json.GetProperty("paths").EnumerateArray().Select(path => path.EnumerateArray().Select(rank => rank.GetInt32()).ToArray()));
         Assert.Equal(("head", "speed", 3), (run.Json.GetProperty("head").GetString(), run.Json.GetProperty("by").GetString(), run.Json.GetProperty("prompts").GetInt32()));
-        Assert.Equal(64, run.Json.GetProperty("provenance").GetProperty("prompts").GetProperty("sha256").GetString()!.Length);
+        Assert.Equal("prompts.jsonl", run.Json.GetProperty("provenance").GetProperty("prompts").GetString());
         Assert.Contains("prompt 3/3", run.Error, StringComparison.Ordinal);
 
         var words = CommandRun.Of([.. Line("six.json"), "--max-tokens", "40", "--nodes", "6", "--by", "acceptance", "--dtype", "fp32", "--quiet"]).AssertDone();
@@ -34,10 +34,10 @@ public sealed class FitTreeTests : IDisposable
         CommandRun.Of([.. Line("tree.json"), "--nodes", "many"]).AssertRefused("--nodes", "whole number");
         CommandRun.Of([.. Line("tree.json"), "--by", "sped"]).AssertRefused("--by", "did you mean speed");
         CommandRun.Of([.. Line("tree.json"), "--max-tokens", "0"]).AssertRefused("--max-tokens");
-        CommandRun.Of([.. Line("tree.json"), "--max-tokens", "3"]).AssertRefused("the prompts", "--max-tokens");
-        CommandRun.Of([.. Line("tree.json"), "--max-tokens", "12", "--nodes", "250", "--by", "acceptance"]).AssertRefused("--nodes", "ever right");
+        CommandRun.Of([.. Line("tree.json"), "--max-tokens", "3", "--quiet"]).AssertRefused("the prompts", "--max-tokens");
+        CommandRun.Of([.. Line("tree.json"), "--max-tokens", "12", "--nodes", "250", "--by", "acceptance", "--quiet"]).AssertRefused("--nodes", "ever right");
         CommandRun.Of("fit-tree", "--target", Shipped.Folder("koala-nano"), "--prompts", Prompts(), "--out", _folder.At("tree.json")).AssertRefused("--head", "is missing");
-        CommandRun.Of("fit-tree", "--target", Shipped.Folder("koala-nano"), "--head", "prompt-lookup", "--prompts", Prompts(), "--out", _folder.At("tree.json")).AssertRefused("no tree can be fitted");
+        CommandRun.Of("fit-tree", "--target", Shipped.Folder("koala-nano"), "--head", "prompt-lookup", "--prompts", Prompts(), "--quiet", "--out", _folder.At("tree.json")).AssertRefused("no tree can be fitted");
         CommandRun.Of("fit-tree", "--target", Shipped.Folder("koala-nano"), "--head", Head(), "--prompts", Prompts()).AssertRefused("--out");
         Assert.False(File.Exists(_folder.At("tree.json")));
         File.WriteAllText(_folder.At("there.json"), "mine");

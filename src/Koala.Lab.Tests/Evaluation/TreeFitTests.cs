@@ -46,7 +46,7 @@ public sealed class TreeFitTests
                 }
             }
             Assert.True(counted.Count > 100);
-            Assert.Contains(counted, round => round.Accepted > 1);
+            Assert.Contains(counted, round => round.Accepted >= (tree == trees[0] ? 2 : 1));
             Assert.Equal(new DecodingTrace(counted).AcceptanceLength, paths.AcceptanceLength(tree), 12);
         }
         // A tree is worth more than its first chain, and more nodes more.
