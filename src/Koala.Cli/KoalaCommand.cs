@@ -79,6 +79,7 @@ public static class KoalaCommand
         root.Subcommands.Add(RegenerateCommand.Create(streams));
         root.Subcommands.Add(TrainCommand.Create(streams));
         root.Subcommands.Add(EvaluateCommand.Create(streams));
+        root.Subcommands.Add(FitTreeCommand.Create(streams));
         root.Subcommands.Add(BundleCommand.Create(streams));
 #if NOTEBOOKS
         root.Subcommands.Add(RunCommand.Create(streams));

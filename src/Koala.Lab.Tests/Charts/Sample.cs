@@ -17,6 +17,25 @@ internal static class Sample
 
     public static DecodingTrace LongTrace { get; } = new([.. Enumerable.Range(0, 1500).Select(i => new Round(4, i % 5, 1, 4, 0.1))]);
 
+    /// <summary>A round of a chain of four, of which two were accepted.</summary>
+    public static Round ChainRound { get; } = Round([-1, 0, 1, 2], [" the", " sky", " is", "\n"], accepted: [0, 1]);
+
+    /// <summary>A round of EAGLE-1's tree, in which the first child, its second and the first of that were accepted.</summary>
+    public static Round TreeRound { get; } = Round(
+        [-1, -1, -1, -1, 0, 0, 0, 1, 1, 2, 2, 3, 4, 4, 4, 5, 5, 6, 6, 7, 12, 12, 12, 20, 20],
+        [" The", " A", "It", "\n", " sky", " reason", " colour", " very", " short", " is", "'s", "\n", " looks", " is", " appears", " for", " that", " of", " we", " good", " blue", " so", " like", ".", " because"],
+        accepted: [0, 5, 15]);
+
+    /// <summary>Ten levels, two children each on the way, with long texts.</summary>
+    public static Round DeepRound { get; } = Round([.. Enumerable.Range(0, 20).Select(i => i / 2 * 2 - 2).Select(parent => Math.Max(parent, -1))],
+        [.. Enumerable.Range(0, 20).Select(i => $" extraordinary{i}")], accepted: [.. Enumerable.Range(0, 10).Select(i => 2 * i)]);
+
+    public static Round Round(int[] parents, string[] texts, int[] accepted, string bonus = " because") => new(parents.Length, accepted.Length, 1, 4, 0.1)
+    {
+        Bonus = new TracedToken(7, bonus, 0.625f),
+        Candidates = [.. parents.Select((parent, i) => new TracedCandidate(100 + i, texts[i], parent, 1f / (i + 2), 1f / (i + 3), accepted.Contains(i)))],
+    };
+
     public static IReadOnlyList<EvaluationReport> Reports { get; } =
         [.. new[] { "k1-plain", "k1-adversary", "k2-plain", "k2-adversary" }.Select(name => JsonSerializer.Deserialize<EvaluationReport>(
             File.ReadAllText(TestFiles.At("docs", "results", $"evaluate-koala-mini-medusa-{name}-fp32.json")), JsonFormat.Document)!)];
@@ -45,6 +64,11 @@ internal static class Sample
         ["acceptance length, long"] = () => Chart.AcceptanceLength(LongTrace),
         ["round times"] = () => Chart.RoundTimes(Trace),
         ["round times of reports"] = () => Chart.RoundTimes(Reports),
+        ["draft chain"] = () => Chart.DraftTree(ChainRound),
+        ["draft tree"] = () => Chart.DraftTree(TreeRound),
+        ["deep draft tree"] = () => Chart.DraftTree(DeepRound),
+        ["nothing drafted"] = () => Chart.DraftTree(Round([], [], [])),
+        ["hostile tree"] = () => Chart.DraftTree(Round([-1, 0], [Hostile, "<b>"], accepted: [0], bonus: Hostile)),
         ["speedup"] = () => Chart.Speedup(Reports),
         ["pace by layers"] = () => Chart.PaceByLayers(Paces),
         ["losses"] = () => Chart.TrainingLosses(Metrics(1000)),

@@ -24,6 +24,10 @@ public static class Chart
     /// <summary>Mean milliseconds of a round, split into draft, verify and bookkeeping, a bar a report.</summary>
     public static Figure RoundTimes(params IEnumerable<EvaluationReport> reports) => new(RoundTimeFigures.ByReport(All(reports)));
 
+    /// <summary>The draft tree of a round, level by level from the root: the accepted path, what was rejected, and the bonus token; a pointer on a token tells the target's p and the head's q.</summary>
+    /// <exception cref="KoalaException">The round's candidates were not recorded: that takes <see cref="GenerationOptions.FullTrace"/>.</exception>
+    public static Figure DraftTree(Round round) => new(DraftTreeFigure.Of(round));
+
     /// <summary>Speedups with their intervals, one below the other; a line marks 1, no gain.</summary>
     public static Figure Speedup(params IEnumerable<EvaluationReport> reports) => new(SpeedFigures.Speedup(All(reports)));
 

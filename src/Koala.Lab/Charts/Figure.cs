@@ -1,4 +1,5 @@
 using Koala.Lab.Charts.Drawing;
+using Koala.Lab.Charts.Tables;
 using Koala.Lab.Runtime;
 
 namespace Koala.Lab.Charts;
@@ -10,19 +11,24 @@ public sealed class Figure
     /// <summary>The mime type of <see cref="Json"/>.</summary>
     public const string PlotlyMimeType = "application/vnd.plotly.v1+json";
 
-    private readonly Plot _plot;
     private readonly Lazy<string> _json;
     private readonly Lazy<string> _svg;
+    private readonly Func<TextTable> _table;
 
     internal Figure(Plot plot)
+        : this(plot.Title, () => PlotlyJson.Of(plot), () => SvgPicture.Of(plot), () => PlotTable.Of(plot))
     {
-        _plot = plot;
-        _json = new(() => PlotlyJson.Of(plot));
-        _svg = new(() => SvgPicture.Of(plot));
     }
 
+    internal Figure(DrawnTree tree)
+        : this(tree.Title, () => TreePlotlyJson.Of(tree), () => TreeSvg.Of(tree), () => TreeTable.Of(tree))
+    {
+    }
+
+    private Figure(string title, Func<string> json, Func<string> svg, Func<TextTable> table) => (Title, _json, _svg, _table) = (title, new(json), new(svg), table);
+
     /// <summary>What is seen.</summary>
-    public string Title => _plot.Title;
+    public string Title { get; }
 
     /// <summary>The figure for plotly.js: an object with data, layout and config.</summary>
     public string Json => _json.Value;
@@ -34,7 +40,7 @@ public sealed class Figure
     public string Html => HtmlOf(Json, Svg);
 
     /// <summary>The numbers as a table.</summary>
-    public override string ToString() => PlotTable.Of(_plot).ToString();
+    public override string ToString() => _table().ToString();
 
     /// <summary>Any figure for plotly.js as HTML of this form, with a picture that stands there until it is drawn.</summary>
     /// <param name="json">An object with data and layout.</param>

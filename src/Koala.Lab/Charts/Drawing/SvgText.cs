@@ -24,8 +24,17 @@ internal sealed class SvgText
     public void Rectangle(double x, double y, double width, double height, string colour) =>
         _svg.Append(CultureInfo.InvariantCulture, $"<rect x=\"{x:0.#}\" y=\"{y:0.#}\" width=\"{width:0.#}\" height=\"{height:0.#}\" fill=\"{colour}\"/>");
 
-    public void Dot(double x, double y, string colour) =>
-        _svg.Append(CultureInfo.InvariantCulture, $"<circle cx=\"{x:0.#}\" cy=\"{y:0.#}\" r=\"4\" fill=\"{colour}\"/>");
+    /// <param name="x">Its middle.</param>
+    /// <param name="y">Its middle.</param>
+    /// <param name="colour">Its colour.</param>
+    /// <param name="hollow">A ring.</param>
+    /// <param name="title">What a pointer on it is told.</param>
+    public void Dot(double x, double y, string colour, bool hollow = false, string? title = null)
+    {
+        _svg.Append(CultureInfo.InvariantCulture, $"<circle cx=\"{x:0.#}\" cy=\"{y:0.#}\" ");
+        _svg.Append(hollow ? $"r=\"3.5\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" pointer-events=\"all\"" : $"r=\"4\" fill=\"{colour}\"");
+        _svg.Append(title is null ? "/>" : $"><title>{Html.Escape(title)}</title></circle>");
+    }
 
     /// <summary>One path of many strokes: a picture of a hundred bars stays small.</summary>
     public void Path(string d, string style) => _svg.Append(CultureInfo.InvariantCulture, $"<path d=\"{d}\" {style}/>");

@@ -1,0 +1,65 @@
+using System.CommandLine;
+using Koala.Cli.Options;
+using Koala.Cli.Output;
+using Koala.Lab;
+using Koala.Lab.Evaluation;
+using Koala.Lab.Runs;
+
+namespace Koala.Cli.Commands;
+
+/// <summary><c>koala fit-tree</c>: fits a draft tree to a head's acceptance and to this device.</summary>
+internal sealed class FitTreeCommand
+{
+    private readonly Streams _streams;
+    private readonly ModelOptions _model = new("on a CPU the faster of the two here, bf16 on a GPU");
+    private readonly DraftOptions _draft = new("");
+    private readonly PromptOptions _prompts = new();
+    private readonly Option<string?> _out = SharedOptions.Text("--out", "FILE", "The tree to write: a JSON list of paths, each a list of child ranks. It must not exist yet.");
+    private readonly Option<int> _nodes = SharedOptions.Whole("--nodes", "The most nodes of the tree; by acceptance, exactly so many.", () => new TreeFitOptions().Nodes);
+    private readonly Option<string> _by = SharedOptions.Choice("--by", "What the tree is best in: tokens a second on this device, by measured rounds, or acceptance alone.", () => "speed", "speed", "acceptance");
+    private readonly Option<int> _maxTokens = SharedOptions.Whole("--max-tokens", "The most tokens of an answer.", () => new TreeFitOptions().MaxTokens);
+    private readonly Option<bool> _json = SharedOptions.Json();
+    private readonly Option<bool> _quiet = SharedOptions.Quiet();
+
+    private FitTreeCommand(Streams streams) => _streams = streams;
+
+    public static Command Create(Streams streams)
+    {
+        var self = new FitTreeCommand(streams);
+        var command = new Command("fit-tree", "Fit a draft tree to what a head gets right along the target's own greedy answers, and to what rounds cost on this device.");
+        foreach (var option in (Option[])[self._model.Target, self._prompts.File, self._out]) option.Required = true;
+        self._model.AddTo(command);
+        self._draft.AddTo(command);
+        foreach (Option option in (Option[])[self._prompts.File, self._prompts.Limit, self._prompts.Categories, self._out, self._nodes, self._by, self._maxTokens, self._json, self._quiet])
+            command.Options.Add(option);
+        command.SetAction(self.Run);
+        return command;
+    }
+
+    private int Run(ParseResult result)
+    {
+        var options = new TreeFitOptions
+        {
+            Nodes = result.GetValue(_nodes),
+            By = Enum.Parse<TreeFitBy>(result.GetValue(_by)!, ignoreCase: true),
+            MaxTokens = result.GetValue(_maxTokens),
+        };
+        options.Validate();
+        var file = result.GetValue(_out)!;
+        if (Path.Exists(file)) throw new KoalaException(file, "exists already", "choose another --out, or remove it");
+        var place = _draft.Find(result) ?? throw new KoalaException("--head", "is missing", "give --head FOLDER or --draft-model PATH");
+        var prompts = _prompts.Read(result, result.GetValue(_prompts.File)!);
+        var provenance = Provenance.Of([.. result.Tokens.Select(token => token.Value)], result.GetValue(_prompts.File));
+
+        using var interruption = new Interruption(_streams);
+        using var target = _model.Load(result, fastest: true);
+        var source = place.Load(target);
+        using var owned = source as IDisposable;
+        TreeFitReport? report = null;
+        ProgressLine.Run(_streams, result.GetValue(_quiet), show =>
+            report = TreeFit.Run(target, source, place.Name, prompts, options, new PromptProgressText(show, "looking"), interruption.Token) with { Provenance = provenance });
+        report!.Shape.Save(file);
+        _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(report) : $"{report.ToString().TrimEnd()}\n{file} is written: --tree {file}");
+        return ExitCodes.Done;
+    }
+}

@@ -1,0 +1,48 @@
+using System.Globalization;
+
+namespace Koala.Lab.Charts.Drawing;
+
+/// <summary>A tree as a small SVG, for places that run no scripts. Where a front end shows titles, a pointer on a token tells p and q.</summary>
+internal static class TreeSvg
+{
+    private const double Top = 62;
+    private const double Least = 300;
+
+    public static string Of(DrawnTree tree)
+    {
+        var svg = new SvgText();
+        svg.Text(8, 20, tree.Title, more: " font-size=\"15\" font-weight=\"600\"");
+        Legend(svg, tree);
+        // What was kept lies over what was not.
+        foreach (var fate in tree.Fates.Reverse()) Edges(svg, tree, fate);
+        foreach (var node in tree.Nodes)
+        {
+            var (x, y) = tree.At(node);
+            svg.Dot(x, y + Top, DrawnTree.ColourOf(node.Fate), hollow: node.Fate is Fate.Rejected or Fate.Root, Facts(node));
+            svg.Text(x + DrawnTree.LabelGap, y + Top + 4, tree.Label(node), more: node.Fate == Fate.Rejected ? " fill-opacity=\".75\"" : "");
+        }
+        for (var level = 1; level < tree.Levels.Count; level++) svg.Text(tree.Levels[level], Top + tree.Height + 16, level.ToString(CultureInfo.InvariantCulture), "middle");
+        svg.Text(tree.Width / 2, Top + tree.Height + 34, "level", "middle");
+        return svg.Finish(Math.Max(Least, tree.Width), Top + tree.Height + 42, tree.Title);
+    }
+
+    private static void Legend(SvgText svg, DrawnTree tree)
+    {
+        var x = 12.0;
+        foreach (var fate in tree.Fates)
+        {
+            svg.Dot(x, 42, DrawnTree.ColourOf(fate), hollow: fate == Fate.Rejected);
+            svg.Text(x + DrawnTree.LabelGap, 46, DrawnTree.NameOf(fate));
+            x += SvgText.WidthOf(DrawnTree.NameOf(fate)) + 34;
+        }
+    }
+
+    private static void Edges(SvgText svg, DrawnTree tree, Fate fate)
+    {
+        var path = string.Concat(tree.Nodes.Where(node => node.Fate == fate)
+            .Select(node => $"M{string.Join('L', tree.Edge(node).Select(at => string.Create(CultureInfo.InvariantCulture, $"{at.X:0.#} {at.Y + Top:0.#}")))}"));
+        svg.Path(path, $"fill=\"none\" stroke=\"{DrawnTree.ColourOf(fate)}\" stroke-width=\"{(fate == Fate.Rejected ? 1 : 2)}\" stroke-linejoin=\"round\"{(fate == Fate.Bonus ? " stroke-dasharray=\"4 3\"" : "")}");
+    }
+
+    private static string? Facts(DrawnNode node) => node.P is null ? null : $"{node.Text}: {DrawnTree.NameOf(node.Fate)}, p {TreeTable.Number(node.P)}{(node.Q is null ? "" : $", q {TreeTable.Number(node.Q)}")}";
+}

@@ -1,0 +1,44 @@
+using System.Globalization;
+using Koala.Lab.Charts.Drawing;
+using Koala.Lab.Decoding;
+
+namespace Koala.Lab.Charts.Figures;
+
+/// <summary>What a round drafted, and what came of it.</summary>
+internal static class DraftTreeFigure
+{
+    public static DrawnTree Of(Round round)
+    {
+        if (round.Candidates is not { } candidates || round.Bonus is not { } bonus)
+            throw new KoalaException("the round", "has no candidates recorded, so that its tree cannot be drawn", "generate with FullTrace = true");
+        var last = candidates.Index().Where(c => c.Item.Accepted).Select(c => c.Index).DefaultIfEmpty(-1).Last();
+        var nodes = new List<DrawnNode> { new("root", -1, 0, 0, Fate.Root, null, null) };
+        var row = 0;
+        Children(-1, 0);
+        return new DrawnTree(string.Create(CultureInfo.InvariantCulture, $"Draft tree: {round.Accepted} of {round.Drafted} candidates accepted"), nodes);
+
+        // Depth first; the first child stands beside its parent, each further one below all before it. The bonus token comes last, as it was decided last.
+        void Children(int candidate, int node)
+        {
+            var first = true;
+            for (var i = candidate + 1; i < candidates.Count; i++)
+                if (candidates[i] is var child && child.Parent == candidate)
+                {
+                    Add(Label(child.Text, child.Token), child.Accepted ? Fate.Accepted : Fate.Rejected, child.P, child.Q);
+                    Children(i, nodes.Count - 1);
+                }
+            if (candidate == last) Add(Label(bonus.Text, bonus.Token), Fate.Bonus, bonus.P, null);
+
+            void Add(string text, Fate fate, float p, float? q)
+            {
+                if (!first) row++;
+                first = false;
+                nodes.Add(new DrawnNode(text, node, nodes[node].Level + 1, row, fate, p, q));
+            }
+        }
+    }
+
+    // Spaces and line ends are tokens' parts that count; special tokens have no text.
+    private static string Label(string text, int token) => text.Length == 0 ? string.Create(CultureInfo.InvariantCulture, $"#{token}")
+        : text.Replace(' ', '␣').Replace('\n', '↵').Replace('\t', '⇥').Replace('\r', '↵');
+}

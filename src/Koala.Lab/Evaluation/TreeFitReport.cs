@@ -1,0 +1,93 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Serialization;
+using Koala.Lab.Heads.Trees;
+using Koala.Lab.Runs;
+
+namespace Koala.Lab.Evaluation;
+
+/// <summary>A fitted tree and what is expected of it. <c>koala fit-tree --json</c> prints it.</summary>
+public sealed record TreeFitReport
+{
+    internal const string TreeName = "fitted";
+
+    /// <summary>The target's name.</summary>
+    public required string Target { get; init; }
+
+    /// <summary>What drafts.</summary>
+    public required string Head { get; init; }
+
+    /// <summary>cpu or cuda.</summary>
+    public required string Device { get; init; }
+
+    /// <summary>fp32 or bf16.</summary>
+    public required string Dtype { get; init; }
+
+    /// <summary>Threads of a CPU operation.</summary>
+    public required int Threads { get; init; }
+
+    /// <summary>What the tree is best in.</summary>
+    public required TreeFitBy By { get; init; }
+
+    /// <summary>Prompts answered.</summary>
+    public required int Prompts { get; init; }
+
+    /// <summary>Prompts left out because they do not fit the context.</summary>
+    public required int Skipped { get; init; }
+
+    /// <summary>Places of the answers that were counted.</summary>
+    public required int Places { get; init; }
+
+    /// <summary>The tree.</summary>
+    public required FittedTree Tree { get; init; }
+
+    /// <summary>The chain with the most tokens a second, to compare with.</summary>
+    public required FittedTree Chain { get; init; }
+
+    /// <summary>Tokens a second of the target alone, by its rounds.</summary>
+    public required double AloneTokensPerSecond { get; init; }
+
+    /// <summary>For some numbers of nodes the tree with the most tokens a second.</summary>
+    public required IReadOnlyList<FittedTree> ByNodes { get; init; }
+
+    /// <summary>The tree's paths, as its file holds them.</summary>
+    public IReadOnlyList<IReadOnlyList<int>> Paths => Shape.Paths;
+
+    /// <summary>The tree, to decode with or to write.</summary>
+    [JsonIgnore]
+    public StaticShape Shape => new(TreeName, Tree.Paths);
+
+    /// <summary>The circumstances; null where nobody noted them.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Provenance? Provenance { get; init; }
+
+    /// <summary>The table that the command prints.</summary>
+    public override string ToString()
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"{Head} on {Target}, {Device}, {Dtype}, {Threads} threads; {Places} places in the answers to {Prompts} prompts ({Skipped} skipped)\n");
+        text.Append("            nodes  depth  acceptance length  round ms  predicted tokens/s\n");
+        text.Append(CultureInfo.InvariantCulture, $"{"alone",-10}  {0,5}  {0,5}  {1,17:F2}  {1000 / AloneTokensPerSecond,8:F2}  {AloneTokensPerSecond,18:F0}\n");
+        Line("best chain", Chain);
+        foreach (var tree in ByNodes) Line("", tree);
+        Line("the tree", Tree);
+        text.Append(CultureInfo.InvariantCulture, $"best in {(By == TreeFitBy.Speed ? "tokens/s here" : "acceptance")}; predicted to be {Tree.TokensPerSecond / Chain.TokensPerSecond:F2} times as fast as the best chain, {Tree.TokensPerSecond / AloneTokensPerSecond:F2} times as fast as the target alone\n");
+        return text.ToString();
+
+        void Line(string name, FittedTree tree) =>
+            text.Append(CultureInfo.InvariantCulture, $"{name,-10}  {tree.Nodes,5}  {tree.Depth,5}  {tree.AcceptanceLength,17:F2}  {tree.RoundMs,8:F2}  {tree.TokensPerSecond,18:F0}\n");
+    }
+}
+
+/// <summary>A tree with what is expected of it on the answers it was fitted to.</summary>
+/// <param name="Paths">The tree.</param>
+/// <param name="Nodes">Candidates a round.</param>
+/// <param name="Depth">Levels.</param>
+/// <param name="AcceptanceLength">Tokens committed a round along those answers.</param>
+/// <param name="RoundMs">Milliseconds of a round, measured or between two measured ones.</param>
+/// <param name="TokensPerSecond">What follows from both; reading the prompt is not counted.</param>
+public sealed record FittedTree([property: JsonIgnore] IReadOnlyList<IReadOnlyList<int>> Paths, int Nodes, int Depth, double AcceptanceLength, double RoundMs, double TokensPerSecond)
+{
+    internal static FittedTree Of(IReadOnlyList<IReadOnlyList<int>> paths, double acceptanceLength, double roundMs) =>
+        new(paths, paths.Count, paths.Max(path => path.Count), acceptanceLength, roundMs, 1000 * acceptanceLength / roundMs);
+}
