@@ -10,6 +10,7 @@ global using Koala.Lab.Data;
 global using Koala.Lab.Decoding;
 global using Koala.Lab.Evaluation;
 global using Koala.Lab.Heads;
+global using Koala.Lab.Heads.Eagle;
 global using Koala.Lab.Heads.Medusa;
 global using Koala.Lab.Runtime;
 global using Koala.Lab.Targets;

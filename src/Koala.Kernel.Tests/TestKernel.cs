@@ -7,6 +7,9 @@ namespace Koala.Kernel.Tests;
 /// <summary>A kernel in a process of its own, and a client of it.</summary>
 public sealed class TestKernel : IAsyncLifetime
 {
+    // Ends a test that hangs; no measure of anything, so long enough for a slow machine that does other things too.
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
+
     private KernelProcess? _process;
 
     internal KernelProcess Process => _process!;
@@ -20,7 +23,7 @@ public sealed class TestKernel : IAsyncLifetime
     {
         var run = new CellRun();
         var id = Process.Client.Send("execute_request", new JsonObject { ["code"] = code, ["silent"] = false, ["store_history"] = true, ["allow_stdin"] = false, ["stop_on_error"] = true });
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var patience = new CancellationTokenSource(s_patience);
         for (var idle = false; run.Reply is null || !idle;)
         {
             var message = await Process.Client.Incoming.ReadAsync(patience.Token);
@@ -37,7 +40,7 @@ public sealed class TestKernel : IAsyncLifetime
     internal async Task<JsonObject> AskAsync(string type, JsonObject content)
     {
         var id = Process.Client.Send(type, content);
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var patience = new CancellationTokenSource(s_patience);
         while (true)
         {
             var message = await Process.Client.Incoming.ReadAsync(patience.Token);

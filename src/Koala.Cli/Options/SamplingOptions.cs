@@ -3,7 +3,7 @@ using Koala.Lab.Decoding;
 
 namespace Koala.Cli.Options;
 
-/// <summary>How answers are generated: <c>--max-tokens --temperature --top-k --top-p --draft-length --seed</c>.</summary>
+/// <summary>How answers are generated: <c>--max-tokens --temperature --top-k --top-p --draft-length --acceptance --seed</c> and the tree's.</summary>
 internal sealed class SamplingOptions(Func<GenerationOptions> standard)
 {
     private readonly Option<int> _maxTokens = SharedOptions.Whole("--max-tokens", "The most tokens of an answer.", () => standard().MaxTokens);
@@ -14,20 +14,36 @@ internal sealed class SamplingOptions(Func<GenerationOptions> standard)
 
     public Option<int?> DraftLength { get; } = SharedOptions.WholeOrNone("--draft-length", "Tokens drafted a round. Default: chosen for this device by a short measurement.");
 
+    private readonly Option<string> _acceptance = SharedOptions.Choice("--acceptance", "Which candidates are kept: lossless keeps the target's own output; typical (Medusa's rule, sampling only) does not.", () => "lossless", "lossless", "typical");
+
+    private bool _drafts;
+
+    public TreeOptions Tree { get; } = new();
+
     /// <param name="command">Takes the options.</param>
     /// <param name="drafts">Whether it drafts: with <see cref="DraftLength"/>.</param>
     public void AddTo(Command command, bool drafts = true)
     {
-        foreach (Option option in (Option[])[_maxTokens, _temperature, _topK, _topP, .. drafts ? [DraftLength] : Array.Empty<Option>(), _seed]) command.Options.Add(option);
+        foreach (Option option in (Option[])[_maxTokens, _temperature, _topK, _topP, .. drafts ? [DraftLength, _acceptance] : Array.Empty<Option>(), _seed]) command.Options.Add(option);
+        if (drafts) Tree.AddTo(command);
+        _drafts = drafts;
     }
 
-    public GenerationOptions Read(ParseResult result) => standard() with
+    public GenerationOptions Read(ParseResult result)
     {
-        MaxTokens = result.GetValue(_maxTokens),
-        Temperature = result.GetValue(_temperature),
-        TopK = result.GetValue(_topK),
-        TopP = result.GetValue(_topP),
-        DraftLength = result.GetValue(DraftLength),
-        Seed = result.GetValue(_seed),
-    };
+        var options = standard() with
+        {
+            MaxTokens = result.GetValue(_maxTokens),
+            Temperature = result.GetValue(_temperature),
+            TopK = result.GetValue(_topK),
+            TopP = result.GetValue(_topP),
+            Seed = result.GetValue(_seed),
+        };
+        return !_drafts ? options : options with
+        {
+            DraftLength = result.GetValue(DraftLength),
+            Tree = Tree.Read(result),
+            Acceptance = Enum.Parse<AcceptanceRule>(result.GetValue(_acceptance)!, ignoreCase: true),
+        };
+    }
 }

@@ -55,9 +55,15 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
     [Fact]
     public async Task Output_comes_while_the_cell_runs()
     {
+        using var folder = new TemporaryFolder();
+        var heard = folder.At("heard");
         var first = "";
-        await kernel.RunAsync("Console.WriteLine(\"early\");\nSystem.Threading.Thread.Sleep(1500);\nConsole.WriteLine(\"late\");", text => first = first.Length == 0 ? text : first);
-
+        await kernel.RunAsync($"Console.WriteLine(\"early\");\nwhile (!System.IO.File.Exists(\"{heard}\")) System.Threading.Thread.Sleep(10);\nConsole.WriteLine(\"late\");", text =>
+        {
+            if (first.Length > 0) return;
+            first = text;
+            File.WriteAllText(heard, "");
+        });
         Assert.Equal("early\n", first);
     }
 

@@ -5,7 +5,8 @@ namespace Koala.Kernel.Tests.Cells;
 /// <summary>Packages from a folder: no network is needed.</summary>
 public sealed class PackageTests : IAsyncLifetime
 {
-    private const string Id = "Koala.Test.Greeting";
+    // NuGet's package cache is one for all processes of a user: another run of these tests must not delete this one's package.
+    private static readonly string Id = $"Koala.Test.Greeting.P{Environment.ProcessId}";
 
     private readonly TemporaryFolder _folder = new();
     private readonly TestKernel _kernel = new();
@@ -18,7 +19,7 @@ public sealed class PackageTests : IAsyncLifetime
         Pack(Id, "1.0.0", "public static class Greeting { public static string Say() => \"hello 1\"; }", "#!csharp\n\nvar registered = 1;\n");
         var run = await _kernel.RunAsync($"#i \"nuget: {_folder.Path}\"\n#r \"nuget: {Id}, 1.0.0\"\nGreeting.Say() + registered");
 
-        Assert.Equal("hello 11", run.Value);
+        AssertValue("hello 11", run);
         Assert.Contains($"Installed {Id} 1.0.0", run.Text, StringComparison.Ordinal);
     }
 
@@ -27,10 +28,11 @@ public sealed class PackageTests : IAsyncLifetime
     {
         Pack(Id, "1.0.0", "public static class Greeting { public static string Say() => \"hello 1\"; }");
         var wrong = await _kernel.RunAsync($"#i \"nuget: {_folder.Path}\"\n#r \"nuget: {Id}.Missing, 1.0.0\"");
+        Assert.Equal("error", wrong.Status);
         Assert.Contains($"{Id}.Missing", wrong.Traceback, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', wrong.Traceback);
 
-        Assert.Equal("hello 1", (await _kernel.RunAsync($"#r \"nuget: {Id}, 1.0.0\"\nGreeting.Say()")).Value);
+        AssertValue("hello 1", await _kernel.RunAsync($"#r \"nuget: {Id}, 1.0.0\"\nGreeting.Say()"));
     }
 
     [Fact]
@@ -38,19 +40,28 @@ public sealed class PackageTests : IAsyncLifetime
     {
         Pack(Id, "1.0.0", "public static class Greeting { public static string Say() => \"hello 1\"; }");
         Pack(Id, "2.0.0", "public static class Greeting { public static string Say() => \"hello 2\"; }");
-        await _kernel.RunAsync($"#i \"nuget: {_folder.Path}\"\n#r \"nuget: {Id}, [1.0.0]\"");
+        var first = await _kernel.RunAsync($"#i \"nuget: {_folder.Path}\"\n#r \"nuget: {Id}, [1.0.0]\"\nGreeting.Say()");
+        AssertValue("hello 1", first);
+        Assert.Contains($"Installed {Id} 1.0.0", first.Text, StringComparison.Ordinal);
         var second = await _kernel.RunAsync($"#r \"nuget: {Id}, [2.0.0]\"\nGreeting.Say()");
 
+        Assert.Equal("error", second.Status);
         Assert.Contains($"{Id} 1.0.0 is loaded already. Mend: restart the kernel to use [2.0.0].", second.Traceback, StringComparison.Ordinal);
-        Assert.Equal("hello 1", (await _kernel.RunAsync("Greeting.Say()")).Value);
+        AssertValue("hello 1", await _kernel.RunAsync("Greeting.Say()"));
     }
 
     public async ValueTask DisposeAsync()
     {
         await _kernel.DisposeAsync();
         _folder.Dispose();
-        foreach (var cached in new[] { Environment.GetEnvironmentVariable("NUGET_PACKAGES"), Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages") }.OfType<string>())
-            if (Path.Combine(cached, Id.ToLowerInvariant()) is var path && Directory.Exists(path)) Directory.Delete(path, recursive: true);
+        TestPackages.Forget(Id);
+    }
+
+    // With what the cell said where it did not get there.
+    private static void AssertValue(string value, CellRun run)
+    {
+        Assert.True(run.Status == "ok", $"{run.Status}\n{run.Traceback}\n{run.Text}\n{run.ErrorText}");
+        Assert.Equal(value, run.Value);
     }
 
     private void Pack(string id, string version, string code, string? extension = null)

@@ -1,10 +1,11 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Koala.Kernel.Tests.Notebooks;
 
 namespace Koala.Kernel.Tests.Jupyter;
 
 /// <summary>Other people's clients; each test skips where they are not installed (Debian: python3-jupyter-kernel-test, python3-nbclient, python3-nbconvert).</summary>
-public sealed class JupyterTests
+public sealed partial class JupyterTests
 {
     private static readonly string[] s_cells =
     [
@@ -96,6 +97,40 @@ public sealed class JupyterTests
         Assert.True(exitCode == 0, text);
         Assert.Contains("10", File.ReadAllText(folder.At("converted.ipynb")), StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Executes_the_quickstart()
+    {
+        // nbconvert's executor is nbclient's: one run is a test of both.
+        using var python = Python.With("nbconvert", "nbclient");
+        using var folder = new TemporaryFolder();
+        // A clone as the notebook sees it.
+        foreach (var name in (string[])["checkpoints", "data", "src"]) Directory.CreateSymbolicLink(folder.At(name), TestFiles.At(name));
+        var notebooks = Directory.CreateDirectory(folder.At("notebooks")).FullName;
+        File.Copy(TestFiles.At("notebooks", "_setup.csx"), Path.Combine(notebooks, "_setup.csx"));
+        var json = JsonNode.Parse(File.ReadAllText(TestFiles.At("notebooks", "01-quickstart.ipynb")))!;
+        var parameters = json["cells"]!.AsArray().Single(cell => cell!["metadata"]!["tags"]?.AsArray().Any(tag => tag!.ToString() == "parameters") == true)!;
+        var defaults = Text(parameters["source"]);
+        var few = Steps().Replace(Prompts().Replace(defaults, "prompts = 2;"), "steps = 20;");
+        Assert.Contains("steps = 20;", few, StringComparison.Ordinal);
+        parameters["source"] = few;
+        // What is found in the end was made by this run.
+        foreach (var cell in json["cells"]!.AsArray().Where(cell => cell!["cell_type"]!.ToString() == "code")) cell!["outputs"] = new JsonArray();
+        File.WriteAllText(Path.Combine(notebooks, "01-quickstart.ipynb"), json.ToJsonString());
+
+        var (exitCode, text) = python.Run(notebooks, "-m", "nbconvert", "--to", "notebook", "--execute", "--output", "executed.ipynb", "01-quickstart.ipynb");
+
+        Assert.True(exitCode == 0, text);
+        var outputs = JsonNode.Parse(File.ReadAllText(Path.Combine(notebooks, "executed.ipynb")))!["cells"]!.AsArray().SelectMany(cell => cell!["outputs"]?.AsArray() ?? []).ToArray();
+        Assert.DoesNotContain(outputs, output => output!["output_type"]!.ToString() == "error");
+        Assert.Equal(6, outputs.Count(output => output!["data"]?["application/vnd.plotly.v1+json"]?["data"]?.AsArray().Count > 0));
+    }
+
+    [GeneratedRegex(@"\bsteps = \d+;")]
+    private static partial Regex Steps();
+
+    [GeneratedRegex(@"\bprompts = \d+;")]
+    private static partial Regex Prompts();
 
     // Text joined, as the two write it in other pieces.
     private static string[] Outputs(string path) =>

@@ -54,7 +54,7 @@ public sealed class RunTests : IDisposable
     [Fact]
     public void An_update_replaces_the_output_and_late_words_stay_with_their_cell()
     {
-        var notebook = _folder.WriteNotebook("in.ipynb", "var d = display(1);\n_ = Task.Run(async () => { await Task.Delay(200); Console.WriteLine(\"late\"); });", "await Task.Delay(600);\nd.Update(\"new\");");
+        var notebook = _folder.WriteNotebook("in.ipynb", "var d = display(1);\nvar next = new TaskCompletionSource();\nvar late = Task.Run(async () => { await next.Task; Console.WriteLine(\"late\"); });", "next.SetResult();\nawait late;\nd.Update(\"new\");\nawait Task.Delay(1000);");
         Assert.Equal(0, CommandRun.Of("run", notebook, "--output", _folder.At("out.ipynb"), "--quiet").ExitCode);
 
         var outputs = Cells(_folder.At("out.ipynb"))[0]!["outputs"]!.AsArray();
@@ -84,12 +84,13 @@ public sealed class RunTests : IDisposable
     [InlineData("new System.Text.RegularExpressions.Regex(\"^(a+)+$\").IsMatch(new string('a', 60) + \"!\")")]
     public void A_cell_that_never_ends_is_ended(string code)
     {
-        var notebook = _folder.WriteNotebook("in.ipynb", "Console.WriteLine(\"before\");\n" + code, "2");
-        var run = CommandRun.Of("run", notebook, "--output", _folder.At("out.ipynb"), "--timeout", "4", "--quiet");
+        // The first cell waits for the compiler; the second is at "before" at once on a slow machine too.
+        var notebook = _folder.WriteNotebook("in.ipynb", "1", "Console.WriteLine(\"before\");\n" + code, "2");
+        var run = CommandRun.Of("run", notebook, "--output", _folder.At("out.ipynb"), "--timeout", "6", "--quiet");
 
         Assert.Equal(1, run.ExitCode);
-        Assert.Contains("Timeout: the cell took longer than 4 s", run.Error, StringComparison.Ordinal);
-        var outputs = Cells(_folder.At("out.ipynb"))[0]!["outputs"]!.AsArray();
+        Assert.Contains("Timeout: the cell took longer than 6 s", run.Error, StringComparison.Ordinal);
+        var outputs = Cells(_folder.At("out.ipynb"))[1]!["outputs"]!.AsArray();
         Assert.Equal("before\n", string.Concat(outputs[0]!["text"]!.AsArray()));
         Assert.Contains(outputs, output => output!["ename"]?.ToString() == "Timeout");
     }

@@ -99,6 +99,7 @@ internal sealed class KernelProcess : IDisposable
         catch (TimeoutException)
         {
             _process.Kill(entireProcessTree: true);
+            await _process.WaitForExitAsync().ConfigureAwait(false);
         }
     }
 

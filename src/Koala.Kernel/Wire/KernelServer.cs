@@ -17,7 +17,9 @@ internal sealed class KernelServer : IDisposable
     private readonly BlockingCollection<string> _answers = [];
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _executionCount;
-    private bool _abortQueued;
+
+    // Requests that came before the failure of the cell in front of them was told.
+    private readonly List<Message> _behindFailed = [];
 
     public KernelServer(ConnectionFile file)
     {
@@ -59,7 +61,7 @@ internal sealed class KernelServer : IDisposable
         foreach (var request in _requests.GetConsumingEnumerable())
         {
             Serve(request, onControl: false, () => Answer(request));
-            if (_abortQueued) AbortQueued();
+            AbortBehindFailed();
         }
     }
 
@@ -136,7 +138,9 @@ internal sealed class KernelServer : IDisposable
             _assistance.Follow(code);
             return new JsonObject { ["execution_count"] = number, ["payload"] = new JsonArray(), ["user_expressions"] = new JsonObject() };
         }
-        _abortQueued = Flag("stop_on_error", true);
+        // Before the reply goes out: a cell that is sent in answer to it is not one of these.
+        if (Flag("stop_on_error", true))
+            while (_requests.TryTake(out var queued)) _behindFailed.Add(queued);
         var reply = error.ToJson();
         reply["status"] = "error";
         reply["execution_count"] = number;
@@ -145,17 +149,12 @@ internal sealed class KernelServer : IDisposable
         bool Flag(string name, bool standard) => request.Content[name] is JsonValue value && value.TryGetValue(out bool flag) ? flag : standard;
     }
 
-    // Cells that were sent before the failure was known do not run after it.
-    private void AbortQueued()
+    // Cells that were sent before the failure was known do not run after it; other requests are answered.
+    private void AbortBehindFailed()
     {
-        _abortQueued = false;
-        var others = new List<Message>();
-        while (_requests.TryTake(out var queued))
-        {
-            if (queued.Type == "execute_request") Serve(queued, onControl: false, () => new JsonObject { ["status"] = "aborted", ["execution_count"] = _executionCount });
-            else others.Add(queued);
-        }
-        foreach (var request in others) _requests.Add(request);
+        foreach (var request in _behindFailed)
+            Serve(request, onControl: false, () => request.Type == "execute_request" ? new JsonObject { ["status"] = "aborted", ["execution_count"] = _executionCount } : Answer(request));
+        _behindFailed.Clear();
     }
 
     private string? Ask(Message request, string prompt, bool hidden)

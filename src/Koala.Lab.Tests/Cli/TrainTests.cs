@@ -34,7 +34,7 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
         {
             Assert.Equal(a.GetProperty("tokens").GetRawText(), s.GetProperty("tokens").GetRawText());
             Assert.False(a.TryGetProperty("rounds", out _));
-            Assert.Equal(["accepted", "bookkeepingMs", "draftMs", "drafted", "verifyMs"], s.GetProperty("rounds")[0].EnumerateObject().Select(p => p.Name).Order());
+            Assert.Equal(["accepted", "bookkeepingMs", "depth", "draftMs", "drafted", "verifyMs"], s.GetProperty("rounds")[0].EnumerateObject().Select(p => p.Name).Order());
         }
     }
 
@@ -115,6 +115,29 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
         CommandRun.Of("train", "--resume", folder.At("out"), "--quiet").AssertDone();
         foreach (var head in (string[])["head", Path.Combine("control", "head")])
             Assert.Equal(File.ReadAllBytes(Path.Combine(trained.Out, head, "model.safetensors")), File.ReadAllBytes(folder.At("out", head, "model.safetensors")));
+    }
+
+    [Fact]
+    public void An_eagle_head_is_trained_with_every_option_of_its_own_and_changes_no_answer()
+    {
+        using var folder = new TemporaryFolder();
+        var line = trained.Line(folder.At("out")).ToList();
+        line[line.IndexOf("medusa")] = "eagle";
+        line.RemoveAt(line.IndexOf("--with-control"));
+        CommandRun.Of([.. line, "--draft-vocabulary", "100", "--fused-features", "--bias", "--training-time-test", "2", "--feature-noise", "0.1", "--schedule", "linear", "--clip", "0.5", "--clip-by", "value",
+            "--loss", "smooth-l1", "--loss", "kl=0.5@0.9"]).AssertDone();
+        var options = JsonDocument.Parse(File.ReadAllText(folder.At("out", "run.json"))).RootElement.GetProperty("options");
+        Assert.Equal("""{"kind":"eagle","draftVocabulary":100,"fusedFeatures":true,"bias":true,"layers":2}""", Compact(options.GetProperty("head")));
+        Assert.Equal("""[{"name":"smooth-l1","weight":1,"decay":1},{"name":"kl","weight":0.5,"decay":0.9}]""", Compact(options.GetProperty("training").GetProperty("losses")));
+        Assert.Equal(("linear", "value", 2), (options.GetProperty("training").GetProperty("schedule").GetString(), options.GetProperty("training").GetProperty("clipBy").GetString(), options.GetProperty("training").GetProperty("trainingTimeTest").GetInt32()));
+        Assert.Contains("\"klLoss\"", File.ReadAllText(folder.At("out", "metrics.jsonl")), StringComparison.Ordinal);
+
+        string[] ask = ["generate", "--target", s_nano, "--prompts", trained.Prompts, "--max-tokens", "12", "--json"];
+        var (alone, speculative) = (CommandRun.Of(ask).AssertDone(), CommandRun.Of([.. ask, "--head", folder.At("out"), "--draft-length", "4"]).AssertDone());
+        foreach (var (a, s) in alone.Lines.Zip(speculative.Lines, (a, s) => (CommandRun.Parse(a), CommandRun.Parse(s))))
+            Assert.Equal(a.GetProperty("tokens").GetRawText(), s.GetProperty("tokens").GetRawText());
+
+        static string Compact(JsonElement element) => JsonSerializer.Serialize(element);
     }
 
     /// <summary>Trained once for all tests here.</summary>

@@ -88,9 +88,9 @@ public sealed class TraceTests
     {
         using var head = Reference.RecordedHead();
         using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
-        Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs"], Names(Round(false)));
+        Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs", "depth"], Names(Round(false)));
         var full = Round(true);
-        Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs", "bonus", "candidates"], Names(full));
+        Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs", "depth", "bonus", "candidates"], Names(full));
         Assert.Equal(["token", "text", "p"], Names(full.GetProperty("bonus")));
         Assert.Equal(["token", "text", "parent", "p", "q", "accepted"], Names(full.GetProperty("candidates")[0]));
 

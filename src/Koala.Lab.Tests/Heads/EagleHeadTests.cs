@@ -85,6 +85,16 @@ public sealed class EagleHeadTests : IDisposable
         Assert.InRange(noise.mean().item<float>(), -0.02, 0.02);
         Assert.Equal(Tiny.Doubles(noise), Tiny.Doubles(Noise(1)));
         Assert.NotEqual(Tiny.Doubles(noise), Tiny.Doubles(Noise(2)));
+        // As a uniform distribution has it, in each half, and no seed's numbers are another's moved by a few places.
+        var (one, other) = (Tiny.Doubles(UniformNoise.Of([20_000], 1, CPU)), Tiny.Doubles(UniformNoise.Of([20_000], 2, CPU)));
+        foreach (var part in (double[][])[one[..10_000], one[10_000..], other])
+        {
+            Assert.InRange(part.Average(), -0.03, 0.03);
+            Assert.InRange(part.Average(x => x * x), 1 / 3.0 - 0.015, 1 / 3.0 + 0.015);
+            Assert.InRange(part.Zip(part.Skip(1), (a, b) => a * b).Average(), -0.02, 0.02);
+        }
+        foreach (var moved in (int[])[0, 1, 2, 7]) Assert.InRange(one.Skip(moved).Zip(other, (a, b) => a * b).Average(), -0.015, 0.015);
+        Assert.Equal(20_000, one.Distinct().Count(), 40.0);
     }
 
     [Theory, InlineData(3), InlineData(4), InlineData(5), InlineData(6), InlineData(8), InlineData(30), InlineData(80)]

@@ -89,6 +89,14 @@ public sealed class HeadFolderTests : IDisposable
     }
 
     [Fact]
+    public void A_kind_that_is_not_known_here_is_named_with_those_that_are()
+    {
+        Save(new MedusaOptions());
+        Change(config => config["head"]!["kind"] = "seer");
+        Refused("config.json", "the kind of head is 'seer', but known here are eagle, medusa");
+    }
+
+    [Fact]
     public void A_folder_without_a_head_is_refused()
     {
         Assert.Contains("holds no head", Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, Shipped.Nano)).Fault, StringComparison.Ordinal);
@@ -116,6 +124,7 @@ public sealed class HeadFolderTests : IDisposable
     [InlineData("format", "2")]
     [InlineData("format", "0")]
     [InlineData("head.kind", "\"seer\"")]
+    [InlineData("head.kind", "7")]
     [InlineData("head.layers", "\"two\"")]
     [InlineData("head.layers", "1.5")]
     [InlineData("head", "null")]

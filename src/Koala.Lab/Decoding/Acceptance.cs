@@ -32,11 +32,12 @@ internal abstract class Acceptance
     /// <param name="random">Its generator.</param>
     public abstract Verdict Judge(Scores scores, Draft draft, RandomSource random);
 
-    public static Acceptance For(GenerationOptions options) => options.Temperature == 0 ? new GreedyAcceptance(options) : new SamplingAcceptance(options);
-
-    /// <summary>The children of a node in the order they are judged.</summary>
-    protected static IEnumerable<int> Children(Draft draft, int node) =>
-        Enumerable.Range(node + 1, draft.Candidates.Count - node - 1).Where(i => draft.Candidates[i].Parent == node);
+    public static Acceptance For(GenerationOptions options) => options switch
+    {
+        { Temperature: 0 } => new GreedyAcceptance(options),
+        { Acceptance: AcceptanceRule.Typical } => new TypicalAcceptance(options),
+        _ => new SamplingAcceptance(options),
+    };
 
     /// <summary>Rows [B,T,V] on the host, by sequence.</summary>
     protected static float[][][] ByEach(Tensor logits, GenerationOptions options) =>
@@ -98,17 +99,19 @@ internal sealed class SamplingAcceptance(GenerationOptions options) : Acceptance
     private static int? Keep(Draft draft, int node, ref float[] p, RandomSource random)
     {
         float[]? q = null;
-        foreach (var child in Children(draft, node))
+        for (var child = node + 1; child < draft.Candidates.Count; child++)
         {
             var candidate = draft.Candidates[child];
+            if (candidate.Parent != node) continue;
+            var massP = Sum(p);
             if (candidate.Distribution is null)
             {
-                if (random.NextDouble() * p.Sum(x => (double)x) < p[candidate.Token]) return child;
+                if (random.NextDouble() * massP < p[candidate.Token]) return child;
                 p = Without(p, candidate.Token);
                 continue;
             }
             q ??= candidate.Distribution;
-            var (massP, massQ) = (p.Sum(x => (double)x), q.Sum(x => (double)x));
+            var massQ = Sum(q);
             if (random.NextDouble() * (q[candidate.Token] / massQ) < p[candidate.Token] / massP) return child;
             p = Residual(p, q, massP, massQ);
             q = Without(q, candidate.Token);
@@ -116,12 +119,19 @@ internal sealed class SamplingAcceptance(GenerationOptions options) : Acceptance
         return null;
     }
 
+    private static double Sum(float[] weights)
+    {
+        var sum = 0.0;
+        foreach (var weight in weights) sum += weight;
+        return sum;
+    }
+
     private static float[] Without(float[] weights, int token)
     {
         var left = (float[])weights.Clone();
         left[token] = 0;
         // All zero only where the token had it all: it is rejected with probability zero then, by rounding alone.
-        return left.Any(x => x > 0) ? left : weights;
+        return left.AsSpan().ContainsAnyExcept(0) ? left : weights;
     }
 
     // max(0, p - q), both normalised. All zero only when p = q, where a rejection has probability zero and comes from rounding: then p itself is right.
@@ -129,6 +139,45 @@ internal sealed class SamplingAcceptance(GenerationOptions options) : Acceptance
     {
         var left = new float[p.Length];
         for (var i = 0; i < left.Length; i++) left[i] = (float)Math.Max(0, p[i] / massP - q[i] / massQ);
-        return left.Any(x => x > 0) ? left : p;
+        return left.AsSpan().ContainsAnyExcept(0) ? left : p;
+    }
+}
+
+/// <summary>
+/// Keeps every candidate that the target holds likely enough, p &gt; min(ε, δ·exp(-H(p))), and of the paths that are kept whole the longest, of those
+/// the likeliest. <b>Not lossless</b>: tokens have not the distribution p.
+/// </summary>
+/// <remarks>Typical acceptance of Medusa (arXiv 2401.10774, section 2.3.1), ε 0.09 and δ 0.3 as in its code. The bonus token is drawn from p.</remarks>
+internal sealed class TypicalAcceptance(GenerationOptions options) : Acceptance
+{
+    private const double Epsilon = 0.09;
+    private const double Delta = 0.3;
+
+    public override IReadOnlyList<Scores> Score(Tensor logits) => [.. ByEach(logits, options).Select(p => new Scores(null, p))];
+
+    public override Verdict Judge(Scores scores, Draft draft, RandomSource random)
+    {
+        var p = scores.P!;
+        // Of the root and each candidate: its depth where its path is kept, else -1; the path's log-probability; the threshold for its children.
+        var (depths, logs, thresholds) = (new int[p.Length], new double[p.Length], new double?[p.Length]);
+        var best = 0;
+        for (var row = 1; row < p.Length; row++)
+        {
+            var candidate = draft.Candidates[row - 1];
+            var (parent, likely) = (candidate.Parent + 1, (double)p[candidate.Parent + 1][candidate.Token]);
+            depths[row] = depths[parent] >= 0 && likely > (thresholds[parent] ??= Threshold(p[parent])) ? depths[parent] + 1 : -1;
+            logs[row] = logs[parent] + Math.Log(likely);
+            if (depths[row] > depths[best] || (depths[row] == depths[best] && logs[row] > logs[best])) best = row;
+        }
+        var path = new List<int>();
+        for (var row = best; row > 0; row = draft.Candidates[row - 1].Parent + 1) path.Insert(0, row - 1);
+        return new Verdict(path, Draw.From(p[best], random));
+    }
+
+    private static double Threshold(float[] p)
+    {
+        var entropy = 0.0;
+        foreach (var x in p) entropy -= x * Math.Log(x + 1e-5);
+        return Math.Min(Epsilon, Delta * Math.Exp(-entropy));
     }
 }

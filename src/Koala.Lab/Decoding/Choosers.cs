@@ -24,13 +24,15 @@ internal sealed class BestChooser(bool withProbabilities) : ICandidateChooser
 /// <param name="random">A generator for each sequence, so that an answer does not depend on those beside it.</param>
 internal sealed class DrawingChooser(GenerationOptions options, IReadOnlyList<RandomSource> random) : ICandidateChooser
 {
-    public IReadOnlyList<Choice[]> Choose(Tensor logits, int count)
+    public IReadOnlyList<Choice[]> Choose(Tensor logits, int count) => Choose(logits, count, 1);
+
+    public IReadOnlyList<Choice[]> Choose(Tensor logits, int count, int times)
     {
         var rows = Distributions.Of(logits, options);
-        return [.. rows.Select((q, row) => DrawSome(q, count, random[row * random.Count / rows.Length]))];
+        return [.. rows.SelectMany((q, row) => Enumerable.Range(0, times).Select(_ => DrawSome(q, count, random[row * random.Count / rows.Length])))];
     }
 
-    private static Choice[] DrawSome(float[] q, int count, RandomSource random)
+    internal static Choice[] DrawSome(float[] q, int count, RandomSource random)
     {
         var choices = new List<Choice>();
         var left = count > 1 ? (float[])q.Clone() : q;

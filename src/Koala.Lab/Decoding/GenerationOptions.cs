@@ -23,6 +23,9 @@ public sealed record GenerationOptions
     /// <summary>What a round's draft looks like. Null: a chain of <see cref="DraftLength"/>.</summary>
     public DraftShape? Tree { get; init; }
 
+    /// <summary>Which candidates are kept when sampling; greedy decoding is lossless always. Default: lossless.</summary>
+    public AcceptanceRule Acceptance { get; init; }
+
     /// <summary>Texts that end the answer; they are cut off.</summary>
     public IReadOnlyList<string> Stop { get; init; } = [];
 
@@ -45,6 +48,9 @@ public sealed record GenerationOptions
         if (TopP is not (> 0 and <= 1)) throw new KoalaException("--top-p", $"is {TopP}, but it lies above 0 and up to 1", "leave it out, or set it to about 0.9");
         if (DraftLength is < 0) throw new KoalaException("--draft-length", $"is {DraftLength}, but a round drafts 0 tokens or more", "leave it out");
         if (DraftLength is not null && Tree is not (null or ChainShape)) throw new KoalaException("--draft-length", $"is the length of a chain, but --tree is {Tree.Name}", "leave one of them out");
+        Tree?.Validate();
+        if (Acceptance == AcceptanceRule.Typical && Temperature == 0)
+            throw new KoalaException("--acceptance", "is typical, a rule for sampling, but --temperature is 0", "set --temperature to about 0.7, or leave it out");
         if (Stop.Any(string.IsNullOrEmpty)) throw new KoalaException("--stop", "is empty, which would end every answer at once", "give the text that ends an answer");
     }
 }

@@ -57,7 +57,8 @@ public sealed class SpeculativeDecoder : IDisposable
         using var drafter = _source?.NewDrafter(_target, prompts.Count, capacity);
         var cache = EmptyCache(prompts.Count, capacity);
         RandomSource[] random = [.. prompts.Select((_, b) => Draw.Source(options.Seed, options.Stream + b))];
-        ICandidateChooser chooser = options.Temperature == 0 ? new BestChooser(options.FullTrace) : new DrawingChooser(options, random);
+        // Typical acceptance asks how likely the target holds a candidate, not how it came about: the best ones are kept most.
+        ICandidateChooser chooser = options.Temperature == 0 || options.Acceptance == AcceptanceRule.Typical ? new BestChooser(options.FullTrace) : new DrawingChooser(options, random);
         var acceptance = Acceptance.For(options);
         Answer[] answers = [.. prompts.Select((prompt, b) => new Answer(_target, prompt, options, piece => onPiece?.Invoke(b, piece)))];
 
@@ -213,9 +214,10 @@ public sealed class SpeculativeDecoder : IDisposable
         if (options.DraftLength > source.MaxDraftLength)
             throw new KoalaException("--draft-length", $"is {options.DraftLength}, but this head drafts at most {source.MaxDraftLength} tokens a round",
                 "lower it or leave it out");
-        if (options.Tree?.Depth > source.MaxDraftLength)
-            throw new KoalaException("--tree", $"{options.Tree.Name} is {options.Tree.Depth} levels deep, but this head drafts at most {source.MaxDraftLength} tokens one after another",
+        var shape = options.Tree?.For(source.MaxDraftLength) ?? new ChainShape(options.DraftLength ?? source.MaxDraftLength);
+        if (shape.Depth > source.MaxDraftLength)
+            throw new KoalaException("--tree", $"{shape.Name} is {shape.Depth} levels deep, but this head drafts at most {source.MaxDraftLength} tokens one after another",
                 "take a shallower tree");
-        return options.Tree ?? new ChainShape(options.DraftLength ?? source.MaxDraftLength);
+        return shape;
     }
 }

@@ -12,15 +12,18 @@ public sealed record DraftVocabulary(IReadOnlyList<int> Tokens, int Whole)
     public static DraftVocabulary MostFrequent(IReadOnlyList<long> counts, int size, IReadOnlyList<int> always) =>
         new([.. always.Distinct().Concat(Enumerable.Range(0, counts.Count).OrderByDescending(token => counts[token])).Distinct().Take(size).Order()], counts.Count);
 
-    /// <summary>A choice among the head's own ids as one among the target's; tokens outside have probability zero.</summary>
-    public Choice OfTarget(Choice choice)
+    /// <summary>Siblings among the head's own ids as siblings among the target's; tokens outside have probability zero.</summary>
+    public Choice[] OfTarget(Choice[] siblings)
     {
-        float[]? whole = null;
-        if (choice.Distribution is { } part)
-        {
-            whole = new float[Whole];
-            for (var i = 0; i < part.Length; i++) whole[Tokens[i]] = part[i];
-        }
-        return new Choice(Tokens[choice.Token], choice.Q, whole);
+        // Siblings share what they were drawn from.
+        var whole = siblings.Length > 0 && siblings[0].Distribution is { } part ? Widened(part) : null;
+        return [.. siblings.Select(choice => new Choice(Tokens[choice.Token], choice.Q, whole))];
+    }
+
+    private float[] Widened(float[] part)
+    {
+        var whole = new float[Whole];
+        for (var i = 0; i < part.Length; i++) whole[Tokens[i]] = part[i];
+        return whole;
     }
 }

@@ -12,8 +12,9 @@ internal sealed class HeadOptionsJson : JsonConverter<HeadOptions>
     public override HeadOptions Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         var element = JsonElement.ParseValue(ref reader);
-        if (element.ValueKind != JsonValueKind.Object || !element.TryGetProperty(KindField, out var field) || field.GetString() is not { } name)
+        if (element.ValueKind != JsonValueKind.Object || !element.TryGetProperty(KindField, out var field) || field.ValueKind != JsonValueKind.String)
             throw new JsonException($"a head's options have no '{KindField}'");
+        var name = field.GetString()!;
         var kind = HeadKinds.Find(name) ?? throw new JsonException($"the kind of head is '{name}', but known here are {string.Join(", ", HeadKinds.Names)}");
         return (HeadOptions?)element.Deserialize(kind.OptionsType, options) ?? throw new JsonException("a head's options are null");
     }

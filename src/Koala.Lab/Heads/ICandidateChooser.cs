@@ -15,4 +15,12 @@ public interface ICandidateChooser
     /// <param name="count">Candidates a row: different ones, the best or the first drawn first; fewer where the distribution has no more.</param>
     /// <returns>The choices of each row.</returns>
     IReadOnlyList<Choice[]> Choose(Tensor logits, int count);
+
+    /// <summary>As <see cref="Choose(Tensor, int)"/>, each row for several parents one after another: drawn for each anew.</summary>
+    /// <param name="logits">[B·n,V], sequence by sequence.</param>
+    /// <param name="count">Candidates a parent.</param>
+    /// <param name="times">Parents a row.</param>
+    /// <returns>The choices of each parent, those of the first row first.</returns>
+    IReadOnlyList<Choice[]> Choose(Tensor logits, int count, int times) =>
+        times == 1 ? Choose(logits, count) : [.. Choose(logits, count).SelectMany(row => Enumerable.Repeat(row, times))];
 }

@@ -15,10 +15,10 @@ public abstract class LevelDrafter : Drafter
     /// <summary>Logits of the token after each root, [B,V'].</summary>
     public abstract Tensor First();
 
-    /// <summary>Logits of the tokens after the next level's candidates; as many in each sequence.</summary>
-    /// <param name="tokens">Of each sequence n candidates, ids of the target's vocabulary.</param>
-    /// <param name="parents">Of each its parent's place in the level before; 0 for the root's children.</param>
-    /// <returns>[B·n,V'], sequence by sequence.</returns>
+    /// <summary>Logits of the tokens after candidates, a level at a time; only candidates that have children are given.</summary>
+    /// <param name="tokens">Of each sequence n candidates, as many in each; ids of the target's vocabulary.</param>
+    /// <param name="parents">Of each its parent's place among the candidates of the call before; 0 where that was <see cref="First"/>.</param>
+    /// <returns>[B·n,V'], sequence by sequence; or [B,V'], where they are the same after all candidates of a sequence.</returns>
     public abstract Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents);
 
     /// <inheritdoc/>
@@ -26,11 +26,13 @@ public abstract class LevelDrafter : Drafter
 
     /// <summary>Candidates from logits, as tokens of the target.</summary>
     /// <param name="chooser">Takes the best or draws.</param>
-    /// <param name="logits">[B·n,V'].</param>
-    /// <param name="count">Candidates a row.</param>
-    internal IReadOnlyList<Choice[]> Choose(ICandidateChooser chooser, Tensor logits, int count)
+    /// <param name="logits">Of <see cref="First"/> or <see cref="Next"/>.</param>
+    /// <param name="count">Candidates a parent.</param>
+    /// <param name="parents">n: parents of each sequence.</param>
+    /// <returns>The choices for each of B·n parents, sequence by sequence.</returns>
+    internal IReadOnlyList<Choice[]> Choose(ICandidateChooser chooser, Tensor logits, int count, int parents)
     {
-        var choices = chooser.Choose(logits, count);
-        return Vocabulary is { } vocabulary ? [.. choices.Select(row => row.Select(vocabulary.OfTarget).ToArray())] : choices;
+        var choices = chooser.Choose(logits, count, times: (int)(Batch * parents / logits.shape[0]));
+        return Vocabulary is { } vocabulary ? [.. choices.Select(vocabulary.OfTarget)] : choices;
     }
 }

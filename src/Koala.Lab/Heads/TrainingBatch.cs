@@ -58,9 +58,7 @@ public sealed class TrainingBatch : IDisposable
     {
         if (Noise.Amplitude == 0) return features;
         using var scope = NewDisposeScope();
-        // A generator of its own, so that a resumed run finds the same noise.
-        using var generator = new Generator(unchecked((ulong)Noise.Seed), features.device);
-        var noise = (rand(features.shape, ScalarType.Float32, features.device, generator: generator) * 2 - 1) * Noise.Amplitude;
+        var noise = UniformNoise.Of(features.shape, Noise.Seed, features.device) * Noise.Amplitude;
         return (features + noise.to(features.dtype)).MoveToOuterDisposeScope();
     }
 

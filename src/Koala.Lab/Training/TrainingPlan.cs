@@ -1,6 +1,8 @@
 using System.Text.Json.Serialization;
 using Koala.Lab.Heads;
+using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
+using TorchSharp;
 
 namespace Koala.Lab.Training;
 
@@ -39,6 +41,25 @@ public sealed record TrainingPlan
 
     /// <summary>Of the data and the tokenizer behind it.</summary>
     public required string DataHash { get; init; }
+
+    /// <summary>The plan of a training from code: what the target and the data say of themselves is filled in.</summary>
+    /// <param name="target">Loaded.</param>
+    /// <param name="path">The file that <paramref name="data"/> was loaded from.</param>
+    /// <param name="data">Loaded.</param>
+    /// <param name="head">Kind and sizes of the head.</param>
+    /// <param name="training">How it is trained.</param>
+    public static TrainingPlan Of(Target target, string path, TrainingData data, HeadOptions head, TrainingOptions training) => new()
+    {
+        Target = Path.GetFullPath(target.Path),
+        Data = Path.GetFullPath(path),
+        Head = head,
+        Training = training,
+        Dtype = Dtypes.Name(target.Dtype),
+        Device = Devices.Name(target.Device),
+        Threads = torch.get_num_threads(),
+        TargetIdentity = target.Identity,
+        DataHash = data.Hash,
+    };
 
     /// <exception cref="KoalaException">An option is out of range, or a control is asked for without an adversary.</exception>
     public void Validate()

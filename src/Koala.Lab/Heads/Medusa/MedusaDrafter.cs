@@ -30,7 +30,7 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
     }
 
     public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents) =>
-        _logits![++_level].repeat_interleave(tokens[0].Length, 0);
+        _logits![++_level];
 
     protected override void Dispose(bool disposing)
     {

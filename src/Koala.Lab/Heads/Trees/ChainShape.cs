@@ -23,7 +23,7 @@ public sealed record ChainShape(int Length) : DraftShape
         for (var depth = 0; depth < Length; depth++)
         {
             var logits = depth == 0 ? drafter.First() : drafter.Next([.. chains.Select(chain => new[] { chain[^1].Token })], parents);
-            var choices = drafter.Choose(chooser, logits, 1);
+            var choices = drafter.Choose(chooser, logits, count: 1, parents: 1);
             for (var b = 0; b < chains.Length; b++) chains[b].Add(choices[b][0]);
         }
         return [.. chains.Select(Draft.Chain)];

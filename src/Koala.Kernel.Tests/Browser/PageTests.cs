@@ -1,0 +1,83 @@
+using System.Text.Json.Nodes;
+using Koala.Kernel.Notebooks;
+using Koala.Lab.Charts;
+using Koala.Lab.Tests.Charts;
+using Microsoft.Playwright;
+
+namespace Koala.Kernel.Tests.Browser;
+
+/// <summary>A real browser opens the pages that <c>--html</c> writes, from disk, with no network.</summary>
+public sealed class PageTests(Chromium chromium) : IClassFixture<Chromium>, IDisposable
+{
+    // What is not as it should be yet, a line each.
+    private const string Missing = """
+        ink => [...document.querySelectorAll('.koala-figure')].flatMap((box, i) => {
+          const plot = box.querySelector('.js-plotly-plot'), wrong = [];
+          if (!plot || !plot.querySelector('.main-svg')) return [`figure ${i} is not drawn`];
+          if (getComputedStyle(box.querySelector('svg[aria-label]')).display !== 'none') wrong.push('its static picture is still there');
+          const points = plot.data.some(trace => trace.x.some((x, at) => x !== null && trace.y[at] !== null));
+          if (points && !plot.querySelector('.cartesianlayer .trace path')) wrong.push('has no marks');
+          if (!points && !plot.querySelector('.annotation text')) wrong.push('does not say that it has no data');
+          const texts = [...plot.querySelectorAll('.main-svg text')].filter(text => text.textContent);
+          if (!texts.length) wrong.push('has no texts');
+          for (const text of texts) if (getComputedStyle(text).fill !== ink) { wrong.push(`'${text.textContent}' is ${getComputedStyle(text).fill}`); break; }
+          return wrong.map(fault => `figure ${i}: ${fault}`);
+        })
+        """;
+
+    private readonly TemporaryFolder _folder = new();
+
+    [Theory]
+    [InlineData(ColorScheme.Light, "rgb(27, 31, 36)")]
+    [InlineData(ColorScheme.Dark, "rgb(228, 231, 235)")]
+    public async Task Every_kind_of_chart_is_drawn_in_the_colours_of_the_page_and_nothing_fails(ColorScheme scheme, string ink)
+    {
+        var notebook = _folder.WriteNotebook("charts.ipynb", [.. Sample.All.Keys.Select(name => $"// {name}")]);
+        var json = JsonNode.Parse(await File.ReadAllTextAsync(notebook))!;
+        foreach (var (cell, make) in json["cells"]!.AsArray().Zip(Sample.All.Values))
+        {
+            var figure = make();
+            cell!["outputs"]!.AsArray().Add(new JsonObject
+            {
+                ["output_type"] = "display_data",
+                ["metadata"] = new JsonObject(),
+                ["data"] = new JsonObject { [Figure.PlotlyMimeType] = JsonNode.Parse(figure.Json), ["text/html"] = figure.Html },
+            });
+        }
+        await File.WriteAllTextAsync(notebook, json.ToJsonString());
+
+        await OpenAndCheck(notebook, Sample.All.Count, scheme, ink);
+    }
+
+    [Theory]
+    [InlineData(ColorScheme.Light, "rgb(27, 31, 36)")]
+    [InlineData(ColorScheme.Dark, "rgb(228, 231, 235)")]
+    public Task The_quickstart_shows_all_its_charts(ColorScheme scheme, string ink) => OpenAndCheck(TestFiles.At("notebooks", "01-quickstart.ipynb"), 6, scheme, ink);
+
+    private async Task OpenAndCheck(string notebook, int figures, ColorScheme scheme, string ink)
+    {
+        HtmlPage.Write(Notebook.Read(notebook), _folder.At("page.html"));
+        var page = await chromium.NewPageAsync(scheme);
+        var faults = new List<string>();
+        page.Console += (_, message) =>
+        {
+            if (message.Type is "error" or "warning") faults.Add(message.Text);
+        };
+        page.PageError += (_, message) => faults.Add(message);
+        page.Dialog += (_, dialog) => faults.Add($"a script of a stranger ran: {dialog.Message}");
+        page.Request += (_, request) =>
+        {
+            if (!(request.Url.StartsWith("file:", StringComparison.Ordinal) || request.Url.StartsWith("data:", StringComparison.Ordinal) || request.Url.StartsWith("blob:", StringComparison.Ordinal))) faults.Add($"asks for {request.Url}");
+        };
+        await page.GotoAsync(new Uri(_folder.At("page.html")).AbsoluteUri, new() { Timeout = 120_000 });
+
+        Assert.Equal(figures, await page.Locator(".koala-figure").CountAsync());
+        string[] missing = [];
+        for (var i = 0; i < 300 && (missing = await page.EvaluateAsync<string[]>(Missing, ink)).Length > 0; i++) await Task.Delay(200);
+        Assert.Empty(missing);
+        Assert.Empty(faults);
+        await page.Context.DisposeAsync();
+    }
+
+    public void Dispose() => _folder.Dispose();
+}

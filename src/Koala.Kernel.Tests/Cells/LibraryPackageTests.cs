@@ -1,0 +1,90 @@
+using System.Diagnostics;
+using System.IO.Compression;
+using System.Xml.Linq;
+using Koala.Kernel.Wire;
+
+namespace Koala.Kernel.Tests.Cells;
+
+/// <summary>What <c>dotnet pack src/Koala.Lab</c> makes, and a notebook that asks for it.</summary>
+public sealed class LibraryPackageTests : IDisposable
+{
+    // A version of its own: NuGet's package cache keeps what it has seen of a version.
+    private static readonly string s_version = $"0.0.1-test.{Environment.ProcessId}";
+
+    private readonly TemporaryFolder _folder = new();
+
+    [Fact]
+    public async Task The_package_brings_the_library_and_registers_its_formatters()
+    {
+        Pack();
+        using (var package = ZipFile.OpenRead(_folder.At($"Koala.Lab.{s_version}.nupkg")))
+        {
+            var files = package.Entries.Select(entry => entry.FullName).ToArray();
+            Assert.Superset(new HashSet<string> { "lib/net10.0/Koala.Lab.dll", "lib/net10.0/Koala.Lab.xml", "interactive-extensions/dotnet/extension.dib", "README.md", "third_party/plotly.js/LICENSE", "third_party/huggingface-jinja/LICENSE" },
+                files.ToHashSet());
+            using var spec = package.GetEntry("Koala.Lab.nuspec")!.Open();
+            var metadata = XDocument.Load(spec).Root!.Elements().Single();
+            Assert.Equal("Apache-2.0", Element("license"));
+            Assert.Equal("README.md", Element("readme"));
+            Assert.NotEmpty(Element("description"));
+            var needed = metadata.Descendants().Where(e => e.Name.LocalName == "dependency").Select(e => e.Attribute("id")!.Value).ToArray();
+            Assert.Contains("TorchSharp", needed);
+            Assert.DoesNotContain(needed, id => id.StartsWith("libtorch", StringComparison.OrdinalIgnoreCase));
+
+            string Element(string name) => metadata.Elements().Single(e => e.Name.LocalName == name).Value;
+        }
+
+        await using var kernel = new TestKernel();
+        await kernel.InitializeAsync();
+        // The user's libtorch is the one that lies in the package cache for the tests.
+        var asked = await kernel.RunAsync($"#i \"nuget: {_folder.Path}\"\n#r \"nuget: libtorch-cpu-linux-x64, {Koala.Lab.Runtime.LibTorch.Version}\"\n#r \"nuget: Koala.Lab, {s_version}\"");
+        Assert.True(asked.Status == "ok", asked.Traceback);
+        Assert.Contains($"Koala.Lab {s_version}", asked.Text, StringComparison.Ordinal);
+        Assert.Equal("", asked.ErrorText);
+
+        var frame = await Ok(kernel, "using Microsoft.Data.Analysis;\nnew DataFrame(new Int32DataFrameColumn(\"rounds\", [1, 2]))");
+        Assert.Contains("rounds", frame.Shown("text/html"), StringComparison.Ordinal);
+        Assert.StartsWith("rounds", frame.Shown("text/plain")!.TrimStart(), StringComparison.Ordinal);
+
+        var figure = await Ok(kernel, $"""
+            using Koala.Lab.Charts;
+            using Koala.Lab.Decoding;
+            using Koala.Lab.Targets;
+            var target = Target.Load("{TestFiles.At("checkpoints", "koala-nano")}");
+            var decoder = new SpeculativeDecoder(target);
+            await foreach (var piece in decoder.GenerateAsync("Why is the sky blue?", new GenerationOptions {"{"} MaxTokens = 8 {"}"})) Console.Write(piece.Text);
+            Chart.RoundTimes(decoder.Trace)
+            """);
+        Assert.NotEmpty(figure.Text);
+        Assert.NotNull(figure.Shown("application/vnd.plotly.v1+json"));
+        Assert.Contains("<svg", figure.Shown("text/html"), StringComparison.Ordinal);
+    }
+
+    public void Dispose()
+    {
+        _folder.Dispose();
+        TestPackages.Forget("Koala.Lab", s_version);
+    }
+
+    // As it was built with these tests.
+    private void Pack()
+    {
+        var configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
+        var start = new ProcessStartInfo(KernelProcess.CommandLine()[0], ["pack", TestFiles.At("src", "Koala.Lab"), "--no-build", "-c", configuration, "-o", _folder.Path, $"-p:PackageVersion={s_version}", "-nologo", "-nodeReuse:false"])
+        {
+            RedirectStandardOutput = true,
+            Environment = { ["DOTNET_CLI_USE_MSBUILD_SERVER"] = "0" },
+        };
+        using var process = Process.Start(start)!;
+        var text = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        Assert.True(process.ExitCode == 0, text);
+    }
+
+    private static async Task<CellRun> Ok(TestKernel kernel, string code)
+    {
+        var run = await kernel.RunAsync(code);
+        Assert.True(run.Status == "ok", run.Traceback);
+        return run;
+    }
+}

@@ -1,0 +1,83 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Koala.Kernel.Wire;
+
+namespace Koala.Kernel.Tests.Installation;
+
+/// <summary><c>koala kernel install</c> and <c>koala lab</c>, with a data folder and a path of the test's own.</summary>
+public sealed class InstallTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    [Fact]
+    public void Installs_under_both_names_and_again_over_itself()
+    {
+        for (var i = 0; i < 2; i++)
+        {
+            var run = Koala("kernel", "install");
+            Assert.Equal(0, run.ExitCode);
+            Assert.Contains("koala-csharp: installed", run.Output, StringComparison.Ordinal);
+            Assert.Contains(".net-csharp: installed", run.Output, StringComparison.Ordinal);
+        }
+        foreach (var name in (string[])["koala-csharp", ".net-csharp"])
+        {
+            var spec = JsonNode.Parse(File.ReadAllText(_folder.At("kernels", name, "kernel.json")))!;
+            Assert.Equal("message", spec["interrupt_mode"]!.ToString());
+            Assert.True(File.Exists(spec["argv"]![0]!.ToString()));
+            Assert.Equal("{connection_file}", spec["argv"]!.AsArray()[^1]!.ToString());
+        }
+    }
+
+    [Fact]
+    public void Another_kernel_keeps_its_name_and_that_is_said()
+    {
+        Directory.CreateDirectory(_folder.At("kernels", ".net-csharp"));
+        var other = _folder.Write("kernels/.net-csharp/kernel.json", "{\"argv\":[\"dotnet\",\"interactive\"],\"display_name\":\".NET (C#)\",\"language\":\"C#\"}");
+        var before = File.ReadAllText(other);
+        var run = Koala("kernel", "install");
+
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains("koala-csharp: installed", run.Output, StringComparison.Ordinal);
+        Assert.Contains("left as it is; another kernel has the name .net-csharp", run.Output, StringComparison.Ordinal);
+        Assert.Equal(before, File.ReadAllText(other));
+    }
+
+    [Fact]
+    public void Without_Jupyter_lab_says_in_one_line_how_to_get_it()
+    {
+        var run = Koala("lab");
+
+        Assert.Equal(2, run.ExitCode);
+        Assert.StartsWith("jupyter: neither JupyterLab nor Jupyter Notebook is on the path. Mend: ", run.Error, StringComparison.Ordinal);
+        Assert.Single(run.Error.TrimEnd('\n').Split('\n'));
+    }
+
+    [Fact]
+    public void Lab_opens_what_is_installed_with_the_kernel_at_hand()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "the program is a shell script");
+        var program = _folder.Write("jupyter-lab", $"#!/bin/sh\necho \"$@\" > '{_folder.At("opened")}'\n");
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        var run = Koala("lab", _folder.Path);
+
+        Assert.Equal(0, run.ExitCode);
+        Assert.Equal(_folder.Path + "\n", File.ReadAllText(_folder.At("opened")));
+        Assert.True(File.Exists(_folder.At("kernels", "koala-csharp", "kernel.json")));
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private (int ExitCode, string Output, string Error) Koala(params string[] args)
+    {
+        var command = KernelProcess.CommandLine();
+        var start = new ProcessStartInfo(command[0], [.. command[1..], .. args]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["JUPYTER_DATA_DIR"] = _folder.Path;
+        start.Environment["JUPYTER_PATH"] = "";
+        start.Environment["PATH"] = _folder.Path;
+        using var process = Process.Start(start)!;
+        var error = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output, error.Result);
+    }
+}
