@@ -20,8 +20,9 @@ public sealed class DraftLengthRuleTests
     public void A_round_between_two_measured_ones_costs_in_proportion()
     {
         var cost = Cost(2, roundMs: 1);
-        Assert.Equal([10, 13, 15, 17, 19, 21, 23], Enumerable.Range(0, 7).Select(cost.RoundMs));
-        Assert.Throws<ArgumentOutOfRangeException>(() => cost.RoundMs(7));
+        Assert.Equal([10, 13, 15, 17, 19, 21, 23, 25], Enumerable.Range(0, 8).Select(cost.RoundMs));
+        Assert.Equal(10, new StepCost(10, []).RoundMs(0));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new StepCost(10, []).RoundMs(1));
         Assert.Equal((13 + 19) / 2.0 / 10, cost.BreakEven([1, 4]), 12);
         Assert.Equal(1, cost.BreakEven([0]));
         Assert.True(double.IsNaN(cost.BreakEven([])));

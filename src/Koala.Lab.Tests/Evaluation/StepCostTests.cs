@@ -3,6 +3,7 @@ using Koala.Lab.Evaluation;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Heads.Medusa;
+using Koala.Lab.Heads.Trees;
 using TorchSharp;
 
 namespace Koala.Lab.Tests.Evaluation;
@@ -23,6 +24,19 @@ public sealed class StepCostTests
         // Prompt lookup too drafts in full: the text repeats.
         Assert.Equal([1, 2, 4], cost.Shapes.Select(shape => shape.Nodes));
         Assert.All(cost.Shapes, shape => Assert.True(shape is { DraftMs: > 0, VerifyMs: > 0, BookkeepingMs: >= 0 }, shape.ToString()));
+    }
+
+    [Theory, InlineData(0.0), InlineData(0.9)]
+    public void Trees_are_timed_as_chains_are(double temperature)
+    {
+        using var head = DraftHead.Create(new EagleOptions(), Shipped.Nano);
+        using var model = new DraftModel(Shipped.Nano, Shipped.Nano);
+        foreach (var source in (IDraftSource[])[head, model])
+        {
+            var cost = StepCost.Measure(Shipped.Nano, source, [StaticShape.Find("eagle-1"), new DynamicShape { Tokens = 60 }], new GenerationOptions { Temperature = temperature }, batch: 2, budget: s_short);
+            Assert.Equal([25, 59], cost.Shapes.Select(shape => shape.Nodes));
+            Assert.True(cost.BreakEven([25, 59]) > 1);
+        }
     }
 
     [Theory, InlineData(0.0), InlineData(0.9)]

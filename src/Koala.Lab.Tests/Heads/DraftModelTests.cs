@@ -67,6 +67,17 @@ public sealed class DraftModelTests : IDisposable
     }
 
     [Fact]
+    public void Trees_of_it_change_nothing_and_bring_more_than_their_first_branch()
+    {
+        using var source = DraftModel.Load(FirstLayers(4), Shipped.Mini);
+        int[][] prompts = [.. Golden.Prompts("koala-mini").Select(p => p.Ids).Take(3)];
+        double Length(DraftShape shape) => new DecodingTrace([.. Drafting.AssertLossless(Shipped.Mini, source, prompts, 30, shape).SelectMany(a => a.Rounds)]).AcceptanceLength;
+        var chain = Length(new ChainShape(5));
+        Assert.True(Length(StaticShape.Find("eagle-1")) > chain);
+        Assert.True(Length(new DynamicShape { Tokens = 40, Levels = 5, TopK = 5 }) > chain);
+    }
+
+    [Fact]
     public void A_tree_is_drafted_level_by_level()
     {
         using var source = new DraftModel(Shipped.Mini, Shipped.Mini);

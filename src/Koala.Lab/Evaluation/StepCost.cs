@@ -15,13 +15,15 @@ public sealed record StepCost(double AloneMs, IReadOnlyList<ShapeCost> Shapes)
     private const int FewestRounds = 3;
     private const int MostRounds = 40;
 
-    /// <summary>Milliseconds of a round with so many candidates; between two measured numbers, in proportion.</summary>
+    /// <summary>Milliseconds of a round with so many candidates; between two measured numbers, and beyond the largest, in proportion.</summary>
     public double RoundMs(int nodes)
     {
-        (int Nodes, double Ms)[] points = [(0, AloneMs), .. Shapes.Select(shape => (shape.Nodes, shape.RoundMs))];
-        var above = Array.FindIndex(points, point => point.Nodes >= nodes);
-        if (above < 0) throw new ArgumentOutOfRangeException(nameof(nodes), nodes, "more than was measured");
-        if (points[above].Nodes == nodes) return points[above].Ms;
+        (int Nodes, double Ms)[] points = [(0, AloneMs), .. Shapes.Where(shape => shape.Nodes > 0).DistinctBy(shape => shape.Nodes).Select(shape => (shape.Nodes, shape.RoundMs))];
+        if (points.FirstOrDefault(point => point.Nodes == nodes, (-1, 0)) is (>= 0, var ms)) return ms;
+        if (points.Length == 1) throw new ArgumentOutOfRangeException(nameof(nodes), nodes, "no round with a draft was measured");
+        var above = Array.FindIndex(points, point => point.Nodes > nodes);
+        // A drawn tree may have more candidates in an answer than it had when it was measured.
+        if (above < 0) above = points.Length - 1;
         var ((low, lowMs), (high, highMs)) = (points[above - 1], points[above]);
         return lowMs + (highMs - lowMs) * (nodes - low) / (high - low);
     }
