@@ -19,7 +19,7 @@ internal static class EvaluationTable
         Line("target alone", $"{r.Baseline.TokensPerSecond:F0} tokens/s");
         Line("with the head", $"{r.Speculative.TokensPerSecond:F0} tokens/s");
         Line("speedup", $"{r.Speedup.Median:F2} [{r.Speedup.Low:F2}, {r.Speedup.High:F2}]{(r.SpeedupIsClear ? "" : ", not told apart from 1")}");
-        if (double.IsFinite(r.BreakEven)) Line("cost model", $"speedup {r.Predicted:F2} predicted, 1 at an acceptance length of {r.BreakEven:F2}");
+        if (double.IsFinite(r.BreakEven)) Line("cost model", $"speedup {r.Predicted:F2} predicted; a round has to bring {r.BreakEven:F2} tokens to pay");
         Line("round", $"draft {r.Round.DraftMs:F2} ms, verify {r.Round.VerifyMs:F2} ms, bookkeeping {r.Round.BookkeepingMs:F2} ms");
         if (r.Lossless is { } lossless) Line("lossless", $"{(lossless ? "yes" : "no")} ({r.EqualAnswers} of {r.Prompts} answers equal, {r.NearTies} near-ties)");
         return text.ToString();

@@ -1,0 +1,79 @@
+using Koala.Lab.Decoding;
+using Koala.Lab.Evaluation;
+using Koala.Lab.Heads;
+using Koala.Lab.Heads.Eagle;
+using Koala.Lab.Heads.Medusa;
+using TorchSharp;
+
+namespace Koala.Lab.Tests.Evaluation;
+
+public sealed class StepCostTests
+{
+    private static readonly TimeSpan s_short = TimeSpan.FromMilliseconds(1);
+
+    public static TheoryData<string> Sources => ["medusa", "eagle", "prompt-lookup", "draft model"];
+
+    [Theory, MemberData(nameof(Sources))]
+    public void Rounds_of_every_drafter_are_timed(string name)
+    {
+        var source = Source(name);
+        using var _ = source as IDisposable;
+        var cost = StepCost.Measure(Shipped.Nano, source, StepCost.Chains(4), batch: 2, budget: s_short);
+        Assert.True(cost.AloneMs > 0);
+        // Prompt lookup too drafts in full: the text repeats.
+        Assert.Equal([1, 2, 4], cost.Shapes.Select(shape => shape.Nodes));
+        Assert.All(cost.Shapes, shape => Assert.True(shape is { DraftMs: > 0, VerifyMs: > 0, BookkeepingMs: >= 0 }, shape.ToString()));
+    }
+
+    [Theory, InlineData(0.0), InlineData(0.9)]
+    public void Nothing_is_left_behind(double temperature)
+    {
+        var live = DisposeScopeManager.Statistics.TensorStatistics;
+        var options = new GenerationOptions { Temperature = temperature };
+        using var source = new DraftModel(Shipped.Nano, Shipped.Nano);
+        StepCost.Measure(Shipped.Nano, source, StepCost.Chains(6), options, budget: s_short);
+        var before = live.ThreadTotalLiveCount;
+        StepCost.Measure(Shipped.Nano, source, StepCost.Chains(6), options, budget: TimeSpan.FromSeconds(0.5));
+        Assert.Equal(before, live.ThreadTotalLiveCount);
+    }
+
+    /// <summary>A second model as large as the target drafts: each token costs another step.</summary>
+    [Fact]
+    public void More_tokens_of_a_dear_drafter_cost_more()
+    {
+        using var source = new DraftModel(Shipped.Mini, Shipped.Mini);
+        var cost = StepCost.Measure(Shipped.Mini, source, StepCost.Chains(8), budget: TimeSpan.FromSeconds(2));
+        Assert.Equal(cost.Shapes.Select(shape => shape.DraftMs).Order(), cost.Shapes.Select(shape => shape.DraftMs));
+        Assert.True(cost.BreakEven([8]) > 4, $"{cost.BreakEven([8])}");
+    }
+
+    [Fact]
+    public void A_cancelled_measurement_stops()
+    {
+        using var cancel = new CancellationTokenSource();
+        cancel.Cancel();
+        Assert.ThrowsAny<OperationCanceledException>(() => StepCost.Measure(Shipped.Nano, new PromptLookup(), StepCost.Chains(2), cancel: cancel.Token));
+    }
+
+    [Fact]
+    public void An_untrained_head_is_measured_in_the_targets_dtype_and_leaves_no_file()
+    {
+        using var target = Koala.Lab.Targets.Target.Load(Shipped.Folder("koala-nano"), "bf16");
+        var before = Directory.GetDirectories(Path.GetTempPath(), "koala-*").Length;
+        var report = BreakEvenReport.Measure(target, new EagleOptions { Layers = 2, DraftVocabulary = 100 }, new GenerationOptions { DraftLength = 3 }, batch: 2);
+        Assert.Equal(("koala-nano", "eagle K=2, untrained", "bf16", 2, 3), (report.Target, report.Head, report.Dtype, report.Batch, report.DraftLength));
+        Assert.Equal([1, 2, 3], report.ByDraftLength.Select(row => row.DraftLength));
+        Assert.Equal(report.ByDraftLength[^1].BreakEven, report.BreakEven);
+        Assert.Equal((report.Round.DraftMs + report.Round.VerifyMs + report.Round.BookkeepingMs) / report.AloneMs, report.BreakEven, 9);
+        Assert.Equal(before, Directory.GetDirectories(Path.GetTempPath(), "koala-*").Length);
+        Assert.Equal("--draft-length", Assert.Throws<KoalaException>(() => BreakEvenReport.Measure(target, new MedusaOptions(), new GenerationOptions { DraftLength = 0 })).Where);
+    }
+
+    private static IDraftSource Source(string name) => name switch
+    {
+        "medusa" => DraftHead.Create(new MedusaOptions(), Shipped.Nano),
+        "eagle" => DraftHead.Create(new EagleOptions { Layers = 2, FusedFeatures = true }, Shipped.Nano),
+        "prompt-lookup" => new PromptLookup(),
+        _ => new DraftModel(Shipped.Nano, Shipped.Nano),
+    };
+}
