@@ -6,12 +6,18 @@ internal sealed class DrawnTree
     /// <summary>From row to row.</summary>
     public const double RowHeight = 22;
 
+    /// <summary>What is said of the levels.</summary>
+    public const string Axis = "level (siblings: the best above)";
+
+    /// <summary>As wide as the title needs at least.</summary>
+    public const double Least = 420;
+
     /// <summary>From a node's middle to its label.</summary>
     public const double LabelGap = 8;
 
     // Between the longest label of a level and the nodes of the next: there edges bend.
-    private const double EdgeRoom = 26;
-    private const double Bend = 15;
+    private const double EdgeRoom = 22;
+    private const double Bend = 13;
     private const double Widest = 670;
     private const int LongestLabel = 14;
     private const int ShortestLabel = 3;
@@ -51,7 +57,7 @@ internal sealed class DrawnTree
     public (double X, double Y) At(DrawnNode node) => (_levels[node.Level], (node.Row + 0.5) * RowHeight);
 
     /// <summary>What stands beside a node.</summary>
-    public string Label(DrawnNode node) => node.Text.Length <= _label ? node.Text : $"{node.Text[..(_label - 1)]}…";
+    public string Label(DrawnNode node) => node.Fate == Fate.Root || node.Text.Length <= _label ? node.Text : $"{node.Text[..(_label - 1)]}…";
 
     /// <summary>The corners of the edge from a node's parent: along the parent's row, then down before the node's level, then to the node.</summary>
     public IReadOnlyList<(double X, double Y)> Edge(DrawnNode node)

@@ -9,7 +9,7 @@ internal sealed class SvgText
     private readonly StringBuilder _svg = new();
 
     /// <summary>About how wide a text of 12 px is in the usual sans-serif fonts; rather too wide than too narrow.</summary>
-    public static double WidthOf(string text) => text.Sum(c => c is 'i' or 'l' or 'j' or '.' or ',' or ' ' or ':' or 't' or 'f' ? 4.2 : c is 'm' or 'w' or 'M' or 'W' or >= '\u2e80' ? 11 : 7.1);
+    public static double WidthOf(string text) => text.Sum(c => c is 'i' or 'l' or 'j' or '.' or ',' or ' ' or ':' or 't' or 'f' ? 4.2 : c is 'm' or 'w' or 'M' or 'W' or >= '\u2020' ? 11 : 7.1);
 
     public void Text(double x, double y, string text, string anchor = "start", string more = "")
     {

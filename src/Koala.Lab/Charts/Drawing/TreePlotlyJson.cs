@@ -8,25 +8,24 @@ namespace Koala.Lab.Charts.Drawing;
 /// <summary>A tree as plotly's JSON: its axes count pixels, so that labels, which keep their size, keep their distance.</summary>
 internal static class TreePlotlyJson
 {
-    private const int Left = 34;
+    private const int Left = 12;
     private const int Right = 10;
     private const int Top = 44;
-    private const int Least = 420;
 
     public static string Of(DrawnTree tree)
     {
-        var (width, height) = (Math.Ceiling(Math.Max(Least, tree.Width)), (int)Math.Ceiling(tree.Height));
+        var (width, height) = (Math.Ceiling(Math.Max(DrawnTree.Least, tree.Width)), (int)Math.Max(tree.Height, 3 * DrawnTree.RowHeight));
         var layout = Layout(tree.Title, Top + height + 74, New(("l", Left), ("r", Right), ("t", Top), ("b", 74)), legendBelow: 48.0 / height,
             ("width", Left + width + Right),
             ("showlegend", true), ("hovermode", "closest"), ("dragmode", "pan"),
-            ("xaxis", Axis("level", 0, width, ("tickvals", tree.Levels.Skip(1).ToArray()), ("ticktext", Enumerable.Range(1, tree.Levels.Count - 1).Select(level => level.ToString(CultureInfo.InvariantCulture)).ToArray()))),
-            ("yaxis", Axis("siblings, the best above", tree.Height, 0, ("showticklabels", false))));
+            ("xaxis", Axis(0, width, ("title", Title(DrawnTree.Axis, ("standoff", 6))), ("tickvals", tree.Levels.Skip(1).ToArray()), ("ticktext", Enumerable.Range(1, tree.Levels.Count - 1).Select(level => level.ToString(CultureInfo.InvariantCulture)).ToArray()))),
+            ("yaxis", Axis(height, 0, ("visible", false))));
         // What was kept lies over what was not.
         return Figure(layout, [.. tree.Fates.Reverse().Select(fate => Edges(tree, fate)), .. tree.Fates.Prepend(Fate.Root).Select(fate => Nodes(tree, fate))]);
     }
 
-    private static Part Axis(string title, double from, double to, params (string, object?)[] more) =>
-        Set(New(("title", Title(title, ("standoff", 6))), ("range", new[] { from, to }), ("showgrid", false), ("zeroline", false)), more);
+    private static Part Axis(double from, double to, params (string, object?)[] more) =>
+        Set(New(("range", new[] { from, to }), ("showgrid", false), ("zeroline", false)), more);
 
     private static Trace Edges(DrawnTree tree, Fate fate)
     {
@@ -47,7 +46,7 @@ internal static class TreePlotlyJson
             ("text", nodes.Select(node => Markup(tree.Label(node))).ToArray()),
             ("customdata", nodes.Select(node => new[] { Markup(node.Text), TreeTable.Number(node.P), TreeTable.Number(node.Q) }).ToArray()),
             ("hovertemplate", $"%{{customdata[0]}}{probabilities}<extra>{DrawnTree.NameOf(fate)}</extra>"),
-            ("marker", New(("size", 8), ("color", DrawnTree.ColourOf(fate)), ("symbol", fate is Fate.Rejected or Fate.Root ? "circle-open" : "circle"), ("line", New(("width", 1.5))))));
+            ("marker", New(("size", 8), ("color", DrawnTree.ColourOf(fate)), ("symbol", fate is Fate.Rejected or Fate.Root ? "circle-open" : "circle"), ("line", New(("width", 1.5), ("color", DrawnTree.ColourOf(fate)))))));
     }
 
     private static double? Tenth(double? value) => value is { } x ? Math.Round(x, 1) : null;

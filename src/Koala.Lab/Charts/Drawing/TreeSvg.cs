@@ -6,7 +6,6 @@ namespace Koala.Lab.Charts.Drawing;
 internal static class TreeSvg
 {
     private const double Top = 62;
-    private const double Least = 300;
 
     public static string Of(DrawnTree tree)
     {
@@ -22,8 +21,8 @@ internal static class TreeSvg
             svg.Text(x + DrawnTree.LabelGap, y + Top + 4, tree.Label(node), more: node.Fate == Fate.Rejected ? " fill-opacity=\".75\"" : "");
         }
         for (var level = 1; level < tree.Levels.Count; level++) svg.Text(tree.Levels[level], Top + tree.Height + 16, level.ToString(CultureInfo.InvariantCulture), "middle");
-        svg.Text(tree.Width / 2, Top + tree.Height + 34, "level", "middle");
-        return svg.Finish(Math.Max(Least, tree.Width), Top + tree.Height + 42, tree.Title);
+        svg.Text(8, Top + tree.Height + 34, DrawnTree.Axis);
+        return svg.Finish(Math.Max(DrawnTree.Least, tree.Width), Top + tree.Height + 42, tree.Title);
     }
 
     private static void Legend(SvgText svg, DrawnTree tree)
