@@ -87,14 +87,18 @@ public sealed class PromptLookupTests
     {
         var random = new Random(1);
         using var drafter = Drafter([[.. Enumerable.Range(0, 200_000).Select(_ => random.Next(50))]]);
-        var clock = Stopwatch.StartNew();
-        for (var i = 0; i < 1000; i++)
+        // The best of several times: a search would take 100 µs or more a round, this takes about 2.
+        var best = Enumerable.Range(0, 10).Min(_ =>
         {
-            drafter.CatchUp(Unused.Features, [[0, random.Next(50), random.Next(50)]]);
-            drafter.Propose(new ChainShape(10), Unused.Chooser);
-        }
-        // A search would take 100 µs or more a round; this one takes about 2, on a machine that others use too.
-        Assert.InRange(clock.Elapsed.TotalMilliseconds / 1000, 0, 0.05);
+            var clock = Stopwatch.StartNew();
+            for (var i = 0; i < 200; i++)
+            {
+                drafter.CatchUp(Unused.Features, [[0, random.Next(50), random.Next(50)]]);
+                drafter.Propose(new ChainShape(10), Unused.Chooser);
+            }
+            return clock.Elapsed.TotalMilliseconds / 200;
+        });
+        Assert.InRange(best, 0, 0.05);
     }
 
     [Fact]
