@@ -31,7 +31,7 @@ public sealed class DraftTreeTests
                 Assert.DoesNotContain(boxes, box => Math.Max(from.X, to.X) > box.At.X - 5 && Math.Min(from.X, to.X) < box.Right + 2
                     && Math.Max(from.Y, to.Y) > box.At.Y - 7 && Math.Min(from.Y, to.Y) < box.At.Y + 7);
         }
-        Assert.True(tree.Width <= 670, $"{tree.Width}");
+        Assert.True(tree.Width <= 690, $"{tree.Width}");
     }
 
     [Fact]

@@ -16,9 +16,9 @@ internal sealed class DrawnTree
     public const double LabelGap = 8;
 
     // Between the longest label of a level and the nodes of the next: there edges bend.
-    private const double EdgeRoom = 22;
-    private const double Bend = 13;
-    private const double Widest = 670;
+    private const double EdgeRoom = 20;
+    private const double Bend = 12;
+    private const double Widest = 690;
     private const int LongestLabel = 14;
     private const int ShortestLabel = 3;
 
