@@ -7,7 +7,7 @@ internal sealed class DrawnTree
     public const double RowHeight = 22;
 
     /// <summary>What is said of the levels.</summary>
-    public const string Axis = "level (siblings: the best above)";
+    public const string Axis = "level (siblings: the first judged above)";
 
     /// <summary>As wide as the title needs at least.</summary>
     public const double Least = 420;
