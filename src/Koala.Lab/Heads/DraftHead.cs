@@ -74,12 +74,15 @@ public abstract class DraftHead : IDraftSource, IDisposable
     /// <summary>Writes the head's folder: config, weights and card. Files are complete or absent.</summary>
     /// <param name="folder">Made if it is not there.</param>
     /// <param name="card">Markdown about the head: what it is, how it was trained.</param>
+    /// <param name="dtype">What its weights are rounded to. Null: as they are.</param>
     /// <exception cref="KoalaException">The folder cannot be written.</exception>
-    public void Save(string folder, string card)
+    public void Save(string folder, string card, ScalarType? dtype = null)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        SafetensorsWriter.Write(Path.Combine(folder, HeadFolder.WeightsFile), Export());
+        // A map of a draft vocabulary is no weight.
+        SafetensorsWriter.Write(Path.Combine(folder, HeadFolder.WeightsFile),
+            [.. Export().Select(t => KeyValuePair.Create(t.Key, t.Value.is_floating_point() ? t.Value.to(dtype ?? t.Value.dtype) : t.Value))]);
         HeadFolder.WriteConfig(folder, Options, Target, card);
     }
 

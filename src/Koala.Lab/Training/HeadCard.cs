@@ -16,7 +16,7 @@ internal static class HeadCard
         var losses = string.Join(", ", training.Losses.Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Weight} {l.Name} (decay {l.Decay})")));
         var adversary = training.Adversary.Weight == 0 ? "none" : string.Create(CultureInfo.InvariantCulture, $"weight {training.Adversary.Weight}, warm-up {training.Adversary.Warmup} steps");
         return string.Create(CultureInfo.InvariantCulture, $"""
-            # A {head.Options.Kind} head of K = {head.Options.Layers} for {head.Target.Name}
+            # Draft head for {head.Target.Name}: {head.Options.Kind}, K = {head.Options.Layers}
 
             It proposes up to {head.MaxDraftLength} tokens a round; the target checks them, so answers stay the target's own.
 

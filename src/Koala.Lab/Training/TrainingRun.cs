@@ -120,7 +120,8 @@ public static class TrainingRun
                     checkpoints.Save(trainer.StepsDone, trainer.SaveState);
                 },
                 cancel);
-            head.Save(folder.HeadFolder, HeadCard.Of(head, plan, MetricsLog.Read(folder.MetricsFile)));
+            // In the target's dtype: it was rounded to it whenever it was used, in training too.
+            head.Save(folder.HeadFolder, HeadCard.Of(head, plan, MetricsLog.Read(folder.MetricsFile)), target.Dtype);
             folder.WriteRecord(folder.ReadRecord().End(RunState.Finished));
         }
         catch (OperationCanceledException)
