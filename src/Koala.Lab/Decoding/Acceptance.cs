@@ -16,6 +16,9 @@ internal readonly record struct Verdict(IReadOnlyList<int> Path, int Bonus)
 {
     /// <summary>Candidates kept.</summary>
     public int Accepted => Path.Count;
+
+    /// <summary>Rows of the step that stay: the root's and those of the kept candidates.</summary>
+    public IReadOnlyList<int> Rows => [0, .. Path.Select(i => i + 1)];
 }
 
 /// <summary>A rule that keeps the output the target's own. After "Fast Inference from Transformers via Speculative Decoding" (arXiv 2211.17192).</summary>

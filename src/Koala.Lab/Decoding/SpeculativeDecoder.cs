@@ -60,43 +60,32 @@ public sealed class SpeculativeDecoder : IDisposable
         // Typical acceptance asks how likely the target holds a candidate, not how it came about: the best ones are kept most.
         ICandidateChooser chooser = options.Temperature == 0 || options.Acceptance == AcceptanceRule.Typical ? new BestChooser(options.FullTrace) : new DrawingChooser(options, random);
         var acceptance = Acceptance.For(options);
-        Answer[] answers = [.. prompts.Select((prompt, b) => new Answer(_target, prompt, options, piece => onPiece?.Invoke(b, piece)))];
+        var answers = new AnswersSideBySide([.. prompts.Select((prompt, b) => new Answer(_target, prompt, options, piece => onPiece?.Invoke(b, piece)))], random, cache);
 
-        var roots = Prefill(prompts, cache, drafter, acceptance, random, answers);
-        while (answers.Any(answer => !answer.Ended))
+        Prefill(prompts, cache, drafter, acceptance, answers);
+        while (answers.Running)
         {
             cancel.ThrowIfCancellationRequested();
             using var round = NewDisposeScope();
             var clock = RoundClock.Start();
 
-            var drafts = DraftAll(drafter, shape, chooser, cache, answers);
+            var drafts = answers.Fitting(() => shape?.Nodes > 0 ? drafter!.Propose(shape, chooser) : [.. prompts.Select(_ => Draft.Empty)]);
             clock.Drafted();
 
             int[] starts = [.. cache.Lengths];
-            var (hidden, features) = _target.Append(cache, TokensOf(roots, drafts, answers), ParentsOf(drafts, answers), FeatureLayers);   // [B,T,D]
+            var (hidden, features) = _target.Append(cache, answers.Tokens(drafts), answers.Parents(drafts), FeatureLayers);   // [B,T,D]
             var scores = acceptance.Score(_target.Logits(hidden));
             clock.Verified();
 
-            var verdicts = answers.Select((answer, b) => answer.Ended ? default : acceptance.Judge(scores[b], drafts[b], random[b])).ToArray();
-            var running = answers.Select(answer => !answer.Ended).ToArray();
-            int[][] kept = [.. verdicts.Select((verdict, b) => running[b] ? (int[])[0, .. verdict.Path.Select(i => i + 1)] : [])];
-            int[][] committed = [.. verdicts.Select((verdict, b) => running[b] ? (int[])[roots[b], .. verdict.Path.Select(i => drafts[b].Candidates[i].Token), verdict.Bonus] : [])];
+            var verdicts = answers.Judge(acceptance, scores, drafts);
+            var kept = verdicts.Select(verdict => verdict?.Rows ?? []).ToArray();
             cache.Keep(starts, kept);
-            for (var b = 0; b < answers.Length; b++)
-            {
-                if (!running[b]) continue;
-                answers[b].Commit(committed[b][1..]);
-                roots[b] = verdicts[b].Bonus;
-                if (!answers[b].Ended) continue;
-                committed[b] = [];
-                cache.Truncate(b, 0);
-            }
+            var committed = answers.Commit(drafts, verdicts);
 
-            if (committed.Any(tokens => tokens.Length > 0)) clock.Draft(() => drafter?.CatchUp(RowsOf(features, kept), committed));
-            for (var b = 0; b < answers.Length; b++)
-                if (running[b]) answers[b].Record(drafts[b], verdicts[b], scores[b], clock);
+            if (answers.Running) clock.Draft(() => drafter?.CatchUp(RowsOf(features, kept), committed));
+            answers.Record(drafts, verdicts, scores, clock);
         }
-        Generation[] generations = [.. answers.Select(answer => answer.Finish())];
+        var generations = answers.Finish();
         Trace = new DecodingTrace([.. generations.SelectMany(g => g.Rounds)]);
         return generations;
     }
@@ -139,30 +128,15 @@ public sealed class SpeculativeDecoder : IDisposable
     private IReadOnlyList<int> FeatureLayers => _source?.FeatureLayers ?? [];
 
     // The root's row and those of its accepted candidates, [B,N,F]; a chain's stand side by side already.
-    private static Tensor RowsOf(Tensor features, int[][] kept)
+    private static Tensor RowsOf(Tensor features, IReadOnlyList<int>[] kept)
     {
-        var longest = kept.Max(rows => rows.Length);
+        var longest = kept.Max(rows => rows.Count);
         if (kept.All(rows => rows.Select((row, i) => row == i).All(same => same))) return features.narrow(1, 0, longest);
-        var index = kept.SelectMany((rows, b) => Enumerable.Range(0, longest).Select(i => b * features.shape[1] + (i < rows.Length ? rows[i] : 0))).ToArray();
+        var index = kept.SelectMany((rows, b) => Enumerable.Range(0, longest).Select(i => b * features.shape[1] + (i < rows.Count ? rows[i] : 0))).ToArray();
         return features.flatten(0, 1).index_select(0, tensor(index, device: features.device)).view(kept.Length, longest, -1);
     }
 
-    private static IReadOnlyList<Draft> DraftAll(Drafter? drafter, DraftShape? shape, ICandidateChooser chooser, KeyValueCache cache, Answer[] answers)
-    {
-        if (drafter is null || shape!.Nodes == 0) return [.. answers.Select(_ => Draft.Empty)];
-        // Near the end of the context drafts are cut to the slots that are left beside the root's, where the longest sequence has the fewest.
-        var room = cache.Capacity - cache.Lengths.Max() - 1;
-        if (room == 0) return [.. answers.Select(_ => Draft.Empty)];
-        return [.. drafter.Propose(shape, chooser).Select((draft, b) => answers[b].Ended ? Draft.Empty : draft.Cut(room))];
-    }
-
-    private static int[][] TokensOf(int[] roots, IReadOnlyList<Draft> drafts, Answer[] answers) =>
-        [.. drafts.Select((draft, b) => answers[b].Ended ? (int[])[] : [roots[b], .. draft.Candidates.Select(c => c.Token)])];
-
-    private static int[][] ParentsOf(IReadOnlyList<Draft> drafts, Answer[] answers) =>
-        [.. drafts.Select((draft, b) => answers[b].Ended ? (int[])[] : [-1, .. draft.Candidates.Select(c => c.Parent + 1)])];
-
-    private int[] Prefill(IReadOnlyList<IReadOnlyList<int>> prompts, KeyValueCache cache, Drafter? drafter, Acceptance acceptance, RandomSource[] random, Answer[] answers)
+    private void Prefill(IReadOnlyList<IReadOnlyList<int>> prompts, KeyValueCache cache, Drafter? drafter, Acceptance acceptance, AnswersSideBySide answers)
     {
         using var scope = NewDisposeScope();
         var (longest, hidden, features) = (prompts.Max(p => p.Count), new List<Tensor>(), new List<Tensor>());
@@ -174,15 +148,10 @@ public sealed class SpeculativeDecoder : IDisposable
         }
         var last = tensor(prompts.Select((p, b) => (long)b * longest + p.Count - 1).ToArray(), device: _target.Device);
         var scores = acceptance.Score(_target.Logits(cat(hidden, 1).flatten(0, 1).index_select(0, last).unsqueeze(1)));
-        int[] first = [.. scores.Select((rows, b) => acceptance.Judge(rows, Draft.Empty, random[b]).Bonus)];
-        for (var b = 0; b < answers.Length; b++) answers[b].Commit([first[b]]);
-        if (answers.Any(answer => !answer.Ended)) drafter?.CatchUp(cat(features, 1), [.. prompts.Select((p, b) => answers[b].Ended ? (int[])[] : [.. p, first[b]])]);
-        for (var b = 0; b < answers.Length; b++)
-        {
-            if (answers[b].Ended) cache.Truncate(b, 0);
-            answers[b].EndPrefill();
-        }
-        return first;
+        var verdicts = answers.Judge(acceptance, scores, [.. prompts.Select(_ => Draft.Empty)]);
+        var committed = answers.Begin(prompts, verdicts);
+        if (answers.Running) drafter?.CatchUp(cat(features, 1), committed);
+        answers.EndPrefill();
     }
 
     // One cache serves batch after batch; what an earlier one left behind its length is never seen.

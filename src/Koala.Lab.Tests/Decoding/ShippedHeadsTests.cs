@@ -1,0 +1,74 @@
+using System.Collections.Concurrent;
+using Koala.Lab.Data;
+using Koala.Lab.Decoding;
+using Koala.Lab.Evaluation;
+using Koala.Lab.Heads;
+using Koala.Lab.Heads.Eagle;
+using Koala.Lab.Heads.Trees;
+using Koala.Lab.Text;
+
+namespace Koala.Lab.Tests.Decoding;
+
+/// <summary>The heads in the clone: trained ones, so that long runs of candidates are accepted. A hundred prompts between the shapes.</summary>
+public sealed class ShippedHeadsTests
+{
+    private const int Tokens = 40, PromptsEach = 25;
+
+    private static readonly ConcurrentDictionary<string, int[]> s_expected = new();
+
+    public static TheoryData<string> Heads => [.. Directory.GetDirectories(TestFiles.At("checkpoints")).Where(HeadFolder.IsHead).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
+
+    [Fact]
+    public void There_are_heads_of_both_kinds_and_one_and_two_layers() =>
+        Assert.Superset(new HashSet<string> { "koala-nano-eagle-k1", "koala-nano-eagle-k2", "koala-nano-medusa-k1", "koala-nano-medusa-k2" }, Directory.GetDirectories(TestFiles.At("checkpoints")).Select(path => Path.GetFileName(path)!).ToHashSet());
+
+    [Theory, MemberData(nameof(Heads))]
+    public void A_shipped_head_changes_nothing_whatever_it_drafts(string name)
+    {
+        var target = name.StartsWith("koala-nano", StringComparison.Ordinal) ? Shipped.Nano : Shipped.Mini;
+        using var head = DraftHead.Load(Shipped.Folder(name), target);
+        using var decoder = new SpeculativeDecoder(target, head);
+        DraftShape?[] shapes = [null, StaticShape.Find(head.MaxDraftLength >= 5 ? "eagle-1" : "mc_sim_7b_63"), new DynamicShape { Tokens = 16, TopK = 4 }];
+        var accepted = 0;
+        foreach (var (prompt, i) in Questions(target.Tokenizer, 4 * PromptsEach).Select((prompt, i) => (prompt, i)))
+        {
+            // Each shape has its share of the prompts; the fourth goes side by side.
+            if (i % 4 == 3) continue;
+            Check(target, prompt, decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, Tree = shapes[i % 4] }), ref accepted);
+        }
+        foreach (var group in Questions(target.Tokenizer, 4 * PromptsEach).Where((_, i) => i % 4 == 3).Chunk(5))
+            foreach (var (prompt, answer) in group.Zip(decoder.GenerateAll(group, new GenerationOptions { MaxTokens = Tokens, DraftLength = Math.Min(6, head.MaxDraftLength) })))
+                Check(target, prompt, answer, ref accepted);
+        Assert.True(accepted > PromptsEach * Tokens / 4, $"{accepted} candidates were accepted in all");
+    }
+
+    /// <summary>On the target's own continuations, which they were trained on the like of: a second layer is worth more tokens a round.</summary>
+    [Fact]
+    public void A_second_layer_of_an_EAGLE_head_gives_longer_runs()
+    {
+        double AcceptanceLength(string name)
+        {
+            using var head = DraftHead.Load(Shipped.Folder(name), Shipped.Nano);
+            Assert.IsType<EagleHead>(head);
+            using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+            return new DecodingTrace([.. Questions(Shipped.Nano.Tokenizer, 60).Chunk(20)
+                .SelectMany(group => decoder.GenerateAll(group, new GenerationOptions { MaxTokens = 64, DraftLength = 6 })).SelectMany(answer => answer.Rounds)]).AcceptanceLength;
+        }
+        var (one, two) = (AcceptanceLength("koala-nano-eagle-k1"), AcceptanceLength("koala-nano-eagle-k2"));
+        Assert.True(two > one && one > 1.5, $"K = 1 reaches {one:F2}, K = 2 {two:F2}");
+    }
+
+    [Fact]
+    public void All_heads_together_stay_below_8_MB() =>
+        Assert.InRange(Heads.Sum(row => new DirectoryInfo(Shipped.Folder(row.Data)).GetFiles().Sum(file => file.Length)), 1, 8_000_000);
+
+    private static IEnumerable<int[]> Questions(Tokenizer tokenizer, int count) => Prompts.Load(TestFiles.At("data", "gsm8k.jsonl"), 3 * count)
+        .Select(p => tokenizer.EncodeChat([new Message("user", p.Turns[0])]).ToArray()).Where(p => p.Length < 300).Take(count);
+
+    private static void Check(Lab.Targets.Target target, int[] prompt, Generation answer, ref int accepted)
+    {
+        var expected = s_expected.GetOrAdd($"{target.Name} {string.Join(' ', prompt)}", _ => Reference.Answer(target, prompt, Tokens));
+        if (!expected.SequenceEqual(answer.Tokens)) Assert.Equal(Equality.Kind.NearTie, Equality.Of(target, answer with { Tokens = expected }, answer));
+        accepted += answer.Rounds.Sum(r => r.Accepted);
+    }
+}
