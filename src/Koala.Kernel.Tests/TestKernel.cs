@@ -37,9 +37,12 @@ public sealed class TestKernel : IAsyncLifetime
     }
 
     /// <summary>Sends a request that is no cell and returns the reply's content.</summary>
-    internal async Task<JsonObject> AskAsync(string type, JsonObject content)
+    /// <param name="type">What is asked.</param>
+    /// <param name="content">Its content.</param>
+    /// <param name="control">Whether it goes past the cells that wait.</param>
+    internal async Task<JsonObject> AskAsync(string type, JsonObject content, bool control = false)
     {
-        var id = Process.Client.Send(type, content);
+        var id = control ? Process.Client.SendControl(type, content) : Process.Client.Send(type, content);
         using var patience = new CancellationTokenSource(s_patience);
         while (true)
         {
