@@ -53,6 +53,31 @@ public sealed class EagleDrafterTests
         }
     }
 
+    [Theory, MemberData(nameof(Variants))]
+    public void A_chain_chosen_on_the_device_is_the_one_chosen_token_by_token(EagleOptions options)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = Eagles.Random(Shipped.Nano, options);
+        int[][] texts = [Text(5, 40), Text(11, 40)];
+        var features = stack(texts.Select(text => FeaturesOf(text, head)).ToArray(), 0);
+        using var drafter = (EagleDrafter)head.NewDrafter(Shipped.Nano, 2, 40);
+        foreach (var (from, to) in ((int, int)[])[(0, 6), (6, 7), (7, 12)])
+        {
+            drafter.CatchUp(features.narrow(1, from, to - from), [.. texts.Select(text => text[from..(to + 1)])]);
+            var onDevice = drafter.BestChain(5).data<long>().ToArray();
+            var logits = drafter.First();
+            var stepwise = new List<int[]>();
+            for (var depth = 0; depth < 5; depth++)
+            {
+                if (depth > 0) logits = drafter.Next([[stepwise[^1][0]], [stepwise[^1][1]]], [[0], [0]]);
+                var own = logits.argmax(-1).data<long>().ToArray();
+                stepwise.Add([.. own.Select(id => drafter.Vocabulary?.Tokens[(int)id] ?? (int)id)]);
+            }
+            Assert.Equal(Enumerable.Range(0, 2).SelectMany(b => stepwise.Select(tokens => (long)tokens[b])), onDevice);
+        }
+    }
+
     [Fact]
     public void A_sequence_that_has_ended_is_left_alone_and_does_not_disturb_the_others()
     {

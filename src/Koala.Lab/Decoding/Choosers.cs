@@ -7,6 +7,8 @@ namespace Koala.Lab.Decoding;
 /// <summary>Takes the head's best tokens.</summary>
 internal sealed class BestChooser(bool withProbabilities) : ICandidateChooser
 {
+    public bool TakesBest => !withProbabilities;
+
     public IReadOnlyList<Choice[]> Choose(Tensor logits, int count)
     {
         using var scope = NewDisposeScope();

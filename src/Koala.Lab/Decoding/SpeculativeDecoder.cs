@@ -157,7 +157,7 @@ public sealed class SpeculativeDecoder : IDisposable
     // One cache serves batch after batch; what an earlier one left behind its length is never seen.
     private KeyValueCache EmptyCache(int batch, int capacity)
     {
-        capacity = Math.Min(capacity, _target.Config.ContextLength);
+        capacity = Math.Min(KeyValueCache.Roomy(capacity, _target.Device), _target.Config.ContextLength);
         if (_cache is null || _cache.Batch != batch || _cache.Capacity < capacity)
         {
             _cache?.Dispose();

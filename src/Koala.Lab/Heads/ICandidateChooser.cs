@@ -11,6 +11,9 @@ public readonly record struct Choice(int Token, float? Q, float[]? Distribution)
 /// <summary>How a drafter turns logits into candidates: the best ones, or draws. The decoder supplies it.</summary>
 public interface ICandidateChooser
 {
+    /// <summary>Whether it takes the best token and asks nothing more of the logits: then a drafter may take it on the device. Default false.</summary>
+    bool TakesBest => false;
+
     /// <param name="logits">[B·n,V], sequence by sequence.</param>
     /// <param name="count">Candidates a row: different ones, the best or the first drawn first; fewer where the distribution has no more.</param>
     /// <returns>The choices of each row.</returns>

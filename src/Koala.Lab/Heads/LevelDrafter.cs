@@ -21,6 +21,14 @@ public abstract class LevelDrafter : Drafter
     /// <returns>[B·n,V'], sequence by sequence; or [B,V'], where they are the same after all candidates of a sequence.</returns>
     public abstract Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents);
 
+    /// <summary>
+    /// The best token after each root, the best one after that, and so on, chosen on the device with nothing read on the host between: as <see cref="First"/>
+    /// and <see cref="Next"/> give them. Null, the default: it cannot, and they are asked.
+    /// </summary>
+    /// <param name="length">Tokens, at most <see cref="Drafter.MaxDraftLength"/>.</param>
+    /// <returns>[B,length] int64, of the target's vocabulary, on the host.</returns>
+    public virtual Tensor? BestChain(int length) => null;
+
     /// <inheritdoc/>
     public sealed override IReadOnlyList<Draft> Propose(DraftShape shape, ICandidateChooser chooser) => shape.Grow(this, chooser);
 

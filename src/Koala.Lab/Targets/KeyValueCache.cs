@@ -1,3 +1,5 @@
+using Koala.Lab.Runtime;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Targets;
@@ -10,6 +12,8 @@ namespace Koala.Lab.Targets;
 /// </remarks>
 public sealed class KeyValueCache : IDisposable
 {
+    private const int GpuRoom = 512;
+
     private readonly int[] _lengths;
     private readonly int _heads;
     private readonly Tensor _starts;   // the first row of each head of each sequence, [B,kvHeads,1]
@@ -21,6 +25,7 @@ public sealed class KeyValueCache : IDisposable
         _heads = heads;
         _lengths = new int[batch];
         using var scope = NewDisposeScope();
+        Recorded = new RecordedWork(device);
         _starts = (arange(batch * heads, ScalarType.Int64, device) * capacity).view(batch, heads, 1).DetachFromDisposeScope();
         Keys = Allocate(layers, headDim, dtype, device);
         Values = Allocate(layers, headDim, dtype, device);
@@ -35,9 +40,17 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>Committed tokens of each sequence.</summary>
     public IReadOnlyList<int> Lengths => _lengths;
 
+    /// <summary>Work that reads and writes this memory, and so lives no longer than it.</summary>
+    internal RecordedWork Recorded { get; }
+
+    internal Device Device => _starts.device;
+
     internal Tensor[] Keys { get; }
 
     internal Tensor[] Values { get; }
+
+    /// <summary>Slots to make where so many are wanted and the memory is to serve others after: on a GPU more, since what is recorded is of one memory.</summary>
+    internal static int Roomy(int capacity, Device device) => device.type == DeviceType.CUDA ? (capacity + GpuRoom - 1) / GpuRoom * GpuRoom : capacity;
 
     /// <summary>Keeps the first <paramref name="length"/> tokens of a sequence and forgets the rest.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The sequence never held so many, or the length is negative.</exception>
@@ -79,6 +92,7 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>Frees the memory.</summary>
     public void Dispose()
     {
+        Recorded.Dispose();
         foreach (var tensor in Keys) tensor.Dispose();
         foreach (var tensor in Values) tensor.Dispose();
         _starts.Dispose();

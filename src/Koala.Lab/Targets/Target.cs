@@ -11,8 +11,10 @@ namespace Koala.Lab.Targets;
 /// <remarks>B sequences, T new tokens each, D width, V vocabulary. Its weights never take gradients.</remarks>
 public sealed class Target : IDisposable
 {
-    // Attention looks at a multiple of this many cache slots, so that the shapes of a step change rarely.
+    // Attention looks at a multiple of this many cache slots, so that the shapes of a step change rarely. A GPU looks at a few hundred in the time of one,
+    // and there each shape costs a recording.
     private const int Bucket = 64;
+    private const int GpuBucket = 256;
 
     // A longer prompt goes through in pieces: the attention mask grows with the square of a piece.
     internal const int PromptPiece = 512;
@@ -124,13 +126,25 @@ public sealed class Target : IDisposable
             for (var t = 0; t < tokens[b].Length; t++) ids[b * count + t] = tokens[b][t];
             starts[b] = cache.Lengths[b];
         }
-        var places = tensor(starts, device: Device).view(-1, 1) + _slotNumbers.narrow(0, 0, count);      // [B,T]
         var limit = Limit(cache, cache.Lengths.Max() + count);
+        Tensor Places(Tensor first) => first + _slotNumbers.narrow(0, 0, count);                            // [B,T]
         var slots = _slotNumbers.narrow(0, 0, limit);
-        var step = TreeStep.IsChain(parents)
-            ? (Positions: places, Unseen: slots > places.unsqueeze(-1))
-            : TreeStep.Of(parents!, cache.Lengths, held, count, places, slots);                             // [B,T], [B,T,L]
-        var (hidden, features) = Run(tensor(ids, device: Device), step.Positions, cache.Slots(places), step.Unseen, limit, cache, featureLayers);
+        Tensor[] inputs = [tensor(ids), tensor(starts).view(-1, 1)];
+        var chain = TreeStep.IsChain(parents);
+        if (!chain)
+        {
+            var (positions, unseen) = TreeStep.Of(parents!, cache.Lengths, held, count, Places(inputs[1].to(Device)), slots);
+            inputs = [.. inputs, positions, unseen];                                                        // [B,T], [B,T,L]
+        }
+        Tensor[] Step(Tensor[] x)
+        {
+            var places = Places(x[1]);
+            var (hidden, features) = Run(x[0], chain ? places : x[2], cache.Slots(places), chain ? slots > places.unsqueeze(-1) : x[3], limit, cache, featureLayers);
+            return featureLayers.Count == 0 ? [hidden] : [hidden, features];
+        }
+        // Rounds have parents, and are many alike; prompts have none.
+        var outputs = parents is null ? Step([.. inputs.Select(x => x.to(Device))]) : cache.Recorded.Do(new WorkKey(chain ? "chain" : "tree", count, limit), inputs, Step);
+        var (hidden, features) = (outputs[0], outputs[^1]);
         for (var b = 0; b < cache.Batch; b++) cache.Extend(b, tokens[b].Length);
         return (hidden.MoveToOuterDisposeScope(), featureLayers.Count == 0 ? hidden : features.MoveToOuterDisposeScope());
     }
@@ -171,7 +185,10 @@ public sealed class Target : IDisposable
     }
 
     /// <summary>How many cache slots attention has to look at for so many tokens: whole buckets, at most the cache's capacity.</summary>
-    internal static int Limit(KeyValueCache cache, int tokens, int bucket = Bucket) => Math.Min(cache.Capacity, (tokens + bucket - 1) / bucket * bucket);
+    internal static int Limit(KeyValueCache cache, int tokens) => Limit(cache, tokens, cache.Device.type == DeviceType.CUDA ? GpuBucket : Bucket);
+
+    /// <summary>The same with buckets of another size.</summary>
+    internal static int Limit(KeyValueCache cache, int tokens, int bucket) => Math.Min(cache.Capacity, (tokens + bucket - 1) / bucket * bucket);
 
     /// <summary>The LM head over hidden states: logits [...,V] in the target's dtype. Gradients flow to <paramref name="hidden"/>.</summary>
     public Tensor Logits(Tensor hidden)

@@ -1,4 +1,6 @@
+using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Eagle;
@@ -10,11 +12,17 @@ namespace Koala.Lab.Heads.Eagle;
 /// </remarks>
 internal sealed class EagleDrafter : LevelDrafter
 {
+    // On a GPU a few committed pairs cost what these cost, and each number of them would be another recording.
+    private const int GpuPairs = 8;
+
+    // More pairs than a round commits: a prompt, which is read once.
+    private const int MostRecorded = 64;
+
     private readonly EagleHead _head;
     private readonly Target _target;
     private readonly EagleWeights _weights;
-    private KeyValueCache _cache;
-    private Tensor _slots;                 // 0 .. capacity-1
+    private readonly bool _rounded;
+    private EagleMemory _memory;
     private Tensor? _root;                 // output at each last committed pair, [B,D]
     private Tensor? _level;                // outputs of the level before, [B·n,D]
     private bool[][] _seen = [];           // of each of its nodes, the round's slots that it sees
@@ -26,8 +34,9 @@ internal sealed class EagleDrafter : LevelDrafter
         (_head, _target, Batch) = (head, target, batch);
         // The same tensors, or rounded ones, where training left the head in another dtype.
         _weights = weights.To(target.Dtype);
+        _rounded = weights["fc"].dtype != target.Dtype;
         foreach (var (_, tensor) in _weights.All) tensor.DetachFromDisposeScope();
-        (_cache, _slots) = NewCache(capacity);
+        _memory = head.TakeMemory(target, batch, capacity);
     }
 
     public override int MaxDraftLength => _head.MaxDraftLength;
@@ -44,26 +53,29 @@ internal sealed class EagleDrafter : LevelDrafter
         using var scope = NewDisposeScope();
         var (longest, outputs) = (tokens.Max(t => t.Length) - 1, new List<Tensor>());
         for (var b = 0; b < Batch; b++)
-            if (tokens[b].Length == 0) _cache.Truncate(b, 0);
+            if (tokens[b].Length == 0) Cache.Truncate(b, 0);
         _drafted = 0;
         // In pieces, as the target reads a prompt: the mask grows with the square of a piece.
         for (var start = 0; start < longest; start += Target.PromptPiece)
         {
             var count = Math.Min(Target.PromptPiece, longest - start);
-            var ids = new long[Batch * count];
+            var width = Width(count);
+            var ids = new long[Batch * width];
             for (var b = 0; b < Batch; b++)
-                for (var t = 0; t < count && start + t + 1 < tokens[b].Length; t++) ids[b * count + t] = tokens[b][start + t + 1];
-            EnsureRoom(count);
-            var places = Places(count);
-            var limit = Limit(count);
-            var inputs = _weights.Fuse(features.narrow(1, start, count).reshape(Batch * count, -1));
-            outputs.Add(Run(ids, inputs, places, places, _slots.narrow(0, 0, limit) > places.unsqueeze(-1), limit).view(Batch, count, -1));
-            for (var b = 0; b < Batch; b++) _cache.Extend(b, Math.Clamp(tokens[b].Length - 1 - start, 0, count));
+                for (var t = 0; t < count && start + t + 1 < tokens[b].Length; t++) ids[b * width + t] = tokens[b][start + t + 1];
+            EnsureRoom(width);
+            var limit = Limit(width);
+            var inputs = _weights.Fuse(features.narrow(1, start, count).flatten(0, 1)).view(Batch, count, -1);
+            if (width > count) inputs = nn.functional.pad(inputs, [0, 0, 0, width - count]);
+            var places = Places(width).to(_target.Device);
+            var made = Run("pairs", width, ids, inputs.flatten(0, 1), places, places, _memory.Slots.narrow(0, 0, limit) > places.unsqueeze(-1), limit);
+            outputs.Add(made.view(Batch, width, -1).narrow(1, 0, count));
+            for (var b = 0; b < Batch; b++) Cache.Extend(b, Math.Clamp(tokens[b].Length - 1 - start, 0, count));
         }
         var all = outputs.Count == 1 ? outputs[0] : cat(outputs, 1);
         var last = tensor(tokens.Select((t, b) => (long)b * longest + Math.Max(t.Length - 2, 0)).ToArray(), device: _target.Device);
         _root?.Dispose();
-        _root = all.flatten(0, 1).index_select(0, last).DetachFromDisposeScope();
+        _root = all.reshape(Batch * longest, -1).index_select(0, last).DetachFromDisposeScope();
     }
 
     public override Tensor First()
@@ -86,7 +98,7 @@ internal sealed class EagleDrafter : LevelDrafter
         {
             for (var i = 0; i < count; i++)
             {
-                var (node, committed) = (b * count + i, _cache.Lengths[b]);
+                var (node, committed) = (b * count + i, Cache.Lengths[b]);
                 (ids[node], from[node]) = (tokens[b][i], b * before + parents[b][i]);
                 var line = new bool[_drafted + count];
                 _seen[(int)from[node]].CopyTo(line, 0);
@@ -100,29 +112,64 @@ internal sealed class EagleDrafter : LevelDrafter
             }
         }
         var inputs = Batch * before == 1 ? _level!.expand(count, -1) : _level!.index_select(0, OnDevice(from));
-        var outputs = Run(ids, inputs, OnDevice(positions).view(Batch, count), Places(count), OnDevice(unseen).view(Batch, count, limit), limit);
+        var outputs = Run("level", count, ids, inputs, tensor(positions).view(Batch, count), Places(count), tensor(unseen).view(Batch, count, limit), limit);
         _seen = seen;
         _drafted += count;
         Keep(outputs);
         return _head.Logits(outputs, _target).MoveToOuterDisposeScope();
     }
 
+    /// <inheritdoc/>
+    public override Tensor BestChain(int length)
+    {
+        using var scope = NewDisposeScope();
+        _drafted = 0;
+        EnsureRoom(length);
+        var limit = Limit(length);
+        // Its work is recorded: nothing in it may depend on what the host knows of this round.
+        Tensor[] Chain(Tensor[] x)
+        {
+            var (level, places, chosen) = (x[0], x[1], new List<Tensor>());
+            for (var depth = 0; depth < length; depth++)
+            {
+                if (depth > 0)
+                {
+                    level = Layers(chosen[^1], level, places, places, _memory.Slots.narrow(0, 0, limit) > places.unsqueeze(-1), limit);
+                    places = places + 1;
+                }
+                var best = _head.Logits(level, _target).argmax(-1);
+                chosen.Add(_head.OfTarget(best));
+            }
+            return [stack(chosen, 1)];
+        }
+        return Work(new WorkKey("chain", length, limit), [_root!, Places(1)], Chain)[0].cpu().MoveToOuterDisposeScope();
+    }
+
     protected override void Dispose(bool disposing)
     {
         foreach (var (_, tensor) in _weights.All) tensor.Dispose();
-        _cache.Dispose();
-        _slots.Dispose();
+        _head.GiveBack(_memory);
         _root?.Dispose();
         _level?.Dispose();
         base.Dispose(disposing);
     }
 
+    private KeyValueCache Cache => _memory.Cache;
+
     // Pairs of the embedding of ids [B·T] and features [B·T,D], through all layers.
-    private Tensor Run(long[] ids, Tensor features, Tensor positions, Tensor places, Tensor unseen, int limit)
+    private Tensor Run(string work, int count, long[] ids, Tensor features, Tensor positions, Tensor places, Tensor unseen, int limit)
     {
-        var pairs = cat([_target.Embed(OnDevice(ids)), features], 1);
-        return _head.Script(_target).Forward(pairs, _weights.Stack, _target.Inputs(positions, _cache.Slots(places), unseen, limit), _cache);
+        Tensor[] Pairs(Tensor[] x) => [Layers(x[0], x[1], x[2], x[3], x[4], limit)];
+        Tensor[] inputs = [tensor(ids), features, positions, places, unseen];
+        return (count <= MostRecorded ? Work(new WorkKey(work, count, limit), inputs, Pairs) : Pairs([.. inputs.Select(x => x.to(_target.Device))]))[0];
     }
+
+    private Tensor Layers(Tensor ids, Tensor features, Tensor positions, Tensor places, Tensor unseen, int limit) =>
+        _head.Script(_target).Forward(cat([_target.Embed(ids), features], 1), _weights.Stack, _target.Inputs(positions, Cache.Slots(places), unseen, limit), Cache);
+
+    // Rounded weights are gone with this drafter, and what is recorded serves the next one as well.
+    private Tensor[] Work(WorkKey key, Tensor[] inputs, Func<Tensor[], Tensor[]> work) =>
+        _rounded ? work([.. inputs.Select(x => x.to(_target.Device))]) : Cache.Recorded.Do(key, inputs, work);
 
     private void Keep(Tensor outputs)
     {
@@ -130,35 +177,27 @@ internal sealed class EagleDrafter : LevelDrafter
         _level = outputs.DetachFromDisposeScope();
     }
 
-    // The next free slots of each sequence, [B,count].
+    // The next free slots of each sequence, [B,count], on the host.
     private Tensor Places(int count) =>
-        OnDevice([.. _cache.Lengths.Select(length => (long)length + _drafted)]).view(-1, 1) + _slots.narrow(0, 0, count);
+        tensor(Cache.Lengths.SelectMany(length => Enumerable.Range(0, count).Select(t => (long)length + _drafted + t)).ToArray()).view(Batch, count);
 
-    private int Limit(int count) => Target.Limit(_cache, _cache.Lengths.Max() + _drafted + count);
+    private int Limit(int count) => Target.Limit(Cache, Cache.Lengths.Max() + _drafted + count);
+
+    private int Width(int count) => _target.Device.type == DeviceType.CUDA && count <= MostRecorded ? (count + GpuPairs - 1) / GpuPairs * GpuPairs : count;
 
     private Tensor OnDevice(long[] values) => tensor(values, device: _target.Device);
-
-    private Tensor OnDevice(bool[] values) => tensor(values, device: _target.Device);
 
     // A tree that is cut after it was grown stands here in full, and may be larger than what the sequence was to hold.
     private void EnsureRoom(int count)
     {
-        var needed = _cache.Lengths.Max() + _drafted + count;
-        if (needed <= _cache.Capacity) return;
-        var (old, oldSlots, lengths) = (_cache, _slots, _cache.Lengths.ToArray());
-        (_cache, _slots) = NewCache(needed + needed / 2);
-        for (var b = 0; b < Batch; b++) old.Extend(b, _drafted);
+        var needed = Cache.Lengths.Max() + _drafted + count;
+        if (needed <= Cache.Capacity) return;
+        var (old, lengths) = (_memory, Cache.Lengths.ToArray());
+        _memory = new EagleMemory(_target, _head.Options.Layers, Batch, needed + needed / 2);
+        for (var b = 0; b < Batch; b++) old.Cache.Extend(b, _drafted);
         int[] all = [.. Enumerable.Range(0, Batch)];
-        _cache.Adopt(old, all, all);
-        for (var b = 0; b < Batch; b++) _cache.Truncate(b, lengths[b]);
+        Cache.Adopt(old.Cache, all, all);
+        for (var b = 0; b < Batch; b++) Cache.Truncate(b, lengths[b]);
         old.Dispose();
-        oldSlots.Dispose();
-    }
-
-    private (KeyValueCache Cache, Tensor Slots) NewCache(int capacity)
-    {
-        var config = _target.Config;
-        return (new KeyValueCache(_head.Options.Layers, Batch, capacity, config.KeyValueHeads, config.HeadDim, _target.Dtype, _target.Device),
-            arange(capacity, ScalarType.Int64, _target.Device).DetachFromDisposeScope());
     }
 }

@@ -1,4 +1,5 @@
 using Koala.Lab.Targets;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Eagle;
@@ -23,6 +24,7 @@ public sealed class EagleHead : DraftHead
     private Tensor? _ids;      // [V'] int64: the target's token of each of its own ids
     private Tensor? _lmHead;   // [V',D]: those rows of the target's LM head
     private DecoderScript? _script;
+    private EagleMemory? _spare;   // of the drafter before: on a GPU what is recorded over it is worth keeping
 
     internal EagleHead(EagleWeights weights, Target target, DraftVocabulary? vocabulary) : base(weights.Options, target.Identity)
     {
@@ -81,6 +83,29 @@ public sealed class EagleHead : DraftHead
     /// <summary>Logits of its own vocabulary, [N,V'], from its outputs [N,D].</summary>
     internal Tensor Logits(Tensor features, Target target) => _lmHead is null ? target.Logits(features) : target.Product(features, _lmHead);
 
+    /// <summary>Its own ids [...] as tokens of the target.</summary>
+    internal Tensor OfTarget(Tensor ids) => _ids is null ? ids : _ids.index_select(0, ids);
+
+    /// <summary>Empty memory for a drafter, which gives it back.</summary>
+    internal EagleMemory TakeMemory(Target target, int batch, int capacity)
+    {
+        var spare = Interlocked.Exchange(ref _spare, null);
+        if (spare is not null && spare.Cache.Batch == batch && spare.Cache.Capacity >= capacity && spare.Cache.Device.type == target.Device.type && spare.Cache.Keys[0].dtype == target.Dtype)
+        {
+            spare.Cache.Clear();
+            return spare;
+        }
+        spare?.Dispose();
+        return new EagleMemory(target, Options.Layers, batch, KeyValueCache.Roomy(capacity, target.Device));
+    }
+
+    /// <summary>Takes a drafter's memory back.</summary>
+    internal void GiveBack(EagleMemory memory)
+    {
+        var old = memory.Cache.Device.type == DeviceType.CUDA ? Interlocked.Exchange(ref _spare, memory) : memory;
+        old?.Dispose();
+    }
+
     /// <summary>Its layers as one native call, compiled once: every answer has a drafter of its own.</summary>
     internal DecoderScript Script(Target target) =>
         _script ??= DecoderScript.OfHead(target.Config, Options.Layers, _weights.Options.Bias, target.Dtype, target.Device);
@@ -110,6 +135,7 @@ public sealed class EagleHead : DraftHead
         _ids?.Dispose();
         _lmHead?.Dispose();
         _script?.Dispose();
+        _spare?.Dispose();
     }
 
     /// <summary>Three layers of N: 1, N/2-1 and N-4, pushed apart and kept below N where N is small.</summary>
@@ -126,6 +152,8 @@ public sealed class EagleHead : DraftHead
         using var _ = no_grad();
         _ids?.Dispose();
         _lmHead?.Dispose();
+        _spare?.Dispose();
+        _spare = null;
         _vocabulary = vocabulary;
         _ids = tensor(vocabulary.Tokens.Select(token => (long)token).ToArray(), device: target.Device).DetachFromDisposeScope();
         _lmHead = target.LmHead.index_select(0, _ids).DetachFromDisposeScope();

@@ -18,6 +18,8 @@ public sealed record ChainShape(int Length) : DraftShape
     internal override IReadOnlyList<Draft> Grow(LevelDrafter drafter, ICandidateChooser chooser)
     {
         using var scope = NewDisposeScope();
+        if (chooser.TakesBest && Length > 0 && drafter.BestChain(Length) is { } best)
+            return [.. best.data<long>().ToArray().Chunk(Length).Select(chain => Draft.Chain(chain.Select(token => new Choice((int)token, null, null))))];
         var chains = Enumerable.Range(0, drafter.Batch).Select(_ => new List<Choice>()).ToArray();
         int[][] parents = [.. chains.Select(_ => new int[1])];
         for (var depth = 0; depth < Length; depth++)
