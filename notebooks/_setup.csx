@@ -12,6 +12,7 @@ global using Koala.Lab.Evaluation;
 global using Koala.Lab.Heads;
 global using Koala.Lab.Heads.Eagle;
 global using Koala.Lab.Heads.Medusa;
+global using Koala.Lab.Heads.Trees;
 global using Koala.Lab.Runtime;
 global using Koala.Lab.Targets;
 global using Koala.Lab.Text;

@@ -52,7 +52,7 @@ public sealed class PageTests(Chromium chromium) : IClassFixture<Chromium>, IDis
     [Theory]
     [InlineData(ColorScheme.Light, "rgb(27, 31, 36)")]
     [InlineData(ColorScheme.Dark, "rgb(228, 231, 235)")]
-    public Task The_quickstart_shows_all_its_charts(ColorScheme scheme, string ink) => OpenAndCheck(TestFiles.At("notebooks", "01-quickstart.ipynb"), 6, scheme, ink);
+    public Task The_quickstart_shows_all_its_charts(ColorScheme scheme, string ink) => OpenAndCheck(TestFiles.At("notebooks", "01-quickstart.ipynb"), 8, scheme, ink);
 
     private async Task OpenAndCheck(string notebook, int figures, ColorScheme scheme, string ink)
     {

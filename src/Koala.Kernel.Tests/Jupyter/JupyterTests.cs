@@ -123,7 +123,7 @@ public sealed partial class JupyterTests
         Assert.True(exitCode == 0, text);
         var outputs = JsonNode.Parse(File.ReadAllText(Path.Combine(notebooks, "executed.ipynb")))!["cells"]!.AsArray().SelectMany(cell => cell!["outputs"]?.AsArray() ?? []).ToArray();
         Assert.DoesNotContain(outputs, output => output!["output_type"]!.ToString() == "error");
-        Assert.Equal(6, outputs.Count(output => output!["data"]?["application/vnd.plotly.v1+json"]?["data"]?.AsArray().Count > 0));
+        Assert.Equal(8, outputs.Count(output => output!["data"]?["application/vnd.plotly.v1+json"]?["data"]?.AsArray().Count > 0));
     }
 
     [GeneratedRegex(@"\bsteps = \d+;")]

@@ -17,7 +17,7 @@ public sealed partial class QuickstartTests : IDisposable
         var html = File.ReadAllText(page);
         Assert.Contains("The answer is the target&#39;s own, token by token.", html, StringComparison.Ordinal);
         Assert.Contains("lossless", html, StringComparison.Ordinal);
-        Assert.Equal(6, Figures().Count(html));
+        Assert.Equal(8, Figures().Count(html));
         Assert.DoesNotContain("class=\"error\"", html, StringComparison.Ordinal);
     }
 
@@ -26,7 +26,7 @@ public sealed partial class QuickstartTests : IDisposable
     {
         var notebook = File.ReadAllText(TestFiles.At("notebooks", "01-quickstart.ipynb"));
         Assert.InRange(notebook.Length, 20_000, 1_000_000);
-        Assert.Equal(6, Figures().Count(notebook.Replace("\\\"", "\"", StringComparison.Ordinal)));
+        Assert.Equal(8, Figures().Count(notebook.Replace("\\\"", "\"", StringComparison.Ordinal)));
         Assert.DoesNotContain("\"output_type\": \"error\"", notebook, StringComparison.Ordinal);
         Assert.Contains(".net-csharp", notebook, StringComparison.Ordinal);
     }

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Measures the heads in the clone on this machine and writes docs/results/heads and docs/measurements.md: about ten minutes on two cores. Nothing else should run meanwhile.
+# Works in runs/measure-heads, which must not exist yet, so that the working tree is clean while it measures.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+
+work=runs/measure-heads
+[[ ! -e $work ]] || { echo "$work exists: remove it first" >&2; exit 2; }
+mkdir -p "$work"
+dotnet build -c Release src/Koala.Benchmarks --verbosity quiet
+evaluate() { ./koala evaluate --target checkpoints/koala-mini --max-tokens 96 --quiet --out "$work/$1.json" "${@:2}"; }
+
+for head in eagle-k2 eagle-k1 medusa-k2 medusa-k1; do
+    evaluate "mt-bench-$head" --head "checkpoints/koala-mini-$head" --prompts data/mt-bench.jsonl --dtype fp32
+done
+evaluate mt-bench-eagle-k2-bf16 --head checkpoints/koala-mini-eagle-k2 --prompts data/mt-bench.jsonl --dtype bf16
+evaluate mt-bench-eagle-k2-dynamic --head checkpoints/koala-mini-eagle-k2 --prompts data/mt-bench.jsonl --dtype fp32 --tree dynamic --tree-tokens 8 --tree-depth 4 --tree-topk 2
+evaluate mt-bench-prompt-lookup --head prompt-lookup --prompts data/mt-bench.jsonl --dtype fp32
+# Ten prompts of each category for the best head.
+for category in $(grep -o '"category": "[^"]*"' data/spec-bench.jsonl | sort -u | cut -d'"' -f4); do
+    grep -m 10 "\"category\": \"$category\"" data/spec-bench.jsonl
+done > "$work/spec-bench-10.jsonl"
+evaluate spec-bench-eagle-k2 --head checkpoints/koala-mini-eagle-k2 --prompts "$work/spec-bench-10.jsonl" --dtype fp32
+
+rm -rf docs/results/heads
+mkdir -p docs/results/heads
+cp "$work"/*.json docs/results/heads/
+dotnet src/Koala.Benchmarks/bin/Release/net10.0/koala-benchmarks.dll report docs/results docs/measurements.md
