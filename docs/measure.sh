@@ -29,7 +29,8 @@ benchmarks training "$work/heads" "$work/results/training.json"
 for head in "$work"/heads/*; do
     name=$(basename "$head")
     for dtype in fp32 bf16; do
-        ./koala evaluate --target "checkpoints/${name%%-medusa*}" --head "$head" --prompts data/mt-bench.jsonl --limit 20 --max-tokens 64 \
+        # One length for all, so that K and the adversary alone differ.
+        ./koala evaluate --target "checkpoints/${name%%-medusa*}" --head "$head" --prompts data/mt-bench.jsonl --limit 20 --max-tokens 64 --draft-length 4 \
             --dtype "$dtype" --repeats 3 --out "$work/results/evaluate-$name-$dtype.json"
     done
 done

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains a target's heads on its own answers: Medusa and EAGLE, K = 1 and 2, 3,000 steps of 8,192 tokens each.
+# Trains a target's heads on its own answers: Medusa and EAGLE, K = 1 and 2, 4,000 steps of 8,192 tokens each.
 # For a GPU, where the four are trained side by side; see docs/gpu.md for a machine without .NET.
 #
 #   docs/train-heads.sh TARGET PROMPTS OUT
@@ -21,7 +21,7 @@ zcat -f "$prompts" | tail -n 400 > "$out/questions.jsonl"
 
 train() {
     [[ -e $out/$name-$1-k$2 ]] || "$koala" train --target "$target" --head "$1" --layers "$2" --device "${DEVICE:-cuda}" --dtype bf16 --data "$out/train.jsonl.gz" \
-        --validation "$out/held-out.jsonl.gz" --steps "${STEPS:-3000}" --batch 16 --row-length 512 --validate-every 500 --save-every 1000 --quiet --out "$out/$name-$1-k$2"
+        --validation "$out/held-out.jsonl.gz" --steps "${STEPS:-4000}" --batch 16 --row-length 512 --validate-every 500 --save-every 1000 --quiet --out "$out/$name-$1-k$2"
     "$koala" evaluate --target "$target" --head "$out/$name-$1-k$2" --prompts "$out/questions.jsonl" --device "${DEVICE:-cuda}" --dtype bf16 --max-tokens 320 \
         $([[ $1 == eagle ]] && echo --draft-length 6 || echo --draft-length 4) --batch 50 --quiet --out "$out/held-out-$name-$1-k$2.json"
 }

@@ -30,15 +30,20 @@ internal static class MeasurementsPage
         WriteEvaluations(page, All<EvaluationReport>(results, "evaluate-*.json"));
         WriteAdversary(page, All<EvaluationReport>(results, "evaluate-*.json"));
         WriteBatches(page, All<BatchRates>(results, "batch-*.json"));
+        WriteHeads(page, "The heads in the clone", "By `docs/measure-heads.sh`. The draft length is what evaluate chose for the machine, where no tree is named.", All<EvaluationReport>(Path.Combine(results, "heads"), "*.json"));
         var gpu = Path.Combine(results, "h100");
         page.AppendLine("# On an H100").AppendLine();
-        page.AppendLine("Through the bundle (`koala bundle`), beside a PyTorch. One answer at a time launches its work piece by piece: that step is slow, and so the baseline of the");
-        page.AppendLine("speedups here is; many answers at once run as one CUDA graph a step. Made by hand as the commands say, not by `measure.sh`;");
-        page.AppendLine("`smollm2-train.jsonl.gz` (SmolLM2's own greedy answers to 52,494 prompts) is not in the repository: `koala regenerate` makes such a file.").AppendLine();
+        page.AppendLine("Through the bundle (`koala bundle`), beside a PyTorch. When this was measured a round launched its work piece by piece: such a step is slow, and so the baseline of");
+        page.AppendLine("the speedups here is; acceptance does not depend on it. Many answers at once run as one CUDA graph a step. Made by hand as the commands say, not by `measure.sh`;");
+        page.AppendLine("targets' own greedy answers are not in the repository: `koala regenerate` makes such files.").AppendLine();
         WriteDoctor(page, Read<DoctorReport>(Path.Combine(gpu, "doctor-h100.json")));
         WriteBatches(page, All<BatchRates>(gpu, "batch-*.json"));
         WriteTraining(page, Read<TrainingTimes>(Path.Combine(gpu, "training.json")));
         WriteEvaluations(page, All<EvaluationReport>(gpu, "evaluate-*.json"));
+        WriteHeads(page, "koala-mini's heads on answers held out", "400 of its own greedy answers of at most 320 tokens (trees: 100), to prompts whose answers no head was trained on, 50 side by side.", All<EvaluationReport>(gpu, "held-out-*.json"));
+        page.AppendLine("## SmolLM2-135M-Instruct's EAGLE heads on answers held out").AppendLine();
+        page.AppendLine("As evaluate printed it; these heads were not kept. All four trained alike: 3,000 steps of 8,192 tokens of its own greedy answers, one seed.").AppendLine();
+        page.AppendLine("```").AppendLine(File.ReadAllText(Path.Combine(gpu, "held-out-smollm2.txt")).TrimEnd()).AppendLine("```");
         AtomicFile.WriteText(file, page.ToString());
     }
 
@@ -111,6 +116,36 @@ internal static class MeasurementsPage
         foreach (var r in all) page.AppendLine(Command("koala", r.Provenance?.Command ?? []));
         page.AppendLine("```").AppendLine();
     }
+
+    private static void WriteHeads(StringBuilder page, string title, string what, IReadOnlyList<EvaluationReport> all)
+    {
+        Line(page, $"## {title}");
+        page.AppendLine().AppendLine(what).AppendLine();
+        page.AppendLine("τ: acceptance length, tokens a round. *Predicted*: the speedup by the cost model from measured rounds and τ. *Pays above*: the τ at which the speedup would be 1 here. *=*: answers equal to the target's own.").AppendLine();
+        foreach (var place in all.Select(r => FormattableString.Invariant($"{r.Target} on {(r.Provenance is null ? "" : Place(r.Provenance.Machine))}, {r.Device}, {r.Threads} threads, temperature {r.Temperature}, commit {Commit(r.Provenance?.Commit)}.")).Distinct()) page.AppendLine(place).AppendLine();
+        page.AppendLine("| prompts | drafts | a round's draft | dtype | τ | n-alpha | alone, tokens/s | with it | speedup | predicted | measured / predicted | pays above | = | draft / verify / bookkeeping, ms |");
+        page.AppendLine("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+        foreach (var r in all)
+            Line(page, $"| {r.Prompts} of {r.Provenance?.Prompts} | {r.Head} | {DraftOf(r)} | {r.Dtype} | {Interval(r.AcceptanceLength)} | {Numbers(r.NAlpha)} | {r.Baseline.TokensPerSecond:F0} | {r.Speculative.TokensPerSecond:F0} | {r.Speedup.Median:F2} [{r.Speedup.Low:F2}, {r.Speedup.High:F2}] | {r.Predicted:F2} | {r.Speedup.Median / r.Predicted:P0} | {r.BreakEven:F2} | {r.EqualAnswers} | {r.Round.DraftMs:F2} / {r.Round.VerifyMs:F2} / {r.Round.BookkeepingMs:F2} |");
+        page.AppendLine();
+        foreach (var r in all.Where(r => r.ByCategory.Count > 1 && r.Device == "cpu").GroupBy(r => r.Provenance?.Prompts).Select(group => group.MaxBy(r => r.AcceptanceLength.Mean)!))
+        {
+            Line(page, $"{r.Head}, a draft of {DraftOf(r)}, by category of {r.Provenance?.Prompts}:");
+            page.AppendLine().AppendLine("| category | prompts | τ | n-alpha | speedup |").AppendLine("| --- | --- | --- | --- | --- |");
+            foreach (var c in r.ByCategory)
+                Line(page, $"| {c.Category} | {c.Prompts} | {Interval(c.AcceptanceLength)} | {Numbers(c.NAlpha)} | {c.Speedup.Median:F2} [{c.Speedup.Low:F2}, {c.Speedup.High:F2}] |");
+            page.AppendLine();
+        }
+        page.AppendLine("Commands:").AppendLine().AppendLine("```");
+        foreach (var r in all) page.AppendLine(Command("koala", r.Provenance?.Command ?? []));
+        page.AppendLine("```").AppendLine();
+    }
+
+    private static string DraftOf(EvaluationReport r) => r.Tree is { Name: not "chain" } tree ? $"{tree.Name}, {tree.Nodes} nodes" : $"{r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}";
+
+    private static string Interval(MeanInterval x) => FormattableString.Invariant($"{x.Mean:F2} [{x.Low:F2}, {x.High:F2}]");
+
+    private static string Numbers(IReadOnlyList<double> all) => string.Join(" ", all.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)));
 
     private static void WriteAdversary(StringBuilder page, IReadOnlyList<EvaluationReport> all)
     {

@@ -20,7 +20,7 @@ public sealed class ShippedHeadsTests
 
     [Fact]
     public void There_are_heads_of_both_kinds_and_one_and_two_layers() =>
-        Assert.Superset(new HashSet<string> { "koala-nano-eagle-k1", "koala-nano-eagle-k2", "koala-nano-medusa-k1", "koala-nano-medusa-k2" }, Directory.GetDirectories(TestFiles.At("checkpoints")).Select(path => Path.GetFileName(path)!).ToHashSet());
+        Assert.Superset(new[] { "koala-nano", "koala-mini" }.SelectMany(target => new[] { "eagle-k1", "eagle-k2", "medusa-k1", "medusa-k2" }.Select(head => $"{target}-{head}")).ToHashSet(), Directory.GetDirectories(TestFiles.At("checkpoints")).Select(path => Path.GetFileName(path)!).ToHashSet());
 
     [Theory, MemberData(nameof(Heads))]
     public void A_shipped_head_changes_nothing_whatever_it_drafts(string name)
@@ -43,19 +43,22 @@ public sealed class ShippedHeadsTests
     }
 
     /// <summary>On the target's own continuations, which they were trained on the like of: a second layer is worth more tokens a round.</summary>
-    [Fact]
-    public void A_second_layer_of_an_EAGLE_head_gives_longer_runs()
+    [Theory]
+    [InlineData("koala-nano", 60, 1.5)]
+    [InlineData("koala-mini", 20, 2.5)]
+    public void A_second_layer_of_an_EAGLE_head_gives_longer_runs(string targetName, int questions, double least)
     {
+        var target = Shipped.Of(targetName);
         double AcceptanceLength(string name)
         {
-            using var head = DraftHead.Load(Shipped.Folder(name), Shipped.Nano);
+            using var head = DraftHead.Load(Shipped.Folder(name), target);
             Assert.IsType<EagleHead>(head);
-            using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
-            return new DecodingTrace([.. Questions(Shipped.Nano.Tokenizer, 60).Chunk(20)
+            using var decoder = new SpeculativeDecoder(target, head);
+            return new DecodingTrace([.. Questions(target.Tokenizer, questions).Chunk(20)
                 .SelectMany(group => decoder.GenerateAll(group, new GenerationOptions { MaxTokens = 64, DraftLength = 6 })).SelectMany(answer => answer.Rounds)]).AcceptanceLength;
         }
-        var (one, two) = (AcceptanceLength("koala-nano-eagle-k1"), AcceptanceLength("koala-nano-eagle-k2"));
-        Assert.True(two > one && one > 1.5, $"K = 1 reaches {one:F2}, K = 2 {two:F2}");
+        var (one, two) = (AcceptanceLength($"{targetName}-eagle-k1"), AcceptanceLength($"{targetName}-eagle-k2"));
+        Assert.True(two > one && one > least, $"K = 1 reaches {one:F2}, K = 2 {two:F2}");
     }
 
     [Fact]
