@@ -40,7 +40,7 @@ internal static class MeasurementsPage
         WriteBatches(page, All<BatchRates>(gpu, "batch-*.json"));
         WriteTraining(page, Read<TrainingTimes>(Path.Combine(gpu, "training.json")));
         WriteEvaluations(page, All<EvaluationReport>(gpu, "evaluate-*.json"));
-        WriteHeads(page, "koala-mini's heads on answers held out", "400 of its own greedy answers of at most 320 tokens (trees: 100), to prompts whose answers no head was trained on, 50 side by side.", All<EvaluationReport>(gpu, "held-out-*.json"));
+        WriteHeads(page, "koala-mini's heads on answers held out", "400 of its own greedy answers of at most 320 tokens (trees: 100), to prompts whose answers no head was trained on, 50 side by side. Several processes shared the GPU: read τ and n-alpha, not the speeds.", All<EvaluationReport>(gpu, "held-out-*.json"));
         page.AppendLine("## SmolLM2-135M-Instruct's EAGLE heads on answers held out").AppendLine();
         page.AppendLine("As evaluate printed it; these heads were not kept. All four trained alike: 3,000 steps of 8,192 tokens of its own greedy answers, one seed.").AppendLine();
         page.AppendLine("```").AppendLine(File.ReadAllText(Path.Combine(gpu, "held-out-smollm2.txt")).TrimEnd()).AppendLine("```");

@@ -22,7 +22,7 @@ internal sealed class RecordedWork(Device device) : IDisposable
     /// From the inputs, on the device, to outputs. It reads nothing on the host, and done twice on the same inputs it leaves the same behind: see
     /// <see cref="CudaGraph.Capture"/>. Tensors it reads or writes beside the inputs live as long as this object.
     /// </param>
-    /// <returns>The outputs, good until work of the same key is done again.</returns>
+    /// <returns>The outputs, the caller's own.</returns>
     public Tensor[] Do(WorkKey key, Tensor[] inputs, Func<Tensor[], Tensor[]> work)
     {
         // Much is done once only: it is not worth the time a recording takes.
@@ -59,7 +59,8 @@ internal sealed class RecordedWork(Device device) : IDisposable
         {
             foreach (var (mine, given) in _inputs.Zip(inputs)) mine.copy_(given);
             _graph.Replay();
-            return [.. _outputs.Select(output => output.alias())];
+            // The next replay overwrites what this one left.
+            return [.. _outputs.Select(output => output.clone())];
         }
 
         public void Dispose()

@@ -143,7 +143,7 @@ public sealed class Target : IDisposable
             return featureLayers.Count == 0 ? [hidden] : [hidden, features];
         }
         // Rounds have parents, and are many alike; prompts have none.
-        var outputs = parents is null ? Step([.. inputs.Select(x => x.to(Device))]) : cache.Recorded.Do(new WorkKey(chain ? "chain" : "tree", count, limit), inputs, Step);
+        var outputs = parents is null ? Step([.. inputs.Select(x => x.to(Device))]) : cache.Recorded.Do(new WorkKey($"{(chain ? "chain" : "tree")} {string.Join(',', featureLayers)}", count, limit), inputs, Step);
         var (hidden, features) = (outputs[0], outputs[^1]);
         for (var b = 0; b < cache.Batch; b++) cache.Extend(b, tokens[b].Length);
         return (hidden.MoveToOuterDisposeScope(), featureLayers.Count == 0 ? hidden : features.MoveToOuterDisposeScope());
