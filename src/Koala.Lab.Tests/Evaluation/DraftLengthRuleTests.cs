@@ -1,3 +1,5 @@
+using System.Globalization;
+using Koala.Lab.Data;
 using Koala.Lab.Decoding;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Heads;
@@ -71,6 +73,26 @@ public sealed class DraftLengthRuleTests
         Assert.InRange(choice.Length, 1, 10);
         Assert.True(choice.Speedup > 0);
         Assert.Equal(10, cost.Shapes[^1].Nodes);
+    }
+
+    [Theory, InlineData(2, 2), InlineData(8, 3)]
+    public void A_few_prompts_are_asked_however_little_time_there_is(int given, int expected)
+    {
+        using var head = Reference.RandomHead(Shipped.Nano, 1);
+        var asked = 0;
+        var prompts = Golden.Prompts("koala-nano").Take(given).Select(p => { asked++; return (IReadOnlyList<IReadOnlyList<int>>)[p.Ids]; });
+        DraftLengthRule.Measure(Shipped.Nano, head, prompts, new GenerationOptions { MaxTokens = 4 }, TimeSpan.Zero);
+        Assert.Equal(expected, asked);
+    }
+
+    [Fact]
+    public void The_first_prompts_asked_are_from_all_over_the_file()
+    {
+        Prompt[][] groups = [.. Enumerable.Range(0, 80).Select(i => new[] { new Prompt($"{i}", "", ["a"], null) })];
+        var order = Evaluator.Spread(groups).Select(group => int.Parse(group[0].Id, CultureInfo.InvariantCulture)).ToArray();
+        Assert.Equal(order.Distinct(), order);
+        Assert.Equal(8, order.Take(10).Select(i => i / 10).Distinct().Count());
+        Assert.Equal(2, Evaluator.Spread(groups[..2]).Count());
     }
 
     [Fact]

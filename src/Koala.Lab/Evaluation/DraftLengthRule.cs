@@ -22,10 +22,13 @@ public static class DraftLengthRule
     // Answers begun for it are short: its rounds, not its answers, are wanted.
     private const int Tokens = 24;
 
-    /// <summary>Measures and chooses. Half of the time goes to rounds, half to costs; each takes what it needs at least, a short answer and three rounds of a few lengths.</summary>
+    // One answer may be all code or all prose.
+    private const int FewestGroups = 3;
+
+    /// <summary>Measures and chooses. Half of the time goes to rounds, half to costs; each takes what it needs at least, a few short answers and three rounds of a few lengths.</summary>
     /// <param name="target">The target.</param>
     /// <param name="source">What drafts.</param>
-    /// <param name="prompts">Groups of prompts as they will be answered side by side, one after another until time is up; one at least.</param>
+    /// <param name="prompts">Groups of prompts as they will be answered side by side, one after another until time is up, but at least three, or as many as there are.</param>
     /// <param name="options">How answers are generated; a tree or draft length in it is not looked at.</param>
     /// <param name="budget">Time in all, about.</param>
     /// <param name="cancel">Looked at between rounds.</param>
@@ -36,13 +39,13 @@ public static class DraftLengthRule
     {
         var longest = Math.Min(source.MaxDraftLength, Longest);
         using var decoder = new SpeculativeDecoder(target, source);
-        var (rounds, batch, began) = (new List<Round>(), 1, Stopwatch.GetTimestamp());
+        var (rounds, batch, done, began) = (new List<Round>(), 1, 0, Stopwatch.GetTimestamp());
         var tried = options with { Tree = null, DraftLength = longest, MaxTokens = Math.Min(options.MaxTokens, Tokens), FullTrace = false };
         foreach (var group in prompts)
         {
             rounds.AddRange(decoder.GenerateAll(group, tried, cancel: cancel).SelectMany(answer => answer.Rounds));
             batch = Math.Max(batch, group.Count);
-            if (Stopwatch.GetElapsedTime(began) > budget / 2) break;
+            if (++done >= FewestGroups && Stopwatch.GetElapsedTime(began) > budget / 2) break;
         }
         var cost = StepCost.Measure(target, source, StepCost.Chains(longest), tried, batch, budget / 2, cancel);
         return (Choose(cost, rounds, longest), cost);

@@ -17,8 +17,8 @@ public static class Evaluator
     // attention is compiled, so that a whole answer goes ahead.
     private const int WarmupTokens = 16;
     private static readonly TimeSpan s_cpuWarmup = TimeSpan.FromSeconds(1.5);
-    private static readonly TimeSpan s_choosing = TimeSpan.FromSeconds(3);
-    private const int FewPrompts = 4;
+    private static readonly TimeSpan s_choosing = TimeSpan.FromSeconds(4);
+    private const int FewGroups = 32;
 
     // n-alpha is counted for so many answers at a time.
     private const int AlphaAnswers = 16;
@@ -69,6 +69,13 @@ public static class Evaluator
         .OrderBy(group => group[0].Index)
         .Select(group => group.Select(p => p.Item).ToArray());
 
+    // A few from all over the file, also where time lets only the first of them be asked: files stand in order of category, and a head is better in some.
+    internal static IEnumerable<Prompt[]> Spread(Prompt[][] groups)
+    {
+        const double golden = 0.6180339887498949;
+        return Enumerable.Range(0, FewGroups).Select(i => (int)(i * golden % 1 * groups.Length)).Distinct().Select(i => groups[i]);
+    }
+
     // The next turn of each dialogue; those that have ended, or whose turn does not fit, are left out from here on.
     private static List<IReadOnlyList<int>> NextTurn(Target target, List<Dialogue> dialogues, ref int skipped)
     {
@@ -102,7 +109,7 @@ public static class Evaluator
         Warm(target, first, options.Generation, cancel, alone, speculative);
         if (options.ChoosesDraftLength)
         {
-            var few = Groups(prompts, options.Batch).Select(group => FirstTurns(target, group)).Where(turns => turns.Count > 0).Take(FewPrompts);
+            var few = Spread([.. Groups(prompts, options.Batch)]).Select(group => FirstTurns(target, group)).Where(turns => turns.Count > 0);
             var (choice, measured) = DraftLengthRule.Measure(target, source, few, options.Generation, s_choosing, cancel);
             return new DraftPlan(options.Generation with { DraftLength = choice.Length }, new ChainShape(choice.Length), measured);
         }
