@@ -49,7 +49,7 @@ public static class KoalaCommand
         catch (Exception e)
         {
             error.WriteLine(e);
-            error.WriteLine("This is a fault of Koala itself: please report it with the lines above and the output of 'koala doctor'.");
+            error.WriteLine($"This is a fault of Koala itself: please report it with the lines above and the output of '{OwnName.Typed} doctor'.");
             return ExitCodes.Fault;
         }
     }

@@ -85,7 +85,7 @@ internal sealed class TrainCommand
         }
         catch (OperationCanceledException)
         {
-            _streams.Error.WriteLine($"interrupted: the state is saved. Go on with: koala train --resume {Shown(folder.Path)}");
+            _streams.Error.WriteLine($"interrupted: the state is saved. Go on with: {OwnName.Typed} train --resume {Shown(folder.Path)}");
             return ExitCodes.Interrupted;
         }
         return Finish(result, folder, plan, target, prompts, provenance, evaluation, interruption.Token);
@@ -103,7 +103,7 @@ internal sealed class TrainCommand
         }
         catch (OperationCanceledException)
         {
-            _streams.Error.WriteLine($"interrupted: the head is trained. Measure it with: koala train --resume {Shown(folder.Path)} --evaluate {result.GetValue(_evaluate)}");
+            _streams.Error.WriteLine($"interrupted: the head is trained. Measure it with: {OwnName.Typed} train --resume {Shown(folder.Path)} --evaluate {result.GetValue(_evaluate)}");
             return ExitCodes.Interrupted;
         }
     }
@@ -124,7 +124,7 @@ internal sealed class TrainCommand
             code = Math.Max(code, EvaluationWork.Judge(_streams, report));
         }
         if (result.GetValue(_json)) _streams.Output.WriteLine(JsonOutput.Document(new TrainSummary(folder.Path, heads[0], heads.ElementAtOrDefault(1), reports)));
-        if (prompts is null) Say(result, $"measure it with: koala evaluate --target {Shown(plan.Target)} --head {Shown(folder.Path)} --prompts data/mt-bench.jsonl --limit 20");
+        if (prompts is null) Say(result, $"measure it with: {OwnName.Typed} evaluate --target {Shown(plan.Target)} --head {Shown(folder.Path)} --prompts data/mt-bench.jsonl --limit 20");
         return code;
     }
 

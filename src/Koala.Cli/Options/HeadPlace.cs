@@ -17,7 +17,7 @@ internal sealed record HeadPlace(string Folder, string Name)
         if (!RunFolder.IsRun(path)) return new HeadPlace(path, NameOf(path));
         var run = RunFolder.Open(path);
         if (!Directory.Exists(run.HeadFolder))
-            throw new KoalaException(path, $"this run has no head yet: it is {run.ReadRecord().State.ToString().ToLowerInvariant()}", $"go on with koala train --resume {path}");
+            throw new KoalaException(path, $"this run has no head yet: it is {run.ReadRecord().State.ToString().ToLowerInvariant()}", $"go on with {OwnName.Typed} train --resume {path}");
         return new HeadPlace(run.HeadFolder, NameOf(path));
     }
 

@@ -61,7 +61,7 @@ public sealed class DraftLengthRuleTests
         Assert.True(double.IsNaN(DraftLengthRule.Choose(Cost(1), [], 6).Speedup));
     }
 
-    [Theory, InlineData(0, new int[0]), InlineData(1, new[] { 1 }), InlineData(4, new[] { 1, 2, 4 }), InlineData(6, new[] { 1, 2, 4, 6 }), InlineData(10, new[] { 1, 2, 4, 8, 10 })]
+    [Theory, InlineData(0, new int[0]), InlineData(1, new[] { 1 }), InlineData(4, new[] { 1, 2, 3, 4 }), InlineData(7, new[] { 1, 2, 3, 5, 7 }), InlineData(10, new[] { 1, 2, 3, 5, 7, 10 })]
     public void Few_chains_stand_for_all(int longest, int[] expected) => Assert.Equal(expected, StepCost.Chains(longest).Select(shape => shape.Depth));
 
     [Fact]

@@ -35,6 +35,23 @@ public sealed class MedusaHeadTests
 
     [Theory]
     [MemberData(nameof(Variants))]
+    public void A_chain_chosen_at_once_is_the_one_chosen_token_by_token(MedusaOptions options)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = Randomised(options);
+        using var drafter = (LevelDrafter)head.NewDrafter(Shipped.Nano, 2, 40);
+        drafter.CatchUp(Features().narrow(0, 0, 6).view(2, 3, -1), [[1, 2, 3, 4], [5, 6, 7]]);
+        for (var length = 1; length <= options.Heads; length++)
+        {
+            var stepwise = Enumerable.Range(0, length).Select(depth => depth == 0 ? drafter.First() : drafter.Next([[0], [0]], [[0], [0]]))
+                .Select(logits => logits.argmax(-1).data<long>().ToArray()).ToArray();
+            Assert.Equal(Enumerable.Range(0, 2).SelectMany(b => stepwise.Select(tokens => tokens[b])), drafter.BestChain(length)!.data<long>().ToArray());
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Variants))]
     public void The_parameters_are_counted_without_what_the_target_lends(MedusaOptions options)
     {
         using var head = DraftHead.Create(options, Shipped.Nano);

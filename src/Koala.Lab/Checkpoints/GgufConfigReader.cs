@@ -59,7 +59,7 @@ internal sealed class GgufConfigReader(GgufFile file)
             throw _values.Fault("llama.embedding_length", $"is {hidden}, which {heads} attention heads do not divide, and {key} is not given", Correct);
         var width = given ?? hidden / heads;
         if (width % 2 != 0) throw _values.Fault(key, $"is {width}, but rotary positions need an even width", Correct);
-        if ((long)width * heads > ConfigValues.Largest) throw _values.Fault(key, $"is {width}, which makes {heads} heads wider than {ConfigValues.Largest} together", Correct);
+        if ((long)width * heads > ModelConfig.LargestSize) throw _values.Fault(key, $"is {width}, which makes {heads} heads wider than {ModelConfig.LargestSize} together", Correct);
         foreach (var other in (ReadOnlySpan<string>)["llama.attention.value_length", "llama.rope.dimension_count"])
             if (_values.OptionalSize(other) is { } size && size != width)
                 throw _values.Fault(other, $"is {size}, but heads are {width} wide and Koala rotates whole ones", NotThisModel);
@@ -77,7 +77,7 @@ internal sealed class GgufConfigReader(GgufFile file)
     {
         var tokens = _values.OptionalCount(Tokens);
         if (_values.OptionalSize("llama.vocab_size") is not { } size)
-            return tokens is >= 1 and <= ConfigValues.Largest ? (int)tokens : throw _values.Fault(Tokens, $"lists {tokens ?? 0} tokens, but 1 to {ConfigValues.Largest} are expected", Correct);
+            return tokens is >= 1 and <= ModelConfig.LargestSize ? (int)tokens : throw _values.Fault(Tokens, $"lists {tokens ?? 0} tokens, but 1 to {ModelConfig.LargestSize} are expected", Correct);
         return tokens is null || tokens == size ? size : throw _values.Fault(Tokens, $"lists {tokens} tokens, but llama.vocab_size is {size}", Correct);
     }
 

@@ -15,9 +15,9 @@ internal sealed class GgufMetadata(IReadOnlyDictionary<string, GgufValue> values
 
     internal bool Has(string key) => values.ContainsKey(key);
 
-    internal int Size(string key, int largest = ConfigValues.Largest) => OptionalSize(key, largest) ?? throw Missing(key);
+    internal int Size(string key, int largest = ModelConfig.LargestSize) => OptionalSize(key, largest) ?? throw Missing(key);
 
-    internal int? OptionalSize(string key, int largest = ConfigValues.Largest) => Find(key) is not { } value ? null
+    internal int? OptionalSize(string key, int largest = ModelConfig.LargestSize) => Find(key) is not { } value ? null
         : Whole(value) is { } size and >= 1 && size <= largest ? (int)size : throw Wrong(key, value, $"a whole number from 1 to {largest}");
 
     internal double Positive(string key) => OptionalPositive(key) ?? throw Missing(key);

@@ -6,6 +6,9 @@ namespace Koala.Lab.Checkpoints;
 /// <remarks>LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM and Qwen3ForCausalLM, which differ by the switches below.</remarks>
 public sealed record ModelConfig
 {
+    /// <summary>Every size has a ceiling, so that no later product overflows and no list is built from a hostile number.</summary>
+    internal const int LargestSize = 1 << 24;
+
     /// <summary>The architecture's class name in Hugging Face's transformers.</summary>
     public required string Architecture { get; init; }
 
@@ -73,5 +76,5 @@ public sealed record ModelConfig
     /// <exception cref="KoalaException">A key is missing, or a value is out of range, inconsistent or of a kind Koala does not compute.</exception>
     public static ModelConfig Parse(ReadOnlyMemory<byte> config, string where, ReadOnlyMemory<byte>? generationConfig = null, string generationWhere = "generation_config.json") =>
         new ModelConfigReader(JsonFile.Parse(config, where), where).Read(
-            generationConfig is { } bytes ? new ConfigValues(JsonFile.Parse(bytes, generationWhere), generationWhere) : null);
+            generationConfig is { } bytes ? new JsonSection(JsonFile.Parse(bytes, generationWhere), generationWhere) : null);
 }

@@ -11,9 +11,9 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
     private const string NotThisModel = "use another model; Koala does not compute this one";
     private static readonly string[] s_architectures = ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"];
 
-    private readonly ConfigValues _values = new(json, where);
+    private readonly JsonSection _values = new(json, where);
 
-    internal ModelConfig Read(ConfigValues? generation)
+    internal ModelConfig Read(JsonSection? generation)
     {
         var architecture = Architecture();
         RefuseOthers(architecture);
@@ -55,7 +55,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
 
     private void RefuseOthers(string architecture)
     {
-        if (_values.Section("quantization_config") is { } quantisation)
+        if (_values.OptionalSection("quantization_config") is { } quantisation)
             throw _values.Fault("quantization_config", $"says the weights are quantised ({Shown.Text(quantisation.OptionalText("quant_method") ?? "no method named")})",
                 "use the model's unquantised weights");
         if (_values.OptionalText("hidden_act") is { } activation and not "silu")
@@ -83,8 +83,8 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
         if (given is null && hidden % heads != 0)
             throw _values.Fault("hidden_size", $"is {hidden}, which {heads} attention heads do not divide, and head_dim is not given", "get the file again, or add head_dim");
         var width = given ?? hidden / heads;
-        if ((long)width * heads > ConfigValues.Largest)
-            throw _values.Fault("head_dim", $"is {width}, which makes {heads} heads wider than {ConfigValues.Largest} together", "get the file again, or correct the value");
+        if ((long)width * heads > ModelConfig.LargestSize)
+            throw _values.Fault("head_dim", $"is {width}, which makes {heads} heads wider than {ModelConfig.LargestSize} together", "get the file again, or correct the value");
         return width % 2 == 0 ? width
             : throw _values.Fault("head_dim", $"is {width}, but rotary positions need an even width", "get the file again, or correct the value");
     }
@@ -98,7 +98,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
     private double RopeTheta()
     {
         var outer = _values.OptionalPositive("rope_theta");
-        var inner = _values.Section("rope_parameters")?.OptionalPositive("rope_theta");
+        var inner = _values.OptionalSection("rope_parameters")?.OptionalPositive("rope_theta");
         if (outer is not null && inner is not null && outer != inner)
             throw _values.Fault("rope_theta", $"is {outer}, but {inner} in rope_parameters", "remove the wrong one");
         return inner ?? outer ?? DefaultRopeTheta;
@@ -108,7 +108,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
     {
         if (_values.Has("rope_parameters") && _values.Has("rope_scaling"))
             throw _values.Fault("rope_scaling", "stands beside rope_parameters, which says the same in a newer spelling", "remove one of them");
-        if ((_values.Section("rope_parameters") ?? _values.Section("rope_scaling")) is not { } rope) return null;
+        if ((_values.OptionalSection("rope_parameters") ?? _values.OptionalSection("rope_scaling")) is not { } rope) return null;
         var type = rope.OptionalText("rope_type");
         var oldType = rope.OptionalText("type");
         if (type is not null && oldType is not null && type != oldType)
@@ -126,7 +126,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
         };
     }
 
-    private static RopeScaling Llama3(ConfigValues rope)
+    private static RopeScaling Llama3(JsonSection rope)
     {
         var (low, high) = (rope.Positive("low_freq_factor"), rope.Positive("high_freq_factor"));
         if (high <= low) throw rope.Fault("high_freq_factor", $"is {high}, but must be above low_freq_factor, {low}", "get the file again, or correct the value");

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Runtime;
 using Koala.Lab.Text;
 

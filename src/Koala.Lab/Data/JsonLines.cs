@@ -2,7 +2,6 @@ using System.Text;
 using ICSharpCode.SharpZipLib;
 using ICSharpCode.SharpZipLib.GZip;
 using Koala.Lab.Checkpoints;
-using Koala.Lab.Text;
 
 namespace Koala.Lab.Data;
 

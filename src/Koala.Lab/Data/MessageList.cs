@@ -1,3 +1,4 @@
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Text;
 
 namespace Koala.Lab.Data;

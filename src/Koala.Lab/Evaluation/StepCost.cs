@@ -31,9 +31,10 @@ public sealed record StepCost(double AloneMs, IReadOnlyList<ShapeCost> Shapes)
     /// <summary>The acceptance length at which rounds that drafted so many candidates each are as fast as the target alone. NaN without rounds.</summary>
     public double BreakEven(IReadOnlyList<int> drafted) => drafted.Count == 0 ? double.NaN : drafted.Average(RoundMs) / AloneMs;
 
-    /// <summary>Chains up to a length that between them say what every chain up to it costs.</summary>
+    /// <summary>Chains up to a length that between them say what every chain up to it costs: with the root they make 2, 3, 4, 6, 8, 12, ... tokens, and the longest.</summary>
     public static IReadOnlyList<DraftShape> Chains(int longest) =>
-        [.. Enumerable.Range(0, 31).Select(power => 1 << power).TakeWhile(length => length < longest).Append(longest).Where(length => length > 0).Select(length => new ChainShape(length))];
+        [.. Enumerable.Range(1, 29).SelectMany(power => (int[])[(1 << power) - 1, 3 * (1 << power) / 2 - 1])
+            .TakeWhile(length => length < longest).Append(longest).Where(length => length > 0).Select(length => new ChainShape(length))];
 
     /// <summary>Measures rounds of the target alone and of each shape in turn, so that other work on the machine falls on all alike.</summary>
     /// <param name="target">The target.</param>

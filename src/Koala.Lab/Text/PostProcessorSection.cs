@@ -1,3 +1,5 @@
+using Koala.Lab.Checkpoints;
+
 namespace Koala.Lab.Text;
 
 /// <summary>Reads the <c>post_processor</c> of tokenizer.json: which tokens go round a text.</summary>

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Text;
 

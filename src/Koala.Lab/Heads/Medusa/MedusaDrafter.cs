@@ -32,6 +32,13 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
     public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents) =>
         _logits![++_level];
 
+    /// <inheritdoc/>
+    public override Tensor BestChain(int length)
+    {
+        using var scope = NewDisposeScope();
+        return head.Logits(_last, target, length).argmax(-1).t().contiguous().cpu().MoveToOuterDisposeScope();
+    }
+
     protected override void Dispose(bool disposing)
     {
         _last.Dispose();

@@ -45,7 +45,7 @@ public sealed class MedusaHead : DraftHead
     {
         using var scope = NewDisposeScope();
         var all = batch.Places(ahead: 2);
-        var hidden = Hidden(batch.WithNoise(batch.Inputs).index_select(0, tensor(all, device: target.Device)));             // [n,N,D]
+        var hidden = Hidden(batch.WithNoise(batch.Inputs).index_select(0, tensor(all, device: target.Device)), _options.Heads);   // [n,N,D]
         var index = all.Select((place, i) => (place, i)).ToDictionary(x => x.place, x => (long)x.i);
         var predictions = new List<Prediction>();
         for (var h = 0; h < _options.Heads; h++)
@@ -63,12 +63,13 @@ public sealed class MedusaHead : DraftHead
         return predictions;
     }
 
-    /// <summary>Logits of all heads, [n,N,V], from hidden states [N,D].</summary>
-    internal Tensor Logits(Tensor features, Target target)
+    /// <summary>Logits of the first n heads, [n,N,V], from hidden states [N,D]. Null: of all.</summary>
+    internal Tensor Logits(Tensor features, Target target, int? first = null)
     {
         using var scope = NewDisposeScope();
-        var hidden = Hidden(features);
-        var logits = _lmHeads is null ? target.Logits(hidden) : matmul(hidden, _lmHeads.to(hidden.dtype).transpose(1, 2));
+        var heads = first ?? _options.Heads;
+        var hidden = Hidden(features, heads);
+        var logits = _lmHeads is null ? target.Logits(hidden) : matmul(hidden, _lmHeads.narrow(0, 0, heads).to(hidden.dtype).transpose(1, 2));
         return logits.MoveToOuterDisposeScope();
     }
 
@@ -88,13 +89,13 @@ public sealed class MedusaHead : DraftHead
     }
 
     // Weights follow the features' dtype: fp32 masters are rounded for a bf16 target, and gradients flow through the rounding.
-    private Tensor Hidden(Tensor features)
+    private Tensor Hidden(Tensor features, int heads)
     {
-        var x = features.expand(_options.Heads, -1, -1);                                                      // [n,N,D]
+        var x = features.expand(heads, -1, -1);                                                               // [n,N,D]
         for (var k = 0; k < _options.Layers; k++)
         {
             var block = _options.Tied ? 0 : k;
-            var (weight, bias) = (_weights[block].to(x.dtype), _biases[block].to(x.dtype));
+            var (weight, bias) = (_weights[block].narrow(0, 0, heads).to(x.dtype), _biases[block].narrow(0, 0, heads).to(x.dtype));
             x = x + nn.functional.silu(baddbmm(x, weight.transpose(1, 2), bias.unsqueeze(1)));
         }
         return x;

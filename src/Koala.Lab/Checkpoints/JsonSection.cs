@@ -1,7 +1,6 @@
 using System.Text.Json;
-using Koala.Lab.Checkpoints;
 
-namespace Koala.Lab.Text;
+namespace Koala.Lab.Checkpoints;
 
 /// <summary>An object in a JSON file: typed values, each checked; null counts as absent.</summary>
 /// <param name="json">The object.</param>
@@ -37,6 +36,35 @@ internal sealed class JsonSection(JsonElement json, string file, string path = "
         return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) ? number : throw Wrong(key, value, "a whole number");
     }
 
+    /// <summary>A whole number from 1 on.</summary>
+    public int Size(string key, int largest = ModelConfig.LargestSize) => OptionalSize(key, largest) ?? throw Missing(key);
+
+    public int? OptionalSize(string key, int largest = ModelConfig.LargestSize)
+    {
+        if (Find(key) is not { } value) return null;
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var size) && size >= 1 && size <= largest ? size
+            : throw Wrong(key, value, $"a whole number from 1 to {largest}");
+    }
+
+    /// <summary>A finite number above 0.</summary>
+    public double Positive(string key) => OptionalPositive(key) ?? throw Missing(key);
+
+    public double? OptionalPositive(string key)
+    {
+        if (Find(key) is not { } value) return null;
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && double.IsFinite(number) && number > 0 ? number
+            : throw Wrong(key, value, "a finite number above 0");
+    }
+
+    /// <summary>Token ids: one number or a list of them, each below <paramref name="vocabulary"/>.</summary>
+    public IReadOnlyList<int> Ids(string key, int vocabulary)
+    {
+        if (Find(key) is not { } value) return [];
+        var items = value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().ToArray() : [value];
+        return [.. items.Select(item => item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out var id) && id >= 0 && id < vocabulary ? id
+            : throw Wrong(key, value, $"a token id below the vocabulary's {vocabulary}, or a list of such"))];
+    }
+
     public JsonSection Section(string key) => OptionalSection(key) ?? throw Missing(key);
 
     public JsonSection? OptionalSection(string key) => Find(key) switch
@@ -68,9 +96,6 @@ internal sealed class JsonSection(JsonElement json, string file, string path = "
     public bool Has(string key) => Find(key) is not null;
 
     public JsonElement? Find(string key) => json.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
-
-    public KoalaException Unsupported(string key, string value) =>
-        Fault(key, $"is '{Shown.Text(value)}', which Koala does not know", "use a model with a byte-level BPE tokenizer");
 
     public KoalaException Fault(string key, string fault, string mend, Exception? inner = null) => new($"{file}: {Below(key)}", fault, mend, inner);
 
