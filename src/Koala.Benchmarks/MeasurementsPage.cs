@@ -13,9 +13,11 @@ internal static class MeasurementsPage
     private const string Adversary = "-adversary";
     private const string Plain = "-plain";
 
-    private sealed record PeerStep(int Tokens, double Bf16Ms, double Fp32Ms);
+    private sealed record PeerStep(int Tokens, double Bf16Ms, double? Fp32Ms);
 
-    private sealed record Peer(string Name, string Target, int Threads, string Machine, string Source, IReadOnlyList<PeerStep> Steps);
+    private sealed record PeerTarget(string Target, IReadOnlyList<PeerStep> Steps);
+
+    private sealed record Peer(string Name, int Threads, string Machine, string Source, IReadOnlyList<PeerTarget> Targets);
 
     public static void Write(string results, string file)
     {
@@ -25,26 +27,33 @@ internal static class MeasurementsPage
         page.AppendLine("`docs/measure.sh` makes those files again. Machines that run such tests are shared: keep the ratios, not the bare times.").AppendLine();
         WriteDoctor(page, Read<DoctorReport>(Path.Combine(results, "doctor.json")));
         var steps = Read<StepTimes>(Path.Combine(results, "steps-koala-mini.json"));
-        WriteSteps(page, steps, Read<Peer>(Path.Combine(results, "peer-llama.cpp.json")));
+        var peer = Read<Peer>(Path.Combine(results, "peer-llama.cpp.json"));
+        WriteSteps(page, steps, peer);
         WriteTraining(page, Read<TrainingTimes>(Path.Combine(results, "training.json")));
         WriteEvaluations(page, All<EvaluationReport>(results, "evaluate-*.json"));
         WriteAdversary(page, All<EvaluationReport>(results, "evaluate-*.json"));
         WriteBatches(page, All<BatchRates>(results, "batch-*.json"));
-        WriteHeads(page, "The heads in the clone", "By `docs/measure-heads.sh`. The draft length is what evaluate chose for the machine, where no tree is named.", All<EvaluationReport>(Path.Combine(results, "heads"), "*.json"));
-        var gpu = Path.Combine(results, "h100");
-        page.AppendLine("# On an H100").AppendLine();
-        page.AppendLine("Through the bundle (`koala bundle`), beside a PyTorch. When this was measured a round launched its work piece by piece: such a step is slow, and so the baseline of");
-        page.AppendLine("the speedups here is; acceptance does not depend on it. Many answers at once run as one CUDA graph a step. Made by hand as the commands say, not by `measure.sh`;");
-        page.AppendLine("targets' own greedy answers are not in the repository: `koala regenerate` makes such files.").AppendLine();
-        WriteDoctor(page, Read<DoctorReport>(Path.Combine(gpu, "doctor-h100.json")));
-        WriteBatches(page, All<BatchRates>(gpu, "batch-*.json"));
-        WriteTraining(page, Read<TrainingTimes>(Path.Combine(gpu, "training.json")));
-        WriteEvaluations(page, All<EvaluationReport>(gpu, "evaluate-*.json"));
-        WriteHeads(page, "koala-mini's heads on answers held out", "400 of its own greedy answers of at most 320 tokens (trees: 100), to prompts whose answers no head was trained on, 50 side by side. Several processes shared the GPU: read τ and n-alpha, not the speeds.", All<EvaluationReport>(gpu, "held-out-*.json"));
-        page.AppendLine("## SmolLM2-135M-Instruct's EAGLE heads on answers held out").AppendLine();
-        page.AppendLine("As evaluate printed it; these heads were not kept. All four trained alike: 3,000 steps of 8,192 tokens of its own greedy answers, one seed.").AppendLine();
-        page.AppendLine("```").AppendLine(File.ReadAllText(Path.Combine(gpu, "held-out-smollm2.txt")).TrimEnd()).AppendLine("```");
+        var (shipped, large) = (All<EvaluationReport>(Path.Combine(results, "heads"), "*.json"), All<EvaluationReport>(Path.Combine(results, "smollm2"), "*.json"));
+        WriteHeads(page, "The heads in the clone", "By `docs/measure-heads.sh`. The draft length is what evaluate chose for the machine, where no tree is named.", shipped, byCategory: true);
+        WriteHeads(page, "SmolLM2-135M-Instruct's heads", "Five prompts of each category. The heads are those of the H100 below and too large for the clone, so no script makes these rows; the tree is one that `koala fit-tree` fitted on this machine.", large, byCategory: false);
+        WriteRates(page, peer, [.. shipped, .. large]);
+        WriteGpu(page, Path.Combine(results, "h100"));
         AtomicFile.WriteText(file, page.ToString());
+    }
+
+    private static void WriteGpu(StringBuilder page, string results)
+    {
+        page.AppendLine("# On an H100").AppendLine();
+        page.AppendLine("Through the bundle (`koala bundle`), beside a PyTorch. Made by hand as the commands say, not by a script: the targets' own greedy answers are not in the repository,");
+        page.AppendLine("`koala regenerate` makes such files. Steps and rounds are CUDA graphs, those of the target alone as well, but for one figure: *many answers at once* was measured before a single");
+        page.AppendLine("answer's steps were, so that its batch 1 is slow and the factors over it are large; *one answer at a time* has today's.").AppendLine();
+        WriteDoctor(page, Read<DoctorReport>(Path.Combine(results, "doctor-h100.json")));
+        WriteBatches(page, All<BatchRates>(results, "batch-*.json"));
+        WriteTraining(page, Read<TrainingTimes>(Path.Combine(results, "training.json")));
+        WriteHeads(page, "One answer at a time", "SmolLM2's EAGLE heads trained alike, side by side: 3,000 steps of 8,192 tokens of its own greedy answers, one seed. The Medusa heads are those of the table above; the one of K=2 was measured before a Medusa chain left out the heads beyond its length. The draft length is what evaluate chose.",
+            [.. All<EvaluationReport>(results, "mt-bench-*.json"), .. All<EvaluationReport>(results, "spec-bench-*.json")], byCategory: true);
+        WriteHeads(page, "On answers held out", "The target's own greedy answers of at most 320 tokens to prompts whose answers no head was trained on, 50 side by side: 400 of them, with trees 100. It is τ and n-alpha that are wanted here, not the speeds: a group is done when its slowest answer is, and rounds get new shapes as answers end, of which the cost model knows nothing; for koala-mini several processes shared the GPU besides.",
+            All<EvaluationReport>(results, "held-out-*.json"), byCategory: false);
     }
 
     private static void WriteDoctor(StringBuilder page, DoctorReport doctor) =>
@@ -67,7 +76,7 @@ internal static class MeasurementsPage
         }
         Line(page, $"What a user would run instead: {peer.Name}, {peer.Threads} threads, on {peer.Machine} ({peer.Source}). Another machine, so the factor is a hint only.");
         page.AppendLine().AppendLine("| tokens | bf16 | Koala's bf16 by it | fp32 | Koala's fp32 by it |").AppendLine("| --- | --- | --- | --- | --- |");
-        foreach (var p in peer.Steps)
+        foreach (var p in peer.Targets.Single(t => t.Target == steps.Target).Steps)
         {
             double Koala(string dtype) => steps.Dtypes.Single(d => d.Dtype == dtype).Counts.Single(s => s.Tokens == p.Tokens).WholeMs;
             Line(page, $"| {p.Tokens} | {p.Bf16Ms} | {Koala("bf16") / p.Bf16Ms:F1} | {p.Fp32Ms} | {Koala("fp32") / p.Fp32Ms:F1} |");
@@ -117,18 +126,18 @@ internal static class MeasurementsPage
         page.AppendLine("```").AppendLine();
     }
 
-    private static void WriteHeads(StringBuilder page, string title, string what, IReadOnlyList<EvaluationReport> all)
+    private static void WriteHeads(StringBuilder page, string title, string what, IReadOnlyList<EvaluationReport> all, bool byCategory)
     {
         Line(page, $"## {title}");
         page.AppendLine().AppendLine(what).AppendLine();
         page.AppendLine("τ: acceptance length, tokens a round. *Predicted*: the speedup by the cost model from measured rounds and τ. *Pays above*: the τ at which the speedup would be 1 here. *=*: answers equal to the target's own.").AppendLine();
-        foreach (var place in all.Select(r => FormattableString.Invariant($"{r.Target} on {(r.Provenance is null ? "" : Place(r.Provenance.Machine))}, {r.Device}, {r.Threads} threads, temperature {r.Temperature}, commit {Commit(r.Provenance?.Commit)}.")).Distinct()) page.AppendLine(place).AppendLine();
-        page.AppendLine("| prompts | drafts | a round's draft | dtype | τ | n-alpha | alone, tokens/s | with it | speedup | predicted | measured / predicted | pays above | = | draft / verify / bookkeeping, ms |");
-        page.AppendLine("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+        foreach (var place in all.Select(r => FormattableString.Invariant($"{r.Target} on {(r.Provenance is null ? "" : Place(r.Provenance.Machine))}, {r.Device}, {r.Threads} threads, temperature {r.Temperature}.")).Distinct()) page.AppendLine(place).AppendLine();
+        page.AppendLine("| prompts | drafts | a round's draft | dtype | τ | n-alpha | alone, tokens/s | with it | speedup | predicted | measured / predicted | pays above | = | draft / verify / bookkeeping, ms | commit |");
+        page.AppendLine("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
         foreach (var r in all)
-            Line(page, $"| {r.Prompts} of {r.Provenance?.Prompts} | {r.Head} | {DraftOf(r)} | {r.Dtype} | {Interval(r.AcceptanceLength)} | {Numbers(r.NAlpha)} | {r.Baseline.TokensPerSecond:F0} | {r.Speculative.TokensPerSecond:F0} | {r.Speedup.Median:F2} [{r.Speedup.Low:F2}, {r.Speedup.High:F2}] | {r.Predicted:F2} | {r.Speedup.Median / r.Predicted:P0} | {r.BreakEven:F2} | {r.EqualAnswers} | {r.Round.DraftMs:F2} / {r.Round.VerifyMs:F2} / {r.Round.BookkeepingMs:F2} |");
+            Line(page, $"| {r.Prompts} of {r.Provenance?.Prompts} | {r.Head} | {DraftOf(r)} | {r.Dtype} | {Interval(r.AcceptanceLength)} | {Numbers(r.NAlpha)} | {r.Baseline.TokensPerSecond:F0} | {r.Speculative.TokensPerSecond:F0} | {r.Speedup.Median:F2} [{r.Speedup.Low:F2}, {r.Speedup.High:F2}] | {r.Predicted:F2} | {r.Speedup.Median / r.Predicted:P0} | {r.BreakEven:F2} | {r.EqualAnswers} | {r.Round.DraftMs:F2} / {r.Round.VerifyMs:F2} / {r.Round.BookkeepingMs:F2} | {Commit(r.Provenance?.Commit)} |");
         page.AppendLine();
-        foreach (var r in all.Where(r => r.ByCategory.Count > 1 && r.Device == "cpu").GroupBy(r => r.Provenance?.Prompts).Select(group => group.MaxBy(r => r.AcceptanceLength.Mean)!))
+        foreach (var r in all.Where(r => byCategory && r.ByCategory.Count > 1).GroupBy(r => r.Provenance?.Prompts).Select(group => group.MaxBy(r => r.AcceptanceLength.Mean)!))
         {
             Line(page, $"{r.Head}, a draft of {DraftOf(r)}, by category of {r.Provenance?.Prompts}:");
             page.AppendLine().AppendLine("| category | prompts | τ | n-alpha | speedup |").AppendLine("| --- | --- | --- | --- | --- |");
@@ -139,6 +148,22 @@ internal static class MeasurementsPage
         page.AppendLine("Commands:").AppendLine().AppendLine("```");
         foreach (var r in all) page.AppendLine(Command("koala", r.Provenance?.Command ?? []));
         page.AppendLine("```").AppendLine();
+    }
+
+    // A speedup over a slow baseline is called that.
+    private static void WriteRates(StringBuilder page, Peer peer, IReadOnlyList<EvaluationReport> all)
+    {
+        page.AppendLine("## Beside what a user would run instead").AppendLine();
+        Line(page, $"{peer.Name}, bf16, {peer.Threads} threads, one token at a time, on {peer.Machine} ({peer.Source}): another machine, so the factor is a hint only. Of Koala's settings in the two tables above those with the most tokens a second.");
+        page.AppendLine().AppendLine("| target | its tokens/s | Koala alone | Koala with a drafter | the faster by its |").AppendLine("| --- | --- | --- | --- | --- |");
+        foreach (var p in peer.Targets)
+        {
+            EvaluationReport[] own = [.. all.Where(r => r.Target.StartsWith(p.Target, StringComparison.Ordinal))];
+            var (alone, with) = (own.MaxBy(r => r.Baseline.TokensPerSecond)!, own.MaxBy(r => r.Speculative.TokensPerSecond)!);
+            var its = 1000 / p.Steps.Single(s => s.Tokens == 1).Bf16Ms;
+            Line(page, $"| {p.Target} | {its:F0} | {alone.Baseline.TokensPerSecond:F0} ({alone.Dtype}) | {with.Speculative.TokensPerSecond:F0} ({with.Head}, {DraftOf(with)}, {with.Dtype}) | {Math.Max(alone.Baseline.TokensPerSecond, with.Speculative.TokensPerSecond) / its:P0} |");
+        }
+        page.AppendLine().AppendLine("Speedups here are over a slow baseline. In bf16, which this CPU has no instructions for, a step of one token reads half as much, and a step of several computes for long: a").AppendLine("drafter that pays in fp32 does not there.").AppendLine();
     }
 
     private static string DraftOf(EvaluationReport r) => r.Tree is { Name: not "chain" } tree ? $"{tree.Name}, {tree.Nodes} nodes" : $"{r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}";

@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Text.Json;
+using Koala.Cli;
 
 namespace Koala.Lab.Tests.Cli;
 
@@ -6,6 +8,20 @@ namespace Koala.Lab.Tests.Cli;
 public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<TrainTests.Trained>
 {
     private static readonly string s_nano = Shipped.Folder("koala-nano");
+
+    // What it says on standard error when it is started by this name.
+    private static string Typed(string name, params string[] line)
+    {
+        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", ["exec", typeof(KoalaCommand).Assembly.Location, .. line])
+        {
+            RedirectStandardError = true,
+            Environment = { ["KOALA_COMMAND"] = name },
+        };
+        using var process = Process.Start(start)!;
+        var error = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        return error;
+    }
 
     [Fact]
     public void Trains_the_pair_and_reports_both()
@@ -111,6 +127,7 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
         Assert.Equal(130, interrupted.ExitCode);
         Assert.Contains($"koala train --resume {folder.At("out")}", interrupted.Error, StringComparison.Ordinal);
         CommandRun.Of("generate", "--target", s_nano, "--head", folder.At("out"), "--prompt", "a").AssertRefused("has no head yet: it is interrupted", "--resume");
+        Assert.Contains($"go on with ./koala train --resume {folder.At("out")}", Typed("./koala", "generate", "--target", s_nano, "--head", folder.At("out"), "--prompt", "a"), StringComparison.Ordinal);
 
         CommandRun.Of("train", "--resume", folder.At("out"), "--quiet").AssertDone();
         foreach (var head in (string[])["head", Path.Combine("control", "head")])
