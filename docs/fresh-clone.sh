@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Follows the README in a fresh clone in another folder, with an empty package cache and nothing tokenised before, and writes what was
-# typed, how long it took, how it ended and the last lines seen into docs/results/fresh-clone.txt. About ten minutes on two cores.
+# typed, how long it took, how it ended and the last lines seen into docs/results/fresh-clone.txt. About a quarter of an hour on two cores.
 set -uo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/..
 place=$(mktemp -d)

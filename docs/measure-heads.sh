@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the heads in the clone on this machine and writes docs/results/heads and docs/measurements.md: about ten minutes on two cores. Nothing else should run meanwhile.
+# Measures the heads in the clone on this machine and writes docs/results/heads and docs/measurements.md: about a quarter of an hour on two cores. Nothing else should run meanwhile.
 # Works in runs/measure-heads, which must not exist yet, so that the working tree is clean while it measures.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
