@@ -35,7 +35,7 @@ internal static class MeasurementsPage
         WriteBatches(page, All<BatchRates>(results, "batch-*.json"));
         var (shipped, large) = (All<EvaluationReport>(Path.Combine(results, "heads"), "*.json"), All<EvaluationReport>(Path.Combine(results, "smollm2"), "*.json"));
         WriteHeads(page, "The heads in the clone", "By `docs/measure-heads.sh`. The draft length is what evaluate chose for the machine, where no tree is named.", shipped, byCategory: true);
-        WriteHeads(page, "SmolLM2-135M-Instruct's heads", "Five prompts of each category. The heads are those of the H100 below and too large for the clone, so no script makes these rows; the tree is one that `koala fit-tree` fitted on this machine.", large, byCategory: false);
+        WriteHeads(page, "SmolLM2-135M-Instruct's heads", "Five prompts of each category. The heads are those of the H100 below and too large for the clone, so no script makes these rows. The tree was fitted to other prompts than these, on this machine:", large, byCategory: false, File.ReadAllText(Path.Combine(results, "smollm2", "fit-tree.txt")));
         WriteRates(page, peer, [.. shipped, .. large]);
         WriteGpu(page, Path.Combine(results, "h100"));
         AtomicFile.WriteText(file, page.ToString());
@@ -126,10 +126,11 @@ internal static class MeasurementsPage
         page.AppendLine("```").AppendLine();
     }
 
-    private static void WriteHeads(StringBuilder page, string title, string what, IReadOnlyList<EvaluationReport> all, bool byCategory)
+    private static void WriteHeads(StringBuilder page, string title, string what, IReadOnlyList<EvaluationReport> all, bool byCategory, string? verbatim = null)
     {
         Line(page, $"## {title}");
         page.AppendLine().AppendLine(what).AppendLine();
+        if (verbatim is not null) page.AppendLine("```").AppendLine(verbatim.TrimEnd()).AppendLine("```").AppendLine();
         page.AppendLine("τ: acceptance length, tokens a round. *Predicted*: the speedup by the cost model from measured rounds and τ. *Pays above*: the τ at which the speedup would be 1 here. *=*: answers equal to the target's own.").AppendLine();
         foreach (var place in all.Select(r => FormattableString.Invariant($"{r.Target} on {(r.Provenance is null ? "" : Place(r.Provenance.Machine))}, {r.Device}, {r.Threads} threads, temperature {r.Temperature}.")).Distinct()) page.AppendLine(place).AppendLine();
         page.AppendLine("| prompts | drafts | a round's draft | dtype | τ | n-alpha | alone, tokens/s | with it | speedup | predicted | measured / predicted | pays above | = | draft / verify / bookkeeping, ms | commit |");
@@ -137,7 +138,7 @@ internal static class MeasurementsPage
         foreach (var r in all)
             Line(page, $"| {r.Prompts} of {r.Provenance?.Prompts} | {r.Head} | {DraftOf(r)} | {r.Dtype} | {Interval(r.AcceptanceLength)} | {Numbers(r.NAlpha)} | {r.Baseline.TokensPerSecond:F0} | {r.Speculative.TokensPerSecond:F0} | {r.Speedup.Median:F2} [{r.Speedup.Low:F2}, {r.Speedup.High:F2}] | {r.Predicted:F2} | {r.Speedup.Median / r.Predicted:P0} | {r.BreakEven:F2} | {r.EqualAnswers} | {r.Round.DraftMs:F2} / {r.Round.VerifyMs:F2} / {r.Round.BookkeepingMs:F2} | {Commit(r.Provenance?.Commit)} |");
         page.AppendLine();
-        foreach (var r in all.Where(r => byCategory && r.ByCategory.Count > 1).GroupBy(r => r.Provenance?.Prompts).Select(group => group.MaxBy(r => r.AcceptanceLength.Mean)!))
+        foreach (var r in all.Where(r => byCategory && r.ByCategory.Count > 1).GroupBy(r => (r.Target, r.Provenance?.Prompts)).Select(group => group.MaxBy(r => r.AcceptanceLength.Mean)!))
         {
             Line(page, $"{r.Head}, a draft of {DraftOf(r)}, by category of {r.Provenance?.Prompts}:");
             page.AppendLine().AppendLine("| category | prompts | τ | n-alpha | speedup |").AppendLine("| --- | --- | --- | --- | --- |");

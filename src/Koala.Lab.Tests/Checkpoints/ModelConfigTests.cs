@@ -23,8 +23,8 @@ public sealed class ModelConfigTests
                 data.Add($"no {key}", $$"""{"{{key}}":null}""", key);
             void Add(string name, string change, string fault) => data.Add(name, change, fault);
             Add("no architecture named", """{"architectures":[]}""", "missing or empty");
-            Add("an architecture that is a number", """{"architectures":[1]}""", "architectures[0]");
-            Add("an architecture that is a string", """{"architectures":"LlamaForCausalLM"}""", "a list");
+            Add("an architecture that is a number", """{"architectures":[1]}""", "a list of strings");
+            Add("an architecture that is a string", """{"architectures":"LlamaForCausalLM"}""", "a list of strings");
             Add("another architecture", """{"architectures":["GPT2LMHeadModel"]}""", "GPT2LMHeadModel");
             Add("an architecture with a line break", """{"architectures":["Gpt\n2"]}""", "Gpt?2");
             Add("a size of 0", """{"hidden_size":0}""", "hidden_size");

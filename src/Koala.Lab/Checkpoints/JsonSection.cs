@@ -83,8 +83,13 @@ internal sealed class JsonSection(JsonElement json, string file, string path = "
     };
 
     /// <summary>The strings of a list.</summary>
-    public IReadOnlyList<string> Texts(string key) =>
-        [.. Array(key).Select((item, i) => item.ValueKind == JsonValueKind.String ? item.GetString()! : throw Wrong($"{key}[{i}]", item, "a string"))];
+    public IReadOnlyList<string> Texts(string key) => Find(key) switch
+    {
+        null => [],
+        { ValueKind: JsonValueKind.Array } list when list.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String) =>
+            [.. list.EnumerateArray().Select(item => item.GetString()!)],
+        { } value => throw Wrong(key, value, "a list of strings"),
+    };
 
     /// <summary>The objects of a list.</summary>
     public IReadOnlyList<JsonSection> Items(string key) =>

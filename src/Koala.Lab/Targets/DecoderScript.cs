@@ -16,7 +16,7 @@ internal sealed class DecoderScript : IDisposable
 {
     // x [N,in] times w [out,in] transposed. In fp32 on a CPU the library behind linear is at its worst with few rows: w·xᵀ, which has the
     // long side first, took a third to a fifth of the time at N = 2 to 16. There some N cost more than the next round one: three rows a
-    // quarter more than four, twelve a third more than sixteen. Such an N gets rows that nobody reads.
+    // quarter more than four, twelve a third more than sixteen (on an AMD EPYC without AVX-512). Such an N gets rows that nobody reads.
     private const string FewRowsProduct = """
         def product(x, w):
             n = x.size(0)
