@@ -110,7 +110,7 @@ public sealed record BreakEvenReport
     // By way of a file: a new head is in fp32 for the trainer, a loaded one in the target's dtype.
     private static DraftHead Untrained(Target target, HeadOptions options)
     {
-        var folder = Directory.CreateTempSubdirectory("koala-");
+        var folder = Directory.CreateTempSubdirectory("koala-untrained-");
         try
         {
             using var head = DraftHead.Create(options, target);
