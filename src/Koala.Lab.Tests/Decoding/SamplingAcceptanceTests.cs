@@ -1,5 +1,6 @@
 using Koala.Lab.Decoding;
 using Koala.Lab.Heads;
+using Koala.Lab.Runtime;
 using MathNet.Numerics.Distributions;
 using MathNet.Numerics.Random;
 
@@ -83,7 +84,7 @@ public sealed class SamplingAcceptanceTests
     [Fact]
     public void Accepted_tokens_are_as_many_as_p_and_q_overlap()
     {
-        var random = Draw.Source(3, 0);
+        var random = RandomStreams.Create(3, 0);
         var accepted = 0;
         for (var i = 0; i < Draws; i++) accepted += Koala([s_p[0], s_p[0]], Drawn(s_q, 0, 1, random), random).Accepted;
         double overlap = s_p[0].Zip(s_q[0], Math.Min).Sum();
@@ -172,7 +173,7 @@ public sealed class SamplingAcceptanceTests
     {
         var size = p.Length;
         var counts = new long[size * size * size];
-        var random = Draw.Source(12, 0);
+        var random = RandomStreams.Create(12, 0);
         for (var n = 0; n < Draws; n++)
         {
             var tokens = new List<int> { 0 };   // what came before

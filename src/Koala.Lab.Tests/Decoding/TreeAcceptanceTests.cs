@@ -1,6 +1,7 @@
 using Koala.Lab.Decoding;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Trees;
+using Koala.Lab.Runtime;
 using Koala.Lab.Tests.Heads.Trees;
 using MathNet.Numerics.Distributions;
 using MathNet.Numerics.Random;
@@ -109,7 +110,7 @@ public sealed class TreeAcceptanceTests
     {
         float[] p = [0.3f, 0.3f, 0.2f, 0.1f, 0.1f];
         var draft = new Draft([new Candidate(0, -1, 0.6f, null), new Candidate(1, -1, 0.4f, null)]);
-        var (random, counts) = (Draw.Source(1, 2), new int[5]);
+        var (random, counts) = (RandomStreams.Create(1, 2), new int[5]);
         for (var i = 0; i < Draws; i++)
         {
             var verdict = Koala([p, p, p], draft, random);
@@ -124,7 +125,7 @@ public sealed class TreeAcceptanceTests
         // q is p: a rejection can only come from rounding. The last sibling may even be the last token there is.
         float[] p = [0.5f, 0.5f, 0];
         var draft = new Draft([new Candidate(0, -1, 0.5f, p), new Candidate(1, -1, 0.5f, p)]);
-        var random = Draw.Source(1, 3);
+        var random = RandomStreams.Create(1, 3);
         for (var i = 0; i < 10_000; i++) Assert.Equal([0], Koala([p, p, p], draft, random).Path);
         // Chosen children that have all of p: one of them is always kept.
         var chosen = new Draft([new Candidate(0, -1, 0.5f, null), new Candidate(1, -1, 0.5f, null)]);
@@ -136,7 +137,7 @@ public sealed class TreeAcceptanceTests
     {
         float[] p = [0.3f, 0.5f, 0.2f];
         var draft = new Draft([new Candidate(0, -1, 0.6f, null), new Candidate(0, -1, 0.6f, null)]);
-        var (random, first) = (Draw.Source(1, 4), 0);
+        var (random, first) = (RandomStreams.Create(1, 4), 0);
         for (var i = 0; i < Draws; i++)
         {
             var verdict = Koala([p, p, p], draft, random);
@@ -158,7 +159,7 @@ public sealed class TreeAcceptanceTests
         var (target, head) = (Table(1), Table(2));
         var (truth, p) = (Distributions.Of(target, options), Distributions.Of(target, judged));
         var (shape, drawn) = s_schemes[scheme];
-        RandomSource random = Draw.Source(20, 0);
+        RandomSource random = RandomStreams.Create(20, 0);
         var counts = new long[Vocabulary * Vocabulary];
         const int Batch = 20_000;
         for (var n = 0; n < draws; n += Batch)

@@ -1,6 +1,7 @@
 using Koala.Lab.Decoding;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Trees;
+using Koala.Lab.Runtime;
 
 namespace Koala.Lab.Tests.Decoding;
 
@@ -66,5 +67,5 @@ public sealed class TypicalAcceptanceTests
         Enumerable.Range(0, p.Length).Select(token => Judge([p, p], new Draft([new(token, -1, 0, null)])).Accepted == 1);
 
     private static Verdict Judge(float[][] p, Draft draft, int stream = 0) =>
-        new TypicalAcceptance(new GenerationOptions { Temperature = 1 }).Judge(new Scores(null, p), draft, Draw.Source(0, stream));
+        new TypicalAcceptance(new GenerationOptions { Temperature = 1 }).Judge(new Scores(null, p), draft, RandomStreams.Create(0, stream));
 }

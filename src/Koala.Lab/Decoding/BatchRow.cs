@@ -1,3 +1,4 @@
+using Koala.Lab.Runtime;
 using MathNet.Numerics.Random;
 
 namespace Koala.Lab.Decoding;
@@ -7,7 +8,7 @@ internal sealed class BatchRow(int number, BatchPrompt prompt, IReadOnlyList<int
 {
     private readonly int _limit = Math.Min(options.MaxTokens, context - prompt.Tokens.Count);
     private readonly List<int> _tokens = [];
-    private readonly RandomSource _random = Draw.Source(options.Seed, prompt.Stream);
+    private readonly RandomSource _random = RandomStreams.Create(options.Seed, prompt.Stream);
     private Finish _finish;
 
     public IReadOnlyList<int> Prompt => prompt.Tokens;

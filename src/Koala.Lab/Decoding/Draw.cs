@@ -6,9 +6,6 @@ namespace Koala.Lab.Decoding;
 /// <summary>Drawing a token.</summary>
 internal static class Draw
 {
-    /// <summary>A generator whose stream depends on the seed and the prompt's number only, on every platform.</summary>
-    public static RandomSource Source(int seed, int stream) => new Xoshiro256StarStar(unchecked(seed * 0x3779_97f5 + stream), threadSafe: false);
-
     /// <summary>An index, drawn with the given weights, which need not add up to one.</summary>
     public static int From(float[] weights, RandomSource random)
     {

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Trees;
+using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
 using Koala.Lab.Text;
 using MathNet.Numerics.Random;
@@ -56,7 +57,7 @@ public sealed class SpeculativeDecoder : IDisposable
         var capacity = prompts.Max(p => p.Count + Math.Min(options.MaxTokens, _target.Config.ContextLength - p.Count)) + (shape?.Nodes ?? 0) + 1;
         using var drafter = _source?.NewDrafter(_target, prompts.Count, capacity);
         var cache = EmptyCache(prompts.Count, capacity);
-        RandomSource[] random = [.. prompts.Select((_, b) => Draw.Source(options.Seed, options.Stream + b))];
+        RandomSource[] random = [.. prompts.Select((_, b) => RandomStreams.Create(options.Seed, options.Stream + b))];
         // Typical acceptance asks how likely the target holds a candidate, not how it came about: the best ones are kept most.
         ICandidateChooser chooser = options.Temperature == 0 || options.Acceptance == AcceptanceRule.Typical ? new BestChooser(options.FullTrace) : new DrawingChooser(options, random);
         var acceptance = Acceptance.For(options);

@@ -1,6 +1,7 @@
 using Koala.Lab.Decoding;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Trees;
+using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
 using MathNet.Numerics.Random;
 using TorchSharp;
@@ -34,7 +35,7 @@ internal sealed class CostRounds : IDisposable
         _start = Math.Max(1, Math.Min(Context, (target.Config.ContextLength - nodes - 1) / 2));
         _capacity = Math.Min(_start + nodes + 1 + Growth, target.Config.ContextLength);
         _cache = target.NewCache(batch, _start + nodes + 1);
-        _random = [.. Enumerable.Range(0, batch).Select(b => Draw.Source(options.Seed, b))];
+        _random = [.. Enumerable.Range(0, batch).Select(b => RandomStreams.Create(options.Seed, b))];
         _chooser = options.Temperature == 0 ? new BestChooser(withProbabilities: false) : new DrawingChooser(options, _random);
         _acceptance = Acceptance.For(options);
     }

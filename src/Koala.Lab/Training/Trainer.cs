@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using Koala.Lab.Adversary;
-using Koala.Lab.Decoding;
 using Koala.Lab.Heads;
+using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -137,7 +137,7 @@ public sealed class Trainer : IDisposable
         {
             Steps = _options.TrainingTimeTest,
             // Streams below zero: those from zero on order the data.
-            Noise = (_options.FeatureNoise, Draw.Source(_options.Seed, -1 - _state.Step).Next()),
+            Noise = (_options.FeatureNoise, RandomStreams.Create(_options.Seed, -1 - _state.Step).Next()),
         };
         var judgements = _head.Predict(batch, _target).Select(prediction => new Judgement(prediction, batch)).ToArray();
         try

@@ -1,5 +1,5 @@
 using Koala.Lab.Data;
-using Koala.Lab.Decoding;
+using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
 
 namespace Koala.Lab.Training;
@@ -98,7 +98,7 @@ public sealed class TrainingData(IReadOnlyList<PackedRow> rows, IReadOnlyList<Pa
     {
         if (_shuffled.Seed == seed && _shuffled.Epoch == epoch) return _shuffled.Order;
         int[] order = [.. Enumerable.Range(0, Rows.Count)];
-        var random = Draw.Source(seed, (int)epoch);
+        var random = RandomStreams.Create(seed, (int)epoch);
         for (var i = order.Length - 1; i > 0; i--)
         {
             var j = random.Next(i + 1);

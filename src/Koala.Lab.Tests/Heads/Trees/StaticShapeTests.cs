@@ -2,6 +2,7 @@ using Koala.Lab.Decoding;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Medusa;
 using Koala.Lab.Heads.Trees;
+using Koala.Lab.Runtime;
 using Koala.Lab.Tests.Decoding;
 using MathNet.Numerics.Random;
 using static TorchSharp.torch;
@@ -115,7 +116,7 @@ public sealed class StaticShapeTests
         var shape = new StaticShape("t", [[0], [1], [2], [0, 0], [0, 1], [1, 0], [1, 1]]);
         var counts = new int[Vocabulary];
         const int Sequences = 4000;
-        RandomSource random = Draw.Source(1, 1);
+        RandomSource random = RandomStreams.Create(1, 1);
         var drafts = new ToyDrafter(table, [.. Enumerable.Repeat(1, Sequences)]).Propose(shape, new DrawingChooser(options, [.. Enumerable.Repeat(random, Sequences)]));
         var rows = Distributions.Of(table, options);
         foreach (var draft in drafts)
@@ -139,7 +140,9 @@ public sealed class StaticShapeTests
         using var scope = NewDisposeScope();
         var table = tensor(new float[] { 9, 0, 0, 0, 8.9f, 0, 0, 0, 9 }).view(3, 3);   // 0 after 0; 1 after 1; 2 after 2
         var shape = new StaticShape("t", [[0], [1], [0, 0], [1, 0], [1, 0, 0]]);
-        var drafts = new ToyDrafter(table, [0, 2]).Propose(shape, new DrawingChooser(new GenerationOptions { Temperature = 1, TopP = 0.9 }, [Draw.Source(0, 0), Draw.Source(0, 1)]));
+        var options = new GenerationOptions { Temperature = 1, TopP = 0.9 };
+        var chooser = new DrawingChooser(options, [RandomStreams.Create(0, 0), RandomStreams.Create(0, 1)]);
+        var drafts = new ToyDrafter(table, [0, 2]).Propose(shape, chooser);
         Assert.Equal([(0, -1), (0, 0)], drafts[0].Candidates.Select(c => (c.Token, c.Parent)));
         Assert.Equal([(2, -1), (2, 0)], drafts[1].Candidates.Select(c => (c.Token, c.Parent)));
     }
@@ -153,7 +156,8 @@ public sealed class StaticShapeTests
         var shape = new StaticShape("t", [[0], [1], [0, 0], [0, 1]]);
         var best = new ToyDrafter(table, [5], vocabulary).Propose(shape, new BestChooser(false))[0];
         Assert.Equal(vocabulary.Tokens[Ranked(table, 2)[1]], best.Candidates[1].Token);
-        var drawn = new ToyDrafter(table, [5], vocabulary).Propose(shape, new DrawingChooser(new GenerationOptions { Temperature = 1 }, [Draw.Source(0, 0)]))[0];
+        var chooser = new DrawingChooser(new GenerationOptions { Temperature = 1 }, [RandomStreams.Create(0, 0)]);
+        var drawn = new ToyDrafter(table, [5], vocabulary).Propose(shape, chooser)[0];
         Assert.Equal(12, drawn.Candidates[0].Distribution!.Length);
         Assert.Same(drawn.Candidates[0].Distribution, drawn.Candidates[1].Distribution);
         Assert.Equal(1, drawn.Candidates[0].Distribution!.Where((_, i) => vocabulary.Tokens.Contains(i)).Sum(), 1e-5f);
