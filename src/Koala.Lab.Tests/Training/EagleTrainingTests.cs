@@ -55,7 +55,7 @@ public sealed class EagleTrainingTests
         using var folder = new TemporaryFolder();
         var options = Options(10) with { Adversary = new() { Weight = adversary, Warmup = 2, Width = 16 } };
         using var expected = Tiny.Train(options, s_head);
-        using (var head = DraftHead.Create(s_head, Shipped.Nano))
+        using (var head = Tiny.NewHead(s_head))
         using (var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, options))
         using (var stop = new CancellationTokenSource())
         {
@@ -66,7 +66,7 @@ public sealed class EagleTrainingTests
                 },
                 () => trainer.SaveState(folder.At("state")), stop.Token));
         }
-        using var resumed = DraftHead.Create(s_head, Shipped.Nano);
+        using var resumed = Tiny.NewHead(s_head);
         using var second = new Trainer(Shipped.Nano, resumed, Tiny.Data, options);
         second.LoadState(folder.At("state"));
         second.Run(_ => { }, Tiny.Nothing);
@@ -101,7 +101,9 @@ public sealed class EagleTrainingTests
     [Fact]
     public void The_draft_vocabulary_is_counted_on_the_answers()
     {
-        using var head = Tiny.Train(Options(1), s_head);
+        using var run = new TinyRun();
+        run.Start(TinyRun.Plan with { Head = s_head, Training = Options(1) });
+        using var head = DraftHead.Load(run.Folder.HeadFolder, Shipped.Nano);
         var counts = Tiny.Data.CountTokens(512);
         var least = head.Vocabulary!.Tokens.Except(Shipped.Nano.Config.EndOfSequenceIds).Min(token => counts[token]);
         Assert.All(Enumerable.Range(0, 512).Except(head.Vocabulary.Tokens), token => Assert.True(counts[token] <= least));

@@ -44,10 +44,18 @@ internal static class Tiny
     {
     }
 
+    /// <summary>An untrained head as a training run makes it: a draft vocabulary is counted on <see cref="Data"/>.</summary>
+    public static DraftHead NewHead(HeadOptions options)
+    {
+        var head = DraftHead.Create(options, Shipped.Nano);
+        head.ChooseVocabulary(Data.CountTokens(Shipped.Nano.Config.VocabularySize), Shipped.Nano);
+        return head;
+    }
+
     /// <summary>A head trained from its start to its end.</summary>
     public static DraftHead Train(TrainingOptions options, HeadOptions? head = null, Action<StepMetrics>? onStep = null)
     {
-        var trained = DraftHead.Create(head ?? Head, Shipped.Nano);
+        var trained = NewHead(head ?? Head);
         using var trainer = new Trainer(Shipped.Nano, trained, Data, options);
         trainer.Run(onStep ?? (_ => { }), Nothing);
         return trained;

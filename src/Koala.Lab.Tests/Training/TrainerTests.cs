@@ -1,5 +1,6 @@
 using Koala.Lab.Adversary;
 using Koala.Lab.Heads;
+using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Heads.Medusa;
 using Koala.Lab.Training;
 using static TorchSharp.torch;
@@ -17,6 +18,16 @@ public sealed class TrainerTests
         using var other = Tiny.Train(Tiny.WithAdversary with { Seed = 6 });
         Tiny.AssertSame(one, two);
         Assert.False(Tiny.Same(one, other));
+    }
+
+    [Fact]
+    public void A_trainer_that_has_not_run_leaves_its_head_as_it_was()
+    {
+        using var head = DraftHead.Create(new EagleOptions { DraftVocabulary = 200 }, Shipped.Nano);
+        var (before, vocabulary) = (Tiny.Bits(head), head.Vocabulary);
+        using var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, Tiny.WithAdversary);
+        Assert.Same(vocabulary, head.Vocabulary);
+        foreach (var (name, bits) in Tiny.Bits(head)) Assert.Equal(before[name], bits);
     }
 
     [Fact]

@@ -29,7 +29,10 @@ public sealed class Trainer : IDisposable
     private readonly TrainerState _state;
 
     /// <param name="target">Stays the caller's.</param>
-    /// <param name="head">A new head in fp32; stays the caller's.</param>
+    /// <param name="head">
+    /// A new head in fp32; stays the caller's, and nothing but its weights changes, step by step. Where it has a draft vocabulary,
+    /// <see cref="DraftHead.ChooseVocabulary"/> comes before this: the adversary is made for that vocabulary.
+    /// </param>
     /// <param name="data">Rows of <see cref="TrainingOptions.RowLength"/> tokens.</param>
     /// <param name="options">Checked here.</param>
     /// <exception cref="KoalaException">An option is out of range.</exception>
@@ -38,7 +41,6 @@ public sealed class Trainer : IDisposable
         options.Validate();
         (_target, _head, _data, _options) = (target, head, data, options);
         options.CheckFor(head.Options);
-        head.ChooseVocabulary(data.CountTokens(target.Config.VocabularySize), target);
         _loss = new SupervisedLoss(options.Losses);
         _optimizer = new AdamW(head.Parameters, options.Beta1, options.Beta2, options.WeightDecay);
         if (options.Adversary.Weight > 0)

@@ -103,6 +103,7 @@ public static class TrainingRun
         try
         {
             using var head = DraftHead.Create(plan.Head, target, plan.Training.Seed);
+            head.ChooseVocabulary(data.CountTokens(target.Config.VocabularySize), target);
             using var trainer = new Trainer(target, head, data, plan.Training);
             var checkpoints = new CheckpointStore(folder.CheckpointsFolder);
             if (LatestState(checkpoints) is { } latest) trainer.LoadState(latest.Folder);
