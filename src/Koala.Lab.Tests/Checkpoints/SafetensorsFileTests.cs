@@ -20,7 +20,7 @@ public sealed class SafetensorsFileTests : IDisposable
     {
         using var scope = NewDisposeScope();
         var path = _folder.At("model.safetensors");
-        KeyValuePair<string, Tensor>[] tensors =
+        StateDict tensors =
         [
             new("matrix", (randn(5, 7) * 50).to(dtype)), new("scalar", ones([], dtype: dtype)), new("empty", zeros([3, 0, 2], dtype: dtype)),
             new("turned", arange(12).reshape(3, 4).to(dtype).t()),
@@ -28,7 +28,7 @@ public sealed class SafetensorsFileTests : IDisposable
         SafetensorsWriter.Write(path, tensors);
 
         using var file = SafetensorsFile.Open(path);
-        Assert.Equal(tensors.Length, file.Tensors.Count);
+        Assert.Equal(tensors.Count, file.Tensors.Count);
         foreach (var (name, tensor) in tensors)
         {
             Assert.Equal(dtype, file.Tensors[name].Dtype);

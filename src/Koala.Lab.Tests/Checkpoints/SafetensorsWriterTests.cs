@@ -30,7 +30,7 @@ public sealed class SafetensorsWriterTests : IDisposable
     public void The_same_tensors_in_another_order_give_the_same_bytes()
     {
         using var scope = NewDisposeScope();
-        KeyValuePair<string, Tensor>[] tensors = [new("b", randn(3)), new("a", randn(2, 2)), new("c", arange(4)), new("d", zeros(3, dtype: ScalarType.Byte))];
+        StateDict tensors = [new("b", randn(3)), new("a", randn(2, 2)), new("c", arange(4)), new("d", zeros(3, dtype: ScalarType.Byte))];
         var metadata = new Dictionary<string, string> { ["one"] = "1", ["two"] = "2" };
         SafetensorsWriter.Write(_folder.At("f"), tensors, metadata);
         SafetensorsWriter.Write(_folder.At("g"), [.. tensors.Reverse()], metadata.Reverse().ToDictionary());

@@ -1,3 +1,4 @@
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Medusa;
 using Koala.Lab.Heads.Trees;
@@ -16,7 +17,7 @@ internal sealed class ScriptedHead(Target target, int prompt, int maxDraftLength
 {
     public override int MaxDraftLength => maxDraftLength;
 
-    public override IReadOnlyList<KeyValuePair<string, Tensor>> Parameters => [];
+    public override StateDict Parameters => [];
 
     /// <summary>All tokens that CatchUp was told, in order.</summary>
     public List<int> Next { get; } = [];
@@ -45,7 +46,7 @@ internal sealed class ScriptedHead(Target target, int prompt, int maxDraftLength
 
     public override IReadOnlyList<Prediction> Predict(TrainingBatch batch, Target target) => throw new NotSupportedException();
 
-    public override IReadOnlyList<KeyValuePair<string, Tensor>> Export() => throw new NotSupportedException();
+    public override StateDict Export() => throw new NotSupportedException();
 
     private sealed class Scripted(ScriptedHead head) : Drafter
     {

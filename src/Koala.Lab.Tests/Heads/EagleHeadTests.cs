@@ -127,8 +127,8 @@ public sealed class EagleHeadTests : IDisposable
             head.Save(_folder.Path, "card");
             foreach (var offset in (long[])[-1, 600, long.MaxValue])
             {
-                var tensors = head.Export().Select(t => t.Key == "d2t" ? KeyValuePair.Create(t.Key, tensor(new[] { 0, 0, offset, 0, 0 })) : t).ToArray();
-                SafetensorsWriter.Write(_folder.At("model.safetensors"), tensors);
+                var wrong = KeyValuePair.Create("d2t", tensor(new[] { 0, 0, offset, 0, 0 }));
+                SafetensorsWriter.Write(_folder.At("model.safetensors"), [.. head.Export().Select(t => t.Key == "d2t" ? wrong : t)]);
                 Assert.Contains("d2t", Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, Shipped.Nano)).Fault, StringComparison.Ordinal);
             }
         }

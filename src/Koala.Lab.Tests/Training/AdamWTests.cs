@@ -1,3 +1,4 @@
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Training;
 using static TorchSharp.torch;
 
@@ -12,7 +13,7 @@ public sealed class AdamWTests
         double[][] values = [[1, -2, 0.5], [3, 0.001]];
         var (first, second) = (values.Select(v => new double[v.Length]).ToArray(), values.Select(v => new double[v.Length]).ToArray());
         using var scope = NewDisposeScope();
-        var parameters = values.Select((v, i) => KeyValuePair.Create($"p{i}", Parameter(v))).ToArray();
+        StateDict parameters = [.. values.Select((v, i) => KeyValuePair.Create($"p{i}", Parameter(v)))];
         using var optimizer = new AdamW(parameters, Beta1, Beta2, Decay);
 
         var random = new Random(3);
@@ -45,7 +46,7 @@ public sealed class AdamWTests
     public void Without_weight_decay_a_parameter_without_gradient_stays()
     {
         using var scope = NewDisposeScope();
-        var parameters = new[] { KeyValuePair.Create("p", Parameter([1, -2])) };
+        StateDict parameters = [new("p", Parameter([1, -2]))];
         using var optimizer = new AdamW(parameters, 0.9, 0.95, 0);
         SetGradients(optimizer, parameters, [[0, 0]]);
         optimizer.Step(0.1);
@@ -60,7 +61,7 @@ public sealed class AdamWTests
     public void Gradients_are_scaled_down_to_the_limit_over_all_parameters_together_and_never_up(double limit, double scale)
     {
         using var scope = NewDisposeScope();
-        KeyValuePair<string, Tensor>[] parameters = [KeyValuePair.Create("a", Parameter([0, 0])), KeyValuePair.Create("b", Parameter([0]))];
+        StateDict parameters = [new("a", Parameter([0, 0])), new("b", Parameter([0]))];
         using var optimizer = new AdamW(parameters, 0.9, 0.95, 0);
         SetGradients(optimizer, parameters, [[3, -4], [12]]);
         Assert.Equal(13, optimizer.ClipGradients(limit).item<float>(), 1e-5);
@@ -72,7 +73,7 @@ public sealed class AdamWTests
     public void Zeroed_gradients_do_not_add_up()
     {
         using var scope = NewDisposeScope();
-        var parameters = new[] { KeyValuePair.Create("p", Parameter([1])) };
+        StateDict parameters = [new("p", Parameter([1]))];
         using var optimizer = new AdamW(parameters, 0.9, 0.95, 0);
         SetGradients(optimizer, parameters, [[5]]);
         SetGradients(optimizer, parameters, [[2]]);
@@ -81,7 +82,7 @@ public sealed class AdamWTests
 
     private static Tensor Parameter(double[] values) => tensor(values, ScalarType.Float32).requires_grad_(true);
 
-    private static void SetGradients(AdamW optimizer, KeyValuePair<string, Tensor>[] parameters, double[][] gradients)
+    private static void SetGradients(AdamW optimizer, StateDict parameters, double[][] gradients)
     {
         optimizer.ZeroGradients();
         foreach (var (parameter, gradient) in parameters.Zip(gradients)) (parameter.Value * tensor(gradient, ScalarType.Float32)).sum().backward();

@@ -73,7 +73,7 @@ public sealed class EdgeTests
         using var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, Tiny.Options);
         trainer.SaveState(folder.Path);
         var path = folder.At("state.safetensors");
-        KeyValuePair<string, Tensor>[] tensors;
+        StateDict tensors;
         Dictionary<string, string> metadata;
         using (var file = SafetensorsFile.Open(path))
         {

@@ -1,3 +1,4 @@
+using Koala.Lab.Checkpoints;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Adversary;
@@ -33,8 +34,8 @@ public sealed class Discriminator : IDisposable
         Parameters = [.. _weights.Select((w, i) => KeyValuePair.Create($"{i}.weight", w)), .. _biases.Select((b, i) => KeyValuePair.Create($"{i}.bias", b))];
     }
 
-    /// <summary>What its training changes, by name, in a fixed order.</summary>
-    public IReadOnlyList<KeyValuePair<string, Tensor>> Parameters { get; }
+    /// <summary>What its training changes, by name, in a fixed order. They remain the discriminator's.</summary>
+    public StateDict Parameters { get; }
 
     /// <summary>Scores, [N]: above 0 it takes a distribution for the target's.</summary>
     /// <param name="probabilities">[N,V].</param>
@@ -51,8 +52,5 @@ public sealed class Discriminator : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        foreach (var (_, tensor) in Parameters) tensor.Dispose();
-    }
+    public void Dispose() => Parameters.Dispose();
 }

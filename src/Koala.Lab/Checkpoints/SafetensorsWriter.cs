@@ -15,14 +15,18 @@ public static class SafetensorsWriter
 
     /// <summary>Writes tensors in the dtype they have, from whatever device they are on, one after the other: no second copy of the whole.</summary>
     /// <param name="path">The file; folders are made as needed, an existing file is replaced whole.</param>
-    /// <param name="tensors">Names and tensors. Their order does not matter: the file has wide types first and then goes by name, which keeps all data aligned.</param>
+    /// <param name="tensors">
+    /// They remain the caller's. Their order does not matter: the file has wide types first and then goes by name, which keeps all data
+    /// aligned.
+    /// </param>
     /// <param name="metadata">Strings for <c>__metadata__</c>; none by default.</param>
-    /// <exception cref="ArgumentException">A name stands twice or is reserved, or safetensors has no such dtype.</exception>
+    /// <exception cref="ArgumentException">A name is reserved, or safetensors has no such dtype.</exception>
     /// <exception cref="KoalaException">The folder cannot be written or the disk is full.</exception>
-    public static void Write(string path, IReadOnlyList<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Write(string path, StateDict tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         Check(tensors);
-        var ordered = tensors.OrderByDescending(t => SafetensorsDtypes.Size(t.Value.dtype)).ThenBy(t => t.Key, StringComparer.Ordinal).ToList();
+        var widest = tensors.OrderByDescending(t => SafetensorsDtypes.Size(t.Value.dtype));
+        StateDict ordered = [.. widest.ThenBy(t => t.Key, StringComparer.Ordinal)];
         var header = Header(ordered, metadata);
         AtomicFile.Write(path, stream =>
         {
@@ -34,18 +38,17 @@ public static class SafetensorsWriter
         });
     }
 
-    private static void Check(IReadOnlyList<KeyValuePair<string, Tensor>> tensors)
+    private static void Check(StateDict tensors)
     {
-        var names = new HashSet<string>();
         foreach (var (name, tensor) in tensors)
         {
-            if (name == "__metadata__" || !names.Add(name)) throw new ArgumentException($"the name '{name}' is reserved or stands twice", nameof(tensors));
+            if (name == "__metadata__") throw new ArgumentException($"the name '{name}' is reserved", nameof(tensors));
             if (SafetensorsDtypes.Name(tensor.dtype) is null)
                 throw new ArgumentException($"tensor '{name}' is {tensor.dtype}, but Koala writes {SafetensorsDtypes.Known}", nameof(tensors));
         }
     }
 
-    private static byte[] Header(IReadOnlyList<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata)
+    private static byte[] Header(StateDict tensors, IReadOnlyDictionary<string, string>? metadata)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))

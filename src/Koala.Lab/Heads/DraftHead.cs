@@ -26,8 +26,8 @@ public abstract class DraftHead : IDraftSource, IDisposable
     /// <summary>The part of the target's vocabulary that it predicts over; null: all of it.</summary>
     public virtual DraftVocabulary? Vocabulary => null;
 
-    /// <summary>What training changes, by name, in a fixed order.</summary>
-    public abstract IReadOnlyList<KeyValuePair<string, Tensor>> Parameters { get; }
+    /// <summary>What training changes, by name, in a fixed order. They remain the head's, which frees them when it is disposed.</summary>
+    public abstract StateDict Parameters { get; }
 
     /// <summary>Number of its own weights; what it takes from the target does not count.</summary>
     public long ParameterCount => Parameters.Sum(p => p.Value.numel());
@@ -46,7 +46,7 @@ public abstract class DraftHead : IDraftSource, IDisposable
     }
 
     /// <summary>The tensors of its file, under their published names. Views: the caller disposes them, the weights stay.</summary>
-    public abstract IReadOnlyList<KeyValuePair<string, Tensor>> Export();
+    public abstract StateDict Export();
 
     /// <summary>A new, untrained head of a registered kind, in fp32.</summary>
     /// <param name="options">Kind and sizes.</param>
@@ -94,8 +94,5 @@ public abstract class DraftHead : IDraftSource, IDisposable
     }
 
     /// <summary>Frees the weights.</summary>
-    protected virtual void Dispose(bool disposing)
-    {
-        foreach (var (_, tensor) in Parameters) tensor.Dispose();
-    }
+    protected virtual void Dispose(bool disposing) => Parameters.Dispose();
 }

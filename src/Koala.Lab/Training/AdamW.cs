@@ -1,3 +1,4 @@
+using Koala.Lab.Checkpoints;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;
@@ -32,14 +33,18 @@ internal sealed class AdamW : IDisposable
 
     private static readonly Lazy<jit.CompilationUnit> s_unit = new(() => jit.compile(Source));
 
-    private readonly IReadOnlyList<KeyValuePair<string, Tensor>> _parameters;
+    private readonly StateDict _parameters;
     private readonly Tensor[] _values;
     private readonly Tensor[] _first;
     private readonly Tensor[] _second;
     private readonly Tensor[] _steps;
     private readonly (double Beta1, double Beta2, double WeightDecay) _rates;
 
-    public AdamW(IReadOnlyList<KeyValuePair<string, Tensor>> parameters, double beta1, double beta2, double weightDecay)
+    /// <param name="parameters">fp32; they remain the caller's.</param>
+    /// <param name="beta1">Decay rate of the first moment.</param>
+    /// <param name="beta2">Decay rate of the second moment.</param>
+    /// <param name="weightDecay">Multiplied by the learning rate, the part of every parameter that a step takes away.</param>
+    public AdamW(StateDict parameters, double beta1, double beta2, double weightDecay)
     {
         using var _ = no_grad();
         _parameters = parameters;
@@ -50,11 +55,17 @@ internal sealed class AdamW : IDisposable
         _steps = [.. _values.Select(v => zeros(1, device: v.device).DetachFromDisposeScope())];
     }
 
-    /// <summary>Everything a resumed run needs, by name: parameters, both moments, step counts.</summary>
-    public IEnumerable<KeyValuePair<string, Tensor>> State => _parameters.SelectMany((p, i) => new[]
-    {
-        p, KeyValuePair.Create($"{p.Key}.first", _first[i]), KeyValuePair.Create($"{p.Key}.second", _second[i]), KeyValuePair.Create($"{p.Key}.steps", _steps[i]),
-    });
+    /// <summary>Everything a resumed run needs, by name: parameters, both moments, step counts. None is a copy.</summary>
+    public StateDict State =>
+    [
+        .. _parameters.SelectMany((p, i) => new[]
+        {
+            p,
+            KeyValuePair.Create($"{p.Key}.first", _first[i]),
+            KeyValuePair.Create($"{p.Key}.second", _second[i]),
+            KeyValuePair.Create($"{p.Key}.steps", _steps[i]),
+        }),
+    ];
 
     public void ZeroGradients()
     {

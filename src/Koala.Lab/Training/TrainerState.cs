@@ -15,7 +15,8 @@ internal sealed class TrainerState(AdamW optimizer, AdamW? adversary)
 
     public double Seconds { get; set; }
 
-    private IReadOnlyList<KeyValuePair<string, Tensor>> Tensors =>
+    // The optimizers' and the heads' own tensors, not copies.
+    private StateDict Tensors =>
     [
         .. optimizer.State.Select(t => KeyValuePair.Create($"head.{t.Key}", t.Value)),
         .. adversary?.State.Select(t => KeyValuePair.Create($"discriminator.{t.Key}", t.Value)) ?? [],

@@ -1,3 +1,4 @@
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Targets;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -42,7 +43,7 @@ public sealed class EagleHead : DraftHead
     public override IReadOnlyList<int> FeatureLayers => _weights.Options.FusedFeatures ? LayersToFuse(_targetLayers) : [];
 
     /// <inheritdoc/>
-    public override IReadOnlyList<KeyValuePair<string, Tensor>> Parameters => _weights.All;
+    public override StateDict Parameters => _weights.All;
 
     /// <inheritdoc/>
     public override Drafter NewDrafter(Target target, int batch, int capacity) => new EagleDrafter(this, _weights, target, batch, capacity);
@@ -72,7 +73,7 @@ public sealed class EagleHead : DraftHead
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<KeyValuePair<string, Tensor>> Export() => EagleLayout.Export(_weights, _vocabulary);
+    public override StateDict Export() => EagleLayout.Export(_weights, _vocabulary);
 
     /// <inheritdoc/>
     public override void ChooseVocabulary(IReadOnlyList<long> counts, Target target)

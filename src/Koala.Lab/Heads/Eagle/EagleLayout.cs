@@ -38,7 +38,8 @@ internal static class EagleLayout
         return new EagleHead(weights, target, options.DraftVocabulary > 0 ? ReadVocabulary(source, config) : null);
     }
 
-    public static IReadOnlyList<KeyValuePair<string, Tensor>> Export(EagleWeights weights, DraftVocabulary? vocabulary)
+    /// <summary>The tensors of a head's file: views, and a draft vocabulary's maps; the caller disposes them.</summary>
+    public static StateDict Export(EagleWeights weights, DraftVocabulary? vocabulary)
     {
         var tensors = new List<KeyValuePair<string, Tensor>>();
         foreach (var (name, tensor) in weights.All)
@@ -50,12 +51,12 @@ internal static class EagleLayout
                 start += part.Shape[0];
             }
         }
-        if (vocabulary is null) return tensors;
+        if (vocabulary is null) return [.. tensors];
         var chosen = new bool[vocabulary.Whole];
         foreach (var token in vocabulary.Tokens) chosen[token] = true;
         tensors.Add(new(Offsets, tensor([.. vocabulary.Tokens.Select((token, id) => (long)token - id)], ScalarType.Int64)));
         tensors.Add(new(Chosen, tensor(chosen)));
-        return tensors;
+        return [.. tensors];
     }
 
     // The target's token is the head's own id and the offset there.

@@ -8,12 +8,9 @@ namespace Koala.Lab.Heads.Eagle;
 /// <remarks>Products that share their input are fused, as in the target. The first layer has no input norm.</remarks>
 internal sealed class EagleWeights
 {
-    private readonly Dictionary<string, Tensor> _byName;
-
-    private EagleWeights(ModelConfig config, EagleOptions options, IReadOnlyList<KeyValuePair<string, Tensor>> all)
+    private EagleWeights(ModelConfig config, EagleOptions options, StateDict all)
     {
         (Config, Options, All) = (config, options, all);
-        _byName = all.ToDictionary(t => t.Key, t => t.Value);
         Stack = [.. all.Where(t => t.Key != "fuse").Select(t => t.Value)];
     }
 
@@ -22,17 +19,17 @@ internal sealed class EagleWeights
     public EagleOptions Options { get; }
 
     /// <summary>By name: fuse (where features are fused), fc, fc.bias, then <c>layers.{i}.</c> and the names of <see cref="DecoderScript.LayerTensors"/>.</summary>
-    public IReadOnlyList<KeyValuePair<string, Tensor>> All { get; }
+    public StateDict All { get; }
 
     /// <summary>What <see cref="DecoderScript.OfHead"/> takes, in its order.</summary>
     public Tensor[] Stack { get; }
 
-    public Tensor this[string name] => _byName[name];
+    public Tensor this[string name] => All[name];
 
-    public Tensor? Find(string name) => _byName.GetValueOrDefault(name);
+    public Tensor? Find(string name) => All.Find(name);
 
     /// <summary>A layer's tensors by name; the first layer has no input norm.</summary>
-    public Tensor Layer(int layer, string name) => _byName[$"layers.{layer}.{name}"];
+    public Tensor Layer(int layer, string name) => All[$"layers.{layer}.{name}"];
 
     /// <summary>Makes a head's tensors one by one, in the order of <see cref="All"/>.</summary>
     public static EagleWeights Make(ModelConfig config, EagleOptions options, Func<string, Tensor> make) =>

@@ -1,3 +1,4 @@
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -28,14 +29,14 @@ public sealed class MedusaHead : DraftHead
             parameters.Add(new($"blocks.{k}.bias", biases[k]));
         }
         if (lmHeads is not null) parameters.Add(new("lm_heads", lmHeads));
-        Parameters = parameters;
+        Parameters = [.. parameters];
     }
 
     /// <inheritdoc/>
     public override int MaxDraftLength => _options.Heads;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<KeyValuePair<string, Tensor>> Parameters { get; }
+    public override StateDict Parameters { get; }
 
     /// <inheritdoc/>
     public override Drafter NewDrafter(Target target, int batch, int capacity) => new MedusaDrafter(this, target, batch);
@@ -74,7 +75,7 @@ public sealed class MedusaHead : DraftHead
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<KeyValuePair<string, Tensor>> Export() => MedusaLayout.Export(_options, _weights, _biases, _lmHeads);
+    public override StateDict Export() => MedusaLayout.Export(_options, _weights, _biases, _lmHeads);
 
     internal static MedusaHead Create(MedusaOptions options, Target target)
     {

@@ -21,7 +21,12 @@ internal static class MedusaLayout
             options.OwnLmHeads ? Stack(h => $"{h}.{options.Layers}.weight") : null);
     }
 
-    public static IReadOnlyList<KeyValuePair<string, Tensor>> Export(MedusaOptions options, Tensor[] weights, Tensor[] biases, Tensor? lmHeads)
+    /// <summary>The tensors of a head's file: views, which the caller disposes.</summary>
+    /// <param name="options">Kind and sizes of the head.</param>
+    /// <param name="weights">K, or one where blocks are tied, of [n,D,D].</param>
+    /// <param name="biases">As many of [n,D].</param>
+    /// <param name="lmHeads">[n,V,D]; null where the heads share the target's.</param>
+    public static StateDict Export(MedusaOptions options, Tensor[] weights, Tensor[] biases, Tensor? lmHeads)
     {
         var tensors = new List<KeyValuePair<string, Tensor>>();
         for (var h = 0; h < options.Heads; h++)
@@ -34,7 +39,7 @@ internal static class MedusaLayout
             }
             if (lmHeads is not null) tensors.Add(new($"{h}.{options.Layers}.weight", lmHeads[h]));
         }
-        return tensors;
+        return [.. tensors];
     }
 
     private static Dictionary<string, long[]> Expected(MedusaOptions options, TargetIdentity target)
