@@ -18,7 +18,7 @@ public sealed partial class ColouredTextTests
     {
         using var alone = new SpeculativeDecoder(Shipped.Nano);
         var truth = alone.Generate(s_prompt, new GenerationOptions { MaxTokens = 60 }).Tokens;
-        using var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, truth, done => done % 4);
+        var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, truth, done => done % 4);
         using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
         var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 40 });
         var shown = new ColouredText(answer, s_tokenizer);

@@ -14,7 +14,7 @@ public sealed class EndTests
     [Theory, InlineData(1), InlineData(2), InlineData(3), InlineData(4), InlineData(5)]
     public void End_of_sequence_inside_accepted_tokens_cuts_there_and_belongs_to_the_answer(int draftLength)
     {
-        using var head = ScriptedHead.Right(Ending(), s_prompt.Length, draftLength, s_truth, _ => draftLength);
+        var head = ScriptedHead.Right(Ending(), s_prompt.Length, draftLength, s_truth, _ => draftLength);
         using var decoder = new SpeculativeDecoder(Ending(), head);
         var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 400 });
         Assert.Equal(s_truth[..s_length], answer.Tokens);
@@ -37,7 +37,7 @@ public sealed class EndTests
     public void A_stop_text_across_tokens_is_cut_off(int draftLength)
     {
         var whole = Shipped.Nano.Tokenizer.Decode(s_truth[..40], skipSpecialTokens: true);
-        using var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, s_truth, _ => 4);
+        var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, s_truth, _ => 4);
         using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
         for (var at = 1; at < 30; at++)
         {
@@ -67,7 +67,7 @@ public sealed class EndTests
     [Fact]
     public void The_token_limit_is_exact()
     {
-        using var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, s_truth, _ => 4);
+        var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, s_truth, _ => 4);
         using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
         for (var limit = 1; limit <= 17; limit++)
         {
@@ -81,7 +81,7 @@ public sealed class EndTests
     [Fact]
     public void One_token_takes_no_round_and_the_head_is_not_told()
     {
-        using var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, s_truth, _ => 4);
+        var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, s_truth, _ => 4);
         using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
         var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 1 });
         Assert.Equal(s_truth[..1], answer.Tokens);
@@ -98,7 +98,7 @@ public sealed class EndTests
         var prompt = LongPrompt(Shipped.Nano.Config.ContextLength - room);
         var truth = Reference.Greedy(Shipped.Nano, prompt, room);
         Assert.DoesNotContain(truth, Shipped.Nano.Config.EndOfSequenceIds.Contains);   // else another prompt is needed
-        using var head = ScriptedHead.Right(Shipped.Nano, prompt.Length, 4, [.. truth, .. new int[8]], _ => right);
+        var head = ScriptedHead.Right(Shipped.Nano, prompt.Length, 4, [.. truth, .. new int[8]], _ => right);
         foreach (var limit in (int[])[room, room + 100])
         {
             using var decoder = new SpeculativeDecoder(Shipped.Nano, head);

@@ -66,7 +66,7 @@ public sealed class LosslessTests
         foreach (var prompt in NanoPrompts())
         {
             var truth = Reference.Greedy(Shipped.Nano, prompt, Tokens + 8);
-            using var head = ScriptedHead.Right(Shipped.Nano, prompt.Length, 4, Padded(truth), done => (done * 7 + done / 3 + prompt.Length) % 5);
+            var head = ScriptedHead.Right(Shipped.Nano, prompt.Length, 4, Padded(truth), done => (done * 7 + done / 3 + prompt.Length) % 5);
             AssertLossless(Shipped.Nano, head, prompt, null, seen);
         }
         Assert.Equal([0, 1, 2, 3, 4], seen.Order());
@@ -77,7 +77,7 @@ public sealed class LosslessTests
     private static IEnumerable<int[]> NanoPrompts() => Golden.Prompts("koala-nano").Select(p => p.Ids)
         .Concat(Reference.MtBench(Shipped.Nano, 20).Where(p => p.Length < Shipped.Nano.Config.ContextLength));
 
-    private static void AssertLossless(Target target, DraftHead head, int[] prompt, int? draftLength, HashSet<int>? seen = null)
+    private static void AssertLossless(Target target, IDraftSource head, int[] prompt, int? draftLength, HashSet<int>? seen = null)
     {
         using var decoder = new SpeculativeDecoder(target, head);
         var speculative = decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, DraftLength = draftLength });

@@ -53,7 +53,8 @@ public sealed class SampledDecodingTests
         var prompt = s_prompts[0].Ids;
         var expected = Distribution(prompt, options, 3);
         using var scope = NewDisposeScope();
-        using var head = new ScriptedHead(Shipped.Nano, prompt.Length, 2, (_, length) => expected.MaxBy(e => e.Value).Key.Split(' ').Select(int.Parse).Skip(1).Take(length))
+        int[] likeliest = [.. expected.MaxBy(e => e.Value).Key.Split(' ').Select(int.Parse)];
+        var head = new ScriptedHead(prompt.Length, 2, (_, length) => likeliest.Skip(1).Take(length))
         {
             Logits = chosen ? null : Marginals(expected),
         };

@@ -1,23 +1,19 @@
-using Koala.Lab.Checkpoints;
 using Koala.Lab.Heads;
-using Koala.Lab.Heads.Medusa;
 using Koala.Lab.Heads.Trees;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>A head without weights: it proposes what a script says, and remembers what it was told.</summary>
-/// <param name="target">The target.</param>
+/// <summary>A draft source without weights: it proposes what a script says, and remembers what it was told.</summary>
 /// <param name="prompt">Length of the prompt.</param>
 /// <param name="maxDraftLength">The most it drafts.</param>
 /// <param name="script">From the number of answer tokens so far and the length asked for to the tokens proposed.</param>
-internal sealed class ScriptedHead(Target target, int prompt, int maxDraftLength, Func<int, int, IEnumerable<int>> script)
-    : DraftHead(new MedusaOptions(), target.Identity)
+internal sealed class ScriptedHead(int prompt, int maxDraftLength, Func<int, int, IEnumerable<int>> script) : IDraftSource
 {
-    public override int MaxDraftLength => maxDraftLength;
+    public int MaxDraftLength => maxDraftLength;
 
-    public override StateDict Parameters => [];
+    public IReadOnlyList<int> FeatureLayers => [];
 
     /// <summary>All tokens that CatchUp was told, in order.</summary>
     public List<int> Next { get; } = [];
@@ -39,14 +35,10 @@ internal sealed class ScriptedHead(Target target, int prompt, int maxDraftLength
     /// it proposes anything.
     /// </summary>
     public static ScriptedHead Right(Target target, int prompt, int maxDraftLength, IReadOnlyList<int> truth, Func<int, int> right) =>
-        new(target, prompt, maxDraftLength, (done, length) => Enumerable.Range(0, length).Select(i =>
+        new(prompt, maxDraftLength, (done, length) => Enumerable.Range(0, length).Select(i =>
             done < 0 || done + i >= truth.Count ? 0 : i < right(done) ? truth[done + i] : (truth[done + i] + 1) % target.Config.VocabularySize));
 
-    public override Drafter NewDrafter(Target target, int batch, int capacity) => new Scripted(this);
-
-    public override IReadOnlyList<Prediction> Predict(TrainingBatch batch, Target target) => throw new NotSupportedException();
-
-    public override StateDict Export() => throw new NotSupportedException();
+    public Drafter NewDrafter(Target target, int batch, int capacity) => new Scripted(this);
 
     private sealed class Scripted(ScriptedHead head) : Drafter
     {

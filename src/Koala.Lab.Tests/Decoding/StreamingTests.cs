@@ -43,7 +43,7 @@ public sealed class StreamingTests
     {
         var prompt = Shipped.Nano.Tokenizer.EncodeChat([new Message("user", Question)]);
         // A head that is always wrong, so that every round is seen in what it was asked.
-        using var head = new ScriptedHead(Shipped.Nano, prompt.Count, 1, (_, length) => Enumerable.Repeat(1, length));
+        var head = new ScriptedHead(prompt.Count, 1, (_, length) => Enumerable.Repeat(1, length));
         using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
         await foreach (var _ in decoder.GenerateAsync(Question, new GenerationOptions { MaxTokens = 400 })) break;
         var asked = head.Asked.Count;

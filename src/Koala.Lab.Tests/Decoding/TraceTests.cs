@@ -40,7 +40,7 @@ public sealed class TraceTests
     [Fact]
     public void A_full_greedy_trace_has_the_targets_probabilities_and_its_best_tokens()
     {
-        using var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, Reference.Greedy(Shipped.Nano, s_prompt, 60), done => done % 4);
+        var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, Reference.Greedy(Shipped.Nano, s_prompt, 60), done => done % 4);
         using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
         var options = new GenerationOptions { MaxTokens = 40, FullTrace = true };
         var answer = decoder.Generate(s_prompt, options);

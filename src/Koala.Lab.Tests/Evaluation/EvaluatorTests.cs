@@ -63,7 +63,7 @@ public sealed class EvaluatorTests
     public void Acceptance_length_of_a_perfect_head_is_its_draft_and_one()
     {
         var ids = Ids(s_prompts[0].Turns[0]);
-        using var head = ScriptedHead.Right(Shipped.Nano, ids.Length, 3, Reference.Greedy(Shipped.Nano, ids, 40), _ => 3);
+        var head = ScriptedHead.Right(Shipped.Nano, ids.Length, 3, Reference.Greedy(Shipped.Nano, ids, 40), _ => 3);
         var report = Evaluator.Run(Shipped.Nano, head, "perfect", s_prompts[..1], Options(10));
         Assert.Equal(10, report.Tokens);
         // One prompt says nothing of how prompts vary.
