@@ -95,7 +95,7 @@ internal sealed class CellThreads : SynchronizationContext
             }
             catch (ThreadInterruptedException)
             {
-                // That was it.
+                // The interrupt has arrived here, where it ends no cell. Once more round, in case the thread is not removed yet.
             }
         }
     }

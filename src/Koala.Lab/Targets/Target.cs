@@ -142,7 +142,8 @@ public sealed class Target : IDisposable
             var (hidden, features) = Run(x[0], chain ? places : x[2], cache.Slots(places), chain ? slots > places.unsqueeze(-1) : x[3], limit, cache, featureLayers);
             return featureLayers.Count == 0 ? [hidden] : [hidden, features];
         }
-        // Rounds have parents, and are many alike; prompts have none.
+        // Only a decoding round gives parents. Its steps have the same few shapes again and again, so a recording of one is used often;
+        // a prompt's steps have none, and are not recorded.
         var outputs = parents is null ? Step([.. inputs.Select(x => x.to(Device))]) : cache.Recorded.Do(new WorkKey($"{(chain ? "chain" : "tree")} {string.Join(',', featureLayers)}", count, limit), inputs, Step);
         var (hidden, features) = (outputs[0], outputs[^1]);
         for (var b = 0; b < cache.Batch; b++) cache.Extend(b, tokens[b].Length);

@@ -111,7 +111,7 @@ public sealed class Trainer : IDisposable
                 places[prediction.Depth] += prediction.Judges.shape[0];
             }
         }
-        // A depth without a place was never right.
+        // Answers may be too short for the last depths. An accuracy over no position at all is reported as 0, not as NaN.
         return [.. right.Zip(places, (r, n) => r / Math.Max(n, 1))];
     }
 

@@ -137,7 +137,8 @@ public static class TrainingRun
         }
     }
 
-    // None yet is where a run begins; none left whole must not be taken for it.
+    // Null: nothing has been saved yet, and training begins at step 0. Where states were saved but all of them are damaged, beginning at
+    // step 0 would silently lose what the run has done; that is an error.
     private static Checkpoint? LatestState(CheckpointStore checkpoints)
     {
         var latest = checkpoints.Latest();
