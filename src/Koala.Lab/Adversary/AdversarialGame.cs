@@ -27,6 +27,8 @@ public sealed class AdversarialGame : IDisposable
     public Discriminator Discriminator { get; }
 
     /// <summary>The head's adversarial loss: lower when its distributions pass for the target's. Gradients flow to the head.</summary>
+    /// <param name="judgements">Of all depths; their q, [N,V] each, is what is scored.</param>
+    /// <returns>A scalar, the mean over the positions of all depths; zero where there is no position.</returns>
     public Tensor HeadLoss(IReadOnlyList<Judgement> judgements)
     {
         using var scope = NewDisposeScope();

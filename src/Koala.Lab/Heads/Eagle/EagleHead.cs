@@ -84,7 +84,9 @@ public sealed class EagleHead : DraftHead
     /// <summary>Logits of its own vocabulary, [N,V'], from its outputs [N,D].</summary>
     internal Tensor Logits(Tensor features, Target target) => _lmHead is null ? target.Logits(features) : target.Product(features, _lmHead);
 
-    /// <summary>Its own ids [...] as tokens of the target.</summary>
+    /// <summary>Token ids of its draft vocabulary as token ids of the target. Without a draft vocabulary they are the same.</summary>
+    /// <param name="ids">[N], int64, from 0 up to but not including V'.</param>
+    /// <returns>[N], int64, from 0 up to but not including the size of the target's vocabulary.</returns>
     internal Tensor OfTarget(Tensor ids) => _ids is null ? ids : _ids.index_select(0, ids);
 
     /// <summary>Empty memory for a drafter, which gives it back.</summary>

@@ -38,6 +38,11 @@ internal static class EagleRehearsal
         private readonly List<Tensor> _keys = [];     // a step each, [B,H,T,d]
         private readonly List<Tensor> _values = [];
 
+        /// <summary>The layer's output of the next step; its keys and values are kept for the steps after it.</summary>
+        /// <param name="x">The layer's input, [B·T,D].</param>
+        /// <param name="cos">Cosines of the rotary positions, [B,T,1,d].</param>
+        /// <param name="sin">Their signed sines, [B,T,1,d].</param>
+        /// <returns>[B·T,D], with gradients.</returns>
         public Tensor Forward(Tensor x, Tensor cos, Tensor sin)
         {
             var c = weights.Config;

@@ -26,9 +26,13 @@ internal sealed class EagleWeights
 
     public Tensor this[string name] => All[name];
 
+    /// <summary>The tensor of a name of <see cref="All"/>; null where this head has none of that name, such as a bias.</summary>
     public Tensor? Find(string name) => All.Find(name);
 
-    /// <summary>A layer's tensors by name; the first layer has no input norm.</summary>
+    /// <summary>A layer's tensor; the first layer has no input norm.</summary>
+    /// <param name="layer">Number of the layer, from 0.</param>
+    /// <param name="name">One of <see cref="DecoderScript.LayerTensors"/>.</param>
+    /// <exception cref="KeyNotFoundException">The layer has no such tensor.</exception>
     public Tensor Layer(int layer, string name) => All[$"layers.{layer}.{name}"];
 
     /// <summary>Makes a head's tensors one by one, in the order of <see cref="All"/>.</summary>
@@ -47,7 +51,10 @@ internal sealed class EagleWeights
         return nn.functional.linear(Norm(parts, null).flatten(1), fuse);
     }
 
-    /// <summary>Root-mean-square norm over the last dimension, in fp32 as the target's.</summary>
+    /// <summary>Root-mean-square norm over the last dimension, computed in fp32 as the target's, with the target's epsilon.</summary>
+    /// <param name="x">[...,W] of any width W.</param>
+    /// <param name="weight">[W], by which the norm is multiplied; null: not multiplied.</param>
+    /// <returns>[...,W], in the dtype of <paramref name="x"/>.</returns>
     public Tensor Norm(Tensor x, Tensor? weight)
     {
         var wide = x.to(ScalarType.Float32);
