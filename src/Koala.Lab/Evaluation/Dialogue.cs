@@ -9,9 +9,7 @@ public sealed class Dialogue
 {
     private readonly Target _target;
     private readonly bool _raw;
-    private readonly IReadOnlyList<string> _turns;
-    private readonly List<Message> _messages;
-    private int _asked;
+    private readonly MultiTurnChat _chat;
 
     /// <param name="target">Its tokenizer and chat template are used.</param>
     /// <param name="prompt">The prompt; a raw one is tokenised as it is.</param>
@@ -22,22 +20,20 @@ public sealed class Dialogue
         _target = target;
         _raw = prompt.Raw;
         // A line with whole messages is one turn: what was said before the last user message is given.
-        _messages = [.. prompt.Messages?.SkipLast(1) ?? []];
+        IReadOnlyList<Message> given = [.. prompt.Messages?.SkipLast(1) ?? []];
         var turns = prompt.Messages is { } messages ? [messages[^1].Content] : prompt.Turns;
-        _turns = allTurns ? turns : [.. turns.Take(1)];
-        if (system is not null && _messages.All(m => m.Role != "system")) _messages.Insert(0, new Message("system", system));
+        var asked = turns.Take(allTurns ? turns.Count : 1).Select(turn => new Message(Message.User, turn));
+        _chat = new MultiTurnChat(given, [.. asked], system);
     }
 
-    /// <summary>The next turn's prompt as token ids; null after the last.</summary>
+    /// <summary>The prompt of the first turn without an answer as token ids; null where all turns are answered.</summary>
     public IReadOnlyList<int>? Next()
     {
-        if (_asked == _turns.Count) return null;
-        var turn = _turns[_asked++];
-        if (_raw) return _target.Tokenizer.Encode(turn, addSpecialTokens: true);
-        _messages.Add(new Message("user", turn));
-        return _target.Tokenizer.EncodeChat(_messages);
+        if (_chat.Prompt is not { } messages) return null;
+        return _raw ? _target.Tokenizer.Encode(messages[^1].Content, addSpecialTokens: true) : _target.Tokenizer.EncodeChat(messages);
     }
 
-    /// <summary>Tells what the last turn was answered.</summary>
-    public void Answer(string text) => _messages.Add(new Message("assistant", text));
+    /// <summary>Adds the answer to the turn that <see cref="Next"/> gives; then the turn after it is the next.</summary>
+    /// <exception cref="InvalidOperationException">All turns are answered.</exception>
+    public void Answer(string text) => _chat.Answer(text);
 }

@@ -10,4 +10,7 @@ public sealed record Message(string Role, string Content)
 
     /// <summary>The role that asks.</summary>
     public const string User = "user";
+
+    /// <summary>The role that says how to answer.</summary>
+    public const string System = "system";
 }

@@ -7,7 +7,7 @@ namespace Koala.Lab.Training;
 internal sealed class RegeneratedChat
 {
     private readonly ChatRequest _request;
-    private readonly IReadOnlyList<Message> _asked;
+    private readonly MultiTurnChat _chat;
     private readonly List<RegeneratedAnswer> _answers = [];
     private bool _full;
 
@@ -17,7 +17,7 @@ internal sealed class RegeneratedChat
     public RegeneratedChat(int number, ChatRequest request, string? system)
     {
         (Number, _request) = (number, request);
-        _asked = system is null || request.Messages.Any(m => m.Role == "system") ? request.Messages : [new Message("system", system), .. request.Messages];
+        _chat = new MultiTurnChat([], request.Messages, system);
     }
 
     public int Number { get; }
@@ -40,29 +40,21 @@ internal sealed class RegeneratedChat
     /// <summary>Answers that it has or, unless it ends early, will have.</summary>
     public int Total => Ended ? _answers.Count : _request.Turns;
 
-    /// <summary>The chat up to the turn to answer next.</summary>
-    public IReadOnlyList<Message> Prompt => [.. Messages(answered: false)];
+    /// <summary>The chat up to the turn to answer next. Only a chat that has not <see cref="Ended"/> has one.</summary>
+    public IReadOnlyList<Message> Prompt => _chat.Prompt!;
 
-    public string Line => _request.Answered(Messages(answered: true), !Cut);
+    /// <summary>The line of the output file: the chat up to its last answer.</summary>
+    public string Line => _request.Answered(_chat.Said, !Cut);
 
-    public void Add(RegeneratedAnswer answer) => _answers.Add(answer);
+    /// <summary>Adds the answer to <see cref="Prompt"/>.</summary>
+    public void Add(RegeneratedAnswer answer)
+    {
+        _answers.Add(answer);
+        _chat.Answer(answer.Content);
+    }
 
     /// <summary>The next turn does not fit the context.</summary>
     public void EndBeforeNext() => _full = true;
 
     public override string ToString() => _request.ToString();
-
-    // Up to the last answer, or beyond it up to the user's next message.
-    private IEnumerable<Message> Messages(bool answered)
-    {
-        var turn = 0;
-        foreach (var message in _asked)
-        {
-            if (answered && turn == _answers.Count) yield break;
-            yield return message;
-            if (message.Role != Message.User) continue;
-            if (turn == _answers.Count) yield break;
-            yield return new Message(Message.Assistant, _answers[turn++].Content);
-        }
-    }
 }
