@@ -9,7 +9,6 @@ using Koala.Lab.Runs;
 using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
 using Koala.Lab.Training;
-using TorchSharp;
 
 namespace Koala.Cli.Commands;
 
@@ -56,19 +55,19 @@ internal sealed class TrainCommand
 
         using var interruption = new Interruption(_streams);
         var run = resume is null ? null : RunFolder.Open(resume);
-        var plan = run is null ? NewPlan(result) : TrainingRun.PlanOf(run);
+        var begun = run is null ? null : TrainingRun.PlanOf(run);
+        var request = begun ?? ReadRequest(result);
         var done = run is not null && TrainingRun.IsDone(run);
         var provenance = result.GetValue(_evaluate) is { } asked ? Provenance.Of(Command(result), asked) : null;
-        ModelOptions.SetThreads(run is null ? result.GetValue(_model.Threads) : plan.Threads);
-        using var target = run is null ? _model.Load(result) : Target.Load(plan.Target, plan.Dtype, plan.Device);
+        ModelOptions.SetThreads(begun is null ? result.GetValue(_model.Threads) : begun.Threads);
+        using var target = begun is null ? _model.Load(result) : Target.Load(begun.Target, begun.Dtype, begun.Device);
         if (done)
         {
-            Say(result, $"run: {Shown(run!.Path)} is finished: all {plan.Training.Steps} steps are done");
-            return Finish(result, run, plan, target, prompts, provenance, evaluation, interruption.Token);
+            Say(result, $"run: {Shown(run!.Path)} is finished: all {request.Training.Steps} steps are done");
+            return Finish(result, run, begun!, target, prompts, provenance, evaluation, interruption.Token);
         }
-        var data = TrainingData.Load(target, plan.Data, plan.Validation, plan.Training, interruption.Token);
-        // A full path here too; of a model in the hub's cache it holds the commit.
-        if (run is null) plan = plan with { Target = Path.GetFullPath(target.Path), Dtype = Dtypes.Name(target.Dtype), Threads = torch.get_num_threads(), TargetIdentity = target.Identity, DataHash = data.Hash };
+        var data = TrainingData.Load(target, request.Data, request.Validation, request.Training, interruption.Token);
+        var plan = begun ?? new TrainingPlan(request, target, data);
 
         // Made last, so that nothing is left behind by what was wrong before.
         var folder = run ?? NewFolder(result, plan);
@@ -128,28 +127,23 @@ internal sealed class TrainCommand
         return code;
     }
 
-    private TrainingPlan NewPlan(ParseResult result)
+    private TrainingRequest ReadRequest(ParseResult result)
     {
         var head = _training.ReadHead(result);
-        var plan = new TrainingPlan
+        // Loaded later: first everything that is asked for is checked.
+        Needed(result, _model.Target);
+        var request = new TrainingRequest
         {
-            Target = Needed(result, _model.Target),
-            // Full paths: a run is resumed from any folder.
+            // Full paths, as the run keeps them: what is said about a wrong file is the same now and when the run is resumed.
             Data = Path.GetFullPath(Needed(result, _training.Data)),
             Validation = result.GetValue(_training.Validation) is { } validation ? Path.GetFullPath(validation) : null,
             Head = head,
             Training = _training.ReadTraining(result, head),
             WithControl = result.GetValue(_training.WithControl),
-            Device = result.GetValue(_model.Device)!,
-            // Known once target and data are loaded.
-            Dtype = "",
-            Threads = 0,
-            TargetIdentity = new TargetIdentity("", 0, 0, ""),
-            DataHash = "",
         };
-        plan.Validate();
+        request.Validate();
         if (result.GetValue(_out) is { } path) RunFolder.CheckFree(path);
-        return plan;
+        return request;
     }
 
     private RunFolder NewFolder(ParseResult result, TrainingPlan plan) => result.GetValue(_out) is { } path

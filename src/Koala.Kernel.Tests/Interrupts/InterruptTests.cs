@@ -75,7 +75,8 @@ public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel
             var training = new TrainingOptions { Steps = 1_000_000, Batch = 1, RowLength = 64, Warmup = 1 };
             System.IO.File.WriteAllText(folder + "/chats.jsonl", string.Concat(Enumerable.Range(0, 40).Select(i => "{\"messages\":[{\"role\":\"user\",\"content\":\"What is " + i + "?\"},{\"role\":\"assistant\",\"content\":\"A number, and a small one at that.\"}]}\n")));
             var data = TrainingData.Load(target, folder + "/chats.jsonl", folder + "/chats.jsonl", training);
-            var plan = new TrainingPlan { Target = "koala-nano", Data = "chats.jsonl", Head = new MedusaOptions(), Training = training, Dtype = "fp32", Device = "cpu", Threads = 1, TargetIdentity = target.Identity, DataHash = data.Hash };
+            var request = new TrainingRequest { Data = folder + "/chats.jsonl", Head = new MedusaOptions(), Training = training };
+            var plan = new TrainingPlan(request, target, data);
             """);
         Assert.True(prepared.Status == "ok", prepared.Traceback);
         var (run, seconds) = await Interrupt(kernel, code);

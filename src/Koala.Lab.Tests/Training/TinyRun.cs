@@ -12,18 +12,9 @@ internal sealed class TinyRun : IDisposable
 
     public TinyRun() => Folder = RunFolder.Create(_parent.At("run"));
 
-    public static TrainingPlan Plan { get; } = new()
-    {
-        Target = "koala-nano",
-        Data = "tiny.jsonl",
-        Head = Tiny.Head,
-        Training = Tiny.Options,
-        Dtype = "fp32",
-        Device = "cpu",
-        Threads = 2,
-        TargetIdentity = Shipped.Nano.Identity,
-        DataHash = Tiny.Data.Hash,
-    };
+    public static TrainingRequest Request { get; } = new() { Data = "tiny.jsonl", Head = Tiny.Head, Training = Tiny.Options };
+
+    public static TrainingPlan Plan { get; } = new(Request, Shipped.Nano, Tiny.Data);
 
     public static TrainingPlan Pair { get; } = Plan with { Training = Tiny.WithAdversary, WithControl = true };
 

@@ -18,7 +18,7 @@ public sealed class TrainingRunInputTests : IDisposable
         _run.Interrupt(5);
         var before = File.ReadAllBytes(_run.Folder.RecordFile);
         var e = Assert.Throws<KoalaException>(() => _run.Resume(new TrainingData(Tiny.Data.Rows, Tiny.Data.Validation, "other")));
-        Assert.Equal("tiny.jsonl", e.Where);
+        Assert.Equal(TinyRun.Plan.Data, e.Where);
         Assert.Equal(before, File.ReadAllBytes(_run.Folder.RecordFile));
         _run.Resume();
         Assert.Equal(RunState.Finished, _run.State);

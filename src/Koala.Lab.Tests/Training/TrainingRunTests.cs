@@ -1,6 +1,8 @@
+using System.Text.Json.Nodes;
 using Koala.Lab.Heads;
 using Koala.Lab.Runs;
 using Koala.Lab.Training;
+using TorchSharp;
 
 namespace Koala.Lab.Tests.Training;
 
@@ -72,6 +74,47 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
             killed.Resume();
             TinyRun.AssertSame(whole.Plain.Folder, killed.Folder);
         }
+    }
+
+    [Fact]
+    public void A_run_whose_record_has_its_fields_in_an_earlier_order_is_resumed()
+    {
+        using var run = new TinyRun();
+        run.Interrupt(5);
+        var (record, options) = (run.Folder.ReadRecord(), new JsonObject());
+        string[] earlier =
+            ["target", "data", "validation", "head", "training", "dtype", "device", "threads", "withControl", "targetIdentity", "dataHash"];
+        foreach (var name in earlier) options[name] = record.Options[name]?.DeepClone();
+        Assert.Equal(record.Options.AsObject().Select(field => field.Key).Order(), earlier.Order());
+        run.Folder.WriteRecord(record with { Options = options });
+        run.Resume();
+        TinyRun.AssertSame(whole.Plain.Folder, run.Folder);
+    }
+
+    [Theory]
+    [InlineData("target")]
+    [InlineData("dtype")]
+    [InlineData("device")]
+    [InlineData("threads")]
+    [InlineData("targetIdentity")]
+    [InlineData("dataHash")]
+    public void A_record_that_does_not_say_what_the_run_was_begun_with_is_refused(string field)
+    {
+        using var run = new TinyRun();
+        run.Interrupt(1);
+        var record = run.Folder.ReadRecord();
+        record.Options.AsObject().Remove(field);
+        run.Folder.WriteRecord(record);
+        Assert.Contains(field, Assert.Throws<KoalaException>(() => TrainingRun.PlanOf(run.Folder)).Fault, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_plan_holds_what_the_target_and_the_data_are_and_full_paths()
+    {
+        var plan = new TrainingPlan(TinyRun.Request with { Validation = "held-out.jsonl" }, Shipped.Nano, Tiny.Data);
+        Assert.Equal((Path.GetFullPath("tiny.jsonl"), Path.GetFullPath("held-out.jsonl")), (plan.Data, plan.Validation));
+        Assert.Equal((Path.GetFullPath(Shipped.Nano.Path), Shipped.Nano.Identity), (plan.Target, plan.TargetIdentity));
+        Assert.Equal(("fp32", "cpu", torch.get_num_threads(), Tiny.Data.Hash), (plan.Dtype, plan.Device, plan.Threads, plan.DataHash));
     }
 
     [Fact]

@@ -16,7 +16,7 @@ public static class TrainingRun
     /// <param name="folder">Just made.</param>
     /// <param name="target">The plan's target, loaded.</param>
     /// <param name="data">The plan's data, loaded.</param>
-    /// <param name="plan">What is asked for.</param>
+    /// <param name="plan">What is asked for, of this target and this data.</param>
     /// <param name="command">The command line, for the record.</param>
     /// <param name="progress">Told after every step.</param>
     /// <param name="cancel">Looked at between steps; the state is then saved.</param>
