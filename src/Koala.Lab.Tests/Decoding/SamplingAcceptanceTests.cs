@@ -1,4 +1,5 @@
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Verification;
 using Koala.Lab.Heads;
 using MathNet.Numerics.Distributions;
 using MathNet.Numerics.Random;
