@@ -1,4 +1,5 @@
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Verification;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Trees;
 using Koala.Lab.Runtime;

@@ -126,7 +126,7 @@ public sealed class EagleDrafterTests
     private static Tensor FeaturesOf(int[] text, DraftHead head)
     {
         using var cache = Shipped.Nano.NewCache(1, text.Length);
-        return Shipped.Nano.Append(cache, [text], null, head.FeatureLayers).Features[0];
+        return Shipped.Nano.Prefill(cache, [text], head.FeatureLayers).Features[0];
     }
 
     // The committed text ends with the root; training's step j at the place before the root takes the path's token j.

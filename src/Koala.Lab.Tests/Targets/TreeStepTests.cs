@@ -22,7 +22,7 @@ public sealed class TreeStepTests
         // Ragged: a bushy tree, a chain, and nothing at all.
         int[][] parents = [Tree(random, 20), [-1, 0, 1], []];
         int[][] tokens = [.. parents.Select(p => Tokens(random, target, p.Length))];
-        var hidden = target.Append(cache, tokens, parents, []).Hidden;
+        var hidden = target.Append(cache, new TokenTrees(tokens, parents), []).Hidden;
         Assert.Equal([3, 20, target.Config.HiddenSize], hidden.shape);
         Assert.Equal([25, 73, 1], cache.Lengths);
         for (var b = 0; b < 3; b++)
@@ -43,7 +43,7 @@ public sealed class TreeStepTests
         var tokens = Tokens(random, Shipped.Nano, 12);
         using var cache = Shipped.Nano.NewCache();
         Shipped.Nano.Append(cache, prompt);
-        var features = Shipped.Nano.Append(cache, [tokens], [parents], [0, 1]).Features;
+        var features = Shipped.Nano.Append(cache, new TokenTrees([tokens], [parents]), [0, 1]).Features;
         for (var i = 0; i < 12; i++)
         {
             var states = Shipped.Nano.States([.. prompt, .. Path(parents, i).Select(n => tokens[n])]);
@@ -69,7 +69,7 @@ public sealed class TreeStepTests
             parents[round % 3] = Tree(random, 20);   // one at least
             int[][] tokens = [.. parents.Select(p => Tokens(random, target, p.Length))];
             int[] starts = [.. cache.Lengths];
-            target.Append(cache, tokens, parents, []);
+            target.Append(cache, new TokenTrees(tokens, parents), []);
             int[][] paths = [.. parents.Select(p => p.Length == 0 ? [] : Path(p, random.Next(p.Length)))];
             cache.Keep(starts, paths);
             for (var b = 0; b < 3; b++) kept[b].AddRange(paths[b].Select(i => tokens[b][i]));
@@ -110,7 +110,7 @@ public sealed class TreeStepTests
     public void A_token_before_its_parent_is_refused()
     {
         using var cache = Shipped.Nano.NewCache();
-        Assert.Throws<ArgumentException>(() => Shipped.Nano.Append(cache, [[1, 2]], [[1, -1]], []));
+        Assert.Throws<ArgumentException>(() => Shipped.Nano.Append(cache, new TokenTrees([[1, 2]], [[1, -1]]), []));
     }
 
     // Parents before children; bushy and deep by chance, often with several roots.

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Koala.Lab.Decoding.Verification;
 using Koala.Lab.Heads;
 using Koala.Lab.Targets;
 
@@ -8,7 +9,7 @@ namespace Koala.Lab.Decoding;
 internal sealed class Answer(Target target, IReadOnlyList<int> prompt, GenerationOptions options, Action<Piece>? onPiece)
 {
     private readonly long _start = Stopwatch.GetTimestamp();
-    private readonly int _limit = Math.Min(options.MaxTokens, target.Config.ContextLength - prompt.Count);
+    private readonly int _limit = ContextRoom.Of(target, prompt, options);
     private readonly List<int> _tokens = [];
     private readonly List<Round> _rounds = [];
     private readonly AnswerText _text = new(target.Tokenizer, options.Stop);
@@ -16,6 +17,9 @@ internal sealed class Answer(Target target, IReadOnlyList<int> prompt, Generatio
     private Finish _finish;
 
     public bool Ended { get; private set; }
+
+    /// <summary>The tokens that end it. Default: the target's end-of-sequence tokens.</summary>
+    public IReadOnlyCollection<int> EndTokens { get; init; } = target.Config.EndOfSequenceIds;
 
     /// <summary>Takes tokens until the answer ends: at an end-of-sequence token, a stop text or the limit. What follows is dropped.</summary>
     public void Commit(IReadOnlyList<int> tokens)
@@ -25,7 +29,7 @@ internal sealed class Answer(Target target, IReadOnlyList<int> prompt, Generatio
         foreach (var token in tokens)
         {
             _tokens.Add(token);
-            var end = target.Config.EndOfSequenceIds.Contains(token);
+            var end = EndTokens.Contains(token);
             if (!end) text += _text.Append(token);
             if (end || _text.Stopped) End(Decoding.Finish.Stop);
             else if (_tokens.Count >= _limit) End(Decoding.Finish.Length);

@@ -1,44 +1,73 @@
+using Koala.Lab.Decoding.Verification;
 using Koala.Lab.Heads;
+using Koala.Lab.Heads.Trees;
 using Koala.Lab.Targets;
 using MathNet.Numerics.Random;
 
 namespace Koala.Lab.Decoding;
 
-/// <summary>Answers that grow round by round, each at its own pace. One that has ended gets no tokens any more, and its place in the cache is empty.</summary>
-/// <param name="answers">A sequence of the cache each.</param>
-/// <param name="random">Of each its own generator, so that an answer does not depend on those beside it.</param>
-/// <param name="cache">The target's.</param>
+/// <summary>
+/// Answers that grow round by round, each at its own pace, and the target's cache that holds them. One that has ended gets no more tokens,
+/// and its sequence in the cache is empty.
+/// </summary>
+/// <param name="answers">One for each sequence of the cache.</param>
+/// <param name="random">A generator for each answer, so that it does not depend on those beside it.</param>
+/// <param name="cache">The target's. Beside the batch only a step of the target changes it.</param>
 internal sealed class AnswersSideBySide(Answer[] answers, RandomSource[] random, KeyValueCache cache)
 {
     private readonly int[] _roots = new int[answers.Length];
+    private int[] _starts = new int[answers.Length];   // lengths in the cache before the round's step
+
+    /// <summary>Where the target's step appends.</summary>
+    public KeyValueCache Cache => cache;
 
     /// <summary>Whether any has not ended.</summary>
     public bool Running => answers.Any(answer => !answer.Ended);
 
-    /// <summary>The drafts of those that run on, cut to what the cache has slots for beside the roots. Near its end the longest sequence has the fewest.</summary>
-    public IReadOnlyList<Draft> Fitting(Func<IReadOnlyList<Draft>> propose)
+    /// <summary>An empty draft for each answer.</summary>
+    public IReadOnlyList<Draft> NoDrafts => [.. answers.Select(_ => Heads.Draft.Empty)];
+
+    /// <summary>
+    /// A draft for each answer that runs on, cut to the slots that the cache has left beside the roots: near its end the longest sequence
+    /// has the fewest. For other answers an empty draft.
+    /// </summary>
+    /// <param name="drafter">Null: nothing is drafted.</param>
+    /// <param name="shape">Null: nothing is drafted.</param>
+    /// <param name="chooser">Takes the best candidates or draws them.</param>
+    public IReadOnlyList<Draft> Draft(Drafter? drafter, DraftShape? shape, ICandidateChooser chooser)
     {
         var room = cache.Capacity - cache.Lengths.Max() - 1;
-        if (room == 0) return [.. answers.Select(_ => Draft.Empty)];
-        return [.. propose().Select((draft, b) => answers[b].Ended ? Draft.Empty : draft.Cut(room))];
+        if (drafter is null || shape is not { Nodes: > 0 } || room == 0) return NoDrafts;
+        var proposed = drafter.Propose(shape, chooser);
+        return [.. proposed.Select((draft, b) => draft.Cut(answers[b].Ended ? 0 : room))];
     }
 
-    /// <summary>What a step of the target goes over: root and candidates of each.</summary>
-    public int[][] Tokens(IReadOnlyList<Draft> drafts) =>
-        [.. drafts.Select((draft, b) => answers[b].Ended ? (int[])[] : [_roots[b], .. draft.Candidates.Select(c => c.Token)])];
-
-    /// <summary>The index of the token before each of them; the root comes after what the cache holds.</summary>
-    public int[][] Parents(IReadOnlyList<Draft> drafts) =>
-        [.. drafts.Select((draft, b) => answers[b].Ended ? (int[])[] : [-1, .. draft.Candidates.Select(c => c.Parent + 1)])];
+    /// <summary>What the target's step goes over: the root and the candidates of each answer that runs on.</summary>
+    public TokenTrees Trees(IReadOnlyList<Draft> drafts)
+    {
+        _starts = [.. cache.Lengths];
+        var (tokens, parents) = (new int[drafts.Count][], new int[drafts.Count][]);
+        for (var b = 0; b < drafts.Count; b++)
+        {
+            tokens[b] = answers[b].Ended ? [] : [_roots[b], .. drafts[b].Candidates.Select(candidate => candidate.Token)];
+            parents[b] = answers[b].Ended ? [] : [-1, .. drafts[b].Candidates.Select(candidate => candidate.Parent + 1)];
+        }
+        return new TokenTrees(tokens, parents);
+    }
 
     /// <summary>What is kept of each draft; null where the answer has ended.</summary>
-    public Verdict?[] Judge(Acceptance acceptance, IReadOnlyList<Scores> scores, IReadOnlyList<Draft> drafts) =>
+    public Verdict?[] Accept(Acceptance acceptance, IReadOnlyList<Scores> scores, IReadOnlyList<Draft> drafts) =>
         [.. answers.Select((answer, b) => answer.Ended ? (Verdict?)null : acceptance.Judge(scores[b], drafts[b], random[b]))];
 
-    /// <summary>Takes over what was kept, and the bonus tokens as the new roots.</summary>
-    /// <returns>Of each that runs on the old root, what was accepted and the new root; of others nothing.</returns>
-    public int[][] Commit(IReadOnlyList<Draft> drafts, Verdict?[] verdicts)
+    /// <summary>Takes over what was kept, in the answers and in the cache, and the bonus tokens as the new roots.</summary>
+    /// <returns>
+    /// For each answer that runs on, its old root, what was accepted and the new root (for others nothing); and for each answer the rows of
+    /// the step that were kept.
+    /// </returns>
+    public (int[][] Tokens, IReadOnlyList<int>[] Rows) Commit(IReadOnlyList<Draft> drafts, Verdict?[] verdicts)
     {
+        IReadOnlyList<int>[] rows = [.. verdicts.Select(verdict => verdict?.Rows ?? [])];
+        cache.Keep(_starts, rows);
         var committed = new int[answers.Length][];
         for (var b = 0; b < answers.Length; b++)
         {
@@ -47,11 +76,11 @@ internal sealed class AnswersSideBySide(Answer[] answers, RandomSource[] random,
             int[] tokens = [_roots[b], .. verdict.Path.Select(i => drafts[b].Candidates[i].Token), verdict.Bonus];
             if (Take(b, tokens[1..])) committed[b] = tokens;
         }
-        return committed;
+        return (committed, rows);
     }
 
     /// <summary>Takes over the tokens that prefill gave.</summary>
-    /// <returns>Of each that runs on its prompt and the root; of others nothing.</returns>
+    /// <returns>For each answer that runs on, its prompt and the root; for others nothing.</returns>
     public int[][] Begin(IReadOnlyList<IReadOnlyList<int>> prompts, Verdict?[] verdicts) =>
         [.. prompts.Select((prompt, b) => Take(b, [verdicts[b]!.Value.Bonus]) ? (int[])[.. prompt, _roots[b]] : [])];
 
@@ -61,7 +90,7 @@ internal sealed class AnswersSideBySide(Answer[] answers, RandomSource[] random,
         foreach (var answer in answers) answer.EndPrefill();
     }
 
-    /// <summary>Notes the round with those it was a round of.</summary>
+    /// <summary>Records the round in the answers that took part in it.</summary>
     public void Record(IReadOnlyList<Draft> drafts, Verdict?[] verdicts, IReadOnlyList<Scores> scores, RoundClock clock)
     {
         for (var b = 0; b < answers.Length; b++)

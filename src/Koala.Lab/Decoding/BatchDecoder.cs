@@ -93,11 +93,8 @@ public sealed class BatchDecoder : IDisposable
 
     private BatchRow NewRow(BatchPrompt prompt, int number)
     {
-        var context = _target.Config.ContextLength;
-        if (prompt.Tokens.Count == 0) throw new KoalaException($"prompt {number + 1}", "is empty", "ask something");
-        if (prompt.Tokens.Count >= context)
-            throw new KoalaException($"prompt {number + 1}", $"has {prompt.Tokens.Count} tokens, but {_target.Name} has a context of {context} for prompt and answer", "shorten it");
-        return new BatchRow(number, prompt, _target.Config.EndOfSequenceIds, context, _options);
+        ContextRoom.Check(_target, prompt.Tokens, $"prompt {number + 1}");
+        return new BatchRow(number, prompt, _target.Config.EndOfSequenceIds, _target.Config.ContextLength, _options);
     }
 
     // One cache serves run after run; a larger one takes its place where a run needs it.

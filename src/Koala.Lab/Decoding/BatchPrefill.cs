@@ -15,7 +15,7 @@ internal static class BatchPrefill
         var (count, longest) = (0, 0);
         while (count < prompts.Count)
         {
-            longest = Math.Max(longest, Math.Min(prompts[count].Count, Target.PromptPiece));
+            longest = Math.Max(longest, Target.ChunkLength(prompts[count].Count));
             if (count > 0 && (count + 1) * longest > MostTokens) break;
             count++;
         }
@@ -31,19 +31,8 @@ internal static class BatchPrefill
     public static Tensor Run(Target target, IReadOnlyList<IReadOnlyList<int>> prompts, KeyValueCache cache, IReadOnlyList<int> sequences)
     {
         using var scope = NewDisposeScope();
-        var longest = prompts.Max(p => p.Count);
-        using var own = target.NewCache(prompts.Count, longest);
-        var last = zeros(prompts.Count, target.Config.HiddenSize, target.Dtype, target.Device);
-        for (var start = 0; start < longest; start += Target.PromptPiece)
-        {
-            using var piece = NewDisposeScope();
-            int[][] tokens = [.. prompts.Select(p => p.Skip(start).Take(Target.PromptPiece).ToArray())];
-            var hidden = target.Append(own, tokens);                                                      // [prompts, T, D]
-            int[] ending = [.. Enumerable.Range(0, prompts.Count).Where(i => prompts[i].Count > start && prompts[i].Count <= start + Target.PromptPiece)];
-            if (ending.Length == 0) continue;
-            var at = tensor(ending.Select(i => i * hidden.shape[1] + tokens[i].Length - 1).ToArray(), device: target.Device);
-            last.index_copy_(0, tensor(ending.Select(i => (long)i).ToArray(), device: target.Device), hidden.flatten(0, 1).index_select(0, at));
-        }
+        using var own = target.NewCache(prompts.Count, prompts.Max(prompt => prompt.Count));
+        var last = target.PrefillLast(own, prompts);
         cache.Adopt(own, [.. Enumerable.Range(0, prompts.Count)], sequences);
         return last.MoveToOuterDisposeScope();
     }

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Koala.Lab.Decoding.Verification;
 using Koala.Lab.Heads;
 
 namespace Koala.Lab.Decoding;

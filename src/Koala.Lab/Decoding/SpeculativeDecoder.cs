@@ -1,5 +1,4 @@
-using System.Runtime.CompilerServices;
-using System.Threading.Channels;
+using Koala.Lab.Decoding.Verification;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Trees;
 using Koala.Lab.Runtime;
@@ -46,81 +45,55 @@ public sealed class SpeculativeDecoder : IDisposable
     /// <returns>An answer a prompt, in their order. Times of a round are the batch's.</returns>
     /// <exception cref="KoalaException">An option is out of range, or a prompt does not fit the context.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public IReadOnlyList<Generation> GenerateAll(IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions? options = null, Action<int, Piece>? onPiece = null, CancellationToken cancel = default)
+    public IReadOnlyList<Generation> GenerateAll(
+        IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions? options = null, Action<int, Piece>? onPiece = null,
+        CancellationToken cancel = default)
     {
         options ??= new GenerationOptions();
         options.Validate();
-        foreach (var prompt in prompts) CheckFits(prompt);
+        foreach (var prompt in prompts) ContextRoom.Check(_target, prompt, "the prompt");
         using var _ = no_grad();
         using var scope = NewDisposeScope();
         var shape = _source is null ? null : ShapeOf(_source, options);
-        var capacity = prompts.Max(p => p.Count + Math.Min(options.MaxTokens, _target.Config.ContextLength - p.Count)) + (shape?.Nodes ?? 0) + 1;
+        var capacity = prompts.Max(prompt => prompt.Count + ContextRoom.Of(_target, prompt, options)) + (shape?.Nodes ?? 0) + 1;
         using var drafter = _source?.NewDrafter(_target, prompts.Count, capacity);
-        var cache = EmptyCache(prompts.Count, capacity);
         RandomSource[] random = [.. prompts.Select((_, b) => RandomStreams.Create(options.Seed, options.Stream + b))];
-        // Typical acceptance asks how likely the target holds a candidate, not how it came about: the best ones are kept most.
-        ICandidateChooser chooser = options.Temperature == 0 || options.Acceptance == AcceptanceRule.Typical ? new BestChooser(options.FullTrace) : new DrawingChooser(options, random);
+        var chooser = TokenSamplers.For(options, random);
         var acceptance = Acceptance.For(options);
-        var answers = new AnswersSideBySide([.. prompts.Select((prompt, b) => new Answer(_target, prompt, options, piece => onPiece?.Invoke(b, piece)))], random, cache);
+        Answer[] each = [.. prompts.Select((prompt, b) => new Answer(_target, prompt, options, piece => onPiece?.Invoke(b, piece)))];
+        var answers = new AnswersSideBySide(each, random, EmptyCache(prompts.Count, capacity));
 
-        Prefill(prompts, cache, drafter, acceptance, answers);
+        Prefill(prompts, answers, drafter, acceptance);
         while (answers.Running)
         {
             cancel.ThrowIfCancellationRequested();
             using var round = NewDisposeScope();
             var clock = RoundClock.Start();
 
-            var drafts = answers.Fitting(() => shape?.Nodes > 0 ? drafter!.Propose(shape, chooser) : [.. prompts.Select(_ => Draft.Empty)]);
+            var drafts = answers.Draft(drafter, shape, chooser);
             clock.Drafted();
 
-            int[] starts = [.. cache.Lengths];
-            var (hidden, features) = _target.Append(cache, answers.Tokens(drafts), answers.Parents(drafts), FeatureLayers);   // [B,T,D]
-            var scores = acceptance.Score(_target.Logits(hidden));
+            var output = _target.Append(answers.Cache, answers.Trees(drafts), FeatureLayers);   // [B,T,D], [B,T,F]
+            var scores = acceptance.Score(_target.Logits(output.Hidden));                       // the round's one synchronisation
             clock.Verified();
 
-            var verdicts = answers.Judge(acceptance, scores, drafts);
-            var kept = verdicts.Select(verdict => verdict?.Rows ?? []).ToArray();
-            cache.Keep(starts, kept);
-            var committed = answers.Commit(drafts, verdicts);
-
-            if (answers.Running) clock.Draft(() => drafter?.CatchUp(RowsOf(features, kept), committed));
+            var verdicts = answers.Accept(acceptance, scores, drafts);
+            var (committed, rows) = answers.Commit(drafts, verdicts);
+            if (answers.Running) clock.Draft(() => drafter?.CatchUp(output.FeaturesAt(rows), committed));
             answers.Record(drafts, verdicts, scores, clock);
         }
         var generations = answers.Finish();
-        Trace = new DecodingTrace([.. generations.SelectMany(g => g.Rounds)]);
+        Trace = new DecodingTrace([.. generations.SelectMany(generation => generation.Rounds)]);
         return generations;
     }
 
     /// <summary>Answers one user message through the target's chat template, as it is generated.</summary>
     /// <remarks>The work runs on a thread of its own; leaving the loop early ends it.</remarks>
     /// <exception cref="KoalaException">As <see cref="Generate"/>; or the target has no chat template.</exception>
-    public async IAsyncEnumerable<Piece> GenerateAsync(string message, GenerationOptions? options = null, [EnumeratorCancellation] CancellationToken cancel = default)
+    public IAsyncEnumerable<Piece> GenerateAsync(string message, GenerationOptions? options = null, CancellationToken cancel = default)
     {
         var prompt = _target.Tokenizer.EncodeChat([new Message("user", message)]);
-        using var left = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        var pieces = Channel.CreateUnbounded<Piece>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
-        var work = Task.Factory.StartNew(() =>
-        {
-            try
-            {
-                Generate(prompt, options, piece => pieces.Writer.TryWrite(piece), left.Token);
-                pieces.Writer.Complete();
-            }
-            catch (Exception e)
-            {
-                // Passed on to the reader, which throws it.
-                pieces.Writer.Complete(e);
-            }
-        }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        try
-        {
-            await foreach (var piece in pieces.Reader.ReadAllAsync(CancellationToken.None)) yield return piece;
-        }
-        finally
-        {
-            await left.CancelAsync();
-            await work;
-        }
+        return GenerationStream.Read((onPiece, stop) => Generate(prompt, options, onPiece, stop), cancel);
     }
 
     /// <summary>Frees the cache.</summary>
@@ -128,30 +101,14 @@ public sealed class SpeculativeDecoder : IDisposable
 
     private IReadOnlyList<int> FeatureLayers => _source?.FeatureLayers ?? [];
 
-    // The root's row and those of its accepted candidates, [B,N,F]; a chain's stand side by side already.
-    private static Tensor RowsOf(Tensor features, IReadOnlyList<int>[] kept)
-    {
-        var longest = kept.Max(rows => rows.Count);
-        if (kept.All(rows => rows.Select((row, i) => row == i).All(same => same))) return features.narrow(1, 0, longest);
-        var index = kept.SelectMany((rows, b) => Enumerable.Range(0, longest).Select(i => b * features.shape[1] + (i < rows.Count ? rows[i] : 0))).ToArray();
-        return features.flatten(0, 1).index_select(0, tensor(index, device: features.device)).view(kept.Length, longest, -1);
-    }
-
-    private void Prefill(IReadOnlyList<IReadOnlyList<int>> prompts, KeyValueCache cache, Drafter? drafter, Acceptance acceptance, AnswersSideBySide answers)
+    private void Prefill(IReadOnlyList<IReadOnlyList<int>> prompts, AnswersSideBySide answers, Drafter? drafter, Acceptance acceptance)
     {
         using var scope = NewDisposeScope();
-        var (longest, hidden, features) = (prompts.Max(p => p.Count), new List<Tensor>(), new List<Tensor>());
-        for (var start = 0; start < longest; start += Target.PromptPiece)
-        {
-            var piece = _target.Append(cache, [.. prompts.Select(p => p.Skip(start).Take(Target.PromptPiece).ToArray())], null, FeatureLayers);
-            hidden.Add(piece.Hidden);
-            features.Add(piece.Features);
-        }
-        var last = tensor(prompts.Select((p, b) => (long)b * longest + p.Count - 1).ToArray(), device: _target.Device);
-        var scores = acceptance.Score(_target.Logits(cat(hidden, 1).flatten(0, 1).index_select(0, last).unsqueeze(1)));
-        var verdicts = answers.Judge(acceptance, scores, [.. prompts.Select(_ => Draft.Empty)]);
-        var committed = answers.Begin(prompts, verdicts);
-        if (answers.Running) drafter?.CatchUp(cat(features, 1), committed);
+        var output = _target.Prefill(answers.Cache, prompts, FeatureLayers);
+        var last = output.HiddenAt([.. prompts.Select(prompt => new[] { prompt.Count - 1 })]);   // [B,1,D]
+        var scores = acceptance.Score(_target.Logits(last));
+        var committed = answers.Begin(prompts, answers.Accept(acceptance, scores, answers.NoDrafts));
+        if (answers.Running) drafter?.CatchUp(output.Features, committed);
         answers.EndPrefill();
     }
 
@@ -167,14 +124,6 @@ public sealed class SpeculativeDecoder : IDisposable
         }
         _cache.Clear();
         return _cache;
-    }
-
-    private void CheckFits(IReadOnlyList<int> prompt)
-    {
-        var context = _target.Config.ContextLength;
-        if (prompt.Count == 0) throw new KoalaException("the prompt", "is empty", "ask something");
-        if (prompt.Count >= context)
-            throw new KoalaException("the prompt", $"has {prompt.Count} tokens, but {_target.Name} has a context of {context} for prompt and answer", "shorten it");
     }
 
     /// <summary>What rounds draft with these options.</summary>

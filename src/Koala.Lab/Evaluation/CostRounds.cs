@@ -1,4 +1,5 @@
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Verification;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Trees;
 using Koala.Lab.Runtime;
@@ -9,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Evaluation;
 
-/// <summary>Rounds on a text that says nothing, for their time alone: as the decoder makes them, but that half of each draft's depth counts as accepted.</summary>
+/// <summary>Rounds of the decoder on a text that says nothing, only to be timed: half of each draft's depth counts as accepted.</summary>
 /// <remarks>The text repeats a few tokens, so that a drafter that looks for repetitions finds one. The target stays where it is; the drafter goes on.</remarks>
 internal sealed class CostRounds : IDisposable
 {
@@ -17,6 +18,9 @@ internal sealed class CostRounds : IDisposable
     private const int Context = 128;
     private const int Period = 7;
     private const int Growth = 256;
+
+    // Each answer has one round: it never comes to its end.
+    private static readonly GenerationOptions s_endless = new() { MaxTokens = int.MaxValue };
 
     private readonly Target _target;
     private readonly IDraftSource _source;
@@ -36,27 +40,22 @@ internal sealed class CostRounds : IDisposable
         _capacity = Math.Min(_start + nodes + 1 + Growth, target.Config.ContextLength);
         _cache = target.NewCache(batch, _start + nodes + 1);
         _random = [.. Enumerable.Range(0, batch).Select(b => RandomStreams.Create(options.Seed, b))];
-        _chooser = options.Temperature == 0 ? new BestChooser(withProbabilities: false) : new DrawingChooser(options, _random);
-        _acceptance = Acceptance.For(options);
+        _chooser = TokenSamplers.For(options, _random);
+        _acceptance = new HalfDepthVerifier(Acceptance.For(options), accepted => TokenAt(_length + accepted));
     }
 
-    /// <summary>A round of nothing drafted. Milliseconds.</summary>
+    /// <summary>A round in which nothing is drafted. Milliseconds.</summary>
     public double Alone()
     {
         Begin();
-        return Round([.. Enumerable.Repeat(Draft.Empty, _cache.Batch)], RoundClock.Start(), null).RoundMs;
+        return Round(null, null).RoundMs;
     }
 
     /// <summary>A round with a draft.</summary>
     public ShapeCost With(DraftShape shape)
     {
         Begin();
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        var clock = RoundClock.Start();
-        var drafts = _drafter!.Propose(shape, _chooser);
-        clock.Drafted();
-        return Round(drafts, clock, shape);
+        return Round(_drafter, shape);
     }
 
     public void Dispose()
@@ -65,44 +64,47 @@ internal sealed class CostRounds : IDisposable
         _cache.Dispose();
     }
 
-    // The same steps as a round of the decoder, with what is accepted decided beforehand.
-    private ShapeCost Round(IReadOnlyList<Draft> drafts, RoundClock clock, DraftShape? shape)
+    private ShapeCost Round(Drafter? drafter, DraftShape? shape)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        int[] starts = [.. _cache.Lengths];
-        var root = TokenAt(_length - 1);
-        var (hidden, features) = _target.Append(_cache, [.. drafts.Select(draft => (int[])[root, .. draft.Candidates.Select(c => c.Token)])],
-            [.. drafts.Select(draft => (int[])[-1, .. draft.Candidates.Select(c => c.Parent + 1)])], _source.FeatureLayers);
-        var scores = _acceptance.Score(_target.Logits(hidden));
+        var answers = AtTheEndOfTheText();
+        var clock = RoundClock.Start();
+
+        var drafts = answers.Draft(drafter, shape, _chooser);
+        clock.Drafted();
+
+        var output = _target.Append(_cache, answers.Trees(drafts), _source.FeatureLayers);
+        var scores = _acceptance.Score(_target.Logits(output.Hidden));
         clock.Verified();
 
-        for (var b = 0; b < drafts.Count; b++) _acceptance.Judge(scores[b], drafts[b], _random[b]);
-        var paths = drafts.Select(Half).ToArray();
-        _cache.Keep(starts, [.. paths.Select(path => (int[])[0, .. path.Select(i => i + 1)])]);
-        if (shape is not null) clock.Draft(() => CatchUp(features, drafts, paths, root));
+        var verdicts = answers.Accept(_acceptance, scores, drafts);
+        var (committed, rows) = answers.Commit(drafts, verdicts);
+        if (drafter is not null) clock.Draft(() => CatchUp(drafter, output.FeaturesAt(rows), committed));
         var (draftMs, verifyMs, bookkeepingMs) = clock.Stop();
-        for (var b = 0; b < drafts.Count; b++) _cache.Truncate(b, _start);
+
+        for (var b = 0; b < _cache.Batch; b++) _cache.Truncate(b, _start);
         return new ShapeCost(shape ?? new ChainShape(0), drafts.Max(draft => draft.Candidates.Count), draftMs, verifyMs, bookkeepingMs);
     }
 
-    private void CatchUp(Tensor features, IReadOnlyList<Draft> drafts, int[][] paths, int root)
+    private void CatchUp(Drafter drafter, Tensor features, int[][] committed)
     {
-        var longest = paths.Max(path => path.Length);
-        _drafter!.CatchUp(features.narrow(1, 0, 1 + longest), [.. drafts.Select((draft, b) =>
-            (int[])[root, .. paths[b].Select(i => draft.Candidates[i].Token), TokenAt(_length + paths[b].Length)])]);
+        drafter.CatchUp(features, committed);
         // On a GPU a drafter's work goes on behind the host's back: it would fall on the next round.
         if (_target.Device.type == DeviceType.CUDA) cuda.synchronize();
-        _length += 1 + longest;
+        // The old root comes first.
+        _length += committed.Max(tokens => tokens.Length) - 1;
     }
 
-    // First children, down to half of the tree's depth.
-    private static int[] Half(Draft draft)
+    // A batch of answers whose roots are the text's last token.
+    private AnswersSideBySide AtTheEndOfTheText()
     {
-        var (path, node) = (new List<int>(), -1);
-        for (var i = 0; i < draft.Candidates.Count && path.Count < draft.Depth / 2; i++)
-            if (draft.Candidates[i].Parent == node) path.Add(node = i);
-        return [.. path];
+        var sequences = Enumerable.Range(0, _cache.Batch);
+        Answer[] answers = [.. sequences.Select(_ => new Answer(_target, [], s_endless, null) { EndTokens = [] })];
+        var batch = new AnswersSideBySide(answers, _random, _cache);
+        Verdict? root = new Verdict([], TokenAt(_length - 1));
+        batch.Begin([.. sequences.Select(_ => Array.Empty<int>())], [.. sequences.Select(_ => root)]);
+        return batch;
     }
 
     // A drafter and a target that have read the text; anew when the drafter's room is used up.
@@ -115,8 +117,8 @@ internal sealed class CostRounds : IDisposable
         _drafter = _source.NewDrafter(_target, _cache.Batch, _capacity);
         _cache.Clear();
         int[] text = [.. Enumerable.Range(0, _start + 1).Select(TokenAt)];
-        var (hidden, features) = _target.Append(_cache, [.. Enumerable.Repeat(text[..^1], _cache.Batch)], null, _source.FeatureLayers);
-        _drafter.CatchUp(features, [.. Enumerable.Repeat(text, _cache.Batch)]);
+        var output = _target.Prefill(_cache, [.. Enumerable.Repeat(text[..^1], _cache.Batch)], _source.FeatureLayers);
+        _drafter.CatchUp(output.Features, [.. Enumerable.Repeat(text, _cache.Batch)]);
         _length = text.Length;
     }
 

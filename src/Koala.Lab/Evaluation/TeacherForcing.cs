@@ -26,10 +26,11 @@ internal static class TeacherForcing
         using var drafter = source.NewDrafter(target, answers.Count, texts.Max(text => text.Length) + steps);
         if (drafter is not LevelDrafter levels) return false;
 
-        var (hidden, features) = Read(target, source, texts);
-        // Rows of states, [B,n], at places of each text; beyond its end its last one.
-        Tensor Rows(Tensor states, Func<int, int> place) => states.flatten(0, 1).index_select(0,
-            tensor(texts.Select((text, b) => b * states.shape[1] + Math.Min(place(b), text.Length - 1)).ToArray(), device: target.Device));
+        TargetOutput output;
+        using (var cache = target.NewCache(texts.Length, texts.Max(text => text.Length)))
+            output = target.Prefill(cache, texts, source.FeatureLayers);
+        // A position of each text; beyond its end the last one.
+        int[][] At(Func<int, int> position) => [.. texts.Select((text, b) => new[] { Math.Min(position(b), text.Length - 1) })];
         for (var i = 0; ; i++)
         {
             // The root is the answer's token i; what comes after it is guessed.
@@ -39,32 +40,18 @@ internal static class TeacherForcing
             cancel.ThrowIfCancellationRequested();
             using var place = NewDisposeScope();
             int[][] committed = [.. texts.Select((text, b) => Right(b, 0) is null ? [] : text[(i == 0 ? 0 : Root(b) - 1)..(Root(b) + 1)])];
-            levels.CatchUp(i == 0 ? features.narrow(1, 0, answers.Max(a => a.PromptTokens.Count)) : Rows(features, b => Root(b) - 1).unsqueeze(1), committed);
+            var prompts = output.Features.narrow(1, 0, answers.Max(a => a.PromptTokens.Count));
+            levels.CatchUp(i == 0 ? prompts : output.FeaturesAt(At(b => Root(b) - 1)), committed);
             for (var n = 0; n < Math.Min(steps, source.MaxDraftLength); n++)
             {
                 int?[] right = [.. texts.Select((_, b) => Right(b, n))];
                 if (right.All(token => token is null)) break;
                 var q = n == 0 ? levels.First() : levels.Next([.. texts.Select((text, b) => new[] { text[Math.Min(Root(b) + n, text.Length - 1)] })], [.. texts.Select(_ => new int[1])]);
                 var step = n;
-                if (!visit(new ForcedStep(n, levels, q, right, () => target.Logits(Rows(hidden, b => Root(b) + step))))) break;
+                Tensor TargetLogits() => target.Logits(output.HiddenAt(At(b => Root(b) + step)).squeeze(1));
+                if (!visit(new ForcedStep(n, levels, q, right, TargetLogits))) break;
             }
         }
-    }
-
-    // Hidden states and features of whole texts, in pieces as prompts are read.
-    private static (Tensor Hidden, Tensor Features) Read(Target target, IDraftSource source, int[][] texts)
-    {
-        using var scope = NewDisposeScope();
-        var longest = texts.Max(text => text.Length);
-        using var cache = target.NewCache(texts.Length, longest);
-        var (hidden, features) = (new List<Tensor>(), new List<Tensor>());
-        for (var start = 0; start < longest; start += Target.PromptPiece)
-        {
-            var piece = target.Append(cache, [.. texts.Select(text => text.Skip(start).Take(Target.PromptPiece).ToArray())], null, source.FeatureLayers);
-            hidden.Add(piece.Hidden);
-            features.Add(piece.Features);
-        }
-        return (cat(hidden, 1).MoveToOuterDisposeScope(), cat(features, 1).MoveToOuterDisposeScope());
     }
 }
 

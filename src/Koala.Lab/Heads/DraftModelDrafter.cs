@@ -66,7 +66,8 @@ internal sealed class DraftModelDrafter(Target model, int maxDraftLength, int ba
             _parents[b].AddRange(parents[b].Select(parent => _level < 0 ? -1 : _level + parent));
         }
         _level = held;
-        var (hidden, _) = model.Append(_cache, tokens, [.. _parents.Select(tree => tree.ToArray())], [], held);
+        var trees = new TokenTrees(tokens, [.. _parents.Select(tree => tree.ToArray())]);
+        var hidden = model.Append(_cache, trees, [], held).Hidden;
         return model.Logits(hidden.flatten(0, 1)).MoveToOuterDisposeScope();
     }
 
@@ -90,13 +91,12 @@ internal sealed class DraftModelDrafter(Target model, int maxDraftLength, int ba
         return path;
     }
 
-    // All but the roots, in pieces as the target reads a prompt, so that reading it is not part of the first round.
+    // All but the roots are read at once, so that reading a prompt is not part of the first round.
     private void ReadPrompts()
     {
         using var scope = NewDisposeScope();
-        var longest = _pending.Max(tokens => tokens.Count) - 1;
-        for (var start = 0; start < longest; start += Target.PromptPiece)
-            model.Append(_cache, [.. _pending.Select(tokens => tokens.SkipLast(1).Skip(start).Take(Target.PromptPiece).ToArray())]);
+        int[][] known = [.. _pending.Select(tokens => tokens.SkipLast(1).ToArray())];
+        if (known.Any(tokens => tokens.Length > 0)) model.Prefill(_cache, known, []);
         foreach (var tokens in _pending.Where(tokens => tokens.Count > 0)) tokens.RemoveRange(0, tokens.Count - 1);
     }
 

@@ -16,8 +16,8 @@ public sealed class Target : IDisposable
     private const int Bucket = 64;
     private const int GpuBucket = 256;
 
-    // A longer prompt goes through in pieces: the attention mask grows with the square of a piece.
-    internal const int PromptPiece = 512;
+    // A longer prompt is read in chunks: the attention mask grows with the square of a chunk.
+    private const int PrefillChunk = 512;
 
     private readonly TargetWeights _weights;
     private readonly DecoderScript _script;
@@ -88,35 +88,84 @@ public sealed class Target : IDisposable
     public Tensor Append(KeyValueCache cache, ReadOnlySpan<int> tokens)
     {
         using var scope = NewDisposeScope();
-        if (tokens.Length <= PromptPiece) return Append(cache, [tokens.ToArray()])[0].MoveToOuterDisposeScope();
-        var pieces = new List<Tensor>();
-        for (var start = 0; start < tokens.Length; start += PromptPiece)
-            pieces.Add(Append(cache, [tokens[start..Math.Min(start + PromptPiece, tokens.Length)].ToArray()])[0]);
-        return cat(pieces, 0).MoveToOuterDisposeScope();
+        return Prefill(cache, [tokens.ToArray()], []).Hidden[0].MoveToOuterDisposeScope();
     }
 
     /// <summary>Appends tokens to every sequence of a batch; sequences may differ in how many they get.</summary>
     /// <returns>Hidden states, [B,T,D] with T the largest count; rows behind a sequence's own count are padding.</returns>
     /// <exception cref="ArgumentException">The number of sequences is not the cache's, or they do not fit into it.</exception>
-    public Tensor Append(KeyValueCache cache, IReadOnlyList<int[]> tokens) => Append(cache, tokens, null, []).Hidden;
+    public Tensor Append(KeyValueCache cache, IReadOnlyList<int[]> tokens) =>
+        Append(cache, TokenTrees.Chains(tokens), [], 0, recorded: false).Hidden;
 
-    /// <summary>Appends tokens, or trees of them, to every sequence of a batch, in one step.</summary>
-    /// <param name="cache">Of B sequences; every token gets a slot after the sequence's own, in the order given. See <see cref="KeyValueCache.Keep"/>.</param>
-    /// <param name="tokens">Of each sequence; they may differ in number.</param>
-    /// <param name="parents">
-    /// Of each token the index of the token before it among those of its sequence, -1 where that is the cache's last; parents come first. A token stands one
-    /// place after its parent, and sees what the cache holds, its ancestors and itself. Null: one after another.
-    /// </param>
+    /// <summary>Appends a tree of tokens to every sequence of a batch, in one step.</summary>
+    /// <remarks>A round's step: on a GPU it is recorded the second time its shape is met.</remarks>
+    /// <param name="cache">Holds B sequences. Every token gets the next slot of its own; see <see cref="KeyValueCache.Keep"/>.</param>
+    /// <param name="trees">A token stands one position after its parent, and sees what the cache holds, its ancestors and itself.</param>
     /// <param name="featureLayers">Layers whose outputs are wanted beside the hidden states, counted from 0; may be empty.</param>
-    /// <param name="held">How many of the tokens that the cache holds last belong to the trees, in every sequence: parents are given of them first.</param>
-    /// <returns>Hidden states after the final norm, [B,T,D] with T the largest count (rows behind a sequence's own count are padding), and features: these, or the layers' outputs side by side, [B,T,D·layers].</returns>
-    /// <exception cref="ArgumentException">The number of sequences is not the cache's, or they do not fit into it.</exception>
-    public (Tensor Hidden, Tensor Features) Append(KeyValueCache cache, IReadOnlyList<int[]> tokens, IReadOnlyList<int[]>? parents, IReadOnlyList<int> featureLayers, int held = 0)
+    /// <param name="held">
+    /// How many of the tokens that the cache holds last belong to the trees, in every sequence. The trees' parents then begin with those of
+    /// these tokens.
+    /// </param>
+    /// <returns>A row per token; rows behind a sequence's own tree are padding.</returns>
+    /// <exception cref="ArgumentException">
+    /// The number of sequences is not the cache's, they do not fit into it, or a token comes before its parent.
+    /// </exception>
+    public TargetOutput Append(KeyValueCache cache, TokenTrees trees, IReadOnlyList<int> featureLayers, int held = 0) =>
+        Append(cache, trees, featureLayers, held, recorded: true);
+
+    /// <summary>Reads prompts, a chunk of each per step.</summary>
+    /// <param name="cache">Holds B sequences.</param>
+    /// <param name="prompts">Token ids of each sequence, of which one at least is not empty; they may differ in length.</param>
+    /// <param name="featureLayers">Layers whose outputs are wanted beside the hidden states, counted from 0; may be empty.</param>
+    /// <returns>A row per token; T is the length of the longest prompt, and rows behind a prompt's own length are padding.</returns>
+    /// <exception cref="ArgumentException">The number of prompts is not the cache's, or they do not fit into it.</exception>
+    internal TargetOutput Prefill(KeyValueCache cache, IReadOnlyList<IReadOnlyList<int>> prompts, IReadOnlyList<int> featureLayers)
     {
+        using var scope = NewDisposeScope();
+        var steps = new List<TargetOutput>();
+        foreach (var chunk in Chunks(prompts)) steps.Add(Append(cache, TokenTrees.Chains(chunk), featureLayers, 0, recorded: false));
+        return TargetOutput.Concatenate(steps).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Reads prompts as <see cref="Prefill"/> does, but keeps only each one's last hidden state: many fit into memory.</summary>
+    /// <param name="cache">Holds B sequences.</param>
+    /// <param name="prompts">Token ids of each sequence, at least one each; they may differ in length.</param>
+    /// <returns>The hidden state after the final norm at each prompt's last token, [B,D].</returns>
+    /// <exception cref="ArgumentException">The number of prompts is not the cache's, or they do not fit into it.</exception>
+    internal Tensor PrefillLast(KeyValueCache cache, IReadOnlyList<IReadOnlyList<int>> prompts)
+    {
+        using var scope = NewDisposeScope();
+        var last = zeros(prompts.Count, Config.HiddenSize, Dtype, Device);
+        foreach (var chunk in Chunks(prompts))
+        {
+            using var step = NewDisposeScope();
+            var hidden = Append(cache, chunk);                                                            // [B,T,D]
+            // A prompt that goes on is overwritten by its next chunk.
+            int[] read = [.. Enumerable.Range(0, chunk.Length).Where(b => chunk[b].Length > 0)];
+            var rows = tensor(read.Select(b => b * hidden.shape[1] + chunk[b].Length - 1).ToArray(), device: Device);
+            last.index_copy_(0, tensor(read.Select(b => (long)b).ToArray(), device: Device), hidden.flatten(0, 1).index_select(0, rows));
+        }
+        return last.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>How many of so many tokens a step of <see cref="Prefill"/> reads.</summary>
+    internal static int ChunkLength(int tokens) => Math.Min(tokens, PrefillChunk);
+
+    private static IEnumerable<int[][]> Chunks(IReadOnlyList<IReadOnlyList<int>> prompts)
+    {
+        var longest = prompts.Max(prompt => prompt.Count);
+        for (var start = 0; start < longest; start += PrefillChunk)
+            yield return [.. prompts.Select(prompt => prompt.Skip(start).Take(PrefillChunk).ToArray())];
+    }
+
+    private TargetOutput Append(KeyValueCache cache, TokenTrees trees, IReadOnlyList<int> featureLayers, int held, bool recorded)
+    {
+        var tokens = trees.Tokens;
         var count = tokens.Max(t => t.Length);
-        if (tokens.Count != cache.Batch) throw new ArgumentException($"{tokens.Count} sequences for a cache of {cache.Batch}", nameof(tokens));
+        if (tokens.Count != cache.Batch)
+            throw new ArgumentException($"{tokens.Count} sequences for a cache of {cache.Batch}", nameof(trees));
         if (cache.Lengths.Max() + count > cache.Capacity)
-            throw new ArgumentException($"{cache.Lengths.Max()} + {count} tokens do not fit a cache of {cache.Capacity}", nameof(tokens));
+            throw new ArgumentException($"{cache.Lengths.Max()} + {count} tokens do not fit a cache of {cache.Capacity}", nameof(trees));
 
         using var scope = NewDisposeScope();
         var (ids, starts) = (new long[cache.Batch * count], new long[cache.Batch]);
@@ -127,27 +176,28 @@ public sealed class Target : IDisposable
             starts[b] = cache.Lengths[b];
         }
         var limit = Limit(cache, cache.Lengths.Max() + count);
-        Tensor Places(Tensor first) => first + _slotNumbers.narrow(0, 0, count);                            // [B,T]
         var slots = _slotNumbers.narrow(0, 0, limit);
+        Tensor NewSlots(Tensor first) => first + _slotNumbers.narrow(0, 0, count);                          // [B,T]
         Tensor[] inputs = [tensor(ids), tensor(starts).view(-1, 1)];
-        var chain = TreeStep.IsChain(parents);
+        var chain = trees.IsChain;
         if (!chain)
         {
-            var (positions, unseen) = TreeStep.Of(parents!, cache.Lengths, held, count, Places(inputs[1].to(Device)), slots);
+            var (positions, unseen) = TreeStep.Of(trees.Parents, cache.Lengths, held, count, NewSlots(inputs[1].to(Device)), slots);
             inputs = [.. inputs, positions, unseen];                                                        // [B,T], [B,T,L]
         }
+        // Everything that changes from step to step comes in by x, so that the step can be recorded.
         Tensor[] Step(Tensor[] x)
         {
-            var places = Places(x[1]);
-            var (hidden, features) = Run(x[0], chain ? places : x[2], cache.Slots(places), chain ? slots > places.unsqueeze(-1) : x[3], limit, cache, featureLayers);
+            var newSlots = NewSlots(x[1]);
+            var (positions, unseen) = chain ? (newSlots, slots > newSlots.unsqueeze(-1)) : (x[2], x[3]);
+            var (hidden, features) = Run(x[0], positions, cache.Slots(newSlots), unseen, limit, cache, featureLayers);
             return featureLayers.Count == 0 ? [hidden] : [hidden, features];
         }
-        // Only a decoding round gives parents. Its steps have the same few shapes again and again, so a recording of one is used often;
-        // a prompt's steps have none, and are not recorded.
-        var outputs = parents is null ? Step([.. inputs.Select(x => x.to(Device))]) : cache.Recorded.Do(new WorkKey($"{(chain ? "chain" : "tree")} {string.Join(',', featureLayers)}", count, limit), inputs, Step);
-        var (hidden, features) = (outputs[0], outputs[^1]);
+        var work = new WorkKey($"{(chain ? "chain" : "tree")} {string.Join(',', featureLayers)}", count, limit);
+        // The steps of rounds have the same few shapes again and again, so a captured one is used often; prompts come in too many lengths for that.
+        var outputs = recorded ? cache.Recorded.Do(work, inputs, Step) : Step([.. inputs.Select(x => x.to(Device))]);
         for (var b = 0; b < cache.Batch; b++) cache.Extend(b, tokens[b].Length);
-        return (hidden.MoveToOuterDisposeScope(), featureLayers.Count == 0 ? hidden : features.MoveToOuterDisposeScope());
+        return new TargetOutput(outputs[0], outputs[^1]).MoveToOuterDisposeScope();
     }
 
     /// <summary>Hidden states of packed rows, as training needs them: tokens see earlier tokens of their own segment only.</summary>
@@ -156,8 +206,8 @@ public sealed class Target : IDisposable
     /// <param name="positions">Position of each token in its segment, [B,T], int64.</param>
     /// <param name="segments">Number of each token's segment, [B,T], int64.</param>
     /// <param name="featureLayers">Layers whose outputs are wanted beside the hidden states, counted from 0; may be empty.</param>
-    /// <returns>Hidden states after the final norm, [B,T,D], and features: these, or the layers' outputs side by side, [B,T,D·layers].</returns>
-    public (Tensor Hidden, Tensor Features) Features(KeyValueCache cache, Tensor tokens, Tensor positions, Tensor segments, IReadOnlyList<int> featureLayers)
+    /// <returns>A row per token.</returns>
+    public TargetOutput Features(KeyValueCache cache, Tensor tokens, Tensor positions, Tensor segments, IReadOnlyList<int> featureLayers)
     {
         using var scope = NewDisposeScope();
         var count = (int)tokens.shape[1];
@@ -165,8 +215,7 @@ public sealed class Target : IDisposable
         var slots = _slotNumbers.narrow(0, 0, count);
         var later = slots.unsqueeze(0) > slots.unsqueeze(1);                                              // [T,T]
         var unseen = (segments.unsqueeze(2) != segments.unsqueeze(1)).logical_or_(later);                 // [B,T,T]
-        var (hidden, features) = Run(tokens.view(-1), positions, cache.Slots(slots), unseen, count, cache, featureLayers);
-        return (hidden.MoveToOuterDisposeScope(), featureLayers.Count == 0 ? hidden : features.MoveToOuterDisposeScope());
+        return Run(tokens.view(-1), positions, cache.Slots(slots), unseen, count, cache, featureLayers).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -232,7 +281,8 @@ public sealed class Target : IDisposable
         _slotNumbers.Dispose();
     }
 
-    private (Tensor Hidden, Tensor Features) Run(Tensor ids, Tensor positions, Tensor slots, Tensor unseen, int limit, KeyValueCache cache, IReadOnlyList<int> featureLayers)
+    private TargetOutput Run(Tensor ids, Tensor positions, Tensor slots, Tensor unseen, int limit, KeyValueCache cache,
+        IReadOnlyList<int> featureLayers)
     {
         var rows = Embed(ids);                                                                            // [N,D]
         var step = Inputs(positions, slots, unseen, limit);
@@ -240,10 +290,10 @@ public sealed class Target : IDisposable
         if (featureLayers.Count == 0)
         {
             var hidden = Shaped(_script.Forward(rows, _weights.Layers, step, cache));
-            return (hidden, hidden);
+            return new TargetOutput(hidden, hidden);
         }
         var states = _script.States(rows, _weights.Layers, step, cache);
-        return (Shaped(states[^1]), Shaped(cat([.. featureLayers.Select(layer => states[layer])], -1)));
+        return new TargetOutput(Shaped(states[^1]), Shaped(cat([.. featureLayers.Select(layer => states[layer])], -1)));
     }
 
     /// <summary>Cosines and signed sines of rotary positions [B,T]: [B,T,1,headDim] each.</summary>

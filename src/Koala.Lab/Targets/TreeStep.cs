@@ -5,17 +5,7 @@ namespace Koala.Lab.Targets;
 /// <summary>Where the tokens of trees stand and what they do not see. B sequences, T new tokens each, L cache slots.</summary>
 internal static class TreeStep
 {
-    /// <summary>Whether every token follows the one before: then a causal mask says it all.</summary>
-    public static bool IsChain(IReadOnlyList<int[]>? parents)
-    {
-        if (parents is null) return true;
-        foreach (var tree in parents)
-            for (var i = 0; i < tree.Length; i++)
-                if (tree[i] != i - 1) return false;
-        return true;
-    }
-
-    /// <param name="parents">See <see cref="Target.Append(KeyValueCache, IReadOnlyList{int[]}, IReadOnlyList{int[]}?, IReadOnlyList{int}, int)"/>.</param>
+    /// <param name="parents">See <see cref="TokenTrees.Parents"/>.</param>
     /// <param name="lengths">What each sequence holds already.</param>
     /// <param name="held">How many of these belong to the tree.</param>
     /// <param name="count">T.</param>

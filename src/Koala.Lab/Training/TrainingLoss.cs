@@ -3,16 +3,30 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;
 
-/// <summary>A supervised loss: how far a head's predictions at one depth are from the target. Others add theirs by <see cref="LossKinds.Register"/>.</summary>
-public abstract class TrainingLoss
+/// <summary>
+/// A supervised loss: how far a head's predictions at one depth are from the target. Others add theirs by <see cref="LossKinds.Register"/>.
+/// </summary>
+public sealed class TrainingLoss
 {
-    /// <summary>Whether it compares features and not distributions: heads that predict none cannot be trained with it. Default false.</summary>
-    public virtual bool OfFeatures => false;
+    private readonly Func<Judgement, Tensor> _perPosition;
 
-    /// <summary>The mean over the places that count, a scalar with gradients. Nats, where it is a difference of distributions.</summary>
-    public abstract Tensor Of(Judgement at);
+    internal TrainingLoss(Func<Judgement, Tensor> perPosition, bool ofFeatures = false)
+    {
+        _perPosition = perPosition;
+        OfFeatures = ofFeatures;
+    }
 
-    /// <summary>The mean over places. A batch may have none; the mean of nothing is then zero, and every parameter keeps its part in it.</summary>
-    /// <param name="byPlace">[N].</param>
-    protected static Tensor Mean(Tensor byPlace) => byPlace.numel() == 0 ? byPlace.sum() : byPlace.mean();
+    /// <summary>Whether it compares features and not distributions: heads that predict none cannot be trained with it.</summary>
+    public bool OfFeatures { get; }
+
+    /// <summary>
+    /// The mean over the positions that count, a scalar with gradients; nats, where it is a difference of distributions. A batch may have
+    /// no such position: the mean of nothing is then zero, and every parameter keeps its part in it.
+    /// </summary>
+    public Tensor Of(Judgement at)
+    {
+        using var scope = NewDisposeScope();
+        var losses = _perPosition(at);
+        return (losses.numel() == 0 ? losses.sum() : losses.mean()).MoveToOuterDisposeScope();
+    }
 }

@@ -55,10 +55,10 @@ internal sealed class EagleDrafter : LevelDrafter
         for (var b = 0; b < Batch; b++)
             if (tokens[b].Length == 0) Cache.Truncate(b, 0);
         _drafted = 0;
-        // In pieces, as the target reads a prompt: the mask grows with the square of a piece.
-        for (var start = 0; start < longest; start += Target.PromptPiece)
+        // In chunks, as the target reads a prompt.
+        for (int start = 0, count; start < longest; start += count)
         {
-            var count = Math.Min(Target.PromptPiece, longest - start);
+            count = Target.ChunkLength(longest - start);
             var width = Width(count);
             var ids = new long[Batch * width];
             for (var b = 0; b < Batch; b++)

@@ -1,0 +1,27 @@
+using Koala.Lab.Targets;
+
+namespace Koala.Lab.Decoding;
+
+/// <summary>The room that a target's context leaves for the answer to a prompt.</summary>
+internal static class ContextRoom
+{
+    /// <summary>The most tokens that the answer can have.</summary>
+    public static int Of(Target target, IReadOnlyList<int> prompt, GenerationOptions options) =>
+        Math.Min(options.MaxTokens, target.Config.ContextLength - prompt.Count);
+
+    /// <summary>Checks that a prompt has tokens and leaves room for an answer.</summary>
+    /// <param name="target">The target.</param>
+    /// <param name="prompt">Token ids.</param>
+    /// <param name="name">What a message calls the prompt.</param>
+    /// <exception cref="KoalaException">It is empty, or as long as the context.</exception>
+    public static void Check(Target target, IReadOnlyList<int> prompt, string name)
+    {
+        var context = target.Config.ContextLength;
+        if (prompt.Count == 0) throw new KoalaException(name, "is empty", "ask something");
+        if (prompt.Count >= context)
+        {
+            var found = $"has {prompt.Count} tokens, but {target.Name} has a context of {context} for prompt and answer";
+            throw new KoalaException(name, found, "shorten it");
+        }
+    }
+}
