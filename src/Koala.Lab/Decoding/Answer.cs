@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Koala.Lab.Heads;
 using Koala.Lab.Targets;
 
@@ -7,7 +6,7 @@ namespace Koala.Lab.Decoding;
 /// <summary>An answer as it grows: its tokens, its text, why it ends, and the rounds behind it.</summary>
 internal sealed class Answer(Target target, IReadOnlyList<int> prompt, GenerationOptions options, Action<Piece>? onPiece)
 {
-    private readonly long _start = Stopwatch.GetTimestamp();
+    private readonly long _start = TimeProvider.System.GetTimestamp();
     private readonly int _limit = Math.Min(options.MaxTokens, target.Config.ContextLength - prompt.Count);
     private readonly List<int> _tokens = [];
     private readonly List<Round> _rounds = [];
@@ -36,7 +35,7 @@ internal sealed class Answer(Target target, IReadOnlyList<int> prompt, Generatio
         onPiece?.Invoke(new Piece(text, _tokens[before..]));
     }
 
-    public void EndPrefill() => _prefillSeconds = Stopwatch.GetElapsedTime(_start).TotalSeconds;
+    public void EndPrefill() => _prefillSeconds = TimeProvider.System.GetElapsedTime(_start).TotalSeconds;
 
     public void Record(Draft draft, Verdict verdict, Scores scores, RoundClock clock)
     {
@@ -47,7 +46,7 @@ internal sealed class Answer(Target target, IReadOnlyList<int> prompt, Generatio
     }
 
     public Generation Finish() =>
-        new(prompt, _tokens, _text.Text, _finish, Stopwatch.GetElapsedTime(_start).TotalSeconds, _prefillSeconds, _rounds);
+        new(prompt, _tokens, _text.Text, _finish, TimeProvider.System.GetElapsedTime(_start).TotalSeconds, _prefillSeconds, _rounds);
 
     private void End(Finish finish) => (Ended, _finish) = (true, finish);
 
