@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Text;
@@ -60,9 +59,9 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
 
     private async Task<CSharpOutcome> TimeAsync(CellPart part, int number, CellOutput output, CancellationToken cancel)
     {
-        var begun = Stopwatch.GetTimestamp();
+        var begun = TimeProvider.System.GetTimestamp();
         var outcome = await CSharpAsync(part.Text, number, output, cancel);
-        output.Write("stdout", string.Create(CultureInfo.InvariantCulture, $"Wall time: {Stopwatch.GetElapsedTime(begun).TotalMilliseconds:F1} ms\n"));
+        output.Write("stdout", string.Create(CultureInfo.InvariantCulture, $"Wall time: {TimeProvider.System.GetElapsedTime(begun).TotalMilliseconds:F1} ms\n"));
         return outcome;
     }
 

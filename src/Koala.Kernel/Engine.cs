@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Koala.Kernel.Display;
 using Koala.Kernel.Scripting;
 
@@ -113,7 +112,7 @@ internal sealed class Engine : IDisposable
     {
         // Not awaited: what the cell registered with the token may itself not end.
         _ = running.Cancel.CancelAsync();
-        var begun = Stopwatch.GetTimestamp();
+        var begun = TimeProvider.System.GetTimestamp();
         var (quiet, said) = (0, false);
         while (!running.IsEnded)
         {
@@ -121,7 +120,7 @@ internal sealed class Engine : IDisposable
             // Nothing of the cell runs here, and what it waits for is none of ours to end.
             quiet = running.Threads.IsAnyRunning ? 0 : quiet + 1;
             if (quiet > 5) running.Abandoned.TrySetResult();
-            if (!said && Stopwatch.GetElapsedTime(begun) > s_patience)
+            if (!said && TimeProvider.System.GetElapsedTime(begun) > s_patience)
             {
                 said = true;
                 CellContext.Current?.Output.Write("stderr", "The cell is inside a call that cannot be interrupted: wait for it to end, or restart the kernel.\n");

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Koala.Lab.Evaluation;
 
 namespace Koala.Cli.Output;
@@ -8,12 +7,12 @@ internal sealed class PromptProgressText(Report show, string work) : IProgress<E
 {
     private const int Milestones = 10;
 
-    private readonly long _start = Stopwatch.GetTimestamp();
+    private readonly long _start = TimeProvider.System.GetTimestamp();
     private int _before;
 
     public void Report(EvaluationProgress value)
     {
-        var left = Stopwatch.GetElapsedTime(_start).TotalSeconds / value.Done * (value.Total - value.Done);
+        var left = TimeProvider.System.GetElapsedTime(_start).TotalSeconds / value.Done * (value.Total - value.Done);
         var milestone = value.Done * Milestones / value.Total > _before * Milestones / value.Total;
         _before = value.Done;
         show(value.Done, value.Total, $"{work}: prompt {value.Done}/{value.Total}, {ProgressLine.Time(left)} left", milestone);

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Koala.Lab.Checkpoints.Hub;
 
@@ -15,7 +14,7 @@ internal sealed class PullProgressText(Report show) : IProgress<PullProgress>
 
     public void Report(PullProgress value)
     {
-        if (_begun == 0) _begun = Stopwatch.GetTimestamp();
+        if (_begun == 0) _begun = TimeProvider.System.GetTimestamp();
         var tenth = value.Total == 0 ? 0 : value.Done * Milestones / value.Total;
         var text = value.Note ?? $"{value.File} ({value.Index}/{value.Files}): {Number(value.Done / Mega)} of {Number(value.Total / Mega)} MB{Pace(value)}";
         show((int)(value.Done * 1000 / Math.Max(1, value.Total)), 1000, text, value.Note is not null || _last != (value.Index, tenth));
@@ -25,7 +24,7 @@ internal sealed class PullProgressText(Report show) : IProgress<PullProgress>
     // What was here already came in no time and says nothing about the network.
     private string Pace(PullProgress value)
     {
-        var seconds = Stopwatch.GetElapsedTime(_begun).TotalSeconds;
+        var seconds = TimeProvider.System.GetElapsedTime(_begun).TotalSeconds;
         if (seconds < 0.5 || value.Received == 0) return "";
         var rate = value.Received / seconds;
         return $", {Number(rate / Mega)} MB/s, {ProgressLine.Time((value.Total - value.Done) / rate)} left";

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Koala.Lab.Training;
 
@@ -9,12 +8,12 @@ internal sealed class RegenerationProgressText(Report show)
 {
     private const int Milestones = 20;
 
-    private readonly long _start = Stopwatch.GetTimestamp();
+    private readonly long _start = TimeProvider.System.GetTimestamp();
     private int _milestone;
 
     public void Report(RegenerationProgress value)
     {
-        var seconds = Stopwatch.GetElapsedTime(_start).TotalSeconds;
+        var seconds = TimeProvider.System.GetElapsedTime(_start).TotalSeconds;
         var left = seconds / Math.Max(1, value.Done - value.Began) * (value.Total - value.Done);
         var milestone = value.Done * Milestones / value.Total;
         var text = string.Create(CultureInfo.InvariantCulture, $"answers {value.Done}/{value.Total}, {value.Tokens / seconds:F0} tokens/s, {ProgressLine.Time(left)} left");

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Koala.Lab.Runs;
 using Koala.Lab.Training;
@@ -17,7 +16,7 @@ internal sealed class TrainingProgressText(RunFolder run, Report show) : IProgre
         // Counted from the first step of this process on, which is the slowest; a control starts anew.
         if (!_begun.TryGetValue(name, out var begun))
         {
-            _begun[name] = (metrics.Step, Stopwatch.GetTimestamp());
+            _begun[name] = (metrics.Step, TimeProvider.System.GetTimestamp());
             _accuracy = "";
         }
         if (metrics.ValidationAccuracy is { } accuracy)
@@ -25,7 +24,7 @@ internal sealed class TrainingProgressText(RunFolder run, Report show) : IProgre
         var pace = "";
         if (begun.Time != 0 && metrics.Step > begun.Step)
         {
-            var rate = (metrics.Step - begun.Step) / Stopwatch.GetElapsedTime(begun.Time).TotalSeconds;
+            var rate = (metrics.Step - begun.Step) / TimeProvider.System.GetElapsedTime(begun.Time).TotalSeconds;
             pace = $", {rate:F1} steps/s, {ProgressLine.Time((value.Steps - metrics.Step) / rate)} left";
         }
         show(metrics.Step, value.Steps, $"{name}step {metrics.Step}/{value.Steps}, loss {metrics.Loss:F3}{_accuracy}{pace}", metrics.ValidationAccuracy is not null);

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using Koala.Kernel.Wire;
@@ -33,7 +32,7 @@ public sealed class NotebookRunner
     /// <exception cref="OperationCanceledException">Cancelled; what ran is written.</exception>
     public async Task<RunResult> RunAsync(IProgress<RunProgress>? progress, CancellationToken cancel)
     {
-        var begun = Stopwatch.GetTimestamp();
+        var begun = TimeProvider.System.GetTimestamp();
         // Told now, not after an hour of work.
         Save();
         using var kernel = await KernelProcess.StartAsync(Path.GetDirectoryName(Path.GetFullPath(_notebook.Path))!, cancel).ConfigureAwait(false);
@@ -51,7 +50,7 @@ public sealed class NotebookRunner
         Save();
         cancel.ThrowIfCancellationRequested();
         progress?.Report(new RunProgress(ran, cells.Length, ""));
-        return new RunResult(_notebook.Path, cells.Length, ran, Stopwatch.GetElapsedTime(begun).TotalSeconds, failure);
+        return new RunResult(_notebook.Path, cells.Length, ran, TimeProvider.System.GetElapsedTime(begun).TotalSeconds, failure);
     }
 
     private async Task<RunFailure?> RunCellAsync(KernelProcess kernel, NotebookCell cell, int number, CancellationToken cancel)

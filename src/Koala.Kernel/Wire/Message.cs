@@ -21,7 +21,7 @@ internal sealed record Message(IReadOnlyList<byte[]> Identities, JsonObject Head
         ["msg_id"] = Guid.NewGuid().ToString("N"),
         ["session"] = session,
         ["username"] = "koala",
-        ["date"] = DateTime.UtcNow.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ"),
+        ["date"] = TimeProvider.System.GetUtcNow().ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ"),
         ["msg_type"] = type,
         ["version"] = ProtocolVersion,
     }, (JsonObject?)parent?.DeepClone() ?? [], content);

@@ -6,6 +6,9 @@ namespace Koala.Kernel.Wire;
 /// <summary>The five sockets of a kernel and the thread they belong to. Sending is open to any thread.</summary>
 internal sealed class Sockets : IDisposable
 {
+    // How long the end waits for what is still queued.
+    private static readonly TimeSpan s_farewell = TimeSpan.FromSeconds(2);
+
     private readonly ResponseSocket _heartbeat = new();
     private readonly RouterSocket _shell = new(), _control = new(), _stdin = new();
     private readonly PublisherSocket _iopub = new();
@@ -55,8 +58,8 @@ internal sealed class Sockets : IDisposable
     /// <summary>Sends what is queued, and closes.</summary>
     public void Dispose()
     {
-        var begun = Environment.TickCount64;
-        while (!_outgoing.IsEmpty && Environment.TickCount64 - begun < 2000) Thread.Sleep(5);
+        var begun = TimeProvider.System.GetTimestamp();
+        while (!_outgoing.IsEmpty && TimeProvider.System.GetElapsedTime(begun) < s_farewell) Thread.Sleep(5);
         _poller.Stop();
         foreach (var socket in (NetMQSocket[])[_shell, _control, _stdin, _iopub, _heartbeat]) socket.Dispose();
         _poller.Dispose();

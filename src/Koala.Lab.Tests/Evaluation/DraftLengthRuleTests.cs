@@ -89,10 +89,10 @@ public sealed class DraftLengthRuleTests
     public void The_first_prompts_asked_are_from_all_over_the_file()
     {
         Prompt[][] groups = [.. Enumerable.Range(0, 80).Select(i => new[] { new Prompt($"{i}", "", ["a"], null) })];
-        var order = Evaluator.Spread(groups).Select(group => int.Parse(group[0].Id, CultureInfo.InvariantCulture)).ToArray();
+        var order = PromptGroups.Spread(groups).Select(group => int.Parse(group[0].Id, CultureInfo.InvariantCulture)).ToArray();
         Assert.Equal(order.Distinct(), order);
         Assert.Equal(8, order.Take(10).Select(i => i / 10).Distinct().Count());
-        Assert.Equal(2, Evaluator.Spread(groups[..2]).Count());
+        Assert.Equal(2, PromptGroups.Spread(groups[..2]).Count());
     }
 
     [Fact]

@@ -44,7 +44,7 @@ internal static class Reports
         var facts = new TextTable(s_facts, rows)
         {
             Title = $"{report.Head} on {report.Target}",
-            Note = string.Create(CultureInfo.InvariantCulture, $"{report.Device}, {report.Dtype}, {report.Threads} threads, temperature {report.Temperature}, {EvaluationTable.DraftOf(report)}")
+            Note = $"{report.Setup}, {EvaluationTable.DraftOf(report)}"
                 + (report.Acceptance == AcceptanceRule.Lossless ? "" : "; typical acceptance: not lossless")
                 + (report.SpeedupIsClear ? "" : "; the speedup is not told apart from 1"),
         };

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Koala.Lab.Decoding.Verification;
 using Koala.Lab.Heads;
 using Koala.Lab.Targets;
@@ -8,7 +7,7 @@ namespace Koala.Lab.Decoding;
 /// <summary>An answer as it grows: its tokens, its text, why it ends, and the rounds behind it.</summary>
 internal sealed class Answer(Target target, IReadOnlyList<int> prompt, GenerationOptions options, Action<Piece>? onPiece)
 {
-    private readonly long _start = Stopwatch.GetTimestamp();
+    private readonly long _start = TimeProvider.System.GetTimestamp();
     private readonly int _limit = ContextRoom.Of(target, prompt, options);
     private readonly List<int> _tokens = [];
     private readonly List<Round> _rounds = [];
@@ -40,7 +39,7 @@ internal sealed class Answer(Target target, IReadOnlyList<int> prompt, Generatio
         onPiece?.Invoke(new Piece(text, _tokens[before..]));
     }
 
-    public void EndPrefill() => _prefillSeconds = Stopwatch.GetElapsedTime(_start).TotalSeconds;
+    public void EndPrefill() => _prefillSeconds = TimeProvider.System.GetElapsedTime(_start).TotalSeconds;
 
     public void Record(Draft draft, Verdict verdict, Scores scores, RoundClock clock)
     {
@@ -51,7 +50,7 @@ internal sealed class Answer(Target target, IReadOnlyList<int> prompt, Generatio
     }
 
     public Generation Finish() =>
-        new(prompt, _tokens, _text.Text, _finish, Stopwatch.GetElapsedTime(_start).TotalSeconds, _prefillSeconds, _rounds);
+        new(prompt, _tokens, _text.Text, _finish, TimeProvider.System.GetElapsedTime(_start).TotalSeconds, _prefillSeconds, _rounds);
 
     private void End(Finish finish) => (Ended, _finish) = (true, finish);
 

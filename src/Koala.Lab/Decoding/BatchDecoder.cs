@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Koala.Lab.Targets;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -61,7 +60,7 @@ public sealed class BatchDecoder : IDisposable
     public void Run(IReadOnlyList<BatchPrompt> prompts, Action<IReadOnlyList<BatchAnswer>> onAnswers, CancellationToken cancel = default)
     {
         if (prompts.Count == 0) return;
-        var began = Stopwatch.GetTimestamp();
+        var began = TimeProvider.System.GetTimestamp();
         using var _ = no_grad();
         using var scope = NewDisposeScope();
         // The longest first: prompts of a group are alike, and a batch that does not fit into memory fails at once.
@@ -79,8 +78,8 @@ public sealed class BatchDecoder : IDisposable
             Collect(rows, ended);
             if (ended.Count > 0) onAnswers(ended);
             ended = [];
-            _total += Stopwatch.GetElapsedTime(began).TotalSeconds;
-            began = Stopwatch.GetTimestamp();
+            _total += TimeProvider.System.GetElapsedTime(began).TotalSeconds;
+            began = TimeProvider.System.GetTimestamp();
         }
     }
 
@@ -133,7 +132,7 @@ public sealed class BatchDecoder : IDisposable
     // Free rows take the prompts that wait, and each its first token.
     private void Refill(BatchRow?[] rows, Queue<BatchRow> waiting)
     {
-        var began = Stopwatch.GetTimestamp();
+        var began = TimeProvider.System.GetTimestamp();
         var free = new Queue<int>(Enumerable.Range(0, rows.Length).Where(i => rows[i] is null));
         if (free.Count < Math.Min(_leastFree, waiting.Count)) return;
         while (free.Count > 0 && waiting.Count > 0)
@@ -149,16 +148,16 @@ public sealed class BatchDecoder : IDisposable
             var first = _step!.Choose(hidden, uniforms).cpu().data<long>();
             for (var i = 0; i < next.Length; i++) next[i].Commit((int)first[i]);
         }
-        _prefill += Stopwatch.GetElapsedTime(began).TotalSeconds;
+        _prefill += TimeProvider.System.GetElapsedTime(began).TotalSeconds;
     }
 
     private void TakeChunk(BatchRow?[] rows)
     {
-        var began = Stopwatch.GetTimestamp();
+        var began = TimeProvider.System.GetTimestamp();
         long[] ids = [.. rows.Select(row => (long)(row?.Last ?? 0))];
         double[]? uniforms = _options.Temperature == 0 ? null : [.. rows.SelectMany(row => Enumerable.Range(0, _chunk).Select(_ => row?.NextUniform() ?? 0))];
         var tokens = _step!.Run(ids, uniforms, Target.Limit(_cache!, _cache!.Lengths.Max() + _chunk, _bucket));
-        _steps += Stopwatch.GetElapsedTime(began).TotalSeconds;
+        _steps += TimeProvider.System.GetElapsedTime(began).TotalSeconds;
         for (var b = 0; b < rows.Length; b++)
         {
             if (rows[b] is not { } row) continue;

@@ -1,11 +1,9 @@
-using System.Diagnostics;
-
 namespace Koala.Lab.Decoding;
 
 /// <summary>Splits a round into draft, verify and bookkeeping. Times in milliseconds.</summary>
 internal sealed class RoundClock
 {
-    private readonly long _start = Stopwatch.GetTimestamp();
+    private readonly long _start = TimeProvider.System.GetTimestamp();
     private long _mark;
     private double _draft;
     private double _verify;
@@ -23,19 +21,19 @@ internal sealed class RoundClock
     /// <summary>Runs work of the head.</summary>
     public void Draft(Action work)
     {
-        var before = Stopwatch.GetTimestamp();
+        var before = TimeProvider.System.GetTimestamp();
         work();
-        _draft += Stopwatch.GetElapsedTime(before).TotalMilliseconds;
+        _draft += TimeProvider.System.GetElapsedTime(before).TotalMilliseconds;
     }
 
     /// <summary>Ends the round: what is neither draft nor verify is bookkeeping.</summary>
     public (double Draft, double Verify, double Bookkeeping) Stop() =>
-        (_draft, _verify, Stopwatch.GetElapsedTime(_start).TotalMilliseconds - _draft - _verify);
+        (_draft, _verify, TimeProvider.System.GetElapsedTime(_start).TotalMilliseconds - _draft - _verify);
 
     private double Lap()
     {
-        var now = Stopwatch.GetTimestamp();
-        var lap = Stopwatch.GetElapsedTime(_mark, now).TotalMilliseconds;
+        var now = TimeProvider.System.GetTimestamp();
+        var lap = TimeProvider.System.GetElapsedTime(_mark, now).TotalMilliseconds;
         _mark = now;
         return lap;
     }

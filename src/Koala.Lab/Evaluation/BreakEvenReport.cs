@@ -3,40 +3,25 @@ using System.Text;
 using System.Text.Json.Serialization;
 using Koala.Lab.Decoding;
 using Koala.Lab.Heads;
-using Koala.Lab.Heads.Trees;
-using Koala.Lab.Runs;
-using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
-using TorchSharp;
 
 namespace Koala.Lab.Evaluation;
 
 /// <summary>What a head has to reach on this device before it pays: by the cost of its rounds alone, so that it need not be trained. <c>koala evaluate --untrained</c> prints it.</summary>
-public sealed record BreakEvenReport
+public sealed record BreakEvenReport : Circumstances
 {
     // Interleaved medians of a few step kinds settle in that time.
     private static readonly TimeSpan s_budget = TimeSpan.FromSeconds(4);
 
-    /// <summary>The target's name.</summary>
-    public required string Target { get; init; }
+    /// <param name="circumstances">What the report's figures hold for.</param>
+    public BreakEvenReport(Circumstances circumstances) : base(circumstances)
+    {
+    }
 
-    /// <summary>What drafts.</summary>
-    public required string Head { get; init; }
-
-    /// <summary>cpu or cuda.</summary>
-    public required string Device { get; init; }
-
-    /// <summary>fp32 or bf16.</summary>
-    public required string Dtype { get; init; }
-
-    /// <summary>Threads of a CPU operation.</summary>
-    public required int Threads { get; init; }
-
-    /// <summary>Sampling temperature.</summary>
-    public required double Temperature { get; init; }
-
-    /// <summary>Prompts answered side by side.</summary>
-    public required int Batch { get; init; }
+    [JsonConstructor]
+    private BreakEvenReport()
+    {
+    }
 
     /// <summary>Tokens drafted a round one after another; of a tree, its depth.</summary>
     public required int DraftLength { get; init; }
@@ -52,10 +37,6 @@ public sealed record BreakEvenReport
 
     /// <summary>The same for shorter chains, and this one. One row for a tree.</summary>
     public required IReadOnlyList<BreakEvenRow> ByDraftLength { get; init; }
-
-    /// <summary>The circumstances; null where nobody noted them.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public Provenance? Provenance { get; init; }
 
     /// <summary>Measures it for a head that was never trained.</summary>
     /// <param name="target">The target.</param>
@@ -88,17 +69,10 @@ public sealed record BreakEvenReport
         if (options is { DraftLength: null, Tree: null }) options = options with { DraftLength = Math.Min(source.MaxDraftLength, DraftLengthRule.Longest) };
         var shape = SpeculativeDecoder.ShapeOf(source, options);
         if (shape.Nodes == 0) throw new KoalaException("--draft-length", "is 0, but a draft is to be measured", "set it to 1 or more, or leave it out");
-        var cost = StepCost.Measure(target, source, shape is ChainShape chain ? StepCost.Chains(chain.Length) : [shape], options, batch, s_budget, cancel);
+        var cost = StepCost.Measure(target, source, StepCost.ShapesUpTo(shape), options, batch, s_budget, cancel);
         BreakEvenRow[] rows = [.. cost.Shapes.Select(s => new BreakEvenRow(s.Shape.Depth, new RoundTimes(s.DraftMs, s.VerifyMs, s.BookkeepingMs), s.RoundMs / cost.AloneMs))];
-        return new BreakEvenReport
+        return new BreakEvenReport(Circumstances.Of(target, name, options.Temperature, batch))
         {
-            Target = target.Name,
-            Head = name,
-            Device = Devices.Name(target.Device),
-            Dtype = Dtypes.Name(target.Dtype),
-            Threads = torch.get_num_threads(),
-            Temperature = options.Temperature,
-            Batch = batch,
             DraftLength = shape.Depth,
             AloneMs = cost.AloneMs,
             BreakEven = rows[^1].BreakEven,
@@ -127,7 +101,7 @@ public sealed record BreakEvenReport
     public override string ToString()
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{Head} on {Target}, {Device}, {Dtype}, {Threads} threads, temperature {Temperature}{(Batch == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $", {Batch} prompts side by side"))}\n");
+        text.Append(base.ToString()).Append('\n');
         text.Append(CultureInfo.InvariantCulture, $"target alone: {AloneMs:F2} ms a token\n");
         text.Append("draft length  draft ms  verify ms  bookkeeping ms  pays above an acceptance length of\n");
         foreach (var row in ByDraftLength)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Koala.Lab.Decoding;
 using Koala.Lab.Heads;
 using Koala.Lab.Targets;
@@ -39,13 +38,13 @@ public static class DraftLengthRule
     {
         var longest = Math.Min(source.MaxDraftLength, Longest);
         using var decoder = new SpeculativeDecoder(target, source);
-        var (rounds, batch, done, began) = (new List<Round>(), 1, 0, Stopwatch.GetTimestamp());
+        var (rounds, batch, done, began) = (new List<Round>(), 1, 0, TimeProvider.System.GetTimestamp());
         var tried = options with { Tree = null, DraftLength = longest, MaxTokens = Math.Min(options.MaxTokens, Tokens), FullTrace = false };
         foreach (var group in prompts)
         {
             rounds.AddRange(decoder.GenerateAll(group, tried, cancel: cancel).SelectMany(answer => answer.Rounds));
             batch = Math.Max(batch, group.Count);
-            if (++done >= FewestGroups && Stopwatch.GetElapsedTime(began) > budget / 2) break;
+            if (++done >= FewestGroups && TimeProvider.System.GetElapsedTime(began) > budget / 2) break;
         }
         var cost = StepCost.Measure(target, source, StepCost.Chains(longest), tried, batch, budget / 2, cancel);
         return (Choose(cost, rounds, longest), cost);

@@ -1,34 +1,22 @@
 using System.Text.Json.Serialization;
 using Koala.Lab.Decoding;
-using Koala.Lab.Runs;
 using Koala.Lab.Runtime;
 
 namespace Koala.Lab.Evaluation;
 
 /// <summary>What an evaluation found. <c>koala evaluate --json</c> prints it.</summary>
 [TypeFormatterSource]
-public sealed record EvaluationReport
+public sealed record EvaluationReport : Circumstances
 {
-    /// <summary>The target's name.</summary>
-    public required string Target { get; init; }
+    /// <param name="circumstances">What the report's figures hold for.</param>
+    public EvaluationReport(Circumstances circumstances) : base(circumstances)
+    {
+    }
 
-    /// <summary>The name of what drafts: the head's folder, prompt-lookup, or the draft model.</summary>
-    public required string Head { get; init; }
-
-    /// <summary>cpu or cuda.</summary>
-    public required string Device { get; init; }
-
-    /// <summary>fp32 or bf16.</summary>
-    public required string Dtype { get; init; }
-
-    /// <summary>Threads of a CPU operation.</summary>
-    public required int Threads { get; init; }
-
-    /// <summary>Sampling temperature.</summary>
-    public required double Temperature { get; init; }
-
-    /// <summary>Prompts answered side by side.</summary>
-    public int Batch { get; init; } = 1;
+    [JsonConstructor]
+    private EvaluationReport()
+    {
+    }
 
     /// <summary>Which candidates are kept; typical is lossy: answers have another distribution than the target's.</summary>
     public AcceptanceRule Acceptance { get; init; }
@@ -95,10 +83,6 @@ public sealed record EvaluationReport
 
     /// <summary>The same by category of prompt.</summary>
     public required IReadOnlyList<CategoryReport> ByCategory { get; init; }
-
-    /// <summary>The circumstances; null where nobody noted them.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public Provenance? Provenance { get; init; }
 
     /// <summary>Whether this machine can tell the speedup from none: its interval leaves out 1.</summary>
     [JsonIgnore]

@@ -12,7 +12,7 @@ internal static class EvaluationTable
         var text = new StringBuilder();
         void Line(string name, FormattableString value) => text.Append(CultureInfo.InvariantCulture, $"{name,-20}{value.ToString(CultureInfo.InvariantCulture)}\n");
         Line("target, head", $"{r.Target}, {r.Head}");
-        Line("on", $"{r.Device}, {r.Dtype}, {r.Threads} threads, temperature {r.Temperature}, {DraftOf(r)}{(r.Batch == 1 ? "" : $", {r.Batch} prompts side by side")}");
+        Line("on", $"{r.Setup}, {DraftOf(r)}");
         if (r.Acceptance != AcceptanceRule.Lossless) Line("acceptance", $"typical: not lossless, answers have another distribution than the target's");
         Line("prompts", $"{r.Prompts} ({r.Skipped} skipped), {r.Tokens} tokens");
         Line("acceptance length", $"{r.AcceptanceLength.Mean:F2} [{r.AcceptanceLength.Low:F2}, {r.AcceptanceLength.High:F2}]");

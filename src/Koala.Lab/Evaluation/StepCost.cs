@@ -36,6 +36,9 @@ public sealed record StepCost(double AloneMs, IReadOnlyList<ShapeCost> Shapes)
         [.. Enumerable.Range(1, 29).SelectMany(power => (int[])[(1 << power) - 1, 3 * (1 << power) / 2 - 1])
             .TakeWhile(length => length < longest).Append(longest).Where(length => length > 0).Select(length => new ChainShape(length))];
 
+    /// <summary>What has to be measured to know the cost of rounds that draft a shape: of a chain, shorter chains too; a tree is measured alone.</summary>
+    internal static IReadOnlyList<DraftShape> ShapesUpTo(DraftShape shape) => shape is ChainShape chain ? Chains(chain.Length) : [shape];
+
     /// <summary>Measures rounds of the target alone and of each shape in turn, so that other work on the machine falls on all alike.</summary>
     /// <param name="target">The target.</param>
     /// <param name="source">What drafts.</param>

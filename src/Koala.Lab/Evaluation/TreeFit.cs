@@ -2,9 +2,7 @@ using Koala.Lab.Data;
 using Koala.Lab.Decoding;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Trees;
-using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
-using TorchSharp;
 
 namespace Koala.Lab.Evaluation;
 
@@ -53,13 +51,8 @@ public static class TreeFit
         FittedTree[] trees = [.. families.SelectMany(family => family.Fit(paths, cost))];
         // A chain is a tree too, and may be the fastest.
         if (options.By == TreeFitBy.Speed) trees = [.. trees, .. chain.Where(c => c.Nodes <= options.Nodes)];
-        return new TreeFitReport
+        return new TreeFitReport(Circumstances.Of(target, name))
         {
-            Target = target.Name,
-            Head = name,
-            Device = Devices.Name(target.Device),
-            Dtype = Dtypes.Name(target.Dtype),
-            Threads = torch.get_num_threads(),
             By = options.By,
             Prompts = paths.Answers.Count,
             Skipped = skipped,

@@ -2,29 +2,26 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Serialization;
 using Koala.Lab.Heads.Trees;
-using Koala.Lab.Runs;
 
 namespace Koala.Lab.Evaluation;
 
 /// <summary>A fitted tree and what is expected of it. <c>koala fit-tree --json</c> prints it.</summary>
-public sealed record TreeFitReport
+public sealed record TreeFitReport : Circumstances
 {
     internal const string TreeName = "fitted";
 
-    /// <summary>The target's name.</summary>
-    public required string Target { get; init; }
+    /// <param name="circumstances">What the report's figures hold for.</param>
+    public TreeFitReport(Circumstances circumstances) : base(circumstances)
+    {
+    }
 
-    /// <summary>What drafts.</summary>
-    public required string Head { get; init; }
+    /// <summary>0: a tree is fitted to greedy answers. As it is always so, the report's JSON does not say it.</summary>
+    [JsonIgnore]
+    public override double Temperature => 0;
 
-    /// <summary>cpu or cuda.</summary>
-    public required string Device { get; init; }
-
-    /// <summary>fp32 or bf16.</summary>
-    public required string Dtype { get; init; }
-
-    /// <summary>Threads of a CPU operation.</summary>
-    public required int Threads { get; init; }
+    /// <summary>1: a tree is fitted for one answer at a time. As it is always so, the report's JSON does not say it.</summary>
+    [JsonIgnore]
+    public override int Batch => 1;
 
     /// <summary>What the tree is best in.</summary>
     public required TreeFitBy By { get; init; }
@@ -57,15 +54,11 @@ public sealed record TreeFitReport
     [JsonIgnore]
     public StaticShape Shape => new(TreeName, Tree.Paths);
 
-    /// <summary>The circumstances; null where nobody noted them.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public Provenance? Provenance { get; init; }
-
     /// <summary>The table that the command prints.</summary>
     public override string ToString()
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{Head} on {Target}, {Device}, {Dtype}, {Threads} threads; {Places} places in the answers to {Prompts} prompts ({Skipped} skipped)\n");
+        text.Append(CultureInfo.InvariantCulture, $"{base.ToString()}; {Places} places in the answers to {Prompts} prompts ({Skipped} skipped)\n");
         text.Append("            nodes  depth  acceptance length  round ms  predicted tokens/s\n");
         text.Append(CultureInfo.InvariantCulture, $"{"alone",-10}  {0,5}  {0,5}  {1,17:F2}  {1000 / AloneTokensPerSecond,8:F2}  {AloneTokensPerSecond,18:F0}\n");
         Line("best chain", Chain);

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace Koala.Lab.Runtime;
 
 /// <summary>Times things against each other: in turn, so that other work on the machine falls on all of them alike; the best of each, for such work only ever adds time.</summary>
@@ -11,18 +9,18 @@ internal static class InterleavedTiming
     /// <summary>The fewest milliseconds of each action over at most <paramref name="rounds"/> rounds, ended early (after three) once <paramref name="budget"/> is spent.</summary>
     internal static double[] BestMs(int rounds, TimeSpan budget, params Action[] actions)
     {
-        var begun = Stopwatch.GetTimestamp();
+        var begun = TimeProvider.System.GetTimestamp();
         foreach (var action in actions)
             for (var i = 0; i < WarmUps; i++) action();
         var best = actions.Select(_ => double.PositiveInfinity).ToArray();
         for (var round = 0; round < rounds; round++)
         {
-            if (round >= FewestRounds && Stopwatch.GetElapsedTime(begun) > budget) break;
+            if (round >= FewestRounds && TimeProvider.System.GetElapsedTime(begun) > budget) break;
             for (var i = 0; i < actions.Length; i++)
             {
-                var start = Stopwatch.GetTimestamp();
+                var start = TimeProvider.System.GetTimestamp();
                 actions[i]();
-                best[i] = Math.Min(best[i], Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+                best[i] = Math.Min(best[i], TimeProvider.System.GetElapsedTime(start).TotalMilliseconds);
             }
         }
         return best;

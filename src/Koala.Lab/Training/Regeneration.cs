@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
 using Koala.Lab.Targets;
@@ -26,7 +25,7 @@ public static class Regeneration
     public static RegenerationReport Run(Target target, RegenerationOptions options, Action<string>? onChat = null,
         IProgress<RegenerationProgress>? progress = null, CancellationToken cancel = default)
     {
-        var start = Stopwatch.GetTimestamp();
+        var start = TimeProvider.System.GetTimestamp();
         options.Validate();
         target.Tokenizer.RequireChatTemplate();
         RegeneratedChat[] chats = [.. ChatRequest.Load(options.Prompts, options.Limit).Select((request, i) => new RegeneratedChat(i, request, options.System))];
@@ -57,7 +56,7 @@ public static class Regeneration
         }
         JsonLinesWriter.Write(options.Out, answered.Select(c => c.Line));
         log.Remove();
-        var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        var seconds = TimeProvider.System.GetElapsedTime(start).TotalSeconds;
         return new RegenerationReport(answered.Length, answered.Sum(c => c.Answers.Count), answered.Sum(c => c.Answers.Sum(a => (long)a.Tokens)),
             answered.Count(c => c.Cut), answered.Count(c => c.Shortened), chats.Length - answered.Length, seconds, tokens / seconds);
     }

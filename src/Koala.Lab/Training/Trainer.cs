@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Koala.Lab.Adversary;
 using Koala.Lab.Heads;
 using Koala.Lab.Runtime;
@@ -64,7 +63,7 @@ public sealed class Trainer : IDisposable
     /// <exception cref="OperationCanceledException">Cancelled; the state is saved.</exception>
     public void Run(Action<StepMetrics> onStep, Action save, CancellationToken cancel = default)
     {
-        var clock = Stopwatch.StartNew();
+        var began = TimeProvider.System.GetTimestamp();
         var before = _state.Seconds;
         while (_state.Step < _options.Steps)
         {
@@ -79,7 +78,7 @@ public sealed class Trainer : IDisposable
                 throw new KoalaException($"step {_state.Step + 1}", "a loss is not finite; the state before this step is saved, but the same step follows from it",
                     "start anew with a lower --learning-rate or --adversary-weight");
             }
-            _state.Seconds = before + clock.Elapsed.TotalSeconds;
+            _state.Seconds = before + TimeProvider.System.GetElapsedTime(began).TotalSeconds;
             metrics = metrics with { Seconds = _state.Seconds };
             var last = _state.Step == _options.Steps;
             if (last || _state.Step % _options.ValidateEvery == 0) metrics = metrics with { ValidationAccuracy = Validate() };

@@ -1,0 +1,214 @@
+using Koala.Lab.Data;
+using Koala.Lab.Decoding;
+using Koala.Lab.Heads;
+using Koala.Lab.Heads.Trees;
+using Koala.Lab.Targets;
+using TorchSharp;
+using static Koala.Lab.Evaluation.EvaluationStatistics;
+
+namespace Koala.Lab.Evaluation;
+
+/// <summary>
+/// One evaluation. Each batch of prompts is answered by the target alone (the baseline) and by the target with the drafter, one right after
+/// the other, so that whatever else happens on the machine happens to both.
+/// </summary>
+/// <remarks>The methods run in the order in which they stand: prepare once, measure each group of prompts, count n-alpha, report.</remarks>
+internal sealed class EvaluationRun : IDisposable
+{
+    // On a CPU, short answers until .NET has compiled what is busiest: it takes one core of two while it does. On a GPU every new width of
+    // attention is compiled, so a whole answer is generated.
+    private const int WarmupTokens = 16;
+    private static readonly TimeSpan s_cpuWarmup = TimeSpan.FromSeconds(1.5);
+
+    // Time in which a draft length is chosen.
+    private static readonly TimeSpan s_choosing = TimeSpan.FromSeconds(4);
+
+    // n-alpha is counted for that many answers at a time: it costs little more than for one of them.
+    private const int AlphaAnswers = TeacherForcing.Together;
+
+    private readonly Target _target;
+    private readonly IDraftSource _source;
+    private readonly EvaluationOptions _options;
+    private readonly CancellationToken _cancel;
+    private readonly SpeculativeDecoder _baseline;
+    private readonly SpeculativeDecoder _speculative;
+    private readonly List<Measurement> _measured = [];
+    private readonly List<Generation> _answers = [];    // the target's own, in the order of the measurements
+    private readonly List<NAlphaCounts> _alpha = [];    // for each of these answers, as far as they are counted
+    private DraftPlan? _plan;
+    private int _skipped;
+
+    public EvaluationRun(Target target, IDraftSource source, EvaluationOptions options, CancellationToken cancel)
+    {
+        _target = target;
+        _source = source;
+        _options = options;
+        _cancel = cancel;
+        _baseline = new SpeculativeDecoder(target);
+        _speculative = new SpeculativeDecoder(target, source);
+    }
+
+    /// <summary>Warms both sides up, chooses the draft length where it is left open, and measures what rounds cost.</summary>
+    /// <exception cref="KoalaException">No prompt fits the context.</exception>
+    public void Prepare(IReadOnlyList<Prompt> prompts)
+    {
+        Prompt[][] groups = [.. PromptGroups.ByCategory(prompts, _options.Batch)];
+        var first = groups.Select(FirstTurns).FirstOrDefault(turns => turns.Length > 0)
+            ?? throw new KoalaException("the prompts",
+                $"leave nothing to measure ({prompts.Count} skipped: longer than the context of {_target.Config.ContextLength})",
+                "give shorter prompts");
+        WarmUp(first);
+        _plan = _options.ChoosesDraftLength ? PlanOfChosenLength(groups) : PlanOfGivenDraft();
+    }
+
+    /// <summary>Measures a group of prompts turn by turn; each turn follows the target's own answers to the turns before.</summary>
+    public void Measure(Prompt[] group)
+    {
+        List<Dialogue> dialogues = [.. group.Select(prompt => new Dialogue(_target, prompt, _options.AllTurns))];
+        while (NextTurn(dialogues) is { Count: > 0 } turn)
+        {
+            var measurement = MeasureTurn(group[0].Category, turn);
+            _measured.Add(measurement);
+            _answers.AddRange(measurement.Baseline.Answers);
+            for (var i = 0; i < turn.Count; i++) dialogues[i].Answer(measurement.Baseline.Answers[i].Text);
+        }
+        // Counted on the way, as soon as it is cheap, so that progress stands for all of the work.
+        if (_answers.Count - _alpha.Count >= AlphaAnswers) CountAlpha();
+    }
+
+    /// <summary>Counts n-alpha along those of the target's answers for which it is not counted yet.</summary>
+    public void CountAlpha()
+    {
+        Generation[] uncounted = [.. _answers.Skip(_alpha.Count)];
+        _alpha.AddRange(NAlpha.Count(_target, _source, uncounted, _options.Generation, _cancel));
+    }
+
+    /// <param name="name">What the report calls the drafter.</param>
+    public EvaluationReport Report(string name)
+    {
+        var (generation, shape, cost) = _plan!;
+        var greedy = generation.Temperature == 0;
+        Round[] rounds = [.. _measured.SelectMany(m => m.Speculative.Rounds)];
+        var trace = new DecodingTrace(rounds);
+        var equality = _measured.SelectMany(m => m.Equality).ToArray();
+        var acceptanceLength = AcceptanceLengthOf(_measured);
+        var breakEven = cost.BreakEven([.. rounds.Select(r => r.Drafted)]);
+        return new EvaluationReport(Circumstances.Of(_target, name, generation.Temperature, _options.Batch))
+        {
+            Acceptance = generation.Acceptance,
+            Tree = new TreeReport(shape.Name, shape.Nodes, shape.Depth),
+            DraftLength = shape.Depth,
+            DraftLengthChosen = _options.ChoosesDraftLength,
+            Repeats = _options.Repeats,
+            Prompts = _answers.Count,
+            Skipped = _skipped,
+            Tokens = _measured.SelectMany(m => m.Speculative.Answers).Sum(answer => (long)answer.Tokens.Count),
+            Lossless = greedy ? equality.All(kind => kind != Equality.Kind.Different) : null,
+            NearTies = greedy ? equality.Count(kind => kind == Equality.Kind.NearTie) : null,
+            EqualAnswers = greedy ? equality.Count(kind => kind == Equality.Kind.Equal) : null,
+            AcceptanceLength = acceptanceLength,
+            PositionAcceptance = trace.PositionAcceptance,
+            NAlpha = NAlpha.Rates(_alpha),
+            TreeNodeAcceptance = trace.TreeNodeAcceptance,
+            Baseline = ThroughputOf(_measured.Select(m => m.Baseline)),
+            Speculative = ThroughputOf(_measured.Select(m => m.Speculative)),
+            Speedup = SpeedupOf(_measured),
+            Predicted = acceptanceLength.Mean / breakEven,
+            BreakEven = breakEven,
+            Round = RoundTimesOf(rounds),
+            ByCategory = ReportByCategory(),
+        };
+    }
+
+    public void Dispose()
+    {
+        _baseline.Dispose();
+        _speculative.Dispose();
+    }
+
+    private void WarmUp(IReadOnlyList<int>[] prompts)
+    {
+        var onCpu = _target.Device.type != DeviceType.CUDA;
+        var tokens = onCpu ? Math.Min(_options.Generation.MaxTokens, WarmupTokens) : _options.Generation.MaxTokens;
+        var least = onCpu ? s_cpuWarmup : TimeSpan.Zero;
+        var options = _options.Generation with { MaxTokens = tokens };
+        var began = TimeProvider.System.GetTimestamp();
+        do
+        {
+            _baseline.GenerateAll(prompts, options, cancel: _cancel);
+            _speculative.GenerateAll(prompts, options, cancel: _cancel);
+        }
+        while (TimeProvider.System.GetElapsedTime(began) < least);
+    }
+
+    private DraftPlan PlanOfChosenLength(Prompt[][] groups)
+    {
+        var few = PromptGroups.Spread(groups).Select(FirstTurns).Where(turns => turns.Length > 0);
+        var (choice, cost) = DraftLengthRule.Measure(_target, _source, few, _options.Generation, s_choosing, _cancel);
+        return new DraftPlan(_options.Generation with { DraftLength = choice.Length }, new ChainShape(choice.Length), cost);
+    }
+
+    private DraftPlan PlanOfGivenDraft()
+    {
+        var shape = SpeculativeDecoder.ShapeOf(_source, _options.Generation);
+        var cost = StepCost.Measure(_target, _source, StepCost.ShapesUpTo(shape), _options.Generation, _options.Batch, cancel: _cancel);
+        return new DraftPlan(_options.Generation, shape, cost);
+    }
+
+    private Measurement MeasureTurn(string category, IReadOnlyList<IReadOnlyList<int>> prompts)
+    {
+        // Each answer has a random stream of its own: two turns, or one prompt twice, do not draw alike.
+        var options = _plan!.Generation with { Stream = _answers.Count };
+        var (baseline, speculative) = (new List<IReadOnlyList<Generation>>(), new List<IReadOnlyList<Generation>>());
+        for (var repeat = 0; repeat < _options.Repeats; repeat++)
+        {
+            // Which side goes first alternates from turn to turn and from repeat to repeat: neither always finds the warmer machine.
+            var baselineFirst = (_measured.Count + repeat) % 2 == 0;
+            if (baselineFirst) baseline.Add(_baseline.GenerateAll(prompts, options, cancel: _cancel));
+            speculative.Add(_speculative.GenerateAll(prompts, options, cancel: _cancel));
+            if (!baselineFirst) baseline.Add(_baseline.GenerateAll(prompts, options, cancel: _cancel));
+        }
+        var equality = options.Temperature == 0 ? baseline[0].Zip(speculative[0], (a, b) => Equality.Of(_target, a, b)) : [];
+        return new Measurement(category, TimedAnswers.FromRepeats(baseline), TimedAnswers.FromRepeats(speculative), [.. equality]);
+    }
+
+    // The next turn of each dialogue. A dialogue that has ended, or whose turn does not fit, leaves the list.
+    private List<IReadOnlyList<int>> NextTurn(List<Dialogue> dialogues)
+    {
+        var turn = new List<IReadOnlyList<int>>();
+        foreach (var dialogue in dialogues.ToArray())
+        {
+            var prompt = dialogue.Next();
+            if (prompt is not null && Fits(prompt))
+            {
+                turn.Add(prompt);
+                continue;
+            }
+            if (prompt is not null) _skipped++;
+            dialogues.Remove(dialogue);
+        }
+        return turn;
+    }
+
+    private IReadOnlyList<int>[] FirstTurns(Prompt[] group)
+    {
+        var turns = group.Select(prompt => new Dialogue(_target, prompt, allTurns: false).Next());
+        return [.. turns.OfType<IReadOnlyList<int>>().Where(Fits)];
+    }
+
+    private bool Fits(IReadOnlyList<int> prompt) => prompt.Count < _target.Config.ContextLength;
+
+    private CategoryReport[] ReportByCategory()
+    {
+        var categoryOfEachAnswer = _measured.SelectMany(m => Enumerable.Repeat(m.Category, m.Baseline.Answers.Count));
+        var alpha = categoryOfEachAnswer.Zip(_alpha).ToLookup(pair => pair.First, pair => pair.Second);
+        var categories = _measured.GroupBy(m => m.Category).OrderBy(category => category.Key, StringComparer.Ordinal);
+        return [.. categories.Select(category => ReportOf(category.Key, [.. category], alpha[category.Key]))];
+    }
+
+    private static CategoryReport ReportOf(string category, IReadOnlyList<Measurement> measured, IEnumerable<NAlphaCounts> alpha)
+    {
+        var prompts = measured.Sum(m => m.Baseline.Answers.Count);
+        return new CategoryReport(category, prompts, AcceptanceLengthOf(measured), SpeedupOf(measured)) { NAlpha = NAlpha.Rates(alpha) };
+    }
+}
