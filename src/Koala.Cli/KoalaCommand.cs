@@ -43,7 +43,7 @@ public static class KoalaCommand
         }
         catch (Exception e) when (IsOutOfMemory(e))
         {
-            error.WriteLine($"the memory of the device is used up ({Sizes(e.Message)}). Mend: lower --batch, --row-length or --max-tokens, use --dtype bf16, or take a smaller target.");
+            error.WriteLine($"the memory of the device is used up ({Sizes(e.Message)}). Fix: lower --batch, --row-length or --max-tokens, use --dtype bf16, or take a smaller target.");
             return ExitCodes.WrongInput;
         }
         catch (Exception e)

@@ -36,7 +36,7 @@ public static class Doctor
         }
         catch (KoalaException e)
         {
-            return report with { Findings = [new Finding(FindingLevel.Error, $"{e.Where}: {e.Fault}", e.Mend), .. OfMachine(report.Machine)] };
+            return report with { Findings = [new Finding(FindingLevel.Error, $"{e.Where}: {e.Fault}", e.Fix), .. OfMachine(report.Machine)] };
         }
         report = WithTorch(report);
         return report with { Findings = [.. OfTorch(report), .. OfMachine(report.Machine)] };

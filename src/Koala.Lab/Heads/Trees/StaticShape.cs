@@ -99,13 +99,13 @@ public sealed record StaticShape : DraftShape
 
     private static void Check(string name, int[][] nodes)
     {
-        KoalaException Fault(string fault, string mend) => new(name, fault, mend);
+        KoalaException Fault(string fault, string fix) => new(name, fault, fix);
         if (nodes.Length is 0 or > MaxNodes) throw Fault($"has {nodes.Length} nodes, but a tree has 1 to {MaxNodes}", nodes.Length == 0 ? "add [0], or take --tree chain" : "take the likeliest ones");
         var seen = new HashSet<string>();
         foreach (var node in nodes)
         {
             if (node.Length == 0) throw Fault("has an empty path, but the root belongs to every tree", "take it out");
-            if (node.Any(rank => rank < 0)) throw Fault($"{Text(node)} has a negative rank, but ranks count from 0", "mend the path");
+            if (node.Any(rank => rank < 0)) throw Fault($"{Text(node)} has a negative rank, but ranks count from 0", "correct the path");
             if (!seen.Add(Text(node))) throw Fault($"has {Text(node)} twice", "take one out");
         }
         if (nodes.FirstOrDefault(node => node.Length > 1 && !seen.Contains(Text(node[..^1]))) is { } orphan)
