@@ -105,7 +105,7 @@ public static class Regeneration
         }
         catch (AggregateException e) when (e.InnerExceptions.OfType<KoalaException>().FirstOrDefault() is { } fault)
         {
-            throw new KoalaException(fault.Where, fault.Fault, fault.Fix, e);
+            throw fault;
         }
     }
 
@@ -117,7 +117,7 @@ public static class Regeneration
         }
         catch (KoalaException e)
         {
-            throw new KoalaException($"{chat}: {e.Where}", e.Fault, e.Fix, e);
+            throw e.Within($"{chat}", e);
         }
     }
 

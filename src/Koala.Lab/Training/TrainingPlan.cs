@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Koala.Lab.Adversary;
 using Koala.Lab.Heads;
 using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
@@ -6,7 +7,7 @@ using TorchSharp;
 
 namespace Koala.Lab.Training;
 
-/// <summary>Everything a training run was asked for, as run.json keeps it: what <c>--resume</c> needs.</summary>
+/// <summary>Everything a training run was asked for, as run.json keeps it: what resuming it needs.</summary>
 public sealed record TrainingPlan
 {
     /// <summary>The target's folder.</summary>
@@ -68,8 +69,9 @@ public sealed record TrainingPlan
         Training.Validate();
         Training.CheckFor(Head);
         if (WithControl && Training.Adversary.Weight == 0)
-            throw new KoalaException("--with-control", "trains the pair with and without the adversary, but the adversary's weight is 0",
-                "set --adversary-weight, to about 0.1, or leave --with-control out");
+            throw KoalaException.ForOption(nameof(WithControl),
+                "trains the pair with and without the adversary, but the adversary's weight is 0",
+                $"set {new OptionName(AdversaryOptions.WeightOption)}, to about 0.1, or leave {new OptionName(nameof(WithControl))} out");
     }
 
     /// <summary>The same training without the adversary: same seed, same data order.</summary>
