@@ -8,7 +8,7 @@ internal static class ExitCodes
     /// <summary>A check failed: doctor found an error, or answers in fp32 were not the target's own.</summary>
     public const int CheckFailed = 1;
 
-    /// <summary>An option, a file or the machine does not fit; one line on standard error says what, where, and how to mend it.</summary>
+    /// <summary>An option, a file or the machine does not fit; one line on standard error says what, where, and how to fix it.</summary>
     public const int WrongInput = 2;
 
     /// <summary>A fault of Koala itself (EX_SOFTWARE of sysexits.h); its stack trace stands on standard error.</summary>
@@ -21,7 +21,7 @@ internal static class ExitCodes
         Exit codes:
           0    done
           1    a check failed: doctor found an error, or evaluate found answers in fp32 that are not the target's own
-          2    wrong input; one line says what, where, and how to mend it
+          2    wrong input; one line says what, where, and how to fix it
           70   a fault of Koala itself; please report it
           130  interrupted; what was done is kept, and a line says how to go on
         """;

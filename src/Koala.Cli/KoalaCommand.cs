@@ -33,7 +33,8 @@ public static class KoalaCommand
         }
         catch (KoalaException e)
         {
-            error.WriteLine(e.Message.ReplaceLineEndings(" "));
+            var command = result.CommandResult.Command;
+            error.WriteLine(e.MessageWith(name => OptionNames.Find(name, command)).ReplaceLineEndings(" "));
             return ExitCodes.WrongInput;
         }
         catch (OperationCanceledException)
@@ -43,7 +44,8 @@ public static class KoalaCommand
         }
         catch (Exception e) when (IsOutOfMemory(e))
         {
-            error.WriteLine($"the memory of the device is used up ({Sizes(e.Message)}). Mend: lower --batch, --row-length or --max-tokens, use --dtype bf16, or take a smaller target.");
+            error.WriteLine($"the memory of the device is used up ({Sizes(e.Message)}). "
+                + "Fix: lower --batch, --row-length or --max-tokens, use --dtype bf16, or take a smaller target.");
             return ExitCodes.WrongInput;
         }
         catch (Exception e)
@@ -54,7 +56,7 @@ public static class KoalaCommand
         }
     }
 
-    private static Command Build(Streams streams, IReadOnlyList<string> args)
+    internal static Command Build(Streams streams, IReadOnlyList<string> args)
     {
         var root = new Command("koala", $"Train, run and measure draft heads of language models.\n\n{ExitCodes.Help}");
         root.Options.Add(new HelpOption("--help", "-h"));

@@ -89,7 +89,7 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
         foreach (var code in ImportedFile.Read(path.Trim('"')))
         {
             if (await engine.RunPartsAsync(code, number, output, cancel) is { } error)
-                throw Fault.Of(path, $"failed ({error.Message})", "mend the file");
+                throw Fault.Of(path, $"failed ({error.Message})", "correct the file");
         }
     }
 

@@ -1,26 +1,60 @@
 namespace Koala.Lab;
 
-/// <summary>A mistake of the user or a fault of a file: one line that says where, what, and how to mend it. The command exits with 2.</summary>
+/// <summary>
+/// A mistake of the user or a fault of a file: one line that says where, what, and how to fix it. The command exits with 2.
+/// </summary>
+/// <remarks>
+/// A message names an option by an <see cref="OptionName"/>, so that every reader sees a name that can be typed:
+/// <see cref="Exception.Message"/> has the C# name, <c>maxTokens</c>, and <see cref="MessageWith"/> the name that a front end gives the option.
+/// </remarks>
 public sealed class KoalaException : Exception
 {
+    private readonly MessageTemplate _where;
+    private readonly MessageTemplate _fault;
+    private readonly MessageTemplate _fix;
+
     /// <param name="where">The file (with line, tensor or key), option or value at fault.</param>
     /// <param name="fault">What was found and what was expected, without a full stop.</param>
-    /// <param name="mend">What to do about it, as an imperative, without a full stop.</param>
+    /// <param name="fix">What to do about it, as an imperative, without a full stop.</param>
     /// <param name="inner">What caused it, for those who debug.</param>
-    public KoalaException(string where, string fault, string mend, Exception? inner = null)
-        : base($"{where}: {fault}. Mend: {mend}.", inner)
+    public KoalaException(MessageTemplate where, MessageTemplate fault, MessageTemplate fix, Exception? inner = null)
+        : base(Line(where, fault, fix).ToString(), inner)
     {
-        Where = where;
-        Fault = fault;
-        Mend = mend;
+        _where = where;
+        _fault = fault;
+        _fix = fix;
     }
 
     /// <summary>The file (with line, tensor or key), option or value at fault.</summary>
-    public string Where { get; }
+    public string Where => _where.ToString();
 
     /// <summary>What was found and what was expected.</summary>
-    public string Fault { get; }
+    public string Fault => _fault.ToString();
 
     /// <summary>What to do about it.</summary>
-    public string Mend { get; }
+    public string Fix => _fix.ToString();
+
+    /// <summary>The option at fault, by its C# name: <c>MaxTokens</c>, <c>Adversary.Weight</c>. Null where no option is.</summary>
+    public string? Option => _where.Options.FirstOrDefault();
+
+    /// <summary>A value that an option cannot have.</summary>
+    /// <param name="option">The C# name of the option, as <see cref="OptionName"/> takes it.</param>
+    /// <param name="fault">What was found and what was expected, without a full stop.</param>
+    /// <param name="fix">What to do about it, as an imperative, without a full stop.</param>
+    public static KoalaException ForOption(string option, MessageTemplate fault, MessageTemplate fix) =>
+        new($"{new OptionName(option)}", fault, fix);
+
+    /// <summary>The message, with options under the names of a front end.</summary>
+    /// <param name="nameOf">
+    /// From the C# name of an option to the front end's; null where the front end has no such option and the C# name is to be used.
+    /// </param>
+    public string MessageWith(Func<string, string?> nameOf) => Line(_where, _fault, _fix).ToString(nameOf);
+
+    /// <summary>The same fault with its place named more exactly.</summary>
+    /// <param name="place">What contains <see cref="Where"/>: a file, a line.</param>
+    /// <param name="inner">What caused it.</param>
+    internal KoalaException Within(string place, Exception inner) => new($"{place}: {_where}", _fault, _fix, inner);
+
+    private static MessageTemplate Line(MessageTemplate where, MessageTemplate fault, MessageTemplate fix) =>
+        $"{where}: {fault}. Fix: {fix}.";
 }

@@ -133,7 +133,7 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
     {
         var run = await kernel.RunAsync("#!pwsh\nls");
 
-        Assert.StartsWith("#!pwsh: is no directive of this kernel. Mend: use one of #!csharp, #!markdown", run.Traceback, StringComparison.Ordinal);
+        Assert.StartsWith("#!pwsh: is no directive of this kernel. Fix: use one of #!csharp, #!markdown", run.Traceback, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -46,7 +46,7 @@ public sealed class PackageTests : IAsyncLifetime
         var second = await _kernel.RunAsync($"#r \"nuget: {Id}, [2.0.0]\"\nGreeting.Say()");
 
         Assert.Equal("error", second.Status);
-        Assert.Contains($"{Id} 1.0.0 is loaded already. Mend: restart the kernel to use [2.0.0].", second.Traceback, StringComparison.Ordinal);
+        Assert.Contains($"{Id} 1.0.0 is loaded already. Fix: restart the kernel to use [2.0.0].", second.Traceback, StringComparison.Ordinal);
         AssertValue("hello 1", await _kernel.RunAsync("Greeting.Say()"));
     }
 

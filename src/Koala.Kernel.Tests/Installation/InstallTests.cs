@@ -48,7 +48,7 @@ public sealed class InstallTests : IDisposable
         var run = Koala("lab");
 
         Assert.Equal(2, run.ExitCode);
-        Assert.StartsWith("jupyter: neither JupyterLab nor Jupyter Notebook is on the path. Mend: ", run.Error, StringComparison.Ordinal);
+        Assert.StartsWith("jupyter: neither JupyterLab nor Jupyter Notebook is on the path. Fix: ", run.Error, StringComparison.Ordinal);
         Assert.Single(run.Error.TrimEnd('\n').Split('\n'));
     }
 

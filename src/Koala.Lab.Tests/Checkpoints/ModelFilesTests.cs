@@ -67,7 +67,7 @@ public sealed class ModelFilesTests : IDisposable
     {
         Copy("config.json");
         File.WriteAllText(_folder.At("pytorch_model.bin"), "");
-        Assert.Contains("save_pretrained", Assert.Throws<KoalaException>(() => ModelFiles.Open(_folder.Path)).Mend);
+        Assert.Contains("save_pretrained", Assert.Throws<KoalaException>(() => ModelFiles.Open(_folder.Path)).Fix);
     }
 
     [Fact]

@@ -63,12 +63,12 @@ public sealed class ModelPlaceTests : IDisposable
     [InlineData("koala/micro", "koala pull koala/micro.")]
     [InlineData("koala/nano@v9", "koala pull koala/nano --revision v9.")]
     [InlineData("koala/nano/none.gguf", "koala pull koala/nano none.gguf.")]
-    public void What_is_not_there_says_how_to_get_it(string name, string mend)
+    public void What_is_not_there_says_how_to_get_it(string name, string fix)
     {
         LayOutNano(_folder.Path);
         var line = Assert.Throws<KoalaException>(() => Find(name)).Message;
         Assert.Contains("does not exist", line);
-        Assert.EndsWith(mend, line);
+        Assert.EndsWith(fix, line);
     }
 
     [Theory]
@@ -81,7 +81,7 @@ public sealed class ModelPlaceTests : IDisposable
     public void What_is_no_name_is_a_path_that_is_not_there(string text)
     {
         LayOutNano(_folder.Path);
-        Assert.EndsWith("does not exist. Mend: check the path.", Assert.Throws<KoalaException>(() => Find(text)).Message);
+        Assert.EndsWith("does not exist. Fix: check the path.", Assert.Throws<KoalaException>(() => Find(text)).Message);
     }
 
     [Fact]

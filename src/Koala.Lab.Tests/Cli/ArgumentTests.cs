@@ -84,7 +84,7 @@ public sealed class ArgumentTests
     [InlineData("train --resume r --steps 3", "--steps is given too")]
     [InlineData("train --resume r --threads 3", "--threads is given too")]
     public void Options_out_of_range_or_without_a_meaning_are_refused_before_anything_is_read(string line, string words) =>
-        CommandRun.Of(line.Split(' ')).AssertRefused(words, "Mend: ");
+        CommandRun.Of(line.Split(' ')).AssertRefused(words, "Fix: ");
 
     [Fact]
     public void A_prompt_may_look_like_a_file_of_arguments_or_an_option() =>

@@ -51,6 +51,6 @@ public sealed class GgufCommandTests : IDisposable
     public void A_file_of_another_kind_is_refused()
     {
         File.WriteAllText(_file, "not a model");
-        CommandRun.Of("generate", "--target", _file, "--prompt", "a").AssertRefused("'GGUF'", "Mend: ");
+        CommandRun.Of("generate", "--target", _file, "--prompt", "a").AssertRefused("'GGUF'", "Fix: ");
     }
 }

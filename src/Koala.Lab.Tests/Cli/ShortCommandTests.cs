@@ -56,7 +56,7 @@ public sealed class ShortCommandTests
     public void Inspect_refuses_what_is_none_of_these()
     {
         using var folder = new TemporaryFolder();
-        CommandRun.Of("inspect", folder.Path).AssertRefused("config.json", "Mend: ");
+        CommandRun.Of("inspect", folder.Path).AssertRefused("config.json", "Fix: ");
         CommandRun.Of("inspect", folder.At("nothing")).AssertRefused("does not exist");
     }
 }

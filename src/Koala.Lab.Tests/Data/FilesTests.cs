@@ -57,7 +57,7 @@ public sealed class FilesTests
         Assert.Equal(["math", "math", "math"], prompts.Select(p => p.Category));
         var error = Assert.Throws<KoalaException>(() => Prompts.Load(TestFiles.At("data", "mt-bench.jsonl"), null, ["maths"]));
         Assert.Contains("'maths'", error.Message);
-        Assert.Contains("coding, extraction, humanities, math", error.Mend);
+        Assert.Contains("coding, extraction, humanities, math", error.Fix);
         Assert.Throws<KoalaException>(() => Prompts.Load(TestFiles.At("data", "mt-bench.jsonl"), 0));
     }
 

@@ -118,7 +118,7 @@ public sealed class BatchDecoderTests
     [Fact]
     public void Refuses_what_it_cannot_answer()
     {
-        Assert.Contains("--batch", Assert.Throws<KoalaException>(() => new BatchDecoder(Shipped.Nano, 0, new GenerationOptions())).Message, StringComparison.Ordinal);
+        Assert.Contains("batch: is 0", Assert.Throws<KoalaException>(() => new BatchDecoder(Shipped.Nano, 0, new GenerationOptions())).Message, StringComparison.Ordinal);
         using var decoder = new BatchDecoder(Shipped.Nano, 2, new GenerationOptions());
         foreach (var tokens in (int[][])[[], new int[Shipped.Nano.Config.ContextLength]])
         {

@@ -7,18 +7,18 @@ public sealed class GenerationOptionsTests
 {
     public static TheoryData<GenerationOptions, string> Faults => new()
     {
-        { new() { MaxTokens = 0 }, "--max-tokens" },
-        { new() { MaxTokens = -1 }, "--max-tokens" },
-        { new() { Temperature = -0.1 }, "--temperature" },
-        { new() { Temperature = double.NaN }, "--temperature" },
-        { new() { Temperature = double.PositiveInfinity }, "--temperature" },
-        { new() { TopK = -1 }, "--top-k" },
-        { new() { TopP = 0 }, "--top-p" },
-        { new() { TopP = 1.01 }, "--top-p" },
-        { new() { TopP = double.NaN }, "--top-p" },
-        { new() { DraftLength = -1 }, "--draft-length" },
-        { new() { DraftLength = 5 }, "--draft-length" },
-        { new() { Stop = ["a", ""] }, "--stop" },
+        { new() { MaxTokens = 0 }, "maxTokens" },
+        { new() { MaxTokens = -1 }, "maxTokens" },
+        { new() { Temperature = -0.1 }, "temperature" },
+        { new() { Temperature = double.NaN }, "temperature" },
+        { new() { Temperature = double.PositiveInfinity }, "temperature" },
+        { new() { TopK = -1 }, "topK" },
+        { new() { TopP = 0 }, "topP" },
+        { new() { TopP = 1.01 }, "topP" },
+        { new() { TopP = double.NaN }, "topP" },
+        { new() { DraftLength = -1 }, "draftLength" },
+        { new() { DraftLength = 5 }, "draftLength" },
+        { new() { Stop = ["a", ""] }, "stop" },
     };
 
     [Theory, MemberData(nameof(Faults))]

@@ -76,7 +76,7 @@ public sealed class StreamingTests
             await foreach (var _ in decoder.GenerateAsync(string.Concat(Enumerable.Repeat("a long story ", 400)))) Assert.Fail("a piece came");
         });
         Assert.Equal("the prompt", e.Where);
-        Assert.Equal("--top-p", (await Assert.ThrowsAsync<KoalaException>(async () =>
+        Assert.Equal("topP", (await Assert.ThrowsAsync<KoalaException>(async () =>
         {
             await foreach (var _ in decoder.GenerateAsync(Question, new GenerationOptions { TopP = 2 })) Assert.Fail("a piece came");
         })).Where);

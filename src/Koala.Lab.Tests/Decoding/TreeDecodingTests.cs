@@ -98,8 +98,8 @@ public sealed class TreeDecodingTests
     [Fact]
     public void A_draft_length_beside_a_tree_and_typical_acceptance_without_a_temperature_are_refused()
     {
-        Assert.Equal("--draft-length", Assert.Throws<KoalaException>(() => new GenerationOptions { DraftLength = 2, Tree = StaticShape.Find("eagle-1") }.Validate()).Where);
-        Assert.Equal("--acceptance", Assert.Throws<KoalaException>(() => new GenerationOptions { Acceptance = AcceptanceRule.Typical }.Validate()).Where);
+        Assert.Equal("draftLength", Assert.Throws<KoalaException>(() => new GenerationOptions { DraftLength = 2, Tree = StaticShape.Find("eagle-1") }.Validate()).Where);
+        Assert.Equal("acceptance", Assert.Throws<KoalaException>(() => new GenerationOptions { Acceptance = AcceptanceRule.Typical }.Validate()).Where);
     }
 
     private static DraftShape Shape(string name) => name == "dynamic" ? new DynamicShape { Tokens = 20, Levels = 4, TopK = 5 } : StaticShape.Find(name);

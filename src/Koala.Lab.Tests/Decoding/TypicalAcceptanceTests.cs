@@ -61,7 +61,7 @@ public sealed class TypicalAcceptanceTests
         var answer = decoder.Generate(prompt, options);
         Assert.Equal(30, answer.Tokens.Count);
         Assert.Equal(answer.Tokens, decoder.Generate(prompt, options).Tokens);
-        Assert.Equal("--acceptance", Assert.Throws<KoalaException>(() => decoder.Generate(prompt, options with { Temperature = 0 })).Where);
+        Assert.Equal("acceptance", Assert.Throws<KoalaException>(() => decoder.Generate(prompt, options with { Temperature = 0 })).Where);
     }
 
     private static IEnumerable<bool> Kept(float[] p) =>

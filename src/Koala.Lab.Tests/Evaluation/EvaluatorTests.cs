@@ -128,10 +128,10 @@ public sealed class EvaluatorTests
     {
         using var head = Reference.RecordedHead();
         string Where(EvaluationOptions options) => Assert.Throws<KoalaException>(() => Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts, options)).Where;
-        Assert.Equal("--repeats", Where(new EvaluationOptions { Repeats = 0 }));
-        Assert.Equal("--batch", Where(new EvaluationOptions { Batch = 0 }));
-        Assert.Equal("--max-tokens", Where(Options(0)));
-        Assert.Equal("--draft-length", Where(new EvaluationOptions { Generation = new GenerationOptions { DraftLength = 9 } }));
+        Assert.Equal("repeats", Where(new EvaluationOptions { Repeats = 0 }));
+        Assert.Equal("batch", Where(new EvaluationOptions { Batch = 0 }));
+        Assert.Equal("maxTokens", Where(Options(0)));
+        Assert.Equal("draftLength", Where(new EvaluationOptions { Generation = new GenerationOptions { DraftLength = 9 } }));
     }
 
     [Fact]

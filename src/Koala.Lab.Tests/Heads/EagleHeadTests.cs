@@ -136,9 +136,9 @@ public sealed class EagleHeadTests : IDisposable
 
     public static TheoryData<string, EagleOptions> Wrong => new()
     {
-        { "--layers", new() { Layers = 0 } },
-        { "--draft-vocabulary", new() { DraftVocabulary = -1 } },
-        { "--draft-vocabulary", new() { DraftVocabulary = 513 } },
+        { "layers", new() { Layers = 0 } },
+        { "draftVocabulary", new() { DraftVocabulary = -1 } },
+        { "draftVocabulary", new() { DraftVocabulary = 513 } },
     };
 
     [Theory, MemberData(nameof(Wrong))]

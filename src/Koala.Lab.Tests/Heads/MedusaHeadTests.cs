@@ -131,7 +131,7 @@ public sealed class MedusaHeadTests
     public void Sizes_out_of_range_are_refused(int layers, int heads)
     {
         var e = Assert.Throws<KoalaException>(() => DraftHead.Create(new MedusaOptions { Layers = layers, Heads = heads }, Shipped.Nano));
-        Assert.Equal(heads == 4 ? "--layers" : "--medusa-heads", e.Where);
+        Assert.Equal(heads == 4 ? "layers" : "heads", e.Where);
     }
 
     [Fact]

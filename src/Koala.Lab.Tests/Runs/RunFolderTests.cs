@@ -13,7 +13,7 @@ public sealed class RunFolderTests : IDisposable
     {
         SampleRun.Create(_folder.At("run"));
         var e = Assert.Throws<KoalaException>(() => RunFolder.Create(_folder.At("run")));
-        Assert.Contains("--resume " + _folder.At("run"), e.Mend, StringComparison.Ordinal);
+        Assert.Contains("resume " + _folder.At("run"), e.Fix, StringComparison.Ordinal);
     }
 
     [Fact]

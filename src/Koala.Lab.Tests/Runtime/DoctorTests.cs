@@ -17,7 +17,7 @@ public sealed class DoctorTests
     }
 
     [Fact]
-    public void A_missing_libtorch_is_a_finding_with_its_mend_and_nothing_is_measured()
+    public void A_missing_libtorch_is_a_finding_with_its_fix_and_nothing_is_measured()
     {
         var report = Doctor.Examine(() => throw new KoalaException("KOALA_LIBTORCH=/none", "holds no libtorch_cpu.so", "name a folder"));
         Assert.Contains(new Finding(FindingLevel.Error, "KOALA_LIBTORCH=/none: holds no libtorch_cpu.so", "name a folder"), report.Findings);
@@ -25,7 +25,7 @@ public sealed class DoctorTests
         Assert.Null(report.Step);
         Assert.Null(report.MemoryReadGBPerSecond);
         Assert.Null(report.Threads);
-        Assert.Contains("error    KOALA_LIBTORCH=/none: holds no libtorch_cpu.so. Mend: name a folder.", report.ToString(), StringComparison.Ordinal);
+        Assert.Contains("error    KOALA_LIBTORCH=/none: holds no libtorch_cpu.so. Fix: name a folder.", report.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -35,18 +35,18 @@ public sealed class EdgeTests
     }
 
     [Theory]
-    [InlineData("--weight-decay")]
-    [InlineData("--adversary-learning-rate")]
-    [InlineData("--beta1")]
-    [InlineData("--beta2")]
+    [InlineData("weightDecay")]
+    [InlineData("adversary.learningRate")]
+    [InlineData("beta1")]
+    [InlineData("beta2")]
     public void A_value_that_can_only_give_NaN_is_refused(string option)
     {
         // Adam divides by 1 - beta^n.
         var options = option switch
         {
-            "--weight-decay" => Tiny.Options with { WeightDecay = double.PositiveInfinity },
-            "--beta1" => Tiny.Options with { Beta1 = 1 },
-            "--beta2" => Tiny.Options with { Beta2 = 1 },
+            "weightDecay" => Tiny.Options with { WeightDecay = double.PositiveInfinity },
+            "beta1" => Tiny.Options with { Beta1 = 1 },
+            "beta2" => Tiny.Options with { Beta2 = 1 },
             _ => Tiny.WithAdversary with { Adversary = Tiny.WithAdversary.Adversary with { LearningRate = double.PositiveInfinity } },
         };
         Assert.Equal(option, Assert.Throws<KoalaException>(options.Validate).Where);

@@ -68,7 +68,7 @@ public sealed class LossTests
         using var batch = Batch();
         using var scope = NewDisposeScope();
         using var judgement = new Judgement(Prediction(0, s_judges, 1), batch);
-        Assert.Equal("--loss", Assert.Throws<KoalaException>(() => LossKinds.Create("smooth-l1").Of(judgement)).Where);
+        Assert.Equal("losses", Assert.Throws<KoalaException>(() => LossKinds.Create("smooth-l1").Of(judgement)).Where);
     }
 
     [Theory]

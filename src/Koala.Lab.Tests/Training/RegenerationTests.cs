@@ -111,13 +111,13 @@ public sealed class RegenerationTests : IDisposable
             Assert.Equal(part, File.ReadAllBytes(_folder.At("chats.jsonl.part")));
         }
         var same = Options(prompts, "chats.jsonl", resume: true);
-        Refused(same with { Generation = same.Generation with { MaxTokens = 9 } }, "koala-mini", "--max-tokens 24", "9");
-        Refused(same with { Generation = same.Generation with { Temperature = 0.5 } }, "koala-mini", "--temperature 0", "0.5");
-        Refused(same with { Limit = 5 }, "koala-mini", "--limit left out", "5");
-        Refused(same with { System = "s" }, "koala-mini", "--system left out", "'s'");
-        Refused(same, "koala-nano", "--target koala-mini", "koala-nano");
-        Refused(same with { Prompts = Write("other.jsonl", """{"prompt":"a"}""") }, "koala-mini", "--prompts prompts.jsonl", "other.jsonl");
-        Refused(same with { Resume = false }, "koala-mini", "--resume");
+        Refused(same with { Generation = same.Generation with { MaxTokens = 9 } }, "koala-mini", "maxTokens 24", "9");
+        Refused(same with { Generation = same.Generation with { Temperature = 0.5 } }, "koala-mini", "temperature 0", "0.5");
+        Refused(same with { Limit = 5 }, "koala-mini", "limit left out", "5");
+        Refused(same with { System = "s" }, "koala-mini", "system left out", "'s'");
+        Refused(same, "koala-nano", "target koala-mini", "koala-nano");
+        Refused(same with { Prompts = Write("other.jsonl", """{"prompt":"a"}""") }, "koala-mini", "prompts prompts.jsonl", "other.jsonl");
+        Refused(same with { Resume = false }, "koala-mini", "use resume");
         File.WriteAllText(_folder.At("there.jsonl"), "");
         Refused(same with { Out = _folder.At("there.jsonl") }, "koala-mini", "exists already");
         Refused(same with { Out = _folder.At("new.jsonl") }, "koala-mini", "nothing to resume");

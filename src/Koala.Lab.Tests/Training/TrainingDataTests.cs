@@ -77,7 +77,7 @@ public sealed class TrainingDataTests
         using var folder = new TemporaryFolder();
         var file = Write(folder.At("chats.jsonl"), 1);
         var e = Assert.Throws<KoalaException>(() => TrainingData.Load(Shipped.Nano, file, null, Tiny.Options with { RowLength = 513 }));
-        Assert.Equal("--row-length", e.Where);
+        Assert.Equal("rowLength", e.Where);
         Assert.Contains("513", e.Fault, StringComparison.Ordinal);
         Assert.Contains("512", e.Fault, StringComparison.Ordinal);
 

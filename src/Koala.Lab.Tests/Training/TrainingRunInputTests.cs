@@ -63,11 +63,11 @@ public sealed class TrainingRunInputTests : IDisposable
 
     public static TheoryData<string, TrainingPlan> Wrong => new()
     {
-        { "--with-control", TinyRun.Plan with { WithControl = true } },
-        { "--steps", TinyRun.Plan with { Training = Tiny.Options with { Steps = 0 } } },
-        { "--loss", TinyRun.Plan with { Training = Tiny.Options with { Losses = [new("smooth-l1")] } } },
-        { "--layers", TinyRun.Plan with { Head = new MedusaOptions { Layers = 0 } } },
-        { "--adversary-weight", TinyRun.Pair with { Training = Tiny.Options with { Adversary = new() { Weight = -1 } } } },
+        { "withControl", TinyRun.Plan with { WithControl = true } },
+        { "steps", TinyRun.Plan with { Training = Tiny.Options with { Steps = 0 } } },
+        { "losses", TinyRun.Plan with { Training = Tiny.Options with { Losses = [new("smooth-l1")] } } },
+        { "layers", TinyRun.Plan with { Head = new MedusaOptions { Layers = 0 } } },
+        { "adversary.weight", TinyRun.Pair with { Training = Tiny.Options with { Adversary = new() { Weight = -1 } } } },
     };
 
     [Theory]

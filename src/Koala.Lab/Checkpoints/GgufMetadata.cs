@@ -73,7 +73,7 @@ internal sealed class GgufMetadata(IReadOnlyDictionary<string, GgufValue> values
         return numbers;
     }
 
-    internal KoalaException Fault(string key, string fault, string mend) => new($"{path}: {key}", fault, mend);
+    internal KoalaException Fault(string key, string fault, string fix) => new($"{path}: {key}", fault, fix);
 
     private GgufValue? Find(string key) => values.TryGetValue(key, out var value) ? value : null;
 

@@ -14,7 +14,7 @@ internal sealed class GgufReader(SafeFileHandle file, string path, long length)
     /// <summary>Longest string that is read whole: chat templates and tokens are far shorter.</summary>
     internal const int LongestText = 1 << 20;
 
-    private const string Mend = "get the file again";
+    private const string Fix = "get the file again";
 
     private readonly byte[] _buffer = new byte[1 << 14];
     private long _start;   // of the buffer in the file
@@ -57,8 +57,8 @@ internal sealed class GgufReader(SafeFileHandle file, string path, long length)
     }
 
     /// <summary>A fault at a byte of the file.</summary>
-    internal KoalaException Fault(long at, string fault, string mend = Mend, Exception? inner = null) =>
-        new($"{Place}, byte {at}", fault, mend, inner);
+    internal KoalaException Fault(long at, string fault, string fix = Fix, Exception? inner = null) =>
+        new($"{Place}, byte {at}", fault, fix, inner);
 
     private string Place => Item is { } item ? $"{path}, {item.Kind} '{Shown.Text(item.Name)}'" : path;
 

@@ -6,7 +6,7 @@ namespace Koala.Lab.Checkpoints;
 /// <summary>Reads the small JSON files of a model folder: an object, no key twice, every string well formed.</summary>
 internal static class JsonFile
 {
-    private const string Mend = "get the file again";
+    private const string Fix = "get the file again";
     private static readonly JsonDocumentOptions s_options = new() { AllowDuplicateProperties = false };
 
     /// <param name="path">The file.</param>
@@ -17,7 +17,7 @@ internal static class JsonFile
         {
             using var stream = File.OpenRead(path);
             if (stream.Length > longest)
-                throw new KoalaException(path, $"has {stream.Length} bytes, but at most {longest} are expected", Mend);
+                throw new KoalaException(path, $"has {stream.Length} bytes, but at most {longest} are expected", Fix);
             var bytes = new byte[stream.Length];
             stream.ReadExactly(bytes);
             return bytes;
@@ -32,21 +32,21 @@ internal static class JsonFile
     /// <param name="where">The file's name, for messages.</param>
     internal static JsonElement Parse(ReadOnlyMemory<byte> utf8, string where)
     {
-        if (!Utf8.IsValid(utf8.Span)) throw new KoalaException(where, "is not valid UTF-8", Mend);
+        if (!Utf8.IsValid(utf8.Span)) throw new KoalaException(where, "is not valid UTF-8", Fix);
         try
         {
             using var document = JsonDocument.Parse(utf8, s_options);
-            if (document.RootElement.ValueKind != JsonValueKind.Object) throw new KoalaException(where, "is not a JSON object", Mend);
+            if (document.RootElement.ValueKind != JsonValueKind.Object) throw new KoalaException(where, "is not a JSON object", Fix);
             ReadStrings(document.RootElement);
             return document.RootElement.Clone();
         }
         catch (JsonException e)
         {
-            throw new KoalaException($"{where}{(e.LineNumber is { } line ? $", line {line + 1}" : "")}", "is not valid JSON, or has a key twice", Mend, e);
+            throw new KoalaException($"{where}{(e.LineNumber is { } line ? $", line {line + 1}" : "")}", "is not valid JSON, or has a key twice", Fix, e);
         }
         catch (InvalidOperationException e)
         {
-            throw new KoalaException(where, "holds a string with half a surrogate pair", Mend, e);
+            throw new KoalaException(where, "holds a string with half a surrogate pair", Fix, e);
         }
     }
 

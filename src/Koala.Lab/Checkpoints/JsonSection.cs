@@ -102,7 +102,7 @@ internal sealed class JsonSection(JsonElement json, string file, string path = "
 
     public JsonElement? Find(string key) => json.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
-    public KoalaException Fault(string key, string fault, string mend, Exception? inner = null) => new($"{file}: {Below(key)}", fault, mend, inner);
+    public KoalaException Fault(string key, string fault, string fix, Exception? inner = null) => new($"{file}: {Below(key)}", fault, fix, inner);
 
     private KoalaException Missing(string key) => Fault(key, "is missing", "get the file again, or add the key");
 

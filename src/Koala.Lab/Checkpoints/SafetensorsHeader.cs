@@ -19,7 +19,7 @@ internal sealed class SafetensorsHeader
     /// <summary>The format's ceiling for the header's length.</summary>
     internal const int LongestHeader = 100_000_000;
 
-    private const string Mend = "get the file again, or write it anew with a current safetensors";
+    private const string Fix = "get the file again, or write it anew with a current safetensors";
     private const int MostDimensions = 64;
     private const long Margin = 1 << 20;
     // What a tensor's entry costs at most beside its name and shape: two objects, two table rows and their growth.
@@ -57,12 +57,12 @@ internal sealed class SafetensorsHeader
     internal static SafetensorsHeader Read(string path, ReadOnlySpan<byte> file, long fileLength)
     {
         if (fileLength < Prefix)
-            throw new KoalaException($"{path}, byte 0", $"has {fileLength} bytes, but a safetensors file begins with an 8-byte header length", Mend);
+            throw new KoalaException($"{path}, byte 0", $"has {fileLength} bytes, but a safetensors file begins with an 8-byte header length", Fix);
         var declared = BinaryPrimitives.ReadUInt64LittleEndian(file);
         if (declared > LongestHeader)
-            throw new KoalaException($"{path}, byte 0", $"the header is said to be {declared} bytes long, but at most {LongestHeader} are allowed", Mend);
+            throw new KoalaException($"{path}, byte 0", $"the header is said to be {declared} bytes long, but at most {LongestHeader} are allowed", Fix);
         if ((long)declared > fileLength - Prefix)
-            throw new KoalaException($"{path}, byte 0", $"the header is said to be {declared} bytes long, but the file has {fileLength - Prefix} after its length", Mend);
+            throw new KoalaException($"{path}, byte 0", $"the header is said to be {declared} bytes long, but the file has {fileLength - Prefix} after its length", Fix);
         return Parse(path, file.Slice(Prefix, (int)declared), fileLength);
     }
 
@@ -154,7 +154,7 @@ internal sealed class SafetensorsHeader
         if (reader.TokenType != JsonTokenType.String) throw Fault(reader.TokenStartIndex, "its dtype is not a string", name);
         return SafetensorsDtypes.TryParse(reader.ValueSpan, out var dtype) ? dtype
             : throw Fault(reader.TokenStartIndex, $"is of dtype '{Shown.Text(reader.ValueSpan)}', but Koala reads {SafetensorsDtypes.Known}", name,
-                mend: "convert the tensor to one of these");
+                fix: "convert the tensor to one of these");
     }
 
     private long[] ReadSizes(ref Utf8JsonReader reader, string name, string key)
@@ -216,9 +216,9 @@ internal sealed class SafetensorsHeader
         if (_memory < 0) throw Fault(at, "listing its tensors would take more memory than the whole file");
     }
 
-    private KoalaException Fault(long at, string fault, string? tensor = null, string mend = Mend, bool absolute = false, Exception? inner = null)
+    private KoalaException Fault(long at, string fault, string? tensor = null, string fix = Fix, bool absolute = false, Exception? inner = null)
     {
         var place = tensor is null ? "" : $", tensor '{Shown.Text(tensor)}'";
-        return new KoalaException($"{_path}{place}, byte {(absolute ? at : Prefix + at)}", fault, mend, inner);
+        return new KoalaException($"{_path}{place}, byte {(absolute ? at : Prefix + at)}", fault, fix, inner);
     }
 }

@@ -29,7 +29,7 @@ public static class Prompts
         {
             string[] there = [.. prompts.Select(p => p.Category).Where(c => c.Length > 0).Distinct().Order(StringComparer.Ordinal)];
             if (categories.FirstOrDefault(c => !there.Contains(c)) is { } unknown)
-                throw new KoalaException("--categories", $"names '{Shown.Text(unknown)}', which {path} does not have",
+                throw KoalaException.ForOption(nameof(categories), $"names '{Shown.Text(unknown)}', which {path} does not have",
                     there.Length == 0 ? "leave it out: the file has no categories" : $"choose from {string.Join(", ", there.Select(Shown.Text))}");
             chosen = prompts.Where(p => categories.Contains(p.Category));
         }
@@ -41,7 +41,9 @@ public static class Prompts
 
     internal static void CheckLimit(int? limit)
     {
-        if (limit < 1) throw new KoalaException("--limit", $"is {limit}, but at least one prompt is needed", "set it to 1 or more, or leave it out");
+        if (limit < 1)
+            throw KoalaException.ForOption(nameof(limit), $"is {limit}, but at least one prompt is needed",
+                "set it to 1 or more, or leave it out");
     }
 
     private static Prompt Read(JsonSection row, int line)

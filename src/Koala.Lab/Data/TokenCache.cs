@@ -52,7 +52,7 @@ public static class TokenCache
         }
         catch (AggregateException e) when (e.InnerExceptions.OfType<KoalaException>().FirstOrDefault() is { } fault)
         {
-            throw new KoalaException($"{path}: {fault.Where}", fault.Fault, fault.Mend, e);
+            throw fault.Within(path, e);
         }
         var (rows, cut) = Packing.Pack(tokenized, rowLength);
         return new PackedConversations(rows, hash, conversations.Count, tokenized.Sum(c => (long)Math.Min(c.Tokens.Length, rowLength)), cut);

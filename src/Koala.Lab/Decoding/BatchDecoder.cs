@@ -39,7 +39,9 @@ public sealed class BatchDecoder : IDisposable
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public BatchDecoder(Target target, int batch, GenerationOptions options)
     {
-        if (batch < 1) throw new KoalaException("--batch", $"is {batch}, but at least one prompt is answered at a time", "set it to 1 or more");
+        if (batch < 1)
+            throw KoalaException.ForOption(nameof(batch), $"is {batch}, but at least one prompt is answered at a time",
+                "set it to 1 or more");
         options.Validate();
         (_target, _batch, _options) = (target, batch, options);
         (_chunk, _bucket, _leastFree) = target.Device.type == DeviceType.CUDA ? (GpuChunk, GpuBucket, batch / GpuRefillPart) : (CpuChunk, CpuBucket, 1);

@@ -44,16 +44,30 @@ public sealed record GenerationOptions
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public void Validate()
     {
-        if (MaxTokens < 1) throw new KoalaException("--max-tokens", $"is {MaxTokens}, but an answer has at least one token", "set it to 1 or more");
+        if (MaxTokens < 1)
+            throw KoalaException.ForOption(nameof(MaxTokens), $"is {MaxTokens}, but an answer has at least one token",
+                "set it to 1 or more");
         if (!(Temperature >= 0) || double.IsInfinity(Temperature))
-            throw new KoalaException("--temperature", $"is {Temperature}, but it is 0 (greedy) or above", "set it to 0, or to about 1");
-        if (TopK < 0) throw new KoalaException("--top-k", $"is {TopK}, but it is 0 (all tokens) or above", "leave it out, or set it to about 50");
-        if (TopP is not (> 0 and <= 1)) throw new KoalaException("--top-p", $"is {TopP}, but it lies above 0 and up to 1", "leave it out, or set it to about 0.9");
-        if (DraftLength is < 0) throw new KoalaException("--draft-length", $"is {DraftLength}, but a round drafts 0 tokens or more", "leave it out");
-        if (DraftLength is not null && Tree is not (null or ChainShape)) throw new KoalaException("--draft-length", $"is the length of a chain, but --tree is {Tree.Name}", "leave one of them out");
+            throw KoalaException.ForOption(nameof(Temperature), $"is {Temperature}, but it is 0 (greedy) or above",
+                "set it to 0, or to about 1");
+        if (TopK < 0)
+            throw KoalaException.ForOption(nameof(TopK), $"is {TopK}, but it is 0 (all tokens) or above",
+                "leave it out, or set it to about 50");
+        if (TopP is not (> 0 and <= 1))
+            throw KoalaException.ForOption(nameof(TopP), $"is {TopP}, but it lies above 0 and up to 1",
+                "leave it out, or set it to about 0.9");
+        if (DraftLength is < 0)
+            throw KoalaException.ForOption(nameof(DraftLength), $"is {DraftLength}, but a round drafts 0 tokens or more", "leave it out");
+        if (DraftLength is not null && Tree is not (null or ChainShape))
+            throw KoalaException.ForOption(nameof(DraftLength),
+                $"is the length of a chain, but {new OptionName(nameof(Tree))} is {Tree.Name}", "leave one of them out");
         Tree?.Validate();
         if (Acceptance == AcceptanceRule.Typical && Temperature == 0)
-            throw new KoalaException("--acceptance", "is typical, a rule for sampling, but --temperature is 0", "set --temperature to about 0.7, or leave it out");
-        if (Stop.Any(string.IsNullOrEmpty)) throw new KoalaException("--stop", "is empty, which would end every answer at once", "give the text that ends an answer");
+            throw KoalaException.ForOption(nameof(Acceptance),
+                $"is typical, a rule for sampling, but {new OptionName(nameof(Temperature))} is 0",
+                $"set {new OptionName(nameof(Temperature))} to about 0.7, or leave it out");
+        if (Stop.Any(string.IsNullOrEmpty))
+            throw KoalaException.ForOption(nameof(Stop), "is empty, which would end every answer at once",
+                "give the text that ends an answer");
     }
 }

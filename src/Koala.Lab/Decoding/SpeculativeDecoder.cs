@@ -131,11 +131,13 @@ public sealed class SpeculativeDecoder : IDisposable
     internal static DraftShape ShapeOf(IDraftSource source, GenerationOptions options)
     {
         if (options.DraftLength > source.MaxDraftLength)
-            throw new KoalaException("--draft-length", $"is {options.DraftLength}, but this head drafts at most {source.MaxDraftLength} tokens a round",
+            throw KoalaException.ForOption(nameof(options.DraftLength),
+                $"is {options.DraftLength}, but this head drafts at most {source.MaxDraftLength} tokens a round",
                 "lower it or leave it out");
         var shape = options.ShapeFor(source.MaxDraftLength);
         if (shape.Depth > source.MaxDraftLength)
-            throw new KoalaException("--tree", $"{shape.Name} is {shape.Depth} levels deep, but this head drafts at most {source.MaxDraftLength} tokens one after another",
+            throw KoalaException.ForOption(nameof(options.Tree),
+                $"{shape.Name} is {shape.Depth} levels deep, but this head drafts at most {source.MaxDraftLength} tokens one after another",
                 "take a shallower tree");
         return shape;
     }

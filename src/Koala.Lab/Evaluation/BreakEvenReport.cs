@@ -7,7 +7,10 @@ using Koala.Lab.Targets;
 
 namespace Koala.Lab.Evaluation;
 
-/// <summary>What a head has to reach on this device before it pays: by the cost of its rounds alone, so that it need not be trained. <c>koala evaluate --untrained</c> prints it.</summary>
+/// <summary>
+/// What a head has to reach on this device before it pays: by the cost of its rounds alone, so that it need not be trained.
+/// <c>koala evaluate</c> prints it for an untrained head.
+/// </summary>
 public sealed record BreakEvenReport : Circumstances
 {
     // Interleaved medians of a few step kinds settle in that time.
@@ -65,10 +68,14 @@ public sealed record BreakEvenReport : Circumstances
     {
         options ??= new GenerationOptions();
         options.Validate();
-        if (batch < 1) throw new KoalaException("--batch", $"is {batch}, but at least one prompt is answered at a time", "set it to 1 or more");
+        if (batch < 1)
+            throw KoalaException.ForOption(nameof(batch), $"is {batch}, but at least one prompt is answered at a time",
+                "set it to 1 or more");
         if (options is { DraftLength: null, Tree: null }) options = options with { DraftLength = Math.Min(source.MaxDraftLength, DraftLengthRule.Longest) };
         var shape = SpeculativeDecoder.ShapeOf(source, options);
-        if (shape.Nodes == 0) throw new KoalaException("--draft-length", "is 0, but a draft is to be measured", "set it to 1 or more, or leave it out");
+        if (shape.Nodes == 0)
+            throw KoalaException.ForOption(nameof(options.DraftLength), "is 0, but a draft is to be measured",
+                "set it to 1 or more, or leave it out");
         var cost = StepCost.Measure(target, source, StepCost.ShapesUpTo(shape), options, batch, s_budget, cancel);
         BreakEvenRow[] rows = [.. cost.Shapes.Select(s => new BreakEvenRow(s.Shape.Depth, new RoundTimes(s.DraftMs, s.VerifyMs, s.BookkeepingMs), s.RoundMs / cost.AloneMs))];
         return new BreakEvenReport(Circumstances.Of(target, name, options.Temperature, batch))

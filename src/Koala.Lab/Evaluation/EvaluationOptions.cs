@@ -28,8 +28,10 @@ public sealed record EvaluationOptions
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public void Validate()
     {
-        if (Repeats < 1) throw new KoalaException("--repeats", $"is {Repeats}, but it is at least 1", "set it to 1 or more");
-        if (Batch < 1) throw new KoalaException("--batch", $"is {Batch}, but at least one prompt is answered at a time", "set it to 1 or more");
+        if (Repeats < 1) throw KoalaException.ForOption(nameof(Repeats), $"is {Repeats}, but it is at least 1", "set it to 1 or more");
+        if (Batch < 1)
+            throw KoalaException.ForOption(nameof(Batch), $"is {Batch}, but at least one prompt is answered at a time",
+                "set it to 1 or more");
         Generation.Validate();
     }
 }

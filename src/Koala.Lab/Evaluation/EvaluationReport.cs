@@ -4,7 +4,7 @@ using Koala.Lab.Runtime;
 
 namespace Koala.Lab.Evaluation;
 
-/// <summary>What an evaluation found. <c>koala evaluate --json</c> prints it.</summary>
+/// <summary>What an evaluation found. <c>koala evaluate</c> prints it, also as JSON.</summary>
 [TypeFormatterSource]
 public sealed record EvaluationReport : Circumstances
 {

@@ -82,7 +82,9 @@ public sealed record RankPaths(int Depth, IReadOnlyList<IReadOnlyList<IReadOnlyL
             }
             return growing.Any(path => path is not null);
         }, cancel);
-        if (!levels) throw new KoalaException("--head", "drafts no choices to rank, so that no tree can be fitted to it", "give a trained head, or a --draft-model");
+        if (!levels)
+            throw KoalaException.ForOption(nameof(source), "drafts no choices to rank, so that no tree can be fitted to it",
+                $"give a trained head, or a {new OptionName(nameof(DraftModel))}");
         return paths;
     }
 }

@@ -37,11 +37,15 @@ public static class TreeFit
         options.Validate();
         var (paths, skipped) = Look(target, source, prompts, options, progress, cancel);
         if (paths.Places == 0)
-            throw new KoalaException("the prompts", $"leave no place to look {paths.Depth} tokens ahead ({skipped} of {prompts.Count} skipped: longer than the context)", "give more prompts, or raise --max-tokens");
+            throw new KoalaException("the prompts",
+                $"leave no place to look {paths.Depth} tokens ahead ({skipped} of {prompts.Count} skipped: longer than the context)",
+                $"give more prompts, or raise {new OptionName(nameof(options.MaxTokens))}");
 
         var grown = Enumerable.Range(1, paths.Depth).Select(depth => TreeGrowth.Grow(paths, options.Nodes, depth)).ToArray();
         if (grown[^1].Count < (options.By == TreeFitBy.Acceptance ? options.Nodes : 1))
-            throw new KoalaException("--nodes", $"is {options.Nodes}, but only {grown[^1].Count} paths were ever right at {paths.Places} places", "lower it, or give more prompts");
+            throw KoalaException.ForOption(nameof(options.Nodes),
+                $"is {options.Nodes}, but only {grown[^1].Count} paths were ever right at {paths.Places} places",
+                "lower it, or give more prompts");
         TreeFamily[] families = options.By == TreeFitBy.Acceptance ? [TreeFamily.Whole(grown[^1])]
             : [.. grown.Select((tree, i) => TreeFamily.Of(tree, i + 1, s_sizes)).OfType<TreeFamily>()];
         var chains = TreeFamily.Chains(paths.Depth);

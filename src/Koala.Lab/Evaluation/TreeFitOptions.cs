@@ -18,8 +18,12 @@ public sealed record TreeFitOptions
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public void Validate()
     {
-        if (Nodes is < 1 or > DraftShape.MaxNodes) throw new KoalaException("--nodes", $"is {Nodes}, but a tree has 1 to {DraftShape.MaxNodes} nodes", "set it to about 64");
-        if (MaxTokens < 1) throw new KoalaException("--max-tokens", $"is {MaxTokens}, but an answer has at least one token", "set it to about 128");
+        if (Nodes is < 1 or > DraftShape.MaxNodes)
+            throw KoalaException.ForOption(nameof(Nodes), $"is {Nodes}, but a tree has 1 to {DraftShape.MaxNodes} nodes",
+                "set it to about 64");
+        if (MaxTokens < 1)
+            throw KoalaException.ForOption(nameof(MaxTokens), $"is {MaxTokens}, but an answer has at least one token",
+                "set it to about 128");
     }
 }
 

@@ -5,7 +5,7 @@ using Koala.Lab.Heads.Trees;
 
 namespace Koala.Lab.Evaluation;
 
-/// <summary>A fitted tree and what is expected of it. <c>koala fit-tree --json</c> prints it.</summary>
+/// <summary>A fitted tree and what is expected of it. <c>koala fit-tree</c> prints it, also as JSON.</summary>
 public sealed record TreeFitReport : Circumstances
 {
     internal const string TreeName = "fitted";

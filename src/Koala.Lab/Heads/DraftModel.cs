@@ -56,7 +56,9 @@ public sealed class DraftModel : IDraftSource, IDisposable
     {
         var needed = Math.Min(capacity, target.Config.ContextLength);
         if (needed > Model.Config.ContextLength)
-            throw new KoalaException("--draft-model", $"{Model.Name} has a context of {Model.Config.ContextLength}, but prompt, answer and draft may take {needed} tokens", "lower --max-tokens, or shorten the prompt");
+            throw KoalaException.ForOption(nameof(DraftModel),
+                $"{Model.Name} has a context of {Model.Config.ContextLength}, but prompt, answer and draft may take {needed} tokens",
+                $"lower {new OptionName("MaxTokens")}, or shorten the prompt");
         return new DraftModelDrafter(Model, MaxDraftLength, batch, capacity);
     }
 
@@ -74,7 +76,8 @@ public sealed class DraftModel : IDraftSource, IDisposable
         else if (FirstDifference(model, target) is { } id)
             difference = $"token {id} is '{TextOf(model, id)}' to {model.Name} and '{TextOf(target, id)}' to {target.Name}";
         if (difference is not null)
-            throw new KoalaException("--draft-model", $"the vocabularies differ: {difference}", "choose a draft model of the target's own family");
+            throw KoalaException.ForOption(nameof(DraftModel), $"the vocabularies differ: {difference}",
+                "choose a draft model of the target's own family");
     }
 
     private static int? FirstDifference(Target model, Target target)

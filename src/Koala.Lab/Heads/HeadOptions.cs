@@ -24,6 +24,6 @@ public abstract record HeadOptions
     public virtual void Validate()
     {
         if (Layers is < 1 or > MaxLayers)
-            throw new KoalaException("--layers", $"K is {Layers}, but a head has 1 to {MaxLayers} layers", "set it to 1 or 2");
+            throw KoalaException.ForOption(nameof(Layers), $"K is {Layers}, but a head has 1 to {MaxLayers} layers", "set it to 1 or 2");
     }
 }

@@ -63,7 +63,8 @@ public sealed class Judgement : IDisposable
     /// <summary>Features the head predicts, [M,D] in fp32, at all M places of the prediction.</summary>
     /// <exception cref="KoalaException">The head predicts none.</exception>
     public Tensor Features => _prediction.Features
-        ?? throw new KoalaException("--loss", "compares features, but this kind of head predicts none", "train it with losses of distributions, or take an EAGLE head");
+        ?? throw KoalaException.ForOption("Losses", "compares features, but this kind of head predicts none",
+            "train it with losses of distributions, or take an EAGLE head");
 
     /// <summary>The target's features at the same places, [M,D] in fp32: a new tensor.</summary>
     public Tensor TargetFeatures => _batch.Features.index_select(0, _prediction.Judges).to(ScalarType.Float32);

@@ -9,7 +9,7 @@ namespace Koala.Lab.Heads;
 /// </remarks>
 public sealed record PromptLookup : IDraftSource
 {
-    /// <summary>What <c>--head</c> and reports call it.</summary>
+    /// <summary>What the command and reports call it.</summary>
     public const string Name = "prompt-lookup";
 
     /// <summary>Tokens that have to be the same, at most. Default 3.</summary>

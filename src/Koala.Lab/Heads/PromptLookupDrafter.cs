@@ -25,7 +25,9 @@ internal sealed class PromptLookupDrafter(PromptLookup options, int batch) : Dra
     /// <exception cref="KoalaException">The shape is not a chain.</exception>
     public override IReadOnlyList<Draft> Propose(DraftShape shape, ICandidateChooser chooser)
     {
-        if (shape is not ChainShape) throw new KoalaException("--tree", $"is {shape.Name}, but prompt lookup finds one token after another", "leave it out, or set it to chain");
+        if (shape is not ChainShape)
+            throw KoalaException.ForOption("Tree", $"is {shape.Name}, but prompt lookup finds one token after another",
+                "leave it out, or set it to chain");
         return [.. _indices.Select(index => index is null ? Draft.Empty : Draft.Chain(index.Continue(shape.Depth).Select(token => new Choice(token, 1, null))))];
     }
 }

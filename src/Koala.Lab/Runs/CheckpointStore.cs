@@ -69,7 +69,8 @@ public sealed class CheckpointStore
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Discard(temporary);
-            throw new KoalaException(complete, $"cannot be saved ({e.Message.TrimEnd('.')})", "free space, then go on with --resume", e);
+            throw new KoalaException(complete, $"cannot be saved ({e.Message.TrimEnd('.')})",
+                $"free space, then go on with {new OptionName("Resume")}", e);
         }
         catch
         {

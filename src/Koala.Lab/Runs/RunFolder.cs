@@ -53,10 +53,14 @@ public sealed class RunFolder
     /// <exception cref="KoalaException">Something is there already.</exception>
     public static void CheckFree(string path)
     {
-        if (string.IsNullOrWhiteSpace(path)) throw new KoalaException("--out", "names no folder", "name a folder that does not exist yet");
-        if (IsRun(path)) throw new KoalaException(path, "is a run already", $"continue it with --resume {path}, or choose another --out");
+        if (string.IsNullOrWhiteSpace(path))
+            throw KoalaException.ForOption(nameof(RunFolder), "names no folder", "name a folder that does not exist yet");
+        if (IsRun(path))
+            throw new KoalaException(path, "is a run already",
+                $"continue it with {new OptionName("Resume")} {path}, or choose another {new OptionName(nameof(RunFolder))}");
         if (IOPath.Exists(path))
-            throw new KoalaException(path, "exists already and is no run that --resume could continue", "choose another --out, or remove it");
+            throw new KoalaException(path, $"exists already and is no run that {new OptionName("Resume")} could continue",
+                $"choose another {new OptionName(nameof(RunFolder))}, or remove it");
     }
 
     /// <summary>Makes the folder of a new run under <paramref name="parent"/>, named by the time (UTC, so that names sort as the runs began) and <paramref name="name"/>: <c>2026-11-23T10-15-04-eagle-k2</c>.</summary>

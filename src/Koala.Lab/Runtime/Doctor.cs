@@ -36,7 +36,7 @@ public static class Doctor
         }
         catch (KoalaException e)
         {
-            return report with { Findings = [new Finding(FindingLevel.Error, $"{e.Where}: {e.Fault}", e.Mend), .. OfMachine(report.Machine)] };
+            return report with { Findings = [new Finding(FindingLevel.Error, $"{e.Where}: {e.Fault}", e.Fix), .. OfMachine(report.Machine)] };
         }
         report = WithTorch(report);
         return report with { Findings = [.. OfTorch(report), .. OfMachine(report.Machine)] };
@@ -74,7 +74,8 @@ public static class Doctor
                 $"name a libtorch {libtorch.BuiltFor} or its PyTorch in {LibTorch.FolderVariable}");
 
         if (report.Threads > report.Machine.Cores)
-            yield return new Finding(FindingLevel.Warning, $"torch uses {report.Threads} threads on {report.Machine.Cores} cores", "unset OMP_NUM_THREADS or give --threads");
+            yield return new Finding(FindingLevel.Warning, $"torch uses {report.Threads} threads on {report.Machine.Cores} cores",
+                "unset OMP_NUM_THREADS, or choose fewer threads");
 
         yield return report.Step!.Fastest == "bf16"
             ? new Finding(FindingLevel.Ok, "bf16 is the faster on this CPU: evaluate uses it unless told otherwise")

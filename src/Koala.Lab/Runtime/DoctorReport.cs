@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json.Serialization;
 
 namespace Koala.Lab.Runtime;
 
@@ -39,7 +40,7 @@ public sealed record DoctorReport
     /// <summary>The environment variables that matter, with their values; null where not set.</summary>
     public required IReadOnlyDictionary<string, string?> Environment { get; init; }
 
-    /// <summary>What is well, what is not, and how to mend it.</summary>
+    /// <summary>What is well, what is not, and how to fix it.</summary>
     public required IReadOnlyList<Finding> Findings { get; init; }
 
     /// <summary>A table of two columns, then the findings.</summary>
@@ -92,9 +93,13 @@ public enum FindingLevel
 /// <summary>One thing that doctor found.</summary>
 /// <param name="Level">How grave it is.</param>
 /// <param name="What">What was found.</param>
-/// <param name="Mend">What to do about it; null where nothing needs doing.</param>
-public sealed record Finding(FindingLevel Level, string What, string? Mend = null)
+/// <param name="Fix">What to do about it; null where nothing needs doing.</param>
+public sealed record Finding(FindingLevel Level, string What, [property: JsonPropertyName("mend")] string? Fix = null)
 {
     /// <summary>One line.</summary>
-    public override string ToString() => $"{Level switch { FindingLevel.Ok => "ok", FindingLevel.Warning => "warning", _ => "error" },-9}{What}{(Mend is null ? "" : $". Mend: {Mend}")}.";
+    public override string ToString()
+    {
+        var level = Level switch { FindingLevel.Ok => "ok", FindingLevel.Warning => "warning", _ => "error" };
+        return $"{level,-9}{What}{(Fix is null ? "" : $". Fix: {Fix}")}.";
+    }
 }

@@ -10,7 +10,7 @@ public static class Dtypes
     {
         "fp32" => ScalarType.Float32,
         "bf16" => ScalarType.BFloat16,
-        _ => throw new KoalaException("--dtype", $"is '{name}', but a model computes in fp32 or bf16", "set it to fp32 or bf16"),
+        _ => throw KoalaException.ForOption("Dtype", $"is '{name}', but a model computes in fp32 or bf16", "set it to fp32 or bf16"),
     };
 
     /// <summary>The name of a dtype that <see cref="Parse"/> reads.</summary>

@@ -6,7 +6,7 @@ namespace Koala.Lab.Text;
 /// <summary>The parts of tokenizer.json that hold tokens: the model and the added tokens.</summary>
 internal static class ModelSection
 {
-    private const string Mend = "use a model with a byte-level BPE tokenizer";
+    private const string Fix = "use a model with a byte-level BPE tokenizer";
 
     /// <summary>Vocabulary, merges and whether they can be ignored.</summary>
     public static (Dictionary<string, int> Vocabulary, List<(string, string)> Merges, bool IgnoreMerges) Read(JsonSection model)
@@ -15,7 +15,7 @@ internal static class ModelSection
         if (model.OptionalText("type") is { } type && type != "BPE") throw model.Unsupported("type", type);
         foreach (var key in (ReadOnlySpan<string>)["continuing_subword_prefix", "end_of_word_suffix"])
             if (model.OptionalText(key) is { Length: > 0 } text) throw model.Unsupported(key, text);
-        if (model.Switch("byte_fallback", false)) throw model.Fault("byte_fallback", "is true, which byte-level BPE has not", Mend);
+        if (model.Switch("byte_fallback", false)) throw model.Fault("byte_fallback", "is true, which byte-level BPE has not", Fix);
         if (model.Find("dropout") is { } dropout && !(dropout.ValueKind == JsonValueKind.Number && dropout.GetDouble() == 0))
             throw model.Fault("dropout", "is set, but only 0 gives the same tokens every time", "set it to null");
         return (Vocabulary(model), Merges(model), model.Switch("ignore_merges", false));

@@ -63,7 +63,8 @@ internal sealed class TemplateEngine : IDisposable
         }
         catch (Exception e) when (e is JintException or TimeoutException or InsufficientExecutionStackException or OutOfMemoryException)
         {
-            throw new KoalaException(_where, $"{fault} ({Shown.Text(e.Message.TrimEnd('.'))})", "correct the template or the roles of the messages, or use --raw", e);
+            throw new KoalaException(_where, $"{fault} ({Shown.Text(e.Message.TrimEnd('.'))})",
+                $"correct the template or the roles of the messages, or use {new OptionName("Raw")}", e);
         }
     }
 

@@ -84,7 +84,8 @@ public sealed class Tokenizer
     public bool IsSpecial(int id) => _special.Contains(id);
 
     internal ChatTemplate RequireChatTemplate() => ChatTemplate
-        ?? throw new KoalaException(_parts.Source, "comes without a chat template", "use --raw, or put a chat_template.jinja into the model's folder");
+        ?? throw new KoalaException(_parts.Source, "comes without a chat template",
+            $"use {new OptionName("Raw")}, or put a chat_template.jinja into the model's folder");
 
     /// <summary>The bytes of one token. Ids that the model has and the tokenizer has not (models round their vocabulary up) have none.</summary>
     internal byte[] Bytes(int id) => id < 0 ? throw new KoalaException("token id", $"is {id}", "use ids from 0")

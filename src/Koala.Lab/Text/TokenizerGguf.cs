@@ -9,7 +9,7 @@ internal sealed class TokenizerGguf
 {
     private const string At = "tokenizer.ggml.";
     private const string Template = "tokenizer.chat_template";
-    private const string Mend = "get the file again, or convert the model anew";
+    private const string Fix = "get the file again, or convert the model anew";
 
     // The file's token types. Normal tokens and single bytes are spelled in the byte alphabet; unused ones only fill the list up.
     private const int Normal = 1, Unknown = 2, Control = 3, UserDefined = 4, Unused = 5, SingleByte = 6;
@@ -29,10 +29,10 @@ internal sealed class TokenizerGguf
             throw _values.Fault(At + "model", $"is {Shown.Text(model)}{(model == "llama" ? " (SentencePiece)" : "")}, but Koala reads gpt2, byte-level BPE", "use a model with a byte-level BPE tokenizer");
         _tokens = _values.Texts(At + "tokens");
         if (_tokens.Length != file.Config.VocabularySize)
-            throw _values.Fault(At + "tokens", $"lists {_tokens.Length} tokens, but the model's vocabulary has {file.Config.VocabularySize}", Mend);
+            throw _values.Fault(At + "tokens", $"lists {_tokens.Length} tokens, but the model's vocabulary has {file.Config.VocabularySize}", Fix);
         _types = _values.Numbers(At + "token_type");
         if (_types.Length != _tokens.Length)
-            throw _values.Fault(At + "token_type", $"lists {_types.Length} types, but there are {_tokens.Length} tokens", Mend);
+            throw _values.Fault(At + "token_type", $"lists {_types.Length} types, but there are {_tokens.Length} tokens", Fix);
     }
 
     /// <exception cref="KoalaException">The file is damaged, or asks for what Koala does not do.</exception>
@@ -69,7 +69,7 @@ internal sealed class TokenizerGguf
         var ids = new Dictionary<string, int>(_tokens.Length);
         for (var id = 0; id < _tokens.Length; id++)
             if (_types[id] != Unused && !ids.TryAdd(_tokens[id], id))
-                throw _values.Fault($"{At}tokens[{id}]", $"is '{Shown.Text(_tokens[id])}', as {ids[_tokens[id]]} is already", Mend);
+                throw _values.Fault($"{At}tokens[{id}]", $"is '{Shown.Text(_tokens[id])}', as {ids[_tokens[id]]} is already", Fix);
         return ids;
     }
 
@@ -82,7 +82,7 @@ internal sealed class TokenizerGguf
                 case Normal or SingleByte or Unused: break;
                 case Control or Unknown: added.Add(new AddedToken(id, _tokens[id], Special: true)); break;
                 case UserDefined: added.Add(new AddedToken(id, _tokens[id], Special: false)); break;
-                default: throw _values.Fault($"{At}token_type[{id}]", $"is {_types[id]}, but types are {Normal} to {SingleByte}", Mend);
+                default: throw _values.Fault($"{At}token_type[{id}]", $"is {_types[id]}, but types are {Normal} to {SingleByte}", Fix);
             }
         return added;
     }
@@ -94,7 +94,7 @@ internal sealed class TokenizerGguf
         {
             var pair = merge.Split(' ');
             if (pair.Length != 2 || pair[0].Length == 0 || pair[1].Length == 0)
-                throw _values.Fault($"{At}merges[{merges.Count}]", $"is '{Shown.Text(merge)}', but two tokens with a space between are expected", Mend);
+                throw _values.Fault($"{At}merges[{merges.Count}]", $"is '{Shown.Text(merge)}', but two tokens with a space between are expected", Fix);
             merges.Add((pair[0], pair[1]));
         }
         return merges;
@@ -111,7 +111,7 @@ internal sealed class TokenizerGguf
 
     private int? Id(string key) => _values.OptionalId(At + key, _tokens.Length);
 
-    private KoalaException NoId(string key, string why) => _values.Fault(At + key, $"is missing, but {why} asks for it", Mend);
+    private KoalaException NoId(string key, string why) => _values.Fault(At + key, $"is missing, but {why} asks for it", Fix);
 
     private string Hash(TokenizerParts parts, string style)
     {

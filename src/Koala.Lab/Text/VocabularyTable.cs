@@ -8,7 +8,7 @@ internal static class VocabularyTable
     /// <summary>Real vocabularies end below 300,000; the table is as long as the largest id.</summary>
     public const int LargestId = (1 << 22) - 1;
 
-    private const string Mend = "get the file again";
+    private const string Fix = "get the file again";
 
     /// <summary>The table; null where an id is not given.</summary>
     /// <exception cref="KoalaException">An id stands twice or out of range, or a merge is not of the vocabulary.</exception>
@@ -18,16 +18,16 @@ internal static class VocabularyTable
         foreach (var (token, id) in parts.Vocabulary.Concat(parts.AddedTokens.Select(t => KeyValuePair.Create(t.Content, t.Id))))
         {
             if (id is < 0 or > LargestId)
-                throw new KoalaException(parts.Source, $"gives '{Shown.Text(token)}' the id {id}, but ids are 0 to {LargestId}", Mend);
+                throw new KoalaException(parts.Source, $"gives '{Shown.Text(token)}' the id {id}, but ids are 0 to {LargestId}", Fix);
             largest = Math.Max(largest, id);
         }
-        if (parts.Vocabulary.Count == 0) throw new KoalaException(parts.Source, "has an empty vocabulary", Mend);
+        if (parts.Vocabulary.Count == 0) throw new KoalaException(parts.Source, "has an empty vocabulary", Fix);
 
         var tokens = new string?[largest + 1];
         foreach (var (token, id) in parts.Vocabulary)
         {
             if (tokens[id] is { } other)
-                throw new KoalaException(parts.Source, $"gives the id {id} to both '{Shown.Text(other)}' and '{Shown.Text(token)}'", Mend);
+                throw new KoalaException(parts.Source, $"gives the id {id} to both '{Shown.Text(other)}' and '{Shown.Text(token)}'", Fix);
             tokens[id] = token;
         }
         AddAdded(parts, tokens);
@@ -41,10 +41,10 @@ internal static class VocabularyTable
         var contents = new HashSet<string>();
         foreach (var added in parts.AddedTokens)
         {
-            if (added.Content.Length == 0) throw new KoalaException(parts.Source, $"has an empty added token with the id {added.Id}", Mend);
-            if (!contents.Add(added.Content)) throw new KoalaException(parts.Source, $"adds the token '{Shown.Text(added.Content)}' twice", Mend);
+            if (added.Content.Length == 0) throw new KoalaException(parts.Source, $"has an empty added token with the id {added.Id}", Fix);
+            if (!contents.Add(added.Content)) throw new KoalaException(parts.Source, $"adds the token '{Shown.Text(added.Content)}' twice", Fix);
             if (tokens[added.Id] is { } other && other != added.Content)
-                throw new KoalaException(parts.Source, $"gives the id {added.Id} to both '{Shown.Text(other)}' and '{Shown.Text(added.Content)}'", Mend);
+                throw new KoalaException(parts.Source, $"gives the id {added.Id} to both '{Shown.Text(other)}' and '{Shown.Text(added.Content)}'", Fix);
             tokens[added.Id] = added.Content;
         }
     }
@@ -54,6 +54,6 @@ internal static class VocabularyTable
         foreach (var (left, right) in parts.Merges)
             foreach (var token in (ReadOnlySpan<string>)[left, right, left + right])
                 if (!parts.Vocabulary.ContainsKey(token))
-                    throw new KoalaException(parts.Source, $"merges '{Shown.Text(left)}' and '{Shown.Text(right)}', but '{Shown.Text(token)}' is not in its vocabulary", Mend);
+                    throw new KoalaException(parts.Source, $"merges '{Shown.Text(left)}' and '{Shown.Text(right)}', but '{Shown.Text(token)}' is not in its vocabulary", Fix);
     }
 }

@@ -54,7 +54,9 @@ internal sealed class AnswerLog : IDisposable
                 else break;
                 start += length + 1;
             }
-            if (number == 0) throw new KoalaException(path, "is empty: the run was stopped before it began", "remove it and leave --resume out");
+            if (number == 0)
+                throw new KoalaException(path, "is empty: the run was stopped before it began",
+                    $"remove it and leave {new OptionName(nameof(RegenerationOptions.Resume))} out");
             InFile(path, () => file.SetLength(start));
             file.Position = start;
             answers = read;

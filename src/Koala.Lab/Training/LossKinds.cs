@@ -23,5 +23,7 @@ public static class LossKinds
     /// <exception cref="KoalaException">There is none.</exception>
     public static TrainingLoss Create(string name) => s_losses.TryGetValue(name, out var loss)
         ? loss
-        : throw new KoalaException("--loss", $"'{name}' is no loss known here; known are {string.Join(", ", Names)}", "take one of them, or register yours with LossKinds.Register before");
+        : throw KoalaException.ForOption(nameof(TrainingOptions.Losses),
+            $"'{name}' is no loss known here; known are {string.Join(", ", Names)}",
+            "take one of them, or register yours with LossKinds.Register before");
 }

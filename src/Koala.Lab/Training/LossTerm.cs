@@ -10,7 +10,11 @@ public sealed record LossTerm(string Name, double Weight = 1, double Decay = 1)
     public void Validate()
     {
         LossKinds.Create(Name);
-        if (!(Weight > 0) || double.IsInfinity(Weight)) throw new KoalaException("--loss", $"weight of {Name} is {Weight}, but it lies above 0", "leave the loss out, or set it to 1");
-        if (!(Decay is >= 0 and <= 1)) throw new KoalaException("--loss", $"decay of {Name} is {Decay}, but it lies between 0 and 1", "leave it out, or set it to 0.8");
+        if (!(Weight > 0) || double.IsInfinity(Weight))
+            throw KoalaException.ForOption(nameof(TrainingOptions.Losses), $"weight of {Name} is {Weight}, but it lies above 0",
+                "leave the loss out, or set it to 1");
+        if (!(Decay is >= 0 and <= 1))
+            throw KoalaException.ForOption(nameof(TrainingOptions.Losses), $"decay of {Name} is {Decay}, but it lies between 0 and 1",
+                "leave it out, or set it to 0.8");
     }
 }

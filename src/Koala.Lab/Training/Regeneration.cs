@@ -104,7 +104,7 @@ public static class Regeneration
         }
         catch (AggregateException e) when (e.InnerExceptions.OfType<KoalaException>().FirstOrDefault() is { } fault)
         {
-            throw new KoalaException(fault.Where, fault.Fault, fault.Mend, e);
+            throw fault;
         }
     }
 
@@ -116,7 +116,7 @@ public static class Regeneration
         }
         catch (KoalaException e)
         {
-            throw new KoalaException($"{chat}: {e.Where}", e.Fault, e.Mend, e);
+            throw e.Within($"{chat}", e);
         }
     }
 

@@ -37,9 +37,16 @@ public sealed record RegenerationOptions
     public void Validate()
     {
         Generation.Validate();
-        if (Batch < 1) throw new KoalaException("--batch", $"is {Batch}, but at least one prompt is answered at a time", "set it to 1 or more, or leave it out");
-        if (Path.Exists(Out)) throw new KoalaException(Out, "exists already", "choose another --out, or remove it");
-        if (!Resume && Path.Exists(Part)) throw new KoalaException(Part, "holds the answers of a run that was interrupted", "give --resume to go on with it, or remove it");
-        if (Resume && !Path.Exists(Part)) throw new KoalaException(Part, "is not there, so there is nothing to resume", "leave --resume out, or name the same --out as before");
+        if (Batch < 1)
+            throw KoalaException.ForOption(nameof(Batch), $"is {Batch}, but at least one prompt is answered at a time",
+                "set it to 1 or more, or leave it out");
+        if (Path.Exists(Out))
+            throw new KoalaException(Out, "exists already", $"choose another {new OptionName(nameof(Out))}, or remove it");
+        if (!Resume && Path.Exists(Part))
+            throw new KoalaException(Part, "holds the answers of a run that was interrupted",
+                $"use {new OptionName(nameof(Resume))} to go on with it, or remove it");
+        if (Resume && !Path.Exists(Part))
+            throw new KoalaException(Part, "is not there, so there is nothing to resume",
+                $"leave {new OptionName(nameof(Resume))} out, or name the same {new OptionName(nameof(Out))} as before");
     }
 }

@@ -22,20 +22,20 @@ internal sealed record RegenerationRecord(string Target, string Tokenizer, strin
                 throw new KoalaException(path, $"was begun with {option} {was}, but now it is {wanted}", "resume with what it was begun with, or remove it and begin anew");
     }
 
-    private IEnumerable<(string Option, string Value)> Options =>
+    private IEnumerable<(MessageTemplate Option, string Value)> Options =>
     [
-        ("--target", Target),
+        ($"{new OptionName(nameof(Target))}", Target),
         ("the tokenizer", Tokenizer),
-        ("--dtype", Dtype),
+        ($"{new OptionName(nameof(Dtype))}", Dtype),
         // The name tells a person which file it was; the content decides.
-        ("--prompts", $"{Prompts} (SHA-256 {PromptsHash[..16]})"),
-        ("--limit", Limit?.ToString(CultureInfo.InvariantCulture) ?? "left out"),
-        ("--system", System is null ? "left out" : $"'{System}'"),
-        ("--max-tokens", MaxTokens.ToString(CultureInfo.InvariantCulture)),
-        ("--temperature", Temperature.ToString(CultureInfo.InvariantCulture)),
-        ("--top-k", TopK.ToString(CultureInfo.InvariantCulture)),
-        ("--top-p", TopP.ToString(CultureInfo.InvariantCulture)),
-        ("--seed", Seed.ToString(CultureInfo.InvariantCulture)),
+        ($"{new OptionName(nameof(Prompts))}", $"{Prompts} (SHA-256 {PromptsHash[..16]})"),
+        ($"{new OptionName(nameof(Limit))}", Limit?.ToString(CultureInfo.InvariantCulture) ?? "left out"),
+        ($"{new OptionName(nameof(System))}", System is null ? "left out" : $"'{System}'"),
+        ($"{new OptionName(nameof(MaxTokens))}", MaxTokens.ToString(CultureInfo.InvariantCulture)),
+        ($"{new OptionName(nameof(Temperature))}", Temperature.ToString(CultureInfo.InvariantCulture)),
+        ($"{new OptionName(nameof(TopK))}", TopK.ToString(CultureInfo.InvariantCulture)),
+        ($"{new OptionName(nameof(TopP))}", TopP.ToString(CultureInfo.InvariantCulture)),
+        ($"{new OptionName(nameof(Seed))}", Seed.ToString(CultureInfo.InvariantCulture)),
     ];
 
     private static string HashOf(string path)

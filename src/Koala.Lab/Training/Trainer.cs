@@ -76,7 +76,8 @@ public sealed class Trainer : IDisposable
             {
                 save();
                 throw new KoalaException($"step {_state.Step + 1}", "a loss is not finite; the state before this step is saved, but the same step follows from it",
-                    "start anew with a lower --learning-rate or --adversary-weight");
+                    $"start anew with a lower {new OptionName(nameof(_options.LearningRate))} or "
+                    + $"{new OptionName(AdversaryOptions.WeightOption)}");
             }
             _state.Seconds = before + TimeProvider.System.GetElapsedTime(began).TotalSeconds;
             metrics = metrics with { Seconds = _state.Seconds };

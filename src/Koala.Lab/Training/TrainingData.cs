@@ -47,7 +47,8 @@ public sealed class TrainingData(IReadOnlyList<PackedRow> rows, IReadOnlyList<Pa
     public static TrainingData Load(Target target, string path, string? validation, TrainingOptions options, CancellationToken cancel = default)
     {
         if (options.RowLength > target.Config.ContextLength)
-            throw new KoalaException("--row-length", $"is {options.RowLength}, but {target.Name} has a context of {target.Config.ContextLength}", "lower it");
+            throw KoalaException.ForOption(nameof(options.RowLength),
+                $"is {options.RowLength}, but {target.Name} has a context of {target.Config.ContextLength}", "lower it");
         var training = TokenCache.Load(path, target.Tokenizer, options.RowLength, cancel);
         var (rows, held, hash) = (training.Rows, (IReadOnlyList<PackedRow>)[], training.Hash);
         if ((validation ?? Beside(path)) is { } file)
@@ -62,7 +63,7 @@ public sealed class TrainingData(IReadOnlyList<PackedRow> rows, IReadOnlyList<Pa
         }
         if (rows.Count < options.Batch || held.Count < options.Batch)
             throw new KoalaException(path, $"fills {rows.Count} rows of {options.RowLength} tokens to train on and {held.Count} to hold out, but a step takes {options.Batch}",
-                "lower --batch or --row-length, or give more data");
+                $"lower {new OptionName(nameof(options.Batch))} or {new OptionName(nameof(options.RowLength))}, or give more data");
         return new TrainingData(rows, [.. held.Take(MostHeldOut)], hash, training.Conversations, training.Cut);
     }
 

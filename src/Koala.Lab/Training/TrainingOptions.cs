@@ -66,24 +66,32 @@ public sealed record TrainingOptions
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public void Validate()
     {
-        AtLeastOne("--steps", Steps);
-        AtLeastOne("--batch", Batch);
-        AtLeastOne("--validate-every", ValidateEvery);
-        AtLeastOne("--save-every", SaveEvery);
-        if (RowLength < 8) throw new KoalaException("--row-length", $"is {RowLength}, but a row has at least 8 tokens", "set it to 256");
-        if (Warmup < 0) throw new KoalaException("--warmup", $"is {Warmup} steps, but it is 0 or above", "leave it out");
-        if (Losses.Count == 0) throw new KoalaException("--loss", "is given none, but something is to be minimised", "leave it out");
+        AtLeastOne(nameof(Steps), Steps);
+        AtLeastOne(nameof(Batch), Batch);
+        AtLeastOne(nameof(ValidateEvery), ValidateEvery);
+        AtLeastOne(nameof(SaveEvery), SaveEvery);
+        if (RowLength < 8)
+            throw KoalaException.ForOption(nameof(RowLength), $"is {RowLength}, but a row has at least 8 tokens", "set it to 256");
+        if (Warmup < 0) throw KoalaException.ForOption(nameof(Warmup), $"is {Warmup} steps, but it is 0 or above", "leave it out");
+        if (Losses.Count == 0)
+            throw KoalaException.ForOption(nameof(Losses), "is given none, but something is to be minimised", "leave it out");
         foreach (var term in Losses) term.Validate();
         if (Losses.GroupBy(term => term.Name).FirstOrDefault(same => same.Count() > 1) is { } twice)
-            throw new KoalaException("--loss", $"{twice.Key} is given twice", "give it once, with the weights added");
-        if (TrainingTimeTest is < 1 or > 8) throw new KoalaException("--training-time-test", $"is {TrainingTimeTest} steps, but it is 1 to 8", "set it to 3");
-        if (!(FeatureNoise >= 0) || double.IsInfinity(FeatureNoise)) throw new KoalaException("--feature-noise", $"is {FeatureNoise}, but it is 0 or above", "leave it out, or set it to 0.05");
-        DecayRate("--beta1", Beta1);
-        DecayRate("--beta2", Beta2);
-        Positive("--learning-rate", LearningRate);
-        if (LearningRate > HighestLearningRate) throw new KoalaException("--learning-rate", $"is {LearningRate}, but a step of that size leaves the range of fp32", "set it to about 0.003");
-        Positive("--clip", Clip);
-        if (!(WeightDecay >= 0) || double.IsInfinity(WeightDecay)) throw new KoalaException("--weight-decay", $"is {WeightDecay}, but it is 0 or above", "leave it out");
+            throw KoalaException.ForOption(nameof(Losses), $"{twice.Key} is given twice", "give it once, with the weights added");
+        if (TrainingTimeTest is < 1 or > 8)
+            throw KoalaException.ForOption(nameof(TrainingTimeTest), $"is {TrainingTimeTest} steps, but it is 1 to 8", "set it to 3");
+        if (!(FeatureNoise >= 0) || double.IsInfinity(FeatureNoise))
+            throw KoalaException.ForOption(nameof(FeatureNoise), $"is {FeatureNoise}, but it is 0 or above",
+                "leave it out, or set it to 0.05");
+        DecayRate(nameof(Beta1), Beta1);
+        DecayRate(nameof(Beta2), Beta2);
+        Positive(nameof(LearningRate), LearningRate);
+        if (LearningRate > HighestLearningRate)
+            throw KoalaException.ForOption(nameof(LearningRate), $"is {LearningRate}, but a step of that size leaves the range of fp32",
+                "set it to about 0.003");
+        Positive(nameof(Clip), Clip);
+        if (!(WeightDecay >= 0) || double.IsInfinity(WeightDecay))
+            throw KoalaException.ForOption(nameof(WeightDecay), $"is {WeightDecay}, but it is 0 or above", "leave it out");
         Adversary.Validate();
     }
 
@@ -91,7 +99,8 @@ public sealed record TrainingOptions
     public void CheckFor(HeadOptions head)
     {
         if (!head.PredictsFeatures && Losses.FirstOrDefault(term => LossKinds.Create(term.Name).OfFeatures) is { } loss)
-            throw new KoalaException("--loss", $"{loss.Name} compares features, but a {head.Kind} head predicts none", "leave it out, or train another kind of head");
+            throw KoalaException.ForOption(nameof(Losses), $"{loss.Name} compares features, but a {head.Kind} head predicts none",
+                "leave it out, or train another kind of head");
     }
 
     /// <summary>The learning rate of a step, counted from 0: linear warm-up, then the schedule, which reaches its end where the next step would be.</summary>
@@ -109,16 +118,17 @@ public sealed record TrainingOptions
 
     private static void AtLeastOne(string option, int value)
     {
-        if (value < 1) throw new KoalaException(option, $"is {value}, but it is at least 1", "set it to 1 or more");
+        if (value < 1) throw KoalaException.ForOption(option, $"is {value}, but it is at least 1", "set it to 1 or more");
     }
 
     private static void Positive(string option, double value)
     {
-        if (!(value > 0) || double.IsInfinity(value)) throw new KoalaException(option, $"is {value}, but it lies above 0", "leave it out");
+        if (!(value > 0) || double.IsInfinity(value))
+            throw KoalaException.ForOption(option, $"is {value}, but it lies above 0", "leave it out");
     }
 
     private static void DecayRate(string option, double value)
     {
-        if (!(value is >= 0 and < 1)) throw new KoalaException(option, $"is {value}, but it lies from 0 to below 1", "leave it out");
+        if (!(value is >= 0 and < 1)) throw KoalaException.ForOption(option, $"is {value}, but it lies from 0 to below 1", "leave it out");
     }
 }

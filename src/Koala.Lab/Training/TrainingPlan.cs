@@ -6,7 +6,7 @@ using TorchSharp;
 
 namespace Koala.Lab.Training;
 
-/// <summary>A request with the target and the data of the run, as run.json keeps it: what <c>--resume</c> needs.</summary>
+/// <summary>A request with the target and the data of the run, as run.json keeps it: what resuming it needs.</summary>
 /// <remarks>Its only constructor takes a loaded target and loaded data, so that every plan says what they really are.</remarks>
 public sealed record TrainingPlan : TrainingRequest
 {

@@ -54,7 +54,8 @@ public static class TrainingPresets
                 Warmup = standard.Steps / 10,
                 Losses = [new("cross-entropy", 1, 0.8)],
             },
-            _ => throw new KoalaException("--preset", $"'{name}' is no preset; they are {string.Join(", ", Names)}", "take one of them"),
+            _ => throw KoalaException.ForOption("Preset", $"'{name}' is no preset; they are {string.Join(", ", Names)}",
+                "take one of them"),
         };
     }
 }

@@ -1,3 +1,4 @@
+using Koala.Lab.Adversary;
 using Koala.Lab.Heads;
 
 namespace Koala.Lab.Training;
@@ -28,7 +29,8 @@ public record TrainingRequest
         Training.Validate();
         Training.CheckFor(Head);
         if (WithControl && Training.Adversary.Weight == 0)
-            throw new KoalaException("--with-control", "trains the pair with and without the adversary, but the adversary's weight is 0",
-                "set --adversary-weight, to about 0.1, or leave --with-control out");
+            throw KoalaException.ForOption(nameof(WithControl),
+                "trains the pair with and without the adversary, but the adversary's weight is 0",
+                $"set {new OptionName(AdversaryOptions.WeightOption)}, to about 0.1, or leave {new OptionName(nameof(WithControl))} out");
     }
 }

@@ -68,7 +68,7 @@ public sealed class DynamicShapeTests
         Assert.Equal(59, new DynamicShape().Nodes);
     }
 
-    [Theory, InlineData(1, 3, 3, "--tree-tokens"), InlineData(258, 3, 3, "--tree-tokens"), InlineData(9, 0, 3, "--tree-depth"), InlineData(9, 3, 0, "--tree-topk"), InlineData(9, 3, 65, "--tree-topk")]
+    [Theory, InlineData(1, 3, 3, "tree.tokens"), InlineData(258, 3, 3, "tree.tokens"), InlineData(9, 0, 3, "tree.levels"), InlineData(9, 3, 0, "tree.topK"), InlineData(9, 3, 65, "tree.topK")]
     public void Values_out_of_range_are_refused_by_name(int tokens, int levels, int topK, string name)
     {
         using var decoder = new SpeculativeDecoder(Shipped.Nano);

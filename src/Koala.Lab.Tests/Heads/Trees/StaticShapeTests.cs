@@ -72,7 +72,7 @@ public sealed class StaticShapeTests
         using var head = DraftHead.Create(new MedusaOptions { Heads = 3 }, Shipped.Nano);
         using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
         var refused = Assert.Throws<KoalaException>(() => decoder.Generate([1, 2], new GenerationOptions { Tree = StaticShape.Find("mc_sim_7b_63") }));
-        Assert.Equal("--tree", refused.Where);
+        Assert.Equal("tree", refused.Where);
         Assert.Contains("4 levels deep", refused.Fault);
     }
 

@@ -40,8 +40,12 @@ public sealed class HubDownload
     internal static async Task<HubPull> PullAsync(string repo, string? file, string revision, HubSettings settings, HubCache cache, HubPatience patience,
         IProgress<PullProgress>? progress, CancellationToken cancel)
     {
-        if (!HubName.IsRepo(repo)) throw new KoalaException(Shown.Text(repo), "is no repository's name", "give it as org/name; a revision goes into --revision, a file behind the name");
-        if (!HubName.IsRevision(revision)) throw new KoalaException("--revision", $"is '{Shown.Text(revision)}', which names no branch, tag or commit", "correct it, or leave it out");
+        if (!HubName.IsRepo(repo))
+            throw new KoalaException(Shown.Text(repo), "is no repository's name",
+                $"give it as org/name; a revision goes into {new OptionName(nameof(revision))}, a file behind the name");
+        if (!HubName.IsRevision(revision))
+            throw KoalaException.ForOption(nameof(revision), $"is '{Shown.Text(revision)}', which names no branch, tag or commit",
+                "correct it, or leave it out");
         if (file is not null && !HubName.IsFile(file)) throw new KoalaException(Shown.Text(file), "is no file's name in a repository", "give it as the hub lists it");
         if (settings.Offline) throw new KoalaException("HF_HUB_OFFLINE", "is set, so nothing is downloaded", "unset it to pull; what the cache has is found by its name without it");
         using var client = new HubClient(settings, patience);

@@ -117,11 +117,16 @@ public sealed class EagleHead : DraftHead
     {
         var config = target.Config;
         if (options.DraftVocabulary > config.VocabularySize)
-            throw new KoalaException("--draft-vocabulary", $"is {options.DraftVocabulary}, but {target.Name} has {config.VocabularySize} tokens", "lower it, or leave it out for all of them");
+            throw KoalaException.ForOption(nameof(options.DraftVocabulary),
+                $"is {options.DraftVocabulary}, but {target.Name} has {config.VocabularySize} tokens",
+                "lower it, or leave it out for all of them");
         if (options.DraftVocabulary > 0 && options.DraftVocabulary < config.EndOfSequenceIds.Count)
-            throw new KoalaException("--draft-vocabulary", $"is {options.DraftVocabulary}, but {config.EndOfSequenceIds.Count} tokens end an answer of {target.Name}", "set it to about 8000");
+            throw KoalaException.ForOption(nameof(options.DraftVocabulary),
+                $"is {options.DraftVocabulary}, but {config.EndOfSequenceIds.Count} tokens end an answer of {target.Name}",
+                "set it to about 8000");
         if (options.FusedFeatures && config.Layers < FusedLayers)
-            throw new KoalaException("--fused-features", $"joins {FusedLayers} layers, but {target.Name} has {config.Layers}", "leave it out");
+            throw KoalaException.ForOption(nameof(options.FusedFeatures),
+                $"joins {FusedLayers} layers, but {target.Name} has {config.Layers}", "leave it out");
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         using var generator = new Generator((ulong)seed, CPU);

@@ -31,6 +31,8 @@ public sealed record EagleOptions : HeadOptions
     {
         base.Validate();
         if (DraftVocabulary < 0)
-            throw new KoalaException("--draft-vocabulary", $"is {DraftVocabulary}, but it is a number of tokens, or 0 for all of the target's", "leave it out, or set it to about 8000");
+            throw KoalaException.ForOption(nameof(DraftVocabulary),
+                $"is {DraftVocabulary}, but it is a number of tokens, or 0 for all of the target's",
+                "leave it out, or set it to about 8000");
     }
 }

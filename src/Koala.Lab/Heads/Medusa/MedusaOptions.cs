@@ -28,6 +28,6 @@ public sealed record MedusaOptions : HeadOptions
     {
         base.Validate();
         if (Heads is < 1 or > MaxHeads)
-            throw new KoalaException("--medusa-heads", $"is {Heads}, but there are 1 to {MaxHeads} Medusa heads", "set it to 4");
+            throw KoalaException.ForOption(nameof(Heads), $"is {Heads}, but there are 1 to {MaxHeads} Medusa heads", "set it to 4");
     }
 }

@@ -34,9 +34,14 @@ public sealed record DynamicShape : DraftShape
     public override void Validate()
     {
         if (Tokens is < 2 or > MaxNodes + 1)
-            throw new KoalaException("--tree-tokens", $"is {Tokens}, but a tree has 2 to {MaxNodes + 1} tokens with its root", "set it to 60 or leave it out");
-        if (Levels is < 1) throw new KoalaException("--tree-depth", $"is {Levels}, but a tree has at least one level", "set it to 7 or leave it out");
-        if (TopK is < 1 or > 64) throw new KoalaException("--tree-topk", $"is {TopK}, but a node has 1 to 64 children", "set it to 10 or leave it out");
+            throw KoalaException.ForOption($"Tree.{nameof(Tokens)}",
+                $"is {Tokens}, but a tree has 2 to {MaxNodes + 1} tokens with its root", "set it to 60 or leave it out");
+        if (Levels is < 1)
+            throw KoalaException.ForOption($"Tree.{nameof(Levels)}", $"is {Levels}, but a tree has at least one level",
+                "set it to 7 or leave it out");
+        if (TopK is < 1 or > 64)
+            throw KoalaException.ForOption($"Tree.{nameof(TopK)}", $"is {TopK}, but a node has 1 to 64 children",
+                "set it to 10 or leave it out");
     }
 
     /// <inheritdoc/>

@@ -49,7 +49,8 @@ public sealed record StaticShape : DraftShape
     {
         if (PublishedTrees.All.TryGetValue(nameOrFile, out var published)) return new StaticShape(nameOrFile, published);
         if (!File.Exists(nameOrFile))
-            throw new KoalaException("--tree", $"{nameOrFile} is no file, and no tree has that name", $"name a file of paths, or chain, dynamic, {string.Join(", ", Names)}");
+            throw KoalaException.ForOption("Tree", $"{nameOrFile} is no file, and no tree has that name",
+                $"name a file of paths, or chain, dynamic, {string.Join(", ", Names)}");
         return new StaticShape(nameOrFile, Read(nameOrFile));
     }
 
@@ -99,18 +100,21 @@ public sealed record StaticShape : DraftShape
 
     private static void Check(string name, int[][] nodes)
     {
-        KoalaException Fault(string fault, string mend) => new(name, fault, mend);
-        if (nodes.Length is 0 or > MaxNodes) throw Fault($"has {nodes.Length} nodes, but a tree has 1 to {MaxNodes}", nodes.Length == 0 ? "add [0], or take --tree chain" : "take the likeliest ones");
+        KoalaException Fault(string fault, MessageTemplate fix) => new(name, fault, fix);
+        if (nodes.Length == 0) throw Fault(Range(nodes.Length), $"add [0], or set {new OptionName("Tree")} to chain");
+        if (nodes.Length > MaxNodes) throw Fault(Range(nodes.Length), "take the likeliest ones");
         var seen = new HashSet<string>();
         foreach (var node in nodes)
         {
             if (node.Length == 0) throw Fault("has an empty path, but the root belongs to every tree", "take it out");
-            if (node.Any(rank => rank < 0)) throw Fault($"{Text(node)} has a negative rank, but ranks count from 0", "mend the path");
+            if (node.Any(rank => rank < 0)) throw Fault($"{Text(node)} has a negative rank, but ranks count from 0", "correct the path");
             if (!seen.Add(Text(node))) throw Fault($"has {Text(node)} twice", "take one out");
         }
         if (nodes.FirstOrDefault(node => node.Length > 1 && !seen.Contains(Text(node[..^1]))) is { } orphan)
             throw Fault($"has {Text(orphan)}, but not its parent {Text(orphan[..^1])}", "add the parent, or take the node out");
     }
+
+    private static string Range(int nodes) => $"has {nodes} nodes, but a tree has 1 to {MaxNodes}";
 
     private static string Text(int[] path) => $"[{string.Join(',', path)}]";
 
