@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Follows the README in a fresh clone in another folder, with an empty package cache and nothing tokenised before, and writes what was
-# typed, how long it took, how it ended and the last lines seen into docs/results/fresh-clone.txt. About a quarter of an hour on two cores.
+# Runs the README's first block of commands in a fresh clone in another folder, with an empty package cache and no tokenized data. Writes each
+# command, its time, its exit code and its last lines of output to docs/results/fresh-clone.txt. Takes about 15 minutes on two cores.
 set -uo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/..
 place=$(mktemp -d)

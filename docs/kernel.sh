@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures the kernel as another program sees it, Jupyter's own client (Debian: python3-jupyter-client), and writes docs/results/kernel.json.
-# About a minute on two cores. Nothing else should run meanwhile. With a file as argument, writes there.
+# Measures the kernel with Jupyter's own client (Debian: python3-jupyter-client), as another program sees it, and writes docs/results/kernel.json,
+# or the file given as the argument. Takes about a minute on two cores. Nothing else should run meanwhile.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 out=$(realpath -m "${1:-docs/results/kernel.json}")
@@ -27,7 +27,7 @@ class Kernel:
         self.client.kernel_info()
         self.client.get_shell_msg(timeout=60)
         self.ready = time.perf_counter() - begun
-        # Publications that come before the subscription is in place are lost.
+        # Messages that the kernel publishes before the subscription is in place are lost.
         heard = False
         while not heard:
             self.client.kernel_info()
@@ -44,7 +44,7 @@ class Kernel:
         self.manager.shutdown_kernel()
 
     def run(self, code):
-        """Seconds from sending a cell to its end, and what it printed."""
+        """Returns the seconds from sending a cell to its end, and what the cell printed."""
         printed = []
         begun = time.perf_counter()
         reply = self.client.execute_interactive(code, timeout=120, output_hook=lambda message: printed.append(message["content"].get("text", "")))

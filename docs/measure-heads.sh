@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures the heads in the clone on this machine and writes docs/results/heads and docs/measurements.md: about a quarter of an hour on two cores. Nothing else should run meanwhile.
-# Works in runs/measure-heads, which must not exist yet, so that the working tree is clean while it measures.
+# Measures the heads of this clone on this machine, and writes docs/results/heads and docs/measurements.md. Takes about 15 minutes on two cores.
+# Nothing else should run meanwhile. The script works in runs/measure-heads, which must not exist yet, so the working tree is clean while it measures.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
@@ -16,7 +16,7 @@ done
 evaluate mt-bench-eagle-k2-bf16 --head checkpoints/koala-mini-eagle-k2 --prompts data/mt-bench.jsonl --dtype bf16
 evaluate mt-bench-eagle-k2-dynamic --head checkpoints/koala-mini-eagle-k2 --prompts data/mt-bench.jsonl --dtype fp32 --tree dynamic --tree-tokens 8 --tree-depth 4 --tree-topk 2
 evaluate mt-bench-prompt-lookup --head prompt-lookup --prompts data/mt-bench.jsonl --dtype fp32
-# Ten prompts of each category for the best head.
+# The best head also gets ten prompts of each category of Spec-Bench.
 for category in $(grep -o '"category": "[^"]*"' data/spec-bench.jsonl | sort -u | cut -d'"' -f4); do
     grep -m 10 "\"category\": \"$category\"" data/spec-bench.jsonl
 done > "$work/spec-bench-10.jsonl"

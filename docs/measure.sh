@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes docs/results and docs/measurements.md anew: about half an hour on two cores. Nothing else should run meanwhile.
-# Works in runs/measure, which must not exist yet, so that the working tree is clean while it measures.
+# Measures everything again, and writes docs/results and docs/measurements.md. Takes about half an hour on two cores. Nothing else should run meanwhile.
+# The script works in runs/measure, which must not exist yet, so the working tree is clean while it measures.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
@@ -13,7 +13,7 @@ benchmarks() { dotnet src/Koala.Benchmarks/bin/Release/net10.0/koala-benchmarks.
 benchmarks steps checkpoints/koala-mini "$work/results/steps-koala-mini.json"
 benchmarks batch --target checkpoints/koala-mini --prompts data/gsm8k.jsonl --batch 32,64 --count 192 --max-tokens 320 --out "$work/results/batch-koala-mini.json"
 ./koala doctor --json | sed "s#$HOME#~#g" > "$work/results/doctor.json"
-# SmolLM2-135M-Instruct as GGUF is not in the repository: SMOLLM2 names the file, or it is left out.
+# SmolLM2-135M-Instruct as GGUF is not in the repository. SMOLLM2 names the file; without SMOLLM2 this measurement is left out.
 [[ -z ${SMOLLM2:-} ]] || benchmarks batch --target "$SMOLLM2" --prompts data/gsm8k.jsonl --batch 16 --count 32 --max-tokens 64 --out "$work/results/batch-smollm2.json"
 
 for target in koala-nano koala-mini; do
@@ -29,7 +29,7 @@ benchmarks training "$work/heads" "$work/results/training.json"
 for head in "$work"/heads/*; do
     name=$(basename "$head")
     for dtype in fp32 bf16; do
-        # One length for all, so that K and the adversary alone differ.
+        # All runs use one draft length, so only K and the adversary differ.
         ./koala evaluate --target "checkpoints/${name%%-medusa*}" --head "$head" --prompts data/mt-bench.jsonl --limit 20 --max-tokens 64 --draft-length 4 \
             --dtype "$dtype" --repeats 3 --out "$work/results/evaluate-$name-$dtype.json"
     done

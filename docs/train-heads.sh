@@ -1,22 +1,23 @@
 #!/usr/bin/env bash
-# Trains a target's heads on its own answers: Medusa and EAGLE, K = 1 and 2, 4,000 steps of 8,192 tokens each.
-# For a GPU, where the four are trained side by side; see docs/gpu.md for a machine without .NET.
+# Trains four heads for a target on its own answers: Medusa and EAGLE with K = 1 and 2, for 4,000 steps of 8,192 tokens each.
+# Meant for a GPU, where the four train in parallel; docs/gpu.md tells how to run Koala on a machine without .NET.
 #
 #   docs/train-heads.sh TARGET PROMPTS OUT
 #
-# PROMPTS are answered by the target first (OUT/answers.jsonl.gz). The last 400 are held out: heads are never trained on their answers, and acceptance is
-# measured on them, on a greedy chain of 6 (Medusa: as long as it drafts). KOALA names the command (default ./koala), DEVICE where it runs (default cuda), STEPS the number of steps.
+# The target first answers PROMPTS (OUT/answers.jsonl.gz). The last 400 answers are held out: no head is trained on them. The script then measures
+# each head on the last 400 prompts with a greedy chain of 6 tokens (Medusa: 4 tokens, its longest draft).
+# KOALA names the command (default: ./koala), DEVICE the device (default: cuda) and STEPS the number of steps (default: 4000).
 set -euo pipefail
 [[ $# == 3 ]] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 target=$1 prompts=$2 out=$3 name=$(basename "$1" .gguf)
 koala=${KOALA:-$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../koala}
 mkdir -p "$out"
 
-# What is there already stays: the script can be run again after an interruption.
+# Files that exist already are kept, so you can run the script again after an interruption.
 [[ -e $out/answers.jsonl.gz ]] || "$koala" regenerate --target "$target" --prompts "$prompts" --device "${DEVICE:-cuda}" --out "$out/answers.jsonl.gz"
 zcat "$out/answers.jsonl.gz" | head -n -400 | gzip > "$out/train.jsonl.gz"
 zcat "$out/answers.jsonl.gz" | tail -n 400 | gzip > "$out/held-out.jsonl.gz"
-# Prompts that do not fit have no answer, so that these questions' answers are all among those held out.
+# A prompt that does not fit the context has no answer, so the answers to the last 400 prompts are all among the held-out answers.
 zcat -f "$prompts" | tail -n 400 > "$out/questions.jsonl"
 
 train() {
