@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Data;
 using Koala.Lab.Heads;
@@ -11,8 +13,17 @@ namespace Koala.Lab.Tests.Decoding;
 /// <summary>What the decoder is compared with, made without it, and prompts to try.</summary>
 internal static class Reference
 {
+    private static readonly ConditionalWeakTable<Target, ConcurrentDictionary<string, int[]>> s_greedy = [];
+
     /// <summary>The target's best tokens one after another, by steps of one token, also beyond the end of the answer.</summary>
+    /// <remarks>Computed once for each target, prompt and count: many tests compare with the same answers.</remarks>
     public static int[] Greedy(Target target, IReadOnlyList<int> prompt, int count)
+    {
+        var known = s_greedy.GetOrCreateValue(target);
+        return [.. known.GetOrAdd($"{count}: {string.Join(' ', prompt)}", _ => StepByStep(target, prompt, count))];
+    }
+
+    private static int[] StepByStep(Target target, IReadOnlyList<int> prompt, int count)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -40,6 +51,17 @@ internal static class Reference
 
     public static IEnumerable<int[]> MtBench(Target target, int count) => Prompts.Load(TestFiles.At("data", "mt-bench.jsonl"), count)
         .Select(p => target.Tokenizer.EncodeChat([new Message("user", p.Turns[0])]).ToArray());
+
+    /// <summary>The recorded prompts and questions of MT-Bench that leave room for an answer; in `dotnet test` some of them.</summary>
+    /// <param name="target">The target.</param>
+    /// <param name="few">How many in `dotnet test`.</param>
+    /// <param name="questions">How many questions of MT-Bench in docs/thorough.sh.</param>
+    /// <param name="below">The prompts have fewer tokens than this.</param>
+    public static IReadOnlyList<int[]> Sample(Target target, int few, int questions, int below)
+    {
+        int[][] all = [.. Golden.Prompts(target.Name).Select(p => p.Ids), .. MtBench(target, questions).Where(p => p.Length < below)];
+        return PromptSample.Spread(all, PromptSample.Count(all.Length, few));
+    }
 
     /// <summary>The recorded random K=2 head on koala-nano.</summary>
     public static DraftHead RecordedHead()

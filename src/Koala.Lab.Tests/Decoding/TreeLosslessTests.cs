@@ -7,6 +7,8 @@ using Koala.Lab.Targets;
 namespace Koala.Lab.Tests.Decoding;
 
 /// <summary>Greedy with trees: the same tokens as the target alone; contexts that fill up; answers side by side; what the trace says of trees.</summary>
+[Trait(PromptSample.Category, PromptSample.Sampled)]
+[Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class TreeLosslessTests
 {
     private const int Tokens = 20;
@@ -28,7 +30,7 @@ public sealed class TreeLosslessTests
         foreach (var make in (Func<DraftHead>[])[Reference.RecordedHead, () => Reference.RandomHead(Shipped.Nano, 3)])
         {
             using var head = make();
-            accepted += Golden.Prompts("koala-nano").Select(p => p.Ids).Concat(Reference.MtBench(Shipped.Nano, 12).Where(p => p.Length < 400))
+            accepted += Reference.Sample(Shipped.Nano, few: 4, questions: 12, below: 400)
                 .Sum(prompt => AssertLossless(Shipped.Nano, head, prompt, s_shapes[shape]));
         }
         Assert.NotEqual(0, accepted);
@@ -38,7 +40,8 @@ public sealed class TreeLosslessTests
     public void Trees_change_nothing_on_mini(string shape)
     {
         using var head = Reference.RandomHead(Shipped.Mini, 1);
-        foreach (var prompt in Reference.MtBench(Shipped.Mini, 5).Where(p => p.Length < 300)) AssertLossless(Shipped.Mini, head, prompt, s_shapes[shape]);
+        foreach (var prompt in Reference.Sample(Shipped.Mini, few: 2, questions: 5, below: 300))
+            AssertLossless(Shipped.Mini, head, prompt, s_shapes[shape]);
     }
 
     /// <summary>A path of any kind is accepted and followed by any other, so that what stays in the cache by mistake would show.</summary>
@@ -125,14 +128,11 @@ public sealed class TreeLosslessTests
     {
         using var decoder = new SpeculativeDecoder(target, head);
         var speculative = decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, Tree = shape });
-        var expected = s_expected.GetValueOrDefault((target.Name, string.Join(' ', prompt)));
-        if (expected is null) s_expected[(target.Name, string.Join(' ', prompt))] = expected = Reference.Answer(target, prompt, Tokens);
+        var expected = Reference.Answer(target, prompt, Tokens);
         if (!expected.SequenceEqual(speculative.Tokens))
             Assert.Equal(Equality.Kind.NearTie, Equality.Of(target, speculative with { Tokens = expected }, speculative));
         return speculative.Rounds.Sum(r => r.Accepted);
     }
-
-    private static readonly Dictionary<(string, string), int[]> s_expected = [];
 
     // Fills a shape with the true tokens along one of its paths, another every round, and wrong ones elsewhere.
     private sealed class ScriptedTrees(int prompt, int[] truth) : IDraftSource, IDisposable

@@ -9,6 +9,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Evaluation;
 
+[Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class NAlphaTests
 {
     /// <summary>Medusa's head n says the token n + 2 places on, whatever is given to it: one pass over the text tells all.</summary>
@@ -39,7 +40,10 @@ public sealed class NAlphaTests
         }
         var alpha = NAlpha.Of(Shipped.Nano, head, answers, options);
         Assert.Equal(4, alpha.Count);
-        for (var n = 0; n < 4; n++) Assert.Equal(accepted[n] / judged[n], alpha[n], 4);
+        var config = Shipped.Nano.Config;
+        // The target's layers, its final norm, two blocks of the head, the LM head and the softmax; each overlap is at most 1.
+        var roundings = Tolerance.Roundings(config, config.Layers, 100, 4L * config.HiddenSize + config.VocabularySize);
+        for (var n = 0; n < 4; n++) Tolerance.AssertClose(accepted[n] / judged[n], alpha[n], roundings, magnitude: 1);
     }
 
     /// <summary>Five steps of an untrained EAGLE head, each on its own output with the right tokens, made here by hand for every place.</summary>

@@ -6,12 +6,10 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Tests.Targets;
 
 /// <summary>The target against <see cref="ReferenceModel"/> on random weights, for each switch of the family.</summary>
+[Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class ReferenceTests : IDisposable
 {
     private const int Hidden = 32, Inner = 48, Vocabulary = 4096, Tokens = 24;
-
-    // fp32 sums in another order, through two layers.
-    private const double Tolerance = 1e-4;
 
     private readonly TemporaryFolder _folder = new();
 
@@ -53,8 +51,9 @@ public sealed class ReferenceTests : IDisposable
 
         var (expected, states) = (reference.States(tokens), target.States(tokens));
         Assert.Equal(expected.Count, states.Count);
-        for (var i = 0; i < states.Count; i++) AssertClose(expected[i], states[i], $"{name}, state {i}");
-        AssertClose(reference.Logits(expected[^1]), target.Logits(states[^1]), $"{name}, logits");
+        for (var i = 0; i < states.Count; i++) Tolerance.AssertClose(expected[i], states[i], Roundings(target), what: $"{name}, state {i}");
+        var logits = reference.Logits(expected[^1]);
+        Tolerance.AssertClose(logits, target.Logits(states[^1]), Roundings(target) + Hidden, what: $"{name}, logits");
     }
 
     [Fact]
@@ -68,7 +67,7 @@ public sealed class ReferenceTests : IDisposable
         using var cache = target.NewCache(1, 128);
         var tokens = Ids();
         var hidden = cat([target.Append(cache, tokens.AsSpan(0, 7)), target.Append(cache, tokens.AsSpan(7, 1)), target.Append(cache, tokens.AsSpan(8))], 0);
-        AssertClose(new ReferenceModel(config, weights).States(tokens)[^1], hidden, "hidden");
+        Tolerance.AssertClose(new ReferenceModel(config, weights).States(tokens)[^1], hidden, Roundings(target));
     }
 
     [Fact]
@@ -76,21 +75,19 @@ public sealed class ReferenceTests : IDisposable
     {
         using var scope = NewDisposeScope();
         var plain = Config("{}");
-        var expected = new ReferenceModel(plain, Weights(plain)).States(Ids())[^1];
+        var weights = Weights(plain);
+        using var target = Write(plain, weights);
+        var expected = new ReferenceModel(plain, weights).States(Ids())[^1];
         foreach (var change in (string[])["""{"rope_theta":500000.0}""", """{"rope_scaling":{"type":"linear","factor":4.0}}""", """{"rms_norm_eps":0.05}""", """{"architectures":["Qwen2ForCausalLM"]}""", """{"architectures":["Qwen3ForCausalLM"]}"""])
         {
             var config = Config(change);
-            var distance = Golden.Distance(expected, new ReferenceModel(config, Weights(config)).States(Ids())[^1]);
-            Assert.InRange(distance, 10 * Tolerance * expected.abs().max().item<float>(), double.MaxValue);
+            var changed = new ReferenceModel(config, Weights(config)).States(Ids())[^1];
+            Assert.InRange(Tolerance.Excess(expected, changed, Roundings(target)), 100, double.MaxValue);
         }
     }
 
-    private static void AssertClose(Tensor expected, Tensor actual, string what)
-    {
-        Assert.Equal(expected.shape, actual.shape);
-        var (distance, largest) = (Golden.Distance(expected, actual), expected.abs().max().item<float>());
-        Assert.True(distance <= Tolerance * largest, $"{what}: {distance} apart, largest {largest}");
-    }
+    private static long Roundings(Target target) =>
+        Tolerance.Roundings(target.Config, target.Config.Layers, Tokens, target.Config.HiddenSize);
 
     private static int[] Ids()
     {

@@ -96,7 +96,7 @@ public sealed class StaticShapeTests
                 Assert.Equal(parent, drafts[b].Candidates[i].Parent);
                 Assert.Null(drafts[b].Candidates[i].Distribution);
                 var before = parent < 0 ? (b == 0 ? 2 : 5) : drafts[b].Candidates[parent].Token;
-                Assert.Equal(table[before].softmax(-1)[token].item<float>(), drafts[b].Candidates[i].Q!.Value, 1e-5f);
+                Tolerance.AssertClose(table[before].softmax(-1)[token].item<float>(), drafts[b].Candidates[i].Q!.Value, 2 * Vocabulary);
             }
             Assert.Equal(3, drafts[b].Depth);
         }
@@ -126,7 +126,8 @@ public sealed class StaticShapeTests
             {
                 Assert.Equal(siblings.Count(), siblings.Select(c => c.Token).Distinct().Count());
                 Assert.All(siblings, c => Assert.Same(siblings.First().Distribution, c.Distribution));
-                Assert.Equal(rows[siblings.Key < 0 ? 1 : draft.Candidates[siblings.Key].Token], siblings.First().Distribution!, (a, b) => Math.Abs(a - b) < 1e-6f);
+                var row = rows[siblings.Key < 0 ? 1 : draft.Candidates[siblings.Key].Token];
+                Assert.Equal(row, siblings.First().Distribution!, (a, b) => Math.Abs(a - b) < Tolerance.Of(1, 2 * Vocabulary));
             }
         }
         // The first one drawn comes as often as q says.
@@ -160,7 +161,8 @@ public sealed class StaticShapeTests
         var drawn = new ToyDrafter(table, [5], vocabulary).Propose(shape, chooser)[0];
         Assert.Equal(12, drawn.Candidates[0].Distribution!.Length);
         Assert.Same(drawn.Candidates[0].Distribution, drawn.Candidates[1].Distribution);
-        Assert.Equal(1, drawn.Candidates[0].Distribution!.Where((_, i) => vocabulary.Tokens.Contains(i)).Sum(), 1e-5f);
+        var inVocabulary = drawn.Candidates[0].Distribution!.Where((_, i) => vocabulary.Tokens.Contains(i)).Sum();
+        Tolerance.AssertClose(1, inVocabulary, 2 * vocabulary.Tokens.Count);
         Assert.All(drawn.Candidates, c => Assert.Contains(c.Token, vocabulary.Tokens));
         var dynamic = new ToyDrafter(table, [5], vocabulary).Propose(new DynamicShape { Tokens = 5, TopK = 2, Levels = 2 }, new BestChooser(false))[0];
         Assert.Equal(best.Candidates[0].Token, dynamic.Candidates[0].Token);
