@@ -21,7 +21,13 @@ internal static class Eagles
         return head;
     }
 
-    /// <summary>Outputs of the training path, a step each, [B·T,D].</summary>
-    public static IReadOnlyList<Tensor> Rehearsed(DraftHead head, TrainingBatch batch) =>
-        EagleRehearsal.Outputs(EagleWeights.Make(Shipped.Nano.Config, (EagleOptions)head.Options, name => head.Parameters.Single(p => p.Key == name).Value), batch, Shipped.Nano);
+    /// <summary>Outputs of the training path on koala-nano, one per step, [B·T,D].</summary>
+    public static IReadOnlyList<Tensor> Rehearsed(DraftHead head, TrainingBatch batch) => Rehearsed(head, batch, Shipped.Nano);
+
+    /// <summary>Outputs of the training path, one per step, [B·T,D].</summary>
+    public static IReadOnlyList<Tensor> Rehearsed(DraftHead head, TrainingBatch batch, Target target)
+    {
+        var weights = head.Parameters.ToDictionary(p => p.Key, p => p.Value);
+        return EagleRehearsal.Outputs(EagleWeights.Make(target.Config, (EagleOptions)head.Options, name => weights[name]), batch, target);
+    }
 }

@@ -95,7 +95,8 @@ public sealed class ReferenceTests : IDisposable
         return [.. Enumerable.Range(0, Tokens).Select(_ => random.Next(Vocabulary))];
     }
 
-    private static JsonObject Config(string change)
+    /// <summary>A small model's config with some of its entries changed.</summary>
+    internal static JsonObject Config(string change)
     {
         var config = JsonNode.Parse($$"""
             {"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_size":{{Hidden}},"intermediate_size":{{Inner}},"num_hidden_layers":2,"num_attention_heads":4,
@@ -105,8 +106,8 @@ public sealed class ReferenceTests : IDisposable
         return config;
     }
 
-    // Large enough for every part to show: norms around 1, scores of attention that differ.
-    private static Dictionary<string, Tensor> Weights(JsonObject config)
+    /// <summary>Random weights for a config, large enough for every part to show: norms around 1, scores of attention that differ.</summary>
+    internal static Dictionary<string, Tensor> Weights(JsonObject config)
     {
         var generator = new Generator(11);
         Tensor Random(double scale, params long[] shape) => randn(shape, generator: generator) * scale;
@@ -144,12 +145,15 @@ public sealed class ReferenceTests : IDisposable
         return weights;
     }
 
-    private Target Write(JsonObject config, IReadOnlyDictionary<string, Tensor> weights)
+    private Target Write(JsonObject config, IReadOnlyDictionary<string, Tensor> weights) => Write(_folder, config, weights);
+
+    /// <summary>Writes a model with koala-mini's tokenizer into a folder and loads it.</summary>
+    internal static Target Write(TemporaryFolder folder, JsonObject config, IReadOnlyDictionary<string, Tensor> weights)
     {
-        File.WriteAllText(_folder.At("config.json"), config.ToJsonString());
-        SafetensorsWriter.Write(_folder.At("model.safetensors"), [.. weights]);
+        File.WriteAllText(folder.At("config.json"), config.ToJsonString());
+        SafetensorsWriter.Write(folder.At("model.safetensors"), [.. weights]);
         foreach (var file in (string[])["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"])
-            File.Copy(Path.Combine(Shipped.Folder("koala-mini"), file), _folder.At(file));
-        return Target.Load(_folder.Path);
+            File.Copy(Path.Combine(Shipped.Folder("koala-mini"), file), folder.At(file));
+        return Target.Load(folder.Path);
     }
 }

@@ -1,3 +1,4 @@
+using Koala.Lab.Runtime;
 using TorchSharp;
 
 namespace Koala.Lab.Targets;
@@ -18,5 +19,5 @@ internal static class CacheScript
     private static readonly Lazy<torch.jit.CompilationUnit> s_unit = new(() => torch.jit.compile(Source));
 
     public static void Move(torch.Tensor[] keys, torch.Tensor[] values, torch.Tensor from, torch.Tensor to) =>
-        ((torch.Tensor)s_unit.Value.invoke("move", keys, values, from, to)).Dispose();
+        ((torch.Tensor)s_unit.Value.Call("move", keys, values, from, to)).Dispose();
 }

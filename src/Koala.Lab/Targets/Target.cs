@@ -29,7 +29,7 @@ public sealed class Target : IDisposable
     {
         (Path, Name, Config, Tokenizer, Dtype, Device) = (path, files.Name, files.Config, tokenizer, dtype, device);
         _weights = TargetWeights.Load(files, dtype, device);
-        _script = DecoderScript.OfTarget(Config, dtype, device);
+        _script = new DecoderScript(Config, dtype, device);
         _rotary = new RotaryEmbedding(Config, dtype, device);
         _slotNumbers = arange(Config.ContextLength, ScalarType.Int64, device).DetachFromDisposeScope();
         _identity = new Lazy<TargetIdentity>(() => new TargetIdentity(Name, Config.HiddenSize, Config.VocabularySize, HashOf(_weights.Embedding)));
@@ -276,7 +276,6 @@ public sealed class Target : IDisposable
     public void Dispose()
     {
         _weights.Dispose();
-        _script.Dispose();
         _rotary.Dispose();
         _slotNumbers.Dispose();
     }

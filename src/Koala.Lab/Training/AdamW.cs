@@ -1,4 +1,5 @@
 using Koala.Lab.Checkpoints;
+using Koala.Lab.Runtime;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;
@@ -74,13 +75,13 @@ internal sealed class AdamW : IDisposable
 
     /// <summary>Scales the gradients down to a norm of <paramref name="limit"/>, or cuts each one there.</summary>
     /// <returns>Their norm before.</returns>
-    public Tensor ClipGradients(double limit, ClipBy by = ClipBy.Norm) => (Tensor)s_unit.Value.invoke(by == ClipBy.Norm ? "clip" : "cut", Gradients(), limit);
+    public Tensor ClipGradients(double limit, ClipBy by = ClipBy.Norm) => (Tensor)s_unit.Value.Call(by == ClipBy.Norm ? "clip" : "cut", Gradients(), limit);
 
     public void Step(double learningRate)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        s_unit.Value.invoke("step", _values, Gradients(), _first, _second, _steps, learningRate, _rates.Beta1, _rates.Beta2, _rates.WeightDecay);
+        s_unit.Value.Call("step", _values, Gradients(), _first, _second, _steps, learningRate, _rates.Beta1, _rates.Beta2, _rates.WeightDecay);
     }
 
     public void Dispose()

@@ -21,6 +21,7 @@ internal sealed class EagleDrafter : LevelDrafter
     private readonly EagleHead _head;
     private readonly Target _target;
     private readonly EagleWeights _weights;
+    private readonly DecoderScript _script;
     private readonly bool _rounded;
     private EagleMemory _memory;
     private Tensor? _root;                 // output at each last committed pair, [B,D]
@@ -32,6 +33,7 @@ internal sealed class EagleDrafter : LevelDrafter
     {
         using var scope = NewDisposeScope();
         (_head, _target, Batch) = (head, target, batch);
+        _script = new DecoderScript(target.Config, target.Dtype, target.Device);
         // The same tensors, or rounded ones, where training left the head in another dtype.
         _weights = weights.To(target.Dtype);
         _rounded = weights["fc"].dtype != target.Dtype;
@@ -165,7 +167,8 @@ internal sealed class EagleDrafter : LevelDrafter
     }
 
     private Tensor Layers(Tensor ids, Tensor features, Tensor positions, Tensor places, Tensor unseen, int limit) =>
-        _head.Script(_target).Forward(cat([_target.Embed(ids), features], 1), _weights.Stack, _target.Inputs(positions, Cache.Slots(places), unseen, limit), Cache);
+        _script.HeadForward(cat([_target.Embed(ids), features], 1), _weights.Stack, _weights.Options.Bias,
+            _target.Inputs(positions, Cache.Slots(places), unseen, limit), Cache);
 
     // Rounded weights are gone with this drafter, and what is recorded serves the next one as well.
     private Tensor[] Work(WorkKey key, Tensor[] inputs, Func<Tensor[], Tensor[]> work) =>

@@ -24,7 +24,6 @@ public sealed class EagleHead : DraftHead
     private DraftVocabulary? _vocabulary;
     private Tensor? _ids;      // [V'] int64: the target's token of each of its own ids
     private Tensor? _lmHead;   // [V',D]: those rows of the target's LM head
-    private DecoderScript? _script;
     private EagleMemory? _spare;   // of the drafter before: on a GPU what is recorded over it is worth keeping
 
     internal EagleHead(EagleWeights weights, Target target, DraftVocabulary? vocabulary) : base(weights.Options, target.Identity)
@@ -109,10 +108,6 @@ public sealed class EagleHead : DraftHead
         old?.Dispose();
     }
 
-    /// <summary>Its layers as one native call, compiled once: every answer has a drafter of its own.</summary>
-    internal DecoderScript Script(Target target) =>
-        _script ??= DecoderScript.OfHead(target.Config, Options.Layers, _weights.Options.Bias, target.Dtype, target.Device);
-
     internal static EagleHead Create(EagleOptions options, Target target, int seed)
     {
         var config = target.Config;
@@ -142,7 +137,6 @@ public sealed class EagleHead : DraftHead
         base.Dispose(disposing);
         _ids?.Dispose();
         _lmHead?.Dispose();
-        _script?.Dispose();
         _spare?.Dispose();
     }
 

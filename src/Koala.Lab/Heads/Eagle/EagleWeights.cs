@@ -21,7 +21,7 @@ internal sealed class EagleWeights
     /// <summary>By name: fuse (where features are fused), fc, fc.bias, then <c>layers.{i}.</c> and the names of <see cref="DecoderScript.LayerTensors"/>.</summary>
     public StateDict All { get; }
 
-    /// <summary>What <see cref="DecoderScript.OfHead"/> takes, in its order.</summary>
+    /// <summary>What <see cref="DecoderScript.HeadForward"/> takes, in its order.</summary>
     public Tensor[] Stack { get; }
 
     public Tensor this[string name] => All[name];

@@ -1,0 +1,108 @@
+# The decoder layers of the Llama family, in TorchScript's Python: one native call runs a whole step.
+# Nothing is read on the host and shapes depend on (B, T, L) only, so that a step can be captured in a CUDA graph.
+#
+# B sequences, T new tokens each, N = B*T rows, D width, I inner width, L cache slots that attention looks at,
+# H query heads, G key/value heads, R = H // G query heads for each of them, d head width.
+# keys, values: one tensor per layer, [B*G*capacity,d]. cos, sin: [B,T,1,d], the first half of sin negated.
+# mask: added to the scores, [B or 1,1,R*T,L]. slots: cache rows of the new tokens, [B*G*T].
+# bias: whether queries, keys and values have biases. qk_norm: whether queries and keys are normed.
+# few_rows: whether a product with few rows takes the form made for them.
+
+
+def product_of_few_rows(x, w):
+    # In fp32 on a CPU the library behind linear is at its worst with few rows: w @ x.t(), which has the long side first, took a third to
+    # a fifth of the time at N = 2 to 16. Some N cost more there than the next round number: three rows a quarter more than four,
+    # twelve a third more than sixteen (on an AMD EPYC without AVX-512). Such an N gets rows that nobody reads.
+    n = x.size(0)
+    if n > 32:
+        return torch.mm(x, w.t())
+    m = n
+    if n == 1 or n == 3:
+        m = n + 1
+    elif n > 5 and n % 8 != 1 and (n < 17 or n > 20):
+        m = (n + 7) // 8 * 8
+    if m > n:
+        x = torch.cat([x, x[:m - n]])
+    return torch.mm(w, x.t())[:, :n].t().contiguous()
+
+
+def product(x, w, few_rows: bool):
+    # [N,in] and [out,in] to [N,out].
+    if few_rows:
+        return product_of_few_rows(x, w)
+    return torch.linear(x, w)
+
+
+def rms_norm(x, w, eps: float):
+    return torch.rms_norm(x, [x.size(-1)], w, eps)
+
+
+def tensors_per_layer(bias: bool, qk_norm: bool) -> int:
+    # input_norm, qkv, o, post_norm, gate_up, down, then qkv_bias, then q_norm and k_norm where the family has them.
+    return 6 + (1 if bias else 0) + (2 if qk_norm else 0)
+
+
+def layer(x, h, w: List[Tensor], at: int, keys, values, cos, sin, mask, slots, B: int, L: int,
+          H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool, few_rows: bool):
+    # x: [N,D]. h: x after the input norm, or x itself where the layer has none. w[at]: the layer's qkv; the others follow it.
+    T = x.size(0) // B
+    R = H // G
+    p = product(h, w[at], few_rows)                                      # [N,(H+2G)*d]
+    if bias:
+        p = p + w[at + 5]
+    qk = p[:, :(H + G) * d].view(B, T, H + G, d)
+    if qk_norm:
+        n = at + 6 if bias else at + 5
+        qk = torch.cat([rms_norm(qk[:, :, :H], w[n], eps), rms_norm(qk[:, :, H:], w[n + 1], eps)], 2)
+    qk = torch.addcmul(qk * cos, torch.roll(qk, d // 2, -1), sin)        # rotary embedding; roll swaps the halves
+    keys.index_copy_(0, slots, qk[:, :, H:].transpose(1, 2).reshape(-1, d))
+    values.index_copy_(0, slots, p[:, (H + G) * d:].view(B, T, G, d).transpose(1, 2).reshape(-1, d))
+    k = keys.view(B, G, -1, d)[:, :, :L]                                 # [B,G,L,d]
+    v = values.view(B, G, -1, d)[:, :, :L]                               # [B,G,L,d]
+    # Query heads that share a key/value head are laid out as extra query rows, so that attention reads each key once.
+    q = qk[:, :, :H].view(B, T, G, R, d).permute([0, 2, 3, 1, 4]).reshape(B, G, R * T, d)
+    a = torch.scaled_dot_product_attention(q, k, v, mask)                # [B,G,R*T,d]
+    a = a.view(B, G, R, T, d).permute([0, 3, 1, 2, 4]).reshape(B * T, H * d)
+    x = x + product(a, w[at + 1], few_rows)                              # [N,D]
+    u = product(rms_norm(x, w[at + 2], eps), w[at + 3], few_rows)        # [N,2I]
+    I = u.size(1) // 2
+    return x + product(torch.silu(u[:, :I]) * u[:, I:], w[at + 4], few_rows)
+
+
+def target_states(x, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, L: int,
+                  H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool, few_rows: bool):
+    # x: embedded tokens, [N,D]. w: the layers' tensors one after another, then the final norm.
+    # To the output of each layer, the last one after the final norm, [N,D] each.
+    states: List[Tensor] = []
+    for i in range(len(keys)):
+        at = i * tensors_per_layer(bias, qk_norm) + 1
+        h = rms_norm(x, w[at - 1], eps)
+        x = layer(x, h, w, at, keys[i], values[i], cos, sin, mask, slots, B, L, H, G, d, eps, bias, qk_norm, few_rows)
+        states.append(x)
+    states[len(keys) - 1] = rms_norm(x, w[len(w) - 1], eps)
+    return states
+
+
+def target_forward(x, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, L: int,
+                   H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool, few_rows: bool):
+    # As target_states, but only the last layer's output after the final norm, [N,D].
+    for i in range(len(keys)):
+        at = i * tensors_per_layer(bias, qk_norm) + 1
+        h = rms_norm(x, w[at - 1], eps)
+        x = layer(x, h, w, at, keys[i], values[i], cos, sin, mask, slots, B, L, H, G, d, eps, bias, qk_norm, few_rows)
+    return rms_norm(x, w[len(w) - 1], eps)
+
+
+def head_forward(pairs, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, L: int,
+                 H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool, few_rows: bool, pair_bias: bool):
+    # pairs: embeddings and features side by side, [N,2D]. w: the linear layer over them, its bias where it has one (pair_bias), the
+    # layers' tensors one after another. The first layer has no input norm, and no norm follows the last one.
+    # To the last layer's output, [N,D].
+    x = product(pairs, w[0], few_rows)                                   # [N,D]
+    if pair_bias:
+        x = x + w[1]
+    for i in range(len(keys)):
+        at = i * tensors_per_layer(bias, qk_norm) + (2 if pair_bias else 1)
+        h = x if i == 0 else rms_norm(x, w[at - 1], eps)
+        x = layer(x, h, w, at, keys[i], values[i], cos, sin, mask, slots, B, L, H, G, d, eps, bias, qk_norm, few_rows)
+    return x
