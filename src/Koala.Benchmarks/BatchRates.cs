@@ -3,10 +3,14 @@ using System.Globalization;
 using System.Text.Json;
 using Koala.Lab;
 using Koala.Lab.Decoding;
+using Koala.Lab.Regeneration;
 using Koala.Lab.Runs;
 using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Cuda;
+using Koala.Lab.Runtime.Files;
+using Koala.Lab.Runtime.Machine;
 using Koala.Lab.Targets;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Chat;
 using MathNet.Numerics.Statistics;
 using static TorchSharp.torch;
 
@@ -69,11 +73,11 @@ public sealed record BatchRates
             .Where(tokens => tokens.Count + options.MaxTokens < target.Config.ContextLength)
             .Take(Whole("--count", 200)).Select((tokens, i) => new BatchPrompt(tokens, i))];
 
-        Side[] sides = [new AloneSide(target, options), .. sizes.Select(size => new BatchSide(target, options, size))];
+        Side[] sides = [new BaselineSide(target, options), .. sizes.Select(size => new BatchSide(target, options, size))];
         foreach (var side in sides) side.Run(prompts, warmup: true);
         for (var r = 0; r < repeats; r++)
             foreach (var side in sides) side.Run(prompts, warmup: false);
-        var gpu = target.Device.type == TorchSharp.DeviceType.CUDA ? Gpu.TakenBytes() : null;
+        var gpu = target.Device.type == TorchSharp.DeviceType.CUDA ? Gpu.UsedBytes() : null;
         foreach (var side in sides) side.Dispose();
         return new BatchRates
         {
@@ -124,7 +128,7 @@ public sealed record BatchRates
         protected abstract (int Answers, long Tokens, BatchTimes Times) Answer(BatchPrompt[] prompts, bool warmup);
     }
 
-    private sealed class AloneSide(Target target, GenerationOptions options) : Side(1)
+    private sealed class BaselineSide(Target target, GenerationOptions options) : Side(1)
     {
         private readonly SpeculativeDecoder _decoder = new(target);
 

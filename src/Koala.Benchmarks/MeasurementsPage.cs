@@ -2,7 +2,8 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Koala.Lab.Evaluation;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
+using Koala.Lab.Runtime.Machine;
 
 namespace Koala.Benchmarks;
 
@@ -160,9 +161,9 @@ internal static class MeasurementsPage
         foreach (var p in peer.Targets)
         {
             EvaluationReport[] own = [.. all.Where(r => r.Target.StartsWith(p.Target, StringComparison.Ordinal))];
-            var (alone, with) = (own.MaxBy(r => r.Baseline.TokensPerSecond)!, own.MaxBy(r => r.Speculative.TokensPerSecond)!);
+            var (baseline, with) = (own.MaxBy(r => r.Baseline.TokensPerSecond)!, own.MaxBy(r => r.Speculative.TokensPerSecond)!);
             var its = 1000 / p.Steps.Single(s => s.Tokens == 1).Bf16Ms;
-            Line(page, $"| {p.Target} | {its:F0} | {alone.Baseline.TokensPerSecond:F0} ({alone.Dtype}) | {with.Speculative.TokensPerSecond:F0} ({with.Head}, {DraftOf(with)}, {with.Dtype}) | {Math.Max(alone.Baseline.TokensPerSecond, with.Speculative.TokensPerSecond) / its:P0} |");
+            Line(page, $"| {p.Target} | {its:F0} | {baseline.Baseline.TokensPerSecond:F0} ({baseline.Dtype}) | {with.Speculative.TokensPerSecond:F0} ({with.Head}, {DraftOf(with)}, {with.Dtype}) | {Math.Max(baseline.Baseline.TokensPerSecond, with.Speculative.TokensPerSecond) / its:P0} |");
         }
         page.AppendLine().AppendLine("Speedups here are over a slow baseline. In bf16, which this CPU has no instructions for, a step of one token reads half as much, and a step of several computes for long: a").AppendLine("drafter that pays in fp32 does not there.").AppendLine();
     }

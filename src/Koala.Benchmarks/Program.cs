@@ -1,6 +1,6 @@
 using Koala.Benchmarks;
 using Koala.Lab;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Native;
 
 // dotnet run -c Release --project src/Koala.Benchmarks -- steps TARGET FILE     measures a target's steps on the CPU
 // dotnet run -c Release --project src/Koala.Benchmarks -- training RUNS FILE    sums up the training runs in a folder

@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
 using Koala.Lab.Runs;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
+using Koala.Lab.Runtime.Machine;
 using Koala.Lab.Targets;
 using MathNet.Numerics.Statistics;
 using static TorchSharp.torch;

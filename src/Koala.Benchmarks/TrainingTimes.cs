@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Koala.Lab.Runs;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
+using Koala.Lab.Runtime.Machine;
 using Koala.Lab.Training;
 
 namespace Koala.Benchmarks;

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
+using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Heads.Medusa;
-using Koala.Lab.Heads.Trees;
 using Koala.Lab.Runs;
 using Koala.Lab.Training;
 
@@ -15,8 +15,8 @@ internal static class OptionNames
     {
         [nameof(TrainingOptions.Losses)] = "--loss",
         [nameof(MedusaOptions.Heads)] = "--medusa-heads",
-        [$"Tree.{nameof(DynamicShape.Levels)}"] = "--tree-depth",
-        [$"Tree.{nameof(DynamicShape.TopK)}"] = "--tree-topk",
+        [$"Tree.{nameof(DynamicTree.Levels)}"] = "--tree-depth",
+        [$"Tree.{nameof(DynamicTree.TopK)}"] = "--tree-topk",
         [nameof(RunFolder)] = "--out",
         ["source"] = "--head",   // what drafts
     };

@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using Koala.Kernel.Wire;
+using Koala.Kernel.Jupyter;
 
 namespace Koala.Kernel.Tests;
 

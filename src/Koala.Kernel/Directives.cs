@@ -25,10 +25,10 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
             case "csharp" or "c#" or "C#":
                 return part.IsEmpty ? s_nothing : await CSharpAsync(part.Text, number, output, cancel);
             case "markdown":
-                Shown.Content("text/markdown", Below(part));
+                Displays.Content("text/markdown", Below(part));
                 return s_nothing;
             case "html":
-                Shown.Content(MimeBundle.Html, Below(part));
+                Displays.Content(MimeBundle.Html, Below(part));
                 return s_nothing;
             case "javascript" or "js":
                 Microsoft.DotNet.Interactive.Kernel.Javascript(Below(part));
@@ -45,7 +45,7 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
                 await ImportAsync(part.Argument, number, output, cancel);
                 return await CSharpAsync(part.Text, number, output, cancel);
             default:
-                throw Fault.Of($"#!{part.Directive}", "is no directive of this kernel", $"use one of {string.Join(", ", Names.Select(name => $"#!{name}"))}");
+                throw Fault.Create($"#!{part.Directive}", "is no directive of this kernel", $"use one of {string.Join(", ", Names.Select(name => $"#!{name}"))}");
         }
     }
 
@@ -89,7 +89,7 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
         foreach (var code in ImportedFile.Read(path.Trim('"')))
         {
             if (await engine.RunPartsAsync(code, number, output, cancel) is { } error)
-                throw Fault.Of(path, $"failed ({error.Message})", "correct the file");
+                throw Fault.Create(path, $"failed ({error.Message})", "correct the file");
         }
     }
 

@@ -28,7 +28,7 @@ internal sealed class Engine : IDisposable
     /// <summary>Loads and jits what the first cell needs; in the background, while the client still connects.</summary>
     public void Warm()
     {
-        _ = MimeBundle.Of(MimeBundle.Format(1));
+        _ = MimeBundle.From(MimeBundle.Format(1));
         _session.Warm();
     }
 
@@ -99,7 +99,7 @@ internal sealed class Engine : IDisposable
             }
             if (outcome.Error is not null) return outcome.Error;
             if (!outcome.HasValue) continue;
-            var data = MimeBundle.Of(MimeBundle.Format(outcome.Value));
+            var data = MimeBundle.From(MimeBundle.Format(outcome.Value));
             if (i == parts.Count - 1) output.Result(data, number);
             else output.Display(data, Guid.NewGuid().ToString("N"));
         }

@@ -9,7 +9,7 @@ internal static class Fault
 {
     /// <summary>A <see cref="KoalaException"/>.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public static Exception Of(string where, string fault, string fix, Exception? inner = null) => new KoalaException(where, fault, fix, inner);
+    public static Exception Create(string where, string fault, string fix, Exception? inner = null) => new KoalaException(where, fault, fix, inner);
 
     /// <summary>Whether it is a <see cref="KoalaException"/>, whose message says everything.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests;

@@ -1,6 +1,6 @@
 using System.Text;
 using Koala.Lab.Checkpoints;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Tests;
 

@@ -54,10 +54,10 @@ public sealed class ToleranceTests
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var ids = Golden.Prompts("koala-nano")[0].Ids;
-        var config = JsonNode.Parse(File.ReadAllText(Path.Combine(Shipped.Folder("koala-nano"), "config.json")))!.AsObject();
-        using var files = ModelFiles.Open(Shipped.Folder("koala-nano"));
+        var config = JsonNode.Parse(File.ReadAllText(Path.Combine(ShippedModels.Folder("koala-nano"), "config.json")))!.AsObject();
+        using var files = ModelFiles.Open(ShippedModels.Folder("koala-nano"));
         var weights = files.Tensors.Tensors.Keys.ToDictionary(name => name, name => files.Tensors.Read(name, ScalarType.Float32, CPU));
-        var roundings = Tolerance.Roundings(Shipped.Nano.Config, Shipped.Nano.Config.Layers, ids.Length, Shipped.Nano.Config.HiddenSize);
+        var roundings = Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, ids.Length, ShippedModels.Nano.Config.HiddenSize);
         var right = LastState(ids);
         Tolerance.AssertClose(new ReferenceModel(config, weights).States(ids)[^1][-1], right, roundings);
 
@@ -87,11 +87,11 @@ public sealed class ToleranceTests
     // The target's last state, where the last token stands as many positions later as told.
     private static Tensor LastState(int[] ids, long later = 0)
     {
-        using var cache = Shipped.Nano.NewCache(1, ids.Length);
+        using var cache = ShippedModels.Nano.NewCache(1, ids.Length);
         var positions = arange(ids.Length, ScalarType.Int64).view(1, -1);
         positions[0, -1] += later;
         var tokens = tensor(ids.Select(id => (long)id).ToArray()).view(1, -1);
-        return Shipped.Nano.Features(cache, tokens, positions, zeros_like(tokens), []).Hidden[0, -1];
+        return ShippedModels.Nano.Features(cache, tokens, positions, zeros_like(tokens), []).Hidden[0, -1];
     }
 
     // As many partial sums as there are lanes, added up at the end.

@@ -35,7 +35,7 @@ internal sealed class DotnetPublish(string sources, string scratch, string outpu
             "--artifacts-path", scratch, "-o", output, "-v", "q", "-nologo", "-tl:off", "-nodeReuse:false", "-p:UseSharedCompilation=false"])
             start.ArgumentList.Add(argument);
         // There is no clone where the bundle runs, so it carries its commit for reports; + means that files were changed.
-        if (GitCommit.Of(sources) is { } commit) start.ArgumentList.Add($"-p:BuiltFrom={commit.Hash}{(commit.Clean ? "" : "+")}");
+        if (GitCommit.Read(sources) is { } commit) start.ArgumentList.Add($"-p:BuiltFrom={commit.Hash}{(commit.Clean ? "" : "+")}");
         // No build server may stay behind.
         start.Environment["DOTNET_CLI_USE_MSBUILD_SERVER"] = "0";
         start.Environment["DOTNET_CLI_TELEMETRY_OPTOUT"] = "1";

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Koala.Cli.Options;
 using Koala.Cli.Output;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Machine;
 
 namespace Koala.Cli.Commands;
 

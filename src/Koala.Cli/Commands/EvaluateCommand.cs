@@ -3,8 +3,9 @@ using Koala.Cli.Options;
 using Koala.Cli.Output;
 using Koala.Lab;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Cost;
 using Koala.Lab.Runs;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Cli.Commands;
 
@@ -83,7 +84,7 @@ internal sealed class EvaluateCommand
         return ExitCodes.Done;
     }
 
-    private Provenance ProvenanceOf(ParseResult result) => Provenance.Of([.. result.Tokens.Select(token => token.Value)], result.GetValue(_prompts.File));
+    private Provenance ProvenanceOf(ParseResult result) => Provenance.Create([.. result.Tokens.Select(token => token.Value)], result.GetValue(_prompts.File));
 
     private void Write(ParseResult result, object report)
     {

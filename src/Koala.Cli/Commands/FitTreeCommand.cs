@@ -2,7 +2,7 @@ using System.CommandLine;
 using Koala.Cli.Options;
 using Koala.Cli.Output;
 using Koala.Lab;
-using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.TreeFitting;
 using Koala.Lab.Runs;
 
 namespace Koala.Cli.Commands;
@@ -49,7 +49,7 @@ internal sealed class FitTreeCommand
         if (Path.Exists(file)) throw new KoalaException(file, "exists already", "choose another --out, or remove it");
         var place = _draft.Find(result) ?? throw new KoalaException("--head", "is missing", "give --head FOLDER or --draft-model PATH");
         var prompts = _prompts.Read(result, result.GetValue(_prompts.File)!);
-        var provenance = Provenance.Of([.. result.Tokens.Select(token => token.Value)], result.GetValue(_prompts.File));
+        var provenance = Provenance.Create([.. result.Tokens.Select(token => token.Value)], result.GetValue(_prompts.File));
 
         using var interruption = new Interruption(_streams);
         using var target = _model.Load(result, fastest: true);

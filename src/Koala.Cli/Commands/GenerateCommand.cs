@@ -4,8 +4,9 @@ using Koala.Cli.Output;
 using Koala.Lab;
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
+using Koala.Lab.Drafting;
 using Koala.Lab.Evaluation;
-using Koala.Lab.Heads;
+using Koala.Lab.Evaluation.Cost;
 using Koala.Lab.Targets;
 
 namespace Koala.Cli.Commands;
@@ -82,9 +83,9 @@ internal sealed class GenerateCommand
         {
             if (ofFile && tokens.Count >= target.Config.ContextLength) return false;
             if (ofFile && !json) _streams.Output.WriteLine(allTurns ? $"[{prompt.Id}, turn {turn}]" : $"[{prompt.Id}]");
-            var generation = decoder.Generate(tokens, options with { Stream = answers++ }, json ? null : piece =>
+            var generation = decoder.Generate(tokens, options with { Stream = answers++ }, json ? null : chunk =>
             {
-                _streams.Output.Write(piece.Text);
+                _streams.Output.Write(chunk.Text);
                 _streams.Output.Flush();
             }, cancel);
             dialogue.Answer(generation.Text);
@@ -93,7 +94,7 @@ internal sealed class GenerateCommand
             if (json)
             {
                 _streams.Output.WriteLine(JsonOutput.Line(new AnswerLine(ofFile ? prompt.Id : null, ofFile && allTurns ? turn : null, generation.PromptTokens,
-                    generation.Tokens, generation.Text, generation.Finish, generation.Seconds, traced || source is not null ? generation.Rounds : null)));
+                    generation.Tokens, generation.Text, generation.FinishReason, generation.Seconds, traced || source is not null ? generation.Rounds : null)));
                 continue;
             }
             _streams.Output.WriteLine();
@@ -108,8 +109,8 @@ internal sealed class GenerateCommand
         var first = prompts.Select(prompt => new Dialogue(target, result.GetValue(_raw) ? prompt with { Raw = true } : prompt, allTurns: false, result.GetValue(_system)).Next()!)
             .FirstOrDefault(tokens => tokens.Count > 0 && tokens.Count < target.Config.ContextLength);
         if (first is null) return options;
-        var (choice, _) = DraftLengthRule.Measure(target, source, [[first]], options, s_choosing, cancel);
-        if (!result.GetValue(_quiet)) _streams.Error.WriteLine(DraftLengthText.Of(choice));
+        var (choice, _) = DraftLengthTuner.Measure(target, source, [[first]], options, s_choosing, cancel);
+        if (!result.GetValue(_quiet)) _streams.Error.WriteLine(DraftLengthText.Render(choice));
         return options with { DraftLength = choice.Length };
     }
 

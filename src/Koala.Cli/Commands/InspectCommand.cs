@@ -2,6 +2,7 @@ using System.CommandLine;
 using Koala.Cli.Options;
 using Koala.Cli.Output;
 using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Gguf;
 using Koala.Lab.Heads;
 using Koala.Lab.Runs;
 
@@ -26,7 +27,7 @@ internal static class InspectCommand
 
     private static object Inspect(string path)
     {
-        path = ModelPlace.Find(path).Path;
+        path = ModelLocation.Find(path).Path;
         if (File.Exists(path)) return GgufFile.IsGguf(path) ? Inspection.OfTarget(path) : Inspection.OfFile(path);
         if (RunFolder.IsRun(path)) return Inspection.OfRun(path);
         return HeadFolder.IsHead(path) ? Inspection.OfHead(path) : Inspection.OfTarget(path);

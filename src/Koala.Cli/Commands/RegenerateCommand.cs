@@ -2,7 +2,7 @@ using System.CommandLine;
 using Koala.Cli.Options;
 using Koala.Cli.Output;
 using Koala.Lab.Decoding;
-using Koala.Lab.Training;
+using Koala.Lab.Regeneration;
 
 namespace Koala.Cli.Commands;
 
@@ -58,7 +58,7 @@ internal sealed class RegenerateCommand
             ProgressLine.Run(_streams, result.GetValue(_quiet), show =>
             {
                 var text = new RegenerationProgressText(show);
-                report = Regeneration.Run(target, options, result.GetValue(_json) ? _streams.Output.WriteLine : null,
+                report = Regenerator.Run(target, options, result.GetValue(_json) ? _streams.Output.WriteLine : null,
                     new Progress(value => text.Report(last = value)), interruption.Token);
             });
         }

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Koala.Cli.Options;
 using Koala.Cli.Output;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Cli.Commands;
 

@@ -6,7 +6,7 @@ using Koala.Lab;
 using Koala.Lab.Data;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Runs;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 using Koala.Lab.Targets;
 using Koala.Lab.Training;
 
@@ -58,7 +58,7 @@ internal sealed class TrainCommand
         var begun = run is null ? null : TrainingRun.PlanOf(run);
         var request = begun ?? ReadRequest(result);
         var done = run is not null && TrainingRun.IsDone(run);
-        var provenance = result.GetValue(_evaluate) is { } asked ? Provenance.Of(Command(result), asked) : null;
+        var provenance = result.GetValue(_evaluate) is { } asked ? Provenance.Create(Command(result), asked) : null;
         ModelOptions.SetThreads(begun is null ? result.GetValue(_model.Threads) : begun.Threads);
         using var target = begun is null ? _model.Load(result) : Target.Load(begun.Target, begun.Dtype, begun.Device);
         if (done)
@@ -114,7 +114,7 @@ internal sealed class TrainCommand
         foreach (var run in prompts is null ? [] : runs)
         {
             var name = run == folder ? Path.GetFileName(folder.Path) : $"{Path.GetFileName(folder.Path)} (control)";
-            using var head = new HeadPlace(run.HeadFolder, name).Load(target);
+            using var head = new HeadLocation(run.HeadFolder, name).Load(target);
             var report = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, head, name, prompts!, options, cancel)
                 with { Provenance = provenance };
             if (!result.GetValue(_json)) _streams.Output.WriteLine(report);

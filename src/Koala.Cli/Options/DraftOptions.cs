@@ -1,6 +1,6 @@
 using System.CommandLine;
 using Koala.Lab;
-using Koala.Lab.Heads;
+using Koala.Lab.Drafting;
 
 namespace Koala.Cli.Options;
 
@@ -21,13 +21,13 @@ internal sealed class DraftOptions(string standard)
     public bool IsGiven(ParseResult result) => result.Has(Head) || result.Has(Model);
 
     /// <exception cref="KoalaException">There is no such folder, or both are given.</exception>
-    public DraftPlace? Find(ParseResult result)
+    public DraftLocation? Find(ParseResult result)
     {
         if (result.Has(Head) && result.Has(Model)) throw new KoalaException(Model.Name, "and --head are given, but one of them drafts", "leave one of them out");
-        if (result.GetValue(Model) is { } path) return new DraftPlace(HeadPlace.NameOf(path), target => DraftModel.Load(path, target));
+        if (result.GetValue(Model) is { } path) return new DraftLocation(HeadLocation.NameOf(path), target => DraftModel.Load(path, target));
         if (result.GetValue(Head) is not { } name) return null;
-        if (name == PromptLookup.Name) return new DraftPlace(name, _ => new PromptLookup());
-        var place = HeadPlace.Find(name);
-        return new DraftPlace(place.Name, place.Load);
+        if (name == PromptLookup.Name) return new DraftLocation(name, _ => new PromptLookup());
+        var place = HeadLocation.Find(name);
+        return new DraftLocation(place.Name, place.Load);
     }
 }

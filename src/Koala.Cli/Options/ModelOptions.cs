@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Koala.Lab;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Machine;
+using Koala.Lab.Runtime.Native;
 using Koala.Lab.Targets;
 using TorchSharp;
 

@@ -66,7 +66,7 @@ internal sealed class TrainOptions
 
     public TrainingOptions ReadTraining(ParseResult result, HeadOptions head)
     {
-        var preset = TrainingPresets.Of(result.GetValue(_preset)!, head, result.GetValue(_steps));
+        var preset = TrainingPresets.Create(result.GetValue(_preset)!, head, result.GetValue(_steps));
         return preset with
         {
             Batch = result.GetValue(_batch),

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Koala.Lab;
 using Koala.Lab.Decoding;
-using Koala.Lab.Heads.Trees;
+using Koala.Lab.Drafting.Trees;
 
 namespace Koala.Cli.Options;
 
@@ -35,16 +35,16 @@ internal sealed class TreeOptions
         var name = result.GetValue(_tree) ?? Chain;
         if (name != Dynamic && OfDynamic.FirstOrDefault(result.Has) is { } option)
             throw new KoalaException(option.Name, $"shapes a dynamic tree, but --tree is {name}", "give --tree dynamic, or leave it out");
-        var standard = new DynamicShape();
+        var standard = new DynamicTree();
         return options with
         {
             Tree = name switch
             {
                 Chain => null,
                 Dynamic => standard with { Tokens = result.GetValue(_tokens) ?? standard.Tokens, Levels = result.GetValue(_depth), TopK = result.GetValue(_topK) ?? standard.TopK },
-                _ => StaticShape.Find(name),
+                _ => StaticTree.Find(name),
             },
-            Acceptance = Enum.Parse<AcceptanceRule>(result.GetValue(_acceptance)!, ignoreCase: true),
+            Acceptance = Enum.Parse<AcceptanceMode>(result.GetValue(_acceptance)!, ignoreCase: true),
         };
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 
 namespace Koala.Cli.Output;
 
@@ -10,6 +11,6 @@ internal sealed record AnswerLine(
     IReadOnlyList<int> PromptTokens,
     IReadOnlyList<int> Tokens,
     string Text,
-    Finish Finish,
+    FinishReason Finish,
     double Seconds,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Round>? Rounds);

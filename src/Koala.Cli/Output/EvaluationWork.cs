@@ -1,6 +1,6 @@
 using Koala.Lab.Data;
+using Koala.Lab.Drafting;
 using Koala.Lab.Evaluation;
-using Koala.Lab.Heads;
 using Koala.Lab.Targets;
 
 namespace Koala.Cli.Output;

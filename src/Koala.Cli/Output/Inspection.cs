@@ -1,8 +1,9 @@
 using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
 using Koala.Lab.Heads;
 using Koala.Lab.Runs;
 using Koala.Lab.Targets;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Cli.Output;
 

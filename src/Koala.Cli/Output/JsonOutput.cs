@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Cli.Output;
 

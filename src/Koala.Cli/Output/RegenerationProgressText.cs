@@ -1,5 +1,5 @@
 using System.Globalization;
-using Koala.Lab.Training;
+using Koala.Lab.Regeneration;
 
 namespace Koala.Cli.Output;
 

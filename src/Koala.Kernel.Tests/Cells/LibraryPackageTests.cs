@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.IO.Compression;
 using System.Xml.Linq;
-using Koala.Kernel.Wire;
+using Koala.Kernel.Jupyter;
 
 namespace Koala.Kernel.Tests.Cells;
 
@@ -37,7 +37,7 @@ public sealed class LibraryPackageTests : IDisposable
         await using var kernel = new TestKernel();
         await kernel.InitializeAsync();
         // The user's libtorch is the one that lies in the package cache for the tests.
-        var asked = await kernel.RunAsync($"#i \"nuget: {_folder.Path}\"\n#r \"nuget: libtorch-cpu-linux-x64, {Koala.Lab.Runtime.LibTorch.Version}\"\n#r \"nuget: Koala.Lab, {s_version}\"");
+        var asked = await kernel.RunAsync($"#i \"nuget: {_folder.Path}\"\n#r \"nuget: libtorch-cpu-linux-x64, {Koala.Lab.Runtime.Native.LibTorch.Version}\"\n#r \"nuget: Koala.Lab, {s_version}\"");
         Assert.True(asked.Status == "ok", asked.Traceback);
         Assert.Contains($"Koala.Lab {s_version}", asked.Text, StringComparison.Ordinal);
         Assert.Equal("", asked.ErrorText);

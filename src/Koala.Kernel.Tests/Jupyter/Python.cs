@@ -40,7 +40,7 @@ internal sealed class Python : IDisposable
 
     private Python()
     {
-        var command = Koala.Kernel.Wire.KernelProcess.CommandLine();
+        var command = Koala.Kernel.Jupyter.KernelProcess.CommandLine();
         using var process = Process.Start(new ProcessStartInfo(command[0], [.. command[1..], "kernel", "install"]) { Environment = { ["JUPYTER_DATA_DIR"] = _data.Path }, RedirectStandardOutput = true })!;
         var text = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

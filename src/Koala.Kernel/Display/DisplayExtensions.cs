@@ -13,15 +13,15 @@ public static class DisplayExtensions
     /// <param name="mimeTypes">The forms to show; none: those its type prefers.</param>
     /// <returns>A handle whose <c>Update</c> shows another value in its place.</returns>
     public static DisplayedValue Display(this object? value, params string[] mimeTypes) =>
-        Shown.Value(value, mimeTypes);
+        Displays.Value(value, mimeTypes);
 
     /// <summary>Shows text as content of a MIME type.</summary>
     /// <returns>A handle whose <c>Update</c> shows another value in its place.</returns>
     public static DisplayedValue DisplayAs(this string value, string mimeType) =>
-        Shown.Content(mimeType, value);
+        Displays.Content(mimeType, value);
 
     /// <summary>Shows a sequence as a table.</summary>
     /// <returns>A handle whose <c>Update</c> shows another value in its place.</returns>
     public static DisplayedValue DisplayTable<T>(this IEnumerable<T> value, params string[] mimeTypes) =>
-        Shown.Value(value.ToTabularDataResource(), mimeTypes);
+        Displays.Value(value.ToTabularDataResource(), mimeTypes);
 }

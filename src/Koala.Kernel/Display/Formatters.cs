@@ -35,7 +35,7 @@ internal static class Formatters
     // Updates, and what compiled libraries show through the library's own Display.
     private static void OnDisplayed(DisplayedValue value)
     {
-        var data = MimeBundle.Of(value.FormattedValues);
+        var data = MimeBundle.From(value.FormattedValues);
         if (value.IsUpdated) CellContext.Current?.Output.Update(data, value.DisplayId);
         else CellContext.Current?.Output.Display(data, value.DisplayId);
     }

@@ -9,17 +9,17 @@ public static class Kernel
 {
 #pragma warning disable IDE1006, CA1707 // Their names.
     /// <summary>Shows a value; <c>Update</c> of what comes back shows another in its place.</summary>
-    public static DisplayedValue display(object? value, params string[] mimeTypes) => Shown.Value(value, mimeTypes);
+    public static DisplayedValue display(object? value, params string[] mimeTypes) => Displays.Value(value, mimeTypes);
 
     /// <summary>Text that is shown as HTML when it is displayed.</summary>
     public static IHtmlContent HTML(string content) => new HtmlString(content);
 #pragma warning restore IDE1006, CA1707
 
     /// <summary>Runs a script in the page, where the front end allows it.</summary>
-    public static void Javascript(string scriptContent) => Shown.Content(MimeBundle.Html, $"<script type=\"text/javascript\">{scriptContent}</script>");
+    public static void Javascript(string scriptContent) => Displays.Content(MimeBundle.Html, $"<script type=\"text/javascript\">{scriptContent}</script>");
 
     /// <summary>Adds a style sheet to the page.</summary>
-    public static void CSS(string content) => Shown.Content(MimeBundle.Html, $"<style>{content}</style>");
+    public static void CSS(string content) => Displays.Content(MimeBundle.Html, $"<style>{content}</style>");
 }
 
 /// <summary>The running cell, for code that wants to know of its interruption.</summary>
@@ -36,7 +36,7 @@ public sealed class KernelInvocationContext
     public CancellationToken CancellationToken => _cell.Cancel;
 
     /// <summary>Shows a value as output of this cell.</summary>
-    public DisplayedValue Display(object? value, params string[] mimeTypes) => Shown.Show(_cell, new DisplayedValue(value, MimeBundle.Format(value, mimeTypes)));
+    public DisplayedValue Display(object? value, params string[] mimeTypes) => Displays.Show(_cell, new DisplayedValue(value, MimeBundle.Format(value, mimeTypes)));
 
     /// <summary>Removes what the cell has shown so far. This kernel's own: .NET Interactive has nothing for it.</summary>
     /// <param name="wait">Only when the next output comes, so that nothing flickers.</param>

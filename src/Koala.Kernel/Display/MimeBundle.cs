@@ -20,7 +20,7 @@ internal static class MimeBundle
         return [.. formatted, new FormattedValue(PlainText, value.ToDisplayString(PlainText))];
     }
 
-    public static JsonObject Of(IReadOnlyList<FormattedValue> values)
+    public static JsonObject From(IReadOnlyList<FormattedValue> values)
     {
         var data = new JsonObject();
         foreach (var value in values)

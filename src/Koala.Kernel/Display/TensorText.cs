@@ -11,11 +11,11 @@ internal static class TensorText
 
     public static void Register()
     {
-        Formatter.Register<torch.Tensor>(Of, MimeBundle.PlainText);
+        Formatter.Register<torch.Tensor>(Render, MimeBundle.PlainText);
         Formatter.SetPreferredMimeTypesFor(typeof(torch.Tensor), MimeBundle.PlainText);
     }
 
-    public static string Of(torch.Tensor tensor)
+    public static string Render(torch.Tensor tensor)
     {
         if (tensor.IsInvalid) return "a tensor that is disposed";
         if (tensor.numel() <= ShownWhole) return tensor.ToString(TensorStringStyle.Julia).TrimEnd('\n');

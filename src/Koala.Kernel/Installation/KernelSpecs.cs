@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using Koala.Kernel.Wire;
+using Koala.Kernel.Jupyter;
 using Koala.Lab;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Kernel.Installation;
 

@@ -9,7 +9,7 @@ namespace Koala.Kernel.Notebooks;
 /// <summary>C# as HTML with its keywords, texts, numbers and comments marked.</summary>
 internal static class CodeHtml
 {
-    public static string Of(string code)
+    public static string Render(string code)
     {
         var html = new StringBuilder();
         foreach (var token in CSharpSyntaxTree.ParseText(code, CSharpSession.ParseOptions).GetRoot().DescendantTokens())

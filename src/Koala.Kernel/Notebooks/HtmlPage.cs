@@ -2,7 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using Koala.Lab.Charts;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 using Markdig;
 
 namespace Koala.Kernel.Notebooks;
@@ -28,8 +28,8 @@ internal static class HtmlPage
     {
         if (cell.Kind == "markdown") page.Append($"<section class=\"text\">\n{Markdown.ToHtml(cell.Source, s_markdown)}</section>\n");
         if (!cell.IsCode) return;
-        page.Append($"<section class=\"cell\">\n<pre class=\"source\"><code>{CodeHtml.Of(cell.Source)}</code></pre>\n");
-        foreach (var output in cell.Outputs.OfType<JsonObject>()) page.Append($"<div class=\"output\">{OutputHtml.Of(output, s_markdown)}</div>\n");
+        page.Append($"<section class=\"cell\">\n<pre class=\"source\"><code>{CodeHtml.Render(cell.Source)}</code></pre>\n");
+        foreach (var output in cell.Outputs.OfType<JsonObject>()) page.Append($"<div class=\"output\">{OutputHtml.Render(output, s_markdown)}</div>\n");
         page.Append("</section>\n");
     }
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
-using Koala.Kernel.Wire;
+using Koala.Kernel.Jupyter;
 using Koala.Lab;
 
 namespace Koala.Kernel.Notebooks;

@@ -10,7 +10,7 @@ namespace Koala.Kernel.Notebooks;
 /// <summary>One output of a cell as HTML: the richest of its forms that a page shows.</summary>
 internal static partial class OutputHtml
 {
-    public static string Of(JsonObject output, MarkdownPipeline markdown) => output["output_type"]?.ToString() switch
+    public static string Render(JsonObject output, MarkdownPipeline markdown) => output["output_type"]?.ToString() switch
     {
         "stream" => $"<pre class=\"{(output["name"]?.ToString() == "stderr" ? "stderr" : "stdout")}\">{Encode(NotebookCell.Text(output["text"]))}</pre>",
         "error" => $"<pre class=\"error\">{Encode(string.Join('\n', output["traceback"] is JsonArray lines && lines.Count > 0 ? lines.Select(line => line!.ToString()) : [$"{output["ename"]}: {output["evalue"]}"]))}</pre>",

@@ -61,7 +61,7 @@ internal sealed class CSharpSession : IDisposable
     /// <summary>Loads and jits the compiler, so that the first cell does not wait for it.</summary>
     public void Warm()
     {
-        var code = Weaver.Weave("var x = 1; for (var i = 0; i < 1; i++) x += i; Console.Write(\"\"); x", ParseOptions);
+        var code = InterruptRewriter.Weave("var x = 1; for (var i = 0; i < 1; i++) x += i; Console.Write(\"\"); x", ParseOptions);
         var script = CSharpScript.Create<object>(code, _options.WithFilePath("warm-up"), assemblyLoader: _loading.Loader);
         script.Compile();
         script.RunAsync().GetAwaiter().GetResult();
@@ -88,7 +88,7 @@ internal sealed class CSharpSession : IDisposable
             if (failure is not null) return new CSharpOutcome(false, null, failure);
             code = rest;
         }
-        var script = Make(Weaver.Weave(code, ParseOptions), name);
+        var script = Make(InterruptRewriter.Weave(code, ParseOptions), name);
         var errors = Compile(script, cancel);
         if (errors.Length > 0)
         {
@@ -96,7 +96,7 @@ internal sealed class CSharpSession : IDisposable
             var written = Compile(Make(code, name), cancel);
             return new CSharpOutcome(false, null, _errors.Of(written.Length > 0 ? written : errors));
         }
-        if (TokenPassing.Pass(script.GetCompilation(), name) is { } passing && Make(passing, name) is var other && Compile(other, cancel).Length == 0) script = other;
+        if (CancellationRewriter.Pass(script.GetCompilation(), name) is { } passing && Make(passing, name) is var other && Compile(other, cancel).Length == 0) script = other;
         _loading.Load(script.GetCompilation());
         var state = await (_state is null ? script.RunAsync(null, _ => true, cancel) : script.RunFromAsync(_state, _ => true, cancel));
         cancel.ThrowIfCancellationRequested();
@@ -110,7 +110,7 @@ internal sealed class CSharpSession : IDisposable
     {
         // The references that a script's own compilation finds by itself are in no list of it.
         if (_state is null) Make("", name).Compile();
-        var compilation = ExtensionLibrary.Compile(Weaver.Weave(library, ParseOptions.WithKind(SourceCodeKind.Regular)), name, References.Used.Append(References.Of(typeof(object).Assembly)).Concat(_added).Distinct());
+        var compilation = ExtensionLibrary.Compile(InterruptRewriter.Weave(library, ParseOptions.WithKind(SourceCodeKind.Regular)), name, References.Used.Append(References.Of(typeof(object).Assembly)).Concat(_added).Distinct());
         using var image = new MemoryStream();
         var emitted = compilation.Emit(image, options: new Microsoft.CodeAnalysis.Emit.EmitOptions(debugInformationFormat: Microsoft.CodeAnalysis.Emit.DebugInformationFormat.Embedded));
         if (!emitted.Success) return _errors.Of(emitted.Diagnostics.Where(d => d.Severity == DiagnosticSeverity.Error));

@@ -18,10 +18,10 @@ internal sealed class CellSources(CSharpParseOptions parse) : SourceReferenceRes
     }
 
     public override Stream OpenRead(string resolvedPath) =>
-        new MemoryStream(Encoding.UTF8.GetBytes(Weaver.Weave(File.ReadAllText(resolvedPath), parse)));
+        new MemoryStream(Encoding.UTF8.GetBytes(InterruptRewriter.Weave(File.ReadAllText(resolvedPath), parse)));
 
     public override SourceText ReadText(string resolvedPath) =>
-        SourceText.From(Weaver.Weave(File.ReadAllText(resolvedPath), parse), Encoding.UTF8);
+        SourceText.From(InterruptRewriter.Weave(File.ReadAllText(resolvedPath), parse), Encoding.UTF8);
 
     public override bool Equals(object? other) => ReferenceEquals(this, other);
 

@@ -2,7 +2,7 @@ using Koala.Kernel.Display;
 
 namespace Koala.Kernel.Scripting;
 
-/// <summary>What an interrupt sets and every loop of a cell looks at. Calls of <see cref="Check"/> are woven into cells by <see cref="Weaver"/>; nobody writes them.</summary>
+/// <summary>What an interrupt sets and every loop of a cell looks at. Calls of <see cref="Check"/> are woven into cells by <see cref="InterruptRewriter"/>; nobody writes them.</summary>
 public static class StopFlag
 {
     private static volatile bool s_set;
@@ -10,7 +10,7 @@ public static class StopFlag
     /// <summary>Whether the running cell has been told to stop.</summary>
     public static bool IsSet => s_set;
 
-    /// <summary>The running cell's token; what <see cref="TokenPassing"/> passes.</summary>
+    /// <summary>The running cell's token; what <see cref="CancellationRewriter"/> passes.</summary>
     public static CancellationToken Cancel => CellContext.Current?.Cancel ?? CancellationToken.None;
 
     /// <exception cref="OperationCanceledException">The cell was interrupted.</exception>

@@ -1,5 +1,6 @@
 using Koala.Lab.Adversary;
 using Koala.Lab.Heads;
+using Koala.Lab.Heads.Learning;
 using Koala.Lab.Tests.Training;
 using Koala.Lab.Training;
 using static TorchSharp.torch;
@@ -15,20 +16,20 @@ public sealed class AdversarialGameTests
         using var scope = NewDisposeScope();
         using var batch = Batch();
         using var game = Game(4);
-        var predictions = Random(batch);
+        var headOutputs = Random(batch);
         var (real, fake) = (new List<double>(), new List<double>());
-        foreach (var prediction in predictions)
+        foreach (var output in headOutputs)
         {
-            real.AddRange(Tiny.Doubles(game.Discriminator.Score(batch.Probabilities.index_select(0, prediction.Judges))));
-            fake.AddRange(Tiny.Doubles(game.Discriminator.Score(prediction.Logits.softmax(-1))));
+            real.AddRange(TinyModels.Doubles(game.Discriminator.Score(batch.Probabilities.index_select(0, output.TargetPositions))));
+            fake.AddRange(TinyModels.Doubles(game.Discriminator.Score(output.Logits.softmax(-1))));
         }
         static double Softplus(double x) => Math.Log(1 + Math.Exp(x));
         static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
 
         // -log D(q), and -log D(p) - log(1 - D(q)), each the mean over all places.
-        var headLoss = game.HeadLoss(Judged(predictions, batch)).item<float>();
+        var headLoss = game.HeadLoss(Judged(headOutputs, batch)).item<float>();
         Tolerance.AssertClose(fake.Average(s => -Math.Log(Sigmoid(s))), headLoss, fake.Count);
-        var (loss, rightAboutTarget, rightAboutHead) = game.DiscriminatorLoss(Judged(predictions, batch));
+        var (loss, rightAboutTarget, rightAboutHead) = game.DiscriminatorLoss(Judged(headOutputs, batch));
         var expected = real.Average(s => Softplus(-s)) + fake.Average(s => Softplus(s));
         Tolerance.AssertClose(expected, loss.item<float>(), real.Count + fake.Count);
         Tolerance.AssertClose(real.Average(s => s > 0 ? 1.0 : 0), rightAboutTarget.item<float>(), real.Count);
@@ -42,12 +43,12 @@ public sealed class AdversarialGameTests
         using var game = Game(16);
         using var optimizer = new AdamW(game.Discriminator.Parameters, 0.5, 0.999, 0);
         using var outer = NewDisposeScope();
-        var predictions = Random(batch);
+        var headOutputs = Random(batch);
         var (losses, accuracies) = (new List<double>(), new List<double>());
         for (var step = 0; step < 80; step++)
         {
             using var scope = NewDisposeScope();
-            var (loss, target, head) = game.DiscriminatorLoss(Judged(predictions, batch));
+            var (loss, target, head) = game.DiscriminatorLoss(Judged(headOutputs, batch));
             optimizer.ZeroGradients();
             loss.backward();
             optimizer.Step(3e-3);
@@ -66,10 +67,10 @@ public sealed class AdversarialGameTests
         using var scope = NewDisposeScope();
         using var batch = Batch();
         using var game = Game(16);
-        var predictions = Random(batch);
-        var before = game.HeadLoss(Judged(predictions, batch));
+        var headOutputs = Random(batch);
+        var before = game.HeadLoss(Judged(headOutputs, batch));
         before.backward();
-        var moved = predictions.Select(p => p with { Logits = (p.Logits - p.Logits.grad! * 1e3).detach() }).ToArray();
+        var moved = headOutputs.Select(p => p with { Logits = (p.Logits - p.Logits.grad! * 1e3).detach() }).ToArray();
         Assert.True(game.HeadLoss(Judged(moved, batch)).item<float>() < before.item<float>());
     }
 
@@ -79,10 +80,10 @@ public sealed class AdversarialGameTests
         using var scope = NewDisposeScope();
         using var batch = Batch();
         using var game = Game(8);
-        using var head = DraftHead.Create(Tiny.Head, Shipped.Nano);
-        game.HeadLoss(Judged(head.Predict(batch, Shipped.Nano), batch)).backward();
+        using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
+        game.HeadLoss(Judged(head.Predict(batch, ShippedModels.Nano), batch)).backward();
         Assert.All(head.Parameters, p => Assert.True(p.Value.grad!.abs().sum().item<float>() > 0));
-        Assert.Null(Shipped.Nano.LmHead.grad);
+        Assert.Null(ShippedModels.Nano.LmHead.grad);
         Assert.Null(batch.Features.grad);
         Assert.Null(batch.Probabilities.grad);
     }
@@ -93,8 +94,8 @@ public sealed class AdversarialGameTests
         using var scope = NewDisposeScope();
         using var batch = Batch();
         using var game = Game(8);
-        using var head = DraftHead.Create(Tiny.Head, Shipped.Nano);
-        game.DiscriminatorLoss(Judged(head.Predict(batch, Shipped.Nano), batch)).Loss.backward();
+        using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
+        game.DiscriminatorLoss(Judged(head.Predict(batch, ShippedModels.Nano), batch)).Loss.backward();
         Assert.All(head.Parameters, p => Assert.Null(p.Value.grad));
         Assert.All(game.Discriminator.Parameters, p => Assert.NotNull(p.Value.grad));
     }
@@ -107,20 +108,20 @@ public sealed class AdversarialGameTests
         Assert.Equal(0.4, new AdversaryOptions { Weight = 0.4, Warmup = 0 }.WeightAt(0));
     }
 
-    private static TrainingBatch Batch() => Tiny.Batch(Tiny.Data.Rows[0], Tiny.Data.Rows[1]);
+    private static TrainingBatch Batch() => TinyModels.Batch(TinyModels.Data.Rows[0], TinyModels.Data.Rows[1]);
 
     private static AdversarialGame Game(int width) => new(new AdversaryOptions { Weight = 1, Width = width }, 512, 3, CPU);
 
-    private static Judgement[] Judged(IEnumerable<Prediction> predictions, TrainingBatch batch) => [.. predictions.Select(p => new Judgement(p, batch))];
+    private static DistillationTerms[] Judged(IEnumerable<HeadOutput> headOutputs, TrainingBatch batch) => [.. headOutputs.Select(p => new DistillationTerms(p, batch))];
 
     // As peaked as a target's, about the wrong tokens.
-    private static Prediction[] Random(TrainingBatch batch)
+    private static HeadOutput[] Random(TrainingBatch batch)
     {
         using var generator = new Generator(8, CPU);
         return [.. Enumerable.Range(0, 2).Select(depth =>
         {
-            var judges = batch.Places(2 + depth).Select(p => p + 1 + depth).ToArray();
-            return new Prediction(depth, (randn(judges.Length, 512, generator: generator) * 3).requires_grad_(true), tensor(judges));
+            var judges = batch.LabelPositions(2 + depth).Select(p => p + 1 + depth).ToArray();
+            return new HeadOutput(depth, (randn(judges.Length, 512, generator: generator) * 3).requires_grad_(true), tensor(judges));
         })];
     }
 }

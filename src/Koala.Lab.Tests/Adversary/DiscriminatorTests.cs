@@ -17,9 +17,9 @@ public sealed class DiscriminatorTests
         foreach (var (name, value) in discriminator.Parameters)
             if (name.EndsWith("bias", StringComparison.Ordinal)) value.add_(randn(value.shape, generator: generator));
         var p = (randn(5, 20, generator: generator) * 2).softmax(-1);
-        var weights = discriminator.Parameters.ToDictionary(w => w.Key, w => Tiny.Doubles(w.Value));
+        var weights = discriminator.Parameters.ToDictionary(w => w.Key, w => TinyModels.Doubles(w.Value));
 
-        var expected = Tiny.Doubles(p).Chunk(20).Select(row =>
+        var expected = TinyModels.Doubles(p).Chunk(20).Select(row =>
         {
             double[] x = [.. row.Select(v => v * Math.Sqrt(20))];
             for (var layer = 0; layer < 3; layer++)
@@ -31,7 +31,7 @@ public sealed class DiscriminatorTests
         }).ToArray();
         var scores = discriminator.Score(p);
         Assert.Equal([5], scores.shape);
-        foreach (var (e, s) in expected.Zip(Tiny.Doubles(scores)))
+        foreach (var (e, s) in expected.Zip(TinyModels.Doubles(scores)))
             Tolerance.AssertClose(e, s, 20 + 6 + 6, magnitude: Math.Max(1, Math.Abs(e)));
     }
 
@@ -44,10 +44,10 @@ public sealed class DiscriminatorTests
         rand(3).Dispose();
         using var two = new Discriminator(30, 8, seed, CPU);
         using var other = new Discriminator(30, 8, seed + 1, CPU);
-        for (var i = 0; i < one.Parameters.Count; i++) Assert.Equal(Tiny.Doubles(one.Parameters[i].Value), Tiny.Doubles(two.Parameters[i].Value));
-        Assert.NotEqual(Tiny.Doubles(one.Parameters[0].Value), Tiny.Doubles(other.Parameters[0].Value));
+        for (var i = 0; i < one.Parameters.Count; i++) Assert.Equal(TinyModels.Doubles(one.Parameters[i].Value), TinyModels.Doubles(two.Parameters[i].Value));
+        Assert.NotEqual(TinyModels.Doubles(one.Parameters[0].Value), TinyModels.Doubles(other.Parameters[0].Value));
         Assert.All(one.Parameters, p => Assert.True(p.Value.requires_grad));
-        Assert.All(Tiny.Doubles(one.Parameters[0].Value), w => Assert.InRange(Math.Abs(w), 0, 1 / Math.Sqrt(30)));
+        Assert.All(TinyModels.Doubles(one.Parameters[0].Value), w => Assert.InRange(Math.Abs(w), 0, 1 / Math.Sqrt(30)));
     }
 }
 
@@ -62,6 +62,6 @@ public sealed class GlobalGeneratorTests
         using var scope = NewDisposeScope();
         var before = random.get_rng_state().clone();
         using (new Discriminator(30, 8, 3, CPU))
-        using (Tiny.Train(Tiny.WithAdversary with { Steps = 2 })) Assert.True(before.equal(random.get_rng_state()).all().item<bool>());
+        using (TinyModels.Train(TinyModels.WithAdversary with { Steps = 2 })) Assert.True(before.equal(random.get_rng_state()).all().item<bool>());
     }
 }

@@ -2,24 +2,25 @@ using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using Koala.Lab.Charts;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Tests.Decoding;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Tests.Charts;
 
 /// <summary>Which tokens were accepted, in colours.</summary>
 public sealed partial class ColouredTextTests
 {
-    private static readonly Tokenizer s_tokenizer = Shipped.Nano.Tokenizer;
+    private static readonly Tokenizer s_tokenizer = ShippedModels.Nano.Tokenizer;
     private static readonly int[] s_prompt = Golden.Prompts("koala-nano")[0].Ids;
 
     [Fact]
     public void Tokens_have_the_colour_of_their_kind()
     {
-        using var alone = new SpeculativeDecoder(Shipped.Nano);
-        var truth = alone.Generate(s_prompt, new GenerationOptions { MaxTokens = 60 }).Tokens;
-        var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, truth, done => done % 4);
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        using var baseline = new SpeculativeDecoder(ShippedModels.Nano);
+        var truth = baseline.Generate(s_prompt, new GenerationOptions { MaxTokens = 60 }).Tokens;
+        var head = ScriptedHead.Right(ShippedModels.Nano, s_prompt.Length, 4, truth, done => done % 4);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 40 });
         var shown = new ColouredText(answer, s_tokenizer);
         var spans = Spans(shown);
@@ -59,7 +60,7 @@ public sealed partial class ColouredTextTests
     [Fact]
     public void A_special_token_is_named()
     {
-        var end = Shipped.Nano.Config.EndOfSequenceIds[0];
+        var end = ShippedModels.Nano.Config.EndOfSequenceIds[0];
         var answer = Answer("yes");
         var spans = Spans(new ColouredText(answer with { Tokens = [.. answer.Tokens, end] }, s_tokenizer));
         Assert.Equal(s_tokenizer.Decode([end]), spans[^1].Text);
@@ -70,7 +71,7 @@ public sealed partial class ColouredTextTests
     private static Generation Answer(string text)
     {
         var tokens = s_tokenizer.Encode(text);
-        return new Generation([], tokens, text, Finish.Length, 1, 0.5, [.. Enumerable.Repeat(new Round(1, 1, 1, 1, 1), tokens.Count)]);
+        return new Generation([], tokens, text, FinishReason.Length, 1, 0.5, [.. Enumerable.Repeat(new Round(1, 1, 1, 1, 1), tokens.Count)]);
     }
 
     private static List<(string Text, string Style)> Spans(ColouredText shown) =>

@@ -4,7 +4,8 @@ using Koala.Lab.Charts;
 using Koala.Lab.Charts.Drawing;
 using Koala.Lab.Charts.Figures;
 using Koala.Lab.Decoding;
-using Koala.Lab.Heads.Trees;
+using Koala.Lab.Decoding.Trace;
+using Koala.Lab.Drafting.Trees;
 
 namespace Koala.Lab.Tests.Charts;
 
@@ -15,7 +16,7 @@ public sealed class DraftTreeTests
     [Theory, MemberData(nameof(Rounds))]
     public void Nodes_and_their_labels_and_edges_do_not_overlap(string name)
     {
-        var tree = DraftTreeFigure.Of(RoundOf(name));
+        var tree = DraftTreeFigure.Create(RoundOf(name));
         Assert.Equal(RoundOf(name).Drafted + 2, tree.Nodes.Count);   // and the root and the bonus token
         var boxes = tree.Nodes.Select(node => (At: tree.At(node), Right: tree.At(node).X + DrawnTree.LabelGap + SvgText.WidthOf(tree.Label(node)))).ToArray();
         for (var i = 0; i < boxes.Length; i++)
@@ -37,12 +38,12 @@ public sealed class DraftTreeTests
     [Fact]
     public void The_bonus_token_hangs_from_the_last_accepted_one()
     {
-        var tree = DraftTreeFigure.Of(Sample.TreeRound);
+        var tree = DraftTreeFigure.Create(Sample.TreeRound);
         var bonus = Assert.Single(tree.Nodes, node => node.Fate == Fate.Bonus);
         Assert.Equal("␣for", tree.Nodes[bonus.Parent].Text);
         Assert.Equal(["␣The", "␣reason", "␣for"], tree.Nodes.Where(node => node.Fate == Fate.Accepted).Select(node => node.Text));
         Assert.Equal(4, bonus.Level);
-        Assert.Equal("root", tree.Nodes[DraftTreeFigure.Of(Sample.Round([-1], ["a"], [])).Nodes.Single(node => node.Fate == Fate.Bonus).Parent].Text);
+        Assert.Equal("root", tree.Nodes[DraftTreeFigure.Create(Sample.Round([-1], ["a"], [])).Nodes.Single(node => node.Fate == Fate.Bonus).Parent].Text);
     }
 
     [Fact]
@@ -79,13 +80,13 @@ public sealed class DraftTreeTests
     [Fact]
     public void A_round_of_a_full_trace_is_drawn_and_one_of_a_plain_trace_refused()
     {
-        using var head = Decoding.Reference.RandomHead(Shipped.Nano, 1);
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
-        var options = new GenerationOptions { MaxTokens = 4, Tree = new StaticShape("tree", [[0], [1], [0, 0], [1, 0], [1, 1], [1, 1, 0]]) };
+        using var head = Decoding.PlainDecoding.RandomHead(ShippedModels.Nano, 1);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        var options = new GenerationOptions { MaxTokens = 4, Tree = new StaticTree("tree", [[0], [1], [0, 0], [1, 0], [1, 1], [1, 1, 0]]) };
         var fault = Assert.Throws<KoalaException>(() => Chart.DraftTree(decoder.Generate(Golden.Prompts("koala-nano")[0].Ids, options).Rounds[0]));
         Assert.Contains("FullTrace", fault.Message, StringComparison.Ordinal);
         var round = decoder.Generate(Golden.Prompts("koala-nano")[0].Ids, options with { FullTrace = true }).Rounds[0];
-        var tree = DraftTreeFigure.Of(round);
+        var tree = DraftTreeFigure.Create(round);
         Assert.Equal([1, 1, 2, 2, 2, 3], tree.Nodes.Where(node => node.Fate is Fate.Accepted or Fate.Rejected).Select(node => node.Level).Order());
         Assert.StartsWith("Draft tree", Chart.DraftTree(round).ToString(), StringComparison.Ordinal);
     }

@@ -1,6 +1,7 @@
 using System.Collections;
 using Koala.Lab.Charts;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
 using Microsoft.Data.Analysis;
 
@@ -39,7 +40,7 @@ public sealed class NotebookTests
     {
         NotebookFormatters.Register(typeof(Formatter));
         using var writer = new StringWriter();
-        Formatter.Registered[(typeof(DataFrame), "text/html")](Table.Of(Sample.Trace), writer);
+        Formatter.Registered[(typeof(DataFrame), "text/html")](Table.From(Sample.Trace), writer);
         Assert.StartsWith("<table", writer.ToString(), StringComparison.Ordinal);
         Assert.Contains((typeof(DataFrame), "text/plain"), Formatter.Registered.Keys);
         Assert.Equal(["text/html", "text/plain"], Formatter.Preferred[typeof(DataFrame)]);

@@ -1,8 +1,8 @@
 using System.Text.Json;
 using Koala.Lab.Charts;
-using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Charts;
@@ -40,7 +40,7 @@ internal static class Sample
         [.. new[] { "k1-plain", "k1-adversary", "k2-plain", "k2-adversary" }.Select(name => JsonSerializer.Deserialize<EvaluationReport>(
             File.ReadAllText(TestFiles.At("docs", "results", $"evaluate-koala-mini-medusa-{name}-fp32.json")), JsonFormat.Document)!)];
 
-    public static IEnumerable<PaceAtK> Paces => Reports.Select((report, i) => new PaceAtK(i / 2 + 1, report, i % 2 == 0 ? "without the adversary" : "with the adversary"));
+    public static IEnumerable<LayerSweepPoint> Paces => Reports.Select((report, i) => new LayerSweepPoint(i / 2 + 1, report, i % 2 == 0 ? "without the adversary" : "with the adversary"));
 
     public static IReadOnlyList<StepMetrics> Metrics(int steps) => [.. Enumerable.Range(1, steps).Select(step => new StepMetrics
     {
@@ -70,7 +70,7 @@ internal static class Sample
         ["nothing drafted"] = () => Chart.DraftTree(Round([], [], [])),
         ["hostile tree"] = () => Chart.DraftTree(Round([-1, 0], [Hostile, "<b>"], accepted: [0], bonus: Hostile)),
         ["speedup"] = () => Chart.Speedup(Reports),
-        ["pace by layers"] = () => Chart.PaceByLayers(Paces),
+        ["pace by layers"] = () => Chart.ThroughputByLayers(Paces),
         ["losses"] = () => Chart.TrainingLosses(Metrics(1000)),
         ["accuracy"] = () => Chart.TrainingAccuracy(Metrics(1000)),
         ["hostile"] = () => Chart.RoundTimes(Reports.Select(r => r with { Head = Hostile })),

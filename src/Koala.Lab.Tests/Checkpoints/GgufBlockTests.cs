@@ -1,4 +1,4 @@
-using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Gguf;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Checkpoints;

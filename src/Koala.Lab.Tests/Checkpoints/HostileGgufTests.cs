@@ -1,6 +1,6 @@
-using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Gguf;
 using Koala.Lab.Targets;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Tokenizers;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Checkpoints;

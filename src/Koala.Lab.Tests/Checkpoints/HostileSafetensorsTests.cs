@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Checkpoints;

@@ -1,4 +1,5 @@
 using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Checkpoints;
@@ -14,7 +15,7 @@ public sealed class ModelFilesTests : IDisposable
     [InlineData("koala-nano", 217_664)]
     public void The_shipped_targets_open(string name, long weights)
     {
-        using var folder = ModelFiles.Open(Shipped.Folder(name));
+        using var folder = ModelFiles.Open(ShippedModels.Folder(name));
         Assert.Equal(name, folder.Name);
         Assert.Equal(weights, folder.Tensors.Tensors.Values.Sum(t => t.Count));
         Assert.All(folder.Tensors.Tensors.Values, t => Assert.Equal(ScalarType.BFloat16, t.Dtype));
@@ -25,7 +26,7 @@ public sealed class ModelFilesTests : IDisposable
     [Fact]
     public void A_folder_is_named_without_its_last_slash()
     {
-        using var folder = ModelFiles.Open(Shipped.Folder("koala-nano") + "/");
+        using var folder = ModelFiles.Open(ShippedModels.Folder("koala-nano") + "/");
         Assert.Equal("koala-nano", folder.Name);
     }
 
@@ -85,7 +86,7 @@ public sealed class ModelFilesTests : IDisposable
         Assert.StartsWith(_folder.At("generation_config.json"), Assert.Throws<KoalaException>(() => ModelFiles.Open(_folder.Path)).Where);
     }
 
-    private void Copy(string file) => File.Copy(Path.Combine(Shipped.Folder("koala-nano"), file), _folder.At(file));
+    private void Copy(string file) => File.Copy(Path.Combine(ShippedModels.Folder("koala-nano"), file), _folder.At(file));
 
     private static string Fault(string path) => Assert.Throws<KoalaException>(() => ModelFiles.Open(path)).Fault;
 }

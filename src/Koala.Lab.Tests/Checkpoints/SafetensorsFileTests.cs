@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,4 +1,4 @@
-using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Checkpoints;

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Formats.Tar;
 using System.IO.Compression;
 using Koala.Cli.Bundling;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Native;
 
 namespace Koala.Lab.Tests.Cli;
 

@@ -4,7 +4,7 @@ namespace Koala.Lab.Tests.Cli;
 
 public sealed class EvaluateTests : IDisposable
 {
-    private static readonly string s_nano = Shipped.Folder("koala-nano");
+    private static readonly string s_nano = ShippedModels.Folder("koala-nano");
     private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -56,19 +56,19 @@ public sealed class EvaluateTests : IDisposable
         CommandRun.Of([.. line, "--untrained", "medusa", "--batch", "0"]).AssertRefused("--batch");
         CommandRun.Of([.. line, "--head", "prompt-lookup", "--layers", "2", "--prompts", Prompts()]).AssertRefused("--layers", "--untrained");
         CommandRun.Of([.. line, "--untrained", "medusae"]).AssertRefused("--untrained", "did you mean medusa");
-        CommandRun.Of([.. line, "--draft-model", Shipped.Folder("koala-mini"), "--prompts", Prompts()]).AssertRefused("--draft-model", "koala-mini", "koala-nano");
+        CommandRun.Of([.. line, "--draft-model", ShippedModels.Folder("koala-mini"), "--prompts", Prompts()]).AssertRefused("--draft-model", "koala-mini", "koala-nano");
     }
 
     [Fact]
     public void Generate_drafts_by_prompt_lookup_and_by_a_model_with_the_same_answer()
     {
         string[] line = ["generate", "--target", s_nano, "--prompt", "Name a colour.", "--max-tokens", "20", "--dtype", "fp32", "--json"];
-        var alone = CommandRun.Of(line).AssertDone().Json.GetProperty("text").GetString();
+        var baseline = CommandRun.Of(line).AssertDone().Json.GetProperty("text").GetString();
         var lookup = CommandRun.Of([.. line, "--head", "prompt-lookup"]).AssertDone();
-        Assert.Equal(alone, lookup.Json.GetProperty("text").GetString());
+        Assert.Equal(baseline, lookup.Json.GetProperty("text").GetString());
         Assert.Contains("chosen for this device", lookup.Error, StringComparison.Ordinal);
         var model = CommandRun.Of([.. line, "--draft-model", s_nano, "--draft-length", "3"]).AssertDone();
-        Assert.Equal(alone, model.Json.GetProperty("text").GetString());
+        Assert.Equal(baseline, model.Json.GetProperty("text").GetString());
         Assert.Equal("", model.Error);
         Assert.All(model.Json.GetProperty("rounds").EnumerateArray(), round => Assert.Equal(3, round.GetProperty("accepted").GetInt32()));
         CommandRun.Of("generate", "--target", s_nano, "--prompt", "a", "--draft-length", "3").AssertRefused("--draft-length", "nothing drafts");

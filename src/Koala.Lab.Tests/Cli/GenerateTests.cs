@@ -5,7 +5,7 @@ namespace Koala.Lab.Tests.Cli;
 
 public sealed class GenerateTests
 {
-    private static readonly string s_nano = Shipped.Folder("koala-nano");
+    private static readonly string s_nano = ShippedModels.Folder("koala-nano");
 
     [Fact]
     public void A_prompt_is_answered_through_the_chat_template_as_the_recorded_answer()
@@ -26,7 +26,7 @@ public sealed class GenerateTests
         var text = CommandRun.WithInput("Once upon a time\n", line).AssertDone();
         var json = CommandRun.WithInput("Once upon a time\n", [.. line, "--json"]).AssertDone().Json;
         Assert.Equal(json.GetProperty("text").GetString() + "\n", text.Output);
-        Assert.Equal(Shipped.Nano.Tokenizer.Encode("Once upon a time", addSpecialTokens: true), Ids(json, "promptTokens"));
+        Assert.Equal(ShippedModels.Nano.Tokenizer.Encode("Once upon a time", addSpecialTokens: true), Ids(json, "promptTokens"));
         Assert.Equal("", text.Error);
     }
 

@@ -12,7 +12,7 @@ public sealed class GgufCommandTests : IDisposable
     public GgufCommandTests()
     {
         _file = _folder.At("nano-file");
-        File.WriteAllBytes(_file, GgufConversion.Of(Shipped.Folder("koala-nano"), ScalarType.BFloat16).Build());
+        File.WriteAllBytes(_file, GgufConversion.Of(ShippedModels.Folder("koala-nano"), ScalarType.BFloat16).Build());
     }
 
     public void Dispose() => _folder.Dispose();
@@ -22,8 +22,8 @@ public sealed class GgufCommandTests : IDisposable
     {
         var json = CommandRun.Of("inspect", _file, "--json").AssertDone().Json;
         Assert.Equal(("target", "nano-file"), (json.GetProperty("kind").GetString(), json.GetProperty("name").GetString()));
-        Assert.Equal(Shipped.Nano.Parameters, json.GetProperty("parametersByDtype").GetProperty("BF16").GetInt64());
-        Assert.Equal(Shipped.Nano.Config.HeadDim, json.GetProperty("config").GetProperty("headDim").GetInt32());
+        Assert.Equal(ShippedModels.Nano.Parameters, json.GetProperty("parametersByDtype").GetProperty("BF16").GetInt64());
+        Assert.Equal(ShippedModels.Nano.Config.HeadDim, json.GetProperty("config").GetProperty("headDim").GetInt32());
     }
 
     [Fact]
@@ -33,7 +33,7 @@ public sealed class GgufCommandTests : IDisposable
             ["generate", "--target", "TARGET", "--prompt", "Why is the sky blue?", "--max-tokens", "8", "--dtype", "fp32"]])
         {
             string Output(string target) => CommandRun.Of([.. line.Select(word => word == "TARGET" ? target : word)]).AssertDone().Output;
-            Assert.Equal(Output(Shipped.Folder("koala-nano")), Output(_file));
+            Assert.Equal(Output(ShippedModels.Folder("koala-nano")), Output(_file));
         }
     }
 

@@ -4,10 +4,12 @@ using System.Text.RegularExpressions;
 using Koala.Cli;
 using Koala.Lab.Adversary;
 using Koala.Lab.Decoding;
+using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.TreeFitting;
 using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Heads.Medusa;
-using Koala.Lab.Heads.Trees;
+using Koala.Lab.Regeneration;
 using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Cli;
@@ -19,9 +21,9 @@ public sealed partial class OptionNamesTests
     public static TheoryData<string, object, string[]> Filled => new()
     {
         { "generate", new GenerationOptions(), [] },
-        { "generate", new DynamicShape(), [] },
+        { "generate", new DynamicTree(), [] },
         { "evaluate", new GenerationOptions(), ["Stop"] },
-        { "evaluate", new DynamicShape(), [] },
+        { "evaluate", new DynamicTree(), [] },
         { "evaluate", new EvaluationOptions(), [] },
         { "evaluate", new MedusaOptions(), [] },
         { "evaluate", new EagleOptions(), [] },
@@ -94,7 +96,7 @@ public sealed partial class OptionNamesTests
         Assert.Equal("maxTokens: is 0, but an answer has at least one token. Fix: set it to 1 or more.",
             Assert.Throws<KoalaException>(new GenerationOptions { MaxTokens = 0 }.Validate).Message);
         Assert.Equal("acceptance: is typical, a rule for sampling, but temperature is 0. Fix: set temperature to about 0.7, or leave it out.",
-            Assert.Throws<KoalaException>(new GenerationOptions { Acceptance = AcceptanceRule.Typical }.Validate).Message);
+            Assert.Throws<KoalaException>(new GenerationOptions { Acceptance = AcceptanceMode.Typical }.Validate).Message);
     }
 
     [Fact]
@@ -147,7 +149,7 @@ public sealed partial class OptionNamesTests
         if (type == typeof(IReadOnlyList<string>)) return [new[] { "" }];
         if (type == typeof(IReadOnlyList<LossTerm>)) return [Array.Empty<LossTerm>()];
         // Options of their own, which are in the list above, and trees.
-        Assert.Contains(type, (Type[])[typeof(GenerationOptions), typeof(AdversaryOptions), typeof(DraftShape)]);
+        Assert.Contains(type, (Type[])[typeof(GenerationOptions), typeof(AdversaryOptions), typeof(DraftTree)]);
         return [];
     }
 

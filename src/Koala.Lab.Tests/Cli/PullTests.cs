@@ -10,7 +10,7 @@ public sealed class PullTests : IDisposable
 
     public PullTests()
     {
-        foreach (var path in Directory.GetFiles(Shipped.Folder("koala-nano"))) _hub.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
+        foreach (var path in Directory.GetFiles(ShippedModels.Folder("koala-nano"))) _hub.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
         _environment = new EnvironmentScope(("HF_HOME", _folder.Path), ("HF_ENDPOINT", _hub.Endpoint));
     }
 

@@ -71,6 +71,6 @@ public sealed class RegenerateTests : IDisposable
     {
         var prompts = _folder.At("prompts.jsonl");
         if (!File.Exists(prompts)) File.WriteAllLines(prompts, Enumerable.Range(0, 30).Select(i => $$"""{"id":"q{{i}}","prompt":"Say {{i}}."}"""));
-        return ["regenerate", "--target", Shipped.Folder("koala-nano"), "--prompts", prompts, "--out", _folder.At(name), "--batch", "4", "--max-tokens", "12"];
+        return ["regenerate", "--target", ShippedModels.Folder("koala-nano"), "--prompts", prompts, "--out", _folder.At(name), "--batch", "4", "--max-tokens", "12"];
     }
 }

@@ -4,14 +4,14 @@ namespace Koala.Lab.Tests.Cli;
 
 public sealed class ShortCommandTests
 {
-    private static readonly string s_nano = Shipped.Folder("koala-nano");
+    private static readonly string s_nano = ShippedModels.Folder("koala-nano");
 
     [Fact]
     public void Tokenize_gives_ids_without_a_template_and_their_text()
     {
         var json = CommandRun.Of("tokenize", s_nano, "--text", "Why is the sky blue?", "--json").AssertDone().Json;
         int[] ids = [.. json.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
-        Assert.Equal(Shipped.Nano.Tokenizer.Encode("Why is the sky blue?"), ids);
+        Assert.Equal(ShippedModels.Nano.Tokenizer.Encode("Why is the sky blue?"), ids);
         Assert.Equal("Why is the sky blue?", json.GetProperty("decoded").GetString());
         Assert.Equal(["decoded", "ids"], json.EnumerateObject().Select(p => p.Name).Order());
     }
@@ -20,7 +20,7 @@ public sealed class ShortCommandTests
     public void Tokenize_reads_standard_input_and_prints_a_token_a_line()
     {
         var run = CommandRun.WithInput("a\nb\n", "tokenize", s_nano).AssertDone();
-        var ids = Shipped.Nano.Tokenizer.Encode("a\nb");
+        var ids = ShippedModels.Nano.Tokenizer.Encode("a\nb");
         Assert.Equal(ids.Count, run.Lines.Length);
         Assert.Contains(run.Lines, line => line.EndsWith("\"\\n\"", StringComparison.Ordinal) || line.EndsWith("\\nb\"", StringComparison.Ordinal));
     }
@@ -38,9 +38,9 @@ public sealed class ShortCommandTests
     {
         var json = CommandRun.Of("inspect", s_nano, "--json").AssertDone().Json;
         Assert.Equal("target", json.GetProperty("kind").GetString());
-        Assert.Equal(Shipped.Nano.Parameters, json.GetProperty("parameters").GetInt64());
-        Assert.Equal(Shipped.Nano.Parameters, json.GetProperty("parametersByPart").EnumerateObject().Sum(part => part.Value.GetInt64()));
-        Assert.Equal(Shipped.Nano.Config.ContextLength, json.GetProperty("config").GetProperty("contextLength").GetInt32());
+        Assert.Equal(ShippedModels.Nano.Parameters, json.GetProperty("parameters").GetInt64());
+        Assert.Equal(ShippedModels.Nano.Parameters, json.GetProperty("parametersByPart").EnumerateObject().Sum(part => part.Value.GetInt64()));
+        Assert.Equal(ShippedModels.Nano.Config.ContextLength, json.GetProperty("config").GetProperty("contextLength").GetInt32());
         Assert.Contains("config.contextLength", CommandRun.Of("inspect", s_nano).AssertDone().Output, StringComparison.Ordinal);
     }
 

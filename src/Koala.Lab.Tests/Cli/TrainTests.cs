@@ -7,7 +7,7 @@ namespace Koala.Lab.Tests.Cli;
 /// <summary>A run of six steps on koala-nano with adversary and control, and what it is used for afterwards.</summary>
 public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<TrainTests.Trained>
 {
-    private static readonly string s_nano = Shipped.Folder("koala-nano");
+    private static readonly string s_nano = ShippedModels.Folder("koala-nano");
 
     // What it says on standard error when it is started by this name.
     private static string Typed(string name, params string[] line)
@@ -43,10 +43,10 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
     public void With_the_head_the_answer_is_the_targets_own()
     {
         string[] line = ["generate", "--target", s_nano, "--prompts", trained.Prompts, "--max-tokens", "16", "--json"];
-        var alone = CommandRun.Of(line).AssertDone();
+        var baseline = CommandRun.Of(line).AssertDone();
         var speculative = CommandRun.Of([.. line, "--head", trained.Out]).AssertDone();
-        Assert.Equal(alone.Lines.Length, speculative.Lines.Length);
-        foreach (var (a, s) in alone.Lines.Zip(speculative.Lines, (a, s) => (CommandRun.Parse(a), CommandRun.Parse(s))))
+        Assert.Equal(baseline.Lines.Length, speculative.Lines.Length);
+        foreach (var (a, s) in baseline.Lines.Zip(speculative.Lines, (a, s) => (CommandRun.Parse(a), CommandRun.Parse(s))))
         {
             Assert.Equal(a.GetProperty("tokens").GetRawText(), s.GetProperty("tokens").GetRawText());
             Assert.False(a.TryGetProperty("rounds", out _));
@@ -99,7 +99,7 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
 
     [Fact]
     public void A_head_for_another_target_is_refused_with_both_named() =>
-        CommandRun.Of("generate", "--target", Shipped.Folder("koala-mini"), "--head", trained.Out, "--prompt", "a").AssertRefused("koala-nano", "koala-mini");
+        CommandRun.Of("generate", "--target", ShippedModels.Folder("koala-mini"), "--head", trained.Out, "--prompt", "a").AssertRefused("koala-nano", "koala-mini");
 
     [Fact]
     public void A_finished_run_stays_as_it_is_and_an_existing_folder_is_not_taken()
@@ -150,8 +150,8 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
         Assert.Contains("\"klLoss\"", File.ReadAllText(folder.At("out", "metrics.jsonl")), StringComparison.Ordinal);
 
         string[] ask = ["generate", "--target", s_nano, "--prompts", trained.Prompts, "--max-tokens", "12", "--json"];
-        var (alone, speculative) = (CommandRun.Of(ask).AssertDone(), CommandRun.Of([.. ask, "--head", folder.At("out"), "--draft-length", "4"]).AssertDone());
-        foreach (var (a, s) in alone.Lines.Zip(speculative.Lines, (a, s) => (CommandRun.Parse(a), CommandRun.Parse(s))))
+        var (baseline, speculative) = (CommandRun.Of(ask).AssertDone(), CommandRun.Of([.. ask, "--head", folder.At("out"), "--draft-length", "4"]).AssertDone());
+        foreach (var (a, s) in baseline.Lines.Zip(speculative.Lines, (a, s) => (CommandRun.Parse(a), CommandRun.Parse(s))))
             Assert.Equal(a.GetProperty("tokens").GetRawText(), s.GetProperty("tokens").GetRawText());
 
         static string Compact(JsonElement element) => JsonSerializer.Serialize(element);
@@ -190,7 +190,7 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
 
         public IEnumerable<string> Line(string folder) =>
         [
-            "train", "--target", Shipped.Folder("koala-nano"), "--head", "medusa", "--layers", "2", "--data", Data, "--validation", Data, "--steps", "6", "--batch", "2",
+            "train", "--target", ShippedModels.Folder("koala-nano"), "--head", "medusa", "--layers", "2", "--data", Data, "--validation", Data, "--steps", "6", "--batch", "2",
             "--row-length", "32", "--warmup", "2", "--validate-every", "1", "--save-every", "4", "--adversary-weight", "0.1", "--adversary-warmup", "2", "--with-control",
             "--out", folder,
         ];

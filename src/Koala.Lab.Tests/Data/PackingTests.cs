@@ -1,6 +1,6 @@
 using CsCheck;
 using Koala.Lab.Data;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Tests.Data;
 

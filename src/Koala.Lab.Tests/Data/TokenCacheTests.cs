@@ -1,12 +1,12 @@
 using Koala.Lab.Data;
-using Koala.Lab.Runtime;
-using Koala.Lab.Text;
+using Koala.Lab.Runtime.Files;
+using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Tests.Data;
 
 public sealed class TokenCacheTests
 {
-    private static readonly Tokenizer s_nano = Tokenizer.Load(Shipped.Folder("koala-nano"));
+    private static readonly Tokenizer s_nano = Tokenizer.Load(ShippedModels.Folder("koala-nano"));
 
     [Fact]
     public void A_second_load_gives_the_same_rows_from_the_cache_and_a_damaged_file_is_made_again()

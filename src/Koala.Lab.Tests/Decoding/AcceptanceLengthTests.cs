@@ -1,4 +1,5 @@
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Decoding;
@@ -8,7 +9,7 @@ namespace Koala.Lab.Tests.Decoding;
 public sealed class AcceptanceLengthTests
 {
     private static readonly int[] s_prompt = Golden.Prompts("koala-nano").First(p => p.Greedy.Length >= 40).Ids;
-    private static readonly int[] s_truth = Reference.Greedy(Shipped.Nano, s_prompt, 80);
+    private static readonly int[] s_truth = PlainDecoding.Greedy(ShippedModels.Nano, s_prompt, 80);
 
     [Theory, InlineData(1), InlineData(2), InlineData(3), InlineData(4)]
     public void A_head_that_is_always_right_commits_its_draft_and_one(int draftLength)
@@ -73,9 +74,9 @@ public sealed class AcceptanceLengthTests
         Assert.Equal([s_prompt.Length, .. answer.Rounds.SkipLast(1).Select(r => r.Committed)], head.Calls);
 
         using var _ = no_grad();
-        using var cache = Shipped.Nano.NewCache(1);
-        var expected = Shipped.Nano.Append(cache, whole).narrow(0, 0, heard);
-        var config = Shipped.Nano.Config;
+        using var cache = ShippedModels.Nano.NewCache(1);
+        var expected = ShippedModels.Nano.Append(cache, whole).narrow(0, 0, heard);
+        var config = ShippedModels.Nano.Config;
         var roundings = Tolerance.Roundings(config, config.Layers, whole.Length, config.HiddenSize);
         Tolerance.AssertClose(expected, tensor(head.Features.ToArray()).view(heard, -1), roundings);
     }
@@ -92,8 +93,8 @@ public sealed class AcceptanceLengthTests
 
     private static (Generation Answer, DecodingTrace Trace, ScriptedHead Head) Run(int max, int? draftLength, int tokens, Func<int, int> right)
     {
-        var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, max, s_truth, right);
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        var head = ScriptedHead.Right(ShippedModels.Nano, s_prompt.Length, max, s_truth, right);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = tokens, DraftLength = draftLength });
         Assert.Equal(s_truth[..tokens], answer.Tokens);
         return (answer, decoder.Trace, head);

@@ -1,4 +1,5 @@
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Sampling;
 using Koala.Lab.Runtime;
 using static TorchSharp.torch;
 
@@ -77,7 +78,7 @@ public sealed class DistributionsTests
     public void Rows_are_treated_apart_and_bf16_is_computed_in_fp32()
     {
         using var scope = NewDisposeScope();
-        var rows = Distributions.Of(tensor(new float[] { 0, 1, 2, 2, 1, 0 }).view(2, 3).to(ScalarType.BFloat16), new GenerationOptions { Temperature = 1, TopP = 0.8 });
+        var rows = Distributions.FromLogits(tensor(new float[] { 0, 1, 2, 2, 1, 0 }).view(2, 3).to(ScalarType.BFloat16), new GenerationOptions { Temperature = 1, TopP = 0.8 });
         var e = Math.E;
         AssertNear(Normal([0, e, e * e]), rows[0]);
         AssertNear(Normal([e * e, e, 0]), rows[1]);
@@ -89,7 +90,7 @@ public sealed class DistributionsTests
         float[] weights = [0, 3, 0, 1, 0];
         var random = RandomStreams.Create(1, 1);
         var counts = new int[5];
-        for (var i = 0; i < 40_000; i++) counts[Draw.From(weights, random)]++;
+        for (var i = 0; i < 40_000; i++) counts[TokenDraw.Sample(weights, random)]++;
         Assert.Equal([0, 0, 0], [counts[0], counts[2], counts[4]]);
         Assert.InRange(counts[1], 30_000 - 450, 30_000 + 450);   // five standard deviations
     }
@@ -101,7 +102,7 @@ public sealed class DistributionsTests
         using var scope = NewDisposeScope();
         // A constant added to all logits changes nothing.
         var logits = tensor(probabilities.Select(p => (float)Math.Log(p) + Shift).ToArray()).view(1, -1);
-        return Assert.Single(Distributions.Of(logits, options));
+        return Assert.Single(Distributions.FromLogits(logits, options));
     }
 
     private static double[] Normal(double[] weights) => [.. weights.Select(w => w / weights.Sum())];

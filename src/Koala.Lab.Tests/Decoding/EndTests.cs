@@ -1,4 +1,5 @@
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Heads;
 using Koala.Lab.Targets;
 
@@ -8,7 +9,7 @@ namespace Koala.Lab.Tests.Decoding;
 public sealed class EndTests
 {
     private static readonly int[] s_prompt = Golden.Prompts("koala-nano")[7].Ids;   // its answer brings new tokens for long
-    private static readonly int[] s_truth = Reference.Greedy(Shipped.Nano, s_prompt, 80);
+    private static readonly int[] s_truth = PlainDecoding.Greedy(ShippedModels.Nano, s_prompt, 80);
 
     /// <summary>Drafts place the end-of-sequence token at every depth of a round.</summary>
     [Theory, InlineData(1), InlineData(2), InlineData(3), InlineData(4), InlineData(5)]
@@ -18,8 +19,8 @@ public sealed class EndTests
         using var decoder = new SpeculativeDecoder(Ending(), head);
         var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 400 });
         Assert.Equal(s_truth[..s_length], answer.Tokens);
-        Assert.Equal(Finish.Stop, answer.Finish);
-        Assert.Equal(Shipped.Nano.Tokenizer.Decode(s_truth[..(s_length - 1)], skipSpecialTokens: true), answer.Text);
+        Assert.Equal(FinishReason.Stop, answer.FinishReason);
+        Assert.Equal(ShippedModels.Nano.Tokenizer.Decode(s_truth[..(s_length - 1)], skipSpecialTokens: true), answer.Text);
         Assert.Equal(draftLength + 1.0, new DecodingTrace(answer.Rounds).AcceptanceLength);
     }
 
@@ -27,27 +28,27 @@ public sealed class EndTests
     public void The_limit_at_the_end_of_sequence_token_is_a_stop()
     {
         using var decoder = new SpeculativeDecoder(Ending());
-        Assert.Equal(Finish.Stop, decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = s_length }).Finish);
+        Assert.Equal(FinishReason.Stop, decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = s_length }).FinishReason);
         var shorter = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = s_length - 1 });
-        Assert.Equal(Finish.Length, shorter.Finish);
+        Assert.Equal(FinishReason.Length, shorter.FinishReason);
         Assert.Equal(s_truth[..(s_length - 1)], shorter.Tokens);
     }
 
     [Theory, InlineData(0), InlineData(4)]
     public void A_stop_text_across_tokens_is_cut_off(int draftLength)
     {
-        var whole = Shipped.Nano.Tokenizer.Decode(s_truth[..40], skipSpecialTokens: true);
-        var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, s_truth, _ => 4);
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        var whole = ShippedModels.Nano.Tokenizer.Decode(s_truth[..40], skipSpecialTokens: true);
+        var head = ScriptedHead.Right(ShippedModels.Nano, s_prompt.Length, 4, s_truth, _ => 4);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         for (var at = 1; at < 30; at++)
         {
-            var before = Shipped.Nano.Tokenizer.Decode(s_truth[..at], skipSpecialTokens: true);
+            var before = ShippedModels.Nano.Tokenizer.Decode(s_truth[..at], skipSpecialTokens: true);
             var stop = whole[(before.Length - 1)..(before.Length + 2)];   // the last character of one token and two after it
             var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 40, DraftLength = draftLength, Stop = ["never comes", stop] });
             Assert.Equal(whole[..whole.IndexOf(stop, StringComparison.Ordinal)], answer.Text);
-            Assert.Equal(Finish.Stop, answer.Finish);
+            Assert.Equal(FinishReason.Stop, answer.FinishReason);
             // The tokens go on to the one that completed it, and no further.
-            var needed = Enumerable.Range(1, 40).First(n => Shipped.Nano.Tokenizer.Decode(s_truth[..n], skipSpecialTokens: true).Contains(stop, StringComparison.Ordinal));
+            var needed = Enumerable.Range(1, 40).First(n => ShippedModels.Nano.Tokenizer.Decode(s_truth[..n], skipSpecialTokens: true).Contains(stop, StringComparison.Ordinal));
             Assert.Equal(s_truth[..needed], answer.Tokens);
         }
     }
@@ -55,25 +56,25 @@ public sealed class EndTests
     [Fact]
     public void A_stop_text_that_only_begins_is_given_out_at_the_end()
     {
-        var whole = Shipped.Nano.Tokenizer.Decode(s_truth[..12], skipSpecialTokens: true);
-        using var decoder = new SpeculativeDecoder(Shipped.Nano);
+        var whole = ShippedModels.Nano.Tokenizer.Decode(s_truth[..12], skipSpecialTokens: true);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
         var text = "";
-        var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 12, Stop = [whole[^3..] + "\u0001"] }, piece => text += piece.Text);
+        var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 12, Stop = [whole[^3..] + "\u0001"] }, chunk => text += chunk.Text);
         Assert.Equal(whole, answer.Text);
         Assert.Equal(whole, text);
-        Assert.Equal(Finish.Length, answer.Finish);
+        Assert.Equal(FinishReason.Length, answer.FinishReason);
     }
 
     [Fact]
     public void The_token_limit_is_exact()
     {
-        var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, s_truth, _ => 4);
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        var head = ScriptedHead.Right(ShippedModels.Nano, s_prompt.Length, 4, s_truth, _ => 4);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         for (var limit = 1; limit <= 17; limit++)
         {
             var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = limit });
             Assert.Equal(s_truth[..limit], answer.Tokens);
-            Assert.Equal(Finish.Length, answer.Finish);
+            Assert.Equal(FinishReason.Length, answer.FinishReason);
             Assert.Equal((limit + 3) / 5, answer.Rounds.Count);
         }
     }
@@ -81,8 +82,8 @@ public sealed class EndTests
     [Fact]
     public void One_token_takes_no_round_and_the_head_is_not_told()
     {
-        var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, s_truth, _ => 4);
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        var head = ScriptedHead.Right(ShippedModels.Nano, s_prompt.Length, 4, s_truth, _ => 4);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 1 });
         Assert.Equal(s_truth[..1], answer.Tokens);
         Assert.Empty(answer.Rounds);
@@ -95,16 +96,16 @@ public sealed class EndTests
     [InlineData(1, 4), InlineData(2, 4), InlineData(3, 4), InlineData(4, 4), InlineData(5, 4), InlineData(6, 4), InlineData(7, 4), InlineData(12, 4), InlineData(12, 0), InlineData(12, 1)]
     public void A_context_that_fills_up_ends_the_answer_at_the_last_token_that_fits(int room, int right)
     {
-        var prompt = LongPrompt(Shipped.Nano.Config.ContextLength - room);
-        var truth = Reference.Greedy(Shipped.Nano, prompt, room);
-        Assert.DoesNotContain(truth, Shipped.Nano.Config.EndOfSequenceIds.Contains);   // else another prompt is needed
-        var head = ScriptedHead.Right(Shipped.Nano, prompt.Length, 4, [.. truth, .. new int[8]], _ => right);
+        var prompt = LongPrompt(ShippedModels.Nano.Config.ContextLength - room);
+        var truth = PlainDecoding.Greedy(ShippedModels.Nano, prompt, room);
+        Assert.DoesNotContain(truth, ShippedModels.Nano.Config.EndOfSequenceIds.Contains);   // else another prompt is needed
+        var head = ScriptedHead.Right(ShippedModels.Nano, prompt.Length, 4, [.. truth, .. new int[8]], _ => right);
         foreach (var limit in (int[])[room, room + 100])
         {
-            using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
             var answer = decoder.Generate(prompt, new GenerationOptions { MaxTokens = limit });
             Assert.Equal(truth, answer.Tokens);
-            Assert.Equal(Finish.Length, answer.Finish);
+            Assert.Equal(FinishReason.Length, answer.FinishReason);
         }
     }
 
@@ -119,9 +120,9 @@ public sealed class EndTests
     [Fact]
     public void A_prompt_as_long_as_the_context_is_refused_and_one_token_fewer_is_answered_with_one()
     {
-        var context = Shipped.Nano.Config.ContextLength;
-        using DraftHead head = Reference.RecordedHead();
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        var context = ShippedModels.Nano.Config.ContextLength;
+        using DraftHead head = PlainDecoding.RecordedHead();
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var refused = Assert.Throws<KoalaException>(() => decoder.Generate(LongPrompt(context)));
         Assert.Contains($"{context} tokens", refused.Message);
         Assert.Throws<KoalaException>(() => decoder.Generate([]));
@@ -141,7 +142,7 @@ public sealed class EndTests
     private static readonly Lazy<Target> s_ending = new(() =>
     {
         using var folder = new TemporaryFolder();
-        foreach (var file in Directory.EnumerateFiles(Shipped.Folder("koala-nano"))) File.Copy(file, folder.At(Path.GetFileName(file)));
+        foreach (var file in Directory.EnumerateFiles(ShippedModels.Folder("koala-nano"))) File.Copy(file, folder.At(Path.GetFileName(file)));
         File.WriteAllText(folder.At("generation_config.json"), $$"""{"bos_token_id": 0, "eos_token_id": [2, {{s_truth[s_length - 1]}}]}""");
         return Target.Load(folder.Path);
     });

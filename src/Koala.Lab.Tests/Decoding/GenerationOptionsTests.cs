@@ -24,16 +24,16 @@ public sealed class GenerationOptionsTests
     [Theory, MemberData(nameof(Faults))]
     public void Values_out_of_range_are_refused_by_name(GenerationOptions options, string name)
     {
-        using var head = Reference.RecordedHead();   // drafts 4
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        using var head = PlainDecoding.RecordedHead();   // drafts 4
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         Assert.Equal(name, Assert.Throws<KoalaException>(() => decoder.Generate([1], options)).Where);
     }
 
     [Fact]
     public void The_ends_of_the_ranges_are_allowed()
     {
-        using var head = Reference.RecordedHead();
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        using var head = PlainDecoding.RecordedHead();
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         foreach (var options in (GenerationOptions[])[new() { MaxTokens = 1 }, new() { MaxTokens = 2, DraftLength = 4 }, new() { MaxTokens = 2, DraftLength = 0 },
             new() { MaxTokens = 2, Temperature = 1, TopK = 1, TopP = 1 }])
             Assert.Equal(options.MaxTokens, decoder.Generate(Golden.Prompts("koala-nano")[0].Ids, options).Tokens.Count);

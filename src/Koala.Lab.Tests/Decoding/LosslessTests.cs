@@ -1,5 +1,6 @@
 using Koala.Lab.Decoding;
-using Koala.Lab.Evaluation;
+using Koala.Lab.Drafting;
+using Koala.Lab.Evaluation.Statistics;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Medusa;
 using Koala.Lab.Targets;
@@ -16,33 +17,33 @@ public sealed class LosslessTests
     [Theory, InlineData(0), InlineData(1), InlineData(2), InlineData(3), InlineData(4)]
     public void The_recorded_random_head_changes_nothing_on_nano(int draftLength)
     {
-        using var head = Reference.RecordedHead();
-        foreach (var prompt in NanoPrompts()) AssertLossless(Shipped.Nano, head, prompt, draftLength);
+        using var head = PlainDecoding.RecordedHead();
+        foreach (var prompt in NanoPrompts()) AssertLossless(ShippedModels.Nano, head, prompt, draftLength);
     }
 
     [Theory, InlineData(1), InlineData(2), InlineData(3)]
     public void Heads_of_K_layers_change_nothing_on_nano(int layers)
     {
-        using var head = Reference.RandomHead(Shipped.Nano, layers);
-        foreach (var prompt in NanoPrompts()) AssertLossless(Shipped.Nano, head, prompt, null);
+        using var head = PlainDecoding.RandomHead(ShippedModels.Nano, layers);
+        foreach (var prompt in NanoPrompts()) AssertLossless(ShippedModels.Nano, head, prompt, null);
     }
 
     [Theory, InlineData(1, 1), InlineData(1, 3), InlineData(2, 4), InlineData(3, 2)]
     public void An_untrained_head_changes_nothing_on_mini(int layers, int draftLength)
     {
-        using var head = DraftHead.Create(new MedusaOptions { Layers = layers }, Shipped.Mini);
+        using var head = DraftHead.Create(new MedusaOptions { Layers = layers }, ShippedModels.Mini);
         var prompts = Golden.Prompts("koala-mini");
         foreach (var prompt in PromptSample.Spread(prompts, PromptSample.Count(prompts.Count, 3)))
-            AssertLossless(Shipped.Mini, head, prompt.Ids, draftLength);
+            AssertLossless(ShippedModels.Mini, head, prompt.Ids, draftLength);
     }
 
     [Fact]
     public void Mt_bench_answers_of_mini_stay_the_same()
     {
-        using var head = Reference.RandomHead(Shipped.Mini, 2);
-        int[][] questions = [.. Reference.MtBench(Shipped.Mini, 80).Where(p => p.Length < Shipped.Mini.Config.ContextLength)];
+        using var head = PlainDecoding.RandomHead(ShippedModels.Mini, 2);
+        int[][] questions = [.. PlainDecoding.MtBench(ShippedModels.Mini, 80).Where(p => p.Length < ShippedModels.Mini.Config.ContextLength)];
         foreach (var prompt in PromptSample.Spread(questions, PromptSample.Count(questions.Length, 4)))
-            AssertLossless(Shipped.Mini, head, prompt, null);
+            AssertLossless(ShippedModels.Mini, head, prompt, null);
     }
 
     /// <summary>Every pattern of acceptance follows every other, so that what a rejected candidate leaves in the cache would show.</summary>
@@ -52,9 +53,9 @@ public sealed class LosslessTests
         var seen = new HashSet<int>();
         foreach (var prompt in NanoPrompts())
         {
-            var truth = Reference.Greedy(Shipped.Nano, prompt, Tokens + 8);
-            var head = ScriptedHead.Right(Shipped.Nano, prompt.Length, 4, Padded(truth), done => (done * 7 + done / 3 + prompt.Length) % 5);
-            AssertLossless(Shipped.Nano, head, prompt, null, seen);
+            var truth = PlainDecoding.Greedy(ShippedModels.Nano, prompt, Tokens + 8);
+            var head = ScriptedHead.Right(ShippedModels.Nano, prompt.Length, 4, Padded(truth), done => (done * 7 + done / 3 + prompt.Length) % 5);
+            AssertLossless(ShippedModels.Nano, head, prompt, null, seen);
         }
         Assert.Equal([0, 1, 2, 3, 4], seen.Order());
     }
@@ -62,15 +63,15 @@ public sealed class LosslessTests
     private static int[] Padded(int[] truth) => [.. truth, .. new int[16]];
 
     private static IReadOnlyList<int[]> NanoPrompts() =>
-        Reference.Sample(Shipped.Nano, few: 8, questions: 20, below: Shipped.Nano.Config.ContextLength);
+        PlainDecoding.Sample(ShippedModels.Nano, few: 8, questions: 20, below: ShippedModels.Nano.Config.ContextLength);
 
     private static void AssertLossless(Target target, IDraftSource head, int[] prompt, int? draftLength, HashSet<int>? seen = null)
     {
         using var decoder = new SpeculativeDecoder(target, head);
         var speculative = decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, DraftLength = draftLength });
-        var expected = Reference.Answer(target, prompt, Tokens);
+        var expected = PlainDecoding.Answer(target, prompt, Tokens);
         if (!expected.SequenceEqual(speculative.Tokens))
-            Assert.Equal(Equality.Kind.NearTie, Equality.Of(target, speculative with { Tokens = expected }, speculative));
+            Assert.Equal(OutputMatch.Kind.NearTie, OutputMatch.Compare(target, speculative with { Tokens = expected }, speculative));
         Assert.Equal(speculative.Tokens.Count, Math.Min(Tokens, 1 + speculative.Rounds.Sum(r => r.Committed)));
         Assert.All(speculative.Rounds, r => Assert.InRange(r.Drafted, 0, draftLength ?? head.MaxDraftLength));
         seen?.UnionWith(speculative.Rounds.Select(r => r.Accepted));

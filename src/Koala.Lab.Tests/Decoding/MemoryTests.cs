@@ -10,8 +10,8 @@ public sealed class MemoryTests
     public void The_number_of_live_tensors_is_constant_over_200_rounds(double temperature, bool fullTrace)
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
-        using var head = Reference.RecordedHead();
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        using var head = PlainDecoding.RecordedHead();
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var options = new GenerationOptions { MaxTokens = 200, Temperature = temperature, TopP = temperature == 0 ? 1 : 0.95, FullTrace = fullTrace };
         var prompt = Golden.Prompts("koala-nano")[3].Ids;
         decoder.Generate(prompt, options);   // makes the cache
@@ -30,9 +30,9 @@ public sealed class MemoryTests
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         var prompt = Golden.Prompts("koala-nano")[3].Ids;
-        using var head = Reference.RecordedHead();
+        using var head = PlainDecoding.RecordedHead();
         var before = live.ThreadTotalLiveCount;
-        using (var decoder = new SpeculativeDecoder(Shipped.Nano, head))
+        using (var decoder = new SpeculativeDecoder(ShippedModels.Nano, head))
         {
             decoder.Generate(prompt, new GenerationOptions { MaxTokens = 5 });
             decoder.Generate(prompt, new GenerationOptions { MaxTokens = 200 });   // a larger cache in its place
@@ -44,8 +44,8 @@ public sealed class MemoryTests
     public void A_cancelled_answer_leaves_nothing()
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
-        using var head = Reference.RecordedHead();
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        using var head = PlainDecoding.RecordedHead();
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var prompt = Golden.Prompts("koala-nano")[3].Ids;
         decoder.Generate(prompt, new GenerationOptions { MaxTokens = 30 });
         var before = live.ThreadTotalLiveCount;

@@ -1,5 +1,5 @@
-using Koala.Lab.Heads;
-using Koala.Lab.Heads.Trees;
+using Koala.Lab.Drafting;
+using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Targets;
 using MathNet.Numerics.Random;
 using static TorchSharp.torch;
@@ -28,7 +28,7 @@ internal sealed class PlantedTrees(IReadOnlyList<int[]> truths, int nodes) : IDr
 
         public override int MaxDraftLength => trees.MaxDraftLength;
 
-        public override void CatchUp(Tensor features, IReadOnlyList<int[]> tokens)
+        public override void Extend(Tensor features, IReadOnlyList<int[]> tokens)
         {
             for (var b = 0; b < batch; b++)
             {
@@ -40,7 +40,7 @@ internal sealed class PlantedTrees(IReadOnlyList<int[]> truths, int nodes) : IDr
             _begun = true;
         }
 
-        public override IReadOnlyList<Draft> Propose(DraftShape shape, ICandidateChooser chooser) => [.. Enumerable.Range(0, batch).Select(Tree)];
+        public override IReadOnlyList<Draft> Propose(DraftTree tree, ITokenSampler sampler) => [.. Enumerable.Range(0, batch).Select(Tree)];
 
         private Draft Tree(int sequence)
         {

@@ -1,4 +1,5 @@
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Sampling;
 using MathNet.Numerics.Distributions;
 using static TorchSharp.torch;
 
@@ -19,9 +20,9 @@ public sealed class SampledDecodingTests
     [Theory, MemberData(nameof(Settings))]
     public void The_same_seed_and_stream_give_the_same_answer_whatever_came_before(GenerationOptions options)
     {
-        using var head = Reference.RecordedHead();
-        using var first = new SpeculativeDecoder(Shipped.Nano, head);
-        using var second = new SpeculativeDecoder(Shipped.Nano, head);
+        using var head = PlainDecoding.RecordedHead();
+        using var first = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var second = new SpeculativeDecoder(ShippedModels.Nano, head);
         var expected = first.Generate(s_prompts[0].Ids, options with { Stream = 5 });
         second.Generate(s_prompts[1].Ids, options with { Stream = 3, MaxTokens = 100 });
         second.Generate(s_prompts[2].Ids, new GenerationOptions { MaxTokens = 7 });
@@ -33,8 +34,8 @@ public sealed class SampledDecodingTests
     [Theory, MemberData(nameof(Settings))]
     public void Other_streams_and_other_seeds_give_other_answers(GenerationOptions options)
     {
-        using var head = Reference.RecordedHead();
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        using var head = PlainDecoding.RecordedHead();
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var answers = new HashSet<string>();
         for (var n = 0; n < 4; n++)
         {
@@ -58,7 +59,7 @@ public sealed class SampledDecodingTests
         {
             Logits = chosen ? null : Marginals(expected),
         };
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var (counts, accepted) = (new Dictionary<string, int>(), 0);
         for (var n = 0; n < Answers; n++)
         {
@@ -99,15 +100,15 @@ public sealed class SampledDecodingTests
 
         void Grow(int[] answer, double probability)
         {
-            if (answer.Length == length || (answer.Length > 0 && Shipped.Nano.Config.EndOfSequenceIds.Contains(answer[^1])))
+            if (answer.Length == length || (answer.Length > 0 && ShippedModels.Nano.Config.EndOfSequenceIds.Contains(answer[^1])))
             {
                 answers[string.Join(' ', answer)] = probability;
                 return;
             }
             using var scope = NewDisposeScope();
-            using var cache = Shipped.Nano.NewCache(1, prompt.Length + length);
-            var hidden = Shipped.Nano.Append(cache, [.. prompt, .. answer]);
-            var row = Distributions.Of(Shipped.Nano.Logits(hidden.narrow(0, hidden.shape[0] - 1, 1)), options)[0];
+            using var cache = ShippedModels.Nano.NewCache(1, prompt.Length + length);
+            var hidden = ShippedModels.Nano.Append(cache, [.. prompt, .. answer]);
+            var row = Distributions.FromLogits(ShippedModels.Nano.Logits(hidden.narrow(0, hidden.shape[0] - 1, 1)), options)[0];
             for (var token = 0; token < row.Length; token++)
                 if (row[token] > 0) Grow([.. answer, token], probability * row[token]);
         }

@@ -1,5 +1,5 @@
-using Koala.Lab.Heads;
-using Koala.Lab.Heads.Trees;
+using Koala.Lab.Drafting;
+using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -46,7 +46,7 @@ internal sealed class ScriptedHead(int prompt, int maxDraftLength, Func<int, int
 
         public override int MaxDraftLength => head.MaxDraftLength;
 
-        public override void CatchUp(Tensor features, IReadOnlyList<int[]> tokens)
+        public override void Extend(Tensor features, IReadOnlyList<int[]> tokens)
         {
             using var scope = NewDisposeScope();
             var next = tokens[0][1..];
@@ -58,12 +58,12 @@ internal sealed class ScriptedHead(int prompt, int maxDraftLength, Func<int, int
             _told += next.Length;
         }
 
-        public override IReadOnlyList<Draft> Propose(DraftShape shape, ICandidateChooser chooser)
+        public override IReadOnlyList<Draft> Propose(DraftTree tree, ITokenSampler sampler)
         {
-            var length = shape.Depth;
+            var length = tree.Depth;
             head.Asked.Add(length);
-            if (head.Logits is { } logits) return [Draft.Chain(chooser.Choose(logits.narrow(0, 0, length), 1).Select(row => row[0]))];
-            return [Draft.Chain(head.Script(_told + 1 - head.Prompt, length).Select(token => new Choice(token, 1, null)))];
+            if (head.Logits is { } logits) return [Draft.Chain(sampler.Sample(logits.narrow(0, 0, length), 1).Select(row => row[0]))];
+            return [Draft.Chain(head.Script(_told + 1 - head.Prompt, length).Select(token => new SampledToken(token, 1, null)))];
         }
     }
 

@@ -1,10 +1,12 @@
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
-using Koala.Lab.Evaluation;
+using Koala.Lab.Decoding.Trace;
+using Koala.Lab.Drafting.Trees;
+using Koala.Lab.Evaluation.Statistics;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
-using Koala.Lab.Heads.Trees;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Chat;
+using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Tests.Decoding;
 
@@ -26,17 +28,17 @@ public sealed class ShippedHeadsTests
     [Theory, MemberData(nameof(Heads))]
     public void A_shipped_head_changes_nothing_whatever_it_drafts(string name)
     {
-        var target = name.StartsWith("koala-nano", StringComparison.Ordinal) ? Shipped.Nano : Shipped.Mini;
-        using var head = DraftHead.Load(Shipped.Folder(name), target);
+        var target = name.StartsWith("koala-nano", StringComparison.Ordinal) ? ShippedModels.Nano : ShippedModels.Mini;
+        using var head = DraftHead.Load(ShippedModels.Folder(name), target);
         using var decoder = new SpeculativeDecoder(target, head);
-        DraftShape?[] shapes = [null, StaticShape.Find(head.MaxDraftLength >= 5 ? "eagle-1" : "mc_sim_7b_63"), new DynamicShape { Tokens = 16, TopK = 4 }];
+        DraftTree?[] trees = [null, StaticTree.Find(head.MaxDraftLength >= 5 ? "eagle-1" : "mc_sim_7b_63"), new DynamicTree { Tokens = 16, TopK = 4 }];
         var accepted = 0;
         var prompts = Questions(target.Tokenizer, PromptSample.Count(100, 8));
         for (var i = 0; i < prompts.Count; i++)
         {
             // Each shape has its share of the prompts; the fourth goes side by side.
             if (i % 4 == 3) continue;
-            var options = new GenerationOptions { MaxTokens = Tokens, Tree = shapes[i % 4] };
+            var options = new GenerationOptions { MaxTokens = Tokens, Tree = trees[i % 4] };
             Check(target, prompts[i], decoder.Generate(prompts[i], options), ref accepted);
         }
         foreach (var group in prompts.Where((_, i) => i % 4 == 3).Chunk(5))
@@ -51,10 +53,10 @@ public sealed class ShippedHeadsTests
     [InlineData("koala-mini", 20, 2.5)]
     public void A_second_layer_of_an_EAGLE_head_gives_longer_runs(string targetName, int questions, double least)
     {
-        var target = Shipped.Of(targetName);
+        var target = ShippedModels.Of(targetName);
         double AcceptanceLength(string name)
         {
-            using var head = DraftHead.Load(Shipped.Folder(name), target);
+            using var head = DraftHead.Load(ShippedModels.Folder(name), target);
             Assert.IsType<EagleHead>(head);
             using var decoder = new SpeculativeDecoder(target, head);
             return new DecodingTrace([.. Questions(target.Tokenizer, questions).Chunk(20)
@@ -66,7 +68,7 @@ public sealed class ShippedHeadsTests
 
     [Fact]
     public void All_heads_together_stay_below_8_MB() =>
-        Assert.InRange(Heads.Sum(row => new DirectoryInfo(Shipped.Folder(row.Data)).GetFiles().Sum(file => file.Length)), 1, 8_000_000);
+        Assert.InRange(Heads.Sum(row => new DirectoryInfo(ShippedModels.Folder(row.Data)).GetFiles().Sum(file => file.Length)), 1, 8_000_000);
 
     // From the whole file; of three times as many, since some are too long.
     private static IReadOnlyList<int[]> Questions(Tokenizer tokenizer, int count)
@@ -78,8 +80,8 @@ public sealed class ShippedHeadsTests
 
     private static void Check(Lab.Targets.Target target, int[] prompt, Generation answer, ref int accepted)
     {
-        var expected = Reference.Answer(target, prompt, Tokens);
-        if (!expected.SequenceEqual(answer.Tokens)) Assert.Equal(Equality.Kind.NearTie, Equality.Of(target, answer with { Tokens = expected }, answer));
+        var expected = PlainDecoding.Answer(target, prompt, Tokens);
+        if (!expected.SequenceEqual(answer.Tokens)) Assert.Equal(OutputMatch.Kind.NearTie, OutputMatch.Compare(target, answer with { Tokens = expected }, answer));
         accepted += answer.Rounds.Sum(r => r.Accepted);
     }
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Koala.Lab.Decoding;
-using Koala.Lab.Runtime;
+using Koala.Lab.Decoding.Trace;
+using Koala.Lab.Runtime.Files;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Decoding;
@@ -13,8 +14,8 @@ public sealed class TraceTests
     [Theory, InlineData(0.0), InlineData(1.0)]
     public void Times_are_positive_and_add_up_to_the_answer(double temperature)
     {
-        using var head = Reference.RecordedHead();
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        using var head = PlainDecoding.RecordedHead();
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 40, Temperature = temperature });
         Assert.All(answer.Rounds, r =>
         {
@@ -32,7 +33,7 @@ public sealed class TraceTests
     [Fact]
     public void Without_a_head_drafting_takes_no_time()
     {
-        using var decoder = new SpeculativeDecoder(Shipped.Nano);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
         var rounds = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 20 }).Rounds;
         Assert.True(rounds.Average(r => r.DraftMs) < 0.1 * rounds.Average(r => r.VerifyMs));
     }
@@ -40,8 +41,8 @@ public sealed class TraceTests
     [Fact]
     public void A_full_greedy_trace_has_the_targets_probabilities_and_its_best_tokens()
     {
-        var head = ScriptedHead.Right(Shipped.Nano, s_prompt.Length, 4, Reference.Greedy(Shipped.Nano, s_prompt, 60), done => done % 4);
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        var head = ScriptedHead.Right(ShippedModels.Nano, s_prompt.Length, 4, PlainDecoding.Greedy(ShippedModels.Nano, s_prompt, 60), done => done % 4);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var options = new GenerationOptions { MaxTokens = 40, FullTrace = true };
         var answer = decoder.Generate(s_prompt, options);
         Assert.Contains(answer.Rounds, r => r.Accepted > 0);
@@ -50,16 +51,16 @@ public sealed class TraceTests
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var done = 1;
-        var config = Shipped.Nano.Config;
+        var config = ShippedModels.Nano.Config;
         // The final norm, the LM head and the softmax follow the layers.
         var seen = s_prompt.Length + answer.Tokens.Count;
         var roundings = Tolerance.Roundings(config, config.Layers, seen, 2L * config.HiddenSize + config.VocabularySize);
         foreach (var round in answer.Rounds)
         {
             // The rows that judged: the answer so far, then the accepted candidates.
-            using var cache = Shipped.Nano.NewCache(1);
-            var hidden = Shipped.Nano.Append(cache, [.. s_prompt, .. answer.Tokens.Take(done), .. round.Candidates!.Select(c => c.Token)]);
-            var logits = Shipped.Nano.Logits(hidden.narrow(0, s_prompt.Length + done - 1, round.Drafted + 1));
+            using var cache = ShippedModels.Nano.NewCache(1);
+            var hidden = ShippedModels.Nano.Append(cache, [.. s_prompt, .. answer.Tokens.Take(done), .. round.Candidates!.Select(c => c.Token)]);
+            var logits = ShippedModels.Nano.Logits(hidden.narrow(0, s_prompt.Length + done - 1, round.Drafted + 1));
             var rows = logits.softmax(-1);
             // p changes by p·(1 - p), a quarter at most, of the change of its logit.
             var magnitude = logits.abs().max().item<float>() / 4;
@@ -78,8 +79,8 @@ public sealed class TraceTests
     [Fact]
     public void A_full_sampled_trace_is_consistent()
     {
-        using var head = Reference.RandomHead(Shipped.Nano, 1);
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        using var head = PlainDecoding.RandomHead(ShippedModels.Nano, 1);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var options = new GenerationOptions { MaxTokens = 60, Temperature = 0.8, TopP = 0.95, FullTrace = true };
         var answer = decoder.Generate(s_prompt, options);
         AssertFull(answer);
@@ -93,8 +94,8 @@ public sealed class TraceTests
     [Fact]
     public void Json_has_the_fields_of_a_plain_and_of_a_full_trace()
     {
-        using var head = Reference.RecordedHead();
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        using var head = PlainDecoding.RecordedHead();
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs", "depth"], Names(Round(false)));
         var full = Round(true);
         Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs", "depth", "bonus", "candidates"], Names(full));
@@ -128,7 +129,7 @@ public sealed class TraceTests
             Assert.Equal(round.Drafted, round.Candidates!.Count);
             Assert.Equal(round.Accepted, round.Candidates.Count(c => c.Accepted));
             Assert.Equal(Enumerable.Range(-1, round.Drafted), round.Candidates.Select(c => c.Parent));
-            Assert.All(round.Candidates, c => Assert.Equal(Shipped.Nano.Tokenizer.Decode([c.Token]), c.Text));
+            Assert.All(round.Candidates, c => Assert.Equal(ShippedModels.Nano.Tokenizer.Decode([c.Token]), c.Text));
             Assert.All(round.Candidates, c => Assert.InRange(c.P, 0, 1));
             Assert.All(round.Candidates, c => Assert.InRange(c.Q, 0, 1));
             Assert.InRange(round.Bonus!.P, 0, 1);

@@ -1,8 +1,8 @@
 using Koala.Lab.Decoding;
-using Koala.Lab.Evaluation;
+using Koala.Lab.Drafting.Trees;
+using Koala.Lab.Evaluation.Statistics;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Medusa;
-using Koala.Lab.Heads.Trees;
 using Koala.Lab.Targets;
 
 namespace Koala.Lab.Tests.Decoding;
@@ -12,17 +12,17 @@ public sealed class TreeDecodingTests
 {
     private const int Tokens = 32;
 
-    private static readonly ChainShape s_any = new(8);
+    private static readonly ChainTree s_any = new(8);
 
     [Fact]
     public void Trees_of_any_form_change_nothing()
     {
         var told = new HashSet<int>();
-        foreach (var prompt in Prompts(Shipped.Nano, 12))
+        foreach (var prompt in Prompts(ShippedModels.Nano, 12))
         {
-            var source = new PlantedTrees([Reference.Greedy(Shipped.Nano, prompt, Tokens + 16)], 18);
-            using var decoder = new SpeculativeDecoder(Shipped.Nano, source);
-            AssertSame(Shipped.Nano, prompt, decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, Tree = s_any }));
+            var source = new PlantedTrees([PlainDecoding.Greedy(ShippedModels.Nano, prompt, Tokens + 16)], 18);
+            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source);
+            AssertSame(ShippedModels.Nano, prompt, decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, Tree = s_any }));
             told.UnionWith(source.Told);
         }
         Assert.Superset(new HashSet<int> { 0, 1, 2, 3 }, told);
@@ -31,10 +31,10 @@ public sealed class TreeDecodingTests
     [Theory, InlineData("koala-nano"), InlineData("koala-mini")]
     public void A_batch_answers_as_each_prompt_alone(string name)
     {
-        var target = name == "koala-nano" ? Shipped.Nano : Shipped.Mini;
+        var target = name == "koala-nano" ? ShippedModels.Nano : ShippedModels.Mini;
         // Of different lengths, so that each sequence stands elsewhere and ends in another round.
         int[][] prompts = [.. Prompts(target, 5)];
-        var source = new PlantedTrees([.. prompts.Select(p => Reference.Greedy(target, p, Tokens + 16))], 9);
+        var source = new PlantedTrees([.. prompts.Select(p => PlainDecoding.Greedy(target, p, Tokens + 16))], 9);
         using var decoder = new SpeculativeDecoder(target, source);
         var answers = decoder.GenerateAll(prompts, new GenerationOptions { MaxTokens = Tokens, Tree = s_any });
         for (var b = 0; b < prompts.Length; b++) AssertSame(target, prompts[b], answers[b]);
@@ -44,18 +44,18 @@ public sealed class TreeDecodingTests
     [Fact]
     public void A_batch_without_a_head_answers_as_each_prompt_alone()
     {
-        int[][] prompts = [.. Prompts(Shipped.Nano, 4)];
-        using var decoder = new SpeculativeDecoder(Shipped.Nano);
+        int[][] prompts = [.. Prompts(ShippedModels.Nano, 4)];
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
         var answers = decoder.GenerateAll(prompts, new GenerationOptions { MaxTokens = Tokens });
-        for (var b = 0; b < prompts.Length; b++) AssertSame(Shipped.Nano, prompts[b], answers[b]);
+        for (var b = 0; b < prompts.Length; b++) AssertSame(ShippedModels.Nano, prompts[b], answers[b]);
     }
 
     [Fact]
     public void Sampled_answers_of_a_batch_are_those_of_their_streams()
     {
-        int[][] prompts = [.. Prompts(Shipped.Nano, 3)];
-        using var head = Reference.RandomHead(Shipped.Nano, 1);
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        int[][] prompts = [.. Prompts(ShippedModels.Nano, 3)];
+        using var head = PlainDecoding.RandomHead(ShippedModels.Nano, 1);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var options = new GenerationOptions { MaxTokens = Tokens, Temperature = 0.8, Seed = 3, Stream = 10 };
         var together = decoder.GenerateAll(prompts, options);
         for (var b = 0; b < prompts.Length; b++)
@@ -72,7 +72,7 @@ public sealed class TreeDecodingTests
     [InlineData("koala-nano", "dynamic", 3)]
     public void Medusa_trees_change_nothing(string name, string tree, int batch)
     {
-        var target = name == "koala-nano" ? Shipped.Nano : Shipped.Mini;
+        var target = name == "koala-nano" ? ShippedModels.Nano : ShippedModels.Mini;
         using var head = Medusa(target, 5);
         using var decoder = new SpeculativeDecoder(target, head);
         var options = new GenerationOptions { MaxTokens = Tokens, Tree = Shape(tree) };
@@ -85,33 +85,33 @@ public sealed class TreeDecodingTests
     [Theory, InlineData("mc_sim_7b_63"), InlineData("dynamic")]
     public void A_context_that_fills_up_ends_at_the_last_token_that_fits(string tree)
     {
-        var context = Shipped.Nano.Config.ContextLength;
+        var context = ShippedModels.Nano.Config.ContextLength;
         int[] prompt = [.. Enumerable.Range(0, context - 20).Select(i => 5 + i * 7 % 400)];
-        var truth = Reference.Answer(Shipped.Nano, prompt, 40);
-        using var head = Medusa(Shipped.Nano, 4);
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        var truth = PlainDecoding.Answer(ShippedModels.Nano, prompt, 40);
+        using var head = Medusa(ShippedModels.Nano, 4);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var answer = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 100, Tree = Shape(tree) });
         Assert.Equal(truth, answer.Tokens);
-        if (truth.Length == 20) Assert.Equal(Finish.Length, answer.Finish);
+        if (truth.Length == 20) Assert.Equal(FinishReason.Length, answer.FinishReason);
     }
 
     [Fact]
     public void A_draft_length_beside_a_tree_and_typical_acceptance_without_a_temperature_are_refused()
     {
-        Assert.Equal("draftLength", Assert.Throws<KoalaException>(() => new GenerationOptions { DraftLength = 2, Tree = StaticShape.Find("eagle-1") }.Validate()).Where);
-        Assert.Equal("acceptance", Assert.Throws<KoalaException>(() => new GenerationOptions { Acceptance = AcceptanceRule.Typical }.Validate()).Where);
+        Assert.Equal("draftLength", Assert.Throws<KoalaException>(() => new GenerationOptions { DraftLength = 2, Tree = StaticTree.Find("eagle-1") }.Validate()).Where);
+        Assert.Equal("acceptance", Assert.Throws<KoalaException>(() => new GenerationOptions { Acceptance = AcceptanceMode.Typical }.Validate()).Where);
     }
 
-    private static DraftShape Shape(string name) => name == "dynamic" ? new DynamicShape { Tokens = 20, Levels = 4, TopK = 5 } : StaticShape.Find(name);
+    private static DraftTree Shape(string name) => name == "dynamic" ? new DynamicTree { Tokens = 20, Levels = 4, TopK = 5 } : StaticTree.Find(name);
 
     private static DraftHead Medusa(Target target, int heads) => DraftHead.Create(new MedusaOptions { Heads = heads }, target);
 
     private static IEnumerable<int[]> Prompts(Target target, int count) =>
-        Reference.MtBench(target, 40).Where(p => p.Length < target.Config.ContextLength - Tokens - 80).Take(count);
+        PlainDecoding.MtBench(target, 40).Where(p => p.Length < target.Config.ContextLength - Tokens - 80).Take(count);
 
     private static void AssertSame(Target target, int[] prompt, Generation answer)
     {
-        var expected = Reference.Answer(target, prompt, Tokens);
-        if (!expected.SequenceEqual(answer.Tokens)) Assert.Equal(Equality.Kind.NearTie, Equality.Of(target, answer with { Tokens = expected }, answer));
+        var expected = PlainDecoding.Answer(target, prompt, Tokens);
+        if (!expected.SequenceEqual(answer.Tokens)) Assert.Equal(OutputMatch.Kind.NearTie, OutputMatch.Compare(target, answer with { Tokens = expected }, answer));
     }
 }

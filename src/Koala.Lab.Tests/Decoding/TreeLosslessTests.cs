@@ -1,7 +1,9 @@
 using Koala.Lab.Decoding;
-using Koala.Lab.Evaluation;
+using Koala.Lab.Decoding.Trace;
+using Koala.Lab.Drafting;
+using Koala.Lab.Drafting.Trees;
+using Koala.Lab.Evaluation.Statistics;
 using Koala.Lab.Heads;
-using Koala.Lab.Heads.Trees;
 using Koala.Lab.Targets;
 
 namespace Koala.Lab.Tests.Decoding;
@@ -13,12 +15,12 @@ public sealed class TreeLosslessTests
 {
     private const int Tokens = 20;
 
-    private static readonly Dictionary<string, DraftShape> s_shapes = new()
+    private static readonly Dictionary<string, DraftTree> s_shapes = new()
     {
-        ["mc_sim_7b_63"] = StaticShape.Find("mc_sim_7b_63"),
-        ["wide"] = new StaticShape("wide", [.. Enumerable.Range(0, 12).Select(i => new[] { i }), [3, 0], [11, 0], [11, 0, 0], [11, 0, 1]]),
-        ["dynamic"] = new DynamicShape { Tokens = 24, TopK = 5 },
-        ["dynamic, large"] = new DynamicShape(),
+        ["mc_sim_7b_63"] = StaticTree.Find("mc_sim_7b_63"),
+        ["wide"] = new StaticTree("wide", [.. Enumerable.Range(0, 12).Select(i => new[] { i }), [3, 0], [11, 0], [11, 0, 0], [11, 0, 1]]),
+        ["dynamic"] = new DynamicTree { Tokens = 24, TopK = 5 },
+        ["dynamic, large"] = new DynamicTree(),
     };
 
     public static TheoryData<string> Shapes => [.. s_shapes.Keys];
@@ -27,11 +29,11 @@ public sealed class TreeLosslessTests
     public void Trees_change_nothing_on_nano(string shape)
     {
         var accepted = 0;
-        foreach (var make in (Func<DraftHead>[])[Reference.RecordedHead, () => Reference.RandomHead(Shipped.Nano, 3)])
+        foreach (var make in (Func<DraftHead>[])[PlainDecoding.RecordedHead, () => PlainDecoding.RandomHead(ShippedModels.Nano, 3)])
         {
             using var head = make();
-            accepted += Reference.Sample(Shipped.Nano, few: 4, questions: 12, below: 400)
-                .Sum(prompt => AssertLossless(Shipped.Nano, head, prompt, s_shapes[shape]));
+            accepted += PlainDecoding.Sample(ShippedModels.Nano, few: 4, questions: 12, below: 400)
+                .Sum(prompt => AssertLossless(ShippedModels.Nano, head, prompt, s_shapes[shape]));
         }
         Assert.NotEqual(0, accepted);
     }
@@ -39,9 +41,9 @@ public sealed class TreeLosslessTests
     [Theory, MemberData(nameof(Shapes))]
     public void Trees_change_nothing_on_mini(string shape)
     {
-        using var head = Reference.RandomHead(Shipped.Mini, 1);
-        foreach (var prompt in Reference.Sample(Shipped.Mini, few: 2, questions: 5, below: 300))
-            AssertLossless(Shipped.Mini, head, prompt, s_shapes[shape]);
+        using var head = PlainDecoding.RandomHead(ShippedModels.Mini, 1);
+        foreach (var prompt in PlainDecoding.Sample(ShippedModels.Mini, few: 2, questions: 5, below: 300))
+            AssertLossless(ShippedModels.Mini, head, prompt, s_shapes[shape]);
     }
 
     /// <summary>A path of any kind is accepted and followed by any other, so that what stays in the cache by mistake would show.</summary>
@@ -51,11 +53,11 @@ public sealed class TreeLosslessTests
         var kept = new HashSet<string>();
         foreach (var prompt in Golden.Prompts("koala-nano").Select(p => p.Ids))
         {
-            int[] truth = [.. Reference.Greedy(Shipped.Nano, prompt, 60), .. new int[8]];
+            int[] truth = [.. PlainDecoding.Greedy(ShippedModels.Nano, prompt, 60), .. new int[8]];
             using var source = new ScriptedTrees(prompt.Length, truth);
-            using var decoder = new SpeculativeDecoder(Shipped.Nano, source);
+            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source);
             var answer = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 48, Tree = s_shapes["wide"] });
-            Assert.Equal(Reference.Answer(Shipped.Nano, prompt, 48), answer.Tokens);
+            Assert.Equal(PlainDecoding.Answer(ShippedModels.Nano, prompt, 48), answer.Tokens);
             kept.UnionWith(answer.Rounds.Select(r => string.Join(' ', r.Levels!.Where(l => l.Kept is not null).Select(l => l.Kept))));
         }
         Assert.True(kept.Count >= 4, string.Join(" | ", kept));
@@ -65,16 +67,16 @@ public sealed class TreeLosslessTests
     public void A_context_that_fills_up_ends_the_answer_at_the_last_token_that_fits(int room)
     {
         var some = Golden.Prompts("koala-nano")[7].Ids;
-        int[] prompt = [.. Enumerable.Range(0, Shipped.Nano.Config.ContextLength - room).Select(i => some[i % some.Length])];
-        var truth = Reference.Answer(Shipped.Nano, prompt, room);
-        using var head = Reference.RecordedHead();
-        foreach (var shape in s_shapes.Values)
+        int[] prompt = [.. Enumerable.Range(0, ShippedModels.Nano.Config.ContextLength - room).Select(i => some[i % some.Length])];
+        var truth = PlainDecoding.Answer(ShippedModels.Nano, prompt, room);
+        using var head = PlainDecoding.RecordedHead();
+        foreach (var tree in s_shapes.Values)
         {
-            using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
-            Assert.Equal(truth, decoder.Generate(prompt, new GenerationOptions { MaxTokens = 300, Tree = shape }).Tokens);
-            var sampled = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 300, Tree = shape, Temperature = 1 });
+            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+            Assert.Equal(truth, decoder.Generate(prompt, new GenerationOptions { MaxTokens = 300, Tree = tree }).Tokens);
+            var sampled = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 300, Tree = tree, Temperature = 1 });
             Assert.InRange(sampled.Tokens.Count, 1, room);
-            if (sampled.Finish == Finish.Length) Assert.Equal(room, sampled.Tokens.Count);
+            if (sampled.FinishReason == FinishReason.Length) Assert.Equal(room, sampled.Tokens.Count);
         }
     }
 
@@ -83,8 +85,8 @@ public sealed class TreeLosslessTests
     {
         var options = new GenerationOptions { MaxTokens = 24, Tree = s_shapes[shape], Temperature = temperature };
         IReadOnlyList<int>[] prompts = [.. Golden.Prompts("koala-nano").Take(4).Select(p => p.Ids)];
-        using var head = Reference.RecordedHead();
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        using var head = PlainDecoding.RecordedHead();
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var together = decoder.GenerateAll(prompts, options);
         for (var b = 0; b < prompts.Length; b++) Assert.Equal(decoder.Generate(prompts[b], options with { Stream = b }).Tokens, together[b].Tokens);
     }
@@ -92,12 +94,12 @@ public sealed class TreeLosslessTests
     [Fact]
     public void A_full_trace_of_trees_gives_parents_and_the_path_that_was_kept()
     {
-        using var head = Reference.RecordedHead();
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
-        foreach (var shape in s_shapes.Values)
+        using var head = PlainDecoding.RecordedHead();
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        foreach (var tree in s_shapes.Values)
             foreach (var temperature in (double[])[0, 0.8])
             {
-                var answer = decoder.Generate(Golden.Prompts("koala-nano")[0].Ids, new GenerationOptions { MaxTokens = 30, Tree = shape, Temperature = temperature, FullTrace = true });
+                var answer = decoder.Generate(Golden.Prompts("koala-nano")[0].Ids, new GenerationOptions { MaxTokens = 30, Tree = tree, Temperature = temperature, FullTrace = true });
                 foreach (var round in answer.Rounds)
                 {
                     var kept = round.Candidates!.Where(c => c.Accepted).ToArray();
@@ -117,20 +119,20 @@ public sealed class TreeLosslessTests
     [Fact]
     public void Tree_node_acceptance_counts_children_of_nodes_that_were_reached()
     {
-        Round Of(params JudgedLevel[] levels) => new(9, levels.Count(l => l.Kept is not null), 1, 1, 1) { Depth = 2, Levels = levels };
-        var trace = new DecodingTrace([Of(new(3, 0), new(2, 1)), Of(new(3, 0), new(1, null)), Of(new JudgedLevel(3, null)), Of(new JudgedLevel(3, 2))]);
+        Round Of(params LevelAcceptance[] levels) => new(9, levels.Count(l => l.Kept is not null), 1, 1, 1) { Depth = 2, Levels = levels };
+        var trace = new DecodingTrace([Of(new(3, 0), new(2, 1)), Of(new(3, 0), new(1, null)), Of(new LevelAcceptance(3, null)), Of(new LevelAcceptance(3, 2))]);
         Assert.Equal([[0.5, 0, 0.25], [0, 1]], trace.TreeNodeAcceptance!);
         Assert.Contains("accepted at depth 1, by child rank: 0.50  0.00  0.25", trace.ToString(), StringComparison.Ordinal);
         Assert.Null(new DecodingTrace([new Round(3, 2, 1, 1, 1)]).TreeNodeAcceptance);
     }
 
-    private static int AssertLossless(Target target, DraftHead head, int[] prompt, DraftShape shape)
+    private static int AssertLossless(Target target, DraftHead head, int[] prompt, DraftTree tree)
     {
         using var decoder = new SpeculativeDecoder(target, head);
-        var speculative = decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, Tree = shape });
-        var expected = Reference.Answer(target, prompt, Tokens);
+        var speculative = decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, Tree = tree });
+        var expected = PlainDecoding.Answer(target, prompt, Tokens);
         if (!expected.SequenceEqual(speculative.Tokens))
-            Assert.Equal(Equality.Kind.NearTie, Equality.Of(target, speculative with { Tokens = expected }, speculative));
+            Assert.Equal(OutputMatch.Kind.NearTie, OutputMatch.Compare(target, speculative with { Tokens = expected }, speculative));
         return speculative.Rounds.Sum(r => r.Accepted);
     }
 
@@ -154,11 +156,11 @@ public sealed class TreeLosslessTests
 
             public override int MaxDraftLength => 4;
 
-            public override void CatchUp(TorchSharp.torch.Tensor features, IReadOnlyList<int[]> tokens) => _told += tokens[0].Length - 1;
+            public override void Extend(TorchSharp.torch.Tensor features, IReadOnlyList<int[]> tokens) => _told += tokens[0].Length - 1;
 
-            public override IReadOnlyList<Draft> Propose(DraftShape shape, ICandidateChooser chooser)
+            public override IReadOnlyList<Draft> Propose(DraftTree tree, ITokenSampler sampler)
             {
-                var (paths, done) = (((StaticShape)shape).Paths, _told + 1 - trees.Prompt);
+                var (paths, done) = (((StaticTree)tree).Paths, _told + 1 - trees.Prompt);
                 var right = paths[_round++ * 7 % paths.Count];
                 return [new Draft([.. paths.Select(path =>
                 {

@@ -1,4 +1,4 @@
-using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Statistics;
 
 namespace Koala.Lab.Tests.Evaluation;
 

@@ -1,6 +1,6 @@
 using Koala.Lab.Data;
 using Koala.Lab.Evaluation;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Tests.Evaluation;
 
@@ -11,7 +11,7 @@ public sealed class DialogueTests
     [Fact]
     public void Turns_follow_the_answers_before()
     {
-        var dialogue = new Dialogue(Shipped.Nano, s_two, allTurns: true);
+        var dialogue = new Dialogue(ShippedModels.Nano, s_two, allTurns: true);
         Assert.Equal(Ids(new Message("user", "First?")), dialogue.Next());
         dialogue.Answer("One.");
         Assert.Equal(Ids(new("user", "First?"), new("assistant", "One."), new("user", "Second?")), dialogue.Next());
@@ -23,7 +23,7 @@ public sealed class DialogueTests
     [Fact]
     public void Only_the_first_turn_is_asked_unless_all_are_wanted()
     {
-        var dialogue = new Dialogue(Shipped.Nano, s_two, allTurns: false);
+        var dialogue = new Dialogue(ShippedModels.Nano, s_two, allTurns: false);
         Assert.NotNull(dialogue.Next());
         dialogue.Answer("One.");
         Assert.Null(dialogue.Next());
@@ -33,7 +33,7 @@ public sealed class DialogueTests
     public void A_conversation_is_one_turn_with_what_was_said_before()
     {
         Message[] messages = [new("system", "Be brief."), new("user", "First?"), new("assistant", "One."), new("user", "Second?")];
-        var dialogue = new Dialogue(Shipped.Nano, new Prompt("1", "", ["First?", "Second?"], messages), allTurns: true, system: "Ignored.");
+        var dialogue = new Dialogue(ShippedModels.Nano, new Prompt("1", "", ["First?", "Second?"], messages), allTurns: true, system: "Ignored.");
         Assert.Equal(Ids(messages), dialogue.Next());
         dialogue.Answer("Two.");
         Assert.Null(dialogue.Next());
@@ -41,12 +41,12 @@ public sealed class DialogueTests
 
     [Fact]
     public void A_system_message_stands_before_the_first_turn() =>
-        Assert.Equal(Ids(new("system", "Be brief."), new("user", "First?")), new Dialogue(Shipped.Nano, s_two, false, "Be brief.").Next());
+        Assert.Equal(Ids(new("system", "Be brief."), new("user", "First?")), new Dialogue(ShippedModels.Nano, s_two, false, "Be brief.").Next());
 
     [Fact]
     public void A_raw_prompt_goes_as_it_is() =>
-        Assert.Equal(Shipped.Nano.Tokenizer.Encode("First?", addSpecialTokens: true),
-            new Dialogue(Shipped.Nano, new Prompt("1", "", ["First?"], null, Raw: true), false).Next());
+        Assert.Equal(ShippedModels.Nano.Tokenizer.Encode("First?", addSpecialTokens: true),
+            new Dialogue(ShippedModels.Nano, new Prompt("1", "", ["First?"], null, Raw: true), false).Next());
 
-    private static IReadOnlyList<int> Ids(params Message[] messages) => Shipped.Nano.Tokenizer.EncodeChat(messages);
+    private static IReadOnlyList<int> Ids(params Message[] messages) => ShippedModels.Nano.Tokenizer.EncodeChat(messages);
 }

@@ -1,11 +1,12 @@
 using System.Text.Json;
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
+using Koala.Lab.Drafting;
 using Koala.Lab.Evaluation;
-using Koala.Lab.Heads;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 using Koala.Lab.Tests.Decoding;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Tests.Evaluation;
 
@@ -24,9 +25,9 @@ public sealed class EvaluatorTests
     [Fact]
     public void A_report_adds_up()
     {
-        using var head = Reference.RecordedHead();
+        using var head = PlainDecoding.RecordedHead();
         var progress = new List<EvaluationProgress>();
-        var report = Evaluator.Run(Shipped.Nano, head, "recorded", [.. s_prompts, s_tooLong], Options(24), new Told(progress));
+        var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", [.. s_prompts, s_tooLong], Options(24), new Told(progress));
 
         Assert.True(report.Lossless);
         Assert.Equal(4, report.EqualAnswers + report.NearTies);
@@ -35,7 +36,7 @@ public sealed class EvaluatorTests
         Assert.Equal((0.0, 4, 1), (report.Temperature, report.DraftLength, report.Repeats));
         Assert.Equal(Enumerable.Range(1, 5).Select(i => new EvaluationProgress(i, 5)), progress);
 
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var answers = s_prompts.Select(p => decoder.Generate(Ids(p.Turns[0]), new GenerationOptions { MaxTokens = 24 })).ToArray();
         Assert.Equal(answers.Sum(a => a.Tokens.Count), report.Tokens);
         var trace = new DecodingTrace([.. answers.SelectMany(a => a.Rounds)]);
@@ -63,8 +64,8 @@ public sealed class EvaluatorTests
     public void Acceptance_length_of_a_perfect_head_is_its_draft_and_one()
     {
         var ids = Ids(s_prompts[0].Turns[0]);
-        var head = ScriptedHead.Right(Shipped.Nano, ids.Length, 3, Reference.Greedy(Shipped.Nano, ids, 40), _ => 3);
-        var report = Evaluator.Run(Shipped.Nano, head, "perfect", s_prompts[..1], Options(10));
+        var head = ScriptedHead.Right(ShippedModels.Nano, ids.Length, 3, PlainDecoding.Greedy(ShippedModels.Nano, ids, 40), _ => 3);
+        var report = Evaluator.Run(ShippedModels.Nano, head, "perfect", s_prompts[..1], Options(10));
         Assert.Equal(10, report.Tokens);
         // One prompt says nothing of how prompts vary.
         Assert.Equal(new MeanInterval(4, double.NaN, double.NaN), report.AcceptanceLength);
@@ -76,8 +77,8 @@ public sealed class EvaluatorTests
     [Fact]
     public void Json_has_the_fields_that_scripts_read()
     {
-        using var head = Reference.RecordedHead();
-        using var json = JsonDocument.Parse(JsonSerializer.Serialize(Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts[..2], Options(8)), JsonFormat.Document));
+        using var head = PlainDecoding.RecordedHead();
+        using var json = JsonDocument.Parse(JsonSerializer.Serialize(Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2], Options(8)), JsonFormat.Document));
         var root = json.RootElement;
         foreach (var name in (string[])["target", "head", "device", "dtype", "threads", "temperature", "prompts", "skipped", "tokens", "lossless", "nearTies",
             "acceptanceLength", "positionAcceptance", "baseline", "speculative", "speedup", "round", "byCategory", "batch", "draftLength", "draftLengthChosen",
@@ -95,8 +96,8 @@ public sealed class EvaluatorTests
     [Fact]
     public void A_report_over_answers_without_rounds_can_be_written()
     {
-        using var head = Reference.RecordedHead();
-        var report = Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts[..2], Options(1));
+        using var head = PlainDecoding.RecordedHead();
+        var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2], Options(1));
         Assert.Equal(2, report.Tokens);
         Assert.Contains("koala-nano", report.ToString());
         Assert.Contains("\"tokens\":2", JsonSerializer.Serialize(report, JsonFormat.Line));
@@ -105,8 +106,8 @@ public sealed class EvaluatorTests
     [Fact]
     public void A_sampled_report_says_nothing_of_losslessness()
     {
-        using var head = Reference.RecordedHead();
-        var report = Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts[..2],
+        using var head = PlainDecoding.RecordedHead();
+        var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2],
             new EvaluationOptions { Generation = new GenerationOptions { MaxTokens = 12, Temperature = 0.8 }, Repeats = 2, ChooseDraftLength = false });
         Assert.Null(report.Lossless);
         Assert.Null(report.NearTies);
@@ -118,16 +119,16 @@ public sealed class EvaluatorTests
     [Fact]
     public void Nothing_left_to_measure_is_a_fault()
     {
-        using var head = Reference.RecordedHead();
-        Assert.Contains("1 skipped", Assert.Throws<KoalaException>(() => Evaluator.Run(Shipped.Nano, head, "recorded", [s_tooLong])).Message);
-        Assert.Throws<KoalaException>(() => Evaluator.Run(Shipped.Nano, head, "recorded", []));
+        using var head = PlainDecoding.RecordedHead();
+        Assert.Contains("1 skipped", Assert.Throws<KoalaException>(() => Evaluator.Run(ShippedModels.Nano, head, "recorded", [s_tooLong])).Message);
+        Assert.Throws<KoalaException>(() => Evaluator.Run(ShippedModels.Nano, head, "recorded", []));
     }
 
     [Fact]
     public void Options_out_of_range_are_refused_by_name()
     {
-        using var head = Reference.RecordedHead();
-        string Where(EvaluationOptions options) => Assert.Throws<KoalaException>(() => Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts, options)).Where;
+        using var head = PlainDecoding.RecordedHead();
+        string Where(EvaluationOptions options) => Assert.Throws<KoalaException>(() => Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, options)).Where;
         Assert.Equal("repeats", Where(new EvaluationOptions { Repeats = 0 }));
         Assert.Equal("batch", Where(new EvaluationOptions { Batch = 0 }));
         Assert.Equal("maxTokens", Where(Options(0)));
@@ -137,10 +138,10 @@ public sealed class EvaluatorTests
     [Fact]
     public void All_turns_are_asked_each_after_the_targets_own_answer()
     {
-        using var head = Reference.RecordedHead();
-        var report = Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts[..2], Options(10) with { AllTurns = true });
+        using var head = PlainDecoding.RecordedHead();
+        var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2], Options(10) with { AllTurns = true });
         Assert.Equal(4, report.Prompts);
-        using var alone = new SpeculativeDecoder(Shipped.Nano);
+        using var baseline = new SpeculativeDecoder(ShippedModels.Nano);
         var tokens = 0;
         foreach (var prompt in s_prompts[..2])
         {
@@ -148,7 +149,7 @@ public sealed class EvaluatorTests
             foreach (var turn in prompt.Turns)
             {
                 messages.Add(new Message("user", turn));
-                var answer = alone.Generate(Shipped.Nano.Tokenizer.EncodeChat(messages), new GenerationOptions { MaxTokens = 10 });
+                var answer = baseline.Generate(ShippedModels.Nano.Tokenizer.EncodeChat(messages), new GenerationOptions { MaxTokens = 10 });
                 tokens += answer.Tokens.Count;
                 messages.Add(new Message("assistant", answer.Text));
             }
@@ -159,11 +160,11 @@ public sealed class EvaluatorTests
     [Fact]
     public void Prompts_side_by_side_have_the_same_answers()
     {
-        using var head = Reference.RecordedHead();
+        using var head = PlainDecoding.RecordedHead();
         Prompt[] prompts = [.. s_prompts, s_tooLong];
         var progress = new List<EvaluationProgress>();
-        var one = Evaluator.Run(Shipped.Nano, head, "recorded", prompts, Options(16));
-        var three = Evaluator.Run(Shipped.Nano, head, "recorded", prompts, Options(16) with { Batch = 3 }, new Told(progress));
+        var one = Evaluator.Run(ShippedModels.Nano, head, "recorded", prompts, Options(16));
+        var three = Evaluator.Run(ShippedModels.Nano, head, "recorded", prompts, Options(16) with { Batch = 3 }, new Told(progress));
         Assert.Equal((3, true, 4, 1), (three.Batch, three.Lossless, three.Prompts, three.Skipped));
         Assert.Equal(one.Tokens, three.Tokens);
         Assert.Equal(one.AcceptanceLength.Mean, three.AcceptanceLength.Mean, 6);
@@ -178,9 +179,9 @@ public sealed class EvaluatorTests
     [Fact]
     public void All_turns_can_be_asked_side_by_side()
     {
-        using var head = Reference.RecordedHead();
-        var one = Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts, Options(10) with { AllTurns = true });
-        var two = Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts, Options(10) with { AllTurns = true, Batch = 2 });
+        using var head = PlainDecoding.RecordedHead();
+        var one = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, Options(10) with { AllTurns = true });
+        var two = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, Options(10) with { AllTurns = true, Batch = 2 });
         Assert.Equal((6, 6), (one.Prompts, two.Prompts));
         Assert.Equal(one.Tokens, two.Tokens);
     }
@@ -188,24 +189,24 @@ public sealed class EvaluatorTests
     [Fact]
     public void The_draft_length_is_chosen_where_it_is_left_open()
     {
-        using var head = Reference.RecordedHead();
-        var report = Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts[..2], Options(8) with { ChooseDraftLength = true });
+        using var head = PlainDecoding.RecordedHead();
+        var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2], Options(8) with { ChooseDraftLength = true });
         Assert.True(report.DraftLengthChosen);
         Assert.InRange(report.DraftLength, 1, 4);
         Assert.Contains("(chosen)", report.ToString());
-        var given = Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts[..2], new EvaluationOptions { Generation = new GenerationOptions { MaxTokens = 8, DraftLength = 2 } });
+        var given = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2], new EvaluationOptions { Generation = new GenerationOptions { MaxTokens = 8, DraftLength = 2 } });
         Assert.Equal((2, false), (given.DraftLength, given.DraftLengthChosen));
     }
 
     [Fact]
     public void Drafters_without_a_head_are_measured_alike()
     {
-        var lookup = Evaluator.Run(Shipped.Nano, new PromptLookup(), "prompt-lookup", s_prompts[..2], Options(24));
+        var lookup = Evaluator.Run(ShippedModels.Nano, new PromptLookup(), "prompt-lookup", s_prompts[..2], Options(24));
         Assert.True(lookup.Lossless);
         Assert.Empty(lookup.NAlpha);
         Assert.True(lookup.BreakEven > 0);
-        using var model = new DraftModel(Shipped.Nano, Shipped.Nano);
-        var itself = Evaluator.Run(Shipped.Nano, model, "nano", s_prompts[..2], Options(24) with { Generation = new GenerationOptions { MaxTokens = 24, DraftLength = 3 } });
+        using var model = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
+        var itself = Evaluator.Run(ShippedModels.Nano, model, "nano", s_prompts[..2], Options(24) with { Generation = new GenerationOptions { MaxTokens = 24, DraftLength = 3 } });
         Assert.True(itself.Lossless);
         Assert.Equal(4, itself.AcceptanceLength.Mean, 9);
         Assert.All(itself.NAlpha, alpha => Assert.Equal(1, alpha));
@@ -215,15 +216,15 @@ public sealed class EvaluatorTests
     [Fact]
     public void A_cancelled_evaluation_stops()
     {
-        using var head = Reference.RecordedHead();
+        using var head = PlainDecoding.RecordedHead();
         using var cancel = new CancellationTokenSource();
         cancel.Cancel();
-        Assert.ThrowsAny<OperationCanceledException>(() => Evaluator.Run(Shipped.Nano, head, "recorded", s_prompts, cancel: cancel.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() => Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, cancel: cancel.Token));
     }
 
     private static EvaluationOptions Options(int tokens) => new() { Generation = new GenerationOptions { MaxTokens = tokens }, ChooseDraftLength = false };
 
-    private static int[] Ids(string message) => [.. Shipped.Nano.Tokenizer.EncodeChat([new Message("user", message)])];
+    private static int[] Ids(string message) => [.. ShippedModels.Nano.Tokenizer.EncodeChat([new Message("user", message)])];
 
     // Progress<T> tells on other threads, later.
     private sealed class Told(List<EvaluationProgress> told) : IProgress<EvaluationProgress>

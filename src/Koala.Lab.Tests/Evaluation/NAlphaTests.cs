@@ -1,5 +1,6 @@
 using Koala.Lab.Decoding;
-using Koala.Lab.Evaluation;
+using Koala.Lab.Drafting;
+using Koala.Lab.Evaluation.Acceptance;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Heads.Medusa;
@@ -18,17 +19,17 @@ public sealed class NAlphaTests
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        using var head = (MedusaHead)Reference.RandomHead(Shipped.Nano, 2);
+        using var head = (MedusaHead)PlainDecoding.RandomHead(ShippedModels.Nano, 2);
         var options = new GenerationOptions { MaxTokens = 20, Temperature = temperature };
         var answers = Answers(options);
         var (accepted, judged) = (new double[4], new double[4]);
         foreach (var answer in answers)
         {
             int[] text = [.. answer.PromptTokens, .. answer.Tokens];
-            using var cache = Shipped.Nano.NewCache();
-            var hidden = Shipped.Nano.Append(cache, text);
-            var logits = head.Logits(hidden, Shipped.Nano);
-            var p = Shipped.Nano.Logits(hidden);
+            using var cache = ShippedModels.Nano.NewCache();
+            var hidden = ShippedModels.Nano.Append(cache, text);
+            var logits = head.Logits(hidden, ShippedModels.Nano);
+            var p = ShippedModels.Nano.Logits(hidden);
             for (var root = answer.PromptTokens.Count; root < text.Length; root++)
                 for (var n = 0; n < 4 && root + 1 + n < text.Length; n++)
                 {
@@ -38,9 +39,9 @@ public sealed class NAlphaTests
                     judged[n]++;
                 }
         }
-        var alpha = NAlpha.Of(Shipped.Nano, head, answers, options);
+        var alpha = NAlpha.Measure(ShippedModels.Nano, head, answers, options);
         Assert.Equal(4, alpha.Count);
-        var config = Shipped.Nano.Config;
+        var config = ShippedModels.Nano.Config;
         // The target's layers, its final norm, two blocks of the head, the LM head and the softmax; each overlap is at most 1.
         var roundings = Tolerance.Roundings(config, config.Layers, 100, 4L * config.HiddenSize + config.VocabularySize);
         for (var n = 0; n < 4; n++) Tolerance.AssertClose(accepted[n] / judged[n], alpha[n], roundings, magnitude: 1);
@@ -52,17 +53,17 @@ public sealed class NAlphaTests
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        using var head = DraftHead.Create(new EagleOptions { Layers = 2, DraftVocabulary = vocabulary }, Shipped.Nano, seed: 3);
+        using var head = DraftHead.Create(new EagleOptions { Layers = 2, DraftVocabulary = vocabulary }, ShippedModels.Nano, seed: 3);
         var answer = Answers(new GenerationOptions { MaxTokens = 14 })[0];
         int[] text = [.. answer.PromptTokens, .. answer.Tokens];
-        using var cache = Shipped.Nano.NewCache();
-        var features = Shipped.Nano.Append(cache, text).unsqueeze(0);
+        using var cache = ShippedModels.Nano.NewCache();
+        var features = ShippedModels.Nano.Append(cache, text).unsqueeze(0);
         var (accepted, judged) = (new double[5], new double[5]);
         for (var root = answer.PromptTokens.Count; root < text.Length; root++)
         {
             // A drafter of its own for each place, which has read all of the text before it in one go.
-            using var drafter = (LevelDrafter)head.NewDrafter(Shipped.Nano, 1, 200);
-            drafter.CatchUp(features.narrow(1, 0, root), [text[..(root + 1)]]);
+            using var drafter = (LevelDrafter)head.NewDrafter(ShippedModels.Nano, 1, 200);
+            drafter.Extend(features.narrow(1, 0, root), [text[..(root + 1)]]);
             for (var n = 0; n < 5 && root + 1 + n < text.Length; n++)
             {
                 var best = (n == 0 ? drafter.First() : drafter.Next([[text[root + n]]], [[0]])).argmax(-1).item<long>();
@@ -70,20 +71,20 @@ public sealed class NAlphaTests
                 judged[n]++;
             }
         }
-        Assert.Equal(accepted.Zip(judged, (a, j) => a / j), NAlpha.Of(Shipped.Nano, head, [answer]));
+        Assert.Equal(accepted.Zip(judged, (a, j) => a / j), NAlpha.Measure(ShippedModels.Nano, head, [answer]));
     }
 
     [Fact]
     public void Answers_counted_together_are_counted_as_each_alone()
     {
-        using var head = DraftHead.Create(new EagleOptions(), Shipped.Nano);
+        using var head = DraftHead.Create(new EagleOptions(), ShippedModels.Nano);
         var answers = Answers(new GenerationOptions { MaxTokens = 12 });
-        var together = NAlpha.Count(Shipped.Nano, head, answers, new GenerationOptions(), default);
+        var together = NAlpha.Count(ShippedModels.Nano, head, answers, new GenerationOptions(), default);
         for (var i = 0; i < answers.Length; i++)
         {
-            var alone = NAlpha.Count(Shipped.Nano, head, [answers[i]], new GenerationOptions(), default)[0];
-            Assert.Equal(alone.Judged, together[i].Judged);
-            Assert.Equal(alone.Accepted, together[i].Accepted);
+            var baseline = NAlpha.Count(ShippedModels.Nano, head, [answers[i]], new GenerationOptions(), default)[0];
+            Assert.Equal(baseline.Total, together[i].Total);
+            Assert.Equal(baseline.Accepted, together[i].Accepted);
         }
     }
 
@@ -91,28 +92,28 @@ public sealed class NAlphaTests
     public void A_model_that_drafts_for_itself_is_right_at_every_n_and_what_has_no_distribution_has_none()
     {
         var answers = Answers(new GenerationOptions { MaxTokens = 12 });
-        using var model = new DraftModel(Shipped.Nano, Shipped.Nano);
-        Assert.Equal([1, 1, 1, 1, 1], NAlpha.Of(Shipped.Nano, model, answers));
-        Assert.Empty(NAlpha.Of(Shipped.Nano, new PromptLookup(), answers));
-        Assert.Empty(NAlpha.Of(Shipped.Nano, model, []));
-        Assert.Empty(NAlpha.Of(Shipped.Nano, model, [answers[0] with { Tokens = [answers[0].Tokens[0]] }]));
+        using var model = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
+        Assert.Equal([1, 1, 1, 1, 1], NAlpha.Measure(ShippedModels.Nano, model, answers));
+        Assert.Empty(NAlpha.Measure(ShippedModels.Nano, new PromptLookup(), answers));
+        Assert.Empty(NAlpha.Measure(ShippedModels.Nano, model, []));
+        Assert.Empty(NAlpha.Measure(ShippedModels.Nano, model, [answers[0] with { Tokens = [answers[0].Tokens[0]] }]));
     }
 
     [Fact]
     public void Nothing_is_left_behind()
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
-        using var head = DraftHead.Create(new EagleOptions(), Shipped.Nano);
+        using var head = DraftHead.Create(new EagleOptions(), ShippedModels.Nano);
         var answers = Answers(new GenerationOptions { MaxTokens = 8 });
-        NAlpha.Of(Shipped.Nano, head, answers);
+        NAlpha.Measure(ShippedModels.Nano, head, answers);
         var before = live.ThreadTotalLiveCount;
-        NAlpha.Of(Shipped.Nano, head, answers);
+        NAlpha.Measure(ShippedModels.Nano, head, answers);
         Assert.Equal(before, live.ThreadTotalLiveCount);
     }
 
     private static Generation[] Answers(GenerationOptions options)
     {
-        using var alone = new SpeculativeDecoder(Shipped.Nano);
-        return [.. Golden.Prompts("koala-nano").Take(4).Select(p => alone.Generate(p.Ids, options))];
+        using var baseline = new SpeculativeDecoder(ShippedModels.Nano);
+        return [.. Golden.Prompts("koala-nano").Take(4).Select(p => baseline.Generate(p.Ids, options))];
     }
 }

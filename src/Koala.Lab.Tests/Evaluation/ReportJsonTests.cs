@@ -1,7 +1,9 @@
 using System.Text.Json;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Cost;
+using Koala.Lab.Evaluation.TreeFitting;
 using Koala.Lab.Runs;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Tests.Evaluation;
 
@@ -47,9 +49,9 @@ public sealed class ReportJsonTests
     public void A_break_even_report_is_flat()
     {
         var round = new RoundTimes(1, 2, 3);
-        var report = new BreakEvenReport(Circumstances.Of(Shipped.Nano, "a head", 0.5, 2))
+        var report = new BreakEvenReport(Circumstances.Create(ShippedModels.Nano, "a head", 0.5, 2))
         {
-            DraftLength = 1, AloneMs = 2, BreakEven = 3, Round = round, ByDraftLength = [new BreakEvenRow(1, round, 3)], Provenance = Provenance.Of([], null),
+            DraftLength = 1, BaselineMs = 2, BreakEven = 3, Round = round, ByDraftLength = [new BreakEvenRow(1, round, 3)], Provenance = Provenance.Create([], null),
         };
         string[] expected =
             ["target", "head", "device", "dtype", "threads", "temperature", "batch", "draftLength", "aloneMs", "breakEven", "round", "byDraftLength", "provenance"];
@@ -65,15 +67,15 @@ public sealed class ReportJsonTests
     [Fact]
     public void A_tree_fit_report_is_flat_and_without_temperature_and_batch()
     {
-        var tree = FittedTree.Of([[0], [0, 0]], 1.5, 10);
-        var report = new TreeFitReport(Circumstances.Of(Shipped.Nano, "a head"))
+        var tree = FittedTree.Create([[0], [0, 0]], 1.5, 10);
+        var report = new TreeFitReport(Circumstances.Create(ShippedModels.Nano, "a head"))
         {
-            By = TreeFitBy.Speed, Prompts = 1, Skipped = 0, Places = 2, Tree = tree, Chain = tree, AloneTokensPerSecond = 50, ByNodes = [tree],
+            By = TreeFitBy.Speed, Prompts = 1, Skipped = 0, Positions = 2, Tree = tree, Chain = tree, BaselineTokensPerSecond = 50, ByNodes = [tree],
         };
         string[] expected =
             ["target", "head", "device", "dtype", "threads", "by", "prompts", "skipped", "places", "tree", "chain", "aloneTokensPerSecond", "byNodes", "paths"];
         Assert.Equal(expected, Fields(report));
-        Assert.Equal([.. expected, "provenance"], Fields(report with { Provenance = Provenance.Of([], null) }));
+        Assert.Equal([.. expected, "provenance"], Fields(report with { Provenance = Provenance.Create([], null) }));
     }
 
     private static string[] Fields(object report)

@@ -1,9 +1,10 @@
 using Koala.Lab.Decoding;
-using Koala.Lab.Evaluation;
+using Koala.Lab.Drafting;
+using Koala.Lab.Drafting.Trees;
+using Koala.Lab.Evaluation.Cost;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Heads.Medusa;
-using Koala.Lab.Heads.Trees;
 using TorchSharp;
 
 namespace Koala.Lab.Tests.Evaluation;
@@ -19,22 +20,22 @@ public sealed class StepCostTests
     {
         var source = Source(name);
         using var _ = source as IDisposable;
-        var cost = StepCost.Measure(Shipped.Nano, source, StepCost.Chains(4), batch: 2, budget: s_short);
-        Assert.True(cost.AloneMs > 0);
+        var cost = StepCost.Measure(ShippedModels.Nano, source, StepCost.Chains(4), batch: 2, budget: s_short);
+        Assert.True(cost.BaselineMs > 0);
         // Prompt lookup too drafts in full: the text repeats.
-        Assert.Equal([1, 2, 3, 4], cost.Shapes.Select(shape => shape.Nodes));
-        Assert.All(cost.Shapes, shape => Assert.True(shape is { DraftMs: > 0, VerifyMs: > 0, BookkeepingMs: >= 0 }, shape.ToString()));
+        Assert.Equal([1, 2, 3, 4], cost.Trees.Select(shape => shape.Nodes));
+        Assert.All(cost.Trees, shape => Assert.True(shape is { DraftMs: > 0, VerifyMs: > 0, BookkeepingMs: >= 0 }, shape.ToString()));
     }
 
     [Theory, InlineData(0.0), InlineData(0.9)]
     public void Trees_are_timed_as_chains_are(double temperature)
     {
-        using var head = DraftHead.Create(new EagleOptions(), Shipped.Nano);
-        using var model = new DraftModel(Shipped.Nano, Shipped.Nano);
+        using var head = DraftHead.Create(new EagleOptions(), ShippedModels.Nano);
+        using var model = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
         foreach (var source in (IDraftSource[])[head, model])
         {
-            var cost = StepCost.Measure(Shipped.Nano, source, [StaticShape.Find("eagle-1"), new DynamicShape { Tokens = 60 }], new GenerationOptions { Temperature = temperature }, batch: 2, budget: s_short);
-            Assert.Equal([25, 59], cost.Shapes.Select(shape => shape.Nodes));
+            var cost = StepCost.Measure(ShippedModels.Nano, source, [StaticTree.Find("eagle-1"), new DynamicTree { Tokens = 60 }], new GenerationOptions { Temperature = temperature }, batch: 2, budget: s_short);
+            Assert.Equal([25, 59], cost.Trees.Select(shape => shape.Nodes));
             Assert.True(cost.BreakEven([25, 59]) > 0);
         }
     }
@@ -44,10 +45,10 @@ public sealed class StepCostTests
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         var options = new GenerationOptions { Temperature = temperature };
-        using var source = new DraftModel(Shipped.Nano, Shipped.Nano);
-        StepCost.Measure(Shipped.Nano, source, StepCost.Chains(6), options, budget: s_short);
+        using var source = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
+        StepCost.Measure(ShippedModels.Nano, source, StepCost.Chains(6), options, budget: s_short);
         var before = live.ThreadTotalLiveCount;
-        StepCost.Measure(Shipped.Nano, source, StepCost.Chains(6), options, budget: TimeSpan.FromSeconds(0.5));
+        StepCost.Measure(ShippedModels.Nano, source, StepCost.Chains(6), options, budget: TimeSpan.FromSeconds(0.5));
         Assert.Equal(before, live.ThreadTotalLiveCount);
     }
 
@@ -55,10 +56,10 @@ public sealed class StepCostTests
     [Fact]
     public void More_tokens_of_a_dear_drafter_cost_more()
     {
-        using var source = new DraftModel(Shipped.Mini, Shipped.Mini);
-        var cost = StepCost.Measure(Shipped.Mini, source, StepCost.Chains(8), budget: TimeSpan.FromSeconds(2));
+        using var source = new DraftModel(ShippedModels.Mini, ShippedModels.Mini);
+        var cost = StepCost.Measure(ShippedModels.Mini, source, StepCost.Chains(8), budget: TimeSpan.FromSeconds(2));
         // Eight steps against one: no load hides that from medians of interleaved rounds.
-        Assert.True(cost.Shapes[^1].DraftMs > 2 * cost.Shapes[0].DraftMs, string.Join(", ", cost.Shapes));
+        Assert.True(cost.Trees[^1].DraftMs > 2 * cost.Trees[0].DraftMs, string.Join(", ", cost.Trees));
     }
 
     [Fact]
@@ -66,19 +67,19 @@ public sealed class StepCostTests
     {
         using var cancel = new CancellationTokenSource();
         cancel.Cancel();
-        Assert.ThrowsAny<OperationCanceledException>(() => StepCost.Measure(Shipped.Nano, new PromptLookup(), StepCost.Chains(2), cancel: cancel.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() => StepCost.Measure(ShippedModels.Nano, new PromptLookup(), StepCost.Chains(2), cancel: cancel.Token));
     }
 
     [Fact]
     public void An_untrained_head_is_measured_in_the_targets_dtype_and_leaves_no_file()
     {
-        using var target = Koala.Lab.Targets.Target.Load(Shipped.Folder("koala-nano"), "bf16");
+        using var target = Koala.Lab.Targets.Target.Load(ShippedModels.Folder("koala-nano"), "bf16");
         var before = Untrained();
         var report = BreakEvenReport.Measure(target, new EagleOptions { Layers = 2, DraftVocabulary = 100 }, new GenerationOptions { DraftLength = 3 }, batch: 2);
         Assert.Equal(("koala-nano", "eagle K=2, untrained", "bf16", 2, 3), (report.Target, report.Head, report.Dtype, report.Batch, report.DraftLength));
         Assert.Equal([1, 2, 3], report.ByDraftLength.Select(row => row.DraftLength));
         Assert.Equal(report.ByDraftLength[^1].BreakEven, report.BreakEven);
-        Assert.Equal((report.Round.DraftMs + report.Round.VerifyMs + report.Round.BookkeepingMs) / report.AloneMs, report.BreakEven, 9);
+        Assert.Equal((report.Round.DraftMs + report.Round.VerifyMs + report.Round.BookkeepingMs) / report.BaselineMs, report.BreakEven, 9);
         // Another test beside this one may have a head there at the moment, but not for long: what stays was left.
         Assert.True(SpinWait.SpinUntil(() => !Untrained().Except(before).Any(), TimeSpan.FromSeconds(30)), string.Join(", ", Untrained().Except(before)));
         Assert.Equal("draftLength", Assert.Throws<KoalaException>(() => BreakEvenReport.Measure(target, new MedusaOptions(), new GenerationOptions { DraftLength = 0 })).Where);
@@ -88,9 +89,9 @@ public sealed class StepCostTests
 
     private static IDraftSource Source(string name) => name switch
     {
-        "medusa" => DraftHead.Create(new MedusaOptions(), Shipped.Nano),
-        "eagle" => DraftHead.Create(new EagleOptions { Layers = 2, FusedFeatures = true }, Shipped.Nano),
+        "medusa" => DraftHead.Create(new MedusaOptions(), ShippedModels.Nano),
+        "eagle" => DraftHead.Create(new EagleOptions { Layers = 2, FusedFeatures = true }, ShippedModels.Nano),
         "prompt-lookup" => new PromptLookup(),
-        _ => new DraftModel(Shipped.Nano, Shipped.Nano),
+        _ => new DraftModel(ShippedModels.Nano, ShippedModels.Nano),
     };
 }

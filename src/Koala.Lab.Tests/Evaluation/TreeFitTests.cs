@@ -1,10 +1,13 @@
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
+using Koala.Lab.Drafting;
+using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.TreeFitting;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Heads.Medusa;
-using Koala.Lab.Heads.Trees;
 using Koala.Lab.Tests.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -14,8 +17,8 @@ namespace Koala.Lab.Tests.Evaluation;
 public sealed class TreeFitTests
 {
     private static readonly Prompt[] s_prompts = [.. Prompts.Load(TestFiles.At("data", "mt-bench.jsonl"), 20)];
-    private static readonly Lazy<DraftHead> s_medusa = new(() => Tiny.Train(Tiny.Options with { Steps = 60 }));
-    private static readonly Lazy<DraftHead> s_eagle = new(() => Tiny.Train(Tiny.Options with { Steps = 60 }, new EagleOptions { DraftVocabulary = 300 }));
+    private static readonly Lazy<DraftHead> s_medusa = new(() => TinyModels.Train(TinyModels.Options with { Steps = 60 }));
+    private static readonly Lazy<DraftHead> s_eagle = new(() => TinyModels.Train(TinyModels.Options with { Steps = 60 }, new EagleOptions { DraftVocabulary = 300 }));
     private static readonly Lazy<Generation[]> s_answers = new(Answers);
 
     public static TheoryData<string> Heads => ["medusa", "eagle"];
@@ -25,9 +28,9 @@ public sealed class TreeFitTests
     public void Decoding_with_a_tree_accepts_in_every_round_what_was_counted_there(string name)
     {
         var (head, answers) = (Head(name), s_answers.Value);
-        var paths = RankPaths.Of(Shipped.Nano, head, answers);
-        StaticShape[] trees = [new("grown", TreeGrowth.Grow(paths, 25, paths.Depth)), new("shallow", TreeGrowth.Grow(paths, 9, 2)), new("chain", [[0], [0, 0], [0, 0, 0]])];
-        using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+        var paths = RankPaths.Collect(ShippedModels.Nano, head, answers);
+        StaticTree[] trees = [new("grown", TreeGrowth.Grow(paths, 25, paths.Depth)), new("shallow", TreeGrowth.Grow(paths, 9, 2)), new("chain", [[0], [0, 0], [0, 0, 0]])];
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         foreach (var tree in trees)
         {
             var counted = new List<Round>();
@@ -61,14 +64,14 @@ public sealed class TreeFitTests
         var head = (MedusaHead)s_medusa.Value;
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var paths = RankPaths.Of(Shipped.Nano, head, s_answers.Value);
+        var paths = RankPaths.Collect(ShippedModels.Nano, head, s_answers.Value);
         Assert.Equal(3, paths.Depth);
         for (var b = 0; b < 3; b++)
         {
             var answer = s_answers.Value[b];
             int[] text = [.. answer.PromptTokens, .. answer.Tokens];
-            using var cache = Shipped.Nano.NewCache();
-            var logits = head.Logits(Shipped.Nano.Append(cache, text), Shipped.Nano);
+            using var cache = ShippedModels.Nano.NewCache();
+            var logits = head.Logits(ShippedModels.Nano.Append(cache, text), ShippedModels.Nano);
             Assert.Equal(answer.Tokens.Count - 3, paths.Answers[b].Count);
             for (var place = 0; place < paths.Answers[b].Count; place++)
             {
@@ -82,7 +85,7 @@ public sealed class TreeFitTests
     [Fact]
     public void A_fit_by_speed_reports_a_tree_that_beats_the_best_chain_or_is_it()
     {
-        var report = TreeFit.Run(Shipped.Nano, s_medusa.Value, "medusa", s_prompts, new TreeFitOptions { Nodes = 12, MaxTokens = 40 });
+        var report = TreeFit.Run(ShippedModels.Nano, s_medusa.Value, "medusa", s_prompts, new TreeFitOptions { Nodes = 12, MaxTokens = 40 });
         Assert.Equal(("koala-nano", "medusa", "cpu", "fp32", TreeFitBy.Speed, 20, 0), (report.Target, report.Head, report.Device, report.Dtype, report.By, report.Prompts, report.Skipped));
         Assert.InRange(report.Tree.Nodes, 1, 12);
         Assert.InRange(report.Tree.Depth, 1, 3);
@@ -91,7 +94,7 @@ public sealed class TreeFitTests
         Assert.All(report.ByNodes, tree => Assert.True(tree.TokensPerSecond <= report.Tree.TokensPerSecond));
         Assert.Equal([1, 3, 7], report.ByNodes.Select(tree => tree.Nodes));
         Assert.Equal(report.Chain.Depth, report.Chain.Nodes);
-        Assert.True(report.AloneTokensPerSecond > 0);
+        Assert.True(report.BaselineTokensPerSecond > 0);
         Assert.Contains("predicted to be", report.ToString(), StringComparison.Ordinal);
     }
 
@@ -101,7 +104,7 @@ public sealed class TreeFitTests
         var before = 0.0;
         foreach (var nodes in new[] { 1, 4, 16, 40 })
         {
-            var report = TreeFit.Run(Shipped.Nano, s_medusa.Value, "medusa", s_prompts, new TreeFitOptions { Nodes = nodes, By = TreeFitBy.Acceptance, MaxTokens = 60 });
+            var report = TreeFit.Run(ShippedModels.Nano, s_medusa.Value, "medusa", s_prompts, new TreeFitOptions { Nodes = nodes, By = TreeFitBy.Acceptance, MaxTokens = 60 });
             Assert.Equal((nodes, nodes), (report.Tree.Nodes, report.Paths.Count));
             Assert.True(report.Tree.AcceptanceLength > before, $"{nodes} nodes: {report.Tree.AcceptanceLength} after {before}");
             before = report.Tree.AcceptanceLength;
@@ -111,19 +114,19 @@ public sealed class TreeFitTests
     [Fact]
     public void A_model_that_drafts_for_itself_gets_a_chain()
     {
-        using var model = new DraftModel(Shipped.Nano, Shipped.Nano);
-        var paths = RankPaths.Of(Shipped.Nano, model, s_answers.Value);
+        using var model = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
+        var paths = RankPaths.Collect(ShippedModels.Nano, model, s_answers.Value);
         Assert.Equal(RankPaths.MostDepth, paths.Depth);
         Assert.All(paths.Answers.SelectMany(answer => answer), path => Assert.Equal(new int[8], path));
         Assert.Equal(Enumerable.Range(1, 8), TreeGrowth.Grow(paths, 64, 8).Select(path => path.Count));
-        Assert.Equal(9, paths.AcceptanceLength(new StaticShape("chain", TreeGrowth.Grow(paths, 64, 8))));
+        Assert.Equal(9, paths.AcceptanceLength(new StaticTree("chain", TreeGrowth.Grow(paths, 64, 8))));
     }
 
     [Fact]
     public void What_cannot_be_fitted_is_said_in_one_line()
     {
         string Fault(IDraftSource source, TreeFitOptions options, params Prompt[] prompts) =>
-            Assert.Throws<KoalaException>(() => TreeFit.Run(Shipped.Nano, source, "head", prompts, options)).Message;
+            Assert.Throws<KoalaException>(() => TreeFit.Run(ShippedModels.Nano, source, "head", prompts, options)).Message;
         Assert.Contains("no tree can be fitted", Fault(new PromptLookup(), new TreeFitOptions(), s_prompts[0]), StringComparison.Ordinal);
         Assert.Contains("nodes: is 0", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 0 }, s_prompts[0]), StringComparison.Ordinal);
         Assert.Contains("nodes: is 257", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 257 }, s_prompts[0]), StringComparison.Ordinal);
@@ -137,20 +140,20 @@ public sealed class TreeFitTests
     public void Nothing_is_left_behind_and_a_cancelled_fit_stops()
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
-        RankPaths.Of(Shipped.Nano, s_medusa.Value, s_answers.Value);
+        RankPaths.Collect(ShippedModels.Nano, s_medusa.Value, s_answers.Value);
         var before = live.ThreadTotalLiveCount;
-        RankPaths.Of(Shipped.Nano, s_medusa.Value, s_answers.Value);
+        RankPaths.Collect(ShippedModels.Nano, s_medusa.Value, s_answers.Value);
         Assert.Equal(before, live.ThreadTotalLiveCount);
         using var cancel = new CancellationTokenSource();
         cancel.Cancel();
-        Assert.ThrowsAny<OperationCanceledException>(() => RankPaths.Of(Shipped.Nano, s_medusa.Value, s_answers.Value, cancel.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() => RankPaths.Collect(ShippedModels.Nano, s_medusa.Value, s_answers.Value, cancel.Token));
     }
 
     private static DraftHead Head(string name) => (name == "medusa" ? s_medusa : s_eagle).Value;
 
     private static Generation[] Answers()
     {
-        using var alone = new SpeculativeDecoder(Shipped.Nano);
-        return [.. s_prompts.Select(prompt => alone.Generate(new Dialogue(Shipped.Nano, prompt, allTurns: false).Next()!, new GenerationOptions { MaxTokens = 60 }))];
+        using var baseline = new SpeculativeDecoder(ShippedModels.Nano);
+        return [.. s_prompts.Select(prompt => baseline.Generate(new Dialogue(ShippedModels.Nano, prompt, allTurns: false).Next()!, new GenerationOptions { MaxTokens = 60 }))];
     }
 }

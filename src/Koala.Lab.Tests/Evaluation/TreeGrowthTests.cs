@@ -1,5 +1,6 @@
-using Koala.Lab.Evaluation;
-using Koala.Lab.Heads.Trees;
+using Koala.Lab.Drafting.Trees;
+using Koala.Lab.Evaluation.Cost;
+using Koala.Lab.Evaluation.TreeFitting;
 
 namespace Koala.Lab.Tests.Evaluation;
 
@@ -28,7 +29,7 @@ public sealed class TreeGrowthTests
         {
             var grown = TreeGrowth.Grow(paths, 80, depth);
             Assert.Equal(depth == 1 ? 10 : 80, grown.Count);
-            for (var nodes = 1; nodes <= grown.Count; nodes++) Assert.Equal(nodes, new StaticShape("grown", [.. grown.Take(nodes)]).Nodes);   // refuses an orphan
+            for (var nodes = 1; nodes <= grown.Count; nodes++) Assert.Equal(nodes, new StaticTree("grown", [.. grown.Take(nodes)]).Nodes);   // refuses an orphan
             var gains = grown.Select(node => Places(paths, node)).ToArray();
             Assert.Equal(gains.OrderDescending(), gains);
             Assert.All(grown, path => Assert.InRange(path.Count, 1, depth));
@@ -53,7 +54,7 @@ public sealed class TreeGrowthTests
     [Fact]
     public void The_acceptance_length_follows_the_rounds()
     {
-        static StaticShape Tree(params int[][] paths) => new("tree", paths);
+        static StaticTree Tree(params int[][] paths) => new("tree", paths);
         // Place 0 accepts three and jumps to 4; one, to 6; one, to 8; none, to 9; none, beyond the end.
         Assert.Equal((4 + 2 + 2 + 1 + 1) / 5.0, s_paths.AcceptanceLength(Tree([0], [0, 0], [0, 0, 0], [1])), 12);
         // Place 0 accepts one and jumps to 2; one, to 4; one, to 6; none from there on.
@@ -67,16 +68,16 @@ public sealed class TreeGrowthTests
     [Fact]
     public void A_family_costs_what_was_timed_and_in_between_in_proportion()
     {
-        var family = TreeFamily.Of(TreeGrowth.Grow(s_paths, 9, 2), 2, [1, 4, 8])!;
-        Assert.Equal("2: 2 4 6", $"{family.First}: {string.Join(' ', family.Timed.Select(tree => tree.Nodes))}");
-        var cost = new StepCost(1, [.. family.Timed.Select((tree, i) => new ShapeCost(tree, tree.Nodes, i, 10, 0)), new ShapeCost(new ChainShape(3), 3, 500, 500, 0)]);
+        var family = TreeFamily.Create(TreeGrowth.Grow(s_paths, 9, 2), 2, [1, 4, 8])!;
+        Assert.Equal("2: 2 4 6", $"{family.First}: {string.Join(' ', family.Measured.Select(tree => tree.Nodes))}");
+        var cost = new StepCost(1, [.. family.Measured.Select((tree, i) => new TreeCost(tree, tree.Nodes, i, 10, 0)), new TreeCost(new ChainTree(3), 3, 500, 500, 0)]);
         var fitted = family.Fit(s_paths, cost).ToArray();
         Assert.Equal([2, 3, 4, 5, 6], fitted.Select(tree => tree.Nodes));
         Assert.All(fitted, tree => Assert.Equal(2, tree.Depth));
         Assert.Equal([10, 10.5, 11, 11.5, 12], fitted.Select(tree => tree.RoundMs));
-        Assert.All(fitted, tree => Assert.Equal(s_paths.AcceptanceLength(new StaticShape("tree", tree.Paths)), tree.AcceptanceLength));
+        Assert.All(fitted, tree => Assert.Equal(s_paths.AcceptanceLength(new StaticTree("tree", tree.Paths)), tree.AcceptanceLength));
         Assert.All(fitted, tree => Assert.Equal(1000 * tree.AcceptanceLength / tree.RoundMs, tree.TokensPerSecond));
-        Assert.Null(TreeFamily.Of(TreeGrowth.Grow(s_paths, 2, 3), 3, [1]));
+        Assert.Null(TreeFamily.Create(TreeGrowth.Grow(s_paths, 2, 3), 3, [1]));
         Assert.Equal([1, 2, 3], TreeFamily.Chains(3).Grown.Select(path => path.Count));
     }
 

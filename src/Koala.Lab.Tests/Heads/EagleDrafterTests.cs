@@ -1,7 +1,9 @@
 using Koala.Lab.Data;
+using Koala.Lab.Drafting;
+using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
-using Koala.Lab.Heads.Trees;
+using Koala.Lab.Heads.Learning;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -26,17 +28,17 @@ public sealed class EagleDrafterTests
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        using var head = Eagles.Random(Shipped.Nano, options);
+        using var head = EagleFixtures.Random(ShippedModels.Nano, options);
         int[][] texts = [Text(5, 40), Text(11, 40)];
         // More room is needed than was asked for: the cache grows under way.
-        using var drafter = (EagleDrafter)head.NewDrafter(Shipped.Nano, 2, 30);
+        using var drafter = (EagleDrafter)head.NewDrafter(ShippedModels.Nano, 2, 30);
         var (known, features) = (new int[2], texts.Select(text => FeaturesOf(text, head)).ToArray());
         foreach (var (one, other) in ((int, int)[])[(3, 7), (1, 2), (5, 1), (2, 9)])
         {
             int[] grown = [one, other];
             var longest = grown.Max();
             var rows = stack(Enumerable.Range(0, 2).Select(b => features[b].narrow(0, known[b], longest)), 0);
-            drafter.CatchUp(rows, [.. grown.Select((n, b) => texts[b][known[b]..(known[b] + n + 1)])]);
+            drafter.Extend(rows, [.. grown.Select((n, b) => texts[b][known[b]..(known[b] + n + 1)])]);
             for (var b = 0; b < 2; b++) known[b] += grown[b];
 
             var roots = drafter.First();
@@ -62,14 +64,14 @@ public sealed class EagleDrafterTests
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        using var head = Eagles.Random(Shipped.Nano, options);
+        using var head = EagleFixtures.Random(ShippedModels.Nano, options);
         int[][] texts = [Text(5, 40), Text(11, 40)];
         var features = stack(texts.Select(text => FeaturesOf(text, head)).ToArray(), 0);
-        using var drafter = (EagleDrafter)head.NewDrafter(Shipped.Nano, 2, 40);
+        using var drafter = (EagleDrafter)head.NewDrafter(ShippedModels.Nano, 2, 40);
         foreach (var (from, to) in ((int, int)[])[(0, 6), (6, 7), (7, 12)])
         {
-            drafter.CatchUp(features.narrow(1, from, to - from), [.. texts.Select(text => text[from..(to + 1)])]);
-            var onDevice = drafter.BestChain(5).data<long>().ToArray();
+            drafter.Extend(features.narrow(1, from, to - from), [.. texts.Select(text => text[from..(to + 1)])]);
+            var onDevice = drafter.GreedyChain(5).data<long>().ToArray();
             var logits = drafter.First();
             var stepwise = new List<int[]>();
             for (var depth = 0; depth < 5; depth++)
@@ -87,14 +89,14 @@ public sealed class EagleDrafterTests
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        using var head = Eagles.Random(Shipped.Nano, new EagleOptions { Layers = 2 });
+        using var head = EagleFixtures.Random(ShippedModels.Nano, new EagleOptions { Layers = 2 });
         var text = Text(5, 20);
         var features = FeaturesOf(text, head).unsqueeze(0);
-        using var drafter = (EagleDrafter)head.NewDrafter(Shipped.Nano, 2, 40);
-        drafter.CatchUp(features.narrow(1, 0, 8).expand(2, -1, -1), [text[..9], text[..9]]);
+        using var drafter = (EagleDrafter)head.NewDrafter(ShippedModels.Nano, 2, 40);
+        drafter.Extend(features.narrow(1, 0, 8).expand(2, -1, -1), [text[..9], text[..9]]);
         drafter.First();
         drafter.Next([[4], [5]], [[0], [0]]);
-        drafter.CatchUp(features.narrow(1, 8, 3).expand(2, -1, -1), [[], text[8..12]]);
+        drafter.Extend(features.narrow(1, 8, 3).expand(2, -1, -1), [[], text[8..12]]);
         var logits = drafter.First();
         Check(head, text[..12], [], drafter.Outputs[1], logits[1]);
     }
@@ -103,20 +105,20 @@ public sealed class EagleDrafterTests
     public void A_drafting_round_leaves_no_tensor_behind()
     {
         using var _ = no_grad();
-        using var head = Eagles.Random(Shipped.Nano, new EagleOptions { Layers = 2, DraftVocabulary = 60 });
+        using var head = EagleFixtures.Random(ShippedModels.Nano, new EagleOptions { Layers = 2, DraftVocabulary = 60 });
         var text = Text(5, 60);
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         using var outer = NewDisposeScope();
         var features = FeaturesOf(text, head).unsqueeze(0);
         var before = live.ThreadTotalLiveCount;
-        using (var drafter = head.NewDrafter(Shipped.Nano, 1, 64))
+        using (var drafter = head.NewDrafter(ShippedModels.Nano, 1, 64))
         {
             var counts = new List<long>();
             for (var round = 0; round < 20; round++)
             {
                 using var scope = NewDisposeScope();
-                drafter.CatchUp(features.narrow(1, round * 2, 2), [text[(round * 2)..(round * 2 + 3)]]);
-                drafter.Propose(new ChainShape(5), new Best());
+                drafter.Extend(features.narrow(1, round * 2, 2), [text[(round * 2)..(round * 2 + 3)]]);
+                drafter.Propose(new ChainTree(5), new Best());
                 scope.Dispose();
                 counts.Add(live.ThreadTotalLiveCount);
             }
@@ -129,8 +131,8 @@ public sealed class EagleDrafterTests
 
     private static Tensor FeaturesOf(int[] text, DraftHead head)
     {
-        using var cache = Shipped.Nano.NewCache(1, text.Length);
-        return Shipped.Nano.Prefill(cache, [text], head.FeatureLayers).Features[0];
+        using var cache = ShippedModels.Nano.NewCache(1, text.Length);
+        return ShippedModels.Nano.Prefill(cache, [text], head.FeatureLayers).Features[0];
     }
 
     // The committed text ends with the root; training's step j at the place before the root takes the path's token j.
@@ -140,37 +142,37 @@ public sealed class EagleDrafterTests
         int[] tokens = [.. committed, .. path];
         // A row of its own: what the target says of the path is not what is fed.
         var row = new PackedRow(tokens, [.. Enumerable.Range(0, tokens.Length)], new int[tokens.Length], [.. tokens.Select(_ => true)]);
-        using var cache = Shipped.Nano.NewCache(1, tokens.Length);
-        using var batch = new TrainingBatch(Shipped.Nano, cache, [row], head.FeatureLayers) { Steps = path.Length + 1 };
-        var outputs = Eagles.Rehearsed(head, batch)[path.Length];
+        using var cache = ShippedModels.Nano.NewCache(1, tokens.Length);
+        using var batch = new TrainingBatch(ShippedModels.Nano, cache, [row], head.FeatureLayers) { TrainingTimeTestSteps = path.Length + 1 };
+        var outputs = EagleFixtures.Rehearsed(head, batch)[path.Length];
         var expected = outputs[committed.Length - 2];
         // Each step's weights are random and its output is the next step's input, so that rounding grows from step to step.
         var amplitude = Change * batch.Features.abs().max().item<float>();
-        using var again = Shipped.Nano.NewCache(1, tokens.Length);
-        using var noisy = new TrainingBatch(Shipped.Nano, again, [row], head.FeatureLayers)
+        using var again = ShippedModels.Nano.NewCache(1, tokens.Length);
+        using var noisy = new TrainingBatch(ShippedModels.Nano, again, [row], head.FeatureLayers)
         {
-            Steps = path.Length + 1,
+            TrainingTimeTestSteps = path.Length + 1,
             Noise = (amplitude, 1),
         };
-        var change = (Eagles.Rehearsed(head, noisy)[path.Length] - outputs).abs().amax(-1) / outputs.abs().amax(-1);
+        var change = (EagleFixtures.Rehearsed(head, noisy)[path.Length] - outputs).abs().amax(-1) / outputs.abs().amax(-1);
         var amplification = Math.Max(1, change.narrow(0, 0, committed.Length - 1).max().item<float>() / Change);
-        var config = Shipped.Nano.Config;
+        var config = ShippedModels.Nano.Config;
         var layers = config.Layers + head.Options.Layers * (path.Length + 1);
         var roundings = Tolerance.Roundings(config, layers, tokens.Length, 2L * config.HiddenSize * (path.Length + 2));
         Tolerance.AssertClose(expected, output, roundings, amplification);
         // The place before would not do.
         Assert.InRange(Tolerance.Excess(outputs[committed.Length - 3], output, roundings, amplification), 10, double.MaxValue);
-        var whole = Shipped.Nano.Logits(expected.unsqueeze(0))[0];
+        var whole = ShippedModels.Nano.Logits(expected.unsqueeze(0))[0];
         if (head.Vocabulary is { } vocabulary) whole = whole.index_select(0, tensor(vocabulary.Tokens.Select(t => (long)t).ToArray()));
         Tolerance.AssertClose(whole, logits, roundings + config.HiddenSize, amplification);
     }
 
-    private sealed class Best : ICandidateChooser
+    private sealed class Best : ITokenSampler
     {
-        public IReadOnlyList<Choice[]> Choose(Tensor logits, int count)
+        public IReadOnlyList<SampledToken[]> Sample(Tensor logits, int count)
         {
             using var scope = NewDisposeScope();
-            return [.. logits.topk(count).indexes.data<long>().ToArray().Select(t => new Choice((int)t, null, null)).Chunk(count)];
+            return [.. logits.topk(count).indexes.data<long>().ToArray().Select(t => new SampledToken((int)t, null, null)).Chunk(count)];
         }
     }
 }

@@ -1,6 +1,6 @@
 using Koala.Lab.Data;
-using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
+using Koala.Lab.Heads.Learning;
 using Koala.Lab.Tests.Targets;
 using static TorchSharp.torch;
 
@@ -21,19 +21,19 @@ public sealed class EagleFamilyTests
         using var folder = new TemporaryFolder();
         var config = ReferenceTests.Config(change);
         using var target = ReferenceTests.Write(folder, config, ReferenceTests.Weights(config));
-        using var head = Eagles.Random(target, new EagleOptions { Layers = 2, Bias = bias });
+        using var head = EagleFixtures.Random(target, new EagleOptions { Layers = 2, Bias = bias });
 
         int[] text = [.. Enumerable.Range(0, 20).Select(i => 3 + (i * i * 7 + i * 5) % 480)];
         var row = new PackedRow(text, [.. Enumerable.Range(0, text.Length)], new int[text.Length], [.. text.Select(_ => true)]);
         using var cache = target.NewCache(1, text.Length);
-        using var batch = new TrainingBatch(target, cache, [row]) { Steps = 3 };
-        var expected = Eagles.Rehearsed(head, batch, target);
+        using var batch = new TrainingBatch(target, cache, [row]) { TrainingTimeTestSteps = 3 };
+        var expected = EagleFixtures.Rehearsed(head, batch, target);
 
         using var drafter = (EagleDrafter)head.NewDrafter(target, 1, text.Length);
         var known = 0;
         foreach (var committed in (int[])[1, 4, 5, 14])
         {
-            drafter.CatchUp(batch.Features.narrow(0, known, committed - known).unsqueeze(0), [text[known..(committed + 1)]]);
+            drafter.Extend(batch.Features.narrow(0, known, committed - known).unsqueeze(0), [text[known..(committed + 1)]]);
             known = committed;
             drafter.First();
             AssertNear(expected[0][known - 1], drafter.Outputs[0]);

@@ -1,8 +1,8 @@
 using System.Text.Json;
-using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
 using Koala.Lab.Data;
-using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
+using Koala.Lab.Heads.Learning;
 using Koala.Lab.Training;
 using static TorchSharp.torch;
 
@@ -15,8 +15,8 @@ public sealed class EagleGoldenTests
     private const int Width = 64, Vocabulary = 512, Layers = 2, Steps = 3;
 
     // The target's layers and its final norm, then in each step the product of token and feature and the head's layers.
-    private static readonly long s_roundings = Tolerance.Roundings(Shipped.Nano.Config, Shipped.Nano.Config.Layers, 64, Width)
-        + Steps * Tolerance.Roundings(Shipped.Nano.Config, Layers, 64, 2 * Width);
+    private static readonly long s_roundings = Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, 64, Width)
+        + Steps * Tolerance.Roundings(ShippedModels.Nano.Config, Layers, 64, 2 * Width);
 
     [Fact]
     public void Outputs_of_all_training_time_test_steps_equal_the_recorded_ones()
@@ -25,7 +25,7 @@ public sealed class EagleGoldenTests
         using var _ = no_grad();
         using var head = Read();
         using var batch = Batch();
-        var outputs = Eagles.Rehearsed(head, batch);
+        var outputs = EagleFixtures.Rehearsed(head, batch);
         for (var step = 0; step < 3; step++) AssertNear(Recorded(step), outputs[step].narrow(0, 0, Recorded(step).shape[0]));
     }
 
@@ -36,13 +36,13 @@ public sealed class EagleGoldenTests
         using var _ = no_grad();
         using var head = Read();
         var ids = Ids();
-        using var cache = Shipped.Nano.NewCache(1, ids.Length);
-        var features = Shipped.Nano.Append(cache, ids);
-        using var drafter = (EagleDrafter)head.NewDrafter(Shipped.Nano, 1, ids.Length + 8);
+        using var cache = ShippedModels.Nano.NewCache(1, ids.Length);
+        var features = ShippedModels.Nano.Append(cache, ids);
+        using var drafter = (EagleDrafter)head.NewDrafter(ShippedModels.Nano, 1, ids.Length + 8);
         // Prefixes grow by one to four tokens, as a round's accepted tokens do; between them the drafter is left with what it drafted.
         for (var (known, at) = (1, 0); known + 4 < ids.Length; known += 1 + known % 4)
         {
-            drafter.CatchUp(features.narrow(0, at, known - at).unsqueeze(0), [ids[at..(known + 1)]]);
+            drafter.Extend(features.narrow(0, at, known - at).unsqueeze(0), [ids[at..(known + 1)]]);
             at = known;
             drafter.First();
             AssertNear(Recorded(0)[known - 1], drafter.Outputs[0]);
@@ -60,7 +60,7 @@ public sealed class EagleGoldenTests
         using var _ = no_grad();
         using var head = Read();
         using var batch = Batch();
-        var outputs = Eagles.Rehearsed(head, batch);
+        var outputs = EagleFixtures.Rehearsed(head, batch);
         using var document = JsonDocument.Parse(File.ReadAllText(Golden.At("heads-koala-nano", "expected.json")));
         var steps = document.RootElement.GetProperty("eagle").GetProperty("trainingTimeTestSteps").EnumerateArray().ToArray();
         Assert.Equal(3, steps.Length);
@@ -70,31 +70,31 @@ public sealed class EagleGoldenTests
             var judges = arange(1 + step, outputs[step].shape[0], ScalarType.Int64);
             Assert.Equal(recorded.GetProperty("positions").GetInt64(), judges.shape[0]);
             var features = outputs[step].narrow(0, 0, judges.shape[0]);
-            using var judgement = new Judgement(new Prediction(step, head.Logits(features, Shipped.Nano), judges) { Features = features }, batch);
+            using var terms = new DistillationTerms(new HeadOutput(step, head.Logits(features, ShippedModels.Nano), judges) { Features = features }, batch);
             // The LM head, the softmax and the sum over the vocabulary follow.
             var roundings = s_roundings + Width + 2 * Vocabulary;
             void Near(string name, double value) => Tolerance.AssertClose(recorded.GetProperty(name).GetDouble(), value, roundings);
-            double Loss(string name) => LossKinds.Create(name).Of(judgement).item<float>();
+            double Loss(string name) => LossRegistry.Create(name).Compute(terms).item<float>();
             Near("smoothL1", Loss("smooth-l1"));
             Near("softCrossEntropy", Loss("soft-cross-entropy"));
             Near("kl", Loss("kl"));
             Near("jensenShannon", Loss("jensen-shannon"));
             Near("expectedAcceptance", 1 - Loss("total-variation"));
-            Near("expectedAcceptance", judgement.Acceptance.mean().item<float>());
+            Near("expectedAcceptance", terms.AcceptanceProbability.mean().item<float>());
         }
     }
 
     private static EagleHead Read()
     {
         using var file = SafetensorsFile.Open(Golden.At("heads-koala-nano", "eagle-k2.safetensors"));
-        return EagleLayout.Read(file, new EagleOptions { Layers = 2 }, Shipped.Nano);
+        return EagleStateDict.Read(file, new EagleOptions { Layers = 2 }, ShippedModels.Nano);
     }
 
     private static TrainingBatch Batch()
     {
         var ids = Ids();
-        using var cache = Shipped.Nano.NewCache(1, ids.Length);
-        return new TrainingBatch(Shipped.Nano, cache, [new PackedRow(ids, [.. Enumerable.Range(0, ids.Length)], new int[ids.Length], [.. ids.Select(_ => true)])]) { Steps = 3 };
+        using var cache = ShippedModels.Nano.NewCache(1, ids.Length);
+        return new TrainingBatch(ShippedModels.Nano, cache, [new PackedRow(ids, [.. Enumerable.Range(0, ids.Length)], new int[ids.Length], [.. ids.Select(_ => true)])]) { TrainingTimeTestSteps = 3 };
     }
 
     private static Tensor Recorded(int step) => Golden.Tensors("heads-koala-nano", "expected.safetensors")[$"eagle.output.{step}"];

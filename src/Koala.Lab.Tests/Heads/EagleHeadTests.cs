@@ -1,6 +1,7 @@
-using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
+using Koala.Lab.Heads.Learning;
 using Koala.Lab.Tests.Training;
 using static TorchSharp.torch;
 
@@ -17,22 +18,22 @@ public sealed class EagleHeadTests : IDisposable
     public void Saved_and_loaded_a_head_is_the_same(EagleOptions options)
     {
         using var scope = NewDisposeScope();
-        using var head = Eagles.Random(Shipped.Nano, options);
+        using var head = EagleFixtures.Random(ShippedModels.Nano, options);
         head.Save(_folder.Path, "card");
-        using var loaded = DraftHead.Load(_folder.Path, Shipped.Nano);
-        Tiny.AssertSame(head, loaded);
+        using var loaded = DraftHead.Load(_folder.Path, ShippedModels.Nano);
+        TinyModels.AssertSame(head, loaded);
         Assert.Equal(options, loaded.Options);
         Assert.Equal(head.Vocabulary?.Tokens, loaded.Vocabulary?.Tokens);
         Assert.Equal(head.FeatureLayers, loaded.FeatureLayers);
         using var batch = Batch(head);
-        var (one, other) = (head.Predict(batch, Shipped.Nano), loaded.Predict(batch, Shipped.Nano));
+        var (one, other) = (head.Predict(batch, ShippedModels.Nano), loaded.Predict(batch, ShippedModels.Nano));
         foreach (var (a, b) in one.Zip(other)) Assert.True(a.Logits.equal(b.Logits).all().item<bool>());
     }
 
     [Fact]
     public void Tensors_have_their_published_names_and_nothing_of_the_target_is_stored()
     {
-        using (var head = DraftHead.Create(new EagleOptions { Layers = 2 }, Shipped.Nano)) head.Save(_folder.Path, "card");
+        using (var head = DraftHead.Create(new EagleOptions { Layers = 2 }, ShippedModels.Nano)) head.Save(_folder.Path, "card");
         using var file = SafetensorsFile.Open(_folder.At("model.safetensors"));
         using var published = SafetensorsFile.Open(Golden.At("heads-koala-nano", "eagle-k2.safetensors"));
         Assert.Equal(published.Tensors.Keys.Order(StringComparer.Ordinal), file.Tensors.Keys.Order(StringComparer.Ordinal));
@@ -43,29 +44,29 @@ public sealed class EagleHeadTests : IDisposable
     public void Layers_after_the_first_start_as_the_identity_and_the_seed_decides_the_rest()
     {
         using var scope = NewDisposeScope();
-        using var one = DraftHead.Create(new EagleOptions(), Shipped.Nano, seed: 4);
-        using var three = DraftHead.Create(new EagleOptions { Layers = 3 }, Shipped.Nano, seed: 4);
-        using var other = DraftHead.Create(new EagleOptions(), Shipped.Nano, seed: 5);
+        using var one = DraftHead.Create(new EagleOptions(), ShippedModels.Nano, seed: 4);
+        using var three = DraftHead.Create(new EagleOptions { Layers = 3 }, ShippedModels.Nano, seed: 4);
+        using var other = DraftHead.Create(new EagleOptions(), ShippedModels.Nano, seed: 5);
         using var batch = Batch(one);
-        Assert.Equal(Tiny.Doubles(Eagles.Rehearsed(one, batch)[1]), Tiny.Doubles(Eagles.Rehearsed(three, batch)[1]));
-        Assert.NotEqual(Tiny.Doubles(Eagles.Rehearsed(one, batch)[1]), Tiny.Doubles(Eagles.Rehearsed(other, batch)[1]));
+        Assert.Equal(TinyModels.Doubles(EagleFixtures.Rehearsed(one, batch)[1]), TinyModels.Doubles(EagleFixtures.Rehearsed(three, batch)[1]));
+        Assert.NotEqual(TinyModels.Doubles(EagleFixtures.Rehearsed(one, batch)[1]), TinyModels.Doubles(EagleFixtures.Rehearsed(other, batch)[1]));
     }
 
     [Fact]
     public void Predictions_judge_where_the_target_decides_the_same_token_and_every_weight_learns()
     {
         using var scope = NewDisposeScope();
-        using var head = Eagles.Random(Shipped.Nano, new EagleOptions { Layers = 2, Bias = true, FusedFeatures = true });
+        using var head = EagleFixtures.Random(ShippedModels.Nano, new EagleOptions { Layers = 2, Bias = true, FusedFeatures = true });
         using var batch = Batch(head);
-        var predictions = head.Predict(batch, Shipped.Nano);
-        Assert.Equal([0, 1, 2], predictions.Select(p => p.Depth));
-        foreach (var prediction in predictions)
+        var headOutputs = head.Predict(batch, ShippedModels.Nano);
+        Assert.Equal([0, 1, 2], headOutputs.Select(p => p.Depth));
+        foreach (var output in headOutputs)
         {
-            Assert.Equal(batch.Places(2 + prediction.Depth).Select(place => place + 1 + prediction.Depth), prediction.Judges.data<long>().ToArray());
-            Assert.Equal([prediction.Judges.shape[0], 512], prediction.Logits.shape);
-            Assert.Equal([prediction.Judges.shape[0], 64], prediction.Features!.shape);
+            Assert.Equal(batch.LabelPositions(2 + output.Depth).Select(place => place + 1 + output.Depth), output.TargetPositions.data<long>().ToArray());
+            Assert.Equal([output.TargetPositions.shape[0], 512], output.Logits.shape);
+            Assert.Equal([output.TargetPositions.shape[0], 64], output.Features!.shape);
         }
-        predictions[2].Logits.logsumexp(-1).sum().backward();
+        headOutputs[2].Logits.logsumexp(-1).sum().backward();
         Assert.All(head.Parameters, p => Assert.True(p.Value.grad!.abs().sum().item<float>() > 0, p.Key));
         Assert.Null(batch.Features.grad);
     }
@@ -76,17 +77,17 @@ public sealed class EagleHeadTests : IDisposable
         using var scope = NewDisposeScope();
         Tensor Noise(long seed)
         {
-            using var cache = Shipped.Nano.NewCache(2, 64);
-            using var batch = new TrainingBatch(Shipped.Nano, cache, [Tiny.Data.Rows[0], Tiny.Data.Rows[1]]) { Noise = (0.3, seed) };
+            using var cache = ShippedModels.Nano.NewCache(2, 64);
+            using var batch = new TrainingBatch(ShippedModels.Nano, cache, [TinyModels.Data.Rows[0], TinyModels.Data.Rows[1]]) { Noise = (0.3, seed) };
             return batch.WithNoise(batch.Features) - batch.Features;
         }
         var noise = Noise(1);
         Assert.InRange(noise.abs().max().item<float>(), 0.29, 0.3001);
         Assert.InRange(noise.mean().item<float>(), -0.02, 0.02);
-        Assert.Equal(Tiny.Doubles(noise), Tiny.Doubles(Noise(1)));
-        Assert.NotEqual(Tiny.Doubles(noise), Tiny.Doubles(Noise(2)));
+        Assert.Equal(TinyModels.Doubles(noise), TinyModels.Doubles(Noise(1)));
+        Assert.NotEqual(TinyModels.Doubles(noise), TinyModels.Doubles(Noise(2)));
         // As a uniform distribution has it, in each half, and no seed's numbers are another's moved by a few places.
-        var (one, other) = (Tiny.Doubles(UniformNoise.Of([20_000], 1, CPU)), Tiny.Doubles(UniformNoise.Of([20_000], 2, CPU)));
+        var (one, other) = (TinyModels.Doubles(UniformNoise.Sample([20_000], 1, CPU)), TinyModels.Doubles(UniformNoise.Sample([20_000], 2, CPU)));
         foreach (var part in (double[][])[one[..10_000], one[10_000..], other])
         {
             Assert.InRange(part.Average(), -0.03, 0.03);
@@ -109,27 +110,27 @@ public sealed class EagleHeadTests : IDisposable
     [Fact]
     public void The_draft_vocabulary_is_the_most_frequent_tokens_and_all_that_end_an_answer()
     {
-        using var head = DraftHead.Create(new EagleOptions { DraftVocabulary = 5 }, Shipped.Nano);
+        using var head = DraftHead.Create(new EagleOptions { DraftVocabulary = 5 }, ShippedModels.Nano);
         var counts = new long[512];
         foreach (var (token, count) in ((int, int)[])[(300, 9), (40, 8), (7, 8), (400, 5), (8, 1), (500, 5)]) counts[token] = count;
-        head.ChooseVocabulary(counts, Shipped.Nano);
-        int[] ends = [.. Shipped.Nano.Config.EndOfSequenceIds];
+        head.ChooseVocabulary(counts, ShippedModels.Nano);
+        int[] ends = [.. ShippedModels.Nano.Config.EndOfSequenceIds];
         Assert.Equal(ends.Concat([300, 7, 40, 400, 500]).Take(5).Order(), head.Vocabulary!.Tokens);
-        Assert.Equal(512, head.Vocabulary.Whole);
+        Assert.Equal(512, head.Vocabulary.Complete);
     }
 
     [Fact]
     public void A_stored_map_that_contradicts_itself_is_refused()
     {
         using var scope = NewDisposeScope();
-        using (var head = DraftHead.Create(new EagleOptions { DraftVocabulary = 5 }, Shipped.Nano))
+        using (var head = DraftHead.Create(new EagleOptions { DraftVocabulary = 5 }, ShippedModels.Nano))
         {
             head.Save(_folder.Path, "card");
             foreach (var offset in (long[])[-1, 600, long.MaxValue])
             {
                 var wrong = KeyValuePair.Create("d2t", tensor(new[] { 0, 0, offset, 0, 0 }));
-                SafetensorsWriter.Write(_folder.At("model.safetensors"), [.. head.Export().Select(t => t.Key == "d2t" ? wrong : t)]);
-                Assert.Contains("d2t", Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, Shipped.Nano)).Fault, StringComparison.Ordinal);
+                SafetensorsWriter.Write(_folder.At("model.safetensors"), [.. head.ToStateDict().Select(t => t.Key == "d2t" ? wrong : t)]);
+                Assert.Contains("d2t", Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Nano)).Fault, StringComparison.Ordinal);
             }
         }
     }
@@ -143,11 +144,11 @@ public sealed class EagleHeadTests : IDisposable
 
     [Theory, MemberData(nameof(Wrong))]
     public void Sizes_out_of_range_are_refused(string option, EagleOptions options) =>
-        Assert.Equal(option, Assert.Throws<KoalaException>(() => DraftHead.Create(options, Shipped.Nano)).Where);
+        Assert.Equal(option, Assert.Throws<KoalaException>(() => DraftHead.Create(options, ShippedModels.Nano)).Where);
 
     private static TrainingBatch Batch(DraftHead head)
     {
-        using var cache = Shipped.Nano.NewCache(2, 64);
-        return new TrainingBatch(Shipped.Nano, cache, [Tiny.Data.Rows[0], Tiny.Data.Rows[1]], head.FeatureLayers) { Steps = 3 };
+        using var cache = ShippedModels.Nano.NewCache(2, 64);
+        return new TrainingBatch(ShippedModels.Nano, cache, [TinyModels.Data.Rows[0], TinyModels.Data.Rows[1]], head.FeatureLayers) { TrainingTimeTestSteps = 3 };
     }
 }

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Medusa;
 using Koala.Lab.Tests.Training;
@@ -22,13 +22,13 @@ public sealed class HeadFolderTests : IDisposable
         using var _ = no_grad();
         using var head = MedusaHeadTests.Randomised(options);
         head.Save(_folder.At("new", "head"), "the card");
-        using var loaded = DraftHead.Load(_folder.At("new", "head"), Shipped.Nano);
-        Tiny.AssertSame(head, loaded);
+        using var loaded = DraftHead.Load(_folder.At("new", "head"), ShippedModels.Nano);
+        TinyModels.AssertSame(head, loaded);
         Assert.Equal(options, loaded.Options);
-        Assert.Equal(Shipped.Nano.Identity, loaded.Target);
+        Assert.Equal(ShippedModels.Nano.Identity, loaded.Target);
         Assert.Equal(head.ParameterCount, loaded.ParameterCount);
-        using var batch = Tiny.Batch(Tiny.Data.Rows[0]);
-        Assert.True(head.Logits(batch.Features, Shipped.Nano).equal(((MedusaHead)loaded).Logits(batch.Features, Shipped.Nano)).all().item<bool>());
+        using var batch = TinyModels.Batch(TinyModels.Data.Rows[0]);
+        Assert.True(head.Logits(batch.Features, ShippedModels.Nano).equal(((MedusaHead)loaded).Logits(batch.Features, ShippedModels.Nano)).all().item<bool>());
     }
 
     [Fact]
@@ -73,9 +73,9 @@ public sealed class HeadFolderTests : IDisposable
     public void A_head_for_another_target_is_refused_with_both_named()
     {
         Save(new MedusaOptions());
-        var e = Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, Shipped.Mini));
-        Assert.Contains(Shipped.Nano.Identity.ToString(), e.Fault, StringComparison.Ordinal);
-        Assert.Contains(Shipped.Mini.Identity.ToString(), e.Fault, StringComparison.Ordinal);
+        var e = Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Mini));
+        Assert.Contains(ShippedModels.Nano.Identity.ToString(), e.Fault, StringComparison.Ordinal);
+        Assert.Contains(ShippedModels.Mini.Identity.ToString(), e.Fault, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -83,7 +83,7 @@ public sealed class HeadFolderTests : IDisposable
     {
         Save(new MedusaOptions());
         Change(config => config["target"]!["name"] = "renamed");
-        DraftHead.Load(_folder.Path, Shipped.Nano).Dispose();
+        DraftHead.Load(_folder.Path, ShippedModels.Nano).Dispose();
         Change(config => config["target"]!["embeddingHash"] = new string('0', 32));
         Refused("config.json", "embedding 00000000");
     }
@@ -99,8 +99,8 @@ public sealed class HeadFolderTests : IDisposable
     [Fact]
     public void A_folder_without_a_head_is_refused()
     {
-        Assert.Contains("holds no head", Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, Shipped.Nano)).Fault, StringComparison.Ordinal);
-        Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.At("absent"), Shipped.Nano));
+        Assert.Contains("holds no head", Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Nano)).Fault, StringComparison.Ordinal);
+        Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.At("absent"), ShippedModels.Nano));
         Save(new MedusaOptions());
         File.Delete(_folder.At("model.safetensors"));
         Refused("model.safetensors");
@@ -145,7 +145,7 @@ public sealed class HeadFolderTests : IDisposable
     {
         Save(new MedusaOptions());
         Change(config => config["head"]!["layers"] = layers);
-        Assert.Contains($"K is {layers}", Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, Shipped.Nano)).Fault, StringComparison.Ordinal);
+        Assert.Contains($"K is {layers}", Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Nano)).Fault, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -180,7 +180,7 @@ public sealed class HeadFolderTests : IDisposable
 
     private void Save(MedusaOptions options)
     {
-        using var head = DraftHead.Create(options, Shipped.Nano);
+        using var head = DraftHead.Create(options, ShippedModels.Nano);
         head.Save(_folder.Path, "the card");
     }
 
@@ -199,7 +199,7 @@ public sealed class HeadFolderTests : IDisposable
 
     private void Refused(string file, params string[] words)
     {
-        var e = Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, Shipped.Nano));
+        var e = Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Nano));
         Assert.Contains(file, e.Message, StringComparison.Ordinal);
         foreach (var word in words) Assert.Contains(word, e.Message, StringComparison.Ordinal);
     }

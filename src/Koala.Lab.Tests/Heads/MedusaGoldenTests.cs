@@ -1,7 +1,7 @@
 using System.Text.Json;
-using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
 using Koala.Lab.Data;
-using Koala.Lab.Heads;
+using Koala.Lab.Heads.Learning;
 using Koala.Lab.Heads.Medusa;
 using Koala.Lab.Training;
 using static TorchSharp.torch;
@@ -23,11 +23,11 @@ public sealed class MedusaGoldenTests
         using var _ = no_grad();
         using var head = Read();
         var expected = Golden.Tensors("heads-koala-nano", "expected.safetensors");
-        using var cache = Shipped.Nano.NewCache(1, 64);
-        var features = Shipped.Nano.Append(cache, Ids());
+        using var cache = ShippedModels.Nano.NewCache(1, 64);
+        var features = ShippedModels.Nano.Append(cache, Ids());
         Tolerance.AssertClose(expected["features"], features, Roundings(Width));
 
-        var logits = head.Logits(expected["features"], Shipped.Nano);
+        var logits = head.Logits(expected["features"], ShippedModels.Nano);
         for (var h = 0; h < 4; h++)
         {
             var recorded = expected[$"medusa.logits.{h}"];
@@ -43,34 +43,34 @@ public sealed class MedusaGoldenTests
         using var _ = no_grad();
         using var head = Read();
         var ids = Ids();
-        using var cache = Shipped.Nano.NewCache(1, ids.Length);
-        using var batch = new TrainingBatch(Shipped.Nano, cache,
+        using var cache = ShippedModels.Nano.NewCache(1, ids.Length);
+        using var batch = new TrainingBatch(ShippedModels.Nano, cache,
             [new PackedRow(ids, [.. Enumerable.Range(0, ids.Length)], new int[ids.Length], [.. ids.Select(_ => true)])]);
-        var predictions = head.Predict(batch, Shipped.Nano);
-        var loss = LossKinds.Create("cross-entropy");
+        var headOutputs = head.Predict(batch, ShippedModels.Nano);
+        var loss = LossRegistry.Create("cross-entropy");
 
         using var document = JsonDocument.Parse(File.ReadAllText(Golden.At("heads-koala-nano", "expected.json")));
         var recorded = document.RootElement.GetProperty("medusa").GetProperty("heads").EnumerateArray().ToArray();
-        Assert.Equal(recorded.Length, predictions.Count);
+        Assert.Equal(recorded.Length, headOutputs.Count);
         for (var h = 0; h < recorded.Length; h++)
         {
-            Assert.Equal(recorded[h].GetProperty("positions").GetInt64(), predictions[h].Logits.shape[0]);
+            Assert.Equal(recorded[h].GetProperty("positions").GetInt64(), headOutputs[h].Logits.shape[0]);
             var crossEntropy = recorded[h].GetProperty("crossEntropy").GetDouble();
-            using var judgement = new Judgement(predictions[h], batch);
+            using var terms = new DistillationTerms(headOutputs[h], batch);
             // The final norm, two blocks, the LM head, and the sums of softmax and mean.
-            Tolerance.AssertClose(crossEntropy, loss.Of(judgement).item<float>(), Roundings(4 * Width + Vocabulary + ids.Length));
-            var right = (predictions[h].Logits.argmax(-1) == judgement.Truth).to(ScalarType.Float32).mean().item<float>();
+            Tolerance.AssertClose(crossEntropy, loss.Compute(terms).item<float>(), Roundings(4 * Width + Vocabulary + ids.Length));
+            var right = (headOutputs[h].Logits.argmax(-1) == terms.Labels).to(ScalarType.Float32).mean().item<float>();
             Assert.Equal(recorded[h].GetProperty("accuracy").GetDouble(), right, 6);
         }
     }
 
     // Of the target's features, and of what follows them.
-    private static long Roundings(long further) => Tolerance.Roundings(Shipped.Nano.Config, Shipped.Nano.Config.Layers, 64, further);
+    private static long Roundings(long further) => Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, 64, further);
 
     private static MedusaHead Read()
     {
         using var file = SafetensorsFile.Open(Golden.At("heads-koala-nano", "medusa-k2.safetensors"));
-        return MedusaLayout.Read(file, s_options, Shipped.Nano.Identity, ScalarType.Float32, CPU);
+        return MedusaStateDict.Read(file, s_options, ShippedModels.Nano.Identity, ScalarType.Float32, CPU);
     }
 
     private static int[] Ids() => [.. Golden.Tensors("heads-koala-nano", "expected.safetensors")["ids"].to(ScalarType.Int64).data<long>().Select(x => (int)x)];

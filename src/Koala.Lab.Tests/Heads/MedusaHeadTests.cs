@@ -1,6 +1,7 @@
+using Koala.Lab.Drafting;
+using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Medusa;
-using Koala.Lab.Heads.Trees;
 using Koala.Lab.Targets;
 using Koala.Lab.Tests.Training;
 using static TorchSharp.torch;
@@ -26,11 +27,11 @@ public sealed class MedusaHeadTests
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        using var head = (MedusaHead)DraftHead.Create(options, Shipped.Nano);
+        using var head = (MedusaHead)DraftHead.Create(options, ShippedModels.Nano);
         var features = Features();
-        var logits = head.Logits(features, Shipped.Nano);
+        var logits = head.Logits(features, ShippedModels.Nano);
         Assert.Equal([options.Heads, features.shape[0], Vocabulary], logits.shape);
-        var own = Shipped.Nano.Logits(features);
+        var own = ShippedModels.Nano.Logits(features);
         for (var h = 0; h < options.Heads; h++) Tolerance.AssertClose(own, logits[h], Width);
     }
 
@@ -41,13 +42,13 @@ public sealed class MedusaHeadTests
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         using var head = Randomised(options);
-        using var drafter = (LevelDrafter)head.NewDrafter(Shipped.Nano, 2, 40);
-        drafter.CatchUp(Features().narrow(0, 0, 6).view(2, 3, -1), [[1, 2, 3, 4], [5, 6, 7]]);
+        using var drafter = (LevelDrafter)head.NewDrafter(ShippedModels.Nano, 2, 40);
+        drafter.Extend(Features().narrow(0, 0, 6).view(2, 3, -1), [[1, 2, 3, 4], [5, 6, 7]]);
         for (var length = 1; length <= options.Heads; length++)
         {
             var stepwise = Enumerable.Range(0, length).Select(depth => depth == 0 ? drafter.First() : drafter.Next([[0], [0]], [[0], [0]]))
                 .Select(logits => logits.argmax(-1).data<long>().ToArray()).ToArray();
-            Assert.Equal(Enumerable.Range(0, 2).SelectMany(b => stepwise.Select(tokens => tokens[b])), drafter.BestChain(length)!.data<long>().ToArray());
+            Assert.Equal(Enumerable.Range(0, 2).SelectMany(b => stepwise.Select(tokens => tokens[b])), drafter.GreedyChain(length)!.data<long>().ToArray());
         }
     }
 
@@ -55,7 +56,7 @@ public sealed class MedusaHeadTests
     [MemberData(nameof(Variants))]
     public void The_parameters_are_counted_without_what_the_target_lends(MedusaOptions options)
     {
-        using var head = DraftHead.Create(options, Shipped.Nano);
+        using var head = DraftHead.Create(options, ShippedModels.Nano);
         var blocks = options.Tied ? 1 : options.Layers;
         Assert.Equal(options.Heads * (blocks * (Width * Width + Width) + (options.OwnLmHeads ? Vocabulary * Width : 0)), head.ParameterCount);
         Assert.Equal(options.Heads, head.MaxDraftLength);
@@ -70,8 +71,8 @@ public sealed class MedusaHeadTests
         foreach (var options in (MedusaOptions[])[new() { Layers = 3, Heads = 2 }, new() { Layers = 3, Heads = 2, Tied = true }, new() { Layers = 3, Heads = 2, OwnLmHeads = true }])
         {
             using var head = Randomised(options);
-            var (features, file) = (Features(), head.Export().ToDictionary());
-            var logits = head.Logits(features, Shipped.Nano);
+            var (features, file) = (Features(), head.ToStateDict().ToDictionary());
+            var logits = head.Logits(features, ShippedModels.Nano);
             for (var h = 0; h < 2; h++)
             {
                 var x = features;
@@ -80,7 +81,7 @@ public sealed class MedusaHeadTests
                     var y = x.matmul(file[$"{h}.{k}.linear.weight"].t()) + file[$"{h}.{k}.linear.bias"];
                     x = x + y * y.sigmoid();
                 }
-                var lmHead = options.OwnLmHeads ? file[$"{h}.3.weight"] : Shipped.Nano.LmHead;
+                var lmHead = options.OwnLmHeads ? file[$"{h}.3.weight"] : ShippedModels.Nano.LmHead;
                 var expected = x.matmul(lmHead.t());
                 Tolerance.AssertClose(expected, logits[h], 4 * Width);
             }
@@ -93,9 +94,9 @@ public sealed class MedusaHeadTests
     public void All_blocks_and_biases_and_own_LM_heads_learn()
     {
         using var scope = NewDisposeScope();
-        using var batch = Tiny.Batch(Tiny.Data.Rows[0], Tiny.Data.Rows[1]);
+        using var batch = TinyModels.Batch(TinyModels.Data.Rows[0], TinyModels.Data.Rows[1]);
         using var head = Randomised(new MedusaOptions { Layers = 2, Heads = 2, OwnLmHeads = true });
-        head.Predict(batch, Shipped.Nano).Select(p => p.Logits.logsumexp(-1).sum()).Aggregate((a, b) => a + b).backward();
+        head.Predict(batch, ShippedModels.Nano).Select(p => p.Logits.logsumexp(-1).sum()).Aggregate((a, b) => a + b).backward();
         foreach (var (name, value) in head.Parameters)
             for (var h = 0; h < 2; h++) Assert.True(value.grad![h].abs().sum().item<float>() > 0, $"{name}, head {h}");
     }
@@ -107,20 +108,20 @@ public sealed class MedusaHeadTests
         using var _ = no_grad();
         using var head = Randomised(new MedusaOptions { Layers = 2, Heads = 3 });
         int[] tokens = [5, 40, 77, 130, 200, 301, 12, 9];
-        using var batch = Tiny.Batch(Tiny.Row(tokens, new int[8], "xxxxxxxx"));
-        var predictions = head.Predict(batch, Shipped.Nano);
-        using var drafter = head.NewDrafter(Shipped.Nano, 1, 64);
-        drafter.CatchUp(batch.Features.narrow(0, 0, 3).unsqueeze(0), [[5, 40, 77, 130]]);
+        using var batch = TinyModels.Batch(TinyModels.Row(tokens, new int[8], "xxxxxxxx"));
+        var headOutputs = head.Predict(batch, ShippedModels.Nano);
+        using var drafter = head.NewDrafter(ShippedModels.Nano, 1, 64);
+        drafter.Extend(batch.Features.narrow(0, 0, 3).unsqueeze(0), [[5, 40, 77, 130]]);
         // The last state is place 2's: depth h drafts the token of place 4 + h.
         var chooser = new RecordingChooser();
-        var draft = Assert.Single(drafter.Propose(new ChainShape(3), chooser));
+        var draft = Assert.Single(drafter.Propose(new ChainTree(3), chooser));
         Assert.Equal([-1, 0, 1], draft.Candidates.Select(c => c.Parent));
         for (var h = 0; h < 3; h++)
         {
-            var row = predictions[h].Judges.data<long>().ToArray().IndexOf(3L + h);
-            Tolerance.AssertClose(predictions[h].Logits[row], chooser.Logits[h][0], 3 * Width);
+            var row = headOutputs[h].TargetPositions.data<long>().ToArray().IndexOf(3L + h);
+            Tolerance.AssertClose(headOutputs[h].Logits[row], chooser.Logits[h][0], 3 * Width);
         }
-        Assert.Equal(2, Assert.Single(drafter.Propose(new ChainShape(2), chooser)).Candidates.Count);
+        Assert.Equal(2, Assert.Single(drafter.Propose(new ChainTree(2), chooser)).Candidates.Count);
     }
 
     [Theory]
@@ -131,7 +132,7 @@ public sealed class MedusaHeadTests
     [InlineData(1, 17)]
     public void Sizes_out_of_range_are_refused(int layers, int heads)
     {
-        var e = Assert.Throws<KoalaException>(() => DraftHead.Create(new MedusaOptions { Layers = layers, Heads = heads }, Shipped.Nano));
+        var e = Assert.Throws<KoalaException>(() => DraftHead.Create(new MedusaOptions { Layers = layers, Heads = heads }, ShippedModels.Nano));
         Assert.Equal(heads == 4 ? "layers" : "heads", e.Where);
     }
 
@@ -140,20 +141,20 @@ public sealed class MedusaHeadTests
     {
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
-        using var trained = Tiny.Train(Tiny.Options with { Steps = 4 }, Tiny.Head with { OwnLmHeads = true });
+        using var trained = TinyModels.Train(TinyModels.Options with { Steps = 4 }, TinyModels.Head with { OwnLmHeads = true });
         trained.Save(folder.Path, "card");
-        using var target = Target.Load(Shipped.Folder("koala-nano"), "bf16");
+        using var target = Target.Load(ShippedModels.Folder("koala-nano"), "bf16");
         using var head = DraftHead.Load(folder.Path, target);
         Assert.All(head.Parameters, p => Assert.Equal(ScalarType.BFloat16, p.Value.dtype));
         using var cache = target.NewCache();
         using var drafter = head.NewDrafter(target, 1, 64);
-        drafter.CatchUp(target.Append(cache, [[1, 50, 60]]), [[1, 50, 60, 70]]);
-        Assert.Equal(3, Assert.Single(drafter.Propose(new ChainShape(3), new RecordingChooser())).Candidates.Count);
+        drafter.Extend(target.Append(cache, [[1, 50, 60]]), [[1, 50, 60, 70]]);
+        Assert.Equal(3, Assert.Single(drafter.Propose(new ChainTree(3), new RecordingChooser())).Candidates.Count);
 
-        using var full = DraftHead.Load(folder.Path, Shipped.Nano);
+        using var full = DraftHead.Load(folder.Path, ShippedModels.Nano);
         var features = Features();
         using var _ = no_grad();
-        var exact = ((MedusaHead)full).Logits(features, Shipped.Nano);
+        var exact = ((MedusaHead)full).Logits(features, ShippedModels.Nano);
         var rounded = ((MedusaHead)head).Logits(features.to(ScalarType.BFloat16), target);
         Assert.InRange(Golden.Distance(exact, rounded), 0, 3e-2 * exact.abs().max().item<float>());
     }
@@ -163,27 +164,27 @@ public sealed class MedusaHeadTests
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         using var generator = new Generator(11, CPU);
-        var head = (MedusaHead)DraftHead.Create(options, Shipped.Nano);
+        var head = (MedusaHead)DraftHead.Create(options, ShippedModels.Nano);
         foreach (var (_, value) in head.Parameters) value.add_(randn(value.shape, generator: generator) * 0.05);
         return head;
     }
 
     private static Tensor Features()
     {
-        using var batch = Tiny.Batch(Tiny.Data.Rows[0]);
+        using var batch = TinyModels.Batch(TinyModels.Data.Rows[0]);
         return batch.Features.narrow(0, 0, 12).clone();
     }
 
     private static bool Equal(Tensor one, Tensor other) => one.equal(other).all().item<bool>();
 
-    private sealed class RecordingChooser : ICandidateChooser
+    private sealed class RecordingChooser : ITokenSampler
     {
         public List<Tensor> Logits { get; } = [];
 
-        public IReadOnlyList<Choice[]> Choose(Tensor logits, int count)
+        public IReadOnlyList<SampledToken[]> Sample(Tensor logits, int count)
         {
             Logits.Add(logits.to(ScalarType.Float32, copy: true).MoveToOuterDisposeScope());
-            return [.. Enumerable.Range(0, (int)logits.shape[0]).Select(i => new[] { new Choice(i, null, null) })];
+            return [.. Enumerable.Range(0, (int)logits.shape[0]).Select(i => new[] { new SampledToken(i, null, null) })];
         }
     }
 }

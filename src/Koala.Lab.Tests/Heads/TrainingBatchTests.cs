@@ -14,31 +14,31 @@ public sealed class TrainingBatchTests
     public void Places_lie_inside_one_answer()
     {
         int[] segments = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2];
-        using var batch = Tiny.Batch(Tiny.Row(Tokens(16), segments, "...xxxxxx..xxx.."), Tiny.Row(Tokens(16), new int[16], "............xxxx"));
+        using var batch = TinyModels.Batch(TinyModels.Row(Tokens(16), segments, "...xxxxxx..xxx.."), TinyModels.Row(Tokens(16), new int[16], "............xxxx"));
         // t+1 is the answer's, and so is t+ahead; t itself may be the prompt's last token. The second row's answer ends with the row.
-        Assert.Equal([2, 3, 4, 5, 6, 10, 11, 27, 28, 29], batch.Places(2));
-        Assert.Equal([2, 3, 4, 5, 10, 27, 28], batch.Places(3));
-        Assert.Equal([2, 3, 4, 27], batch.Places(4));
-        Assert.Equal([2, 3], batch.Places(5));
-        Assert.Equal([2], batch.Places(6));
-        Assert.Empty(batch.Places(7));
-        Assert.Empty(batch.Places(40));
+        Assert.Equal([2, 3, 4, 5, 6, 10, 11, 27, 28, 29], batch.LabelPositions(2));
+        Assert.Equal([2, 3, 4, 5, 10, 27, 28], batch.LabelPositions(3));
+        Assert.Equal([2, 3, 4, 27], batch.LabelPositions(4));
+        Assert.Equal([2, 3], batch.LabelPositions(5));
+        Assert.Equal([2], batch.LabelPositions(6));
+        Assert.Empty(batch.LabelPositions(7));
+        Assert.Empty(batch.LabelPositions(40));
     }
 
     [Fact]
     public void Places_do_not_cross_from_one_segment_into_the_next()
     {
-        using var batch = Tiny.Batch(Tiny.Row(Tokens(8), [0, 0, 0, 0, 1, 1, 1, 1], "xxxxxxxx"));
-        Assert.Equal([0, 1, 4, 5], batch.Places(2));
-        Assert.Equal([0, 4], batch.Places(3));
-        Assert.Empty(batch.Places(4));
+        using var batch = TinyModels.Batch(TinyModels.Row(Tokens(8), [0, 0, 0, 0, 1, 1, 1, 1], "xxxxxxxx"));
+        Assert.Equal([0, 1, 4, 5], batch.LabelPositions(2));
+        Assert.Equal([0, 4], batch.LabelPositions(3));
+        Assert.Empty(batch.LabelPositions(4));
     }
 
     [Fact]
     public void A_row_without_an_answer_has_no_places()
     {
-        using var batch = Tiny.Batch(Tiny.Row(Tokens(8), new int[8], "........"));
-        Assert.Empty(batch.Places(2));
+        using var batch = TinyModels.Batch(TinyModels.Row(Tokens(8), new int[8], "........"));
+        Assert.Empty(batch.LabelPositions(2));
     }
 
     [Fact]
@@ -46,19 +46,19 @@ public sealed class TrainingBatchTests
     {
         using var scope = NewDisposeScope();
         var (one, two) = (Tokens(9), Tokens(7).Reverse().ToArray());
-        using var packed = Tiny.Batch(Tiny.Row([.. one, .. two], [.. new int[9], .. Enumerable.Repeat(1, 7)], "................"));
-        using var first = Tiny.Batch(Tiny.Row(one, new int[9], "........."));
-        using var second = Tiny.Batch(Tiny.Row(two, new int[7], "......."));
+        using var packed = TinyModels.Batch(TinyModels.Row([.. one, .. two], [.. new int[9], .. Enumerable.Repeat(1, 7)], "................"));
+        using var first = TinyModels.Batch(TinyModels.Row(one, new int[9], "........."));
+        using var second = TinyModels.Batch(TinyModels.Row(two, new int[7], "......."));
         Tolerance.AssertClose(cat([first.Features, second.Features], 0), packed.Features, Roundings(0));
-        var alone = cat([first.LogProbabilities, second.LogProbabilities], 0);
-        Tolerance.AssertClose(alone, packed.LogProbabilities, Roundings(Width + Vocabulary));
+        var baseline = cat([first.LogProbabilities, second.LogProbabilities], 0);
+        Tolerance.AssertClose(baseline, packed.LogProbabilities, Roundings(Width + Vocabulary));
     }
 
     [Fact]
     public void The_targets_side_is_a_distribution_and_takes_no_gradients()
     {
         using var scope = NewDisposeScope();
-        using var batch = Tiny.Batch(Tiny.Data.Rows[0], Tiny.Data.Rows[1]);
+        using var batch = TinyModels.Batch(TinyModels.Data.Rows[0], TinyModels.Data.Rows[1]);
         Assert.Equal([128, 64], batch.Features.shape);
         Assert.Equal([128, 512], batch.Probabilities.shape);
         Tolerance.AssertClose(ones(128, 1), batch.Probabilities.sum(-1, keepdim: true), 2 * Vocabulary);
@@ -69,27 +69,27 @@ public sealed class TrainingBatchTests
     public void A_head_judges_where_the_target_decides_the_same_token()
     {
         using var scope = NewDisposeScope();
-        using var batch = Tiny.Batch(Tiny.Row(Tokens(12), new int[12], "...xxxxxx..."), Tiny.Row(Tokens(12), new int[12], ".......xxxxx"));
-        using var head = DraftHead.Create(Tiny.Head with { Heads = 6 }, Shipped.Nano);
-        var predictions = head.Predict(batch, Shipped.Nano);
-        Assert.Equal([0, 1, 2, 3, 4, 5], predictions.Select(p => p.Depth));
-        Assert.Equal([3, 4, 5, 6, 7, 19, 20, 21, 22], predictions[0].Judges.data<long>().ToArray());
-        Assert.Equal([4, 5, 6, 7, 20, 21, 22], predictions[1].Judges.data<long>().ToArray());
-        Assert.Equal([5, 6, 7, 21, 22], predictions[2].Judges.data<long>().ToArray());
-        Assert.Equal([7], predictions[4].Judges.data<long>().ToArray());
-        Assert.Equal([0, 512], predictions[5].Logits.shape);
+        using var batch = TinyModels.Batch(TinyModels.Row(Tokens(12), new int[12], "...xxxxxx..."), TinyModels.Row(Tokens(12), new int[12], ".......xxxxx"));
+        using var head = DraftHead.Create(TinyModels.Head with { Heads = 6 }, ShippedModels.Nano);
+        var headOutputs = head.Predict(batch, ShippedModels.Nano);
+        Assert.Equal([0, 1, 2, 3, 4, 5], headOutputs.Select(p => p.Depth));
+        Assert.Equal([3, 4, 5, 6, 7, 19, 20, 21, 22], headOutputs[0].TargetPositions.data<long>().ToArray());
+        Assert.Equal([4, 5, 6, 7, 20, 21, 22], headOutputs[1].TargetPositions.data<long>().ToArray());
+        Assert.Equal([5, 6, 7, 21, 22], headOutputs[2].TargetPositions.data<long>().ToArray());
+        Assert.Equal([7], headOutputs[4].TargetPositions.data<long>().ToArray());
+        Assert.Equal([0, 512], headOutputs[5].Logits.shape);
         // Untrained, a head repeats what the target says one place after its own: logits of place t for a token h+2 ahead.
-        var own = Shipped.Nano.Logits(batch.Features);
-        foreach (var prediction in predictions)
+        var own = ShippedModels.Nano.Logits(batch.Features);
+        foreach (var output in headOutputs)
         {
-            if (prediction.Judges.shape[0] == 0) continue;
-            Tolerance.AssertClose(own.index_select(0, prediction.Judges - 1 - prediction.Depth), prediction.Logits, Width);
+            if (output.TargetPositions.shape[0] == 0) continue;
+            Tolerance.AssertClose(own.index_select(0, output.TargetPositions - 1 - output.Depth), output.Logits, Width);
         }
     }
 
     // Of the target over such a row, with its final norm.
     private static long Roundings(long further) =>
-        Tolerance.Roundings(Shipped.Nano.Config, Shipped.Nano.Config.Layers, 16, Width + further);
+        Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, 16, Width + further);
 
     private static int[] Tokens(int count) => [.. Enumerable.Range(0, count).Select(i => 20 + 13 * i)];
 }

@@ -20,7 +20,7 @@ public sealed class CheckpointStoreTests : IDisposable
         foreach (var step in (int[])[1, 2, 9, 10]) Save(step);
         Assert.Equal(["step-10", "step-9"], Names());
         Assert.Equal(new Checkpoint(10, _folder.At("checkpoints", "step-10")), _store.Latest());
-        Assert.Empty(_store.PassedOver);
+        Assert.Empty(_store.Skipped);
     }
 
     [Fact]
@@ -57,7 +57,7 @@ public sealed class CheckpointStoreTests : IDisposable
         Save(2);
         File.WriteAllText(_folder.At("checkpoints", "step-2", file), content);
         Assert.Equal(1, _store.Latest()!.Step);
-        Assert.Equal(_folder.At("checkpoints", "step-2"), Assert.Single(_store.PassedOver).Folder);
+        Assert.Equal(_folder.At("checkpoints", "step-2"), Assert.Single(_store.Skipped).Folder);
     }
 
     [Theory]
@@ -69,7 +69,7 @@ public sealed class CheckpointStoreTests : IDisposable
         Save(2);
         File.Delete(_folder.At("checkpoints", "step-2", file));
         Assert.Equal(1, _store.Latest()!.Step);
-        Assert.Contains(file, Assert.Single(_store.PassedOver).Reason, StringComparison.Ordinal);
+        Assert.Contains(file, Assert.Single(_store.Skipped).Reason, StringComparison.Ordinal);
     }
 
     [Fact]

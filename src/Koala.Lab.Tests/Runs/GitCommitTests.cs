@@ -30,21 +30,21 @@ public sealed class GitCommitTests
     {
         using var folder = new TemporaryFolder();
         Assert.SkipUnless(Git(folder, "init", "-q") == 0, "this system has no git");
-        Assert.Null(GitCommit.Of(folder.Path));
+        Assert.Null(GitCommit.Read(folder.Path));
         Assert.Equal(0, Git(folder, "-c", "user.name=a", "-c", "user.email=a@b.example", "-c", "commit.gpgsign=false", "commit", "-q", "--allow-empty", "-m", "a"));
-        var clean = GitCommit.Of(folder.Path);
+        var clean = GitCommit.Read(folder.Path);
         Assert.True(clean!.Clean);
         Assert.Equal(40, clean.Hash.Length);
         File.WriteAllText(folder.At("new"), "");
-        Assert.Equal(clean with { Clean = false }, GitCommit.Of(folder.Path));
+        Assert.Equal(clean with { Clean = false }, GitCommit.Read(folder.Path));
     }
 
     [Fact]
     public void A_folder_outside_any_repository_has_none()
     {
         using var folder = new TemporaryFolder();
-        Assert.Null(GitCommit.Of(folder.Path));
-        Assert.Null(GitCommit.Of(folder.At("none")));
+        Assert.Null(GitCommit.Read(folder.Path));
+        Assert.Null(GitCommit.Read(folder.At("none")));
     }
 
     private static int Git(TemporaryFolder folder, params string[] arguments)

@@ -2,7 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using CsCheck;
 using Koala.Lab.Runs;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Tests.Runs;
 

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Tests.Runtime;
 

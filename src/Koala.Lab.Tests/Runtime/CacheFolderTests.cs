@@ -1,4 +1,4 @@
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Tests.Runtime;
 

@@ -1,4 +1,4 @@
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Cuda;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Runtime;

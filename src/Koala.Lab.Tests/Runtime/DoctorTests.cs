@@ -1,5 +1,7 @@
 using System.Text.Json;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
+using Koala.Lab.Runtime.Machine;
+using Koala.Lab.Runtime.Native;
 
 namespace Koala.Lab.Tests.Runtime;
 
@@ -67,7 +69,7 @@ public sealed class DoctorTests
         using var folder = new TemporaryFolder();
         Directory.CreateDirectory(folder.At("lib"));
         File.WriteAllText(folder.At(file), content);
-        Assert.Equal(version, LibTorchVersion.Of(folder.At("lib"), LibTorch.FolderVariable));
+        Assert.Equal(version, LibTorchVersion.Find(folder.At("lib"), LibTorch.FolderVariable));
     }
 
     [Fact]

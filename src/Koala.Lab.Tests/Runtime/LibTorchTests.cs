@@ -1,4 +1,4 @@
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Native;
 
 namespace Koala.Lab.Tests.Runtime;
 
@@ -10,11 +10,11 @@ public sealed class LibTorchTests
         using var folder = new TemporaryFolder();
         var whole = File.ReadAllBytes(Path.Combine(LibTorch.Folder!, "libc10.so"));
         File.WriteAllBytes(folder.At("whole.so"), whole);
-        LibTorch.CheckWhole(folder.At("whole.so"));
+        LibTorch.CheckComplete(folder.At("whole.so"));
         foreach (var length in (int[])[0, 3, 63, 64, 5000, whole.Length - 1])
         {
             File.WriteAllBytes(folder.At("cut.so"), whole[..length]);
-            Assert.Equal(folder.At("cut.so"), Assert.Throws<KoalaException>(() => LibTorch.CheckWhole(folder.At("cut.so"))).Where);
+            Assert.Equal(folder.At("cut.so"), Assert.Throws<KoalaException>(() => LibTorch.CheckComplete(folder.At("cut.so"))).Where);
         }
     }
 
@@ -22,6 +22,6 @@ public sealed class LibTorchTests
     public void A_library_that_is_not_there_is_one_error()
     {
         using var folder = new TemporaryFolder();
-        Assert.Throws<KoalaException>(() => LibTorch.CheckWhole(folder.At("none.so")));
+        Assert.Throws<KoalaException>(() => LibTorch.CheckComplete(folder.At("none.so")));
     }
 }

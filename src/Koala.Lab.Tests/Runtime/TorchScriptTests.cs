@@ -1,4 +1,4 @@
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Native;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Runtime;

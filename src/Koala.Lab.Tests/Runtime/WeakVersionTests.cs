@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using CsCheck;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Native;
 
 namespace Koala.Lab.Tests.Runtime;
 
@@ -86,7 +86,7 @@ public sealed class WeakVersionTests
     public void A_library_that_cannot_be_read_is_one_error()
     {
         using var folder = new TemporaryFolder();
-        Assert.Throws<KoalaException>(() => WeakVersion.MendedCopy(folder.At("none.so")));
+        Assert.Throws<KoalaException>(() => WeakVersion.PatchedCopy(folder.At("none.so")));
     }
 
     private static void Survives(byte[] elf)

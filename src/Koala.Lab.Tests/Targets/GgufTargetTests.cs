@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Decoding;
 using Koala.Lab.Targets;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Chat;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Targets;
@@ -14,7 +14,7 @@ public sealed class GgufTargetTests : IDisposable
 
     private const string SmolLm = "smollm2-135m-instruct";
 
-    private static readonly string s_nano = Shipped.Folder("koala-nano");
+    private static readonly string s_nano = ShippedModels.Folder("koala-nano");
 
     private readonly TemporaryFolder _folder = new();
 
@@ -58,7 +58,7 @@ public sealed class GgufTargetTests : IDisposable
                 Assert.True(folder.Tensors.Read(name, ScalarType.Float32, CPU).equal(files.Tensors.Read(name, ScalarType.Float32, CPU)).all().item<bool>(), name);
         }
         using var target = Target.Load(NanoPath, "bf16");
-        Assert.Equal(Shipped.Nano.Identity, target.Identity);
+        Assert.Equal(ShippedModels.Nano.Identity, target.Identity);
     }
 
     [Fact]
@@ -88,7 +88,7 @@ public sealed class GgufTargetTests : IDisposable
         using var folder = Target.Load(scaled);
         using var target = Target.Load(NanoPath);
         var ids = Golden.Prompts("koala-nano")[0].Ids;
-        var (expected, plain) = (folder.States(ids)[^1], Shipped.Nano.States(ids)[^1]);
+        var (expected, plain) = (folder.States(ids)[^1], ShippedModels.Nano.States(ids)[^1]);
         AssertClose(expected, target.States(ids)[^1], target.Config, target.Config.Layers);
         Assert.InRange(Golden.Distance(expected, plain), 0.1, double.MaxValue);
     }
@@ -104,8 +104,8 @@ public sealed class GgufTargetTests : IDisposable
     [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void SmolLm_gives_the_recorded_tokens_logits_and_hidden_states()
     {
-        var path = Shared.At("models", SmolLm, "SmolLM2-135M-Instruct.Q4_1.gguf");
-        var golden = Path.ChangeExtension(Shared.At("golden", $"{SmolLm}.json"), null);
+        var path = SharedFiles.At("models", SmolLm, "SmolLM2-135M-Instruct.Q4_1.gguf");
+        var golden = Path.ChangeExtension(SharedFiles.At("golden", $"{SmolLm}.json"), null);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         using var target = Target.Load(path, "fp32");

@@ -14,7 +14,7 @@ public sealed class GoldenTests
     [MemberData(nameof(Names))]
     public void Greedy_tokens_equal_the_recorded_ones(string name)
     {
-        using var decoder = new SpeculativeDecoder(Shipped.Of(name));
+        using var decoder = new SpeculativeDecoder(ShippedModels.Of(name));
         foreach (var prompt in Golden.Prompts(name))
         {
             var answer = decoder.Generate(prompt.Ids, new GenerationOptions { MaxTokens = 64 });
@@ -29,7 +29,7 @@ public sealed class GoldenTests
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var target = Shipped.Of(name);
+        var target = ShippedModels.Of(name);
         var expected = Golden.Tensors($"{name}.safetensors");
         var states = target.States(Golden.Prompts(name)[0].Ids);
 
@@ -49,10 +49,10 @@ public sealed class GoldenTests
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var ids = Golden.Prompts("koala-mini")[1].Ids;
-        using var whole = Shipped.Mini.NewCache(1, 128);
-        using var single = Shipped.Mini.NewCache(1, 128);
-        var expected = Shipped.Mini.Append(whole, ids);
-        var steps = cat([.. ids.Select(id => Shipped.Mini.Append(single, [id]))], 0);
+        using var whole = ShippedModels.Mini.NewCache(1, 128);
+        using var single = ShippedModels.Mini.NewCache(1, 128);
+        var expected = ShippedModels.Mini.Append(whole, ids);
+        var steps = cat([.. ids.Select(id => ShippedModels.Mini.Append(single, [id]))], 0);
         AssertClose(expected, steps);
     }
 
@@ -63,16 +63,16 @@ public sealed class GoldenTests
         using var _ = no_grad();
         var prompts = Golden.Prompts("koala-mini").Take(3).Select(p => p.Ids).ToArray();
         Assert.NotEqual(prompts[0].Length, prompts[1].Length);
-        using var cache = Shipped.Mini.NewCache(prompts.Length, 256);
-        var batched = Shipped.Mini.Append(cache, prompts);
+        using var cache = ShippedModels.Mini.NewCache(prompts.Length, 256);
+        var batched = ShippedModels.Mini.Append(cache, prompts);
         // A second step, one token each, stands behind prompts of different lengths.
-        var next = Shipped.Mini.Append(cache, [[17], [18], [19]]);
+        var next = ShippedModels.Mini.Append(cache, [[17], [18], [19]]);
         for (var b = 0; b < prompts.Length; b++)
         {
-            using var alone = Shipped.Mini.NewCache(1, 256);
-            var states = Shipped.Mini.Append(alone, prompts[b]);
+            using var baseline = ShippedModels.Mini.NewCache(1, 256);
+            var states = ShippedModels.Mini.Append(baseline, prompts[b]);
             AssertClose(states, batched[b].narrow(0, 0, prompts[b].Length));
-            AssertClose(Shipped.Mini.Append(alone, [17 + b]), next[b]);
+            AssertClose(ShippedModels.Mini.Append(baseline, [17 + b]), next[b]);
         }
     }
 
@@ -83,11 +83,11 @@ public sealed class GoldenTests
         using var _ = no_grad();
         var (a, b) = (Golden.Prompts("koala-mini")[0].Ids, Golden.Prompts("koala-mini")[1].Ids);
         Tensor Row(IEnumerable<int> values) => tensor(values.Select(x => (long)x).ToArray()).view(1, -1);
-        using var cache = Shipped.Mini.NewCache(1, a.Length + b.Length);
-        var packed = Shipped.Mini.Features(cache, Row(a.Concat(b)), Row(Enumerable.Range(0, a.Length).Concat(Enumerable.Range(0, b.Length))),
+        using var cache = ShippedModels.Mini.NewCache(1, a.Length + b.Length);
+        var packed = ShippedModels.Mini.Features(cache, Row(a.Concat(b)), Row(Enumerable.Range(0, a.Length).Concat(Enumerable.Range(0, b.Length))),
             Row(a.Select(_ => 0).Concat(b.Select(_ => 1))), []).Hidden[0];
-        using var alone = Shipped.Mini.NewCache(1, b.Length);
-        AssertClose(Shipped.Mini.Append(alone, b), packed.narrow(0, a.Length, b.Length));
+        using var baseline = ShippedModels.Mini.NewCache(1, b.Length);
+        AssertClose(ShippedModels.Mini.Append(baseline, b), packed.narrow(0, a.Length, b.Length));
     }
 
     [Fact]
@@ -95,14 +95,14 @@ public sealed class GoldenTests
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        using var target = Target.Load(Shipped.Folder("koala-mini"), "bf16");
+        using var target = Target.Load(ShippedModels.Folder("koala-mini"), "bf16");
         var expected = Golden.Tensors("koala-mini.safetensors")["hidden.12"];
         var states = target.States(Golden.Prompts("koala-mini")[0].Ids)[^1];
         Assert.InRange(Golden.Distance(expected, states), 0, 0.05 * expected.abs().max().item<float>());
     }
 
     private static void AssertClose(Tensor expected, Tensor actual) =>
-        Tolerance.AssertClose(expected, actual, Roundings(Shipped.Mini.Config, Shipped.Mini.Config.Layers, 256));
+        Tolerance.AssertClose(expected, actual, Roundings(ShippedModels.Mini.Config, ShippedModels.Mini.Config.Layers, 256));
 
     // With the final norm.
     private static long Roundings(ModelConfig config, int layers, long seen) =>

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -153,7 +153,7 @@ public sealed class ReferenceTests : IDisposable
         File.WriteAllText(folder.At("config.json"), config.ToJsonString());
         SafetensorsWriter.Write(folder.At("model.safetensors"), [.. weights]);
         foreach (var file in (string[])["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"])
-            File.Copy(Path.Combine(Shipped.Folder("koala-mini"), file), folder.At(file));
+            File.Copy(Path.Combine(ShippedModels.Folder("koala-mini"), file), folder.At(file));
         return Target.Load(folder.Path);
     }
 }

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Tests.Text;
 

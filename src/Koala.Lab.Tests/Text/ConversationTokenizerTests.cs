@@ -1,10 +1,11 @@
-using Koala.Lab.Text;
+using Koala.Lab.Text.Chat;
+using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Tests.Text;
 
 public sealed class ConversationTokenizerTests
 {
-    private static readonly Tokenizer s_nano = Tokenizer.Load(Shipped.Folder("koala-nano"));
+    private static readonly Tokenizer s_nano = Tokenizer.Load(ShippedModels.Folder("koala-nano"));
 
     private static Conversation Chat(bool done, params (string Role, string Content)[] messages) =>
         new("c", "", "", "", [.. messages.Select(m => new Message(m.Role, m.Content))], done);
@@ -41,7 +42,7 @@ public sealed class ConversationTokenizerTests
     public void A_template_whose_answers_cannot_be_found_is_refused(string template)
     {
         using var folder = new TemporaryFolder();
-        File.Copy(Path.Combine(Shipped.Folder("koala-nano"), "tokenizer.json"), folder.At("tokenizer.json"));
+        File.Copy(Path.Combine(ShippedModels.Folder("koala-nano"), "tokenizer.json"), folder.At("tokenizer.json"));
         File.WriteAllText(folder.At("chat_template.jinja"), template);
         var tokenizer = Tokenizer.Load(folder.Path);
         Assert.NotEqual(s_nano.Hash, tokenizer.Hash);

@@ -1,9 +1,10 @@
 using System.Text.Json;
 using ICSharpCode.SharpZipLib.GZip;
-using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Gguf;
 using Koala.Lab.Tests.Checkpoints;
 using Koala.Lab.Tests.Targets;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Chat;
+using Koala.Lab.Text.Tokenizers;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Text;
@@ -18,11 +19,11 @@ public sealed class GgufTokenizerTests : IDisposable
     [InlineData("koala-nano")]
     [InlineData("koala-mini")]
     public void The_shipped_targets_as_gguf_give_the_recorded_ids(string name) =>
-        AssertRecorded(Load(GgufConversion.Of(Shipped.Folder(name), ScalarType.BFloat16)), TestFiles.At("src", "Koala.Lab.Tests", "Text", "files", "tokens.json"), name);
+        AssertRecorded(Load(GgufConversion.Of(ShippedModels.Folder(name), ScalarType.BFloat16)), TestFiles.At("src", "Koala.Lab.Tests", "Text", "files", "tokens.json"), name);
 
     [Fact]
     public void SmolLm_gives_the_recorded_ids() => AssertRecorded(
-        Tokenizer.Load(Shared.At("models", "smollm2-135m-instruct", "SmolLM2-135M-Instruct.Q4_1.gguf")), Shared.At("golden", "tokens.json"), "smollm2-135m-instruct");
+        Tokenizer.Load(SharedFiles.At("models", "smollm2-135m-instruct", "SmolLM2-135M-Instruct.Q4_1.gguf")), SharedFiles.At("golden", "tokens.json"), "smollm2-135m-instruct");
 
     [Fact]
     public void Gpt2_as_gguf_and_as_a_folder_gives_the_recorded_ids()

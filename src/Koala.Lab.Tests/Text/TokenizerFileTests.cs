@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Tests.Text;
 

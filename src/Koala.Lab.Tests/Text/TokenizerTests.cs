@@ -1,13 +1,14 @@
 using System.Text.Json;
 using CsCheck;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Chat;
+using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Tests.Text;
 
 public sealed class TokenizerTests
 {
-    private static readonly Tokenizer s_nano = Tokenizer.Load(Shipped.Folder("koala-nano"));
-    private static readonly Tokenizer s_mini = Tokenizer.Load(Shipped.Folder("koala-mini"));
+    private static readonly Tokenizer s_nano = Tokenizer.Load(ShippedModels.Folder("koala-nano"));
+    private static readonly Tokenizer s_mini = Tokenizer.Load(ShippedModels.Folder("koala-mini"));
 
     [Theory]
     [InlineData("koala-nano")]

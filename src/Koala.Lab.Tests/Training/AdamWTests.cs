@@ -51,7 +51,7 @@ public sealed class AdamWTests
         using var optimizer = new AdamW(parameters, 0.9, 0.95, 0);
         SetGradients(optimizer, parameters, [[0, 0]]);
         optimizer.Step(0.1);
-        Assert.Equal([1, -2], Tiny.Doubles(parameters[0].Value));
+        Assert.Equal([1, -2], TinyModels.Doubles(parameters[0].Value));
     }
 
     [Theory]
@@ -78,7 +78,7 @@ public sealed class AdamWTests
         using var optimizer = new AdamW(parameters, 0.9, 0.95, 0);
         SetGradients(optimizer, parameters, [[5]]);
         SetGradients(optimizer, parameters, [[2]]);
-        Assert.Equal([2], Tiny.Doubles(parameters[0].Value.grad!));
+        Assert.Equal([2], TinyModels.Doubles(parameters[0].Value.grad!));
     }
 
     // Each moment three, their corrections two, the root, epsilon, the quotient, the rate, the decay and the difference. The errors of
@@ -95,7 +95,7 @@ public sealed class AdamWTests
 
     private static void AssertNear(double[] expected, Tensor actual)
     {
-        foreach (var (e, a) in expected.Zip(Tiny.Doubles(actual)))
+        foreach (var (e, a) in expected.Zip(TinyModels.Doubles(actual)))
             Tolerance.AssertClose(e, a, OperationsOfStep, magnitude: Math.Max(1, Math.Abs(e)));
     }
 }

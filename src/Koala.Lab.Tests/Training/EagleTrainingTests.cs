@@ -12,16 +12,16 @@ public sealed class EagleTrainingTests
 {
     private static readonly EagleOptions s_head = new() { Layers = 2, DraftVocabulary = 200 };
 
-    private static TrainingOptions Options(int steps) => TrainingPresets.Of("koala", s_head, steps) with { RowLength = 64, Seed = 5, ValidateEvery = 4, SaveEvery = 4 };
+    private static TrainingOptions Options(int steps) => TrainingPresets.Create("koala", s_head, steps) with { RowLength = 64, Seed = 5, ValidateEvery = 4, SaveEvery = 4 };
 
     [Fact]
     public void The_losses_fall_and_held_out_accuracy_rises_at_every_depth()
     {
         var lines = new List<StepMetrics>();
-        using var head = DraftHead.Create(new EagleOptions(), Shipped.Nano);
-        using var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, Options(80) with { ValidateEvery = 1000 });
+        using var head = DraftHead.Create(new EagleOptions(), ShippedModels.Nano);
+        using var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, Options(80) with { ValidateEvery = 1000 });
         var before = trainer.Validate();
-        trainer.Run(lines.Add, Tiny.Nothing);
+        trainer.Run(lines.Add, TinyModels.Nothing);
         foreach (var name in (string[])["smooth-l1", "soft-cross-entropy"])
         {
             double Of(StepMetrics line) => line.LossByName.Single(l => l.Key == name).Value;
@@ -41,12 +41,12 @@ public sealed class EagleTrainingTests
         double Deep(int steps)
         {
             var lines = new List<StepMetrics>();
-            using var head = Tiny.Train(Options(120) with { TrainingTimeTest = steps, ValidateEvery = 1000 }, new EagleOptions(), lines.Add);
+            using var head = TinyModels.Train(Options(120) with { TrainingTimeTest = steps, ValidateEvery = 1000 }, new EagleOptions(), lines.Add);
             var accuracy = lines[^1].ValidationAccuracy!;
             return accuracy.Skip(2).Sum() / accuracy[0];
         }
-        var (alone, tested) = (Deep(1), Deep(3));
-        Assert.True(tested > 1.05 * alone, $"deeper accuracy against the first: {alone} without, {tested} with");
+        var (baseline, tested) = (Deep(1), Deep(3));
+        Assert.True(tested > 1.05 * baseline, $"deeper accuracy against the first: {baseline} without, {tested} with");
     }
 
     [Theory, InlineData(0.0), InlineData(0.5)]
@@ -54,9 +54,9 @@ public sealed class EagleTrainingTests
     {
         using var folder = new TemporaryFolder();
         var options = Options(10) with { Adversary = new() { Weight = adversary, Warmup = 2, Width = 16 } };
-        using var expected = Tiny.Train(options, s_head);
-        using (var head = Tiny.NewHead(s_head))
-        using (var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, options))
+        using var expected = TinyModels.Train(options, s_head);
+        using (var head = TinyModels.NewHead(s_head))
+        using (var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, options))
         using (var stop = new CancellationTokenSource())
         {
             Assert.Throws<OperationCanceledException>(() => trainer.Run(
@@ -66,13 +66,13 @@ public sealed class EagleTrainingTests
                 },
                 () => trainer.SaveState(folder.At("state")), stop.Token));
         }
-        using var resumed = Tiny.NewHead(s_head);
-        using var second = new Trainer(Shipped.Nano, resumed, Tiny.Data, options);
+        using var resumed = TinyModels.NewHead(s_head);
+        using var second = new Trainer(ShippedModels.Nano, resumed, TinyModels.Data, options);
         second.LoadState(folder.At("state"));
-        second.Run(_ => { }, Tiny.Nothing);
-        Tiny.AssertSame(expected, resumed);
-        using var silent = Tiny.Train(options with { FeatureNoise = 0 }, s_head);
-        Assert.False(Tiny.Same(expected, silent));
+        second.Run(_ => { }, TinyModels.Nothing);
+        TinyModels.AssertSame(expected, resumed);
+        using var silent = TinyModels.Train(options with { FeatureNoise = 0 }, s_head);
+        Assert.False(TinyModels.Same(expected, silent));
     }
 
     [Fact]
@@ -103,9 +103,9 @@ public sealed class EagleTrainingTests
     {
         using var run = new TinyRun();
         run.Start(TinyRun.Plan with { Head = s_head, Training = Options(1) });
-        using var head = DraftHead.Load(run.Folder.HeadFolder, Shipped.Nano);
-        var counts = Tiny.Data.CountTokens(512);
-        var least = head.Vocabulary!.Tokens.Except(Shipped.Nano.Config.EndOfSequenceIds).Min(token => counts[token]);
+        using var head = DraftHead.Load(run.Folder.HeadFolder, ShippedModels.Nano);
+        var counts = TinyModels.Data.CountTokens(512);
+        var least = head.Vocabulary!.Tokens.Except(ShippedModels.Nano.Config.EndOfSequenceIds).Min(token => counts[token]);
         Assert.All(Enumerable.Range(0, 512).Except(head.Vocabulary.Tokens), token => Assert.True(counts[token] <= least));
         Assert.True(least > 0);
     }
@@ -113,13 +113,13 @@ public sealed class EagleTrainingTests
     [Fact]
     public void The_number_of_live_tensors_is_constant_over_steps()
     {
-        var target = Shipped.Nano;
+        var target = ShippedModels.Nano;
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         var before = live.ThreadTotalLiveCount;
         var counts = new List<long>();
         using (var head = DraftHead.Create(s_head with { FusedFeatures = true }, target))
-        using (var trainer = new Trainer(target, head, Tiny.Data, Options(30) with { Adversary = new() { Weight = 0.1, Width = 16 }, ValidateEvery = 7 }))
-            trainer.Run(_ => counts.Add(live.ThreadTotalLiveCount), Tiny.Nothing);
+        using (var trainer = new Trainer(target, head, TinyModels.Data, Options(30) with { Adversary = new() { Weight = 0.1, Width = 16 }, ValidateEvery = 7 }))
+            trainer.Run(_ => counts.Add(live.ThreadTotalLiveCount), TinyModels.Nothing);
         Assert.Single(counts.Skip(1).Distinct());
         Assert.Equal(before, live.ThreadTotalLiveCount);
     }
@@ -132,22 +132,22 @@ public sealed class EagleTrainingTests
     public void Drafting_with_it_changes_no_answer(int layers, int vocabulary, bool fused)
     {
         var options = new EagleOptions { Layers = layers, DraftVocabulary = vocabulary, FusedFeatures = fused };
-        using var random = Heads.Eagles.Random(Shipped.Nano, options);
-        using var trained = Tiny.Train(Options(60) with { ValidateEvery = 1000 }, options);
-        int[][] prompts = [.. Golden.Prompts("koala-nano").Select(p => p.Ids), .. Reference.MtBench(Shipped.Nano, 6).Where(p => p.Length < 100)];
+        using var random = Heads.EagleFixtures.Random(ShippedModels.Nano, options);
+        using var trained = TinyModels.Train(Options(60) with { ValidateEvery = 1000 }, options);
+        int[][] prompts = [.. Golden.Prompts("koala-nano").Select(p => p.Ids), .. PlainDecoding.MtBench(ShippedModels.Nano, 6).Where(p => p.Length < 100)];
         foreach (var (head, length) in ((DraftHead, int)[])[(random, 3), (trained, 1), (trained, 6)])
         {
-            using var decoder = new SpeculativeDecoder(Shipped.Nano, head);
+            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
             var generation = new GenerationOptions { MaxTokens = 40, DraftLength = length };
             var accepted = 0;
             foreach (var prompt in prompts)
             {
                 var answer = decoder.Generate(prompt, generation);
-                Assert.Equal(Reference.Answer(Shipped.Nano, prompt, 40), answer.Tokens);
+                Assert.Equal(PlainDecoding.Answer(ShippedModels.Nano, prompt, 40), answer.Tokens);
                 accepted += answer.Rounds.Sum(r => r.Accepted);
             }
             // Side by side too, each at its own pace.
-            Assert.Equal(prompts.Select(p => Reference.Answer(Shipped.Nano, p, 40)), decoder.GenerateAll(prompts, generation).Select(a => a.Tokens.ToArray()));
+            Assert.Equal(prompts.Select(p => PlainDecoding.Answer(ShippedModels.Nano, p, 40)), decoder.GenerateAll(prompts, generation).Select(a => a.Tokens.ToArray()));
             if (head == trained) Assert.True(accepted > 20, $"{accepted} accepted");
         }
     }

@@ -1,4 +1,5 @@
 using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
 using Koala.Lab.Heads;
 using Koala.Lab.Runs;
 using Koala.Lab.Training;
@@ -13,15 +14,15 @@ public sealed class EdgeTests
     public void A_step_whose_rows_have_nothing_to_learn_from_does_not_end_the_run()
     {
         // A prompt longer than the row leaves a row without an answer, a short answer leaves the deeper heads without a place.
-        var silent = Tiny.Row([.. Enumerable.Range(20, 64)], new int[64], new string('.', 64));
-        var brief = Tiny.Row([.. Enumerable.Range(20, 64)], new int[64], new string('.', 61) + "xx.");
-        var data = new TrainingData([silent, brief, silent, brief], Tiny.Data.Validation, "edge");
-        foreach (var options in (TrainingOptions[])[Tiny.Options, Tiny.WithAdversary, Tiny.Options with { Losses = [new("cross-entropy")] }])
+        var silent = TinyModels.Row([.. Enumerable.Range(20, 64)], new int[64], new string('.', 64));
+        var brief = TinyModels.Row([.. Enumerable.Range(20, 64)], new int[64], new string('.', 61) + "xx.");
+        var data = new TrainingData([silent, brief, silent, brief], TinyModels.Data.Validation, "edge");
+        foreach (var options in (TrainingOptions[])[TinyModels.Options, TinyModels.WithAdversary, TinyModels.Options with { Losses = [new("cross-entropy")] }])
         {
             var lines = new List<StepMetrics>();
-            using var head = DraftHead.Create(Tiny.Head, Shipped.Nano);
-            using var trainer = new Trainer(Shipped.Nano, head, data, options with { Batch = 1, Steps = 6 });
-            trainer.Run(lines.Add, Tiny.Nothing);
+            using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
+            using var trainer = new Trainer(ShippedModels.Nano, head, data, options with { Batch = 1, Steps = 6 });
+            trainer.Run(lines.Add, TinyModels.Nothing);
             Assert.Equal(6, lines.Count);
         }
     }
@@ -30,7 +31,7 @@ public sealed class EdgeTests
     public void Resuming_a_finished_run_is_refused()
     {
         using var run = new TinyRun();
-        run.Start(TinyRun.Plan with { Training = Tiny.Options with { Steps = 2 } });
+        run.Start(TinyRun.Plan with { Training = TinyModels.Options with { Steps = 2 } });
         Assert.Contains("is finished", Assert.Throws<KoalaException>(() => run.Resume()).Fault, StringComparison.Ordinal);
     }
 
@@ -44,10 +45,10 @@ public sealed class EdgeTests
         // Adam divides by 1 - beta^n.
         var options = option switch
         {
-            "weightDecay" => Tiny.Options with { WeightDecay = double.PositiveInfinity },
-            "beta1" => Tiny.Options with { Beta1 = 1 },
-            "beta2" => Tiny.Options with { Beta2 = 1 },
-            _ => Tiny.WithAdversary with { Adversary = Tiny.WithAdversary.Adversary with { LearningRate = double.PositiveInfinity } },
+            "weightDecay" => TinyModels.Options with { WeightDecay = double.PositiveInfinity },
+            "beta1" => TinyModels.Options with { Beta1 = 1 },
+            "beta2" => TinyModels.Options with { Beta2 = 1 },
+            _ => TinyModels.WithAdversary with { Adversary = TinyModels.WithAdversary.Adversary with { LearningRate = double.PositiveInfinity } },
         };
         Assert.Equal(option, Assert.Throws<KoalaException>(options.Validate).Where);
     }
@@ -56,8 +57,8 @@ public sealed class EdgeTests
     public void A_rate_beyond_fp32_leaves_a_finite_state()
     {
         using var run = new TinyRun();
-        Assert.Throws<KoalaException>(() => run.Start(TinyRun.Plan with { Training = Tiny.Options with { LearningRate = 1e39, Warmup = 0 } }));
-        if (new CheckpointStore(run.Folder.CheckpointsFolder).Latest() is { } state) Assert.Empty(Tiny.NotFinite(Path.Combine(state.Folder, "state.safetensors")));
+        Assert.Throws<KoalaException>(() => run.Start(TinyRun.Plan with { Training = TinyModels.Options with { LearningRate = 1e39, Warmup = 0 } }));
+        if (new CheckpointStore(run.Folder.CheckpointsFolder).Latest() is { } state) Assert.Empty(TinyModels.NotFinite(Path.Combine(state.Folder, "state.safetensors")));
     }
 
     [Theory]
@@ -69,8 +70,8 @@ public sealed class EdgeTests
     {
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
-        using var head = DraftHead.Create(Tiny.Head, Shipped.Nano);
-        using var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, Tiny.Options);
+        using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
+        using var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, TinyModels.Options);
         trainer.SaveState(folder.Path);
         var path = folder.At("state.safetensors");
         StateDict tensors;
@@ -87,10 +88,10 @@ public sealed class EdgeTests
     [Fact]
     public void Places_do_not_cross_from_one_answer_into_the_next_of_the_same_conversation()
     {
-        using var batch = Tiny.Batch(Tiny.Row([.. Enumerable.Range(20, 12)], new int[12], ".xxx.xxxx..."));
-        Assert.Equal([0, 1, 4, 5, 6], batch.Places(2));
-        Assert.Equal([4], batch.Places(4));
-        Assert.Empty(batch.Places(5));
+        using var batch = TinyModels.Batch(TinyModels.Row([.. Enumerable.Range(20, 12)], new int[12], ".xxx.xxxx..."));
+        Assert.Equal([0, 1, 4, 5, 6], batch.LabelPositions(2));
+        Assert.Equal([4], batch.LabelPositions(4));
+        Assert.Empty(batch.LabelPositions(5));
     }
 
     [Theory]
@@ -101,9 +102,9 @@ public sealed class EdgeTests
     public void A_heads_config_without_a_part_is_refused(string text)
     {
         using var folder = new TemporaryFolder();
-        using var head = DraftHead.Create(Tiny.Head, Shipped.Nano);
+        using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
         head.Save(folder.Path, "card");
         File.WriteAllText(folder.At("config.json"), text);
-        Assert.Contains("config.json", Assert.Throws<KoalaException>(() => DraftHead.Load(folder.Path, Shipped.Nano)).Message, StringComparison.Ordinal);
+        Assert.Contains("config.json", Assert.Throws<KoalaException>(() => DraftHead.Load(folder.Path, ShippedModels.Nano)).Message, StringComparison.Ordinal);
     }
 }

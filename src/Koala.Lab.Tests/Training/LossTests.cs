@@ -1,4 +1,5 @@
 using Koala.Lab.Heads;
+using Koala.Lab.Heads.Learning;
 using Koala.Lab.Training;
 using static TorchSharp.torch;
 
@@ -19,10 +20,10 @@ public sealed class LossTests
     {
         using var scope = NewDisposeScope();
         using var batch = Batch();
-        var prediction = Prediction(0, s_judges, 1);
-        using var judgement = new Judgement(prediction, batch);
-        var expected = s_judges.Select((place, i) => ByHand(name, Row(batch, place, null), Softmax(prediction.Logits, i), s_tokens[place + 1])).Average();
-        Tolerance.AssertClose(expected, LossKinds.Create(name).Of(judgement).item<float>(), 2 * Vocabulary, Math.Max(1, expected));
+        var output = Prediction(0, s_judges, 1);
+        using var terms = new DistillationTerms(output, batch);
+        var expected = s_judges.Select((place, i) => ByHand(name, Row(batch, place, null), Softmax(output.Logits, i), s_tokens[place + 1])).Average();
+        Tolerance.AssertClose(expected, LossRegistry.Create(name).Compute(terms).item<float>(), 2 * Vocabulary, Math.Max(1, expected));
     }
 
     /// <summary>p over the head's vocabulary sums to one, and places where the target's best token lies outside do not count.</summary>
@@ -37,17 +38,17 @@ public sealed class LossTests
         var judges = s_judges.Where(place => own.Contains(best[place])).ToArray();
         Assert.InRange(judges.Length, 1, s_judges.Length - 1);
         using var generator = new Generator(1, CPU);
-        var prediction = new Prediction(0, randn(s_judges.Length, own.Length, generator: generator).requires_grad_(true), tensor(s_judges)) { Vocabulary = tensor(own) };
-        using var judgement = new Judgement(prediction, batch);
+        var output = new HeadOutput(0, randn(s_judges.Length, own.Length, generator: generator).requires_grad_(true), tensor(s_judges)) { Vocabulary = tensor(own) };
+        using var terms = new DistillationTerms(output, batch);
 
         var counted = judges.Where(place => name != "cross-entropy" || own.Contains(s_tokens[place + 1])).ToArray();
-        var expected = counted.Select(place => ByHand(name, Row(batch, place, own), Softmax(prediction.Logits, Array.IndexOf(s_judges, place)), Array.IndexOf(own, s_tokens[place + 1]))).Average();
-        var loss = LossKinds.Create(name).Of(judgement);
+        var expected = counted.Select(place => ByHand(name, Row(batch, place, own), Softmax(output.Logits, Array.IndexOf(s_judges, place)), Array.IndexOf(own, s_tokens[place + 1]))).Average();
+        var loss = LossRegistry.Create(name).Compute(terms);
         Tolerance.AssertClose(expected, loss.item<float>(), 2 * own.Length, Math.Max(1, expected));
         loss.backward();
-        Assert.Equal(judges.Length, judgement.Logits.shape[0]);
+        Assert.Equal(judges.Length, terms.Logits.shape[0]);
         var silent = Array.FindIndex(s_judges, place => !own.Contains(best[place]));
-        Assert.Equal(0, prediction.Logits.grad![silent].abs().sum().item<float>());
+        Assert.Equal(0, output.Logits.grad![silent].abs().sum().item<float>());
     }
 
     [Fact]
@@ -57,10 +58,10 @@ public sealed class LossTests
         using var batch = Batch();
         using var generator = new Generator(2, CPU);
         var features = randn(s_judges.Length, 64, generator: generator) * 2;
-        using var judgement = new Judgement(Prediction(0, s_judges, 1) with { Features = features }, batch);
-        var (mine, theirs) = (Tiny.Doubles(features), Tiny.Doubles(batch.Features.index_select(0, tensor(s_judges))));
+        using var terms = new DistillationTerms(Prediction(0, s_judges, 1) with { Features = features }, batch);
+        var (mine, theirs) = (TinyModels.Doubles(features), TinyModels.Doubles(batch.Features.index_select(0, tensor(s_judges))));
         var expected = mine.Zip(theirs, (a, b) => Math.Abs(a - b)).Average(d => d < 1 ? d * d / 2 : d - 0.5);
-        Tolerance.AssertClose(expected, LossKinds.Create("smooth-l1").Of(judgement).item<float>(), mine.Length);
+        Tolerance.AssertClose(expected, LossRegistry.Create("smooth-l1").Compute(terms).item<float>(), mine.Length);
     }
 
     [Fact]
@@ -68,8 +69,8 @@ public sealed class LossTests
     {
         using var batch = Batch();
         using var scope = NewDisposeScope();
-        using var judgement = new Judgement(Prediction(0, s_judges, 1), batch);
-        Assert.Equal("losses", Assert.Throws<KoalaException>(() => LossKinds.Create("smooth-l1").Of(judgement)).Where);
+        using var terms = new DistillationTerms(Prediction(0, s_judges, 1), batch);
+        Assert.Equal("losses", Assert.Throws<KoalaException>(() => LossRegistry.Create("smooth-l1").Compute(terms)).Where);
     }
 
     [Theory]
@@ -80,16 +81,16 @@ public sealed class LossTests
     {
         using var scope = NewDisposeScope();
         using var batch = Batch();
-        Judgement[] judgements = [.. new[] { Prediction(0, [2, 3, 4, 5, 6], 1), Prediction(1, [3, 4], 2), Prediction(2, [5], 3) }.Select(p => new Judgement(p, batch))];
-        double[] Each(string name) => [.. judgements.Select(j => (double)LossKinds.Create(name).Of(j).item<float>())];
+        DistillationTerms[] termsByDepth = [.. new[] { Prediction(0, [2, 3, 4, 5, 6], 1), Prediction(1, [3, 4], 2), Prediction(2, [5], 3) }.Select(p => new DistillationTerms(p, batch))];
+        double[] Each(string name) => [.. termsByDepth.Select(j => (double)LossRegistry.Create(name).Compute(j).item<float>())];
         var (kl, tv) = (Each("kl"), Each("total-variation"));
         var loss = new SupervisedLoss([new("kl", 0.5, decay), new("total-variation", 2)]);
-        var (total, each) = loss.Of(judgements);
+        var (total, each) = loss.Compute(termsByDepth);
         var expected = 0.5 * (kl[0] + decay * kl[1] + decay * decay * kl[2]) + 2 * tv.Sum();
         Tolerance.AssertClose(expected, total.item<float>(), kl.Length + tv.Length);
-        Assert.Equal([.. kl, .. tv], Tiny.Doubles(each));
+        Assert.Equal([.. kl, .. tv], TinyModels.Doubles(each));
         Assert.True(total.requires_grad && !each.requires_grad);
-        var metrics = loss.Tell(new StepMetrics(), each);
+        var metrics = loss.Report(new StepMetrics(), each);
         Assert.Equal(kl, metrics.LossByDepth);
         Assert.Equal(["kl", "total-variation"], metrics.LossByName.Select(l => l.Key));
         Assert.Equal(kl[0] + decay * kl[1] + decay * decay * kl[2], metrics.LossByName[0].Value, 1e-9);
@@ -105,8 +106,8 @@ public sealed class LossTests
         var judges = tensor(s_judges);
         double Of(Tensor logits)
         {
-            using var judgement = new Judgement(new Prediction(0, logits, judges), batch);
-            return LossKinds.Create(name).Of(judgement).item<float>();
+            using var terms = new DistillationTerms(new HeadOutput(0, logits, judges), batch);
+            return LossRegistry.Create(name).Compute(terms).item<float>();
         }
         var own = batch.LogProbabilities.index_select(0, judges);
         Tolerance.AssertClose(Of(own), Of(own + 7), 2 * Vocabulary, magnitude: Math.Max(7, Of(own)));
@@ -128,9 +129,9 @@ public sealed class LossTests
             using var scope = NewDisposeScope();
             var changed = tokens.ToArray();
             foreach (var (at, token) in changes) changed[at] = token;
-            using var batch = Tiny.Batch(Tiny.Row(changed, segments, Mask));
-            using var head = DraftHead.Create(Tiny.Head, Shipped.Nano);
-            return new SupervisedLoss([new(name, 1, 0.8)]).Of([.. head.Predict(batch, Shipped.Nano).Select(p => new Judgement(p, batch))]).Total.item<float>();
+            using var batch = TinyModels.Batch(TinyModels.Row(changed, segments, Mask));
+            using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
+            return new SupervisedLoss([new(name, 1, 0.8)]).Compute([.. head.Predict(batch, ShippedModels.Nano).Select(p => new DistillationTerms(p, batch))]).Total.item<float>();
         }
 
         var loss = Loss();
@@ -156,11 +157,11 @@ public sealed class LossTests
         };
     }
 
-    private static TrainingBatch Batch() => Tiny.Batch(Tiny.Row(s_tokens, new int[8], "xxxxxxxx"));
+    private static TrainingBatch Batch() => TinyModels.Batch(TinyModels.Row(s_tokens, new int[8], "xxxxxxxx"));
 
     private static double[] Row(TrainingBatch batch, long place, long[]? own)
     {
-        var row = Tiny.Doubles(batch.Probabilities[place]);
+        var row = TinyModels.Doubles(batch.Probabilities[place]);
         if (own is null) return row;
         var sum = own.Sum(token => row[token]);
         return [.. own.Select(token => row[token] / sum)];
@@ -168,14 +169,14 @@ public sealed class LossTests
 
     private static double[] Softmax(Tensor logits, int row)
     {
-        var x = Tiny.Doubles(logits[row]);
+        var x = TinyModels.Doubles(logits[row]);
         var sum = x.Sum(Math.Exp);
         return [.. x.Select(v => Math.Exp(v) / sum)];
     }
 
-    private static Prediction Prediction(int depth, long[] judges, ulong seed)
+    private static HeadOutput Prediction(int depth, long[] judges, ulong seed)
     {
         using var generator = new Generator(seed, CPU);
-        return new Prediction(depth, (randn(judges.Length, Vocabulary, generator: generator) * 3).requires_grad_(true), tensor(judges));
+        return new HeadOutput(depth, (randn(judges.Length, Vocabulary, generator: generator) * 3).requires_grad_(true), tensor(judges));
     }
 }

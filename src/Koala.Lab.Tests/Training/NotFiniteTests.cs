@@ -1,5 +1,5 @@
 using System.Globalization;
-using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
 using Koala.Lab.Heads;
 using Koala.Lab.Runs;
 using Koala.Lab.Training;
@@ -19,8 +19,8 @@ public sealed class NotFiniteTests : IDisposable
     [InlineData(3e-3, 1e30)]
     public void A_rate_too_high_stops_the_run_with_the_last_good_state(double rate, double adversaryRate)
     {
-        var training = Tiny.WithAdversary with { LearningRate = rate, Warmup = 0, Adversary = Tiny.WithAdversary.Adversary with { LearningRate = adversaryRate } };
-        var plan = TinyRun.Plan with { Head = Tiny.Head with { Layers = 3 }, Training = training };
+        var training = TinyModels.WithAdversary with { LearningRate = rate, Warmup = 0, Adversary = TinyModels.WithAdversary.Adversary with { LearningRate = adversaryRate } };
+        var plan = TinyRun.Plan with { Head = TinyModels.Head with { Layers = 3 }, Training = training };
         var e = Assert.Throws<KoalaException>(() => _run.Start(plan));
         var metrics = MetricsLog.Read(_run.Folder.MetricsFile);
         Assert.Equal($"step {metrics.Count + 1}", e.Where);
@@ -31,11 +31,11 @@ public sealed class NotFiniteTests : IDisposable
         var state = new CheckpointStore(_run.Folder.CheckpointsFolder).Latest()!;
         Assert.Equal(metrics.Count, state.Step);
         var file = Path.Combine(state.Folder, "state.safetensors");
-        Assert.Empty(Tiny.NotFinite(file));
+        Assert.Empty(TinyModels.NotFinite(file));
         using (var tensors = SafetensorsFile.Open(file)) Assert.Equal(state.Step.ToString(CultureInfo.InvariantCulture), tensors.Metadata["step"]);
 
-        using (var head = DraftHead.Create(plan.Head, Shipped.Nano))
-        using (var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, training))
+        using (var head = DraftHead.Create(plan.Head, ShippedModels.Nano))
+        using (var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, training))
         {
             trainer.LoadState(state.Folder);
             Assert.Equal(state.Step, trainer.StepsDone);
@@ -50,10 +50,10 @@ public sealed class NotFiniteTests : IDisposable
     public void Nothing_is_changed_by_the_step_that_failed()
     {
         using var folder = new TemporaryFolder();
-        using var head = DraftHead.Create(Tiny.Head with { Layers = 3 }, Shipped.Nano);
-        using var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, Tiny.Options with { LearningRate = 1e30, Warmup = 0 });
-        var bits = Tiny.Bits(head);
-        Assert.Throws<KoalaException>(() => trainer.Run(_ => bits = Tiny.Bits(head), () => trainer.SaveState(folder.Path)));
-        foreach (var (name, value) in Tiny.Bits(head)) Assert.True(value.AsSpan().SequenceEqual(bits[name]), name);
+        using var head = DraftHead.Create(TinyModels.Head with { Layers = 3 }, ShippedModels.Nano);
+        using var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, TinyModels.Options with { LearningRate = 1e30, Warmup = 0 });
+        var bits = TinyModels.Bits(head);
+        Assert.Throws<KoalaException>(() => trainer.Run(_ => bits = TinyModels.Bits(head), () => trainer.SaveState(folder.Path)));
+        foreach (var (name, value) in TinyModels.Bits(head)) Assert.True(value.AsSpan().SequenceEqual(bits[name]), name);
     }
 }

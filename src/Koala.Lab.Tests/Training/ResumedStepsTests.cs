@@ -68,7 +68,7 @@ public sealed class ResumedStepsTests
                     told = Told(line, head);
                     stop.Cancel();
                 },
-                Tiny.Nothing, stop.Token);
+                TinyModels.Nothing, stop.Token);
         }
         catch (OperationCanceledException)
         {
@@ -77,12 +77,12 @@ public sealed class ResumedStepsTests
     }
 
     // A target of its own, not the one that other tests have used.
-    private static Target Load() => Target.Load(Shipped.Folder("koala-nano"));
+    private static Target Load() => Target.Load(ShippedModels.Folder("koala-nano"));
 
     private static HeadOptions Head(string kind) =>
         kind == EagleOptions.KindName ? new EagleOptions { Layers = 2 } : new MedusaOptions { Layers = 2, Heads = 3 };
 
-    private static TrainingOptions Options(string kind) => TrainingPresets.Of("koala", Head(kind), s_positions.Length) with
+    private static TrainingOptions Options(string kind) => TrainingPresets.Create("koala", Head(kind), s_positions.Length) with
     {
         Batch = 1,
         RowLength = RowLength,
@@ -101,7 +101,7 @@ public sealed class ResumedStepsTests
     {
         int[] tokens = [.. Enumerable.Range(0, RowLength).Select(i => 3 + (i * i * 7 + i * 5 + positions) % 480)];
         var answer = positions == 0 ? "" : new string('x', positions + 1);
-        return Tiny.Row(tokens, new int[RowLength], answer.PadLeft(answer.Length + 20, '.').PadRight(RowLength, '.'));
+        return TinyModels.Row(tokens, new int[RowLength], answer.PadLeft(answer.Length + 20, '.').PadRight(RowLength, '.'));
     }
 
     private static int Positions(PackedRow row) => Math.Max(row.LossMask.Count(inAnswer => inAnswer) - 1, 0);
@@ -109,7 +109,7 @@ public sealed class ResumedStepsTests
     private static string Told(StepMetrics line, DraftHead head)
     {
         var numbers = line.Values.Where(value => value.Key != "seconds").Select(value => $"{value.Key}={value.Value:R}");
-        var weights = Tiny.Bits(head).SelectMany(tensor => tensor.Value).ToArray();
+        var weights = TinyModels.Bits(head).SelectMany(tensor => tensor.Value).ToArray();
         return $"{string.Join(' ', numbers)} weights={Convert.ToHexStringLower(SHA256.HashData(weights))}";
     }
 }

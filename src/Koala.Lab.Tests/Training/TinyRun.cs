@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Koala.Lab.Runs;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Training;
@@ -12,11 +12,11 @@ internal sealed class TinyRun : IDisposable
 
     public TinyRun() => Folder = RunFolder.Create(_parent.At("run"));
 
-    public static TrainingRequest Request { get; } = new() { Data = "tiny.jsonl", Head = Tiny.Head, Training = Tiny.Options };
+    public static TrainingRequest Request { get; } = new() { Data = "tiny.jsonl", Head = TinyModels.Head, Training = TinyModels.Options };
 
-    public static TrainingPlan Plan { get; } = new(Request, Shipped.Nano, Tiny.Data);
+    public static TrainingPlan Plan { get; } = new(Request, ShippedModels.Nano, TinyModels.Data);
 
-    public static TrainingPlan Pair { get; } = Plan with { Training = Tiny.WithAdversary, WithControl = true };
+    public static TrainingPlan Pair { get; } = Plan with { Training = TinyModels.WithAdversary, WithControl = true };
 
     public RunFolder Folder { get; }
 
@@ -25,10 +25,10 @@ internal sealed class TinyRun : IDisposable
     public RunState State => Folder.ReadRecord().State;
 
     public void Start(TrainingPlan? plan = null, Action<TrainingProgress>? progress = null, CancellationToken cancel = default) =>
-        TrainingRun.Start(Folder, Shipped.Nano, Tiny.Data, plan ?? Plan, ["train"], progress is null ? null : new Told(progress), cancel);
+        TrainingRun.Start(Folder, ShippedModels.Nano, TinyModels.Data, plan ?? Plan, ["train"], progress is null ? null : new Told(progress), cancel);
 
     public void Resume(TrainingData? data = null, CancellationToken cancel = default) =>
-        TrainingRun.Resume(Folder, Shipped.Nano, data ?? Tiny.Data, null, cancel);
+        TrainingRun.Resume(Folder, ShippedModels.Nano, data ?? TinyModels.Data, null, cancel);
 
     /// <summary>Cancels after a step of the run, or of its control.</summary>
     public void Interrupt(int step, TrainingPlan? plan = null, bool inControl = false)

@@ -10,13 +10,13 @@ public sealed class TrainerMemoryTests
     public void The_number_of_live_tensors_is_constant_over_200_steps_with_an_adversary()
     {
         // Loaded before the count: it stays for other tests.
-        var target = Shipped.Nano;
+        var target = ShippedModels.Nano;
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         var before = live.ThreadTotalLiveCount;
         var counts = new List<long>();
         using (var folder = new TemporaryFolder())
-        using (var head = DraftHead.Create(Tiny.Head with { Layers = 2 }, target))
-        using (var trainer = new Trainer(target, head, Tiny.Data, Tiny.WithAdversary with { Steps = 201, ValidateEvery = 40, SaveEvery = 50 }))
+        using (var head = DraftHead.Create(TinyModels.Head with { Layers = 2 }, target))
+        using (var trainer = new Trainer(target, head, TinyModels.Data, TinyModels.WithAdversary with { Steps = 201, ValidateEvery = 40, SaveEvery = 50 }))
             trainer.Run(_ => counts.Add(live.ThreadTotalLiveCount), () => trainer.SaveState(folder.Path));
         Assert.Equal(201, counts.Count);
         // The first step leaves the gradients.

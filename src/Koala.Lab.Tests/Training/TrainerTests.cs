@@ -13,44 +13,44 @@ public sealed class TrainerTests
     [Fact]
     public void The_same_seed_gives_the_same_head_and_another_seed_another()
     {
-        using var one = Tiny.Train(Tiny.WithAdversary);
-        using var two = Tiny.Train(Tiny.WithAdversary);
-        using var other = Tiny.Train(Tiny.WithAdversary with { Seed = 6 });
-        Tiny.AssertSame(one, two);
-        Assert.False(Tiny.Same(one, other));
+        using var one = TinyModels.Train(TinyModels.WithAdversary);
+        using var two = TinyModels.Train(TinyModels.WithAdversary);
+        using var other = TinyModels.Train(TinyModels.WithAdversary with { Seed = 6 });
+        TinyModels.AssertSame(one, two);
+        Assert.False(TinyModels.Same(one, other));
     }
 
     [Fact]
     public void A_trainer_that_has_not_run_leaves_its_head_as_it_was()
     {
-        using var head = DraftHead.Create(new EagleOptions { DraftVocabulary = 200 }, Shipped.Nano);
-        var (before, vocabulary) = (Tiny.Bits(head), head.Vocabulary);
-        using var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, Tiny.WithAdversary);
+        using var head = DraftHead.Create(new EagleOptions { DraftVocabulary = 200 }, ShippedModels.Nano);
+        var (before, vocabulary) = (TinyModels.Bits(head), head.Vocabulary);
+        using var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, TinyModels.WithAdversary);
         Assert.Same(vocabulary, head.Vocabulary);
-        foreach (var (name, bits) in Tiny.Bits(head)) Assert.Equal(before[name], bits);
+        foreach (var (name, bits) in TinyModels.Bits(head)) Assert.Equal(before[name], bits);
     }
 
     [Fact]
     public void Adversary_weight_0_is_no_adversary_whatever_its_other_options()
     {
         var lines = new List<StepMetrics>();
-        using var plain = Tiny.Train(Tiny.Options);
-        using var zero = Tiny.Train(Tiny.Options with { Adversary = new AdversaryOptions { Weight = 0, Warmup = 1, Width = 7, LearningRate = 0.5 } }, onStep: lines.Add);
-        Tiny.AssertSame(plain, zero);
+        using var plain = TinyModels.Train(TinyModels.Options);
+        using var zero = TinyModels.Train(TinyModels.Options with { Adversary = new AdversaryOptions { Weight = 0, Warmup = 1, Width = 7, LearningRate = 0.5 } }, onStep: lines.Add);
+        TinyModels.AssertSame(plain, zero);
         Assert.All(lines, line => Assert.Equal((null, null, null, null), (line.AdversarialLoss, line.AdversaryWeight, line.DiscriminatorLoss, line.DiscriminatorAccuracy)));
     }
 
     [Fact]
     public void An_adversary_changes_the_head_once_its_weight_is_above_0()
     {
-        using var control = Tiny.Train(Tiny.Options);
-        using var adversarial = Tiny.Train(Tiny.WithAdversary);
-        Assert.False(Tiny.Same(control, adversarial));
+        using var control = TinyModels.Train(TinyModels.Options);
+        using var adversarial = TinyModels.Train(TinyModels.WithAdversary);
+        Assert.False(TinyModels.Same(control, adversarial));
 
         // Weight 0 during warm-up: one step of it changes nothing but what the metrics tell.
-        using var oneControl = Tiny.Train(Tiny.Options with { Steps = 1 });
-        using var oneAdversarial = Tiny.Train(Tiny.WithAdversary with { Steps = 1 });
-        Assert.Equal(Tiny.Bits(oneControl).SelectMany(t => t.Value), Tiny.Bits(oneAdversarial).SelectMany(t => t.Value));
+        using var oneControl = TinyModels.Train(TinyModels.Options with { Steps = 1 });
+        using var oneAdversarial = TinyModels.Train(TinyModels.WithAdversary with { Steps = 1 });
+        Assert.Equal(TinyModels.Bits(oneControl).SelectMany(t => t.Value), TinyModels.Bits(oneAdversarial).SelectMany(t => t.Value));
     }
 
     [Theory]
@@ -59,13 +59,13 @@ public sealed class TrainerTests
     public void Saved_after_half_and_loaded_into_another_trainer_the_head_is_bit_identical(bool adversary)
     {
         using var folder = new TemporaryFolder();
-        var options = (adversary ? Tiny.WithAdversary : Tiny.Options) with { SaveEvery = 6 };
+        var options = (adversary ? TinyModels.WithAdversary : TinyModels.Options) with { SaveEvery = 6 };
         var straight = new List<StepMetrics>();
-        using var expected = Tiny.Train(options, onStep: straight.Add);
+        using var expected = TinyModels.Train(options, onStep: straight.Add);
 
         var halves = new List<StepMetrics>();
-        using (var head = DraftHead.Create(Tiny.Head, Shipped.Nano))
-        using (var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, options))
+        using (var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano))
+        using (var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, options))
         using (var stop = new CancellationTokenSource())
         {
             Assert.Throws<OperationCanceledException>(() => trainer.Run(
@@ -77,13 +77,13 @@ public sealed class TrainerTests
                 () => trainer.SaveState(folder.At("state")), stop.Token));
             Assert.Equal(6, trainer.StepsDone);
         }
-        using var resumed = DraftHead.Create(Tiny.Head, Shipped.Nano);
-        using var second = new Trainer(Shipped.Nano, resumed, Tiny.Data, options);
+        using var resumed = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
+        using var second = new Trainer(ShippedModels.Nano, resumed, TinyModels.Data, options);
         second.LoadState(folder.At("state"));
         Assert.Equal(6, second.StepsDone);
-        second.Run(halves.Add, Tiny.Nothing);
+        second.Run(halves.Add, TinyModels.Nothing);
 
-        Tiny.AssertSame(expected, resumed);
+        TinyModels.AssertSame(expected, resumed);
         Assert.Equal(straight.Select(Told), halves.Select(Told));
         for (var i = 1; i < halves.Count; i++) Assert.True(halves[i].Seconds > halves[i - 1].Seconds);
     }
@@ -95,12 +95,12 @@ public sealed class TrainerTests
     [InlineData(2, "cross-entropy")]
     public void The_loss_falls_and_held_out_accuracy_rises(int layers, string loss)
     {
-        var options = Tiny.Options with { Steps = 60, Warmup = 5, LearningRate = 1e-2, Losses = [new(loss, 1, 0.8)], ValidateEvery = 1000 };
-        using var head = DraftHead.Create(Tiny.Head with { Layers = layers }, Shipped.Nano);
-        using var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, options);
+        var options = TinyModels.Options with { Steps = 60, Warmup = 5, LearningRate = 1e-2, Losses = [new(loss, 1, 0.8)], ValidateEvery = 1000 };
+        using var head = DraftHead.Create(TinyModels.Head with { Layers = layers }, ShippedModels.Nano);
+        using var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, options);
         var before = trainer.Validate();
         var lines = new List<StepMetrics>();
-        trainer.Run(lines.Add, Tiny.Nothing);
+        trainer.Run(lines.Add, TinyModels.Nothing);
 
         var (first, last) = (lines.Take(5).Average(l => l.Loss), lines.TakeLast(5).Average(l => l.Loss));
         Assert.True(last < 0.75 * first, $"loss from {first} to {last}");
@@ -116,15 +116,15 @@ public sealed class TrainerTests
     public void The_metrics_say_what_was_minimised()
     {
         var lines = new List<StepMetrics>();
-        using var head = Tiny.Train(Tiny.WithAdversary, onStep: lines.Add);
+        using var head = TinyModels.Train(TinyModels.WithAdversary, onStep: lines.Add);
         Assert.Equal(Enumerable.Range(1, 12), lines.Select(l => l.Step));
         foreach (var line in lines)
         {
-            var weight = Tiny.WithAdversary.Adversary.WeightAt(line.Step - 1);
+            var weight = TinyModels.WithAdversary.Adversary.WeightAt(line.Step - 1);
             var supervised = line.LossByDepth.Select((loss, depth) => loss * Math.Pow(0.8, depth)).Sum();
             Assert.Equal(weight, line.AdversaryWeight);
             Tolerance.AssertClose(supervised + weight * line.AdversarialLoss!.Value, line.Loss, 2 * line.LossByDepth.Count + 2);
-            Assert.Equal(Tiny.Options.LearningRateAt(line.Step - 1), line.LearningRate);
+            Assert.Equal(TinyModels.Options.LearningRateAt(line.Step - 1), line.LearningRate);
             Assert.Equal(line.Step * 128L, line.Tokens);
             Assert.Equal(line.Step % 4 == 0, line.ValidationAccuracy is not null);
             Assert.InRange(line.DiscriminatorAccuracy!.Value, 0, 1);
@@ -134,40 +134,40 @@ public sealed class TrainerTests
     [Fact]
     public void The_state_is_saved_when_due_and_at_the_end()
     {
-        using var head = DraftHead.Create(Tiny.Head, Shipped.Nano);
-        using var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, Tiny.Options with { Steps = 10 });
+        using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
+        using var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, TinyModels.Options with { Steps = 10 });
         var saved = new List<int>();
         trainer.Run(_ => { }, () => saved.Add(trainer.StepsDone));
         Assert.Equal([4, 8, 10], saved);
-        trainer.Run(_ => Assert.Fail("all steps are done"), Tiny.Nothing);
+        trainer.Run(_ => Assert.Fail("all steps are done"), TinyModels.Nothing);
     }
 
     [Fact]
     public void A_state_of_another_head_or_without_the_adversary_is_refused_and_changes_nothing()
     {
         using var folder = new TemporaryFolder();
-        using (var other = DraftHead.Create(new MedusaOptions { Layers = 2, Heads = 3 }, Shipped.Nano))
-        using (var trainer = new Trainer(Shipped.Nano, other, Tiny.Data, Tiny.Options)) trainer.SaveState(folder.At("k2"));
-        using var head = DraftHead.Create(Tiny.Head, Shipped.Nano);
-        using (var trainer = new Trainer(Shipped.Nano, head, Tiny.Data, Tiny.Options)) trainer.SaveState(folder.At("plain"));
+        using (var other = DraftHead.Create(new MedusaOptions { Layers = 2, Heads = 3 }, ShippedModels.Nano))
+        using (var trainer = new Trainer(ShippedModels.Nano, other, TinyModels.Data, TinyModels.Options)) trainer.SaveState(folder.At("k2"));
+        using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
+        using (var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, TinyModels.Options)) trainer.SaveState(folder.At("plain"));
 
-        using var adversarial = new Trainer(Shipped.Nano, head, Tiny.Data, Tiny.WithAdversary);
-        using var fresh = DraftHead.Create(Tiny.Head, Shipped.Nano);
+        using var adversarial = new Trainer(ShippedModels.Nano, head, TinyModels.Data, TinyModels.WithAdversary);
+        using var fresh = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
         foreach (var state in (string[])["k2", "plain", "absent"])
             Assert.Contains(state, Assert.Throws<KoalaException>(() => adversarial.LoadState(folder.At(state))).Message, StringComparison.Ordinal);
         Assert.Equal(0, adversarial.StepsDone);
-        Tiny.AssertSame(fresh, head);
+        TinyModels.AssertSame(fresh, head);
     }
 
     [Fact]
     public void The_target_is_not_changed()
     {
         using var scope = NewDisposeScope();
-        var before = Shipped.Nano.LmHead.clone();
-        using var head = Tiny.Train(Tiny.WithAdversary with { Steps = 3 });
-        Assert.True(before.equal(Shipped.Nano.LmHead).all().item<bool>());
-        Assert.False(Shipped.Nano.LmHead.requires_grad);
-        Assert.Null(Shipped.Nano.LmHead.grad);
+        var before = ShippedModels.Nano.LmHead.clone();
+        using var head = TinyModels.Train(TinyModels.WithAdversary with { Steps = 3 });
+        Assert.True(before.equal(ShippedModels.Nano.LmHead).all().item<bool>());
+        Assert.False(ShippedModels.Nano.LmHead.requires_grad);
+        Assert.Null(ShippedModels.Nano.LmHead.grad);
     }
 
     private static string Told(StepMetrics line) => string.Join(' ', line.Values.Where(v => v.Key != "seconds").Select(v => $"{v.Key}={v.Value:R}"));

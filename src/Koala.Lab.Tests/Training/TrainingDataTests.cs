@@ -52,7 +52,7 @@ public sealed class TrainingDataTests
     {
         using var folder = new TemporaryFolder();
         var file = Write(folder.At("chats.jsonl"), 200);
-        var data = TrainingData.Load(Shipped.Nano, file, null, Tiny.Options with { Batch = 1, RowLength = 16 });
+        var data = TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { Batch = 1, RowLength = 16 });
         Assert.Equal((data.Rows.Count + data.Validation.Count) / 50, data.Validation.Count);
         Assert.Empty(data.Rows.Intersect(data.Validation));
     }
@@ -63,11 +63,11 @@ public sealed class TrainingDataTests
         using var folder = new TemporaryFolder();
         var file = Write(folder.At("chats-train.jsonl"), 12);
         Write(folder.At("chats-validation.jsonl"), 6);
-        var beside = TrainingData.Load(Shipped.Nano, file, null, Tiny.Options with { RowLength = 32 });
-        var named = TrainingData.Load(Shipped.Nano, file, folder.At("chats-validation.jsonl"), Tiny.Options with { RowLength = 32 });
+        var beside = TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { RowLength = 32 });
+        var named = TrainingData.Load(ShippedModels.Nano, file, folder.At("chats-validation.jsonl"), TinyModels.Options with { RowLength = 32 });
         Assert.Equal(named.Hash, beside.Hash);
         Write(folder.At("chats-validation.jsonl"), 7);
-        var other = TrainingData.Load(Shipped.Nano, file, null, Tiny.Options with { RowLength = 32 });
+        var other = TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { RowLength = 32 });
         Assert.NotEqual(other.Hash, beside.Hash);
     }
 
@@ -76,14 +76,14 @@ public sealed class TrainingDataTests
     {
         using var folder = new TemporaryFolder();
         var file = Write(folder.At("chats.jsonl"), 1);
-        var e = Assert.Throws<KoalaException>(() => TrainingData.Load(Shipped.Nano, file, null, Tiny.Options with { RowLength = 513 }));
+        var e = Assert.Throws<KoalaException>(() => TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { RowLength = 513 }));
         Assert.Equal("rowLength", e.Where);
         Assert.Contains("513", e.Fault, StringComparison.Ordinal);
         Assert.Contains("512", e.Fault, StringComparison.Ordinal);
 
-        Assert.Equal(file, Assert.Throws<KoalaException>(() => TrainingData.Load(Shipped.Nano, file, file, Tiny.Options with { RowLength = 512 })).Where);
-        Assert.Equal(file, Assert.Throws<KoalaException>(() => TrainingData.Load(Shipped.Nano, file, null, Tiny.Options with { Batch = 1 })).Where);
-        Assert.Contains("absent.jsonl", Assert.Throws<KoalaException>(() => TrainingData.Load(Shipped.Nano, folder.At("absent.jsonl"), null, Tiny.Options)).Where, StringComparison.Ordinal);
+        Assert.Equal(file, Assert.Throws<KoalaException>(() => TrainingData.Load(ShippedModels.Nano, file, file, TinyModels.Options with { RowLength = 512 })).Where);
+        Assert.Equal(file, Assert.Throws<KoalaException>(() => TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { Batch = 1 })).Where);
+        Assert.Contains("absent.jsonl", Assert.Throws<KoalaException>(() => TrainingData.Load(ShippedModels.Nano, folder.At("absent.jsonl"), null, TinyModels.Options)).Where, StringComparison.Ordinal);
     }
 
     internal static string Write(string file, int conversations)

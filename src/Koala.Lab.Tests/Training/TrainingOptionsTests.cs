@@ -43,19 +43,19 @@ public sealed class TrainingOptionsTests
     public void Presets_are_the_recipes_of_their_names()
     {
         var (eagle, medusa) = (new EagleOptions(), new MedusaOptions());
-        var koala = TrainingPresets.Of("koala", eagle, 4000);
+        var koala = TrainingPresets.Create("koala", eagle, 4000);
         Assert.Equal((1e-3, 200, 0.5, ClipBy.Norm, LearningRateSchedule.HoldLinear, 0.05, 3), (koala.LearningRate, koala.Warmup, koala.Clip, koala.ClipBy, koala.Schedule, koala.FeatureNoise, koala.TrainingTimeTest));
         Assert.Equal([new("smooth-l1", 1, 1), new("soft-cross-entropy", 0.1, 0.8)], koala.Losses);
-        Assert.Equal(30, TrainingPresets.Of("koala", eagle, 300).Warmup);
-        var first = TrainingPresets.Of("eagle-1", eagle, 4000);
+        Assert.Equal(30, TrainingPresets.Create("koala", eagle, 300).Warmup);
+        var first = TrainingPresets.Create("eagle-1", eagle, 4000);
         Assert.Equal((3e-5, 2000, 0.5, ClipBy.Value, LearningRateSchedule.Linear, 0.1, 1), (first.LearningRate, first.Warmup, first.Clip, first.ClipBy, first.Schedule, first.FeatureNoise, first.TrainingTimeTest));
         Assert.Equal([new("smooth-l1", 1, 1), new("soft-cross-entropy", 0.1, 1)], first.Losses);
-        var published = TrainingPresets.Of("medusa-1", medusa, 4000);
+        var published = TrainingPresets.Create("medusa-1", medusa, 4000);
         Assert.Equal((1e-3, 400, LearningRateSchedule.Cosine), (published.LearningRate, published.Warmup, published.Schedule));
         Assert.Equal([new("cross-entropy", 1, 0.8)], published.Losses);
-        Assert.Equal([new("soft-cross-entropy", 1, 0.8)], TrainingPresets.Of("koala", medusa).Losses);
-        foreach (var name in TrainingPresets.Names) TrainingPresets.Of(name, eagle, 5).Validate();
-        Assert.Equal("preset", Assert.Throws<KoalaException>(() => TrainingPresets.Of("no-such", eagle)).Where);
+        Assert.Equal([new("soft-cross-entropy", 1, 0.8)], TrainingPresets.Create("koala", medusa).Losses);
+        foreach (var name in TrainingPresets.Names) TrainingPresets.Create(name, eagle, 5).Validate();
+        Assert.Equal("preset", Assert.Throws<KoalaException>(() => TrainingPresets.Create("no-such", eagle)).Where);
     }
 
     public static TheoryData<string, TrainingOptions> Wrong => new()
@@ -98,8 +98,8 @@ public sealed class TrainingOptionsTests
     public void A_value_out_of_range_is_refused_by_the_name_of_its_option(string option, TrainingOptions options)
     {
         Assert.Equal(option, Assert.Throws<KoalaException>(options.Validate).Where);
-        using var head = DraftHead.Create(new MedusaOptions { Heads = 1 }, Shipped.Nano);
-        Assert.Equal(option, Assert.Throws<KoalaException>(() => new Trainer(Shipped.Nano, head, Tiny.Data, options)).Where);
+        using var head = DraftHead.Create(new MedusaOptions { Heads = 1 }, ShippedModels.Nano);
+        Assert.Equal(option, Assert.Throws<KoalaException>(() => new Trainer(ShippedModels.Nano, head, TinyModels.Data, options)).Where);
     }
 
     [Fact]

@@ -17,7 +17,7 @@ public sealed class TrainingRunInputTests : IDisposable
     {
         _run.Interrupt(5);
         var before = File.ReadAllBytes(_run.Folder.RecordFile);
-        var e = Assert.Throws<KoalaException>(() => _run.Resume(new TrainingData(Tiny.Data.Rows, Tiny.Data.Validation, "other")));
+        var e = Assert.Throws<KoalaException>(() => _run.Resume(new TrainingData(TinyModels.Data.Rows, TinyModels.Data.Validation, "other")));
         Assert.Equal(TinyRun.Plan.Data, e.Where);
         Assert.Equal(before, File.ReadAllBytes(_run.Folder.RecordFile));
         _run.Resume();
@@ -27,14 +27,14 @@ public sealed class TrainingRunInputTests : IDisposable
     [Fact]
     public void A_finished_run_is_refused()
     {
-        _run.Start(TinyRun.Plan with { Training = Tiny.Options with { Steps = 2 } });
+        _run.Start(TinyRun.Plan with { Training = TinyModels.Options with { Steps = 2 } });
         Assert.Contains("is finished: all 2 steps", Assert.Throws<KoalaException>(() => TrainingRun.PlanToResume(_run.Folder)).Fault, StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_finished_pair_is_refused()
     {
-        _run.Start(TinyRun.Pair with { Training = Tiny.WithAdversary with { Steps = 2 } });
+        _run.Start(TinyRun.Pair with { Training = TinyModels.WithAdversary with { Steps = 2 } });
         Assert.Contains("is finished", Assert.Throws<KoalaException>(() => TrainingRun.PlanToResume(_run.Folder)).Fault, StringComparison.Ordinal);
     }
 
@@ -64,10 +64,10 @@ public sealed class TrainingRunInputTests : IDisposable
     public static TheoryData<string, TrainingPlan> Wrong => new()
     {
         { "withControl", TinyRun.Plan with { WithControl = true } },
-        { "steps", TinyRun.Plan with { Training = Tiny.Options with { Steps = 0 } } },
-        { "losses", TinyRun.Plan with { Training = Tiny.Options with { Losses = [new("smooth-l1")] } } },
+        { "steps", TinyRun.Plan with { Training = TinyModels.Options with { Steps = 0 } } },
+        { "losses", TinyRun.Plan with { Training = TinyModels.Options with { Losses = [new("smooth-l1")] } } },
         { "layers", TinyRun.Plan with { Head = new MedusaOptions { Layers = 0 } } },
-        { "adversary.weight", TinyRun.Pair with { Training = Tiny.Options with { Adversary = new() { Weight = -1 } } } },
+        { "adversary.weight", TinyRun.Pair with { Training = TinyModels.Options with { Adversary = new() { Weight = -1 } } } },
     };
 
     [Theory]

@@ -18,9 +18,9 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
         Assert.Equal(5, record.Seeds["training"]);
         TinyRun.AssertSame(TinyRun.Plan, TrainingRun.PlanOf(whole.Plain.Folder));
         Assert.Equal(["step-12", "step-8"], Directory.GetDirectories(whole.Plain.Folder.CheckpointsFolder).Select(Path.GetFileName).Order());
-        using var head = DraftHead.Load(whole.Plain.Folder.HeadFolder, Shipped.Nano);
-        using var trained = Tiny.Train(Tiny.Options);
-        Tiny.AssertSame(trained, head);
+        using var head = DraftHead.Load(whole.Plain.Folder.HeadFolder, ShippedModels.Nano);
+        using var trained = TinyModels.Train(TinyModels.Options);
+        TinyModels.AssertSame(trained, head);
         Assert.Contains("K = 1", File.ReadAllText(Path.Combine(whole.Plain.Folder.HeadFolder, "card.md")), StringComparison.Ordinal);
     }
 
@@ -111,10 +111,10 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
     [Fact]
     public void A_plan_holds_what_the_target_and_the_data_are_and_full_paths()
     {
-        var plan = new TrainingPlan(TinyRun.Request with { Validation = "held-out.jsonl" }, Shipped.Nano, Tiny.Data);
+        var plan = new TrainingPlan(TinyRun.Request with { Validation = "held-out.jsonl" }, ShippedModels.Nano, TinyModels.Data);
         Assert.Equal((Path.GetFullPath("tiny.jsonl"), Path.GetFullPath("held-out.jsonl")), (plan.Data, plan.Validation));
-        Assert.Equal((Path.GetFullPath(Shipped.Nano.Path), Shipped.Nano.Identity), (plan.Target, plan.TargetIdentity));
-        Assert.Equal(("fp32", "cpu", torch.get_num_threads(), Tiny.Data.Hash), (plan.Dtype, plan.Device, plan.Threads, plan.DataHash));
+        Assert.Equal((Path.GetFullPath(ShippedModels.Nano.Path), ShippedModels.Nano.Identity), (plan.Target, plan.TargetIdentity));
+        Assert.Equal(("fp32", "cpu", torch.get_num_threads(), TinyModels.Data.Hash), (plan.Dtype, plan.Device, plan.Threads, plan.DataHash));
     }
 
     [Fact]
@@ -146,9 +146,9 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
         Assert.Equal(TinyRun.Plan.Training.Adversary.Weight, TrainingRun.PlanOf(whole.Pair.Control).Training.Adversary.Weight);
         Assert.Equal(RunState.Finished, whole.Pair.State);
         Assert.NotEqual(TinyRun.HeadOf(whole.Pair.Control), TinyRun.HeadOf(whole.Pair.Folder));
-        using var alone = Tiny.Train(Tiny.WithAdversary);
-        using var head = DraftHead.Load(whole.Pair.Folder.HeadFolder, Shipped.Nano);
-        Tiny.AssertSame(alone, head);
+        using var baseline = TinyModels.Train(TinyModels.WithAdversary);
+        using var head = DraftHead.Load(whole.Pair.Folder.HeadFolder, ShippedModels.Nano);
+        TinyModels.AssertSame(baseline, head);
     }
 
     [Theory]

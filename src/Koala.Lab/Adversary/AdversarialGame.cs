@@ -1,4 +1,4 @@
-using Koala.Lab.Heads;
+using Koala.Lab.Heads.Learning;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Adversary;
@@ -27,21 +27,21 @@ public sealed class AdversarialGame : IDisposable
     public Discriminator Discriminator { get; }
 
     /// <summary>The head's adversarial loss: lower when its distributions pass for the target's. Gradients flow to the head.</summary>
-    /// <param name="judgements">Of all depths; their q, [N,V] each, is what is scored.</param>
+    /// <param name="termsByDepth">Of all depths; their q, [N,V] each, is what is scored.</param>
     /// <returns>A scalar, the mean over the positions of all depths; zero where there is no position.</returns>
-    public Tensor HeadLoss(IReadOnlyList<Judgement> judgements)
+    public Tensor HeadLoss(IReadOnlyList<DistillationTerms> termsByDepth)
     {
         using var scope = NewDisposeScope();
-        var scores = Discriminator.Score(cat([.. judgements.Select(j => j.Q)], 0));
+        var scores = Discriminator.Score(cat([.. termsByDepth.Select(j => j.Q)], 0));
         return Mean(nn.functional.softplus(-scores)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The discriminator's loss, and how often it is right about the target's and about the head's distributions.</summary>
-    public (Tensor Loss, Tensor RightAboutTarget, Tensor RightAboutHead) DiscriminatorLoss(IReadOnlyList<Judgement> judgements)
+    public (Tensor Loss, Tensor RightAboutTarget, Tensor RightAboutHead) DiscriminatorLoss(IReadOnlyList<DistillationTerms> termsByDepth)
     {
         using var scope = NewDisposeScope();
-        var real = Discriminator.Score(cat([.. judgements.Select(j => j.P)], 0));
-        var fake = Discriminator.Score(cat([.. judgements.Select(j => j.Q.detach())], 0));
+        var real = Discriminator.Score(cat([.. termsByDepth.Select(j => j.P)], 0));
+        var fake = Discriminator.Score(cat([.. termsByDepth.Select(j => j.Q.detach())], 0));
         var loss = Mean(nn.functional.softplus(-real)) + Mean(nn.functional.softplus(fake));
         var rightAboutTarget = Mean((real > 0).to(ScalarType.Float32));
         var rightAboutHead = Mean((fake <= 0).to(ScalarType.Float32));

@@ -1,5 +1,6 @@
 using Koala.Lab.Charts.Figures;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Runs;
 using Koala.Lab.Training;
@@ -26,13 +27,13 @@ public static class Chart
 
     /// <summary>The draft tree of a round, level by level from the root: the accepted path, what was rejected, and the bonus token; a pointer on a token tells the target's p and the head's q.</summary>
     /// <exception cref="KoalaException">The round's candidates were not recorded: that takes <see cref="GenerationOptions.FullTrace"/>.</exception>
-    public static Figure DraftTree(Round round) => new(DraftTreeFigure.Of(round));
+    public static Figure DraftTree(Round round) => new(DraftTreeFigure.Create(round));
 
     /// <summary>Speedups with their intervals, one below the other; a line marks 1, no gain.</summary>
     public static Figure Speedup(params IEnumerable<EvaluationReport> reports) => new(SpeedFigures.Speedup(All(reports)));
 
     /// <summary>Tokens a second against K, with the target alone beside them.</summary>
-    public static Figure PaceByLayers(params IEnumerable<PaceAtK> paces) => new(SpeedFigures.PaceByLayers([.. paces]));
+    public static Figure ThroughputByLayers(params IEnumerable<LayerSweepPoint> points) => new(SpeedFigures.ThroughputByLayers([.. points]));
 
     /// <summary>What training minimised, the cross-entropy of each depth, and the losses of the adversary where there is one, in nats. Beyond 200 steps a point is the mean of several.</summary>
     public static Figure TrainingLosses(IEnumerable<StepMetrics> metrics) => new(TrainingFigures.Losses(Lines(metrics)));

@@ -2,7 +2,7 @@ using System.Text;
 using Koala.Lab.Charts.Drawing;
 using Koala.Lab.Decoding;
 using Koala.Lab.Runtime;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Charts;
 

@@ -16,12 +16,12 @@ public sealed class Figure
     private readonly Func<TextTable> _table;
 
     internal Figure(Plot plot)
-        : this(plot.Title, () => PlotlyJson.Of(plot), () => SvgPicture.Of(plot), () => PlotTable.Of(plot))
+        : this(plot.Title, () => PlotlyJson.Create(plot), () => SvgPicture.Draw(plot), () => PlotTable.Create(plot))
     {
     }
 
     internal Figure(DrawnTree tree)
-        : this(tree.Title, () => TreePlotlyJson.Of(tree), () => TreeSvg.Of(tree), () => TreeTable.Of(tree))
+        : this(tree.Title, () => TreePlotlyJson.Create(tree), () => TreeSvg.Draw(tree), () => TreeTable.Create(tree))
     {
     }
 

@@ -1,5 +1,6 @@
 using System.Collections;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
 
 namespace Koala.Lab.Charts;

@@ -16,8 +16,8 @@ public static class NotebookFormatters
     {
         var register = Method(formatter, "Register", typeof(Type), typeof(Action<object, TextWriter>), typeof(string));
         var prefer = Method(formatter, "SetPreferredMimeTypesFor", typeof(Type), typeof(string[]));
-        Register("text/html", frame => DataFrameText.Of(frame).ToHtml());
-        Register("text/plain", frame => DataFrameText.Of(frame).ToString());
+        Register("text/html", frame => DataFrameText.From(frame).ToHtml());
+        Register("text/plain", frame => DataFrameText.From(frame).ToString());
         prefer.Invoke(null, [typeof(DataFrame), s_shown]);
 
         void Register(string mimeType, Func<DataFrame, string> text) =>

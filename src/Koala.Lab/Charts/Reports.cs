@@ -1,6 +1,7 @@
 using System.Globalization;
 using Koala.Lab.Charts.Tables;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
 
 namespace Koala.Lab.Charts;
@@ -44,8 +45,8 @@ internal static class Reports
         var facts = new TextTable(s_facts, rows)
         {
             Title = $"{report.Head} on {report.Target}",
-            Note = $"{report.Setup}, {EvaluationTable.DraftOf(report)}"
-                + (report.Acceptance == AcceptanceRule.Lossless ? "" : "; typical acceptance: not lossless")
+            Note = $"{report.Setup}, {EvaluationTable.RenderDraft(report)}"
+                + (report.Acceptance == AcceptanceMode.Lossless ? "" : "; typical acceptance: not lossless")
                 + (report.SpeedupIsClear ? "" : "; the speedup is not told apart from 1"),
         };
         var categories = new TextTable([new("category", Number: false), new("prompts"), new("acceptance length"), new("95% interval"), new("speedup"), new("95% interval")],
@@ -62,7 +63,7 @@ internal static class Reports
     {
         var rounds = answer.Rounds.Any(r => r.Drafted > 0)
             ? string.Create(CultureInfo.InvariantCulture, $", {answer.Rounds.Count} rounds, acceptance length {new DecodingTrace(answer.Rounds).AcceptanceLength:F2}") : "";
-        return string.Create(CultureInfo.InvariantCulture, $"{answer.Tokens.Count} tokens in {answer.Seconds:F2} s{rounds}; ended by {(answer.Finish == Finish.Stop ? "itself" : "the limit")}");
+        return string.Create(CultureInfo.InvariantCulture, $"{answer.Tokens.Count} tokens in {answer.Seconds:F2} s{rounds}; ended by {(answer.FinishReason == FinishReason.Stop ? "itself" : "the limit")}");
     }
 
     private static string One(double value) => Number(value, "F1");

@@ -1,5 +1,5 @@
 using Koala.Lab.Charts.Figures;
-using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Training;
 using Microsoft.Data.Analysis;
@@ -10,17 +10,17 @@ namespace Koala.Lab.Charts;
 public static class Table
 {
     /// <summary>A row a round: round (from 1), drafted, accepted, committed, draftMs, verifyMs, bookkeepingMs.</summary>
-    public static DataFrame Of(DecodingTrace trace) => new(
+    public static DataFrame From(DecodingTrace trace) => new(
         Column("round", Enumerable.Range(1, trace.Rounds.Count)),
         Column("drafted", trace.Rounds.Select(r => r.Drafted)), Column("accepted", trace.Rounds.Select(r => r.Accepted)), Column("committed", trace.Rounds.Select(r => r.Committed)),
         Column("draftMs", trace.Rounds.Select(r => r.DraftMs)), Column("verifyMs", trace.Rounds.Select(r => r.VerifyMs)), Column("bookkeepingMs", trace.Rounds.Select(r => r.BookkeepingMs)));
 
     /// <summary>A row a report: head, prompts, acceptanceLength with low and high, speedup with low and high, tokensPerSecond and that of the target alone.</summary>
-    public static DataFrame Of(params IEnumerable<EvaluationReport> reports)
+    public static DataFrame From(params IEnumerable<EvaluationReport> reports)
     {
         EvaluationReport[] all = [.. reports];
         return new DataFrame(
-            new StringDataFrameColumn("head", ReportNames.Of(all)),
+            new StringDataFrameColumn("head", ReportNames.Create(all)),
             Column("prompts", all.Select(r => r.Prompts)),
             Column("acceptanceLength", all.Select(r => r.AcceptanceLength.Mean)), Column("acceptanceLengthLow", all.Select(r => r.AcceptanceLength.Low)), Column("acceptanceLengthHigh", all.Select(r => r.AcceptanceLength.High)),
             Column("speedup", all.Select(r => r.Speedup.Median)), Column("speedupLow", all.Select(r => r.Speedup.Low)), Column("speedupHigh", all.Select(r => r.Speedup.High)),
@@ -28,7 +28,7 @@ public static class Table
     }
 
     /// <summary>A row a step, with the names of metrics.jsonl; a value that a step has not is null.</summary>
-    public static DataFrame Of(IEnumerable<StepMetrics> metrics)
+    public static DataFrame From(IEnumerable<StepMetrics> metrics)
     {
         StepMetrics[] all = [.. metrics];
         var rows = all.Select(m => new Dictionary<string, double>(m.Values)).ToArray();

@@ -107,7 +107,7 @@ internal sealed class JsonSection(JsonElement json, string file, string path = "
     private KoalaException Missing(string key) => Fault(key, "is missing", "get the file again, or add the key");
 
     private KoalaException Wrong(string key, JsonElement value, string expected) =>
-        Fault(key, $"is {Shown.Text(value.GetRawText())}, but {expected} is expected", GetAgain);
+        Fault(key, $"is {MessageText.Text(value.GetRawText())}, but {expected} is expected", GetAgain);
 
     private string Below(string key) => path.Length == 0 ? key : $"{path}.{key}";
 }

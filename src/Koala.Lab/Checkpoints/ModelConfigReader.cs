@@ -50,16 +50,16 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
         var named = _values.Texts("architectures");
         if (named.Count == 0) throw _values.Fault("architectures", "is missing or empty", "get the file again");
         return s_architectures.Contains(named[0]) ? named[0]
-            : throw _values.Fault("architectures", $"is {Shown.Text(named[0])}, but Koala computes {string.Join(", ", s_architectures)}", "use a model of one of these architectures");
+            : throw _values.Fault("architectures", $"is {MessageText.Text(named[0])}, but Koala computes {string.Join(", ", s_architectures)}", "use a model of one of these architectures");
     }
 
     private void RefuseOthers(string architecture)
     {
         if (_values.OptionalSection("quantization_config") is { } quantisation)
-            throw _values.Fault("quantization_config", $"says the weights are quantised ({Shown.Text(quantisation.OptionalText("quant_method") ?? "no method named")})",
+            throw _values.Fault("quantization_config", $"says the weights are quantised ({MessageText.Text(quantisation.OptionalText("quant_method") ?? "no method named")})",
                 "use the model's unquantised weights");
         if (_values.OptionalText("hidden_act") is { } activation and not "silu")
-            throw _values.Fault("hidden_act", $"is {Shown.Text(activation)}, but Koala computes silu", NotThisModel);
+            throw _values.Fault("hidden_act", $"is {MessageText.Text(activation)}, but Koala computes silu", NotThisModel);
         if (_values.OptionalPositive("partial_rotary_factor") is { } part and not 1)
             throw _values.Fault("partial_rotary_factor", $"is {part}, but Koala rotates whole heads", NotThisModel);
         // Qwen2 has query, key and value biases whatever its config says. Where this switch counts it means an output bias too.
@@ -112,7 +112,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
         var type = rope.OptionalText("rope_type");
         var oldType = rope.OptionalText("type");
         if (type is not null && oldType is not null && type != oldType)
-            throw rope.Fault("rope_type", $"is {Shown.Text(type)}, but type is {Shown.Text(oldType)}", "remove the wrong one");
+            throw rope.Fault("rope_type", $"is {MessageText.Text(type)}, but type is {MessageText.Text(oldType)}", "remove the wrong one");
         if (rope.OptionalPositive("partial_rotary_factor") is { } part and not 1)
             throw rope.Fault("partial_rotary_factor", $"is {part}, but Koala rotates whole heads", NotThisModel);
         return (type ?? oldType) switch
@@ -122,7 +122,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             "default" => null,
             "linear" => new RopeScaling("linear", rope.Positive("factor")),
             "llama3" => Llama3(rope),
-            { } other => throw rope.Fault("rope_type", $"is {Shown.Text(other)}, but Koala computes default, linear and llama3", NotThisModel),
+            { } other => throw rope.Fault("rope_type", $"is {MessageText.Text(other)}, but Koala computes default, linear and llama3", NotThisModel),
         };
     }
 
@@ -149,14 +149,14 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
     {
         var (now, before) = (_values.OptionalText("dtype"), _values.OptionalText("torch_dtype"));
         if (now is not null && before is not null && now != before)
-            throw _values.Fault("dtype", $"is {Shown.Text(now)}, but torch_dtype is {Shown.Text(before)}", "remove the wrong one");
+            throw _values.Fault("dtype", $"is {MessageText.Text(now)}, but torch_dtype is {MessageText.Text(before)}", "remove the wrong one");
         return (now ?? before) switch
         {
             null => null,
             "float32" => ScalarType.Float32,
             "float16" => ScalarType.Float16,
             "bfloat16" => ScalarType.BFloat16,
-            { } other => throw _values.Fault(now is null ? "torch_dtype" : "dtype", $"is {Shown.Text(other)}, but float32, float16 or bfloat16 is expected", "correct the value"),
+            { } other => throw _values.Fault(now is null ? "torch_dtype" : "dtype", $"is {MessageText.Text(other)}, but float32, float16 or bfloat16 is expected", "correct the value"),
         };
     }
 }

@@ -1,3 +1,6 @@
+using Koala.Lab.Checkpoints.Gguf;
+using Koala.Lab.Checkpoints.Safetensors;
+
 namespace Koala.Lab.Checkpoints;
 
 /// <summary>A target as it lies on the disk: a folder in Hugging Face's layout (config.json and weights in safetensors, whole or sharded), or a GGUF file.</summary>
@@ -5,10 +8,10 @@ public sealed class ModelFiles : IDisposable
 {
     private const long LongestConfig = 1 << 20;
 
-    private ModelFiles(ModelPlace place, ModelConfig config, ITensorSource tensors)
+    private ModelFiles(ModelLocation location, ModelConfig config, ITensorSource tensors)
     {
-        Path = place.Path;
-        Name = place.Name;
+        Path = location.Path;
+        Name = location.Name;
         Config = config;
         Tensors = tensors;
     }
@@ -16,7 +19,7 @@ public sealed class ModelFiles : IDisposable
     /// <summary>The folder or file: as it was given, or in the hub's cache.</summary>
     public string Path { get; }
 
-    /// <summary>What reports call the model; see <see cref="ModelPlace.Name"/>.</summary>
+    /// <summary>What reports call the model; see <see cref="ModelLocation.Name"/>.</summary>
     public string Name { get; }
 
     /// <summary>The model's shape.</summary>
@@ -29,14 +32,14 @@ public sealed class ModelFiles : IDisposable
     /// <exception cref="KoalaException">The folder or a file is missing, not valid, or of a kind Koala does not compute.</exception>
     public static ModelFiles Open(string path)
     {
-        var place = ModelPlace.Find(path);
-        if (File.Exists(place.Path))
+        var location = ModelLocation.Find(path);
+        if (File.Exists(location.Path))
         {
-            var file = GgufFile.Open(place.Path);
-            return new ModelFiles(place, file.Config, file);
+            var file = GgufFile.Open(location.Path);
+            return new ModelFiles(location, file.Config, file);
         }
-        var config = ReadConfig(place.Path);
-        return new ModelFiles(place, config, OpenWeights(place.Path));
+        var config = ReadConfig(location.Path);
+        return new ModelFiles(location, config, OpenWeights(location.Path));
     }
 
     /// <inheritdoc/>

@@ -1,8 +1,8 @@
 using System.Text;
 using System.Text.Json;
 using Koala.Lab.Checkpoints;
-using Koala.Lab.Runtime;
-using Koala.Lab.Text;
+using Koala.Lab.Runtime.Files;
+using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Data;
 

@@ -1,4 +1,4 @@
-using Koala.Lab.Text;
+using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Data;
 

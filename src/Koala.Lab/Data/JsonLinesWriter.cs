@@ -1,5 +1,5 @@
 using ICSharpCode.SharpZipLib.GZip;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Data;
 

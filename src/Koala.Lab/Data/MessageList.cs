@@ -1,5 +1,5 @@
 using Koala.Lab.Checkpoints;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Data;
 

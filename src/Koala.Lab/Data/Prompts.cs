@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Koala.Lab.Checkpoints;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Data;
 
@@ -29,8 +29,8 @@ public static class Prompts
         {
             string[] there = [.. prompts.Select(p => p.Category).Where(c => c.Length > 0).Distinct().Order(StringComparer.Ordinal)];
             if (categories.FirstOrDefault(c => !there.Contains(c)) is { } unknown)
-                throw KoalaException.ForOption(nameof(categories), $"names '{Shown.Text(unknown)}', which {path} does not have",
-                    there.Length == 0 ? "leave it out: the file has no categories" : $"choose from {string.Join(", ", there.Select(Shown.Text))}");
+                throw KoalaException.ForOption(nameof(categories), $"names '{MessageText.Text(unknown)}', which {path} does not have",
+                    there.Length == 0 ? "leave it out: the file has no categories" : $"choose from {string.Join(", ", there.Select(MessageText.Text))}");
             chosen = prompts.Where(p => categories.Contains(p.Category));
         }
         return [.. chosen.Take(limit ?? int.MaxValue)];
@@ -83,6 +83,6 @@ public static class Prompts
         null => null,
         { ValueKind: JsonValueKind.String } text => text.GetString(),
         { ValueKind: JsonValueKind.Number } number => number.GetRawText(),
-        { } other => throw row.Fault(key, $"is {Shown.Text(other.GetRawText())}, but a string or a number is expected", "correct the line"),
+        { } other => throw row.Fault(key, $"is {MessageText.Text(other.GetRawText())}, but a string or a number is expected", "correct the line"),
     };
 }

@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using Koala.Lab.Runtime;
-using Koala.Lab.Text;
+using Koala.Lab.Runtime.Files;
+using Koala.Lab.Text.Chat;
+using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Data;
 

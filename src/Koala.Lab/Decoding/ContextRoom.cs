@@ -6,7 +6,7 @@ namespace Koala.Lab.Decoding;
 internal static class ContextRoom
 {
     /// <summary>The most tokens that the answer can have.</summary>
-    public static int Of(Target target, IReadOnlyList<int> prompt, GenerationOptions options) =>
+    public static int AnswerTokens(Target target, IReadOnlyList<int> prompt, GenerationOptions options) =>
         Math.Min(options.MaxTokens, target.Config.ContextLength - prompt.Count);
 
     /// <summary>Checks that a prompt has tokens and leaves room for an answer.</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Runtime;
 
 namespace Koala.Lab.Decoding;
@@ -7,13 +8,13 @@ namespace Koala.Lab.Decoding;
 /// <param name="PromptTokens">What was asked, as token ids.</param>
 /// <param name="Tokens">The answer's token ids; the end-of-sequence id is the last one where it came.</param>
 /// <param name="Text">The answer, without special tokens, cut before a stop text.</param>
-/// <param name="Finish">Why it ended.</param>
+/// <param name="FinishReason">Why it ended.</param>
 /// <param name="Seconds">Wall-clock seconds in all.</param>
 /// <param name="PrefillSeconds">Of these, reading the prompt and deciding the first token.</param>
 /// <param name="Rounds">The trace: the target alone has rounds of nothing drafted.</param>
 [TypeFormatterSource]
 public sealed record Generation(
-    IReadOnlyList<int> PromptTokens, IReadOnlyList<int> Tokens, string Text, Finish Finish, double Seconds, double PrefillSeconds,
+    IReadOnlyList<int> PromptTokens, IReadOnlyList<int> Tokens, string Text, FinishReason FinishReason, double Seconds, double PrefillSeconds,
     IReadOnlyList<Round> Rounds)
 {
     /// <summary>Seconds of the rounds a token; the first token comes from prefill and is not counted. NaN when there was no round.</summary>
@@ -22,8 +23,8 @@ public sealed record Generation(
 }
 
 /// <summary>Why an answer ended.</summary>
-[JsonConverter(typeof(JsonStringEnumConverter<Finish>))]
-public enum Finish
+[JsonConverter(typeof(JsonStringEnumConverter<FinishReason>))]
+public enum FinishReason
 {
     /// <summary>The end-of-sequence token or a stop text came.</summary>
     [JsonStringEnumMemberName("stop")]
@@ -37,4 +38,4 @@ public enum Finish
 /// <summary>What a round added to the answer, as it streams.</summary>
 /// <param name="Text">Text that is certain now; may be empty.</param>
 /// <param name="Tokens">The tokens committed.</param>
-public sealed record Piece(string Text, IReadOnlyList<int> Tokens);
+public sealed record GenerationChunk(string Text, IReadOnlyList<int> Tokens);

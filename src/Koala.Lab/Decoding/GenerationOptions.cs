@@ -1,4 +1,4 @@
-using Koala.Lab.Heads.Trees;
+using Koala.Lab.Drafting.Trees;
 
 namespace Koala.Lab.Decoding;
 
@@ -21,10 +21,10 @@ public sealed record GenerationOptions
     public int? DraftLength { get; init; }
 
     /// <summary>What a round's draft looks like. Null: a chain of <see cref="DraftLength"/>.</summary>
-    public DraftShape? Tree { get; init; }
+    public DraftTree? Tree { get; init; }
 
     /// <summary>Which candidates are kept when sampling; greedy decoding is lossless always. Default: lossless.</summary>
-    public AcceptanceRule Acceptance { get; init; }
+    public AcceptanceMode Acceptance { get; init; }
 
     /// <summary>Texts that end the answer; they are cut off.</summary>
     public IReadOnlyList<string> Stop { get; init; } = [];
@@ -39,7 +39,7 @@ public sealed record GenerationOptions
     public bool FullTrace { get; init; }
 
     /// <summary>What a round's draft looks like with a head that drafts so many tokens one after another at most.</summary>
-    public DraftShape ShapeFor(int maxDraftLength) => Tree?.For(maxDraftLength) ?? new ChainShape(DraftLength ?? maxDraftLength);
+    public DraftTree TreeFor(int maxDraftLength) => Tree?.FitTo(maxDraftLength) ?? new ChainTree(DraftLength ?? maxDraftLength);
 
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public void Validate()
@@ -58,11 +58,11 @@ public sealed record GenerationOptions
                 "leave it out, or set it to about 0.9");
         if (DraftLength is < 0)
             throw KoalaException.ForOption(nameof(DraftLength), $"is {DraftLength}, but a round drafts 0 tokens or more", "leave it out");
-        if (DraftLength is not null && Tree is not (null or ChainShape))
+        if (DraftLength is not null && Tree is not (null or ChainTree))
             throw KoalaException.ForOption(nameof(DraftLength),
                 $"is the length of a chain, but {new OptionName(nameof(Tree))} is {Tree.Name}", "leave one of them out");
         Tree?.Validate();
-        if (Acceptance == AcceptanceRule.Typical && Temperature == 0)
+        if (Acceptance == AcceptanceMode.Typical && Temperature == 0)
             throw KoalaException.ForOption(nameof(Acceptance),
                 $"is typical, a rule for sampling, but {new OptionName(nameof(Temperature))} is 0",
                 $"set {new OptionName(nameof(Temperature))} to about 0.7, or leave it out");

@@ -9,16 +9,16 @@ internal static class GenerationStream
     /// <summary>Generates on a thread of its own. Leaving the loop early cancels the generation and waits for its end.</summary>
     /// <param name="generate">Called once with where pieces go and when to stop. What it throws, the reader throws.</param>
     /// <param name="cancel">Cancels it too.</param>
-    public static async IAsyncEnumerable<Piece> Read(
-        Action<Action<Piece>, CancellationToken> generate, [EnumeratorCancellation] CancellationToken cancel)
+    public static async IAsyncEnumerable<GenerationChunk> Read(
+        Action<Action<GenerationChunk>, CancellationToken> generate, [EnumeratorCancellation] CancellationToken cancel)
     {
         using var left = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        var pieces = Channel.CreateUnbounded<Piece>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+        var pieces = Channel.CreateUnbounded<GenerationChunk>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
         var work = Task.Factory.StartNew(() =>
         {
             try
             {
-                generate(piece => pieces.Writer.TryWrite(piece), left.Token);
+                generate(chunk => pieces.Writer.TryWrite(chunk), left.Token);
                 pieces.Writer.Complete();
             }
             catch (Exception e)
@@ -29,7 +29,7 @@ internal static class GenerationStream
         }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try
         {
-            await foreach (var piece in pieces.Reader.ReadAllAsync(CancellationToken.None)) yield return piece;
+            await foreach (var chunk in pieces.Reader.ReadAllAsync(CancellationToken.None)) yield return chunk;
         }
         finally
         {

@@ -1,9 +1,11 @@
+using Koala.Lab.Decoding.Sampling;
+using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Decoding.Verification;
-using Koala.Lab.Heads;
-using Koala.Lab.Heads.Trees;
+using Koala.Lab.Drafting;
+using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Chat;
 using MathNet.Numerics.Random;
 using static TorchSharp.torch;
 
@@ -30,23 +32,23 @@ public sealed class SpeculativeDecoder : IDisposable
     /// <summary>Answers a prompt of token ids.</summary>
     /// <param name="prompt">At least one token; must leave room in the context.</param>
     /// <param name="options">Null: the defaults.</param>
-    /// <param name="onPiece">Called on this thread after prefill and after every round.</param>
+    /// <param name="onChunk">Called on this thread after prefill and after every round.</param>
     /// <param name="cancel">Looked at between rounds.</param>
     /// <exception cref="KoalaException">An option is out of range, or the prompt does not fit the context.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public Generation Generate(IReadOnlyList<int> prompt, GenerationOptions? options = null, Action<Piece>? onPiece = null, CancellationToken cancel = default) =>
-        GenerateAll([prompt], options, (_, piece) => onPiece?.Invoke(piece), cancel)[0];
+    public Generation Generate(IReadOnlyList<int> prompt, GenerationOptions? options = null, Action<GenerationChunk>? onChunk = null, CancellationToken cancel = default) =>
+        GenerateAll([prompt], options, (_, chunk) => onChunk?.Invoke(chunk), cancel)[0];
 
     /// <summary>Answers prompts side by side: a round drafts for each and verifies all in one step; each accepts its own length.</summary>
     /// <param name="prompts">Token ids, at least one each; each must leave room in the context.</param>
     /// <param name="options">Null: the defaults. Prompt i draws from the stream <see cref="GenerationOptions.Stream"/> + i.</param>
-    /// <param name="onPiece">Called on this thread after prefill and after every round, with the prompt's number.</param>
+    /// <param name="onChunk">Called on this thread after prefill and after every round, with the prompt's number.</param>
     /// <param name="cancel">Looked at between rounds.</param>
     /// <returns>An answer a prompt, in their order. Times of a round are the batch's.</returns>
     /// <exception cref="KoalaException">An option is out of range, or a prompt does not fit the context.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public IReadOnlyList<Generation> GenerateAll(
-        IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions? options = null, Action<int, Piece>? onPiece = null,
+        IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions? options = null, Action<int, GenerationChunk>? onChunk = null,
         CancellationToken cancel = default)
     {
         options ??= new GenerationOptions();
@@ -54,35 +56,35 @@ public sealed class SpeculativeDecoder : IDisposable
         foreach (var prompt in prompts) ContextRoom.Check(_target, prompt, "the prompt");
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        var shape = _source is null ? null : ShapeOf(_source, options);
-        var capacity = prompts.Max(prompt => prompt.Count + ContextRoom.Of(_target, prompt, options)) + (shape?.Nodes ?? 0) + 1;
+        var tree = _source is null ? null : TreeFor(_source, options);
+        var capacity = prompts.Max(prompt => prompt.Count + ContextRoom.AnswerTokens(_target, prompt, options)) + (tree?.Nodes ?? 0) + 1;
         using var drafter = _source?.NewDrafter(_target, prompts.Count, capacity);
         RandomSource[] random = [.. prompts.Select((_, b) => RandomStreams.Create(options.Seed, options.Stream + b))];
-        var chooser = TokenSamplers.For(options, random);
-        var acceptance = Acceptance.For(options);
-        Answer[] each = [.. prompts.Select((prompt, b) => new Answer(_target, prompt, options, piece => onPiece?.Invoke(b, piece)))];
-        var answers = new AnswersSideBySide(each, random, EmptyCache(prompts.Count, capacity));
+        var sampler = TokenSamplers.Create(options, random);
+        var verifier = Verifier.Create(options);
+        Sequence[] each = [.. prompts.Select((prompt, b) => new Sequence(_target, prompt, options, chunk => onChunk?.Invoke(b, chunk)))];
+        var sequences = new SequenceBatch(each, random, EmptyCache(prompts.Count, capacity));
 
-        Prefill(prompts, answers, drafter, acceptance);
-        while (answers.Running)
+        Prefill(prompts, sequences, drafter, verifier);
+        while (sequences.Running)
         {
             cancel.ThrowIfCancellationRequested();
             using var round = NewDisposeScope();
             var clock = RoundClock.Start();
 
-            var drafts = answers.Draft(drafter, shape, chooser);
+            var drafts = sequences.Draft(drafter, tree, sampler);
             clock.Drafted();
 
-            var output = _target.Append(answers.Cache, answers.Trees(drafts), FeatureLayers);   // [B,T,D], [B,T,F]
-            var scores = acceptance.Score(_target.Logits(output.Hidden));                       // the round's one synchronisation
+            var output = _target.Append(sequences.Cache, sequences.Trees(drafts), FeatureLayers);   // [B,T,D], [B,T,F]
+            var distributions = verifier.Score(_target.Logits(output.Hidden));                       // the round's one synchronisation
             clock.Verified();
 
-            var verdicts = answers.Accept(acceptance, scores, drafts);
-            var (committed, rows) = answers.Commit(drafts, verdicts);
-            if (answers.Running) clock.Draft(() => drafter?.CatchUp(output.FeaturesAt(rows), committed));
-            answers.Record(drafts, verdicts, scores, clock);
+            var acceptedPaths = sequences.Accept(verifier, distributions, drafts);
+            var (committed, rows) = sequences.Commit(drafts, acceptedPaths);
+            if (sequences.Running) clock.Draft(() => drafter?.Extend(output.FeaturesAt(rows), committed));
+            sequences.Record(drafts, acceptedPaths, distributions, clock);
         }
-        var generations = answers.Finish();
+        var generations = sequences.Finish();
         Trace = new DecodingTrace([.. generations.SelectMany(generation => generation.Rounds)]);
         return generations;
     }
@@ -90,10 +92,10 @@ public sealed class SpeculativeDecoder : IDisposable
     /// <summary>Answers one user message through the target's chat template, as it is generated.</summary>
     /// <remarks>The work runs on a thread of its own; leaving the loop early ends it.</remarks>
     /// <exception cref="KoalaException">As <see cref="Generate"/>; or the target has no chat template.</exception>
-    public IAsyncEnumerable<Piece> GenerateAsync(string message, GenerationOptions? options = null, CancellationToken cancel = default)
+    public IAsyncEnumerable<GenerationChunk> GenerateAsync(string message, GenerationOptions? options = null, CancellationToken cancel = default)
     {
         var prompt = _target.Tokenizer.EncodeChat([new Message("user", message)]);
-        return GenerationStream.Read((onPiece, stop) => Generate(prompt, options, onPiece, stop), cancel);
+        return GenerationStream.Read((onChunk, stop) => Generate(prompt, options, onChunk, stop), cancel);
     }
 
     /// <summary>Frees the cache.</summary>
@@ -101,21 +103,21 @@ public sealed class SpeculativeDecoder : IDisposable
 
     private IReadOnlyList<int> FeatureLayers => _source?.FeatureLayers ?? [];
 
-    private void Prefill(IReadOnlyList<IReadOnlyList<int>> prompts, AnswersSideBySide answers, Drafter? drafter, Acceptance acceptance)
+    private void Prefill(IReadOnlyList<IReadOnlyList<int>> prompts, SequenceBatch sequences, Drafter? drafter, Verifier verifier)
     {
         using var scope = NewDisposeScope();
-        var output = _target.Prefill(answers.Cache, prompts, FeatureLayers);
+        var output = _target.Prefill(sequences.Cache, prompts, FeatureLayers);
         var last = output.HiddenAt([.. prompts.Select(prompt => new[] { prompt.Count - 1 })]);   // [B,1,D]
-        var scores = acceptance.Score(_target.Logits(last));
-        var committed = answers.Begin(prompts, answers.Accept(acceptance, scores, answers.NoDrafts));
-        if (answers.Running) drafter?.CatchUp(output.Features, committed);
-        answers.EndPrefill();
+        var distributions = verifier.Score(_target.Logits(last));
+        var committed = sequences.Begin(prompts, sequences.Accept(verifier, distributions, sequences.NoDrafts));
+        if (sequences.Running) drafter?.Extend(output.Features, committed);
+        sequences.EndPrefill();
     }
 
     // One cache serves batch after batch; what an earlier one left behind its length is never seen.
     private KeyValueCache EmptyCache(int batch, int capacity)
     {
-        capacity = Math.Min(KeyValueCache.Roomy(capacity, _target.Device), _target.Config.ContextLength);
+        capacity = Math.Min(KeyValueCache.RoundUp(capacity, _target.Device), _target.Config.ContextLength);
         if (_cache is null || _cache.Batch != batch || _cache.Capacity < capacity)
         {
             _cache?.Dispose();
@@ -128,17 +130,17 @@ public sealed class SpeculativeDecoder : IDisposable
 
     /// <summary>What rounds draft with these options.</summary>
     /// <exception cref="KoalaException">It is deeper than the source can draft.</exception>
-    internal static DraftShape ShapeOf(IDraftSource source, GenerationOptions options)
+    internal static DraftTree TreeFor(IDraftSource source, GenerationOptions options)
     {
         if (options.DraftLength > source.MaxDraftLength)
             throw KoalaException.ForOption(nameof(options.DraftLength),
                 $"is {options.DraftLength}, but this head drafts at most {source.MaxDraftLength} tokens a round",
                 "lower it or leave it out");
-        var shape = options.ShapeFor(source.MaxDraftLength);
-        if (shape.Depth > source.MaxDraftLength)
+        var tree = options.TreeFor(source.MaxDraftLength);
+        if (tree.Depth > source.MaxDraftLength)
             throw KoalaException.ForOption(nameof(options.Tree),
-                $"{shape.Name} is {shape.Depth} levels deep, but this head drafts at most {source.MaxDraftLength} tokens one after another",
+                $"{tree.Name} is {tree.Depth} levels deep, but this head drafts at most {source.MaxDraftLength} tokens one after another",
                 "take a shallower tree");
-        return shape;
+        return tree;
     }
 }

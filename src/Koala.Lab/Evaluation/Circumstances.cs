@@ -60,7 +60,7 @@ public record Circumstances
     /// <param name="head">What the report calls the drafter.</param>
     /// <param name="temperature">Sampling temperature; 0 is greedy.</param>
     /// <param name="batch">Prompts answered side by side.</param>
-    public static Circumstances Of(Target target, string head, double temperature = 0, int batch = 1) => new()
+    public static Circumstances Create(Target target, string head, double temperature = 0, int batch = 1) => new()
     {
         Target = target.Name,
         Head = head,

@@ -1,6 +1,6 @@
 using Koala.Lab.Data;
 using Koala.Lab.Targets;
-using Koala.Lab.Text;
+using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Evaluation;
 

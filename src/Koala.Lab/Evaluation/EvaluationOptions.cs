@@ -1,4 +1,5 @@
 using Koala.Lab.Decoding;
+using Koala.Lab.Evaluation.Cost;
 
 namespace Koala.Lab.Evaluation;
 
@@ -18,7 +19,7 @@ public sealed record EvaluationOptions
     public int Batch { get; init; } = 1;
 
     /// <summary>
-    /// Whether, where <see cref="Generation"/> says neither a draft length nor a tree, the length is chosen for the device (<see cref="DraftLengthRule"/>)
+    /// Whether, where <see cref="Generation"/> says neither a draft length nor a tree, the length is chosen for the device (<see cref="DraftLengthTuner"/>)
     /// in place of the longest. Default true.
     /// </summary>
     public bool ChooseDraftLength { get; init; } = true;

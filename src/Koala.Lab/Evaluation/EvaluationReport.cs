@@ -19,7 +19,7 @@ public sealed record EvaluationReport : Circumstances
     }
 
     /// <summary>Which candidates are kept; typical is lossy: answers have another distribution than the target's.</summary>
-    public AcceptanceRule Acceptance { get; init; }
+    public AcceptanceMode Acceptance { get; init; }
 
     /// <summary>Tokens drafted a round, one after another: of a tree, its depth.</summary>
     public required int DraftLength { get; init; }
@@ -57,17 +57,17 @@ public sealed record EvaluationReport : Circumstances
     /// <summary>α₁, α₂ …, conditional.</summary>
     public required IReadOnlyList<double> PositionAcceptance { get; init; }
 
-    /// <summary>0-alpha, 1-alpha … up to 4-alpha: see <see cref="Evaluation.NAlpha"/>. Empty where what drafts has no distribution.</summary>
+    /// <summary>0-alpha, 1-alpha … up to 4-alpha: see <see cref="Acceptance.NAlpha"/>. Empty where what drafts has no distribution.</summary>
     public IReadOnlyList<double> NAlpha { get; init; } = [];
 
     /// <summary>Of trees, the share that was kept by depth and child rank; null for a chain.</summary>
     public IReadOnlyList<IReadOnlyList<double>>? TreeNodeAcceptance { get; init; }
 
     /// <summary>The target alone.</summary>
-    public required Pace Baseline { get; init; }
+    public required Throughput Baseline { get; init; }
 
     /// <summary>The target with the head.</summary>
-    public required Pace Speculative { get; init; }
+    public required Throughput Speculative { get; init; }
 
     /// <summary>Seconds a token alone divided by seconds a token with the head, prompt by prompt.</summary>
     public required MedianInterval Speedup { get; init; }
@@ -89,7 +89,7 @@ public sealed record EvaluationReport : Circumstances
     public bool SpeedupIsClear => Speedup.Low > 1 || Speedup.High < 1;
 
     /// <summary>The table that the command prints.</summary>
-    public override string ToString() => EvaluationTable.Of(this);
+    public override string ToString() => EvaluationTable.Render(this);
 }
 
 /// <summary>A draft tree: its name, the most candidates of a round, and its levels.</summary>
@@ -104,7 +104,7 @@ public sealed record MedianInterval(double Median, double Low, double High);
 /// <summary>How fast one side generates; prefill and the first token are not counted.</summary>
 /// <param name="TokensPerSecond">All tokens by all seconds.</param>
 /// <param name="StepMs">Median milliseconds of a target step as this side takes it: one token alone, root and draft with a head.</param>
-public sealed record Pace(double TokensPerSecond, double StepMs);
+public sealed record Throughput(double TokensPerSecond, double StepMs);
 
 /// <summary>Mean milliseconds of a round's parts.</summary>
 public sealed record RoundTimes(double DraftMs, double VerifyMs, double BookkeepingMs);

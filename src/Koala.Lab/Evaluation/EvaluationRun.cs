@@ -1,10 +1,14 @@
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
-using Koala.Lab.Heads;
-using Koala.Lab.Heads.Trees;
+using Koala.Lab.Decoding.Trace;
+using Koala.Lab.Drafting;
+using Koala.Lab.Drafting.Trees;
+using Koala.Lab.Evaluation.Acceptance;
+using Koala.Lab.Evaluation.Cost;
+using Koala.Lab.Evaluation.Statistics;
 using Koala.Lab.Targets;
 using TorchSharp;
-using static Koala.Lab.Evaluation.EvaluationStatistics;
+using static Koala.Lab.Evaluation.Statistics.EvaluationStatistics;
 
 namespace Koala.Lab.Evaluation;
 
@@ -24,7 +28,7 @@ internal sealed class EvaluationRun : IDisposable
     private static readonly TimeSpan s_choosing = TimeSpan.FromSeconds(4);
 
     // n-alpha is counted for that many answers at a time: it costs little more than for one of them.
-    private const int AlphaAnswers = TeacherForcing.Together;
+    private const int AlphaAnswers = TeacherForcing.BatchSize;
 
     private readonly Target _target;
     private readonly IDraftSource _source;
@@ -86,26 +90,26 @@ internal sealed class EvaluationRun : IDisposable
     /// <param name="name">What the report calls the drafter.</param>
     public EvaluationReport Report(string name)
     {
-        var (generation, shape, cost) = _plan!;
+        var (generation, tree, cost) = _plan!;
         var greedy = generation.Temperature == 0;
         Round[] rounds = [.. _measured.SelectMany(m => m.Speculative.Rounds)];
         var trace = new DecodingTrace(rounds);
-        var equality = _measured.SelectMany(m => m.Equality).ToArray();
+        var matches = _measured.SelectMany(m => m.OutputMatch).ToArray();
         var acceptanceLength = AcceptanceLengthOf(_measured);
         var breakEven = cost.BreakEven([.. rounds.Select(r => r.Drafted)]);
-        return new EvaluationReport(Circumstances.Of(_target, name, generation.Temperature, _options.Batch))
+        return new EvaluationReport(Circumstances.Create(_target, name, generation.Temperature, _options.Batch))
         {
             Acceptance = generation.Acceptance,
-            Tree = new TreeReport(shape.Name, shape.Nodes, shape.Depth),
-            DraftLength = shape.Depth,
+            Tree = new TreeReport(tree.Name, tree.Nodes, tree.Depth),
+            DraftLength = tree.Depth,
             DraftLengthChosen = _options.ChoosesDraftLength,
             Repeats = _options.Repeats,
             Prompts = _answers.Count,
             Skipped = _skipped,
             Tokens = _measured.SelectMany(m => m.Speculative.Answers).Sum(answer => (long)answer.Tokens.Count),
-            Lossless = greedy ? equality.All(kind => kind != Equality.Kind.Different) : null,
-            NearTies = greedy ? equality.Count(kind => kind == Equality.Kind.NearTie) : null,
-            EqualAnswers = greedy ? equality.Count(kind => kind == Equality.Kind.Equal) : null,
+            Lossless = greedy ? matches.All(kind => kind != OutputMatch.Kind.Different) : null,
+            NearTies = greedy ? matches.Count(kind => kind == OutputMatch.Kind.NearTie) : null,
+            EqualAnswers = greedy ? matches.Count(kind => kind == OutputMatch.Kind.Equal) : null,
             AcceptanceLength = acceptanceLength,
             PositionAcceptance = trace.PositionAcceptance,
             NAlpha = NAlpha.Rates(_alpha),
@@ -144,15 +148,15 @@ internal sealed class EvaluationRun : IDisposable
     private DraftPlan PlanOfChosenLength(Prompt[][] groups)
     {
         var few = PromptGroups.Spread(groups).Select(FirstTurns).Where(turns => turns.Length > 0);
-        var (choice, cost) = DraftLengthRule.Measure(_target, _source, few, _options.Generation, s_choosing, _cancel);
-        return new DraftPlan(_options.Generation with { DraftLength = choice.Length }, new ChainShape(choice.Length), cost);
+        var (choice, cost) = DraftLengthTuner.Measure(_target, _source, few, _options.Generation, s_choosing, _cancel);
+        return new DraftPlan(_options.Generation with { DraftLength = choice.Length }, new ChainTree(choice.Length), cost);
     }
 
     private DraftPlan PlanOfGivenDraft()
     {
-        var shape = SpeculativeDecoder.ShapeOf(_source, _options.Generation);
-        var cost = StepCost.Measure(_target, _source, StepCost.ShapesUpTo(shape), _options.Generation, _options.Batch, cancel: _cancel);
-        return new DraftPlan(_options.Generation, shape, cost);
+        var tree = SpeculativeDecoder.TreeFor(_source, _options.Generation);
+        var cost = StepCost.Measure(_target, _source, StepCost.TreesUpTo(tree), _options.Generation, _options.Batch, cancel: _cancel);
+        return new DraftPlan(_options.Generation, tree, cost);
     }
 
     private Measurement MeasureTurn(string category, IReadOnlyList<IReadOnlyList<int>> prompts)
@@ -168,8 +172,8 @@ internal sealed class EvaluationRun : IDisposable
             speculative.Add(_speculative.GenerateAll(prompts, options, cancel: _cancel));
             if (!baselineFirst) baseline.Add(_baseline.GenerateAll(prompts, options, cancel: _cancel));
         }
-        var equality = options.Temperature == 0 ? baseline[0].Zip(speculative[0], (a, b) => Equality.Of(_target, a, b)) : [];
-        return new Measurement(category, TimedAnswers.FromRepeats(baseline), TimedAnswers.FromRepeats(speculative), [.. equality]);
+        var matches = options.Temperature == 0 ? baseline[0].Zip(speculative[0], (a, b) => OutputMatch.Compare(_target, a, b)) : [];
+        return new Measurement(category, TimedAnswers.FromRepeats(baseline), TimedAnswers.FromRepeats(speculative), [.. matches]);
     }
 
     // The next turn of each dialogue. A dialogue that has ended, or whose turn does not fit, leaves the list.

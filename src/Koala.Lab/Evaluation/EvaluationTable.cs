@@ -1,19 +1,20 @@
 using System.Globalization;
 using System.Text;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 
 namespace Koala.Lab.Evaluation;
 
 /// <summary>An evaluation's report in plain text.</summary>
 internal static class EvaluationTable
 {
-    public static string Of(EvaluationReport r)
+    public static string Render(EvaluationReport r)
     {
         var text = new StringBuilder();
         void Line(string name, FormattableString value) => text.Append(CultureInfo.InvariantCulture, $"{name,-20}{value.ToString(CultureInfo.InvariantCulture)}\n");
         Line("target, head", $"{r.Target}, {r.Head}");
-        Line("on", $"{r.Setup}, {DraftOf(r)}");
-        if (r.Acceptance != AcceptanceRule.Lossless) Line("acceptance", $"typical: not lossless, answers have another distribution than the target's");
+        Line("on", $"{r.Setup}, {RenderDraft(r)}");
+        if (r.Acceptance != AcceptanceMode.Lossless) Line("acceptance", $"typical: not lossless, answers have another distribution than the target's");
         Line("prompts", $"{r.Prompts} ({r.Skipped} skipped), {r.Tokens} tokens");
         Line("acceptance length", $"{r.AcceptanceLength.Mean:F2} [{r.AcceptanceLength.Low:F2}, {r.AcceptanceLength.High:F2}]");
         Line("position acceptance", $"{Row(r.PositionAcceptance)}");
@@ -29,7 +30,7 @@ internal static class EvaluationTable
     }
 
     /// <summary>What a round drafted: a chain and its length, or a tree.</summary>
-    public static string DraftOf(EvaluationReport r) => r.Tree is null or { Name: "chain" } ? string.Create(CultureInfo.InvariantCulture, $"draft length {r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}")
+    public static string RenderDraft(EvaluationReport r) => r.Tree is null or { Name: "chain" } ? string.Create(CultureInfo.InvariantCulture, $"draft length {r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}")
         : string.Create(CultureInfo.InvariantCulture, $"tree {r.Tree.Name} ({r.Tree.Nodes} nodes, depth {r.Tree.Depth})");
 
     private static string Row(IEnumerable<double> shares) => string.Join("  ", shares.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)));

@@ -1,5 +1,5 @@
 using Koala.Lab.Data;
-using Koala.Lab.Heads;
+using Koala.Lab.Drafting;
 using Koala.Lab.Targets;
 
 namespace Koala.Lab.Evaluation;

@@ -1,4 +1,5 @@
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 using MathNet.Numerics.Statistics;
 
 namespace Koala.Lab.Evaluation;

@@ -1,4 +1,7 @@
 using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
+using Koala.Lab.Drafting;
+using Koala.Lab.Heads.Learning;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -36,7 +39,7 @@ public abstract class DraftHead : IDraftSource, IDisposable
     public abstract Drafter NewDrafter(Target target, int batch, int capacity);
 
     /// <summary>Predictions with gradients to <see cref="Parameters"/>, one for each depth, the first one first.</summary>
-    public abstract IReadOnlyList<Prediction> Predict(TrainingBatch batch, Target target);
+    public abstract IReadOnlyList<HeadOutput> Predict(TrainingBatch batch, Target target);
 
     /// <summary>Called once before it is trained; a head with a draft vocabulary takes the most frequent tokens. By default it does nothing.</summary>
     /// <param name="counts">How often each of the target's tokens occurs in the answers to learn from.</param>
@@ -46,7 +49,7 @@ public abstract class DraftHead : IDraftSource, IDisposable
     }
 
     /// <summary>The tensors of its file, under their published names. Views: the caller disposes them, the weights stay.</summary>
-    public abstract StateDict Export();
+    public abstract StateDict ToStateDict();
 
     /// <summary>A new, untrained head of a registered kind, in fp32.</summary>
     /// <param name="options">Kind and sizes.</param>
@@ -56,7 +59,7 @@ public abstract class DraftHead : IDraftSource, IDisposable
     public static DraftHead Create(HeadOptions options, Target target, int seed = 0)
     {
         options.Validate();
-        return HeadKinds.Of(options).Create(options, target, seed);
+        return HeadRegistry.Find(options).Create(options, target, seed);
     }
 
     /// <summary>Loads a head's folder, or the <c>head</c> folder of a run, in the target's dtype and on its device.</summary>
@@ -68,7 +71,7 @@ public abstract class DraftHead : IDraftSource, IDisposable
             throw new KoalaException(Path.Combine(folder, HeadFolder.ConfigFile), $"this head is made for {identity}, but the target is {target.Identity}",
                 "use the head with its own target, or train one for this target");
         using var source = SafetensorsFile.Open(Path.Combine(folder, HeadFolder.WeightsFile));
-        return HeadKinds.Of(options).Read(options, target, source);
+        return HeadRegistry.Find(options).Read(options, target, source);
     }
 
     /// <summary>Writes the head's folder: config, weights and card. Files are complete or absent.</summary>
@@ -82,7 +85,7 @@ public abstract class DraftHead : IDraftSource, IDisposable
         using var _ = no_grad();
         // A map of a draft vocabulary is no weight.
         SafetensorsWriter.Write(Path.Combine(folder, HeadFolder.WeightsFile),
-            [.. Export().Select(t => KeyValuePair.Create(t.Key, t.Value.is_floating_point() ? t.Value.to(dtype ?? t.Value.dtype) : t.Value))]);
+            [.. ToStateDict().Select(t => KeyValuePair.Create(t.Key, t.Value.is_floating_point() ? t.Value.to(dtype ?? t.Value.dtype) : t.Value))]);
         HeadFolder.WriteConfig(folder, Options, Target, card);
     }
 

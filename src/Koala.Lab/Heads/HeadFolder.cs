@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 using Koala.Lab.Targets;
 
 namespace Koala.Lab.Heads;

@@ -2,14 +2,14 @@ using System.Text.Json.Serialization;
 
 namespace Koala.Lab.Heads;
 
-/// <summary>Kind and sizes of a head. In JSON a field <c>kind</c> stands first, the name it is registered by in <see cref="HeadKinds"/>.</summary>
+/// <summary>Kind and sizes of a head. In JSON a field <c>kind</c> stands first, the name it is registered by in <see cref="HeadRegistry"/>.</summary>
 [JsonConverter(typeof(HeadOptionsJson))]
 public abstract record HeadOptions
 {
     /// <summary>The most layers a head may have.</summary>
     public const int MaxLayers = 16;
 
-    /// <summary>The name of the kind, as in <see cref="HeadKinds"/>: medusa, eagle.</summary>
+    /// <summary>The name of the kind, as in <see cref="HeadRegistry"/>: medusa, eagle.</summary>
     [JsonIgnore]
     public abstract string Kind { get; }
 

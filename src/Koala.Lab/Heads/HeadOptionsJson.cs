@@ -15,7 +15,7 @@ internal sealed class HeadOptionsJson : JsonConverter<HeadOptions>
         if (element.ValueKind != JsonValueKind.Object || !element.TryGetProperty(KindField, out var field) || field.ValueKind != JsonValueKind.String)
             throw new JsonException($"a head's options have no '{KindField}'");
         var name = field.GetString()!;
-        var kind = HeadKinds.Find(name) ?? throw new JsonException($"the kind of head is '{name}', but known here are {string.Join(", ", HeadKinds.Names)}");
+        var kind = HeadRegistry.Find(name) ?? throw new JsonException($"the kind of head is '{name}', but known here are {string.Join(", ", HeadRegistry.Names)}");
         return (HeadOptions?)element.Deserialize(kind.OptionsType, options) ?? throw new JsonException("a head's options are null");
     }
 

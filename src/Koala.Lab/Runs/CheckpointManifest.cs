@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Runs;
 
@@ -26,7 +26,7 @@ internal sealed record CheckpointManifest(int FormatVersion, int Step, IReadOnly
             before("sync a file");
             using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
             RandomAccess.FlushToDisk(file.SafeFileHandle);
-            files[NameIn(folder, path)] = CheckpointFile.Of(file);
+            files[NameIn(folder, path)] = CheckpointFile.FromStream(file);
         }
         foreach (var inner in Directory.EnumerateDirectories(folder, "*", SearchOption.AllDirectories))
         {
@@ -78,13 +78,13 @@ internal sealed record CheckpointManifest(int FormatVersion, int Step, IReadOnly
 /// <param name="Sha256">The SHA-256 of its bytes, in lower-case hexadecimal digits.</param>
 internal sealed record CheckpointFile(long Bytes, string Sha256)
 {
-    internal static CheckpointFile Of(FileStream file) => new(file.Length, Convert.ToHexStringLower(SHA256.HashData(file)));
+    internal static CheckpointFile FromStream(FileStream file) => new(file.Length, Convert.ToHexStringLower(SHA256.HashData(file)));
 
     /// <summary>Why the file is not this one; null if it is.</summary>
     internal string? Fault(string path, bool hash)
     {
         using var file = File.OpenRead(path);
         if (file.Length != Bytes) return $"has {file.Length} bytes, not {Bytes}";
-        return hash && Of(file).Sha256 != Sha256 ? "has another SHA-256" : null;
+        return hash && FromStream(file).Sha256 != Sha256 ? "has another SHA-256" : null;
     }
 }

@@ -11,7 +11,7 @@ public sealed record Checkpoint(int Step, string Folder);
 /// <param name="Folder">The folder.</param>
 /// <param name="Reason">What is wrong with it.</param>
 /// <param name="Unfinished">A save was cut off: nothing that once was whole.</param>
-public sealed record PassedOver(string Folder, string Reason, bool Unfinished);
+public sealed record SkippedCheckpoint(string Folder, string Reason, bool Unfinished);
 
 /// <summary>The training states of a run: complete or invisible. The last two are kept.</summary>
 /// <remarks>
@@ -43,7 +43,7 @@ public sealed class CheckpointStore
     }
 
     /// <summary>The folders that the last call of <see cref="Latest"/> did not take, newest first, and why.</summary>
-    public IReadOnlyList<PassedOver> PassedOver { get; private set; } = [];
+    public IReadOnlyList<SkippedCheckpoint> Skipped { get; private set; } = [];
 
     /// <summary>Saves the state after a step and removes all but the last two. A state of the same step is replaced.</summary>
     /// <param name="step">The step, from 0.</param>
@@ -79,17 +79,17 @@ public sealed class CheckpointStore
         }
     }
 
-    /// <summary>The newest whole state, every file of it read and compared with its hash; null if there is none. See <see cref="PassedOver"/> for what was not taken.</summary>
+    /// <summary>The newest whole state, every file of it read and compared with its hash; null if there is none. See <see cref="Skipped"/> for what was not taken.</summary>
     /// <exception cref="KoalaException">The folder cannot be read.</exception>
     public Checkpoint? Latest()
     {
-        var passedOver = new List<PassedOver>();
-        PassedOver = passedOver;
+        var passedOver = new List<SkippedCheckpoint>();
+        Skipped = passedOver;
         foreach (var (step, folder) in Entries())
         {
             var fault = folder.EndsWith(Temporary, StringComparison.Ordinal) ? "it was not finished" : CheckpointManifest.Fault(folder, step, hashes: true);
             if (fault is null) return new Checkpoint(step, folder);
-            passedOver.Add(new PassedOver(folder, fault, folder.EndsWith(Temporary, StringComparison.Ordinal)));
+            passedOver.Add(new SkippedCheckpoint(folder, fault, folder.EndsWith(Temporary, StringComparison.Ordinal)));
         }
         return null;
     }
@@ -107,7 +107,7 @@ public sealed class CheckpointStore
         _before("rename");
         Directory.Move(temporary, complete);
         _before("sync the parent");
-        Runtime.FolderSync.Flush(_folder);
+        Runtime.Files.FolderSync.Flush(_folder);
     }
 
     /// <summary>Removes what is older than the last two whole states, and the remains of crashes.</summary>

@@ -12,10 +12,10 @@ public sealed record GitCommit(string Hash, bool Clean)
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
 
     /// <summary>Of Koala's own sources: what the build of a bundle wrote down, else that of the clone it runs in; null where neither is known.</summary>
-    public static GitCommit? OfKoala { get; } = BuiltFrom(typeof(GitCommit).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()) ?? Of(AppContext.BaseDirectory);
+    public static GitCommit? OfKoala { get; } = BuiltFrom(typeof(GitCommit).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()) ?? Read(AppContext.BaseDirectory);
 
     /// <summary>The commit of the working tree around <paramref name="folder"/>; null outside one, without git, or if git does not answer in 5 seconds.</summary>
-    public static GitCommit? Of(string folder)
+    public static GitCommit? Read(string folder)
     {
         // An optional lock would make a running `git commit` of the user's fail; fsmonitor would start a daemon.
         var start = new ProcessStartInfo("git", ["-c", "core.fsmonitor=false", "-C", folder, "status", "--porcelain=v2", "--branch"])

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Runs;
 

@@ -1,5 +1,5 @@
 using System.Reflection;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Native;
 
 namespace Koala.Lab.Runs;
 

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Machine;
+using Koala.Lab.Runtime.Native;
 
 namespace Koala.Lab.Runs;
 
@@ -18,8 +19,8 @@ public sealed record Provenance(IReadOnlyList<string> Command, GitCommit? Commit
     /// <param name="prompts">The path of the file of prompts; null: none.</param>
     /// <param name="time">The clock; the system's by default.</param>
     /// <exception cref="KoalaException">The file of prompts cannot be read.</exception>
-    public static Provenance Of(IReadOnlyList<string> command, string? prompts, TimeProvider? time = null) => new(command, GitCommit.OfKoala,
-        MachineInfo.Current, $"{LibTorchVersion.Loaded ?? "of unknown version"}, {Runtime.LibTorch.Origin}", Path.GetFileName(prompts), prompts is null ? null : HashOf(prompts), (time ?? TimeProvider.System).GetUtcNow());
+    public static Provenance Create(IReadOnlyList<string> command, string? prompts, TimeProvider? time = null) => new(command, GitCommit.OfKoala,
+        MachineInfo.Current, $"{LibTorchVersion.Loaded ?? "of unknown version"}, {Runtime.Native.LibTorch.Origin}", Path.GetFileName(prompts), prompts is null ? null : HashOf(prompts), (time ?? TimeProvider.System).GetUtcNow());
 
     private static string HashOf(string prompts)
     {

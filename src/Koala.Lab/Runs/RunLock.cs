@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Runs;
 
@@ -58,7 +58,7 @@ public sealed class RunLock : IDisposable
         {
             return false;
         }
-        catch (IOException e) when (TakenFile.Is(e))
+        catch (IOException e) when (FileLocked.Is(e))
         {
             return true;
         }
@@ -90,7 +90,7 @@ public sealed class RunLock : IDisposable
             {
                 return new FileStream(folder.LockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
-            catch (IOException e) when (TakenFile.Is(e))
+            catch (IOException e) when (FileLocked.Is(e))
             {
                 if (attempt == Attempts) return null;
                 Thread.Sleep(s_pause);

@@ -1,7 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
+using Koala.Lab.Runtime.Machine;
 
 namespace Koala.Lab.Runs;
 

@@ -1,3 +1,4 @@
+using Koala.Lab.Runtime.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 

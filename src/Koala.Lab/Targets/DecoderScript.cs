@@ -1,6 +1,6 @@
 using System.Text;
 using Koala.Lab.Checkpoints;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -85,7 +85,7 @@ internal sealed class DecoderScript
     }
 
     private object[] Arguments(Tensor rows, Tensor[] weights, StepInputs step, KeyValueCache cache) =>
-        [rows, weights, cache.Keys, cache.Values, step.Cos, step.Sin, step.Mask, step.Slots, cache.Batch, step.Limit, .. _sizes];
+        [rows, weights, cache.Keys, cache.Values, step.Cos, step.Sin, step.Mask, step.Slots, cache.Batch, step.KeyValueLength, .. _sizes];
 
     private static string Source()
     {

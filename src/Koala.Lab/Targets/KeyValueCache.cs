@@ -1,4 +1,4 @@
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Cuda;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -25,7 +25,7 @@ public sealed class KeyValueCache : IDisposable
         _heads = heads;
         _lengths = new int[batch];
         using var scope = NewDisposeScope();
-        Recorded = new RecordedWork(device);
+        Graphs = new GraphCache(device);
         _starts = (arange(batch * heads, ScalarType.Int64, device) * capacity).view(batch, heads, 1).DetachFromDisposeScope();
         Keys = Allocate(layers, headDim, dtype, device);
         Values = Allocate(layers, headDim, dtype, device);
@@ -41,7 +41,7 @@ public sealed class KeyValueCache : IDisposable
     public IReadOnlyList<int> Lengths => _lengths;
 
     /// <summary>Work that reads and writes this memory, and so lives no longer than it.</summary>
-    internal RecordedWork Recorded { get; }
+    internal GraphCache Graphs { get; }
 
     internal Device Device => _starts.device;
 
@@ -50,7 +50,7 @@ public sealed class KeyValueCache : IDisposable
     internal Tensor[] Values { get; }
 
     /// <summary>Slots to make where so many are wanted and the memory is to serve others after: on a GPU more, since what is recorded is of one memory.</summary>
-    internal static int Roomy(int capacity, Device device) => device.type == DeviceType.CUDA ? (capacity + GpuRoom - 1) / GpuRoom * GpuRoom : capacity;
+    internal static int RoundUp(int capacity, Device device) => device.type == DeviceType.CUDA ? (capacity + GpuRoom - 1) / GpuRoom * GpuRoom : capacity;
 
     /// <summary>Keeps the first <paramref name="length"/> tokens of a sequence and forgets the rest.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The sequence never held so many, or the length is negative.</exception>
@@ -63,23 +63,23 @@ public sealed class KeyValueCache : IDisposable
 
     /// <summary>Of the tokens appended last, keeps some and closes the gaps; what already stands in its place is not copied.</summary>
     /// <param name="starts">Of each sequence, its length before they were appended.</param>
-    /// <param name="kept">Which of them stay, rising, counted from 0. The sequence is then as long as its start and these.</param>
-    public void Keep(IReadOnlyList<int> starts, IReadOnlyList<IReadOnlyList<int>> kept)
+    /// <param name="accepted">Which of them stay, rising, counted from 0. The sequence is then as long as its start and these.</param>
+    public void Compact(IReadOnlyList<int> starts, IReadOnlyList<IReadOnlyList<int>> accepted)
     {
         List<long> from = [], to = [];
         for (var b = 0; b < Batch; b++)
         {
-            for (var i = 0; i < kept[b].Count; i++)
+            for (var i = 0; i < accepted[b].Count; i++)
             {
-                if (kept[b][i] == i) continue;
+                if (accepted[b][i] == i) continue;
                 for (var head = 0; head < _heads; head++)
                 {
                     var row = ((long)b * _heads + head) * Capacity + starts[b];
-                    from.Add(row + kept[b][i]);
+                    from.Add(row + accepted[b][i]);
                     to.Add(row + i);
                 }
             }
-            Truncate(b, starts[b] + kept[b].Count);
+            Truncate(b, starts[b] + accepted[b].Count);
         }
         if (from.Count == 0) return;
         using var scope = NewDisposeScope();
@@ -92,30 +92,30 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>Frees the memory.</summary>
     public void Dispose()
     {
-        Recorded.Dispose();
+        Graphs.Dispose();
         foreach (var tensor in Keys) tensor.Dispose();
         foreach (var tensor in Values) tensor.Dispose();
         _starts.Dispose();
     }
 
     /// <summary>Rows of the cache that places in its sequences have.</summary>
-    /// <param name="places">[B,T] or, the same in every sequence, [T]; below the capacity.</param>
+    /// <param name="positions">[B,T] or, the same in every sequence, [T]; below the capacity.</param>
     /// <returns>[B·kvHeads·T].</returns>
-    internal Tensor Slots(Tensor places) => (_starts + places.unsqueeze(-2)).view(-1);
+    internal Tensor Slots(Tensor positions) => (_starts + positions.unsqueeze(-2)).view(-1);
 
     /// <summary>Takes sequences of another cache over, each in the place of one of its own.</summary>
     /// <param name="from">Of the same target; stays as it is.</param>
-    /// <param name="theirs">Which of its sequences.</param>
-    /// <param name="mine">Which ones of this cache they replace, in the same order.</param>
-    internal void Adopt(KeyValueCache from, IReadOnlyList<int> theirs, IReadOnlyList<int> mine)
+    /// <param name="sourceSequences">Which of its sequences.</param>
+    /// <param name="sequences">Which ones of this cache they replace, in the same order.</param>
+    internal void CopyFrom(KeyValueCache from, IReadOnlyList<int> sourceSequences, IReadOnlyList<int> sequences)
     {
         using var scope = NewDisposeScope();
-        var count = theirs.Max(sequence => from.Lengths[sequence]);
-        var sources = tensor(theirs.Select(s => (long)s).ToArray(), device: _starts.device);
-        var places = tensor(mine.Select(s => (long)s).ToArray(), device: _starts.device);
+        var count = sourceSequences.Max(sequence => from.Lengths[sequence]);
+        var sources = tensor(sourceSequences.Select(s => (long)s).ToArray(), device: _starts.device);
+        var places = tensor(sequences.Select(s => (long)s).ToArray(), device: _starts.device);
         foreach (var (to, rows) in Keys.Zip(from.Keys).Concat(Values.Zip(from.Values)))
             Whole(to).narrow(2, 0, count).index_copy_(0, places, from.Whole(rows).narrow(2, 0, count).index_select(0, sources));
-        for (var i = 0; i < mine.Count; i++) _lengths[mine[i]] = from.Lengths[theirs[i]];
+        for (var i = 0; i < sequences.Count; i++) _lengths[sequences[i]] = from.Lengths[sourceSequences[i]];
     }
 
     internal void Extend(int sequence, int tokens) => _lengths[sequence] += tokens;

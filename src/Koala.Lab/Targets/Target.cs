@@ -1,7 +1,9 @@
 using System.Security.Cryptography;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Runtime;
-using Koala.Lab.Text;
+using Koala.Lab.Runtime.Cuda;
+using Koala.Lab.Runtime.Native;
+using Koala.Lab.Text.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -70,7 +72,7 @@ public sealed class Target : IDisposable
     public static Target Load(string path, string? dtype = null, string device = "cpu")
     {
         LibTorch.EnsureLoaded();
-        path = ModelPlace.Find(path).Path;
+        path = ModelLocation.Find(path).Path;
         var place = Devices.Parse(device);
         var number = dtype is null ? (place.type == DeviceType.CUDA ? ScalarType.BFloat16 : ScalarType.Float32) : Dtypes.Parse(dtype);
         using var files = ModelFiles.Open(path);
@@ -99,7 +101,7 @@ public sealed class Target : IDisposable
 
     /// <summary>Appends a tree of tokens to every sequence of a batch, in one step.</summary>
     /// <remarks>A round's step: on a GPU it is recorded the second time its shape is met.</remarks>
-    /// <param name="cache">Holds B sequences. Every token gets the next slot of its own; see <see cref="KeyValueCache.Keep"/>.</param>
+    /// <param name="cache">Holds B sequences. Every token gets the next slot of its own; see <see cref="KeyValueCache.Compact"/>.</param>
     /// <param name="trees">A token stands one position after its parent, and sees what the cache holds, its ancestors and itself.</param>
     /// <param name="featureLayers">Layers whose outputs are wanted beside the hidden states, counted from 0; may be empty.</param>
     /// <param name="held">
@@ -175,27 +177,27 @@ public sealed class Target : IDisposable
             for (var t = 0; t < tokens[b].Length; t++) ids[b * count + t] = tokens[b][t];
             starts[b] = cache.Lengths[b];
         }
-        var limit = Limit(cache, cache.Lengths.Max() + count);
-        var slots = _slotNumbers.narrow(0, 0, limit);
+        var keyValueLength = KeyValueLength(cache, cache.Lengths.Max() + count);
+        var slots = _slotNumbers.narrow(0, 0, keyValueLength);
         Tensor NewSlots(Tensor first) => first + _slotNumbers.narrow(0, 0, count);                          // [B,T]
         Tensor[] inputs = [tensor(ids), tensor(starts).view(-1, 1)];
         var chain = trees.IsChain;
         if (!chain)
         {
-            var (positions, unseen) = TreeStep.Of(trees.Parents, cache.Lengths, held, count, NewSlots(inputs[1].to(Device)), slots);
-            inputs = [.. inputs, positions, unseen];                                                        // [B,T], [B,T,L]
+            var (positions, masked) = TreeAttention.Compute(trees.Parents, cache.Lengths, held, count, NewSlots(inputs[1].to(Device)), slots);
+            inputs = [.. inputs, positions, masked];                                                        // [B,T], [B,T,L]
         }
         // Everything that changes from step to step comes in by x, so that the step can be recorded.
         Tensor[] Step(Tensor[] x)
         {
             var newSlots = NewSlots(x[1]);
-            var (positions, unseen) = chain ? (newSlots, slots > newSlots.unsqueeze(-1)) : (x[2], x[3]);
-            var (hidden, features) = Run(x[0], positions, cache.Slots(newSlots), unseen, limit, cache, featureLayers);
+            var (positions, masked) = chain ? (newSlots, slots > newSlots.unsqueeze(-1)) : (x[2], x[3]);
+            var (hidden, features) = Run(x[0], positions, cache.Slots(newSlots), masked, keyValueLength, cache, featureLayers);
             return featureLayers.Count == 0 ? [hidden] : [hidden, features];
         }
-        var work = new WorkKey($"{(chain ? "chain" : "tree")} {string.Join(',', featureLayers)}", count, limit);
+        var work = new GraphKey($"{(chain ? "chain" : "tree")} {string.Join(',', featureLayers)}", count, keyValueLength);
         // The steps of rounds have the same few shapes again and again, so a captured one is used often; prompts come in too many lengths for that.
-        var outputs = recorded ? cache.Recorded.Do(work, inputs, Step) : Step([.. inputs.Select(x => x.to(Device))]);
+        var outputs = recorded ? cache.Graphs.Run(work, inputs, Step) : Step([.. inputs.Select(x => x.to(Device))]);
         for (var b = 0; b < cache.Batch; b++) cache.Extend(b, tokens[b].Length);
         return new TargetOutput(outputs[0], outputs[^1]).MoveToOuterDisposeScope();
     }
@@ -214,8 +216,8 @@ public sealed class Target : IDisposable
         cache.Clear();
         var slots = _slotNumbers.narrow(0, 0, count);
         var later = slots.unsqueeze(0) > slots.unsqueeze(1);                                              // [T,T]
-        var unseen = (segments.unsqueeze(2) != segments.unsqueeze(1)).logical_or_(later);                 // [B,T,T]
-        return Run(tokens.view(-1), positions, cache.Slots(slots), unseen, count, cache, featureLayers).MoveToOuterDisposeScope();
+        var masked = (segments.unsqueeze(2) != segments.unsqueeze(1)).logical_or_(later);                 // [B,T,T]
+        return Run(tokens.view(-1), positions, cache.Slots(slots), masked, count, cache, featureLayers).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -225,20 +227,20 @@ public sealed class Target : IDisposable
     /// <param name="cache">Of B sequences.</param>
     /// <param name="ids">[B], int64.</param>
     /// <param name="positions">Where each token stands and its keys go, below the cache's capacity, [B,1], int64.</param>
-    /// <param name="limit">Cache slots that attention looks at: above all positions that count, at most the cache's capacity.</param>
+    /// <param name="keyValueLength">Cache slots that attention looks at: above all positions that count, at most the cache's capacity.</param>
     /// <returns>Hidden states after the final norm, [B,D].</returns>
-    internal Tensor Step(KeyValueCache cache, Tensor ids, Tensor positions, int limit)
+    internal Tensor Step(KeyValueCache cache, Tensor ids, Tensor positions, int keyValueLength)
     {
         using var scope = NewDisposeScope();
-        var unseen = (_slotNumbers.narrow(0, 0, limit) > positions).unsqueeze(1);                         // [B,1,L]
-        return Run(ids, positions, cache.Slots(positions), unseen, limit, cache, []).Hidden.squeeze(1).MoveToOuterDisposeScope();
+        var masked = (_slotNumbers.narrow(0, 0, keyValueLength) > positions).unsqueeze(1);                         // [B,1,L]
+        return Run(ids, positions, cache.Slots(positions), masked, keyValueLength, cache, []).Hidden.squeeze(1).MoveToOuterDisposeScope();
     }
 
     /// <summary>How many cache slots attention has to look at for so many tokens: whole buckets, at most the cache's capacity.</summary>
-    internal static int Limit(KeyValueCache cache, int tokens) => Limit(cache, tokens, cache.Device.type == DeviceType.CUDA ? GpuBucket : Bucket);
+    internal static int KeyValueLength(KeyValueCache cache, int tokens) => KeyValueLength(cache, tokens, cache.Device.type == DeviceType.CUDA ? GpuBucket : Bucket);
 
     /// <summary>The same with buckets of another size.</summary>
-    internal static int Limit(KeyValueCache cache, int tokens, int bucket) => Math.Min(cache.Capacity, (tokens + bucket - 1) / bucket * bucket);
+    internal static int KeyValueLength(KeyValueCache cache, int tokens, int bucket) => Math.Min(cache.Capacity, (tokens + bucket - 1) / bucket * bucket);
 
     /// <summary>The LM head over hidden states: logits [...,V] in the target's dtype. Gradients flow to <paramref name="hidden"/>.</summary>
     public Tensor Logits(Tensor hidden)
@@ -280,11 +282,11 @@ public sealed class Target : IDisposable
         _slotNumbers.Dispose();
     }
 
-    private TargetOutput Run(Tensor ids, Tensor positions, Tensor slots, Tensor unseen, int limit, KeyValueCache cache,
+    private TargetOutput Run(Tensor ids, Tensor positions, Tensor slots, Tensor masked, int keyValueLength, KeyValueCache cache,
         IReadOnlyList<int> featureLayers)
     {
         var rows = Embed(ids);                                                                            // [N,D]
-        var step = Inputs(positions, slots, unseen, limit);
+        var step = Inputs(positions, slots, masked, keyValueLength);
         Tensor Shaped(Tensor x) => x.view(cache.Batch, -1, x.shape[1]);
         if (featureLayers.Count == 0)
         {
@@ -301,16 +303,16 @@ public sealed class Target : IDisposable
     /// <summary>What the layers of a step need beside the tokens. Slots are given beside the positions, from which they differ in packed rows and trees.</summary>
     /// <param name="positions">[B,T].</param>
     /// <param name="slots">Cache rows of the new tokens, [B·kvHeads·T].</param>
-    /// <param name="unseen">Slots that a token does not see, [B or 1,T,limit], or [T,limit].</param>
-    /// <param name="limit">Cache slots that attention looks at.</param>
-    internal StepInputs Inputs(Tensor positions, Tensor slots, Tensor unseen, int limit)
+    /// <param name="masked">Slots that a token does not see, [B or 1,T,limit], or [T,limit].</param>
+    /// <param name="keyValueLength">Cache slots that attention looks at.</param>
+    internal StepInputs Inputs(Tensor positions, Tensor slots, Tensor masked, int keyValueLength)
     {
         var count = positions.shape[1];
         var (cos, sin) = Rotations(positions);
         var group = Config.Heads / Config.KeyValueHeads;
-        var mask = zeros(unseen.shape, Dtype, Device).masked_fill_(unseen, double.NegativeInfinity).view(-1, 1, 1, count, limit)
-            .expand(-1, 1, group, count, limit).reshape(-1, 1, group * count, limit);
-        return new StepInputs(cos, sin, mask, slots, limit);
+        var mask = zeros(masked.shape, Dtype, Device).masked_fill_(masked, double.NegativeInfinity).view(-1, 1, 1, count, keyValueLength)
+            .expand(-1, 1, group, count, keyValueLength).reshape(-1, 1, group * count, keyValueLength);
+        return new StepInputs(cos, sin, mask, slots, keyValueLength);
     }
 
     // Models round their vocabulary up, so a few percent fewer tokens are no fault.

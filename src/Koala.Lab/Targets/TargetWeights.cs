@@ -34,7 +34,7 @@ internal sealed class TargetWeights : IDisposable
         // Some files carry the tied LM head a second time, and older ones the rotary frequencies.
         string[] optional = [.. config.TieWordEmbeddings ? ["lm_head.weight"] : Array.Empty<string>(),
             .. Enumerable.Range(0, config.Layers).Select(i => $"model.layers.{i}.self_attn.rotary_emb.inv_freq")];
-        TensorAccounting.Check(source, expected, optional);
+        TensorCheck.Check(source, expected, optional);
 
         using var scope = NewDisposeScope();
         Tensor Read(string name) => source.Read(name, dtype, device).DetachFromDisposeScope();

@@ -1,5 +1,5 @@
 using Koala.Lab.Checkpoints;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Native;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;

@@ -7,7 +7,7 @@ namespace Koala.Lab.Training;
 /// <summary>The card of a trained head: what it is and how it came about, from the run's own figures.</summary>
 internal static class HeadCard
 {
-    public static string Of(DraftHead head, TrainingPlan plan, IReadOnlyList<MetricsLine> metrics)
+    public static string Create(DraftHead head, TrainingPlan plan, IReadOnlyList<MetricsLine> metrics)
     {
         var training = plan.Training;
         var accuracy = metrics.LastOrDefault(line => line.Values.ContainsKey("validationAccuracyAtDepth1"));
@@ -24,7 +24,7 @@ internal static class HeadCard
             | --- | --- |
             | target | {head.Target} |
             | weights of its own | {head.ParameterCount} |
-            | predicts over | {(head.Vocabulary is { } own ? $"the {own.Tokens.Count} most frequent of {own.Whole} tokens" : "all tokens")} |
+            | predicts over | {(head.Vocabulary is { } own ? $"the {own.Tokens.Count} most frequent of {own.Complete} tokens" : "all tokens")} |
             | features | {(head.FeatureLayers.Count == 0 ? "hidden states after the final norm" : $"outputs of layers {string.Join(", ", head.FeatureLayers)}, counted from 0")} |
             | training data | {Path.GetFileName(plan.Data)} |
             | steps, rows a step, tokens a row | {training.Steps}, {training.Batch}, {training.RowLength} |

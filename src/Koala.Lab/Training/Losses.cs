@@ -1,4 +1,4 @@
-using Koala.Lab.Heads;
+using Koala.Lab.Heads.Learning;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;
@@ -26,29 +26,29 @@ internal static class Losses
         ["jensen-shannon"] = new(JensenShannon),
 
         // Expected rejection, 1 - Σ min(p, q).
-        ["total-variation"] = new(x => 1 - x.Acceptance),
+        ["total-variation"] = new(x => 1 - x.AcceptanceProbability),
 
         // -log Σ min(p, q): the same aim, with a gradient that does not vanish for a bad head (LK losses, arXiv 2602.23881).
-        ["acceptance"] = new(x => -x.Acceptance.clamp_min(1e-30).log()),
+        ["acceptance"] = new(x => -x.AcceptanceProbability.clamp_min(1e-30).log()),
 
         // Smooth L1 of f - g, averaged over their width (EAGLE, arXiv 2401.15077, section 3.2).
         ["smooth-l1"] = new(SmoothL1, ofFeatures: true),
     };
 
     // Positions whose token is outside of the head's vocabulary do not count.
-    private static Tensor CrossEntropy(Judgement x)
+    private static Tensor CrossEntropy(DistillationTerms x)
     {
-        var known = x.Truth.ge(0).nonzero().view(-1);
-        var (logits, labels) = (x.Logits.index_select(0, known), x.Truth.index_select(0, known));
+        var known = x.Labels.ge(0).nonzero().view(-1);
+        var (logits, labels) = (x.Logits.index_select(0, known), x.Labels.index_select(0, known));
         return logits.logsumexp(-1) - logits.gather(1, labels.unsqueeze(1)).squeeze(1);
     }
 
-    private static Tensor JensenShannon(Judgement x)
+    private static Tensor JensenShannon(DistillationTerms x)
     {
         // Both may round to zero; their terms are then zero, whatever the logarithm.
         var logM = ((x.P + x.Q) / 2).clamp_min(1e-30).log();
         return ((x.P * (x.LogP - logM)) + (x.Q * (x.LogQ - logM))).sum(-1) / 2;
     }
 
-    private static Tensor SmoothL1(Judgement x) => nn.functional.smooth_l1_loss(x.Features, x.TargetFeatures, nn.Reduction.None).mean([-1]);
+    private static Tensor SmoothL1(DistillationTerms x) => nn.functional.smooth_l1_loss(x.Features, x.TargetFeatures, nn.Reduction.None).mean([-1]);
 }

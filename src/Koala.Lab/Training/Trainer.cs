@@ -1,5 +1,6 @@
 using Koala.Lab.Adversary;
 using Koala.Lab.Heads;
+using Koala.Lab.Heads.Learning;
 using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
@@ -98,17 +99,17 @@ public sealed class Trainer : IDisposable
             using var scope = NewDisposeScope();
             // The last ones may be fewer than the cache is made for.
             using var cache = rows.Length < _options.Batch ? _target.NewCache(rows.Length, _options.RowLength) : null;
-            using var batch = new TrainingBatch(_target, cache ?? _cache, rows, _head.FeatureLayers) { Steps = Math.Max(ValidationSteps, _options.TrainingTimeTest) };
-            foreach (var prediction in _head.Predict(batch, _target))
+            using var batch = new TrainingBatch(_target, cache ?? _cache, rows, _head.FeatureLayers) { TrainingTimeTestSteps = Math.Max(ValidationSteps, _options.TrainingTimeTest) };
+            foreach (var output in _head.Predict(batch, _target))
             {
-                using var judgement = new Judgement(prediction, batch);
-                for (var missing = right.Count; missing <= prediction.Depth; missing++)
+                using var terms = new DistillationTerms(output, batch);
+                for (var missing = right.Count; missing <= output.Depth; missing++)
                 {
                     right.Add(0);
                     places.Add(0);
                 }
-                right[prediction.Depth] += judgement.Right.to(ScalarType.Float32).sum().item<float>();
-                places[prediction.Depth] += prediction.Judges.shape[0];
+                right[output.Depth] += terms.Correct.to(ScalarType.Float32).sum().item<float>();
+                places[output.Depth] += output.TargetPositions.shape[0];
             }
         }
         // Answers may be too short for the last depths. An accuracy over no position at all is reported as 0, not as NaN.
@@ -137,36 +138,36 @@ public sealed class Trainer : IDisposable
         using var scope = NewDisposeScope();
         using var batch = new TrainingBatch(_target, _cache, _data.Batch(_state.Step, _options.Batch, _options.Seed), _head.FeatureLayers)
         {
-            Steps = _options.TrainingTimeTest,
+            TrainingTimeTestSteps = _options.TrainingTimeTest,
             // Streams below zero: those from zero on order the data.
             Noise = (_options.FeatureNoise, RandomStreams.Create(_options.Seed, -1 - _state.Step).Next()),
         };
-        var judgements = _head.Predict(batch, _target).Select(prediction => new Judgement(prediction, batch)).ToArray();
+        var termsByDepth = _head.Predict(batch, _target).Select(output => new DistillationTerms(output, batch)).ToArray();
         try
         {
-            return Learn(judgements, batch.Tokens.numel());
+            return Learn(termsByDepth, batch.Tokens.numel());
         }
         finally
         {
-            foreach (var judgement in judgements) judgement.Dispose();
+            foreach (var terms in termsByDepth) terms.Dispose();
         }
     }
 
-    private StepMetrics? Learn(Judgement[] judgements, long tokens)
+    private StepMetrics? Learn(DistillationTerms[] termsByDepth, long tokens)
     {
-        var (loss, each) = _loss.Of(judgements);
+        var (loss, each) = _loss.Compute(termsByDepth);
         var metrics = new StepMetrics { Step = _state.Step + 1, LearningRate = _options.LearningRateAt(_state.Step) };
         if (_adversary is not null)
         {
-            var (weight, adversarial) = (_options.Adversary.WeightAt(_state.Step), _adversary.HeadLoss(judgements));
+            var (weight, adversarial) = (_options.Adversary.WeightAt(_state.Step), _adversary.HeadLoss(termsByDepth));
             loss = loss + adversarial * weight;
             metrics = metrics with { AdversarialLoss = adversarial.item<float>(), AdversaryWeight = weight };
         }
         _optimizer.ZeroGradients();
         loss.backward();
         var norm = _optimizer.ClipGradients(_options.Clip, _options.ClipBy).item<float>();
-        metrics = _loss.Tell(metrics with { Loss = loss.item<float>(), GradientNorm = norm }, each);
-        if (_adversary is not null) metrics = DiscriminatorGradients(judgements, metrics);
+        metrics = _loss.Report(metrics with { Loss = loss.item<float>(), GradientNorm = norm }, each);
+        if (_adversary is not null) metrics = DiscriminatorGradients(termsByDepth, metrics);
         if (!double.IsFinite(metrics.Loss) || !double.IsFinite(norm) || !double.IsFinite(metrics.DiscriminatorLoss ?? 0)) return null;
 
         _optimizer.Step(metrics.LearningRate);
@@ -176,9 +177,9 @@ public sealed class Trainer : IDisposable
         return metrics with { Tokens = _state.Tokens };
     }
 
-    private StepMetrics DiscriminatorGradients(IReadOnlyList<Judgement> judgements, StepMetrics metrics)
+    private StepMetrics DiscriminatorGradients(IReadOnlyList<DistillationTerms> termsByDepth, StepMetrics metrics)
     {
-        var (loss, rightAboutTarget, rightAboutHead) = _adversary!.DiscriminatorLoss(judgements);
+        var (loss, rightAboutTarget, rightAboutHead) = _adversary!.DiscriminatorLoss(termsByDepth);
         // The head's backward pass has left gradients here too.
         _adversaryOptimizer!.ZeroGradients();
         loss.backward();

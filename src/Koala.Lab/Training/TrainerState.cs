@@ -1,5 +1,6 @@
 using System.Globalization;
 using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Safetensors;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;
@@ -41,7 +42,7 @@ internal sealed class TrainerState(AdamW optimizer, AdamW? adversary)
         // All of it is checked before anything is changed.
         var (step, tokens, seconds) = (Entry<int>(file, "step"), Entry<long>(file, "tokens"), Entry<double>(file, "seconds"));
         var tensors = Tensors;
-        TensorAccounting.Check(file, tensors.ToDictionary(t => t.Key, t => t.Value.shape));
+        TensorCheck.Check(file, tensors.ToDictionary(t => t.Key, t => t.Value.shape));
         foreach (var (name, tensor) in tensors) tensor.copy_(file.Read(name, tensor.dtype, tensor.device));
         (Step, Tokens, Seconds) = (step, tokens, seconds);
     }

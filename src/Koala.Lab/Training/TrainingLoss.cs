@@ -1,16 +1,16 @@
-using Koala.Lab.Heads;
+using Koala.Lab.Heads.Learning;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;
 
 /// <summary>
-/// A supervised loss: how far a head's predictions at one depth are from the target. Others add theirs by <see cref="LossKinds.Register"/>.
+/// A supervised loss: how far a head's predictions at one depth are from the target. Others add theirs by <see cref="LossRegistry.Register"/>.
 /// </summary>
 public sealed class TrainingLoss
 {
-    private readonly Func<Judgement, Tensor> _perPosition;
+    private readonly Func<DistillationTerms, Tensor> _perPosition;
 
-    internal TrainingLoss(Func<Judgement, Tensor> perPosition, bool ofFeatures = false)
+    internal TrainingLoss(Func<DistillationTerms, Tensor> perPosition, bool ofFeatures = false)
     {
         _perPosition = perPosition;
         OfFeatures = ofFeatures;
@@ -23,10 +23,10 @@ public sealed class TrainingLoss
     /// The mean over the positions that count, a scalar with gradients; nats, where it is a difference of distributions. A batch may have
     /// no such position: the mean of nothing is then zero, and every parameter keeps its part in it.
     /// </summary>
-    public Tensor Of(Judgement at)
+    public Tensor Compute(DistillationTerms terms)
     {
         using var scope = NewDisposeScope();
-        var losses = _perPosition(at);
+        var losses = _perPosition(terms);
         return (losses.numel() == 0 ? losses.sum() : losses.mean()).MoveToOuterDisposeScope();
     }
 }

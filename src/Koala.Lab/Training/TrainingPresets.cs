@@ -21,7 +21,7 @@ public static class TrainingPresets
     /// <param name="head">What is trained.</param>
     /// <param name="steps">Optimizer steps; null: the default.</param>
     /// <exception cref="KoalaException">There is no such preset.</exception>
-    public static TrainingOptions Of(string name, HeadOptions head, int? steps = null)
+    public static TrainingOptions Create(string name, HeadOptions head, int? steps = null)
     {
         var standard = new TrainingOptions();
         standard = standard with { Steps = steps ?? standard.Steps };

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Koala.Lab.Heads;
 using Koala.Lab.Runs;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 using Koala.Lab.Targets;
 
 namespace Koala.Lab.Training;
@@ -122,7 +122,7 @@ public static class TrainingRun
                 },
                 cancel);
             // In the target's dtype: it was rounded to it whenever it was used, in training too.
-            head.Save(folder.HeadFolder, HeadCard.Of(head, plan, MetricsLog.Read(folder.MetricsFile)), target.Dtype);
+            head.Save(folder.HeadFolder, HeadCard.Create(head, plan, MetricsLog.Read(folder.MetricsFile)), target.Dtype);
             folder.WriteRecord(folder.ReadRecord().End(RunState.Finished));
         }
         catch (OperationCanceledException)
@@ -142,7 +142,7 @@ public static class TrainingRun
     private static Checkpoint? LatestState(CheckpointStore checkpoints)
     {
         var latest = checkpoints.Latest();
-        if (latest is null && checkpoints.PassedOver.FirstOrDefault(p => !p.Unfinished) is { } damaged)
+        if (latest is null && checkpoints.Skipped.FirstOrDefault(p => !p.Unfinished) is { } damaged)
             throw new KoalaException(damaged.Folder, $"is no whole training state ({damaged.Reason}), and there is no other", "restore it, or start a new run");
         return latest;
     }

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Koala.Cli.Options;
 using Koala.Kernel.Installation;
-using Koala.Kernel.Wire;
+using Koala.Kernel.Jupyter;
 
 namespace Koala.Cli.Commands;
 

@@ -24,7 +24,7 @@ public sealed class HubNetworkTests : HubTestBase
     public void A_connection_that_stands_still_is_left()
     {
         Once("model.safetensors", request => Hub.Behave(request) with { CutAfter = 200_000, Hangs = true });
-        Pull(patience: Patience with { Idle = TimeSpan.FromSeconds(1) });
+        Pull(policy: Patience with { Idle = TimeSpan.FromSeconds(1) });
         AssertComplete();
         Assert.Equal([null, 200_000], WeightRequests.Select(request => request.From));
         Assert.Contains("stood still", Notes.Single());

@@ -23,7 +23,7 @@ public abstract class HubTestBase : IDisposable
 
     internal ConcurrentQueue<string> Notes { get; } = [];
 
-    private protected HubPatience Patience => new()
+    private protected RetryPolicy Patience => new()
     {
         Idle = TimeSpan.FromSeconds(20),
         Wait = (span, cancel) =>
@@ -49,12 +49,12 @@ public abstract class HubTestBase : IDisposable
     }
 
     private protected HubPull Pull(string? file = null, string repo = "koala/nano", string revision = "main", HubSettings? settings = null, HubCache? cache = null,
-        HubPatience? patience = null, Action<PullProgress>? watch = null, CancellationToken cancel = default) =>
-        PullAsync(file, repo, revision, settings, cache, patience, watch, cancel).GetAwaiter().GetResult();
+        RetryPolicy? policy = null, Action<PullProgress>? watch = null, CancellationToken cancel = default) =>
+        PullAsync(file, repo, revision, settings, cache, policy, watch, cancel).GetAwaiter().GetResult();
 
     private protected Task<HubPull> PullAsync(string? file = null, string repo = "koala/nano", string revision = "main", HubSettings? settings = null, HubCache? cache = null,
-        HubPatience? patience = null, Action<PullProgress>? watch = null, CancellationToken cancel = default) =>
-        HubDownload.PullAsync(repo, file, revision, settings ?? Settings, cache ?? new HubCache((settings ?? Settings).Cache), patience ?? Patience, new Watch(progress =>
+        RetryPolicy? policy = null, Action<PullProgress>? watch = null, CancellationToken cancel = default) =>
+        HubDownload.PullAsync(repo, file, revision, settings ?? Settings, cache ?? new HubCache((settings ?? Settings).Cache), policy ?? Patience, new Watch(progress =>
         {
             if (progress.Note is { } note) Notes.Enqueue(note);
             watch?.Invoke(progress);

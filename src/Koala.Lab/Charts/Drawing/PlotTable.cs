@@ -8,7 +8,7 @@ internal static class PlotTable
 {
     private const int MostRows = 12;
 
-    public static TextTable Of(Plot plot)
+    public static TextTable Create(Plot plot)
     {
         var keys = plot.Series.SelectMany(s => s.Points).Select(p => p.Key).Distinct().Order().ToArray();
         // From first to last, evenly.

@@ -7,7 +7,7 @@ namespace Koala.Lab.Charts.Drawing;
 /// <summary>A plot as plotly's JSON (data, layout, config), by way of Plotly.NET.</summary>
 internal static class PlotlyJson
 {
-    public static string Of(Plot plot)
+    public static string Create(Plot plot)
     {
         var legend = LegendHeight(plot);
         var top = plot.Horizontal && plot.Rules.Count > 0 ? 60 : 44;

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 using Microsoft.FSharp.Collections;
 using Plotly.NET;
 using Part = DynamicObj.DynamicObj;

@@ -25,7 +25,7 @@ internal sealed class SvgPicture
         _height = plot.Horizontal ? 150 + 34 * plot.Keys.Names!.Count : 360;
     }
 
-    public static string Of(Plot plot)
+    public static string Draw(Plot plot)
     {
         var picture = new SvgPicture(plot);
         picture.Title();

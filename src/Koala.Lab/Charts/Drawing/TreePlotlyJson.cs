@@ -12,7 +12,7 @@ internal static class TreePlotlyJson
     private const int Right = 10;
     private const int Top = 44;
 
-    public static string Of(DrawnTree tree)
+    public static string Create(DrawnTree tree)
     {
         var (width, height) = (Math.Ceiling(Math.Max(DrawnTree.Least, tree.Width)), (int)Math.Max(tree.Height, 3 * DrawnTree.RowHeight));
         var layout = Layout(tree.Title, Top + height + 74, New(("l", Left), ("r", Right), ("t", Top), ("b", 74)), legendBelow: 48.0 / height,

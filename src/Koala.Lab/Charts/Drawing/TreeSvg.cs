@@ -7,7 +7,7 @@ internal static class TreeSvg
 {
     private const double Top = 62;
 
-    public static string Of(DrawnTree tree)
+    public static string Draw(DrawnTree tree)
     {
         var svg = new SvgText();
         svg.Text(8, 20, tree.Title, more: " font-size=\"15\" font-weight=\"600\"");

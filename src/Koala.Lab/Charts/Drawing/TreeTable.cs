@@ -6,7 +6,7 @@ namespace Koala.Lab.Charts.Drawing;
 /// <summary>A tree as a table, tokens indented by level; the text/plain of its figure.</summary>
 internal static class TreeTable
 {
-    public static TextTable Of(DrawnTree tree) => new(
+    public static TextTable Create(DrawnTree tree) => new(
         [new Column("token", Number: false), new Column("p"), new Column("q"), new Column("", Number: false)],
         [.. tree.Nodes.Select(node => (IReadOnlyList<string>)[new string(' ', 2 * node.Level) + node.Text, Number(node.P), Number(node.Q), node.Fate == Fate.Root ? "" : DrawnTree.NameOf(node.Fate)])])
     {

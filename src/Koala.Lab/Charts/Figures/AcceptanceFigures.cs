@@ -1,6 +1,6 @@
 using System.Globalization;
 using Koala.Lab.Charts.Drawing;
-using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
 
 namespace Koala.Lab.Charts.Figures;
@@ -17,7 +17,7 @@ internal static class AcceptanceFigures
     }
 
     public static Plot ByPosition(IReadOnlyList<EvaluationReport> reports) =>
-        ByPosition([.. ReportNames.Of(reports).Zip(reports, (name, report) => (name, report.PositionAcceptance))]);
+        ByPosition([.. ReportNames.Create(reports).Zip(reports, (name, report) => (name, report.PositionAcceptance))]);
 
     public static Plot LengthByRound(DecodingTrace trace)
     {

@@ -1,13 +1,13 @@
 using System.Globalization;
 using Koala.Lab.Charts.Drawing;
-using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 
 namespace Koala.Lab.Charts.Figures;
 
 /// <summary>What a round drafted, and what came of it.</summary>
 internal static class DraftTreeFigure
 {
-    public static DrawnTree Of(Round round)
+    public static DrawnTree Create(Round round)
     {
         if (round.Candidates is not { } candidates || round.Bonus is not { } bonus)
             throw new KoalaException("the round", "has no candidates recorded, so that its tree cannot be drawn", "generate with FullTrace = true");

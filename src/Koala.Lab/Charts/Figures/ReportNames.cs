@@ -11,11 +11,11 @@ internal static class ReportNames
     [
         r => r.Target, r => r.Device, r => r.Dtype,
         r => string.Create(CultureInfo.InvariantCulture, $"temperature {r.Temperature}"),
-        EvaluationTable.DraftOf,
-        r => r.Acceptance == AcceptanceRule.Lossless ? "lossless" : "typical acceptance",
+        EvaluationTable.RenderDraft,
+        r => r.Acceptance == AcceptanceMode.Lossless ? "lossless" : "typical acceptance",
     ];
 
-    public static IReadOnlyList<string> Of(IReadOnlyList<EvaluationReport> reports)
+    public static IReadOnlyList<string> Create(IReadOnlyList<EvaluationReport> reports)
     {
         var telling = s_circumstances.Where(c => reports.Select(c).Distinct().Count() > 1).ToArray();
         var names = reports.Select(r => string.Join(", ", telling.Select(c => c(r)).Prepend(r.Head))).ToArray();

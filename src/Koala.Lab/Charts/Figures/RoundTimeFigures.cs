@@ -1,5 +1,5 @@
 using Koala.Lab.Charts.Drawing;
-using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
 
 namespace Koala.Lab.Charts.Figures;
@@ -20,7 +20,7 @@ internal static class RoundTimeFigures
     public static Plot ByReport(IReadOnlyList<EvaluationReport> reports)
     {
         IReadOnlyList<Point> Part(Func<RoundTimes, double> ms) => [.. reports.Select((report, i) => new Point(i, ms(report.Round)))];
-        return new Plot(Title, new KeyAxis("head", ReportNames.Of(reports)), new ValueAxis("milliseconds, mean of all rounds", "F2"),
+        return new Plot(Title, new KeyAxis("head", ReportNames.Create(reports)), new ValueAxis("milliseconds, mean of all rounds", "F2"),
             Parts(Part(r => r.DraftMs), Part(r => r.VerifyMs), Part(r => r.BookkeepingMs))) { Stacked = true, Horizontal = true };
     }
 

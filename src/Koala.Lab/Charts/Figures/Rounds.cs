@@ -1,6 +1,6 @@
 using System.Globalization;
 using Koala.Lab.Charts.Drawing;
-using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
 
 namespace Koala.Lab.Charts.Figures;
 

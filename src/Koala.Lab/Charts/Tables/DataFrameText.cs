@@ -10,7 +10,7 @@ internal static class DataFrameText
     private const int MostColumns = 30;
     private const int MostCharacters = 120;
 
-    public static TextTable Of(DataFrame frame)
+    public static TextTable From(DataFrame frame)
     {
         var columns = frame.Columns.Take(MostColumns).ToArray();
         var rows = (int)Math.Min(frame.Rows.Count, MostRows);

@@ -1,4 +1,4 @@
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Checkpoints.Hub;
 
@@ -81,7 +81,7 @@ internal sealed class HubCache(string folder, Action<string, string>? link = nul
         var file = RefFile(name);
         if (!File.Exists(file)) return null;
         var commit = System.Text.Encoding.UTF8.GetString(JsonFile.Read(file, 1024)).Trim();
-        return HubName.IsCommit(commit) ? commit : throw new KoalaException(file, $"holds '{Shown.Text(commit)}', but a commit of 40 hex digits is expected", $"get the model again: koala pull {name.Repo}");
+        return HubName.IsCommit(commit) ? commit : throw new KoalaException(file, $"holds '{MessageText.Text(commit)}', but a commit of 40 hex digits is expected", $"get the model again: koala pull {name.Repo}");
     }
 
     private string RefFile(HubName name) => Path.Combine([Repository(name.Repo), "refs", .. name.Revision.Split('/')]);

@@ -10,15 +10,15 @@ internal sealed class HubClient : IDisposable
     private const int MostRedirects = 10;
 
     private readonly HubSettings _settings;
-    private readonly HubPatience _patience;
+    private readonly RetryPolicy _policy;
     private readonly Uri _endpoint;
     private readonly HttpClient _http;
 
-    public HubClient(HubSettings settings, HubPatience patience)
+    public HubClient(HubSettings settings, RetryPolicy policy)
     {
-        (_settings, _patience, _endpoint) = (settings, patience, new Uri(settings.Endpoint));
+        (_settings, _policy, _endpoint) = (settings, policy, new Uri(settings.Endpoint));
         // Redirects are followed here, by hand: the hub sends large files to other hosts, and the token must not go there.
-        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = patience.Connect, UseCookies = false }) { Timeout = Timeout.InfiniteTimeSpan };
+        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = policy.Connect, UseCookies = false }) { Timeout = Timeout.InfiniteTimeSpan };
         _http.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("koala", typeof(HubClient).Assembly.GetName().Version!.ToString(3)));
         // Sizes and offsets count the file's own bytes.
         _http.DefaultRequestHeaders.AcceptEncoding.Add(new StringWithQualityHeaderValue("identity"));
@@ -31,7 +31,7 @@ internal sealed class HubClient : IDisposable
     /// <param name="tag">The ETag of the bytes before <paramref name="from"/>, if known: other content is then sent from its beginning.</param>
     /// <param name="cancel">Stops it.</param>
     /// <returns>200 with all, 206 with the rest, or 416 where there is no such rest. The body is not read yet.</returns>
-    /// <exception cref="HubHiccup">Another attempt may do.</exception>
+    /// <exception cref="TransientHubException">Another attempt may do.</exception>
     /// <exception cref="KoalaException">The hub refuses, or there is no such thing.</exception>
     public async Task<HttpResponseMessage> GetAsync(HubName what, string path, long from, EntityTagHeaderValue? tag, CancellationToken cancel)
     {
@@ -42,7 +42,7 @@ internal sealed class HubClient : IDisposable
             if (response.StatusCode is HttpStatusCode.OK or HttpStatusCode.PartialContent or HttpStatusCode.RequestedRangeNotSatisfiable) return response;
             using (response)
             {
-                if ((int)response.StatusCode is not (301 or 302 or 303 or 307 or 308)) throw HubAnswer.Fault(response, what, _settings, IsHub(url));
+                if ((int)response.StatusCode is not (301 or 302 or 303 or 307 or 308)) throw HubErrors.Fault(response, what, _settings, IsHub(url));
                 if (redirects == MostRedirects) throw new KoalaException(what.ToString(), $"is redirected more than {MostRedirects} times", "try again later, or check HF_ENDPOINT");
                 url = Target(response, url, what);
             }
@@ -50,7 +50,7 @@ internal sealed class HubClient : IDisposable
     }
 
     /// <summary>Reads an answer's body piece by piece.</summary>
-    /// <exception cref="HubHiccup">It was cut off, or nothing more came.</exception>
+    /// <exception cref="TransientHubException">It was cut off, or nothing more came.</exception>
     public async Task ReadAsync(HttpResponseMessage response, Action<ReadOnlyMemory<byte>> take, CancellationToken cancel)
     {
         using var idle = CancellationTokenSource.CreateLinkedTokenSource(cancel);
@@ -77,14 +77,14 @@ internal sealed class HubClient : IDisposable
 
     private async Task<T> Watch<T>(Func<Task<T>> work, CancellationTokenSource idle, CancellationToken cancel)
     {
-        idle.CancelAfter(_patience.Idle);
+        idle.CancelAfter(_policy.Idle);
         try
         {
             return await work();
         }
         catch (OperationCanceledException e) when (!cancel.IsCancellationRequested)
         {
-            throw new HubHiccup("the connection stood still", inner: e);
+            throw new TransientHubException("the connection stood still", inner: e);
         }
         catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.SecureConnectionError)
         {
@@ -92,7 +92,7 @@ internal sealed class HubClient : IDisposable
         }
         catch (Exception e) when (e is HttpRequestException or IOException or SocketException)
         {
-            throw new HubHiccup($"the connection failed ({Reason(e)})", inner: e);
+            throw new TransientHubException($"the connection failed ({Reason(e)})", inner: e);
         }
     }
 
@@ -108,5 +108,5 @@ internal sealed class HubClient : IDisposable
             : target;
     }
 
-    private static string Reason(Exception e) => Shown.Text((e is HttpRequestException { InnerException: { } inner } ? inner : e).Message.TrimEnd('.'));
+    private static string Reason(Exception e) => MessageText.Text((e is HttpRequestException { InnerException: { } inner } ? inner : e).Message.TrimEnd('.'));
 }

@@ -10,16 +10,16 @@ public sealed class HubDownload
     private readonly HubName _name;
     private readonly HubCache _cache;
     private readonly HubClient _client;
-    private readonly HubPatience _patience;
+    private readonly RetryPolicy _policy;
     private readonly HubRetry _retry;
     private readonly IProgress<PullProgress>? _progress;
     private readonly CancellationToken _cancel;
     private PullProgress _stand = new("", 0, 0, 0, 0, 0);
 
-    private HubDownload(HubName name, HubCache cache, HubClient client, HubPatience patience, IProgress<PullProgress>? progress, CancellationToken cancel)
+    private HubDownload(HubName name, HubCache cache, HubClient client, RetryPolicy policy, IProgress<PullProgress>? progress, CancellationToken cancel)
     {
-        (_name, _cache, _client, _patience, _progress, _cancel) = (name, cache, client, patience, progress, cancel);
-        _retry = new HubRetry(patience, note => progress?.Report(_stand with { Note = note }));
+        (_name, _cache, _client, _policy, _progress, _cancel) = (name, cache, client, policy, progress, cancel);
+        _retry = new HubRetry(policy, note => progress?.Report(_stand with { Note = note }));
     }
 
     /// <summary>Downloads what is not here yet; what an interrupted pull has left is used. Each file is complete and of the listed hash, or absent.</summary>
@@ -34,28 +34,28 @@ public sealed class HubDownload
         IProgress<PullProgress>? progress = null, CancellationToken cancel = default)
     {
         settings ??= HubSettings.Read();
-        return PullAsync(repo, file, revision, settings, new HubCache(settings.Cache), new HubPatience(), progress, cancel);
+        return PullAsync(repo, file, revision, settings, new HubCache(settings.Cache), new RetryPolicy(), progress, cancel);
     }
 
-    internal static async Task<HubPull> PullAsync(string repo, string? file, string revision, HubSettings settings, HubCache cache, HubPatience patience,
+    internal static async Task<HubPull> PullAsync(string repo, string? file, string revision, HubSettings settings, HubCache cache, RetryPolicy policy,
         IProgress<PullProgress>? progress, CancellationToken cancel)
     {
         if (!HubName.IsRepo(repo))
-            throw new KoalaException(Shown.Text(repo), "is no repository's name",
+            throw new KoalaException(MessageText.Text(repo), "is no repository's name",
                 $"give it as org/name; a revision goes into {new OptionName(nameof(revision))}, a file behind the name");
         if (!HubName.IsRevision(revision))
-            throw KoalaException.ForOption(nameof(revision), $"is '{Shown.Text(revision)}', which names no branch, tag or commit",
+            throw KoalaException.ForOption(nameof(revision), $"is '{MessageText.Text(revision)}', which names no branch, tag or commit",
                 "correct it, or leave it out");
-        if (file is not null && !HubName.IsFile(file)) throw new KoalaException(Shown.Text(file), "is no file's name in a repository", "give it as the hub lists it");
+        if (file is not null && !HubName.IsFile(file)) throw new KoalaException(MessageText.Text(file), "is no file's name in a repository", "give it as the hub lists it");
         if (settings.Offline) throw new KoalaException("HF_HUB_OFFLINE", "is set, so nothing is downloaded", "unset it to pull; what the cache has is found by its name without it");
-        using var client = new HubClient(settings, patience);
-        return await new HubDownload(new HubName(repo, revision, file), cache, client, patience, progress, cancel).RunAsync();
+        using var client = new HubClient(settings, policy);
+        return await new HubDownload(new HubName(repo, revision, file), cache, client, policy, progress, cancel).RunAsync();
     }
 
     private async Task<HubPull> RunAsync()
     {
         var listing = await _retry.RunAsync(_name.Repo, ListAsync, () => 0, _cancel);
-        var files = HubChoice.Of(listing, _name);
+        var files = HubFileSelection.Select(listing, _name);
         _stand = _stand with { Files = files.Count, Total = files.Sum(file => file.Size) };
         var pulled = new List<PulledFile>();
         foreach (var file in files)
@@ -88,7 +88,7 @@ public sealed class HubDownload
     private async Task<bool> BringAsync(HubFile file, string commit)
     {
         if (_cache.Has(_name.Repo, commit, file)) return false;
-        using var held = await HubLock.AcquireAsync(_cache.Lock(_name.Repo, file.Hash), _patience,
+        using var held = await HubLock.AcquireAsync(_cache.Lock(_name.Repo, file.Hash), _policy,
             () => _progress?.Report(_stand with { Note = $"another process downloads {file.Name}; waiting for it" }), _cancel);
         // Another process may have brought it meanwhile.
         if (_cache.Has(_name.Repo, commit, file)) return false;
@@ -128,7 +128,7 @@ public sealed class HubDownload
         if (response.StatusCode != HttpStatusCode.OK && !Continues(response, partial, file.Size))
         {
             partial.Restart();
-            throw new HubHiccup("the hub does not go on where the file ends here, so it begins anew", TimeSpan.Zero);
+            throw new TransientHubException("the hub does not go on where the file ends here, so it begins anew", TimeSpan.Zero);
         }
         // A server that does not know ranges sends all of it again.
         var first = response.StatusCode == HttpStatusCode.OK ? 0 : partial.Length;
@@ -143,7 +143,7 @@ public sealed class HubDownload
             partial.Append(piece, what);
             Stand(before + partial.Length, piece.Length);
         }, _cancel);
-        if (partial.Length < file.Size) throw new HubHiccup($"the connection ended after {partial.Length} of {file.Size} bytes");
+        if (partial.Length < file.Size) throw new TransientHubException($"the connection ended after {partial.Length} of {file.Size} bytes");
     }
 
     private static void Check(PartialFile partial, HubFile file, HubName what)
@@ -153,7 +153,7 @@ public sealed class HubDownload
         if (partial.IsPatched)
         {
             partial.Restart();
-            throw new HubHiccup("its parts do not make the listed file, so it begins anew", TimeSpan.Zero);
+            throw new TransientHubException("its parts do not make the listed file, so it begins anew", TimeSpan.Zero);
         }
         partial.Discard();
         throw new KoalaException(what.ToString(), $"has the hash {hash}, but the hub lists {file.Hash}", "try again; if it stays so, do not use this repository or this HF_ENDPOINT");

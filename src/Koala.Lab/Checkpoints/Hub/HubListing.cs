@@ -19,7 +19,7 @@ internal sealed record HubListing(string Commit, IReadOnlyList<HubFile> Files)
         if (!root.TryGetProperty("siblings", out var siblings) || siblings.ValueKind != JsonValueKind.Array) throw new KoalaException(where, "lists no files (siblings)", Fix);
         var files = siblings.EnumerateArray().Select(item => File(item, where)).ToArray();
         return files.GroupBy(file => file.Name).FirstOrDefault(group => group.Count() > 1) is { } twice
-            ? throw new KoalaException(where, $"lists {Shown.Text(twice.Key)} twice", Fix)
+            ? throw new KoalaException(where, $"lists {MessageText.Text(twice.Key)} twice", Fix)
             : new HubListing(commit, files);
     }
 
@@ -27,14 +27,14 @@ internal sealed record HubListing(string Commit, IReadOnlyList<HubFile> Files)
     {
         if (item.ValueKind != JsonValueKind.Object || Text(item, "rfilename") is not { } name) throw new KoalaException(where, "lists a file without a name (rfilename)", Fix);
         if (!HubName.IsFile(name))
-            throw new KoalaException(where, $"lists a file '{Shown.Text(name)}', which would lie outside its folder", "do not use this repository; nothing of it was downloaded");
+            throw new KoalaException(where, $"lists a file '{MessageText.Text(name)}', which would lie outside its folder", "do not use this repository; nothing of it was downloaded");
         var isLarge = item.TryGetProperty("lfs", out var large) && large.ValueKind == JsonValueKind.Object;
         var hash = isLarge ? Text(large, "sha256") ?? Text(large, "oid") : Text(item, "blobId");
         if (hash is null || hash.Length != (isLarge ? 64 : 40) || !hash.All(char.IsAsciiHexDigitLower))
-            throw new KoalaException(where, $"lists {Shown.Text(name)} without {(isLarge ? "its SHA-256 (lfs.sha256)" : "its hash (blobId)")}", Fix);
+            throw new KoalaException(where, $"lists {MessageText.Text(name)} without {(isLarge ? "its SHA-256 (lfs.sha256)" : "its hash (blobId)")}", Fix);
         var size = isLarge && large.TryGetProperty("size", out var ofLarge) ? ofLarge : item.TryGetProperty("size", out var plain) ? plain : default;
         return size.ValueKind == JsonValueKind.Number && size.TryGetInt64(out var bytes) && bytes >= 0 ? new HubFile(name, bytes, hash)
-            : throw new KoalaException(where, $"lists {Shown.Text(name)} without its size", Fix);
+            : throw new KoalaException(where, $"lists {MessageText.Text(name)} without its size", Fix);
     }
 
     private static string? Text(JsonElement json, string key) => json.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;

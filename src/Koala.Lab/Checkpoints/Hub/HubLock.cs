@@ -1,4 +1,4 @@
-using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Checkpoints.Hub;
 
@@ -6,11 +6,11 @@ namespace Koala.Lab.Checkpoints.Hub;
 internal static class HubLock
 {
     /// <param name="path">The lock's file. It stays: to remove it could let two hold it.</param>
-    /// <param name="patience">How often it is looked at.</param>
+    /// <param name="policy">How often it is looked at.</param>
     /// <param name="wait">Called once where another holds it.</param>
     /// <param name="cancel">Ends the wait.</param>
     /// <exception cref="KoalaException">The cache cannot be written.</exception>
-    public static async Task<IDisposable> AcquireAsync(string path, HubPatience patience, Action wait, CancellationToken cancel)
+    public static async Task<IDisposable> AcquireAsync(string path, RetryPolicy policy, Action wait, CancellationToken cancel)
     {
         for (var first = true; ; first = false)
         {
@@ -19,7 +19,7 @@ internal static class HubLock
                 Directory.CreateDirectory(Path.GetDirectoryName(path)!);
                 return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
-            catch (IOException e) when (TakenFile.Is(e))
+            catch (IOException e) when (FileLocked.Is(e))
             {
                 if (first) wait();
             }
@@ -27,7 +27,7 @@ internal static class HubLock
             {
                 throw CacheFault(path, e);
             }
-            await patience.Wait(patience.Look, cancel);
+            await policy.Wait(policy.Look, cancel);
         }
     }
 

@@ -10,7 +10,7 @@ internal sealed partial record HubName(string Repo, string Revision, string? Fil
 {
     public const string StandardRevision = "main";
 
-    /// <summary>As <see cref="ModelPlace.Find(string)"/> takes it.</summary>
+    /// <summary>As <see cref="ModelLocation.Find(string)"/> takes it.</summary>
     public override string ToString() => $"{Repo}{(Revision == StandardRevision ? "" : $"@{Revision}")}{(File is null ? "" : $"/{File}")}";
 
     /// <summary>Reads a name; null where the text is none. Nothing of it leads out of the cache's folder.</summary>

@@ -7,7 +7,7 @@ namespace Koala.Lab.Checkpoints.Hub;
 /// <param name="Revision">What was asked for: a branch, a tag or a commit.</param>
 /// <param name="Commit">The commit that this named.</param>
 /// <param name="Path">The folder, or the one file that was asked for.</param>
-/// <param name="Target">The name by which <see cref="ModelPlace.Find(string)"/> finds it.</param>
+/// <param name="Target">The name by which <see cref="ModelLocation.Find(string)"/> finds it.</param>
 /// <param name="Files">Its files.</param>
 public sealed record HubPull(string Repo, string Revision, string Commit, string Path, string Target, IReadOnlyList<PulledFile> Files)
 {

@@ -1,7 +1,7 @@
 namespace Koala.Lab.Checkpoints.Hub;
 
 /// <summary>How long the hub is waited for.</summary>
-internal sealed record HubPatience
+internal sealed record RetryPolicy
 {
     /// <summary>Attempts in a row that bring nothing before Koala gives up. Default 5.</summary>
     public int Attempts { get; init; } = 5;
@@ -29,18 +29,18 @@ internal sealed record HubPatience
 /// <param name="message">What happened.</param>
 /// <param name="retryAfter">How long the hub asks to wait; null: as long as Koala thinks right.</param>
 /// <param name="inner">What caused it.</param>
-internal sealed class HubHiccup(string message, TimeSpan? retryAfter = null, Exception? inner = null) : Exception(message, inner)
+internal sealed class TransientHubException(string message, TimeSpan? retryAfter = null, Exception? inner = null) : Exception(message, inner)
 {
     public TimeSpan? RetryAfter { get; } = retryAfter;
 }
 
 /// <summary>Attempts until one succeeds, with growing pauses.</summary>
-/// <param name="patience">How many and how long.</param>
+/// <param name="policy">How many and how long.</param>
 /// <param name="tell">Hears before each pause what happened.</param>
-internal sealed class HubRetry(HubPatience patience, Action<string> tell)
+internal sealed class HubRetry(RetryPolicy policy, Action<string> tell)
 {
     /// <param name="where">What is got, for messages.</param>
-    /// <param name="attempt">One attempt; <see cref="HubHiccup"/> asks for another.</param>
+    /// <param name="attempt">One attempt; <see cref="TransientHubException"/> asks for another.</param>
     /// <param name="progress">A number that grows as attempts bring something; those count as the first again.</param>
     /// <param name="cancel">Stops the attempt or the pause.</param>
     /// <exception cref="KoalaException">All attempts failed, or the hub asks for too long a pause.</exception>
@@ -53,18 +53,18 @@ internal sealed class HubRetry(HubPatience patience, Action<string> tell)
             {
                 return await attempt();
             }
-            catch (HubHiccup hiccup)
+            catch (TransientHubException hiccup)
             {
                 if (progress() > before) failures = 1;
-                if (failures >= patience.Attempts)
+                if (failures >= policy.Attempts)
                     throw new KoalaException(where, $"could not be downloaded in {failures} attempts; at the last one {hiccup.Message}",
                         "check the network and try again: the same command goes on where it stopped", hiccup);
-                var pause = hiccup.RetryAfter ?? patience.FirstPause * (1 << (failures - 1));
-                if (pause > patience.LongestPause)
+                var pause = hiccup.RetryAfter ?? policy.FirstPause * (1 << (failures - 1));
+                if (pause > policy.LongestPause)
                     throw new KoalaException(where, $"cannot be downloaded now: {hiccup.Message} and asks to wait {pause.TotalSeconds:F0} seconds",
                         "try again then: the same command goes on where it stopped", hiccup);
                 tell($"{where}: {hiccup.Message}; trying again in {pause.TotalSeconds:0.#} s");
-                await patience.Wait(pause, cancel);
+                await policy.Wait(pause, cancel);
             }
         }
     }

@@ -34,7 +34,7 @@ public sealed record HubSettings(string Cache, string Endpoint, string? Token, b
 
     private static string EndpointOf(string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri is { Query: "", Fragment: "", UserInfo: "" } ? text.TrimEnd('/')
-            : throw new KoalaException("HF_ENDPOINT", $"is '{Shown.Text(text)}', but an address such as {StandardEndpoint} is expected", "correct it, or unset it");
+            : throw new KoalaException("HF_ENDPOINT", $"is '{MessageText.Text(text)}', but an address such as {StandardEndpoint} is expected", "correct it, or unset it");
 
     private static string? TokenOf(string? text)
     {

@@ -1,4 +1,5 @@
-using Koala.Lab.Runtime;
+using Koala.Lab.Drafting;
+using Koala.Lab.Runtime.Cuda;
 using Koala.Lab.Targets;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -38,7 +39,7 @@ internal sealed class EagleDrafter : LevelDrafter
         _weights = weights.To(target.Dtype);
         _rounded = weights["fc"].dtype != target.Dtype;
         foreach (var (_, tensor) in _weights.All) tensor.DetachFromDisposeScope();
-        _memory = head.TakeMemory(target, batch, capacity);
+        _memory = head.RentMemory(target, batch, capacity);
     }
 
     public override int MaxDraftLength => _head.MaxDraftLength;
@@ -50,7 +51,7 @@ internal sealed class EagleDrafter : LevelDrafter
     /// <summary>The outputs behind the logits that were asked for last, [B·n,D].</summary>
     internal Tensor Outputs => _level!;
 
-    public override void CatchUp(Tensor features, IReadOnlyList<int[]> tokens)
+    public override void Extend(Tensor features, IReadOnlyList<int[]> tokens)
     {
         using var scope = NewDisposeScope();
         var (longest, outputs) = (tokens.Max(t => t.Length) - 1, new List<Tensor>());
@@ -66,11 +67,11 @@ internal sealed class EagleDrafter : LevelDrafter
             for (var b = 0; b < Batch; b++)
                 for (var t = 0; t < count && start + t + 1 < tokens[b].Length; t++) ids[b * width + t] = tokens[b][start + t + 1];
             EnsureRoom(width);
-            var limit = Limit(width);
+            var keyValueLength = Limit(width);
             var inputs = _weights.Fuse(features.narrow(1, start, count).flatten(0, 1)).view(Batch, count, -1);
             if (width > count) inputs = nn.functional.pad(inputs, [0, 0, 0, width - count]);
             var places = Places(width).to(_target.Device);
-            var made = Run("pairs", width, ids, inputs.flatten(0, 1), places, places, _memory.Slots.narrow(0, 0, limit) > places.unsqueeze(-1), limit);
+            var made = Run("pairs", width, ids, inputs.flatten(0, 1), places, places, _memory.Slots.narrow(0, 0, keyValueLength) > places.unsqueeze(-1), keyValueLength);
             outputs.Add(made.view(Batch, width, -1).narrow(1, 0, count));
             for (var b = 0; b < Batch; b++) Cache.Extend(b, Math.Clamp(tokens[b].Length - 1 - start, 0, count));
         }
@@ -93,9 +94,9 @@ internal sealed class EagleDrafter : LevelDrafter
         using var scope = NewDisposeScope();
         var (count, before) = (tokens[0].Length, _seen.Length / Batch);
         EnsureRoom(count);
-        var limit = Limit(count);
+        var keyValueLength = Limit(count);
         var (ids, from, positions) = (new long[Batch * count], new long[Batch * count], new long[Batch * count]);
-        var (seen, unseen) = (new bool[Batch * count][], new bool[Batch * count * limit]);
+        var (seen, masked) = (new bool[Batch * count][], new bool[Batch * count * keyValueLength]);
         for (var b = 0; b < Batch; b++)
         {
             for (var i = 0; i < count; i++)
@@ -108,13 +109,13 @@ internal sealed class EagleDrafter : LevelDrafter
                 seen[node] = line;
                 // A level is one deeper than the one before, and so are the places that its nodes guess.
                 positions[node] = committed + line.Count(x => x) - 1;
-                var row = unseen.AsSpan(node * limit + committed, limit - committed);
+                var row = masked.AsSpan(node * keyValueLength + committed, keyValueLength - committed);
                 row.Fill(true);
                 for (var slot = 0; slot < line.Length; slot++) row[slot] = !line[slot];
             }
         }
         var inputs = Batch * before == 1 ? _level!.expand(count, -1) : _level!.index_select(0, OnDevice(from));
-        var outputs = Run("level", count, ids, inputs, tensor(positions).view(Batch, count), Places(count), tensor(unseen).view(Batch, count, limit), limit);
+        var outputs = Run("level", count, ids, inputs, tensor(positions).view(Batch, count), Places(count), tensor(masked).view(Batch, count, keyValueLength), keyValueLength);
         _seen = seen;
         _drafted += count;
         Keep(outputs);
@@ -122,12 +123,12 @@ internal sealed class EagleDrafter : LevelDrafter
     }
 
     /// <inheritdoc/>
-    public override Tensor BestChain(int length)
+    public override Tensor GreedyChain(int length)
     {
         using var scope = NewDisposeScope();
         _drafted = 0;
         EnsureRoom(length);
-        var limit = Limit(length);
+        var keyValueLength = Limit(length);
         // Its work is recorded: nothing in it may depend on what the host knows of this round.
         Tensor[] Chain(Tensor[] x)
         {
@@ -136,21 +137,21 @@ internal sealed class EagleDrafter : LevelDrafter
             {
                 if (depth > 0)
                 {
-                    level = Layers(chosen[^1], level, places, places, _memory.Slots.narrow(0, 0, limit) > places.unsqueeze(-1), limit);
+                    level = Layers(chosen[^1], level, places, places, _memory.Slots.narrow(0, 0, keyValueLength) > places.unsqueeze(-1), keyValueLength);
                     places = places + 1;
                 }
                 var best = _head.Logits(level, _target).argmax(-1);
-                chosen.Add(_head.OfTarget(best));
+                chosen.Add(_head.ToTargetIds(best));
             }
             return [stack(chosen, 1)];
         }
-        return Work(new WorkKey("chain", length, limit), [_root!, Places(1)], Chain)[0].cpu().MoveToOuterDisposeScope();
+        return Work(new GraphKey("chain", length, keyValueLength), [_root!, Places(1)], Chain)[0].cpu().MoveToOuterDisposeScope();
     }
 
     protected override void Dispose(bool disposing)
     {
         foreach (var (_, tensor) in _weights.All) tensor.Dispose();
-        _head.GiveBack(_memory);
+        _head.ReturnMemory(_memory);
         _root?.Dispose();
         _level?.Dispose();
         base.Dispose(disposing);
@@ -159,20 +160,20 @@ internal sealed class EagleDrafter : LevelDrafter
     private KeyValueCache Cache => _memory.Cache;
 
     // Pairs of the embedding of ids [B·T] and features [B·T,D], through all layers.
-    private Tensor Run(string work, int count, long[] ids, Tensor features, Tensor positions, Tensor places, Tensor unseen, int limit)
+    private Tensor Run(string work, int count, long[] ids, Tensor features, Tensor positions, Tensor places, Tensor masked, int keyValueLength)
     {
-        Tensor[] Pairs(Tensor[] x) => [Layers(x[0], x[1], x[2], x[3], x[4], limit)];
-        Tensor[] inputs = [tensor(ids), features, positions, places, unseen];
-        return (count <= MostRecorded ? Work(new WorkKey(work, count, limit), inputs, Pairs) : Pairs([.. inputs.Select(x => x.to(_target.Device))]))[0];
+        Tensor[] Pairs(Tensor[] x) => [Layers(x[0], x[1], x[2], x[3], x[4], keyValueLength)];
+        Tensor[] inputs = [tensor(ids), features, positions, places, masked];
+        return (count <= MostRecorded ? Work(new GraphKey(work, count, keyValueLength), inputs, Pairs) : Pairs([.. inputs.Select(x => x.to(_target.Device))]))[0];
     }
 
-    private Tensor Layers(Tensor ids, Tensor features, Tensor positions, Tensor places, Tensor unseen, int limit) =>
+    private Tensor Layers(Tensor ids, Tensor features, Tensor positions, Tensor places, Tensor masked, int keyValueLength) =>
         _script.HeadForward(cat([_target.Embed(ids), features], 1), _weights.Stack, _weights.Options.Bias,
-            _target.Inputs(positions, Cache.Slots(places), unseen, limit), Cache);
+            _target.Inputs(positions, Cache.Slots(places), masked, keyValueLength), Cache);
 
     // Rounded weights are gone with this drafter, and what is recorded serves the next one as well.
-    private Tensor[] Work(WorkKey key, Tensor[] inputs, Func<Tensor[], Tensor[]> work) =>
-        _rounded ? work([.. inputs.Select(x => x.to(_target.Device))]) : Cache.Recorded.Do(key, inputs, work);
+    private Tensor[] Work(GraphKey key, Tensor[] inputs, Func<Tensor[], Tensor[]> work) =>
+        _rounded ? work([.. inputs.Select(x => x.to(_target.Device))]) : Cache.Graphs.Run(key, inputs, work);
 
     private void Keep(Tensor outputs)
     {
@@ -184,7 +185,7 @@ internal sealed class EagleDrafter : LevelDrafter
     private Tensor Places(int count) =>
         tensor(Cache.Lengths.SelectMany(length => Enumerable.Range(0, count).Select(t => (long)length + _drafted + t)).ToArray()).view(Batch, count);
 
-    private int Limit(int count) => Target.Limit(Cache, Cache.Lengths.Max() + _drafted + count);
+    private int Limit(int count) => Target.KeyValueLength(Cache, Cache.Lengths.Max() + _drafted + count);
 
     private int Width(int count) => _target.Device.type == DeviceType.CUDA && count <= MostRecorded ? (count + GpuPairs - 1) / GpuPairs * GpuPairs : count;
 
@@ -199,7 +200,7 @@ internal sealed class EagleDrafter : LevelDrafter
         _memory = new EagleMemory(_target, _head.Options.Layers, Batch, needed + needed / 2);
         for (var b = 0; b < Batch; b++) old.Cache.Extend(b, _drafted);
         int[] all = [.. Enumerable.Range(0, Batch)];
-        Cache.Adopt(old.Cache, all, all);
+        Cache.CopyFrom(old.Cache, all, all);
         for (var b = 0; b < Batch; b++) Cache.Truncate(b, lengths[b]);
         old.Dispose();
     }

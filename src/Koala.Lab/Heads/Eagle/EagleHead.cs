@@ -1,4 +1,6 @@
 using Koala.Lab.Checkpoints;
+using Koala.Lab.Drafting;
+using Koala.Lab.Heads.Learning;
 using Koala.Lab.Targets;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -48,31 +50,31 @@ public sealed class EagleHead : DraftHead
     public override Drafter NewDrafter(Target target, int batch, int capacity) => new EagleDrafter(this, _weights, target, batch, capacity);
 
     /// <inheritdoc/>
-    public override IReadOnlyList<Prediction> Predict(TrainingBatch batch, Target target)
+    public override IReadOnlyList<HeadOutput> Predict(TrainingBatch batch, Target target)
     {
         using var scope = NewDisposeScope();
-        var outputs = EagleRehearsal.Outputs(_weights.To(target.Dtype), batch, target);
-        var predictions = outputs.Select((output, step) =>
+        var outputs = EagleTrainingPass.Outputs(_weights.To(target.Dtype), batch, target);
+        var headOutputs = outputs.Select((output, step) =>
         {
-            var places = tensor(batch.Places(ahead: 2 + step), device: target.Device);
+            var places = tensor(batch.LabelPositions(ahead: 2 + step), device: target.Device);
             var features = output.index_select(0, places);
-            return new Prediction(step, Logits(features, target).to(ScalarType.Float32), places + 1 + step)
+            return new HeadOutput(step, Logits(features, target).to(ScalarType.Float32), places + 1 + step)
             {
                 Features = features.to(ScalarType.Float32),
                 Vocabulary = _ids,
             };
         }).ToArray();
-        foreach (var prediction in predictions)
+        foreach (var output in headOutputs)
         {
-            prediction.Logits.MoveToOuterDisposeScope();
-            prediction.Judges.MoveToOuterDisposeScope();
-            prediction.Features!.MoveToOuterDisposeScope();
+            output.Logits.MoveToOuterDisposeScope();
+            output.TargetPositions.MoveToOuterDisposeScope();
+            output.Features!.MoveToOuterDisposeScope();
         }
-        return predictions;
+        return headOutputs;
     }
 
     /// <inheritdoc/>
-    public override StateDict Export() => EagleLayout.Export(_weights, _vocabulary);
+    public override StateDict ToStateDict() => EagleStateDict.Create(_weights, _vocabulary);
 
     /// <inheritdoc/>
     public override void ChooseVocabulary(IReadOnlyList<long> counts, Target target)
@@ -86,10 +88,10 @@ public sealed class EagleHead : DraftHead
     /// <summary>Token ids of its draft vocabulary as token ids of the target. Without a draft vocabulary they are the same.</summary>
     /// <param name="ids">[N], int64, from 0 up to but not including V'.</param>
     /// <returns>[N], int64, from 0 up to but not including the size of the target's vocabulary.</returns>
-    internal Tensor OfTarget(Tensor ids) => _ids is null ? ids : _ids.index_select(0, ids);
+    internal Tensor ToTargetIds(Tensor ids) => _ids is null ? ids : _ids.index_select(0, ids);
 
     /// <summary>Empty memory for a drafter, which gives it back.</summary>
-    internal EagleMemory TakeMemory(Target target, int batch, int capacity)
+    internal EagleMemory RentMemory(Target target, int batch, int capacity)
     {
         var spare = Interlocked.Exchange(ref _spare, null);
         if (spare is not null && spare.Cache.Batch == batch && spare.Cache.Capacity >= capacity && spare.Cache.Device.type == target.Device.type && spare.Cache.Keys[0].dtype == target.Dtype)
@@ -98,11 +100,11 @@ public sealed class EagleHead : DraftHead
             return spare;
         }
         spare?.Dispose();
-        return new EagleMemory(target, Options.Layers, batch, KeyValueCache.Roomy(capacity, target.Device));
+        return new EagleMemory(target, Options.Layers, batch, KeyValueCache.RoundUp(capacity, target.Device));
     }
 
     /// <summary>Takes a drafter's memory back.</summary>
-    internal void GiveBack(EagleMemory memory)
+    internal void ReturnMemory(EagleMemory memory)
     {
         var old = memory.Cache.Device.type == DeviceType.CUDA ? Interlocked.Exchange(ref _spare, memory) : memory;
         old?.Dispose();
@@ -125,7 +127,7 @@ public sealed class EagleHead : DraftHead
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         using var generator = new Generator((ulong)seed, CPU);
-        var weights = EagleWeights.Make(config, options, name => Start(name, EagleLayout.Shape(config, name), generator).to(target.Device).DetachFromDisposeScope().requires_grad_(true));
+        var weights = EagleWeights.Create(config, options, name => Start(name, EagleStateDict.ShapeOf(config, name), generator).to(target.Device).DetachFromDisposeScope().requires_grad_(true));
         // Nothing counted yet: byte-pair vocabularies number the commoner tokens first.
         var vocabulary = options.DraftVocabulary == 0 ? null : DraftVocabulary.MostFrequent(new long[config.VocabularySize], options.DraftVocabulary, config.EndOfSequenceIds);
         return new EagleHead(weights, target, vocabulary);

@@ -36,11 +36,11 @@ internal sealed class EagleWeights
     public Tensor Layer(int layer, string name) => All[$"layers.{layer}.{name}"];
 
     /// <summary>Makes a head's tensors one by one, in the order of <see cref="All"/>.</summary>
-    public static EagleWeights Make(ModelConfig config, EagleOptions options, Func<string, Tensor> make) =>
+    public static EagleWeights Create(ModelConfig config, EagleOptions options, Func<string, Tensor> make) =>
         new(config, options, [.. Names(config, options).Select(name => KeyValuePair.Create(name, make(name)))]);
 
     /// <summary>The same weights in another dtype; gradients flow through the rounding.</summary>
-    public EagleWeights To(ScalarType dtype) => Make(Config, Options, name => this[name].to(dtype));
+    public EagleWeights To(ScalarType dtype) => Create(Config, Options, name => this[name].to(dtype));
 
     /// <summary>Features as fc takes them, [N,D] of [N,F]: three layers' states are normed, since those of inner layers differ by orders of magnitude, and joined.</summary>
     /// <remarks>EAGLE-3 joins them as they are. The norms have no weights: the layer after them has.</remarks>

@@ -1,3 +1,4 @@
+using Koala.Lab.Drafting;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -14,7 +15,7 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
 
     public override int Batch => batch;
 
-    public override void CatchUp(Tensor features, IReadOnlyList<int[]> tokens)
+    public override void Extend(Tensor features, IReadOnlyList<int[]> tokens)
     {
         using var scope = NewDisposeScope();
         for (var b = 0; b < batch; b++)
@@ -33,7 +34,7 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
         _logits![++_level];
 
     /// <inheritdoc/>
-    public override Tensor BestChain(int length)
+    public override Tensor GreedyChain(int length)
     {
         using var scope = NewDisposeScope();
         return head.Logits(_last, target, length).argmax(-1).t().contiguous().cpu().MoveToOuterDisposeScope();

@@ -1,4 +1,6 @@
 using Koala.Lab.Checkpoints;
+using Koala.Lab.Drafting;
+using Koala.Lab.Heads.Learning;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -42,26 +44,26 @@ public sealed class MedusaHead : DraftHead
     public override Drafter NewDrafter(Target target, int batch, int capacity) => new MedusaDrafter(this, target, batch);
 
     /// <inheritdoc/>
-    public override IReadOnlyList<Prediction> Predict(TrainingBatch batch, Target target)
+    public override IReadOnlyList<HeadOutput> Predict(TrainingBatch batch, Target target)
     {
         using var scope = NewDisposeScope();
-        var all = batch.Places(ahead: 2);
-        var hidden = Hidden(batch.WithNoise(batch.Inputs).index_select(0, tensor(all, device: target.Device)), _options.Heads);   // [n,N,D]
+        var all = batch.LabelPositions(ahead: 2);
+        var hidden = Hidden(batch.WithNoise(batch.DraftFeatures).index_select(0, tensor(all, device: target.Device)), _options.Heads);   // [n,N,D]
         var index = all.Select((place, i) => (place, i)).ToDictionary(x => x.place, x => (long)x.i);
-        var predictions = new List<Prediction>();
+        var headOutputs = new List<HeadOutput>();
         for (var h = 0; h < _options.Heads; h++)
         {
             // A later head has fewer places: near the end of an answer its token is already outside.
-            var places = batch.Places(ahead: 2 + h);
+            var places = batch.LabelPositions(ahead: 2 + h);
             var own = hidden[h].index_select(0, tensor(places.Select(p => index[p]).ToArray(), device: target.Device));   // [Nh,D]
-            predictions.Add(new Prediction(h, LogitsOf(own, h, target).to(ScalarType.Float32), tensor(places, device: target.Device) + 1 + h));
+            headOutputs.Add(new HeadOutput(h, LogitsOf(own, h, target).to(ScalarType.Float32), tensor(places, device: target.Device) + 1 + h));
         }
-        foreach (var prediction in predictions)
+        foreach (var output in headOutputs)
         {
-            prediction.Logits.MoveToOuterDisposeScope();
-            prediction.Judges.MoveToOuterDisposeScope();
+            output.Logits.MoveToOuterDisposeScope();
+            output.TargetPositions.MoveToOuterDisposeScope();
         }
-        return predictions;
+        return headOutputs;
     }
 
     /// <summary>Logits of the first n heads, [n,N,V], from hidden states [N,D]. Null: of all.</summary>
@@ -75,7 +77,7 @@ public sealed class MedusaHead : DraftHead
     }
 
     /// <inheritdoc/>
-    public override StateDict Export() => MedusaLayout.Export(_options, _weights, _biases, _lmHeads);
+    public override StateDict ToStateDict() => MedusaStateDict.Create(_options, _weights, _biases, _lmHeads);
 
     internal static MedusaHead Create(MedusaOptions options, Target target)
     {

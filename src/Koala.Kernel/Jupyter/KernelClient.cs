@@ -1,0 +1,76 @@
+using System.Text.Json.Nodes;
+using System.Threading.Channels;
+using NetMQ;
+using NetMQ.Sockets;
+
+namespace Koala.Kernel.Jupyter;
+
+/// <summary>A client of a kernel: sends requests, and hands on in order what comes back.</summary>
+internal sealed class KernelClient : IDisposable
+{
+    private readonly DealerSocket _shell = new(), _control = new(), _stdin = new();
+    private readonly SubscriberSocket _iopub = new();
+    private readonly NetMQQueue<(NetMQSocket Socket, Message Message)> _outgoing = new();
+    private readonly Channel<Message> _incoming = Channel.CreateUnbounded<Message>();
+    private readonly NetMQPoller _poller;
+    private readonly Signing _signing;
+    private readonly string _session = Guid.NewGuid().ToString("N");
+
+    public KernelClient(ConnectionFile file)
+    {
+        _signing = new Signing(file.Key);
+        var identity = System.Text.Encoding.ASCII.GetBytes(_session);
+        _shell.Options.Identity = _control.Options.Identity = _stdin.Options.Identity = identity;
+        foreach (var socket in (NetMQSocket[])[_shell, _control, _stdin, _iopub])
+        {
+            socket.Options.ReceiveHighWatermark = 0;
+            socket.Options.Linger = TimeSpan.Zero;
+            socket.ReceiveReady += (_, e) => Receive(e.Socket);
+        }
+        _shell.Connect($"tcp://{file.Ip}:{file.ShellPort}");
+        _control.Connect($"tcp://{file.Ip}:{file.ControlPort}");
+        _stdin.Connect($"tcp://{file.Ip}:{file.StdinPort}");
+        _iopub.Connect($"tcp://{file.Ip}:{file.IopubPort}");
+        _iopub.SubscribeToAnyTopic();
+        _outgoing.ReceiveReady += (_, _) =>
+        {
+            while (_outgoing.TryDequeue(out var next, TimeSpan.Zero)) next.Socket.SendMultipartMessage(_signing.Encode(next.Message));
+        };
+        _poller = [_shell, _control, _stdin, _iopub, _outgoing];
+        _poller.RunAsync("kernel client", isBackgroundThread: true);
+    }
+
+    /// <summary>What the kernel says: replies, and everything it publishes.</summary>
+    public ChannelReader<Message> Incoming => _incoming.Reader;
+
+    /// <summary>Sends a request that waits for its turn.</summary>
+    /// <returns>Its id, which answers name as their parent.</returns>
+    public string Send(string type, JsonObject content) => Send(_shell, type, content);
+
+    /// <summary>Sends a request that is served while a cell runs.</summary>
+    /// <returns>Its id, which answers name as their parent.</returns>
+    public string SendControl(string type, JsonObject content) => Send(_control, type, content);
+
+    public void Dispose()
+    {
+        _poller.Stop();
+        foreach (var socket in (NetMQSocket[])[_shell, _control, _stdin, _iopub]) socket.Dispose();
+        _poller.Dispose();
+        _outgoing.Dispose();
+        _incoming.Writer.TryComplete();
+    }
+
+    private string Send(NetMQSocket socket, string type, JsonObject content)
+    {
+        var message = Message.New(type, content, _session);
+        _outgoing.Enqueue((socket, message));
+        return message.Id;
+    }
+
+    private void Receive(NetMQSocket socket)
+    {
+        NetMQMessage? frames = null;
+        for (var i = 0; i < 100 && socket.TryReceiveMultipartMessage(ref frames); i++)
+            if (_signing.Decode(frames!) is { } message) _incoming.Writer.TryWrite(message);
+    }
+}

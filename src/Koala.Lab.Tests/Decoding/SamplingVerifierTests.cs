@@ -1,0 +1,205 @@
+using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Sampling;
+using Koala.Lab.Decoding.Verification;
+using Koala.Lab.Drafting;
+using Koala.Lab.Runtime;
+using MathNet.Numerics.Distributions;
+using MathNet.Numerics.Random;
+
+namespace Koala.Lab.Tests.Decoding;
+
+/// <summary>
+/// Three consecutive tokens of a toy model, drawn 200,000 times with chains of two candidates, have exactly the model's distribution; and rules
+/// known to be wrong fail the same test. Toy: p and q of the next token depend on the token before.
+/// </summary>
+public sealed class SamplingVerifierTests
+{
+    private const int Tokens = 3;
+    private const int Draws = 200_000;
+    private const double Significance = 0.001;
+
+    private static readonly float[][] s_p =
+    [
+        [0.40f, 0.30f, 0.15f, 0.10f, 0.05f],
+        [0.10f, 0.50f, 0.10f, 0.20f, 0.10f],
+        [0.05f, 0.15f, 0.60f, 0.10f, 0.10f],
+        [0.20f, 0.20f, 0.20f, 0.20f, 0.20f],
+        [0.30f, 0.05f, 0.05f, 0.25f, 0.35f],
+    ];
+
+    private static readonly float[][] s_q =
+    [
+        [0.10f, 0.20f, 0.30f, 0.20f, 0.20f],
+        [0.50f, 0.10f, 0.20f, 0.10f, 0.10f],
+        [0.20f, 0.20f, 0.20f, 0.20f, 0.20f],
+        [0.60f, 0.10f, 0.10f, 0.10f, 0.10f],
+        [0.05f, 0.35f, 0.25f, 0.30f, 0.05f],
+    ];
+
+    /// <summary>A rule: the target's rows, the draft, the generator.</summary>
+    private delegate AcceptedPath Rule(float[][] p, Draft draft, RandomSource random);
+
+    [Fact]
+    public void Drawn_candidates_leave_the_distribution_as_it_is() => Assert.True(Probability(Koala, s_p, s_q, Drawn) > Significance);
+
+    [Fact]
+    public void Chosen_candidates_leave_the_distribution_as_it_is() => Assert.True(Probability(Koala, s_p, s_q, Chosen) > Significance);
+
+    [Fact]
+    public void A_head_equal_to_the_target_is_always_accepted()
+    {
+        var rejected = 0;
+        AcceptedPath Counted(float[][] p, Draft draft, RandomSource random)
+        {
+            var accepted = Koala(p, draft, random);
+            if (accepted.Accepted < draft.Candidates.Count) rejected++;
+            return accepted;
+        }
+        Assert.True(Probability(Counted, s_p, s_p, Drawn) > Significance);
+        Assert.Equal(0, rejected);
+    }
+
+    [Fact]
+    public void A_head_that_shares_no_token_with_the_target_is_never_accepted()
+    {
+        float[][] p = [.. Enumerable.Repeat<float[]>([0.5f, 0, 0.3f, 0, 0.2f], 5)];
+        float[][] q = [.. Enumerable.Repeat<float[]>([0, 0.6f, 0, 0.4f, 0], 5)];
+        var accepted = 0;
+        AcceptedPath Counted(float[][] rows, Draft draft, RandomSource random)
+        {
+            var path = Koala(rows, draft, random);
+            accepted += path.Accepted;
+            return path;
+        }
+        Assert.True(Probability(Counted, p, q, Drawn) > Significance);
+        Assert.Equal(0, accepted);
+    }
+
+    [Fact]
+    public void Tokens_that_the_target_cut_away_never_come()
+    {
+        float[][] cut = [.. s_p.Select(row => Normal([.. row.Select((x, i) => i == 3 ? 0 : x)]))];
+        Assert.True(Probability(Koala, cut, s_q, Drawn) > Significance);
+        Assert.True(Probability(Koala, cut, s_q, Chosen) > Significance);
+    }
+
+    [Fact]
+    public void Accepted_tokens_are_as_many_as_p_and_q_overlap()
+    {
+        var random = RandomStreams.Create(3, 0);
+        var accepted = 0;
+        for (var i = 0; i < Draws; i++) accepted += Koala([s_p[0], s_p[0]], Drawn(s_q, 0, 1, random), random).Accepted;
+        double overlap = s_p[0].Zip(s_q[0], Math.Min).Sum();
+        // Five standard deviations.
+        Assert.InRange((double)accepted / Draws, overlap - 5 * Math.Sqrt(overlap * (1 - overlap) / Draws), overlap + 5 * Math.Sqrt(overlap * (1 - overlap) / Draws));
+    }
+
+    [Fact]
+    public void A_bonus_from_p_after_a_rejection_is_found_out() =>
+        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, q) => q, (row, _) => row, _ => 0), s_p, s_q, Drawn) < Significance);
+
+    [Fact]
+    public void A_raw_q_for_candidates_drawn_from_a_tempered_one_is_found_out()
+    {
+        // The test draws from q at temperature 0.5; the rule judges by q itself.
+        float[][] tempered = [.. s_q.Select(row => Normal([.. row.Select(x => x * x)]))];
+        static float[] Raw(Draft draft, float[] q) => Normal([.. q.Select(MathF.Sqrt)]);
+        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, Raw, Left, _ => 0), s_p, tempered, Drawn) < Significance);
+        Assert.True(Probability(Koala, s_p, tempered, Drawn) > Significance);
+    }
+
+    [Fact]
+    public void A_bonus_from_another_row_is_found_out() =>
+        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, q) => q, Left, accepted => Math.Max(accepted - 1, 0) - accepted), s_p, s_q, Drawn) < Significance);
+
+    [Fact]
+    public void A_residual_of_the_row_after_the_rejected_candidate_is_found_out() =>
+        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, q) => q, Left, accepted => Math.Min(accepted + 1, p.Length - 1) - accepted), s_p, s_q, Drawn) < Significance);
+
+    [Fact]
+    public void Chosen_candidates_judged_as_if_drawn_are_found_out() =>
+        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, _) => s_q[0], Left, _ => 0), s_p, s_q, Chosen) < Significance);
+
+    /// <summary>The test's own rule is right where it is not told to be wrong.</summary>
+    [Fact]
+    public void The_rule_that_the_wrong_ones_are_made_from_passes() =>
+        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, q) => q, Left, _ => 0), s_p, s_q, Drawn) > Significance);
+
+    private static AcceptedPath Koala(float[][] p, Draft draft, RandomSource random) =>
+        new SamplingVerifier(new GenerationOptions { Temperature = 1 }).Verify(new TargetDistributions(null, p), draft, random);
+
+    // The rule of arXiv 2211.17192, with its three places open: which q is judged by, what is left after a rejection, and from which row (an offset).
+    private static AcceptedPath Judge(float[][] p, Draft draft, RandomSource random, Func<Draft, float[], float[]> judgedBy, Func<float[], float[], float[]> left, Func<int, int> offset)
+    {
+        for (var i = 0; i < draft.Candidates.Count; i++)
+        {
+            var token = draft.Candidates[i].Token;
+            var q = judgedBy(draft, draft.Candidates[i].Distribution ?? []);
+            if (random.NextDouble() * q[token] >= p[i][token]) return new AcceptedPath([.. Enumerable.Range(0, i)], TokenDraw.Sample(left(p[i + offset(i)], q), random));
+        }
+        return new AcceptedPath([.. Enumerable.Range(0, draft.Candidates.Count)], TokenDraw.Sample(p[draft.Candidates.Count + offset(draft.Candidates.Count)], random));
+    }
+
+    private static float[] Left(float[] p, float[] q)
+    {
+        float[] left = [.. p.Zip(q, (a, b) => Math.Max(0, a - b))];
+        return left.Sum() > 0 ? left : p;
+    }
+
+    private static Draft Drawn(float[][] q, int last, int length, RandomSource random)
+    {
+        var sampled = new List<SampledToken>();
+        for (var i = 0; i < length; i++)
+        {
+            var row = q[last];
+            last = TokenDraw.Sample(row, random);
+            sampled.Add(new SampledToken(last, row[last], row));
+        }
+        return Draft.Chain(sampled);
+    }
+
+    private static Draft Chosen(float[][] q, int last, int length, RandomSource random)
+    {
+        var sampled = new List<SampledToken>();
+        for (var i = 0; i < length; i++)
+        {
+            var row = q[last];
+            last = Array.IndexOf(row, row.Max());
+            sampled.Add(new SampledToken(last, row[last], null));
+        }
+        return Draft.Chain(sampled);
+    }
+
+    // Of a chi-square test of the tokens against p: how likely a deviation as large as this is.
+    private static double Probability(Rule rule, float[][] p, float[][] q, Func<float[][], int, int, RandomSource, Draft> propose)
+    {
+        var size = p.Length;
+        var counts = new long[size * size * size];
+        var random = RandomStreams.Create(12, 0);
+        for (var n = 0; n < Draws; n++)
+        {
+            var tokens = new List<int> { 0 };   // what came before
+            while (tokens.Count < Tokens + 1)
+            {
+                var draft = propose(q, tokens[^1], 2, random);
+                float[][] rows = [p[tokens[^1]], .. draft.Candidates.Select(c => p[c.Token])];
+                var accepted = rule(rows, draft, random);
+                tokens.AddRange([.. draft.Candidates.Take(accepted.Accepted).Select(c => c.Token), accepted.Bonus]);
+            }
+            counts[(tokens[1] * size + tokens[2]) * size + tokens[3]]++;
+        }
+        var (sum, cells) = (0.0, 0);
+        for (var i = 0; i < counts.Length; i++)
+        {
+            var (a, b, c) = (i / size / size, i / size % size, i % size);
+            var expected = (double)p[0][a] * p[a][b] * p[b][c] * Draws;
+            if (expected == 0 && counts[i] > 0) return 0;
+            if (expected == 0) continue;
+            sum += (counts[i] - expected) * (counts[i] - expected) / expected;
+            cells++;
+        }
+        return 1 - ChiSquared.CDF(cells - 1, sum);
+    }
+
+    private static float[] Normal(float[] weights) => [.. weights.Select(w => w / weights.Sum())];
+}

@@ -1,0 +1,196 @@
+using System.Text.Json.Nodes;
+using Koala.Lab.Checkpoints.Safetensors;
+using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
+using Koala.Lab.Drafting;
+using Koala.Lab.Drafting.Trees;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Tests.Drafting;
+
+public sealed class DraftModelTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory, InlineData(1), InlineData(4), InlineData(7)]
+    public void The_target_itself_is_always_right(int length)
+    {
+        using var source = new DraftModel(ShippedModels.Mini, ShippedModels.Mini);
+        foreach (var prompt in Golden.Prompts("koala-mini").Take(3))
+        {
+            var answer = DrafterDriver.AssertLossless(ShippedModels.Mini, source, prompt.Ids, 40, new ChainTree(length));
+            Assert.NotEmpty(answer.Rounds);
+            Assert.All(answer.Rounds, round => Assert.Equal((length, length), (round.Drafted, round.Accepted)));
+        }
+    }
+
+    [Fact]
+    public void The_target_itself_is_always_right_for_several_prompts_side_by_side()
+    {
+        using var source = new DraftModel(ShippedModels.Mini, ShippedModels.Mini);
+        var answers = DrafterDriver.AssertLossless(ShippedModels.Mini, source, [.. Golden.Prompts("koala-mini").Select(p => p.Ids)], 30, new ChainTree(4));
+        Assert.All(answers.SelectMany(a => a.Rounds), round => Assert.Equal((4, 4), (round.Drafted, round.Accepted)));
+    }
+
+    /// <summary>Four of twelve layers are often wrong, so that kept and dropped candidates follow each other in the draft model's cache.</summary>
+    [Fact]
+    public void The_first_layers_of_mini_draft_for_it()
+    {
+        using var source = DraftModel.Load(FirstLayers(4), ShippedModels.Mini);
+        Assert.Equal(4, source.Model.Config.Layers);
+        int[][] prompts = [.. Golden.Prompts("koala-mini").Select(p => p.Ids)];
+        var one = prompts.Select(prompt => DrafterDriver.AssertLossless(ShippedModels.Mini, source, prompt, 40, new ChainTree(3))).ToArray();
+        var rounds = one.SelectMany(a => a.Rounds).ToArray();
+        Assert.Contains(rounds, r => r.Accepted == 0);
+        Assert.Contains(rounds, r => r.Accepted > 0);
+
+        var together = DrafterDriver.AssertLossless(ShippedModels.Mini, source, prompts, 40, new ChainTree(3));
+        Assert.Equal(one.Select(a => a.Rounds.Select(r => r.Accepted)), together.Select(a => a.Rounds.Select(r => r.Accepted)));
+    }
+
+    /// <summary>Its own cache, with what was accepted kept in it, says what a fresh pass over the same tokens says.</summary>
+    [Fact]
+    public void It_drafts_what_a_fresh_pass_over_the_same_tokens_would_draft()
+    {
+        using var source = DraftModel.Load(FirstLayers(4), ShippedModels.Mini);
+        var prompt = Golden.Prompts("koala-mini")[1].Ids;
+        using var decoder = new SpeculativeDecoder(ShippedModels.Mini, source);
+        var answer = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 40, DraftLength = 3, FullTrace = true });
+        List<int> text = [.. prompt, answer.Tokens[0]];
+        foreach (var round in answer.Rounds)
+        {
+            Assert.Equal(Tests.Decoding.PlainDecoding.Greedy(source.Model, text, 3), round.Candidates!.Select(c => c.Token));
+            text.AddRange([.. round.Candidates!.Where(c => c.Accepted).Select(c => c.Token), round.Bonus!.Token]);
+        }
+    }
+
+    [Fact]
+    public void Trees_of_it_change_nothing_and_bring_more_than_their_first_branch()
+    {
+        using var source = DraftModel.Load(FirstLayers(4), ShippedModels.Mini);
+        int[][] prompts = [.. Golden.Prompts("koala-mini").Select(p => p.Ids).Take(3)];
+        double Length(DraftTree tree) => new DecodingTrace([.. DrafterDriver.AssertLossless(ShippedModels.Mini, source, prompts, 30, tree).SelectMany(a => a.Rounds)]).AcceptanceLength;
+        var chain = Length(new ChainTree(5));
+        Assert.True(Length(StaticTree.Find("eagle-1")) > chain);
+        Assert.True(Length(new DynamicTree { Tokens = 40, Levels = 5, TopK = 5 }) > chain);
+    }
+
+    [Fact]
+    public void A_tree_is_drafted_level_by_level()
+    {
+        using var source = new DraftModel(ShippedModels.Mini, ShippedModels.Mini);
+        using var drafter = (LevelDrafter)source.NewDrafter(ShippedModels.Mini, 1, 200);
+        var prompt = Golden.Prompts("koala-mini")[0].Ids;
+        drafter.Extend(null!, [prompt]);
+        using var scope = NewDisposeScope();
+        Close(prompt, drafter.First()[0]);
+        var level = drafter.Next([[5, 6]], [[0, 0]]);
+        Close([.. prompt, 5], level[0]);
+        Close([.. prompt, 6], level[1]);
+        level = drafter.Next([[7, 8, 9]], [[1, 0, 1]]);
+        Close([.. prompt, 6, 7], level[0]);
+        Close([.. prompt, 5, 8], level[1]);
+        Close([.. prompt, 6, 9], level[2]);
+
+        // 6 and 9 were accepted: they stay, and the next draft goes on from there.
+        drafter.Extend(null!, [[prompt[^1], 6, 9, 11]]);
+        Close([.. prompt, 6, 9, 11], drafter.First()[0]);
+        Close([.. prompt, 6, 9, 11, 12], drafter.Next([[12]], [[0]])[0]);
+    }
+
+    [Fact]
+    public void An_answer_that_fills_the_context_ends_at_its_last_token()
+    {
+        using var source = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
+        var context = ShippedModels.Nano.Config.ContextLength;
+        int[] prompt = [.. Enumerable.Repeat(Golden.Prompts("koala-nano")[0].Ids, 60).SelectMany(ids => ids).Take(context - 20)];
+        var answer = DrafterDriver.AssertLossless(ShippedModels.Nano, source, prompt, 100, new ChainTree(6));
+        Assert.InRange(answer.Tokens.Count, 1, 20);
+    }
+
+    [Fact]
+    public void Rounds_leave_no_tensor_behind()
+    {
+        var live = DisposeScopeManager.Statistics.TensorStatistics;
+        var prompt = Golden.Prompts("koala-nano")[0].Ids;
+        using var source = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source);
+        decoder.Generate(prompt, new GenerationOptions { MaxTokens = 100 });
+        var before = live.ThreadTotalLiveCount;
+        var counts = new List<long>();
+        decoder.Generate(prompt, new GenerationOptions { MaxTokens = 100, DraftLength = 2 }, _ => counts.Add(live.ThreadTotalLiveCount));
+        Assert.Equal(before, live.ThreadTotalLiveCount);
+        Assert.InRange(counts[^1] - counts[1], 0, 2);
+    }
+
+    [Fact]
+    public void A_loaded_model_is_freed()
+    {
+        var live = DisposeScopeManager.Statistics.TensorStatistics;
+        var path = FirstLayers(1);
+        _ = ShippedModels.Mini;
+        var before = live.ThreadTotalLiveCount;
+        DraftModel.Load(path, ShippedModels.Mini).Dispose();
+        Assert.Equal(before, live.ThreadTotalLiveCount);
+        Assert.Throws<KoalaException>(() => DraftModel.Load(ShippedModels.Folder("koala-nano"), ShippedModels.Mini));
+        Assert.Equal(before, live.ThreadTotalLiveCount);
+    }
+
+    [Fact]
+    public void A_model_of_another_vocabulary_is_refused_with_both_named()
+    {
+        var e = Assert.Throws<KoalaException>(() => new DraftModel(ShippedModels.Nano, ShippedModels.Mini));
+        Assert.Contains("koala-nano has 512 tokens and koala-mini has 4096", e.Message, StringComparison.Ordinal);
+
+        // As large, but two tokens have changed places.
+        var folder = FirstLayers(1);
+        var file = Path.Combine(folder, "tokenizer.json");
+        var json = JsonNode.Parse(File.ReadAllText(file))!;
+        var vocabulary = json["model"]!["vocab"]!.AsObject();
+        var (one, other) = (vocabulary.First(t => (int)t.Value! == 4000).Key, vocabulary.First(t => (int)t.Value! == 4001).Key);
+        (vocabulary[one], vocabulary[other]) = (4001, 4000);
+        File.WriteAllText(file, json.ToJsonString());
+        Assert.Contains("token 4000 is", Assert.Throws<KoalaException>(() => DraftModel.Load(folder, ShippedModels.Mini)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_model_whose_context_is_too_short_is_refused()
+    {
+        var folder = FirstLayers(1);
+        var file = Path.Combine(folder, "config.json");
+        File.WriteAllText(file, File.ReadAllText(file).Replace("\"max_position_embeddings\": 1024", "\"max_position_embeddings\": 64", StringComparison.Ordinal));
+        using var source = DraftModel.Load(folder, ShippedModels.Mini);
+        source.NewDrafter(ShippedModels.Mini, 1, 64).Dispose();
+        Assert.Contains("context of 64", Assert.Throws<KoalaException>(() => source.NewDrafter(ShippedModels.Mini, 1, 65)).Message, StringComparison.Ordinal);
+    }
+
+    private static void Close(int[] text, Tensor logits)
+    {
+        using var scope = NewDisposeScope();
+        using var cache = ShippedModels.Mini.NewCache();
+        var expected = ShippedModels.Mini.Logits(ShippedModels.Mini.Append(cache, [.. text])[-1]);
+        var config = ShippedModels.Mini.Config;
+        Tolerance.AssertClose(expected, logits, Tolerance.Roundings(config, config.Layers, text.Length, 2 * config.HiddenSize));
+    }
+
+    // koala-mini with fewer layers, as a folder of its own.
+    private string FirstLayers(int layers)
+    {
+        using var scope = NewDisposeScope();
+        var (from, to) = (ShippedModels.Folder("koala-mini"), _folder.At($"mini-{layers}"));
+        Directory.CreateDirectory(to);
+        foreach (var file in Directory.GetFiles(from, "*.json*")) File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(from, "*.jinja")) File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
+        var config = JsonNode.Parse(File.ReadAllText(Path.Combine(from, "config.json")))!;
+        config["num_hidden_layers"] = layers;
+        File.WriteAllText(Path.Combine(to, "config.json"), config.ToJsonString(new() { WriteIndented = true }));
+        using var source = SafetensorsFile.Open(Path.Combine(from, "model.safetensors"));
+        SafetensorsWriter.Write(Path.Combine(to, "model.safetensors"), [.. source.Tensors.Keys
+            .Where(name => !name.StartsWith("model.layers.", StringComparison.Ordinal) || int.Parse(name.Split('.')[2]) < layers)
+            .Select(name => KeyValuePair.Create(name, source.Read(name, ScalarType.BFloat16, CPU)))]);
+        return to;
+    }
+}

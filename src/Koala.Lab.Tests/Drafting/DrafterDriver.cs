@@ -1,0 +1,30 @@
+using Koala.Lab.Decoding;
+using Koala.Lab.Drafting;
+using Koala.Lab.Drafting.Trees;
+using Koala.Lab.Evaluation.Statistics;
+using Koala.Lab.Targets;
+using Koala.Lab.Tests.Decoding;
+
+namespace Koala.Lab.Tests.Drafting;
+
+/// <summary>What every drafter is tried with.</summary>
+internal static class DrafterDriver
+{
+    /// <summary>Answers a prompt and asserts that greedy tokens are the target's own.</summary>
+    public static Generation AssertLossless(Target target, IDraftSource source, int[] prompt, int tokens, DraftTree? tree = null) =>
+        AssertLossless(target, source, [prompt], tokens, tree)[0];
+
+    /// <summary>The same of several prompts side by side.</summary>
+    public static IReadOnlyList<Generation> AssertLossless(Target target, IDraftSource source, IReadOnlyList<int[]> prompts, int tokens, DraftTree? tree = null)
+    {
+        using var speculative = new SpeculativeDecoder(target, source);
+        var options = new GenerationOptions { MaxTokens = tokens };
+        var answers = speculative.GenerateAll(prompts, options with { Tree = tree });
+        for (var i = 0; i < prompts.Count; i++)
+        {
+            var baseline = answers[i] with { Tokens = PlainDecoding.Answer(target, prompts[i], tokens) };
+            Assert.NotEqual(OutputMatch.Kind.Different, OutputMatch.Compare(target, baseline, answers[i]));
+        }
+        return answers;
+    }
+}

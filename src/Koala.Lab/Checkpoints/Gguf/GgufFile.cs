@@ -1,0 +1,132 @@
+using System.Buffers;
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Checkpoints.Gguf;
+
+/// <summary>A GGUF file of the llama architecture: config, metadata and tensors under Hugging Face's names. Opening it reads no weight.</summary>
+/// <remarks>
+/// Weights are read from the file piece by piece and decoded into the tensor's own memory, so that the file is never held beside them. A tensor may be read
+/// from several threads.
+/// </remarks>
+public sealed class GgufFile : ITensorSource
+{
+    // Numbers decoded at a time: a multiple of every block, so few that they stay in a core's cache and that libtorch converts them on the thread that asks.
+    private const long Piece = 1 << 15;
+
+    private readonly SafeFileHandle _file;
+    private readonly Dictionary<string, GgufTensor> _stored = [];
+    private readonly Dictionary<string, TensorInfo> _tensors = [];
+
+    private GgufFile(string path, SafeFileHandle file, long length)
+    {
+        (Path, _file) = (path, file);
+        var reader = new GgufReader(file, path, length);
+        var header = GgufHeader.Read(reader);
+        Metadata = new GgufMetadata(header.Values, reader, path);
+        foreach (var tensor in header.Tensors.Values)
+        {
+            var name = GgufNames.HuggingFace(tensor.Name);
+            if (!_stored.TryAdd(name, tensor)) throw new KoalaException(Place(tensor), "stands twice, under two names", "get the file again");
+            if (tensor.Name != GgufNames.RopeDivisors) _tensors.Add(name, new TensorInfo(name, tensor.Type.Dtype, tensor.Shape, tensor.Type.Name));
+        }
+        Config = new GgufConfigReader(this).Read();
+    }
+
+    /// <inheritdoc/>
+    public string Path { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, TensorInfo> Tensors => _tensors;
+
+    /// <summary>The model's shape.</summary>
+    public ModelConfig Config { get; }
+
+    internal GgufMetadata Metadata { get; }
+
+    /// <summary>Whether a file begins as a GGUF file does; its name does not matter.</summary>
+    /// <exception cref="KoalaException">The file cannot be opened.</exception>
+    public static bool IsGguf(string path)
+    {
+        var (file, length) = FileBytes.Open(path);
+        using (file) return length >= sizeof(uint) && new GgufReader(file, path, length).U32() == GgufHeader.Magic;
+    }
+
+    /// <exception cref="KoalaException">The file cannot be opened, is not a valid GGUF file, or holds a model that Koala does not compute.</exception>
+    public static GgufFile Open(string path)
+    {
+        var (file, length) = FileBytes.Open(path);
+        try
+        {
+            return new GgufFile(path, file, length);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public Tensor Read(string name, ScalarType dtype, Device device)
+    {
+        if (!_stored.TryGetValue(name, out var stored))
+            throw new KoalaException(Path, $"holds no tensor '{MessageText.Text(name)}'", "check that the file belongs to this kind of model");
+        using var scope = NewDisposeScope();
+        var tensor = empty(stored.Shape, dtype, CPU);
+        var flat = tensor.view(-1);
+        try
+        {
+            Parallel.For(0, (flat.NumberOfElements + Piece - 1) / Piece, i => ReadPiece(stored, flat, i * Piece));
+        }
+        catch (AggregateException e)
+        {
+            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
+        }
+        if (GgufNames.IsPaired(stored.Name)) tensor = Unpaired(stored, tensor);
+        return tensor.to(device).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _file.Dispose();
+
+    /// <summary>A small tensor's numbers, by the file's name; null if there is no such tensor.</summary>
+    internal float[]? Numbers(string name)
+    {
+        if (!_stored.ContainsKey(name)) return null;
+        using var scope = NewDisposeScope();
+        return Read(name, ScalarType.Float32, CPU).data<float>().ToArray();
+    }
+
+    // Row 2i + j of a head is row i of its half j: llama's files turn neighbours, Hugging Face's turn halves.
+    private Tensor Unpaired(GgufTensor stored, Tensor tensor)
+    {
+        var (rows, columns) = (tensor.shape[0], tensor.shape[^1]);
+        if (tensor.shape.Length != 2 || rows % Config.HeadDim != 0)
+            throw new KoalaException(Place(stored), $"its shape is {MessageText.Shape(tensor.shape)}, but rows of whole heads of {Config.HeadDim} are expected", "get the file again");
+        return tensor.view(-1, Config.HeadDim / 2, 2, columns).transpose(1, 2).reshape(rows, columns);
+    }
+
+    private void ReadPiece(GgufTensor stored, Tensor flat, long start)
+    {
+        using var scope = NewDisposeScope();
+        var part = flat.narrow(0, start, Math.Min(Piece, flat.NumberOfElements - start));
+        var type = stored.Type;
+        var values = part.dtype == type.Dtype ? part : empty(part.NumberOfElements, type.Dtype, CPU);
+        var offset = stored.Offset + start / type.Elements * type.Bytes;
+        if (type.Decode is null) FileBytes.Fill(_file, values.bytes, offset, Place(stored));
+        else
+        {
+            var length = (int)(part.NumberOfElements / type.Elements * type.Bytes);
+            var blocks = ArrayPool<byte>.Shared.Rent(length);
+            FileBytes.Fill(_file, blocks.AsSpan(0, length), offset, Place(stored));
+            type.Decode(blocks.AsSpan(0, length), MemoryMarshal.Cast<byte, float>(values.bytes));
+            ArrayPool<byte>.Shared.Return(blocks);
+        }
+        if (!ReferenceEquals(values, part)) part.copy_(values);
+    }
+
+    private string Place(GgufTensor stored) => $"{Path}, tensor '{MessageText.Text(stored.Name)}'";
+}

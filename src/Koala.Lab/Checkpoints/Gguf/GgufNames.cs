@@ -1,0 +1,38 @@
+namespace Koala.Lab.Checkpoints.Gguf;
+
+/// <summary>The names of a llama-architecture GGUF file's tensors, in Hugging Face's words.</summary>
+internal static class GgufNames
+{
+    /// <summary>What the rotary frequencies are divided by, where they are stretched as Llama 3's are; part of the config, not of the weights.</summary>
+    internal const string RopeDivisors = "rope_freqs.weight";
+
+    private static readonly Dictionary<string, string> s_model = new()
+    {
+        ["token_embd.weight"] = "model.embed_tokens.weight",
+        ["output_norm.weight"] = "model.norm.weight",
+        ["output.weight"] = "lm_head.weight",
+    };
+
+    private static readonly Dictionary<string, string> s_layer = new()
+    {
+        ["attn_norm.weight"] = "input_layernorm.weight",
+        ["attn_q.weight"] = "self_attn.q_proj.weight",
+        ["attn_k.weight"] = "self_attn.k_proj.weight",
+        ["attn_v.weight"] = "self_attn.v_proj.weight",
+        ["attn_output.weight"] = "self_attn.o_proj.weight",
+        ["ffn_norm.weight"] = "post_attention_layernorm.weight",
+        ["ffn_gate.weight"] = "mlp.gate_proj.weight",
+        ["ffn_up.weight"] = "mlp.up_proj.weight",
+        ["ffn_down.weight"] = "mlp.down_proj.weight",
+    };
+
+    /// <summary>Hugging Face's name of a tensor; one that has none keeps its own, and is found unexpected when the weights are accounted for.</summary>
+    internal static string HuggingFace(string name)
+    {
+        if (s_model.TryGetValue(name, out var model)) return model;
+        return name.Split('.', 3) is ["blk", var layer, var part] && s_layer.TryGetValue(part, out var known) ? $"model.layers.{layer}.{known}" : name;
+    }
+
+    /// <summary>Whether a tensor's rows stand in pairs for rotation, as they do in queries and keys.</summary>
+    internal static bool IsPaired(string name) => name.EndsWith(".attn_q.weight", StringComparison.Ordinal) || name.EndsWith(".attn_k.weight", StringComparison.Ordinal);
+}

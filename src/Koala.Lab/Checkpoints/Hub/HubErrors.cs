@@ -1,0 +1,42 @@
+namespace Koala.Lab.Checkpoints.Hub;
+
+/// <summary>What a refusal means. The hub says more in the header <c>X-Error-Code</c> than in the status.</summary>
+internal static class HubErrors
+{
+    /// <param name="response">The refusal.</param>
+    /// <param name="what">What was asked for.</param>
+    /// <param name="settings">Who asked.</param>
+    /// <param name="ofHub">False: it came from another host, to which the hub had sent us.</param>
+    /// <returns>A <see cref="TransientHubException"/> where another attempt may do, else a <see cref="KoalaException"/>.</returns>
+    public static Exception Fault(HttpResponseMessage response, HubName what, HubSettings settings, bool ofHub)
+    {
+        var status = (int)response.StatusCode;
+        var host = response.RequestMessage!.RequestUri!.Host;
+        if (status is 408 or 429 or >= 500) return new TransientHubException($"{host} answers {Words(response)}", RetryAfter(response));
+        // Addresses on other hosts are signed for a while; the hub gives a new one at the next attempt.
+        if (!ofHub) return new TransientHubException($"{host}, to which the hub redirects, answers {Words(response)}");
+        var code = response.Headers.TryGetValues("X-Error-Code", out var values) ? values.First() : "";
+        return (status, code) switch
+        {
+            (401 or 403, "GatedRepo") => new KoalaException(what.Repo, settings.Token is null ? "is gated, and no token is set" : "is gated, and this token has no access",
+                $"ask for access at {settings.Endpoint}/{what.Repo}, then set HF_TOKEN to a token of that account"),
+            (401, _) when settings.Token is null => new KoalaException(what.Repo, "does not exist on the hub, or is private", "check the name; for a private repository set HF_TOKEN"),
+            (401, _) => new KoalaException(what.Repo, "the hub does not accept the token", "check HF_TOKEN and the token's file, or unset them"),
+            (403, _) => new KoalaException(what.Repo, "the hub refuses access", "use a token that may read this repository (HF_TOKEN)"),
+            (404, "RevisionNotFound") => new KoalaException(what.Repo, $"has no revision {MessageText.Text(what.Revision)}",
+                $"check {new OptionName(nameof(what.Revision))}"),
+            (404, "EntryNotFound") => new KoalaException(what.Repo, $"has no file {MessageText.Text(what.File ?? "of this name")} at revision {MessageText.Text(what.Revision)}", "check the name"),
+            (404, _) => new KoalaException(what.Repo, $"does not exist on {settings.Endpoint}", "check the name; for a private repository set HF_TOKEN"),
+            _ => new KoalaException(what.ToString(), $"{host} answers {Words(response)}", "check the name and HF_ENDPOINT"),
+        };
+    }
+
+    private static string Words(HttpResponseMessage response) => $"{(int)response.StatusCode} {MessageText.Text(response.ReasonPhrase ?? "")}".TrimEnd();
+
+    private static TimeSpan? RetryAfter(HttpResponseMessage response) => response.Headers.RetryAfter switch
+    {
+        { Delta: { } seconds } => seconds,
+        { Date: { } date } => date - TimeProvider.System.GetUtcNow() is { Ticks: > 0 } rest ? rest : TimeSpan.Zero,
+        _ => null,
+    };
+}

@@ -1,0 +1,99 @@
+using System.IO.MemoryMappedFiles;
+using Microsoft.Win32.SafeHandles;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Checkpoints.Safetensors;
+
+/// <summary>A safetensors file. Opening it validates all of its header and reads no weight; tensors may be read from several threads.</summary>
+/// <remarks>
+/// The header is looked at through a memory map, so that a long one costs no memory. Weights are read straight into the tensor's own
+/// memory: a map would end the process if the file became shorter while it is open; a read says so.
+/// </remarks>
+public sealed class SafetensorsFile : ITensorSource
+{
+    // A span holds at most 2 GiB, a tensor may hold more.
+    private const long Chunk = 1 << 24;
+
+    private readonly SafeFileHandle _file;
+    private readonly SafetensorsHeader _header;
+
+    private SafetensorsFile(string path, SafeFileHandle file, SafetensorsHeader header)
+    {
+        Path = path;
+        _file = file;
+        _header = header;
+    }
+
+    /// <inheritdoc/>
+    public string Path { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, TensorInfo> Tensors => _header.Tensors;
+
+    /// <summary>The strings under <c>__metadata__</c>; empty if there are none.</summary>
+    public IReadOnlyDictionary<string, string> Metadata => _header.Metadata;
+
+    /// <exception cref="KoalaException">The file cannot be opened or is not a valid safetensors file.</exception>
+    public static SafetensorsFile Open(string path)
+    {
+        var (file, length) = FileBytes.Open(path);
+        try
+        {
+            return new SafetensorsFile(path, file, ReadHeader(path, file, length));
+        }
+        catch (Exception e)
+        {
+            file.Dispose();
+            if (e is IOException or UnauthorizedAccessException)
+                throw new KoalaException(path, $"cannot be opened ({e.Message.TrimEnd('.')})", "check the path and its permissions", e);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public Tensor Read(string name, ScalarType dtype, Device device)
+    {
+        if (!Tensors.TryGetValue(name, out var info))
+            throw new KoalaException(Path, $"holds no tensor '{MessageText.Text(name)}'", "check that the file belongs to this kind of model");
+        using var scope = NewDisposeScope();
+        var stored = Stored(info);
+        // A byte that is neither 0 nor 1 would be an undefined bool.
+        var tensor = info.Dtype == ScalarType.Bool ? stored.ne(0) : stored;
+        return tensor.to(dtype, device).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _file.Dispose();
+
+    private Tensor Stored(TensorInfo info)
+    {
+        var tensor = empty(info.Shape.ToArray(), info.Dtype == ScalarType.Bool ? ScalarType.Byte : info.Dtype, CPU);
+        var flat = tensor.view(-1);
+        var size = SafetensorsDtypes.Size(info.Dtype);
+        for (var start = 0L; start < info.Count; start += Chunk / size)
+        {
+            using var part = flat.narrow(0, start, Math.Min(Chunk / size, info.Count - start));
+            FileBytes.Fill(_file, part.bytes, _header.Offset(info.Name) + start * size, $"{Path}, tensor '{MessageText.Text(info.Name)}'");
+        }
+        return tensor;
+    }
+
+    private static unsafe SafetensorsHeader ReadHeader(string path, SafeFileHandle file, long length)
+    {
+        // An empty file cannot be mapped; the header's reader says what is wrong with it.
+        if (length == 0) return SafetensorsHeader.Read(path, [], length);
+        var reach = (int)Math.Min(length, SafetensorsHeader.Prefix + SafetensorsHeader.LongestHeader);
+        using var map = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        using var view = map.CreateViewAccessor(0, reach, MemoryMappedFileAccess.Read);
+        byte* pointer = null;
+        view.SafeMemoryMappedViewHandle.AcquirePointer(ref pointer);
+        try
+        {
+            return SafetensorsHeader.Read(path, new ReadOnlySpan<byte>(pointer, reach), length);
+        }
+        finally
+        {
+            view.SafeMemoryMappedViewHandle.ReleasePointer();
+        }
+    }
+}

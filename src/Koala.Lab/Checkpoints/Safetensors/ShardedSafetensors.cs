@@ -1,0 +1,80 @@
+using System.Text.Json;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Checkpoints.Safetensors;
+
+/// <summary>Tensors spread over several safetensors files (shards) by an index, as Hugging Face writes large models.</summary>
+public sealed class ShardedSafetensors : ITensorSource
+{
+    private const long LongestIndex = 100_000_000;
+
+    private readonly Dictionary<string, SafetensorsFile> _shards = [];
+    private readonly Dictionary<string, SafetensorsFile> _owners = [];
+    private readonly Dictionary<string, TensorInfo> _tensors = [];
+
+    private ShardedSafetensors(string path) => Path = path;
+
+    /// <inheritdoc/>
+    public string Path { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, TensorInfo> Tensors => _tensors;
+
+    /// <param name="indexPath">The index, <c>model.safetensors.index.json</c>; its shards stand in the same folder.</param>
+    /// <exception cref="KoalaException">The index or a shard is missing or not valid, or the two disagree about a tensor.</exception>
+    public static ShardedSafetensors Open(string indexPath)
+    {
+        var sharded = new ShardedSafetensors(indexPath);
+        try
+        {
+            sharded.OpenShards();
+            return sharded;
+        }
+        catch
+        {
+            sharded.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public Tensor Read(string name, ScalarType dtype, Device device) => _owners.TryGetValue(name, out var shard)
+        ? shard.Read(name, dtype, device)
+        : throw new KoalaException(Path, $"holds no tensor '{MessageText.Text(name)}'", "check that the file belongs to this kind of model");
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var shard in _shards.Values) shard.Dispose();
+    }
+
+    private void OpenShards()
+    {
+        var index = JsonFile.Parse(JsonFile.Read(Path, LongestIndex), Path);
+        if (!index.TryGetProperty("weight_map", out var map) || map.ValueKind != JsonValueKind.Object)
+            throw new KoalaException(Path, "has no object weight_map", "get the file again");
+        foreach (var entry in map.EnumerateObject())
+        {
+            var shard = Shard(entry);
+            if (!shard.Tensors.TryGetValue(entry.Name, out var info))
+                throw new KoalaException(Path, $"says that tensor '{MessageText.Text(entry.Name)}' is in {MessageText.Text(entry.Value.GetString()!)}, but that file lacks it", "get both files again");
+            _tensors.Add(entry.Name, info);
+            _owners.Add(entry.Name, shard);
+        }
+        foreach (var shard in _shards.Values)
+            if (shard.Tensors.Keys.FirstOrDefault(name => !_owners.TryGetValue(name, out var owner) || owner != shard) is { } stray)
+                throw new KoalaException(shard.Path, $"holds tensor '{MessageText.Text(stray)}', which {System.IO.Path.GetFileName(Path)} does not place there", "get both files again");
+    }
+
+    private SafetensorsFile Shard(JsonProperty entry)
+    {
+        var file = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString()! : "";
+        // A plain name and nothing else: an index must not reach outside its folder.
+        if (file.Length == 0 || file is "." or ".." || file.AsSpan().ContainsAny("/\\:\0"))
+            throw new KoalaException(Path, $"places tensor '{MessageText.Text(entry.Name)}' in '{MessageText.Text(file)}', but a shard is a file name without folders", "get the file from its publisher");
+        if (_shards.TryGetValue(file, out var shard)) return shard;
+        var path = System.IO.Path.Combine(System.IO.Path.GetDirectoryName(Path) ?? "", file);
+        if (!File.Exists(path)) throw new KoalaException(path, $"is missing, but {System.IO.Path.GetFileName(Path)} places tensors in it", "get the missing shard");
+        return _shards[file] = SafetensorsFile.Open(path);
+    }
+}

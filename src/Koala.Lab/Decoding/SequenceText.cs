@@ -1,0 +1,31 @@
+using System.Text;
+using Koala.Lab.Text;
+using Koala.Lab.Text.Tokenizers;
+
+namespace Koala.Lab.Decoding;
+
+/// <summary>The text of a growing answer: what is certain so far, cut before a stop text.</summary>
+internal sealed class SequenceText(Tokenizer tokenizer, IReadOnlyList<string> stop)
+{
+    private readonly StreamingDetokenizer _detokenizer = new(tokenizer);
+    private readonly StopStrings _stop = new(stop);
+    private readonly StringBuilder _text = new();
+
+    /// <summary>Whether a stop text has come.</summary>
+    public bool Stopped => _stop.Hit;
+
+    /// <summary>All text so far.</summary>
+    public string Text => _text.ToString();
+
+    /// <returns>The text that became certain with this token.</returns>
+    public string Append(int token) => Keep(_stop.Append(_detokenizer.Append(token)));
+
+    /// <returns>The text that was held back.</returns>
+    public string Complete() => Stopped ? "" : Keep(_stop.Append(_detokenizer.Flush()) + _stop.Flush());
+
+    private string Keep(string text)
+    {
+        _text.Append(text);
+        return text;
+    }
+}

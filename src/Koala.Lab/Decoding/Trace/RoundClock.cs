@@ -1,0 +1,40 @@
+namespace Koala.Lab.Decoding.Trace;
+
+/// <summary>Splits a round into draft, verify and bookkeeping. Times in milliseconds.</summary>
+internal sealed class RoundClock
+{
+    private readonly long _start = TimeProvider.System.GetTimestamp();
+    private long _mark;
+    private double _draft;
+    private double _verify;
+
+    private RoundClock() => _mark = _start;
+
+    public static RoundClock Start() => new();
+
+    /// <summary>What ran since the start was drafting.</summary>
+    public void Drafted() => _draft += Lap();
+
+    /// <summary>What ran since the draft was verification.</summary>
+    public void Verified() => _verify += Lap();
+
+    /// <summary>Runs work of the head.</summary>
+    public void Draft(Action work)
+    {
+        var before = TimeProvider.System.GetTimestamp();
+        work();
+        _draft += TimeProvider.System.GetElapsedTime(before).TotalMilliseconds;
+    }
+
+    /// <summary>Ends the round: what is neither draft nor verify is bookkeeping.</summary>
+    public (double Draft, double Verify, double Bookkeeping) Stop() =>
+        (_draft, _verify, TimeProvider.System.GetElapsedTime(_start).TotalMilliseconds - _draft - _verify);
+
+    private double Lap()
+    {
+        var now = TimeProvider.System.GetTimestamp();
+        var lap = TimeProvider.System.GetElapsedTime(_mark, now).TotalMilliseconds;
+        _mark = now;
+        return lap;
+    }
+}

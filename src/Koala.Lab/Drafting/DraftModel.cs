@@ -1,0 +1,91 @@
+using System.Text;
+using Koala.Lab.Runtime;
+using Koala.Lab.Targets;
+
+namespace Koala.Lab.Drafting;
+
+/// <summary>A smaller model of the same vocabulary that drafts for the target: speculative decoding as it was first done (arXiv 2211.17192, 2302.01318).</summary>
+public sealed class DraftModel : IDraftSource, IDisposable
+{
+    private readonly bool _owns;
+
+    /// <param name="model">The one that drafts. Stays the caller's.</param>
+    /// <param name="target">The one it drafts for.</param>
+    /// <exception cref="KoalaException">Their vocabularies differ.</exception>
+    public DraftModel(Target model, Target target) : this(model, target, owns: false)
+    {
+    }
+
+    private DraftModel(Target model, Target target, bool owns)
+    {
+        CheckVocabularies(model, target);
+        (Model, _owns) = (model, owns);
+    }
+
+    /// <summary>The model that drafts.</summary>
+    public Target Model { get; }
+
+    /// <inheritdoc/>
+    /// <remarks>16.</remarks>
+    public int MaxDraftLength => 16;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<int> FeatureLayers => [];
+
+    /// <summary>Loads a model in the target's dtype and on its device.</summary>
+    /// <param name="path">As <see cref="Target.Load"/> takes it.</param>
+    /// <param name="target">The one it drafts for.</param>
+    /// <exception cref="KoalaException">Something in the folder or file is wrong, or the vocabularies differ.</exception>
+    public static DraftModel Load(string path, Target target)
+    {
+        var model = Target.Load(path, Dtypes.Name(target.Dtype), Devices.Name(target.Device));
+        try
+        {
+            return new DraftModel(model, target, owns: true);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="KoalaException">The model's context is too short for what the target may hold.</exception>
+    public Drafter NewDrafter(Target target, int batch, int capacity)
+    {
+        var needed = Math.Min(capacity, target.Config.ContextLength);
+        if (needed > Model.Config.ContextLength)
+            throw KoalaException.ForOption(nameof(DraftModel),
+                $"{Model.Name} has a context of {Model.Config.ContextLength}, but prompt, answer and draft may take {needed} tokens",
+                $"lower {new OptionName("MaxTokens")}, or shorten the prompt");
+        return new DraftModelDrafter(Model, MaxDraftLength, batch, capacity);
+    }
+
+    /// <summary>Frees the model where it was loaded here.</summary>
+    public void Dispose()
+    {
+        if (_owns) Model.Dispose();
+    }
+
+    private static void CheckVocabularies(Target model, Target target)
+    {
+        string? difference = null;
+        if (model.Config.VocabularySize != target.Config.VocabularySize)
+            difference = $"{model.Name} has {model.Config.VocabularySize} tokens and {target.Name} has {target.Config.VocabularySize}";
+        else if (FirstDifference(model, target) is { } id)
+            difference = $"token {id} is '{TextOf(model, id)}' to {model.Name} and '{TextOf(target, id)}' to {target.Name}";
+        if (difference is not null)
+            throw KoalaException.ForOption(nameof(DraftModel), $"the vocabularies differ: {difference}",
+                "choose a draft model of the target's own family");
+    }
+
+    private static int? FirstDifference(Target model, Target target)
+    {
+        for (var id = 0; id < target.Config.VocabularySize; id++)
+            if (!model.Tokenizer.Bytes(id).AsSpan().SequenceEqual(target.Tokenizer.Bytes(id))) return id;
+        return null;
+    }
+
+    private static string TextOf(Target model, int id) => Encoding.UTF8.GetString(model.Tokenizer.Bytes(id));
+}

@@ -1,0 +1,104 @@
+using Koala.Lab.Targets;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Drafting;
+
+/// <summary>Drafts with a smaller model: its own steps over the tokens, in a cache of its own.</summary>
+/// <remarks>
+/// Behind the committed tokens the cache holds a round's candidates, level by level. What the target accepted of them stays: a token's keys depend on
+/// tokens only, unlike an EAGLE head's. B sequences, n candidates a level, V vocabulary.
+/// </remarks>
+internal sealed class DraftModelDrafter(Target model, int maxDraftLength, int batch, int capacity) : LevelDrafter
+{
+    private readonly KeyValueCache _cache = model.NewCache(batch, capacity);
+    private readonly List<int>[] _pending = Lists(batch);   // committed, not in the cache yet; the root comes last
+    private readonly List<int>[] _nodes = Lists(batch);     // the round's candidates in the cache
+    private readonly List<int>[] _parents = Lists(batch);   // of each the index among them, -1 for the root
+    private int[] _starts = new int[batch];                 // where they begin
+    private int _level;                                     // index of the first of the level before; -1: that is the root
+    private bool _begun;
+
+    public override int MaxDraftLength => maxDraftLength;
+
+    public override int Batch => batch;
+
+    public override void Extend(Tensor features, IReadOnlyList<int[]> tokens)
+    {
+        var kept = new IReadOnlyList<int>[batch];
+        for (var b = 0; b < batch; b++)
+        {
+            if (tokens[b].Length == 0) _starts[b] = 0;
+            // The first of them is the old root, which is known.
+            var committed = tokens[b].AsSpan(_begun && tokens[b].Length > 0 ? 1 : 0);
+            kept[b] = PathOf(b, committed);
+            if (tokens[b].Length == 0) _pending[b].Clear();
+            _pending[b].AddRange(committed[kept[b].Count..]);
+            _nodes[b].Clear();
+            _parents[b].Clear();
+        }
+        _cache.Compact(_starts, kept);
+        _starts = [.. _cache.Lengths];
+        if (!_begun) ReadPrompts();
+        _begun = true;
+    }
+
+    public override Tensor First()
+    {
+        using var scope = NewDisposeScope();
+        var hidden = model.Append(_cache, [.. _pending.Select(tokens => tokens.ToArray())]);
+        var last = _pending.Select((tokens, b) => b * hidden.shape[1] + Math.Max(tokens.Count - 1, 0)).ToArray();
+        foreach (var tokens in _pending) tokens.Clear();
+        _starts = [.. _cache.Lengths];
+        _level = -1;
+        return model.Logits(hidden.flatten(0, 1).index_select(0, tensor(last, device: model.Device))).MoveToOuterDisposeScope();
+    }
+
+    public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents)
+    {
+        using var scope = NewDisposeScope();
+        var (held, count) = (_nodes[0].Count, tokens[0].Length);
+        // A tree may be larger than what is left of the context; the decoder cuts what does not fit, so that any logits do.
+        if (_cache.Lengths.Max() + count > _cache.Capacity)
+            return zeros(batch * count, model.Config.VocabularySize, model.Dtype, model.Device).MoveToOuterDisposeScope();
+        for (var b = 0; b < batch; b++)
+        {
+            _nodes[b].AddRange(tokens[b]);
+            _parents[b].AddRange(parents[b].Select(parent => _level < 0 ? -1 : _level + parent));
+        }
+        _level = held;
+        var trees = new TokenTrees(tokens, [.. _parents.Select(tree => tree.ToArray())]);
+        var hidden = model.Append(_cache, trees, [], held).Hidden;
+        return model.Logits(hidden.flatten(0, 1)).MoveToOuterDisposeScope();
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        _cache.Dispose();
+        base.Dispose(disposing);
+    }
+
+    // The committed tokens that stand in the cache as candidates. The last one is the new root, which has to be read once more to know what follows.
+    private List<int> PathOf(int b, ReadOnlySpan<int> committed)
+    {
+        var (path, node) = (new List<int>(), -1);
+        for (var i = 0; i < committed.Length - 1; i++)
+        {
+            var token = committed[i];
+            var child = Enumerable.Range(0, _nodes[b].Count).FirstOrDefault(at => _parents[b][at] == node && _nodes[b][at] == token, -1);
+            if (child < 0) break;
+            path.Add(node = child);
+        }
+        return path;
+    }
+
+    // All but the roots are read at once, so that reading a prompt is not part of the first round.
+    private void ReadPrompts()
+    {
+        using var scope = NewDisposeScope();
+        int[][] known = [.. _pending.Select(tokens => tokens.SkipLast(1).ToArray())];
+        if (known.Any(tokens => tokens.Length > 0)) model.Prefill(_cache, known, []);
+        foreach (var tokens in _pending.Where(tokens => tokens.Count > 0)) tokens.RemoveRange(0, tokens.Count - 1);
+    }
+
+    private static List<int>[] Lists(int count) => [.. Enumerable.Range(0, count).Select(_ => new List<int>())];
+}

@@ -1,0 +1,33 @@
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Drafting.Trees;
+
+/// <summary>One candidate after another.</summary>
+/// <param name="Length">Candidates.</param>
+public sealed record ChainTree(int Length) : DraftTree
+{
+    /// <inheritdoc/>
+    public override int Depth => Length;
+
+    /// <inheritdoc/>
+    public override int Nodes => Length;
+
+    /// <inheritdoc/>
+    public override string Name => "chain";
+
+    internal override IReadOnlyList<Draft> Grow(LevelDrafter drafter, ITokenSampler sampler)
+    {
+        using var scope = NewDisposeScope();
+        if (sampler.IsGreedy && Length > 0 && drafter.GreedyChain(Length) is { } best)
+            return [.. best.data<long>().ToArray().Chunk(Length).Select(chain => Draft.Chain(chain.Select(token => new SampledToken((int)token, null, null))))];
+        var chains = Enumerable.Range(0, drafter.Batch).Select(_ => new List<SampledToken>()).ToArray();
+        int[][] parents = [.. chains.Select(_ => new int[1])];
+        for (var depth = 0; depth < Length; depth++)
+        {
+            var logits = depth == 0 ? drafter.First() : drafter.Next([.. chains.Select(chain => new[] { chain[^1].Token })], parents);
+            var sampled = drafter.Sample(sampler, logits, count: 1, parents: 1);
+            for (var b = 0; b < chains.Length; b++) chains[b].Add(sampled[b][0]);
+        }
+        return [.. chains.Select(Draft.Chain)];
+    }
+}

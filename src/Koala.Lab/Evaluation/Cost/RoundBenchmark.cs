@@ -1,0 +1,128 @@
+using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Sampling;
+using Koala.Lab.Decoding.Trace;
+using Koala.Lab.Decoding.Verification;
+using Koala.Lab.Drafting;
+using Koala.Lab.Drafting.Trees;
+using Koala.Lab.Runtime;
+using Koala.Lab.Targets;
+using MathNet.Numerics.Random;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Evaluation.Cost;
+
+/// <summary>Rounds of the decoder on a text that says nothing, only to be timed: half of each draft's depth counts as accepted.</summary>
+/// <remarks>The text repeats a few tokens, so that a drafter that looks for repetitions finds one. The target stays where it is; the drafter goes on.</remarks>
+internal sealed class RoundBenchmark : IDisposable
+{
+    // Where answers to short prompts are about.
+    private const int Context = 128;
+    private const int Period = 7;
+    private const int Growth = 256;
+
+    // Each answer has one round: it never comes to its end.
+    private static readonly GenerationOptions s_endless = new() { MaxTokens = int.MaxValue };
+
+    private readonly Target _target;
+    private readonly IDraftSource _source;
+    private readonly KeyValueCache _cache;
+    private readonly ITokenSampler _sampler;
+    private readonly Verifier _verifier;
+    private readonly RandomSource[] _random;
+    private readonly int _start;
+    private readonly int _capacity;
+    private Drafter? _drafter;
+    private int _length;   // tokens that the drafter knows, the root counted
+
+    public RoundBenchmark(Target target, IDraftSource source, GenerationOptions options, int batch, int nodes)
+    {
+        (_target, _source) = (target, source);
+        _start = Math.Max(1, Math.Min(Context, (target.Config.ContextLength - nodes - 1) / 2));
+        _capacity = Math.Min(_start + nodes + 1 + Growth, target.Config.ContextLength);
+        _cache = target.NewCache(batch, _start + nodes + 1);
+        _random = [.. Enumerable.Range(0, batch).Select(b => RandomStreams.Create(options.Seed, b))];
+        _sampler = TokenSamplers.Create(options, _random);
+        _verifier = new HalfDepthVerifier(Verifier.Create(options), accepted => TokenAt(_length + accepted));
+    }
+
+    /// <summary>A round in which nothing is drafted. Milliseconds.</summary>
+    public double Baseline()
+    {
+        Begin();
+        return Round(null, null).RoundMs;
+    }
+
+    /// <summary>A round with a draft.</summary>
+    public TreeCost With(DraftTree tree)
+    {
+        Begin();
+        return Round(_drafter, tree);
+    }
+
+    public void Dispose()
+    {
+        _drafter?.Dispose();
+        _cache.Dispose();
+    }
+
+    private TreeCost Round(Drafter? drafter, DraftTree? tree)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var sequences = AtTheEndOfTheText();
+        var clock = RoundClock.Start();
+
+        var drafts = sequences.Draft(drafter, tree, _sampler);
+        clock.Drafted();
+
+        var output = _target.Append(_cache, sequences.Trees(drafts), _source.FeatureLayers);
+        var distributions = _verifier.Score(_target.Logits(output.Hidden));
+        clock.Verified();
+
+        var acceptedPaths = sequences.Accept(_verifier, distributions, drafts);
+        var (committed, rows) = sequences.Commit(drafts, acceptedPaths);
+        if (drafter is not null) clock.Draft(() => CatchUp(drafter, output.FeaturesAt(rows), committed));
+        var (draftMs, verifyMs, bookkeepingMs) = clock.Stop();
+
+        for (var b = 0; b < _cache.Batch; b++) _cache.Truncate(b, _start);
+        return new TreeCost(tree ?? new ChainTree(0), drafts.Max(draft => draft.Candidates.Count), draftMs, verifyMs, bookkeepingMs);
+    }
+
+    private void CatchUp(Drafter drafter, Tensor features, int[][] committed)
+    {
+        drafter.Extend(features, committed);
+        // On a GPU a drafter's work goes on behind the host's back: it would fall on the next round.
+        if (_target.Device.type == DeviceType.CUDA) cuda.synchronize();
+        // The old root comes first.
+        _length += committed.Max(tokens => tokens.Length) - 1;
+    }
+
+    // A batch of answers whose roots are the text's last token.
+    private SequenceBatch AtTheEndOfTheText()
+    {
+        var count = _cache.Batch;
+        Sequence[] sequences = [.. Enumerable.Range(0, count).Select(_ => new Sequence(_target, [], s_endless, null) { EndTokens = [] })];
+        var batch = new SequenceBatch(sequences, _random, _cache);
+        AcceptedPath? root = new AcceptedPath([], TokenAt(_length - 1));
+        batch.Begin([.. Enumerable.Repeat(Array.Empty<int>(), count)], [.. Enumerable.Repeat(root, count)]);
+        return batch;
+    }
+
+    // A drafter and a target that have read the text; anew when the drafter's room is used up.
+    private void Begin()
+    {
+        if (_drafter is not null && _length + _cache.Capacity - _start <= _capacity) return;
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        _drafter?.Dispose();
+        _drafter = _source.NewDrafter(_target, _cache.Batch, _capacity);
+        _cache.Clear();
+        int[] text = [.. Enumerable.Range(0, _start + 1).Select(TokenAt)];
+        var output = _target.Prefill(_cache, [.. Enumerable.Repeat(text[..^1], _cache.Batch)], _source.FeatureLayers);
+        _drafter.Extend(output.Features, [.. Enumerable.Repeat(text, _cache.Batch)]);
+        _length = text.Length;
+    }
+
+    private int TokenAt(int place) => place % Math.Min(Period, _target.Config.VocabularySize);
+}

@@ -1,0 +1,45 @@
+using Koala.Lab.Decoding.Trace;
+using MathNet.Numerics.Statistics;
+
+namespace Koala.Lab.Evaluation.Statistics;
+
+/// <summary>The figures of a report, each from the measurements that have something to say about it.</summary>
+internal static class EvaluationStatistics
+{
+    /// <summary>Pooled over all rounds; the interval resamples measurements.</summary>
+    public static MeanInterval AcceptanceLengthOf(IReadOnlyList<Measurement> measured)
+    {
+        static double Pooled(IReadOnlyList<Measurement> sample) =>
+            new DecodingTrace([.. sample.SelectMany(m => m.Speculative.Rounds)]).AcceptanceLength;
+
+        // An answer of one token has no round and says nothing about it.
+        var withRounds = measured.Where(m => m.Speculative.Rounds.Any()).ToArray();
+        if (withRounds.Length == 0) return new MeanInterval(double.NaN, double.NaN, double.NaN);
+        var (low, high) = Bootstrap.Interval(withRounds, Pooled);
+        return new MeanInterval(Pooled(withRounds), low, high);
+    }
+
+    /// <summary>The median of the measurements' ratios: baseline seconds per token divided by those with the drafter.</summary>
+    public static MedianInterval SpeedupOf(IReadOnlyList<Measurement> measured)
+    {
+        // An answer of one token has no round on either side and so no speed.
+        var ratios = measured.Select(m => m.Baseline.SecondsPerToken / m.Speculative.SecondsPerToken).Where(double.IsFinite).ToArray();
+        if (ratios.Length == 0) return new MedianInterval(double.NaN, double.NaN, double.NaN);
+        var (low, high) = Bootstrap.Interval(ratios, sample => sample.Median());
+        return new MedianInterval(ratios.Median(), low, high);
+    }
+
+    /// <summary>All tokens of one side divided by all its seconds, and its median step.</summary>
+    public static Throughput ThroughputOf(IEnumerable<TimedAnswers> side)
+    {
+        var timed = side.Where(answers => double.IsFinite(answers.SecondsPerToken)).ToArray();
+        var seconds = timed.Sum(answers => answers.SecondsPerToken * answers.RoundTokens);
+        var steps = timed.SelectMany(answers => answers.Rounds).Select(round => round.VerifyMs);
+        return new Throughput(timed.Sum(answers => answers.RoundTokens) / seconds, steps.Median());
+    }
+
+    /// <summary>Mean times of the rounds' parts.</summary>
+    public static RoundTimes RoundTimesOf(IReadOnlyList<Round> rounds) => rounds.Count == 0
+        ? new RoundTimes(double.NaN, double.NaN, double.NaN)
+        : new RoundTimes(rounds.Average(r => r.DraftMs), rounds.Average(r => r.VerifyMs), rounds.Average(r => r.BookkeepingMs));
+}

@@ -1,0 +1,25 @@
+namespace Koala.Lab.Runtime.Machine;
+
+/// <summary>What /proc/cpuinfo says of the first core.</summary>
+/// <param name="Name">The model's name.</param>
+/// <param name="HalfInstructions">The 16-bit float instruction sets it has, by their Linux names: avx512_bf16, amx_bf16, avx_ne_convert, avx512_fp16, amx_fp16, f16c.</param>
+internal sealed record CpuInfo(string Name, IReadOnlyList<string> HalfInstructions)
+{
+    private static readonly string[] s_half = ["avx512_bf16", "amx_bf16", "avx_ne_convert", "avx512_fp16", "amx_fp16", "f16c"];
+
+    internal static CpuInfo Current { get; } = Parse(File.Exists("/proc/cpuinfo") ? File.ReadAllText("/proc/cpuinfo") : "");
+
+    /// <summary>Whether any of the instruction sets multiplies or converts bf16.</summary>
+    internal bool HasBf16 => HalfInstructions.Any(i => i is "avx512_bf16" or "amx_bf16" or "avx_ne_convert");
+
+    internal static CpuInfo Parse(string text)
+    {
+        var flags = Value(text, "flags").Split(' ').ToHashSet();
+        var name = Value(text, "model name");
+        return new CpuInfo(name.Length > 0 ? name : "unknown", [.. s_half.Where(flags.Contains)]);
+    }
+
+    private static string Value(string text, string key) => text.Split('\n')
+        .Select(line => line.Split(':', 2))
+        .FirstOrDefault(parts => parts.Length == 2 && parts[0].Trim() == key)?[1].Trim() ?? "";
+}

@@ -1,0 +1,197 @@
+using System.Buffers.Binary;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using TorchSharp;
+
+namespace Koala.Lab.Runtime.Native;
+
+/// <summary>Finds libtorch and loads it, once a process.</summary>
+/// <remarks>
+/// Searched in order: the folder that <c>KOALA_LIBTORCH</c> names (a libtorch or a PyTorch <c>torch/lib</c>), beside this
+/// assembly, the NuGet package cache. Everything is loaded from one place: two copies of libtorch in one process abort it.
+/// Only Linux x64 is handled; elsewhere TorchSharp's ordinary loading is left to work.
+/// </remarks>
+public static class LibTorch
+{
+    /// <summary>The environment variable that names a folder with libtorch.</summary>
+    public const string FolderVariable = "KOALA_LIBTORCH";
+
+    private const string Bindings = "libLibTorchSharp.so";
+
+    // Dependencies first; the two CUDA libraries stand only in CUDA builds.
+    private static readonly string[] s_libraries =
+        ["libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so"];
+
+    private static IntPtr s_bindings;
+    private static KoalaException? s_failure;
+
+    /// <summary>The folder libtorch was loaded from; null where TorchSharp's own loading is used.</summary>
+    public static string? Folder { get; private set; }
+
+    /// <summary>Why that folder: <c>KOALA_LIBTORCH</c>, <c>beside the assembly</c>, <c>package cache</c> or <c>TorchSharp</c>.</summary>
+    public static string Origin { get; private set; } = "TorchSharp";
+
+    /// <summary>Whether the loaded bindings are a copy whose demand for a newer libstdc++ was made weak.</summary>
+    public static bool BindingsPatched { get; private set; }
+
+    /// <summary>Whether the loaded libtorch has CUDA.</summary>
+    public static bool HasCuda => Folder is not null && File.Exists(Path.Combine(Folder, "libtorch_cuda.so"));
+
+    /// <summary>The libtorch version this build of Koala was made for.</summary>
+    public static string Version => Metadata("LibTorchVersion");
+
+    /// <exception cref="KoalaException">libtorch was not found or could not be loaded.</exception>
+    public static void EnsureLoaded()
+    {
+        if (s_failure is not null) throw s_failure;
+    }
+
+    internal static void Prepare()
+    {
+        if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64) return;
+        try
+        {
+            Load();
+        }
+        catch (KoalaException e)
+        {
+            // Kept for EnsureLoaded: an exception out of a module initialiser would reach the user as a type load error.
+            s_failure = e;
+        }
+        try
+        {
+            NativeLibrary.SetDllImportResolver(typeof(torch).Assembly, (name, _, _) =>
+                name != "LibTorchSharp" ? IntPtr.Zero
+                : s_failure is null ? s_bindings
+                : throw new DllNotFoundException(s_failure.Message));
+        }
+        catch (InvalidOperationException)
+        {
+            // Another copy of this assembly, as a script host may load one, has set it already, to the same libraries.
+        }
+    }
+
+    private static void Load()
+    {
+        var (folder, origin) = FindLibraries();
+        var bindings = FindBindings();
+        foreach (var library in s_libraries)
+        {
+            var path = Path.Combine(folder, library);
+            if (File.Exists(path)) LoadOne(path);
+        }
+        CheckComplete(bindings);
+        try
+        {
+            s_bindings = NativeLibrary.Load(bindings);
+        }
+        catch (DllNotFoundException e) when (e.Message.Contains(WeakVersion.Name, StringComparison.Ordinal))
+        {
+            s_bindings = LoadOne(WeakVersion.PatchedCopy(bindings));
+            BindingsPatched = true;
+        }
+        catch (DllNotFoundException e)
+        {
+            throw CannotLoad(bindings, e);
+        }
+        (Folder, Origin) = (folder, origin);
+    }
+
+    private static IntPtr LoadOne(string path)
+    {
+        CheckComplete(path);
+        try
+        {
+            return NativeLibrary.Load(path);
+        }
+        catch (DllNotFoundException e)
+        {
+            throw CannotLoad(path, e);
+        }
+    }
+
+    private static KoalaException CannotLoad(string path, DllNotFoundException e) => new(path, $"cannot be loaded ({FirstLine(e.Message)})",
+        $"check that it fits this system, or name another libtorch in {FolderVariable}", e);
+
+    /// <summary>A library that was cut off, as by a download that broke, ends the process when the system's loader touches what is missing.</summary>
+    /// <exception cref="KoalaException">The file ends before its section table does, which stands behind everything else.</exception>
+    internal static void CheckComplete(string path)
+    {
+        Span<byte> header = stackalloc byte[64];
+        long length;
+        try
+        {
+            using var file = File.OpenHandle(path);
+            length = RandomAccess.GetLength(file);
+            if (RandomAccess.Read(file, header, 0) < header.Length) header.Clear();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new KoalaException(path, $"cannot be read ({e.Message.TrimEnd('.')})", "make the file readable", e);
+        }
+        var table = BinaryPrimitives.ReadUInt64LittleEndian(header[0x28..]);
+        var size = (ulong)BinaryPrimitives.ReadUInt16LittleEndian(header[0x3a..]) * BinaryPrimitives.ReadUInt16LittleEndian(header[0x3c..]);
+        if (!header[..4].SequenceEqual("\u007fELF"u8) || table > (ulong)length || size > (ulong)length - table)
+            throw new KoalaException(path, $"is no whole library: it has {length} bytes", $"restore it (`dotnet restore --force` after deleting its folder), or name another libtorch in {FolderVariable}");
+    }
+
+    private static (string Folder, string Origin) FindLibraries()
+    {
+        if (Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } named)
+        {
+            if (!HasLibraries(named))
+                throw new KoalaException($"{FolderVariable}={named}", "holds no libtorch_cpu.so",
+                    "name the lib folder of a libtorch, or of PyTorch (.../torch/lib)");
+            return (Path.GetFullPath(named), FolderVariable);
+        }
+        // Flat in a published folder; under runtimes where a package with CUDA was copied by the build.
+        var beside = AssemblyFolder();
+        foreach (var folder in (string[])[beside, Path.Combine(beside, "runtimes", "linux-x64", "native")])
+            if (HasLibraries(folder)) return (folder, "beside the assembly");
+        foreach (var root in PackageRoots())
+        {
+            var cached = Path.Combine(root, "libtorch-cpu-linux-x64", Version, "runtimes", "linux-x64", "native");
+            if (HasLibraries(cached)) return (cached, "package cache");
+        }
+        // A build for an external libtorch remembers no package cache.
+        if (Metadata("PackageRoot").Length == 0)
+            throw new KoalaException("libtorch", "is not named: this Koala brings none of its own", "name the lib folder of a PyTorch: "
+                + $"export {FolderVariable}=$(python3 -c 'import os, torch; print(os.path.join(os.path.dirname(torch.__file__), \"lib\"))')");
+        throw new KoalaException("libtorch", $"version {Version} is neither beside the assembly ({beside}) nor in the package cache",
+            $"run `dotnet restore` in the project, or name a libtorch's or PyTorch's lib folder in {FolderVariable}");
+    }
+
+    private static string FindBindings()
+    {
+        var beside = Path.Combine(AssemblyFolder(), Bindings);
+        if (File.Exists(beside)) return beside;
+        foreach (var root in PackageRoots())
+        {
+            var cached = Path.Combine(root, "torchsharp", Metadata("TorchSharpVersion"), "runtimes", "linux-x64", "native", Bindings);
+            if (File.Exists(cached)) return cached;
+        }
+        throw new KoalaException(Bindings, "is neither beside the assembly nor in the package cache", "run `dotnet restore` in the project");
+    }
+
+    private static bool HasLibraries(string folder) => File.Exists(Path.Combine(folder, "libtorch_cpu.so"));
+
+    private static string AssemblyFolder() =>
+        Path.GetDirectoryName(typeof(LibTorch).Assembly.Location) is { Length: > 0 } folder ? folder : AppContext.BaseDirectory;
+
+    private static IEnumerable<string> PackageRoots()
+    {
+        string?[] roots =
+        [
+            Environment.GetEnvironmentVariable("NUGET_PACKAGES"),
+            Metadata("PackageRoot"),
+            Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages"),
+        ];
+        // Without a home the last one would be a folder below the working directory.
+        return roots.Where(Path.IsPathRooted).Distinct().Cast<string>();
+    }
+
+    private static string Metadata(string key) => typeof(LibTorch).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+        .FirstOrDefault(a => a.Key == key)?.Value ?? "";
+
+    private static string FirstLine(string text) => text.AsSpan(0, text.IndexOf('\n') is var end and >= 0 ? end : text.Length).Trim().ToString();
+}

@@ -1,0 +1,27 @@
+using System.Text.RegularExpressions;
+
+namespace Koala.Lab.Runtime.Native;
+
+/// <summary>Reads the version of a libtorch from its folder: the library itself exports none.</summary>
+internal static partial class LibTorchVersion
+{
+    /// <summary>Of the loaded libtorch.</summary>
+    internal static string? Loaded => Find(LibTorch.Folder, LibTorch.Origin);
+
+    /// <summary>The version, or null where neither a libtorch's build-version nor PyTorch's version.py stands above the folder.</summary>
+    internal static string? Find(string? folder, string origin)
+    {
+        if (origin == "package cache") return LibTorch.Version;
+        if (folder is null) return null;
+        var above = Path.GetDirectoryName(folder.TrimEnd('/')) ?? folder;
+        var buildVersion = Path.Combine(above, "build-version");
+        if (File.Exists(buildVersion)) return File.ReadAllText(buildVersion).Trim();
+        var versionScript = Path.Combine(above, "version.py");
+        return File.Exists(versionScript) && Assignment().Match(File.ReadAllText(versionScript)) is { Success: true } match
+            ? match.Groups[1].Value
+            : null;
+    }
+
+    [GeneratedRegex("""^__version__\s*=\s*['"]([^'"]+)['"]""", RegexOptions.Multiline)]
+    private static partial Regex Assignment();
+}

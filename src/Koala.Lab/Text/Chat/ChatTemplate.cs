@@ -1,0 +1,46 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+
+namespace Koala.Lab.Text.Chat;
+
+/// <summary>How a model spells a chat: a Jinja template, run by Hugging Face's own Jinja under limits. Safe to use from many threads.</summary>
+public sealed class ChatTemplate
+{
+    private readonly string _text;
+    private readonly string _tokens;
+    private readonly string _where;
+    private readonly ConcurrentBag<TemplateEngine> _idle = [];
+
+    /// <param name="text">The template.</param>
+    /// <param name="tokens">Special tokens by the names that templates know: bos_token, eos_token, …</param>
+    /// <param name="where">The file, for messages.</param>
+    internal ChatTemplate(string text, IReadOnlyDictionary<string, string> tokens, string where)
+    {
+        (_text, _where) = (text, where);
+        _tokens = JsonSerializer.Serialize(tokens.OrderBy(t => t.Key, StringComparer.Ordinal).ToDictionary());
+    }
+
+    /// <summary>All that decides what a chat is spelled as.</summary>
+    internal string Identity => $"{_tokens}\n{_text}";
+
+    /// <summary>The text of a chat.</summary>
+    /// <param name="messages">In the order spoken.</param>
+    /// <param name="addGenerationPrompt">Whether the text ends where the assistant is to begin.</param>
+    /// <exception cref="KoalaException">The template throws, or needs more than 3 s or 512 MiB.</exception>
+    public string Render(IReadOnlyList<Message> messages, bool addGenerationPrompt)
+    {
+        if (!_idle.TryTake(out var engine)) engine = new TemplateEngine(_text, _tokens, _where);
+        try
+        {
+            var text = engine.Render(messages, addGenerationPrompt);
+            _idle.Add(engine);
+            return text;
+        }
+        catch
+        {
+            // Nothing of a broken render is left for the next.
+            engine.Dispose();
+            throw;
+        }
+    }
+}

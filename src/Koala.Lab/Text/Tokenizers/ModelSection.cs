@@ -1,0 +1,61 @@
+using System.Text.Json;
+using Koala.Lab.Checkpoints;
+
+namespace Koala.Lab.Text.Tokenizers;
+
+/// <summary>The parts of tokenizer.json that hold tokens: the model and the added tokens.</summary>
+internal static class ModelSection
+{
+    private const string Fix = "use a model with a byte-level BPE tokenizer";
+
+    /// <summary>Vocabulary, merges and whether they can be ignored.</summary>
+    public static (Dictionary<string, int> Vocabulary, List<(string, string)> Merges, bool IgnoreMerges) Read(JsonSection model)
+    {
+        // Old files name no type; what they hold can only be BPE.
+        if (model.OptionalText("type") is { } type && type != "BPE") throw model.Unsupported("type", type);
+        foreach (var key in (ReadOnlySpan<string>)["continuing_subword_prefix", "end_of_word_suffix"])
+            if (model.OptionalText(key) is { Length: > 0 } text) throw model.Unsupported(key, text);
+        if (model.Switch("byte_fallback", false)) throw model.Fault("byte_fallback", "is true, which byte-level BPE has not", Fix);
+        if (model.Find("dropout") is { } dropout && !(dropout.ValueKind == JsonValueKind.Number && dropout.GetDouble() == 0))
+            throw model.Fault("dropout", "is set, but only 0 gives the same tokens every time", "set it to null");
+        return (Vocabulary(model), Merges(model), model.Switch("ignore_merges", false));
+    }
+
+    /// <summary>The added tokens of the file.</summary>
+    public static List<AddedToken> AddedTokens(JsonSection root) =>
+    [
+        .. root.Items("added_tokens").Select(t => new AddedToken(t.Number("id"), t.Text("content"), t.Switch("special", false),
+            t.Switch("lstrip", false), t.Switch("rstrip", false), t.Switch("single_word", false), t.Switch("normalized", !t.Switch("special", false)))),
+    ];
+
+    private static Dictionary<string, int> Vocabulary(JsonSection model)
+    {
+        var vocab = model.Section("vocab");
+        var ids = new Dictionary<string, int>();
+        foreach (var property in vocab.Json.EnumerateObject())
+        {
+            if (property.Value.ValueKind != JsonValueKind.Number || !property.Value.TryGetInt32(out var id))
+                throw vocab.Fault(MessageText.Text(property.Name), $"is {MessageText.Text(property.Value.GetRawText())}, but a token id is expected", "get the file again");
+            ids.Add(property.Name, id);
+        }
+        return ids;
+    }
+
+    private static List<(string, string)> Merges(JsonSection model)
+    {
+        var merges = new List<(string, string)>();
+        foreach (var item in model.Array("merges"))
+        {
+            string[] pair = item.ValueKind switch
+            {
+                JsonValueKind.String => item.GetString()!.Split(' '),
+                JsonValueKind.Array when item.EnumerateArray().All(x => x.ValueKind == JsonValueKind.String) => [.. item.EnumerateArray().Select(x => x.GetString()!)],
+                _ => [],
+            };
+            if (pair.Length != 2 || pair.Any(p => p.Length == 0 || p.Contains(' ')))
+                throw model.Fault($"merges[{merges.Count}]", $"is {MessageText.Text(item.GetRawText())}, but two tokens are expected", "get the file again");
+            merges.Add((pair[0], pair[1]));
+        }
+        return merges;
+    }
+}

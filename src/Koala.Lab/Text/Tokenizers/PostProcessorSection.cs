@@ -1,0 +1,59 @@
+using Koala.Lab.Checkpoints;
+
+namespace Koala.Lab.Text.Tokenizers;
+
+/// <summary>Reads the <c>post_processor</c> of tokenizer.json: which tokens go round a text.</summary>
+internal static class PostProcessorSection
+{
+    /// <exception cref="KoalaException">A step has no match here.</exception>
+    public static (IReadOnlyList<int> Before, IReadOnlyList<int> After) Read(JsonSection root)
+    {
+        var ids = (Before: new List<int>(), After: new List<int>());
+        if (root.OptionalSection("post_processor") is { } section) Add(section, ids.Before, ids.After);
+        return ids;
+    }
+
+    private static void Add(JsonSection step, List<int> before, List<int> after)
+    {
+        switch (step.Text("type"))
+        {
+            case "Sequence":
+                foreach (var inner in step.Items("processors")) Add(inner, before, after);
+                break;
+            case "ByteLevel":
+                break;   // Moves offsets, which Koala does not have.
+            case "TemplateProcessing":
+                AddTemplate(step, before, after);
+                break;
+            case var type:
+                throw step.Unsupported("type", type);
+        }
+    }
+
+    private static void AddTemplate(JsonSection step, List<int> before, List<int> after)
+    {
+        // Each further step goes round what the one before made.
+        List<int> front = [], back = [];
+        var seen = false;
+        foreach (var item in step.Items("single"))
+        {
+            if (item.OptionalSection("Sequence") is { } sequence)
+            {
+                if (seen || sequence.Text("id") != "A") throw item.Fault("Sequence", "is not the one text", "get the file again");
+                seen = true;
+            }
+            else (seen ? back : front).AddRange(Ids(step, item.Section("SpecialToken").Text("id")));
+        }
+        if (!seen) throw step.Fault("single", "leaves the text out", "get the file again");
+        before.InsertRange(0, front);
+        after.AddRange(back);
+    }
+
+    private static IEnumerable<int> Ids(JsonSection step, string name)
+    {
+        var token = step.Section("special_tokens").Section(name);
+        foreach (var item in token.Array("ids"))
+            yield return item.ValueKind == System.Text.Json.JsonValueKind.Number && item.TryGetInt32(out var id) && id is >= 0 and <= VocabularyTable.LargestId
+                ? id : throw token.Fault("ids", "are no token ids", "get the file again");
+    }
+}

@@ -1,0 +1,22 @@
+using System.Text;
+
+namespace Koala.Lab.Text.Tokenizers;
+
+/// <summary>The text of tokens as they come: holds back bytes of an unfinished character and nothing else. Special tokens are skipped.</summary>
+/// <param name="tokenizer">The target's tokenizer.</param>
+public sealed class StreamingDetokenizer(Tokenizer tokenizer)
+{
+    private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
+
+    /// <returns>The text that became certain with this token.</returns>
+    public string Append(int token) => tokenizer.IsSpecial(token) ? "" : Take(tokenizer.Bytes(token), flush: false);
+
+    /// <returns>What was held back: U+FFFD if a character was left unfinished, else nothing.</returns>
+    public string Flush() => Take([], flush: true);
+
+    private string Take(byte[] bytes, bool flush)
+    {
+        var characters = new char[_decoder.GetCharCount(bytes, flush)];
+        return new string(characters, 0, _decoder.GetChars(bytes, characters, flush));
+    }
+}

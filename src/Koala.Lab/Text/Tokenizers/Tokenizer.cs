@@ -1,0 +1,113 @@
+using System.Text;
+using ADRaffy.ENSNormalize;
+using Koala.Lab.Checkpoints;
+using Koala.Lab.Text.Chat;
+
+namespace Koala.Lab.Text.Tokenizers;
+
+/// <summary>Turns text into a target's tokens and back: byte-level BPE, as the tokenizers library does it. Safe to use from many threads.</summary>
+public sealed class Tokenizer
+{
+    private readonly TokenizerParts _parts;
+    private readonly BytePairEncoder _encoder;
+    private readonly AddedTokenMatcher _beforeNormalizing;
+    private readonly AddedTokenMatcher _afterNormalizing;
+    private readonly string?[] _tokens;
+    private readonly Dictionary<string, int> _added;
+    private readonly HashSet<int> _special;
+
+    /// <exception cref="KoalaException">Ids stand twice or out of range, or a merge is not of the vocabulary.</exception>
+    internal Tokenizer(TokenizerParts parts)
+    {
+        _parts = parts;
+        _tokens = VocabularyTable.Make(parts);
+        _encoder = new BytePairEncoder(parts);
+        _beforeNormalizing = new AddedTokenMatcher(parts.AddedTokens.Where(t => !t.Normalized));
+        _afterNormalizing = new AddedTokenMatcher(parts.AddedTokens.Where(t => t.Normalized).Select(t => t with { Content = Normalize(t.Content) }));
+        _added = parts.AddedTokens.ToDictionary(t => t.Content, t => t.Id);
+        _special = [.. parts.AddedTokens.Where(t => t.Special).Select(t => t.Id)];
+    }
+
+    /// <summary>The largest id + 1, added tokens counted.</summary>
+    public int VocabularySize => _tokens.Length;
+
+    /// <summary>SHA-256 of everything that decides what a text or a chat becomes; in hex.</summary>
+    public string Hash => _parts.Hash;
+
+    /// <summary>The file it came from, for messages.</summary>
+    internal string Source => _parts.Source;
+
+    /// <summary>How chats are spelled; null where the model brings no template.</summary>
+    public ChatTemplate? ChatTemplate => _parts.ChatTemplate;
+
+    /// <summary>
+    /// Reads the tokenizer of a Hugging Face folder (tokenizer.json, and beside it tokenizer_config.json, special_tokens_map.json, chat_template.jinja where
+    /// there) or of a GGUF file.
+    /// </summary>
+    /// <param name="path">The folder or file.</param>
+    /// <exception cref="KoalaException">A file is missing or damaged, or asks for what byte-level BPE has not.</exception>
+    public static Tokenizer Load(string path) => ModelLocation.Find(path).Path is var place && File.Exists(place) ? TokenizerGguf.Read(place) : TokenizerFolder.Read(place);
+
+    /// <summary>The tokens of a text. Text that spells an added token becomes that token; half surrogate pairs become U+FFFD.</summary>
+    /// <param name="text">Any text.</param>
+    /// <param name="addSpecialTokens">Whether the tokenizer's own tokens go round it, such as Llama 3's begin of text. Default false.</param>
+    public IReadOnlyList<int> Encode(string text, bool addSpecialTokens = false)
+    {
+        var ids = new List<int>();
+        if (addSpecialTokens) ids.AddRange(_parts.Before);
+        foreach (var (part, added) in _beforeNormalizing.Split(WellFormed(text)))
+            if (added is { } id) ids.Add(id);
+            else EncodeNormalized(Normalize(part), ids);
+        if (addSpecialTokens) ids.AddRange(_parts.After);
+        return ids;
+    }
+
+    /// <summary>The tokens of a chat that waits for the assistant's answer.</summary>
+    /// <exception cref="KoalaException">The model has no chat template, or it throws.</exception>
+    public IReadOnlyList<int> EncodeChat(IReadOnlyList<Message> messages) => Encode(RequireChatTemplate().Render(messages, addGenerationPrompt: true));
+
+    /// <summary>The text of tokens; bytes that are no UTF-8 become U+FFFD.</summary>
+    /// <param name="ids">Token ids.</param>
+    /// <param name="skipSpecialTokens">Whether special tokens are left out. Default false.</param>
+    /// <exception cref="KoalaException">An id is negative.</exception>
+    public string Decode(IReadOnlyList<int> ids, bool skipSpecialTokens = false)
+    {
+        var bytes = new List<byte>(4 * ids.Count);
+        foreach (var id in ids)
+            if (!skipSpecialTokens || !IsSpecial(id)) bytes.AddRange(Bytes(id));
+        return Encoding.UTF8.GetString([.. bytes]);
+    }
+
+    /// <summary>The id of a token as its file spells it (a space is Ġ); null if there is none.</summary>
+    public int? IdOf(string token) => _added.TryGetValue(token, out var id) || _parts.Vocabulary.TryGetValue(token, out id) ? id : null;
+
+    /// <summary>Whether the id is a special token's.</summary>
+    public bool IsSpecial(int id) => _special.Contains(id);
+
+    internal ChatTemplate RequireChatTemplate() => ChatTemplate
+        ?? throw new KoalaException(_parts.Source, "comes without a chat template",
+            $"use {new OptionName("Raw")}, or put a chat_template.jinja into the model's folder");
+
+    /// <summary>The bytes of one token. Ids that the model has and the tokenizer has not (models round their vocabulary up) have none.</summary>
+    internal byte[] Bytes(int id) => id < 0 ? throw new KoalaException("token id", $"is {id}", "use ids from 0")
+        : id < _tokens.Length && _tokens[id] is { } token ? ByteAlphabet.ToBytes(token) : [];
+
+    private void EncodeNormalized(string text, List<int> ids)
+    {
+        foreach (var (part, added) in _afterNormalizing.Split(text))
+        {
+            if (added is { } id) ids.Add(id);
+            else
+                foreach (var piece in _parts.PreTokenizer.Pieces(part)) ids.AddRange(_encoder.Encode(piece));
+        }
+    }
+
+    // Below U+0300 nothing combines; most text ends there.
+    private string Normalize(string text) =>
+        !_parts.Compose || text.AsSpan().IndexOfAnyExceptInRange('\0', '\u02ff') < 0 ? text : Compose(text);
+
+    internal static string Compose(string text) => ENSNormalize.NF.NFC(text);
+
+    private static string WellFormed(string text) =>
+        text.AsSpan().IndexOfAnyInRange('\ud800', '\udfff') < 0 ? text : Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text));
+}
