@@ -33,7 +33,7 @@ public static class HeadRegistry
     internal static HeadRegistration? Find(string name) => s_kinds.GetValueOrDefault(name);
 
     internal static HeadRegistration Find(HeadOptions options) => Find(options.Kind)
-        ?? throw new KoalaException($"the kind of head '{options.Kind}'", $"is not known here; known are {string.Join(", ", Names)}", "register it with HeadKinds.Register before");
+        ?? throw new KoalaException($"the kind of head '{options.Kind}'", $"is not known here; known are {string.Join(", ", Names)}", "register it with HeadRegistry.Register before");
 }
 
 /// <summary>How heads of a kind come to be.</summary>

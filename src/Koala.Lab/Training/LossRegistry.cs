@@ -25,5 +25,5 @@ public static class LossRegistry
         ? loss
         : throw KoalaException.ForOption(nameof(TrainingOptions.Losses),
             $"'{name}' is no loss known here; known are {string.Join(", ", Names)}",
-            "take one of them, or register yours with LossKinds.Register before");
+            "take one of them, or register yours with LossRegistry.Register before");
 }
