@@ -59,7 +59,7 @@ public sealed class ShippedHeadsTests
             using var head = DraftHead.Load(ShippedModels.Folder(name), target);
             Assert.IsType<EagleHead>(head);
             using var decoder = new SpeculativeDecoder(target, head);
-            return new DecodingTrace([.. Questions(target.Tokenizer, questions).Chunk(20)
+            return new DecodingTrace([.. Short(target.Tokenizer, AllQuestions).Take(questions).Chunk(20)
                 .SelectMany(group => decoder.GenerateAll(group, new GenerationOptions { MaxTokens = 64, DraftLength = 6 })).SelectMany(answer => answer.Rounds)]).AcceptanceLength;
         }
         var (one, two) = (AcceptanceLength($"{targetName}-eagle-k1"), AcceptanceLength($"{targetName}-eagle-k2"));
@@ -70,13 +70,14 @@ public sealed class ShippedHeadsTests
     public void All_heads_together_stay_below_8_MB() =>
         Assert.InRange(Heads.Sum(row => new DirectoryInfo(ShippedModels.Folder(row.Data)).GetFiles().Sum(file => file.Length)), 1, 8_000_000);
 
+    private static IReadOnlyList<Prompt> AllQuestions => Prompts.Load(TestFiles.At("data", "gsm8k.jsonl"));
+
     // From the whole file; of three times as many, since some are too long.
-    private static IReadOnlyList<int[]> Questions(Tokenizer tokenizer, int count)
-    {
-        var some = PromptSample.Spread(Prompts.Load(TestFiles.At("data", "gsm8k.jsonl")), 3 * count);
-        var tokens = some.Select(p => tokenizer.EncodeChat([new Message("user", p.Turns[0])]).ToArray());
-        return PromptSample.Spread([.. tokens.Where(p => p.Length < 300)], count);
-    }
+    private static IReadOnlyList<int[]> Questions(Tokenizer tokenizer, int count) =>
+        PromptSample.Spread([.. Short(tokenizer, PromptSample.Spread(AllQuestions, 3 * count))], count);
+
+    private static IEnumerable<int[]> Short(Tokenizer tokenizer, IEnumerable<Prompt> questions) =>
+        questions.Select(p => tokenizer.EncodeChat([new Message("user", p.Turns[0])]).ToArray()).Where(p => p.Length < 300);
 
     private static void Check(Lab.Targets.Target target, int[] prompt, Generation answer, ref int accepted)
     {
