@@ -10,7 +10,6 @@ namespace Koala.Lab.Tests.Decoding;
 
 /// <summary>Greedy with trees: the same tokens as the target alone; contexts that fill up; answers side by side; what the trace says of trees.</summary>
 [Trait(PromptSample.Category, PromptSample.Sampled)]
-[Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class TreeLosslessTests
 {
     private const int Tokens = 20;
@@ -25,7 +24,7 @@ public sealed class TreeLosslessTests
 
     public static TheoryData<string> Shapes => [.. s_shapes.Keys];
 
-    [Theory, MemberData(nameof(Shapes))]
+    [Theory, MemberData(nameof(Shapes)), Trait(PromptSample.Category, PromptSample.Numeric)]
     public void Trees_change_nothing_on_nano(string shape)
     {
         var accepted = 0;
@@ -38,7 +37,7 @@ public sealed class TreeLosslessTests
         Assert.NotEqual(0, accepted);
     }
 
-    [Theory, MemberData(nameof(Shapes))]
+    [Theory, MemberData(nameof(Shapes)), Trait(PromptSample.Category, PromptSample.Numeric)]
     public void Trees_change_nothing_on_mini(string shape)
     {
         using var head = PlainDecoding.RandomHead(ShippedModels.Mini, 1);
@@ -80,7 +79,9 @@ public sealed class TreeLosslessTests
         }
     }
 
-    [Theory, InlineData("mc_sim_7b_63", 0), InlineData("wide", 0.7), InlineData("dynamic", 0), InlineData("dynamic", 1), InlineData("mc_sim_7b_63", 1)]
+    [Theory, Trait(PromptSample.Category, PromptSample.Numeric)]
+    [InlineData("mc_sim_7b_63", 0), InlineData("mc_sim_7b_63", 1), InlineData("wide", 0.7), InlineData("dynamic", 0)]
+    [InlineData("dynamic", 1)]
     public void Answers_of_a_batch_are_those_alone(string shape, double temperature)
     {
         var options = new GenerationOptions { MaxTokens = 24, Tree = s_shapes[shape], Temperature = temperature };
