@@ -108,8 +108,11 @@ public sealed record StepTimes
             _cache = target.NewCache(1, 256);
             _tokens = [.. Enumerable.Range(0, count).Select(i => 100 + i)];
             target.Append(_cache, [.. Enumerable.Range(0, Prefix).Select(i => 200 + i)]).Dispose();
-            _inputs = target.Products.Select(w => w.shape[1]).Distinct().ToDictionary(width => width, width => ones(count, width, target.Dtype));
-            _products = [.. target.Products.Select(w => (_inputs[w.shape[1]], w))];
+            // The matrices of a step in its order, the LM head last, [out,in] each.
+            var weights = target.Model.Weights;
+            Tensor[] matrices = [.. weights.Layers.Where(t => t.dim() == 2), weights.LmHead];
+            _inputs = matrices.Select(w => w.shape[1]).Distinct().ToDictionary(width => width, width => ones(count, width, target.Dtype));
+            _products = [.. matrices.Select(w => (_inputs[w.shape[1]], w))];
             _hidden = _inputs[target.Config.HiddenSize];
         }
 
@@ -120,7 +123,7 @@ public sealed record StepTimes
             var whole = Time(() => Best(_target.Append(_cache, _tokens)));
             var products = Time(() =>
             {
-                foreach (var (input, weight) in _products) _target.Product(input, weight);
+                foreach (var (input, weight) in _products) _target.Model.Product(input, weight);
             });
             var lmHead = Time(() => Best(_hidden));
             if (!record) return;

@@ -144,7 +144,7 @@ public sealed class HostileGgufTests : IDisposable
             Key("tokens", f => f.Set(Tokens, ["a", "b", "ab"]), "lists 3 tokens", "shorter than the size");
             Key("tokens", f => f.Set(Tokens, ["a", "b", "ab"]).Without("llama.vocab_size").Set("tokenizer.ggml.eos_token_id", 1u).Set(Types, [1, 1, 1]), "wrongly shaped", "shorter than the embedding");
             Key("tokens", f => f.Set(Tokens, ["a", "b", "ab", "<e>", "c"]), "lists 5 tokens", "longer than the size");
-            Key("tokens", f => f.Set(Tokens, ["a", "b", "ab", "a"]), "as 0 is already", "one twice");
+            Key("tokens", f => f.Set(Tokens, ["a", "b", "ab", "a"]), "which is token 0 already", "one twice");
             Key("tokens", f => f.Set(Tokens, ["a", "b", "ab", ""]), "empty", "a control token empty");
             Key("tokens", f => f.Set(Tokens, [1, 2, 3, 4]), "a list of strings", "numbers");
             Key("tokens", f => f.SetRaw(Tokens, 9, GgufBytes.List(8, 4, [.. GgufBytes.Text("a"), 1, 0, 0, 0, 0, 0, 0, 0, 0xFF, .. GgufBytes.Text("ab"), .. GgufBytes.Text("<e>")])), "not valid UTF-8", "not UTF-8");
@@ -156,7 +156,7 @@ public sealed class HostileGgufTests : IDisposable
             Key("merges", f => f.Without(Merges), "is missing", "missing");
             foreach (var merge in (string[])["ab", "a b c", " a", "a ", ""]) Key("merges", f => f.Set(Merges, [merge]), "two tokens with a space", $"'{merge}'");
             Key("merges", f => f.Set(Merges, ["b a"]), "'ba' is not in its vocabulary", "of no token");
-            Key("add_bos_token", f => f.Set("tokenizer.ggml.add_bos_token", true), "asks for it", "without a token");
+            Key("add_bos_token", f => f.Set("tokenizer.ggml.add_bos_token", true), "needs it", "without a token");
             Key("add_bos_token", f => f.Set("tokenizer.ggml.add_bos_token", 1u), "true or false", "number");
             Key("add_space_prefix", f => f.Set("tokenizer.ggml.add_space_prefix", true), "byte-level BPE", "true");
             Key("unknown", f => f.Set("tokenizer.chat_template", "x").Set("tokenizer.ggml.unknown_token_id", 9u), "below the vocabulary's 4", "9");

@@ -15,7 +15,7 @@ public sealed class ProductTests
         for (var rows = 1; rows <= 40; rows++)
         {
             var x = randn([rows, 64], generator: generator);
-            var made = ShippedModels.Nano.Product(x, w);
+            var made = ShippedModels.Nano.Model.Product(x, w);
             Assert.Equal([rows, 48], made.shape);
             Assert.True(made.is_contiguous());
             Tolerance.AssertClose(x.matmul(w.t()), made, 64);
@@ -31,7 +31,7 @@ public sealed class ProductTests
         foreach (var rows in (int[])[1, 3, 5, 13])
         {
             var x = randn([rows, 64], generator: generator).requires_grad_(true);
-            ShippedModels.Nano.Product(x, w).sum().backward();
+            ShippedModels.Nano.Model.Product(x, w).sum().backward();
             Tolerance.AssertClose(ones(rows, 48).matmul(w), x.grad!, 48);
         }
     }
@@ -53,7 +53,7 @@ public sealed class ProductTests
                 (made * upstream).sum().backward();
                 return (made.detach(), own.grad!);
             }
-            var (plain, ours) = (Of(own => nn.functional.linear(own, w)), Of(own => ShippedModels.Nano.Product(own, w)));
+            var (plain, ours) = (Of(own => nn.functional.linear(own, w)), Of(own => ShippedModels.Nano.Model.Product(own, w)));
             Assert.True(plain.Made.equal(ours.Made).all().item<bool>(), $"{rows} rows");
             Assert.True(plain.Gradient.equal(ours.Gradient).all().item<bool>(), $"gradients of {rows} rows");
         }

@@ -6,10 +6,11 @@ using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Data;
 
-/// <summary>A line of a file whose user turns are to be answered anew.</summary>
+/// <summary>A line of a file whose user turns are to be answered again.</summary>
 internal sealed class ChatRequest
 {
-    private static readonly string[] s_chatKeys = ["id", "source", "licence", "category", "messages", "done"];
+    private static readonly string[] s_descriptions = ["source", "licence", "category"];
+    private static readonly string[] s_chatKeys = ["id", .. s_descriptions, "messages", "done"];
 
     private readonly JsonSection _row;
     private readonly int _line;
@@ -17,37 +18,48 @@ internal sealed class ChatRequest
     private ChatRequest(JsonSection row, int line)
     {
         (_row, _line) = (row, line);
-        foreach (var key in (string[])["source", "licence", "category"]) row.OptionalText(key);
+        foreach (var key in s_descriptions) row.OptionalText(key);
         Messages = row.Has("messages")
             ? [.. MessageList.Read(row).Where(m => m.Role != Message.Assistant)]
             : [.. Prompts.Turns(row).Select(turn => new Message(Message.User, turn))];
         Turns = Messages.Count(m => m.Role == Message.User);
-        if (Turns == 0) throw row.Fault("messages", "has no message of the user, which could be answered", "give it one, or leave the line out");
+        if (Turns == 0)
+            throw row.Fault(
+                "messages", "has no message of the user that could be answered", "give it one, or leave the line out");
         Id = Prompts.IdOf(row, line);
     }
 
-    /// <summary>Names it in its file.</summary>
+    /// <summary>What identifies the request in its file.</summary>
     public string Id { get; }
 
-    /// <summary>What is said without the assistant's turns: the user's, and those of the system where the line has them.</summary>
+    /// <summary>
+    /// The messages without those of the assistant: the user's, and the system's where the line has any.
+    /// </summary>
     public IReadOnlyList<Message> Messages { get; }
 
-    /// <summary>How many answers it asks for, at least one.</summary>
+    /// <summary>The number of answers that the request asks for, at least one.</summary>
     public int Turns { get; }
 
-    /// <summary>Reads a file of prompts (any form that <see cref="Prompts"/> reads) or of chats, whose answers are left out.</summary>
+    /// <summary>
+    /// Reads a file of prompts (any form that <see cref="Prompts"/> reads) or of chats, whose answers are left out.
+    /// </summary>
     /// <param name="path">A .jsonl file, or .jsonl.gz.</param>
-    /// <param name="limit">The first so many lines; null: all.</param>
-    /// <exception cref="KoalaException">The file cannot be read or is empty, a line has another form (file:line), or the limit is below 1.</exception>
+    /// <param name="limit">How many lines to read from the beginning; null means all.</param>
+    /// <exception cref="KoalaException">
+    /// The file cannot be read or is empty, a line has another form (file:line), or the limit is below 1.
+    /// </exception>
     public static IReadOnlyList<ChatRequest> Load(string path, int? limit)
     {
         Prompts.CheckLimit(limit);
-        return [.. JsonLines.Read(path).Take(limit ?? int.MaxValue).Select(line => new ChatRequest(line.Row, line.Line))];
+        var lines = JsonLines.Read(path).Take(limit ?? int.MaxValue);
+        return [.. lines.Select(line => new ChatRequest(line.Row, line.Line))];
     }
 
-    /// <summary>The line of the chat as data/README.md has it, answered; whatever else the request's line holds stays.</summary>
-    /// <param name="messages">The whole chat.</param>
-    /// <param name="done">Whether the last answer came to its end.</param>
+    /// <summary>
+    /// The answered chat as a line in the format of data/README.md. It keeps whatever else the request's line holds.
+    /// </summary>
+    /// <param name="messages">All messages of the chat.</param>
+    /// <param name="done">Whether the last answer is complete.</param>
     public string Answered(IEnumerable<Message> messages, bool done)
     {
         using var memory = new MemoryStream();
@@ -55,7 +67,7 @@ internal sealed class ChatRequest
         {
             writer.WriteStartObject();
             writer.WriteString("id", Id);
-            foreach (var key in (string[])["source", "licence", "category"]) writer.WriteString(key, _row.OptionalText(key) ?? "");
+            foreach (var key in s_descriptions) writer.WriteString(key, _row.OptionalText(key) ?? "");
             writer.WriteStartArray("messages");
             foreach (var message in messages)
             {
@@ -66,13 +78,14 @@ internal sealed class ChatRequest
             }
             writer.WriteEndArray();
             writer.WriteBoolean("done", done);
-            var asked = _row.Has("messages") ? "messages" : Prompts.TurnsKey(_row);
-            foreach (var property in _row.Json.EnumerateObject().Where(p => p.Name != asked && !s_chatKeys.Contains(p.Name))) property.WriteTo(writer);
+            var turnsKey = _row.Has("messages") ? "messages" : Prompts.TurnsKey(_row);
+            foreach (var property in _row.Json.EnumerateObject())
+                if (property.Name != turnsKey && !s_chatKeys.Contains(property.Name)) property.WriteTo(writer);
             writer.WriteEndObject();
         }
         return Encoding.UTF8.GetString(memory.GetBuffer(), 0, (int)memory.Length);
     }
 
-    /// <summary>The line, for messages.</summary>
+    /// <summary>The number of the line, for error messages.</summary>
     public override string ToString() => $"line {_line}";
 }

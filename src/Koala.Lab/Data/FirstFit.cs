@@ -1,12 +1,15 @@
 namespace Koala.Lab.Data;
 
-/// <summary>Finds the first row with room in log(rows) steps: a tree in which each node knows the most room below it.</summary>
+/// <summary>
+/// Finds the first row with enough room in log(rows) steps, by a tree in which each node knows the largest room below
+/// it.
+/// </summary>
 internal sealed class FirstFit
 {
     private readonly int[] _room;
     private readonly int _leaves;
 
-    /// <param name="rows">The most rows there can be.</param>
+    /// <param name="rows">The largest number of rows that can be needed.</param>
     /// <param name="length">The room of an empty row.</param>
     public FirstFit(int rows, int length)
     {
@@ -16,7 +19,8 @@ internal sealed class FirstFit
     }
 
     /// <summary>Takes room from the first row that has enough.</summary>
-    /// <param name="count">At most the length of a row.</param>
+    /// <param name="count">The room to take, at most the length of a row.</param>
+    /// <returns>The index of the row.</returns>
     public int Take(int count)
     {
         var node = 1;

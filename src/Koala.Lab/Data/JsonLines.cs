@@ -5,11 +5,15 @@ using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Data;
 
-/// <summary>Reads a file of JSON objects, one a line; gzip where the name ends in .gz. Blank lines are no rows.</summary>
+/// <summary>
+/// Reads a file with one JSON object per line; it is gzip where its name ends in .gz. Blank lines are skipped.
+/// </summary>
 internal static class JsonLines
 {
     /// <summary>The rows with their line numbers, counted from 1.</summary>
-    /// <exception cref="KoalaException">The file cannot be read or holds no row, or a line is no JSON object.</exception>
+    /// <exception cref="KoalaException">
+    /// The file cannot be read or holds no row, or a line is not a JSON object.
+    /// </exception>
     public static IEnumerable<(int Line, JsonSection Row)> Read(string path)
     {
         var any = false;
@@ -21,7 +25,7 @@ internal static class JsonLines
             any = true;
             yield return (number, new JsonSection(Parse(line, $"{path}:{number}"), $"{path}:{number}"));
         }
-        if (!any) throw new KoalaException(path, "is empty", "give a file with a JSON object a line");
+        if (!any) throw new KoalaException(path, "is empty", "give a file with one JSON object per line");
     }
 
     private static IEnumerable<string> Lines(string path)
@@ -53,7 +57,8 @@ internal static class JsonLines
         {
             Stream stream = File.OpenRead(path);
             if (path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase)) stream = new GZipInputStream(stream);
-            return new StreamReader(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true));
+            var strict = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+            return new StreamReader(stream, strict);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -69,11 +74,11 @@ internal static class JsonLines
         }
         catch (KoalaException e)
         {
-            // It counts lines within the line; this file's line is the one to tell.
+            // The inner exception counts lines within the line; the user needs the line of the file.
             throw new KoalaException(where, e.Fault, "correct the line: one JSON object", e.InnerException);
         }
     }
 
-    private static KoalaException Unreadable(string path, Exception e) =>
-        new(path, $"cannot be read ({e.Message.TrimEnd('.')})", "check the path and its permissions, or get the file again", e);
+    private static KoalaException Unreadable(string path, Exception e) => new(
+        path, $"cannot be read ({e.Message.TrimEnd('.')})", "check the path and its permissions, or get the file again", e);
 }

@@ -3,7 +3,10 @@ using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Data;
 
-/// <summary>Writes a file of JSON objects, one a line; gzip where the name ends in .gz. The same lines give the same bytes.</summary>
+/// <summary>
+/// Writes a file with one JSON object per line; it is gzip where its name ends in .gz. The same lines give the same
+/// bytes.
+/// </summary>
 internal static class JsonLinesWriter
 {
     private const int BestCompression = 9;
@@ -16,7 +19,7 @@ internal static class JsonLinesWriter
             WriteLines(stream, lines);
             return;
         }
-        // No clock: the header's time of making says nothing.
+        // The header's time is fixed, so that the bytes do not depend on the clock.
         using var gzip = new GZipOutputStream(stream) { IsStreamOwner = false, ModifiedTime = DateTime.UnixEpoch };
         gzip.SetLevel(BestCompression);
         WriteLines(gzip, lines);

@@ -1,9 +1,10 @@
 namespace Koala.Lab.Data;
 
-/// <summary>Conversations packed into rows to train on.</summary>
-/// <param name="Rows">Rows of one length.</param>
-/// <param name="Hash">Of what the rows were made from: the file, the tokenizer and the row length.</param>
-/// <param name="Conversations">How many there are.</param>
-/// <param name="Tokens">Their tokens in the rows, padding not counted.</param>
-/// <param name="Cut">How many were longer than a row and lost their end.</param>
-public sealed record PackedConversations(IReadOnlyList<PackedRow> Rows, string Hash, int Conversations, long Tokens, int Cut);
+/// <summary>Conversations packed into rows for training.</summary>
+/// <param name="Rows">The rows, all of one length.</param>
+/// <param name="Hash">The hash of what the rows were made from: the file, the tokenizer and the row length.</param>
+/// <param name="Conversations">The number of conversations.</param>
+/// <param name="Tokens">The number of their tokens in the rows, without padding.</param>
+/// <param name="Cut">The number of conversations that were longer than a row and lost their end.</param>
+internal sealed record PackedConversations(
+    IReadOnlyList<PackedRow> Rows, string Hash, int Conversations, long Tokens, int Cut);

@@ -3,11 +3,19 @@ using System.Security.Cryptography;
 
 namespace Koala.Lab.Data;
 
-/// <summary>The cache file of packed rows: what it was made from, counts, rows, and a SHA-256 of all of it at the end.</summary>
-/// <remarks>A row is the lengths of its segments (positions and segments follow from them), its tokens and its mask, a byte a token.</remarks>
+/// <summary>
+/// The cache file of packed rows: the hash of what it was made from, counts, the rows, and a SHA-256 of all of it at
+/// the end.
+/// </summary>
+/// <remarks>
+/// A row is the lengths of its segments (positions and segments follow from them), its tokens, and its mask with one
+/// byte per token.
+/// </remarks>
 internal static class PackedFile
 {
-    /// <summary>Part of the hash that names a file: raise it whenever the same input would give other rows or another file.</summary>
+    /// <summary>
+    /// A part of the hash that names a file. Raise it whenever the same input would give other rows or another file.
+    /// </summary>
     public const int Version = 1;
 
     public static void Write(Stream stream, PackedConversations packed)
@@ -34,7 +42,7 @@ internal static class PackedFile
         stream.Write(SHA256.HashData(bytes));
     }
 
-    /// <returns>The rows; null where the bytes are not what <see cref="Write"/> wrote for this hash.</returns>
+    /// <returns>The rows, or null where the bytes are not what <see cref="Write"/> wrote for this hash.</returns>
     public static PackedConversations? Read(byte[] file, string hash, int rowLength)
     {
         var end = file.Length - SHA256.HashSizeInBytes;
@@ -54,9 +62,13 @@ internal static class PackedFile
         reader.BaseStream.ReadExactly(MemoryMarshal.AsBytes(lengths.AsSpan()));
         reader.BaseStream.ReadExactly(MemoryMarshal.AsBytes(row.Tokens.AsSpan()));
         reader.BaseStream.ReadExactly(MemoryMarshal.AsBytes(row.LossMask.AsSpan()));
-        var at = 0;
+        var token = 0;
         for (var segment = 0; segment < lengths.Length; segment++)
-            for (var i = 0; i < lengths[segment]; i++, at++) (row.Segments[at], row.Positions[at]) = (segment, i);
+            for (var position = 0; position < lengths[segment]; position++, token++)
+            {
+                row.Segments[token] = segment;
+                row.Positions[token] = position;
+            }
         return row;
     }
 }

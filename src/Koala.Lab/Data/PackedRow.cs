@@ -1,8 +1,13 @@
 namespace Koala.Lab.Data;
 
-/// <summary>Whole conversations side by side in a row of fixed length T, none of which sees another.</summary>
-/// <param name="Tokens">Token ids, [T].</param>
-/// <param name="Positions">Counted from 0 in each segment, [T].</param>
-/// <param name="Segments">Which conversation of the row a token is of, counted from 0; padding at the end is a segment of its own, [T].</param>
-/// <param name="LossMask">True where a head learns, [T].</param>
+/// <summary>
+/// Conversations that follow one another in a row of fixed length T. None of them attends to another.
+/// </summary>
+/// <param name="Tokens">The token ids, [T].</param>
+/// <param name="Positions">The positions of the tokens, counted from 0 in each segment, [T].</param>
+/// <param name="Segments">
+/// The conversation of the row that each token belongs to, counted from 0, [T]. The padding at the end is a segment of
+/// its own.
+/// </param>
+/// <param name="LossMask">True at the tokens that a head learns from, [T].</param>
 public sealed record PackedRow(int[] Tokens, int[] Positions, int[] Segments, bool[] LossMask);

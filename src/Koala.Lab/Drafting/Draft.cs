@@ -1,23 +1,28 @@
 namespace Koala.Lab.Drafting;
 
-/// <summary>A token proposed for one place of the answer.</summary>
-/// <param name="Token">Its id.</param>
-/// <param name="Parent">Index of the candidate before it, -1 for the root (the last committed token).</param>
-/// <param name="Q">The head's probability of it; null where nobody asked.</param>
-/// <param name="Distribution">The distribution it was drawn from, [vocabulary]; null when it was chosen and not drawn. Siblings that were drawn share it: they come in drawing order, without replacement.</param>
+/// <summary>A token that is proposed for one position of the answer.</summary>
+/// <param name="Token">The id of the token.</param>
+/// <param name="Parent">The index of the candidate before it, or -1 for the root (the last committed token).</param>
+/// <param name="Q">The head's probability of the token; null where it is not needed.</param>
+/// <param name="Distribution">
+/// The distribution it was drawn from, [vocabulary]; null if it was chosen and not drawn. Siblings that were drawn
+/// share it: they are in the order in which they were drawn, without replacement.
+/// </param>
 public readonly record struct Candidate(int Token, int Parent, float? Q, float[]? Distribution);
 
-/// <summary>The draft tree of one round: candidates, parents before children. A chain: each one's parent is the one before.</summary>
-/// <param name="Candidates">May be empty: then the target alone decides the next token.</param>
+/// <summary>The draft tree of one round. In a chain the parent of each candidate is the one before it.</summary>
+/// <param name="Candidates">
+/// The candidates, parents before children. If there are none, the target alone decides the next token.
+/// </param>
 public sealed record Draft(IReadOnlyList<Candidate> Candidates)
 {
-    /// <summary>No candidates.</summary>
+    /// <summary>A draft without candidates.</summary>
     public static Draft Empty { get; } = new([]);
 
-    /// <summary>Levels under the root: the longest path.</summary>
+    /// <summary>The number of levels under the root, which is the length of the longest path.</summary>
     public int Depth => Candidates.Count == 0 ? 0 : Depths().Max();
 
-    /// <summary>Whether each candidate follows the one before.</summary>
+    /// <summary>Whether each candidate follows the one before it.</summary>
     public bool IsChain
     {
         get
@@ -28,12 +33,15 @@ public sealed record Draft(IReadOnlyList<Candidate> Candidates)
         }
     }
 
-    /// <summary>A chain of choices, first to last.</summary>
+    /// <summary>A chain of the tokens in their order.</summary>
     public static Draft Chain(IEnumerable<SampledToken> sampled) =>
-        new(sampled.Select((sampled, i) => new Candidate(sampled.Token, i - 1, sampled.Q, sampled.Distribution)).ToArray());
+        new(sampled.Select((choice, i) => new Candidate(choice.Token, i - 1, choice.Q, choice.Distribution)).ToArray());
 
-    /// <summary>The first candidates only. Parents come before children, so what is left is a tree.</summary>
-    public Draft Cut(int candidates) => candidates >= Candidates.Count ? this : new Draft([.. Candidates.Take(Math.Max(candidates, 0))]);
+    /// <summary>
+    /// A draft of the first candidates only. Parents come before children, so the rest is still a tree.
+    /// </summary>
+    public Draft Cut(int candidates) =>
+        candidates >= Candidates.Count ? this : new Draft([.. Candidates.Take(Math.Max(candidates, 0))]);
 
     /// <summary>The level of each candidate: 1 for the children of the root.</summary>
     public int[] Depths()

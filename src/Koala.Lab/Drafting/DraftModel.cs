@@ -4,14 +4,17 @@ using Koala.Lab.Targets;
 
 namespace Koala.Lab.Drafting;
 
-/// <summary>A smaller model of the same vocabulary that drafts for the target: speculative decoding as it was first done (arXiv 2211.17192, 2302.01318).</summary>
+/// <summary>
+/// A smaller model of the same vocabulary that drafts for the target: the first form of speculative decoding (arXiv
+/// 2211.17192, 2302.01318).
+/// </summary>
 public sealed class DraftModel : IDraftSource, IDisposable
 {
     private readonly bool _owns;
 
-    /// <param name="model">The one that drafts. Stays the caller's.</param>
-    /// <param name="target">The one it drafts for.</param>
-    /// <exception cref="KoalaException">Their vocabularies differ.</exception>
+    /// <param name="model">The model that drafts. The caller owns it and must dispose it.</param>
+    /// <param name="target">The target that it drafts for.</param>
+    /// <exception cref="KoalaException">The vocabularies of the two differ.</exception>
     public DraftModel(Target model, Target target) : this(model, target, owns: false)
     {
     }
@@ -26,16 +29,18 @@ public sealed class DraftModel : IDraftSource, IDisposable
     public Target Model { get; }
 
     /// <inheritdoc/>
-    /// <remarks>16.</remarks>
+    /// <remarks>It is 16.</remarks>
     public int MaxDraftLength => 16;
 
     /// <inheritdoc/>
     public IReadOnlyList<int> FeatureLayers => [];
 
     /// <summary>Loads a model in the target's dtype and on its device.</summary>
-    /// <param name="path">As <see cref="Target.Load"/> takes it.</param>
-    /// <param name="target">The one it drafts for.</param>
-    /// <exception cref="KoalaException">Something in the folder or file is wrong, or the vocabularies differ.</exception>
+    /// <param name="path">The path of the model, as <see cref="Target.Load"/> takes it.</param>
+    /// <param name="target">The target that it drafts for.</param>
+    /// <exception cref="KoalaException">
+    /// Something in the folder or file is wrong, or the vocabularies differ.
+    /// </exception>
     public static DraftModel Load(string path, Target target)
     {
         var model = Target.Load(path, Dtypes.Name(target.Dtype), Devices.Name(target.Device));
@@ -51,18 +56,22 @@ public sealed class DraftModel : IDraftSource, IDisposable
     }
 
     /// <inheritdoc/>
-    /// <exception cref="KoalaException">The model's context is too short for what the target may hold.</exception>
+    /// <exception cref="KoalaException">
+    /// The model's context is too short for the tokens that the target may hold.
+    /// </exception>
     public Drafter NewDrafter(Target target, int batch, int capacity)
     {
         var needed = Math.Min(capacity, target.Config.ContextLength);
         if (needed > Model.Config.ContextLength)
-            throw KoalaException.ForOption(nameof(DraftModel),
-                $"{Model.Name} has a context of {Model.Config.ContextLength}, but prompt, answer and draft may take {needed} tokens",
+            throw KoalaException.ForOption(
+                nameof(DraftModel),
+                $"{Model.Name} has a context of {Model.Config.ContextLength}, "
+                + $"but prompt, answer and draft may take {needed} tokens",
                 $"lower {new OptionName("MaxTokens")}, or shorten the prompt");
         return new DraftModelDrafter(Model, MaxDraftLength, batch, capacity);
     }
 
-    /// <summary>Frees the model where it was loaded here.</summary>
+    /// <summary>Frees the model if <see cref="Load"/> loaded it.</summary>
     public void Dispose()
     {
         if (_owns) Model.Dispose();
@@ -71,10 +80,11 @@ public sealed class DraftModel : IDraftSource, IDisposable
     private static void CheckVocabularies(Target model, Target target)
     {
         string? difference = null;
-        if (model.Config.VocabularySize != target.Config.VocabularySize)
-            difference = $"{model.Name} has {model.Config.VocabularySize} tokens and {target.Name} has {target.Config.VocabularySize}";
+        var (modelSize, targetSize) = (model.Config.VocabularySize, target.Config.VocabularySize);
+        if (modelSize != targetSize)
+            difference = $"{model.Name} has {modelSize} tokens and {target.Name} has {targetSize}";
         else if (FirstDifference(model, target) is { } id)
-            difference = $"token {id} is '{TextOf(model, id)}' to {model.Name} and '{TextOf(target, id)}' to {target.Name}";
+            difference = $"token {id} is '{TextOf(model, id)}' in {model.Name} and '{TextOf(target, id)}' in {target.Name}";
         if (difference is not null)
             throw KoalaException.ForOption(nameof(DraftModel), $"the vocabularies differ: {difference}",
                 "choose a draft model of the target's own family");

@@ -3,19 +3,20 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Drafting;
 
-/// <summary>Drafts with a smaller model: its own steps over the tokens, in a cache of its own.</summary>
+/// <summary>Drafts with a smaller model, which runs its own steps over the tokens in its own cache.</summary>
 /// <remarks>
-/// Behind the committed tokens the cache holds a round's candidates, level by level. What the target accepted of them stays: a token's keys depend on
-/// tokens only, unlike an EAGLE head's. B sequences, n candidates a level, V vocabulary.
+/// Behind the committed tokens the cache holds a round's candidates, level by level. The accepted ones stay there,
+/// because a token's keys depend only on tokens, unlike those of an EAGLE head. B sequences, n candidates per level, V
+/// vocabulary.
 /// </remarks>
 internal sealed class DraftModelDrafter(Target model, int maxDraftLength, int batch, int capacity) : LevelDrafter
 {
     private readonly KeyValueCache _cache = model.NewCache(batch, capacity);
-    private readonly List<int>[] _pending = Lists(batch);   // committed, not in the cache yet; the root comes last
+    private readonly List<int>[] _pending = Lists(batch);   // committed tokens not yet in the cache; the root is the last
     private readonly List<int>[] _nodes = Lists(batch);     // the round's candidates in the cache
-    private readonly List<int>[] _parents = Lists(batch);   // of each the index among them, -1 for the root
-    private int[] _starts = new int[batch];                 // where they begin
-    private int _level;                                     // index of the first of the level before; -1: that is the root
+    private readonly List<int>[] _parents = Lists(batch);   // the index of each candidate's parent, -1 for the root
+    private int[] _starts = new int[batch];                 // where the candidates begin in the cache
+    private int _level;                                     // the first candidate of the level before, -1 for the root
     private bool _begun;
 
     public override int MaxDraftLength => maxDraftLength;
@@ -28,7 +29,7 @@ internal sealed class DraftModelDrafter(Target model, int maxDraftLength, int ba
         for (var b = 0; b < batch; b++)
         {
             if (tokens[b].Length == 0) _starts[b] = 0;
-            // The first of them is the old root, which is known.
+            // The first of these tokens is the old root, which is known.
             var committed = tokens[b].AsSpan(_begun && tokens[b].Length > 0 ? 1 : 0);
             kept[b] = PathOf(b, committed);
             if (tokens[b].Length == 0) _pending[b].Clear();
@@ -50,14 +51,16 @@ internal sealed class DraftModelDrafter(Target model, int maxDraftLength, int ba
         foreach (var tokens in _pending) tokens.Clear();
         _starts = [.. _cache.Lengths];
         _level = -1;
-        return model.Logits(hidden.flatten(0, 1).index_select(0, tensor(last, device: model.Device))).MoveToOuterDisposeScope();
+        var hiddenAtRoots = hidden.flatten(0, 1).index_select(0, tensor(last, device: model.Device));
+        return model.Logits(hiddenAtRoots).MoveToOuterDisposeScope();
     }
 
     public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents)
     {
         using var scope = NewDisposeScope();
         var (held, count) = (_nodes[0].Count, tokens[0].Length);
-        // A tree may be larger than what is left of the context; the decoder cuts what does not fit, so that any logits do.
+        // A tree may be larger than what is left of the context. The decoder cuts what does not fit, so any logits will
+        // do.
         if (_cache.Lengths.Max() + count > _cache.Capacity)
             return zeros(batch * count, model.Config.VocabularySize, model.Dtype, model.Device).MoveToOuterDisposeScope();
         for (var b = 0; b < batch; b++)
@@ -77,21 +80,23 @@ internal sealed class DraftModelDrafter(Target model, int maxDraftLength, int ba
         base.Dispose(disposing);
     }
 
-    // The committed tokens that stand in the cache as candidates. The last one is the new root, which has to be read once more to know what follows.
+    // The committed tokens that are in the cache as candidates. The last committed token is the new root: it has to be
+    // read again to know what follows it.
     private List<int> PathOf(int b, ReadOnlySpan<int> committed)
     {
         var (path, node) = (new List<int>(), -1);
         for (var i = 0; i < committed.Length - 1; i++)
         {
             var token = committed[i];
-            var child = Enumerable.Range(0, _nodes[b].Count).FirstOrDefault(at => _parents[b][at] == node && _nodes[b][at] == token, -1);
+            bool IsNext(int candidate) => _parents[b][candidate] == node && _nodes[b][candidate] == token;
+            var child = Enumerable.Range(0, _nodes[b].Count).FirstOrDefault(IsNext, -1);
             if (child < 0) break;
             path.Add(node = child);
         }
         return path;
     }
 
-    // All but the roots are read at once, so that reading a prompt is not part of the first round.
+    // All tokens but the roots are read at once, so that reading a prompt is not part of the first round.
     private void ReadPrompts()
     {
         using var scope = NewDisposeScope();

@@ -159,7 +159,7 @@ public sealed class BatchDecoder : IDisposable
         var began = TimeProvider.System.GetTimestamp();
         long[] ids = [.. rows.Select(row => (long)(row?.Last ?? 0))];
         double[]? uniforms = _options.Temperature == 0 ? null : [.. rows.SelectMany(row => Enumerable.Range(0, _chunk).Select(_ => row?.NextUniform() ?? 0))];
-        var tokens = _step!.Run(ids, uniforms, Target.KeyValueLength(_cache!, _cache!.Lengths.Max() + _chunk, _bucket));
+        var tokens = _step!.Run(ids, uniforms, TargetModel.KeyValueLength(_cache!, _cache!.Lengths.Max() + _chunk, _bucket));
         _steps += TimeProvider.System.GetElapsedTime(began).TotalSeconds;
         for (var b = 0; b < rows.Length; b++)
         {

@@ -94,7 +94,7 @@ internal sealed class BatchStep : IDisposable
     private void Step(int keyValueLength)
     {
         using var scope = NewDisposeScope();
-        var hidden = _target.Step(_cache, _ids, _positions, keyValueLength);
+        var hidden = _target.Model.Step(_cache, _ids, _positions, keyValueLength);
         var next = Choose(hidden, _uniforms.index_select(1, _number));
         _tokens.index_copy_(1, _number, next.unsqueeze(1));
         _ids.copy_(next);

@@ -3,10 +3,13 @@ using TorchSharp;
 
 namespace Koala.Lab.Targets;
 
-/// <summary>Moving rows of all layers of a cache in one native call: after a round of a tree there are two tensors a layer to move a few rows of.</summary>
+/// <summary>
+/// Moves rows of all layers of a cache in one native call. After a round with a tree a few rows have to move in two
+/// tensors per layer.
+/// </summary>
 internal static class CacheScript
 {
-    // Rows are gathered before any is written: a row may be another's place.
+    // All rows are gathered before any is written, because a row may move to where another one was.
     private const string Source = """
         def move(keys: List[Tensor], values: List[Tensor], source, target):
             for i in range(len(keys)):

@@ -4,15 +4,15 @@
 # B sequences, T new tokens each, N = B*T rows, D width, I inner width, L cache slots that attention looks at,
 # H query heads, G key/value heads, R = H // G query heads for each of them, d head width.
 # keys, values: one tensor per layer, [B*G*capacity,d]. cos, sin: [B,T,1,d], the first half of sin negated.
-# mask: added to the scores, [B or 1,1,R*T,L]. slots: cache rows of the new tokens, [B*G*T].
+# mask: is added to the scores, [B or 1,1,R*T,L]. slots: cache rows of the new tokens, [B*G*T].
 # bias: whether queries, keys and values have biases. qk_norm: whether queries and keys are normed.
-# few_rows: whether a product with few rows takes the form made for them.
+# few_rows: whether a product with few rows is computed by product_of_few_rows.
 
 
 def product_of_few_rows(x, w):
-    # In fp32 on a CPU the library behind linear is at its worst with few rows: w @ x.t(), which has the long side first, took a third to
-    # a fifth of the time at N = 2 to 16. Some N cost more there than the next round number: three rows a quarter more than four,
-    # twelve a third more than sixteen (on an AMD EPYC without AVX-512). Such an N gets rows that nobody reads.
+    # In fp32 on a CPU the library behind linear is slow with few rows: w @ x.t(), which has the long side first, took a third to a fifth
+    # of the time at N = 2 to 16. Some N cost more there than the next round number: three rows cost a quarter more than four, and twelve
+    # a third more than sixteen (on an AMD EPYC without AVX-512). Such an N is padded with rows that nobody reads.
     n = x.size(0)
     if n > 32:
         return torch.mm(x, w.t())
@@ -27,7 +27,7 @@ def product_of_few_rows(x, w):
 
 
 def product(x, w, few_rows: bool):
-    # [N,in] and [out,in] to [N,out].
+    # x: [N,in]. w: [out,in]. Returns [N,out].
     if few_rows:
         return product_of_few_rows(x, w)
     return torch.linear(x, w)
@@ -72,7 +72,7 @@ def layer(x, h, w: List[Tensor], at: int, keys, values, cos, sin, mask, slots, B
 def target_states(x, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, L: int,
                   H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool, few_rows: bool):
     # x: embedded tokens, [N,D]. w: the layers' tensors one after another, then the final norm.
-    # To the output of each layer, the last one after the final norm, [N,D] each.
+    # Returns the output of each layer, the last one after the final norm, [N,D] each.
     states: List[Tensor] = []
     for i in range(len(keys)):
         at = i * tensors_per_layer(bias, qk_norm) + 1
@@ -85,7 +85,7 @@ def target_states(x, w: List[Tensor], keys: List[Tensor], values: List[Tensor], 
 
 def target_forward(x, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, L: int,
                    H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool, few_rows: bool):
-    # As target_states, but only the last layer's output after the final norm, [N,D].
+    # As target_states, but returns only the last layer's output after the final norm, [N,D].
     for i in range(len(keys)):
         at = i * tensors_per_layer(bias, qk_norm) + 1
         h = rms_norm(x, w[at - 1], eps)
@@ -95,9 +95,9 @@ def target_forward(x, w: List[Tensor], keys: List[Tensor], values: List[Tensor],
 
 def head_forward(pairs, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, L: int,
                  H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool, few_rows: bool, pair_bias: bool):
-    # pairs: embeddings and features side by side, [N,2D]. w: the linear layer over them, its bias where it has one (pair_bias), the
+    # pairs: embeddings and features concatenated, [N,2D]. w: the linear layer over them, its bias where it has one (pair_bias), the
     # layers' tensors one after another. The first layer has no input norm, and no norm follows the last one.
-    # To the last layer's output, [N,D].
+    # Returns the last layer's output, [N,D].
     x = product(pairs, w[0], few_rows)                                   # [N,D]
     if pair_bias:
         x = x + w[1]

@@ -6,13 +6,16 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Targets;
 
-/// <summary>The decoder layers of the Llama family as TorchScript functions: one native call runs a whole step of a target or a head.</summary>
+/// <summary>
+/// The decoder layers of the Llama family as TorchScript functions: one native call runs a whole step of a target or a
+/// head.
+/// </summary>
 /// <remarks>
-/// The functions stand in Decoder.py, which is compiled once per process. An object of this class holds the sizes and switches of one
-/// <see cref="ModelConfig"/>, which they take as arguments. B sequences, T new tokens each, N = B·T rows, D width.
-/// EagleTrainingPass.Layer is the same layer in plain operators, with gradients. The test
-/// EagleDrafterTests.Every_node_of_a_tree_says_what_training_says_on_its_path holds the two together; ReferenceTests compares this one
-/// with a plain forward pass.
+/// Decoder.py holds the functions and is compiled once per process. An object of this class holds the sizes and
+/// switches of one <see cref="ModelConfig"/>, which the functions take as arguments. B sequences, T new tokens each, N
+/// = B·T rows, D width. EagleTrainingPass.Layer is the same layer in plain operators, with gradients. The test
+/// EagleDrafterTests.Every_node_of_a_tree_says_what_training_says_on_its_path holds the two together; ReferenceTests
+/// compares this one with a plain forward pass.
 /// </remarks>
 internal sealed class DecoderScript
 {
@@ -21,20 +24,23 @@ internal sealed class DecoderScript
     private readonly object[] _sizes;   // H, G, d, eps, bias, qk_norm, few_rows of Decoder.py
     private readonly bool _fewRows;
 
-    /// <param name="config">Sizes and switches: a target's, or those of the target whose layers a head's resemble.</param>
+    /// <param name="config">
+    /// The sizes and switches of a target, or of the target whose layers a head's layers resemble.
+    /// </param>
     /// <param name="dtype">The dtype of weights and cache.</param>
-    /// <param name="device">Where the functions run.</param>
+    /// <param name="device">The device on which the functions run.</param>
     public DecoderScript(ModelConfig config, ScalarType dtype, Device device)
     {
         _fewRows = device.type == DeviceType.CPU && dtype == ScalarType.Float32;
         _sizes =
         [
-            config.Heads, config.KeyValueHeads, config.HeadDim, config.RmsNormEps, config.AttentionBias, config.QueryKeyNorm, _fewRows,
+            config.Heads, config.KeyValueHeads, config.HeadDim, config.RmsNormEps,
+            config.AttentionBias, config.QueryKeyNorm, _fewRows,
         ];
     }
 
     /// <summary>The names of a layer's tensors, in the order in which Decoder.py takes them.</summary>
-    /// <remarks>Tensors that share their input are fused: fewer, larger products.</remarks>
+    /// <remarks>Tensors that share their input are fused, which gives fewer and larger products.</remarks>
     public static IReadOnlyList<string> LayerTensors(ModelConfig config)
     {
         List<string> names = ["input_norm", "qkv", "o", "post_norm", "gate_up", "down"];
@@ -46,36 +52,43 @@ internal sealed class DecoderScript
     /// <summary>Runs a target's layers and its final norm.</summary>
     /// <param name="rows">Embedded tokens, [N,D].</param>
     /// <param name="weights">The layers' tensors one after another, then the final norm.</param>
-    /// <param name="step">Where the tokens stand and what they see.</param>
-    /// <param name="cache">Keys and values are written into it at the step's slots.</param>
+    /// <param name="step">The positions, slots and attention mask of the tokens.</param>
+    /// <param name="cache">The cache; the functions write keys and values into it at the step's slots.</param>
     /// <returns>Hidden states, [N,D].</returns>
     public Tensor Forward(Tensor rows, Tensor[] weights, StepInputs step, KeyValueCache cache) =>
         (Tensor)s_unit.Value.Call("target_forward", Arguments(rows, weights, step, cache));
 
-    /// <summary>As <see cref="Forward"/>, with the output of every layer, the last one after the final norm: [N,D] each.</summary>
+    /// <summary>
+    /// As <see cref="Forward"/>, with the output of every layer, the last one after the final norm: [N,D] each.
+    /// </summary>
     public Tensor[] States(Tensor rows, Tensor[] weights, StepInputs step, KeyValueCache cache) =>
         (Tensor[])s_unit.Value.Call("target_states", Arguments(rows, weights, step, cache));
 
     /// <summary>
-    /// Runs an EAGLE head's layers. They begin with a linear layer over pairs side by side, the first one has no input norm, and no norm
-    /// follows the last one.
+    /// Runs an EAGLE head's layers. They begin with a linear layer over the pairs, the first one has no input norm, and
+    /// no norm follows the last one.
     /// </summary>
-    /// <param name="pairs">Embeddings and features side by side, [N,2D].</param>
-    /// <param name="weights">The linear layer, its bias where it has one, then the layers' tensors one after another.</param>
+    /// <param name="pairs">Embeddings and features, concatenated, [N,2D].</param>
+    /// <param name="weights">
+    /// The linear layer, its bias where it has one, then the layers' tensors one after another.
+    /// </param>
     /// <param name="bias">Whether the linear layer has a bias.</param>
-    /// <param name="step">Where the tokens stand and what they see.</param>
-    /// <param name="cache">Keys and values are written into it at the step's slots.</param>
+    /// <param name="step">The positions, slots and attention mask of the tokens.</param>
+    /// <param name="cache">The cache; the functions write keys and values into it at the step's slots.</param>
     /// <returns>The last layer's output, [N,D].</returns>
     public Tensor HeadForward(Tensor pairs, Tensor[] weights, bool bias, StepInputs step, KeyValueCache cache) =>
         (Tensor)s_unit.Value.Call("head_forward", [.. Arguments(pairs, weights, step, cache), bias]);
 
-    /// <summary>x·wᵀ, by the products that the layers use. Where gradients are needed, by one form for every number of rows.</summary>
+    /// <summary>
+    /// x·wᵀ, computed as the layers do. Where gradients are needed, one form serves every number of rows.
+    /// </summary>
     /// <remarks>
-    /// TorchScript specialises a function on its first calls, and the gradients' last bits depend on how. A training step must not depend
-    /// on what the process computed before: a resumed run would otherwise not end as an undisturbed one.
+    /// TorchScript specialises a function on its first calls, and the gradients' last bits depend on how. A training
+    /// step must not depend on what the process computed before; otherwise a resumed run would not end as one that was
+    /// never interrupted.
     /// </remarks>
-    /// <param name="x">[...,in]; gradients flow to it.</param>
-    /// <param name="w">[out,in].</param>
+    /// <param name="x">The input, [...,in]; gradients flow to it.</param>
+    /// <param name="w">The weights, [out,in].</param>
     /// <returns>[...,out].</returns>
     public Tensor Product(Tensor x, Tensor w)
     {
@@ -85,7 +98,11 @@ internal sealed class DecoderScript
     }
 
     private object[] Arguments(Tensor rows, Tensor[] weights, StepInputs step, KeyValueCache cache) =>
-        [rows, weights, cache.Keys, cache.Values, step.Cos, step.Sin, step.Mask, step.Slots, cache.Batch, step.KeyValueLength, .. _sizes];
+    [
+        rows, weights, cache.Keys, cache.Values,
+        step.Cos, step.Sin, step.Mask, step.Slots, cache.Batch, step.KeyValueLength,
+        .. _sizes,
+    ];
 
     private static string Source()
     {

@@ -4,15 +4,16 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Targets;
 
-/// <summary>Keys and values of a batch of sequences, in memory taken once.</summary>
+/// <summary>Keys and values of a batch of sequences, in memory that is allocated once.</summary>
 /// <remarks>
-/// Each layer has one tensor of keys and one of values, [B·kvHeads·capacity, headDim]: the rows of a head of a sequence lie side by side, as
-/// attention reads them (with the heads of a token side by side it took up to 1.6 times as long on a CPU). What stands behind a sequence's
-/// length is stale and is overwritten by the next step, so dropping rejected tokens costs nothing.
+/// Each layer has one tensor of keys and one of values, [B·kvHeads·capacity, headDim]. The rows of one head of a
+/// sequence are adjacent, as attention reads them (with the heads of a token adjacent it took up to 1.6 times as long
+/// on a CPU). What lies behind a sequence's length is stale and is overwritten by the next step, so dropping rejected
+/// tokens costs nothing.
 /// </remarks>
 public sealed class KeyValueCache : IDisposable
 {
-    private const int GpuRoom = 512;
+    private const int GpuBucket = 512;
 
     private readonly int[] _lengths;
     private readonly int _heads;
@@ -26,21 +27,22 @@ public sealed class KeyValueCache : IDisposable
         _lengths = new int[batch];
         using var scope = NewDisposeScope();
         Graphs = new GraphCache(device);
-        _starts = (arange(batch * heads, ScalarType.Int64, device) * capacity).view(batch, heads, 1).DetachFromDisposeScope();
+        var starts = arange(batch * heads, ScalarType.Int64, device) * capacity;
+        _starts = starts.view(batch, heads, 1).DetachFromDisposeScope();
         Keys = Allocate(layers, headDim, dtype, device);
         Values = Allocate(layers, headDim, dtype, device);
     }
 
-    /// <summary>Sequences.</summary>
+    /// <summary>The number of sequences.</summary>
     public int Batch { get; }
 
-    /// <summary>Tokens a sequence can hold.</summary>
+    /// <summary>The number of tokens that a sequence can hold.</summary>
     public int Capacity { get; }
 
-    /// <summary>Committed tokens of each sequence.</summary>
+    /// <summary>The number of committed tokens of each sequence.</summary>
     public IReadOnlyList<int> Lengths => _lengths;
 
-    /// <summary>Work that reads and writes this memory, and so lives no longer than it.</summary>
+    /// <summary>The captured graphs that read and write this memory; they live as long as it does.</summary>
     internal GraphCache Graphs { get; }
 
     internal Device Device => _starts.device;
@@ -49,11 +51,17 @@ public sealed class KeyValueCache : IDisposable
 
     internal Tensor[] Values { get; }
 
-    /// <summary>Slots to make where so many are wanted and the memory is to serve others after: on a GPU more, since what is recorded is of one memory.</summary>
-    internal static int RoundUp(int capacity, Device device) => device.type == DeviceType.CUDA ? (capacity + GpuRoom - 1) / GpuRoom * GpuRoom : capacity;
+    /// <summary>
+    /// The capacity to allocate where a cache will be used again. On a GPU it is rounded up, because captured graphs
+    /// belong to one cache and a larger cache serves more answers.
+    /// </summary>
+    internal static int RoundUp(int capacity, Device device) =>
+        device.type == DeviceType.CUDA ? (capacity + GpuBucket - 1) / GpuBucket * GpuBucket : capacity;
 
     /// <summary>Keeps the first <paramref name="length"/> tokens of a sequence and forgets the rest.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The sequence never held so many, or the length is negative.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// The length is negative, or above the sequence's present length.
+    /// </exception>
     public void Truncate(int sequence, int length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
@@ -61,9 +69,15 @@ public sealed class KeyValueCache : IDisposable
         _lengths[sequence] = length;
     }
 
-    /// <summary>Of the tokens appended last, keeps some and closes the gaps; what already stands in its place is not copied.</summary>
-    /// <param name="starts">Of each sequence, its length before they were appended.</param>
-    /// <param name="accepted">Which of them stay, rising, counted from 0. The sequence is then as long as its start and these.</param>
+    /// <summary>
+    /// Keeps some of the tokens that were appended last and closes the gaps. Tokens that are at their new index already
+    /// are not copied.
+    /// </summary>
+    /// <param name="starts">The length of each sequence before the tokens were appended.</param>
+    /// <param name="accepted">
+    /// The indices of the appended tokens that stay, for each sequence, counted from 0 and ascending. The sequence's
+    /// new length is its start plus their number.
+    /// </param>
     public void Compact(IReadOnlyList<int> starts, IReadOnlyList<IReadOnlyList<int>> accepted)
     {
         List<long> from = [], to = [];
@@ -86,7 +100,7 @@ public sealed class KeyValueCache : IDisposable
         CacheScript.Move(Keys, Values, tensor(from, device: _starts.device), tensor(to, device: _starts.device));
     }
 
-    /// <summary>Forgets everything; the memory stays.</summary>
+    /// <summary>Forgets everything; the memory stays allocated.</summary>
     public void Clear() => Array.Clear(_lengths);
 
     /// <summary>Frees the memory.</summary>
@@ -98,31 +112,40 @@ public sealed class KeyValueCache : IDisposable
         _starts.Dispose();
     }
 
-    /// <summary>Rows of the cache that places in its sequences have.</summary>
-    /// <param name="positions">[B,T] or, the same in every sequence, [T]; below the capacity.</param>
-    /// <returns>[B·kvHeads·T].</returns>
+    /// <summary>The rows of the cache's tensors that belong to slots of its sequences.</summary>
+    /// <param name="positions">
+    /// The slots, [B,T], or [T] where they are the same in every sequence; below the capacity.
+    /// </param>
+    /// <returns>The rows, [B·kvHeads·T].</returns>
     internal Tensor Slots(Tensor positions) => (_starts + positions.unsqueeze(-2)).view(-1);
 
-    /// <summary>Takes sequences of another cache over, each in the place of one of its own.</summary>
-    /// <param name="from">Of the same target; stays as it is.</param>
-    /// <param name="sourceSequences">Which of its sequences.</param>
-    /// <param name="sequences">Which ones of this cache they replace, in the same order.</param>
+    /// <summary>Copies sequences of another cache over sequences of this one.</summary>
+    /// <param name="from">A cache of the same target, which stays as it is.</param>
+    /// <param name="sourceSequences">The sequences of <paramref name="from"/> to copy.</param>
+    /// <param name="sequences">The sequences of this cache that they replace, in the same order.</param>
     internal void CopyFrom(KeyValueCache from, IReadOnlyList<int> sourceSequences, IReadOnlyList<int> sequences)
     {
         using var scope = NewDisposeScope();
         var count = sourceSequences.Max(sequence => from.Lengths[sequence]);
         var sources = tensor(sourceSequences.Select(s => (long)s).ToArray(), device: _starts.device);
-        var places = tensor(sequences.Select(s => (long)s).ToArray(), device: _starts.device);
+        var destinations = tensor(sequences.Select(s => (long)s).ToArray(), device: _starts.device);
         foreach (var (to, rows) in Keys.Zip(from.Keys).Concat(Values.Zip(from.Values)))
-            Whole(to).narrow(2, 0, count).index_copy_(0, places, from.Whole(rows).narrow(2, 0, count).index_select(0, sources));
+        {
+            var copied = from.BySequence(rows).narrow(2, 0, count).index_select(0, sources);
+            BySequence(to).narrow(2, 0, count).index_copy_(0, destinations, copied);
+        }
         for (var i = 0; i < sequences.Count; i++) _lengths[sequences[i]] = from.Lengths[sourceSequences[i]];
     }
 
     internal void Extend(int sequence, int tokens) => _lengths[sequence] += tokens;
 
     // [B,kvHeads,capacity,headDim]
-    private Tensor Whole(Tensor rows) => rows.view(Batch, _heads, Capacity, -1);
+    private Tensor BySequence(Tensor rows) => rows.view(Batch, _heads, Capacity, -1);
 
-    private Tensor[] Allocate(int layers, int headDim, ScalarType dtype, Device device) => Enumerable.Range(0, layers)
-        .Select(_ => zeros((long)Batch * _heads * Capacity, headDim, dtype: dtype, device: device).DetachFromDisposeScope()).ToArray();
+    private Tensor[] Allocate(int layers, int headDim, ScalarType dtype, Device device)
+    {
+        var rows = (long)Batch * _heads * Capacity;
+        Tensor Layer() => zeros(rows, headDim, dtype: dtype, device: device).DetachFromDisposeScope();
+        return [.. Enumerable.Range(0, layers).Select(_ => Layer())];
+    }
 }

@@ -3,16 +3,19 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Targets;
 
-/// <summary>Rotary position embedding (arXiv 2104.09864), rotating halves as Hugging Face's Llama does, with its linear and llama3 scalings, and divisors as GGUF files have them.</summary>
+/// <summary>
+/// Rotary position embedding (arXiv 2104.09864). It rotates halves as Hugging Face's Llama does, with its linear and
+/// llama3 scalings, and with the divisors of GGUF files.
+/// </summary>
 /// <remarks>
-/// With x' = x·cos + roll(x, headDim/2)·sin a rotation takes three operations, when the sines of the first half are negated. Angles are
-/// computed step by step: a table would be as long as whatever context a config claims.
+/// With x' = x·cos + roll(x, headDim/2)·sin a rotation takes three operations, if the sines of the first half are
+/// negated. Angles are computed in each step, because a table would be as long as whatever context a config claims.
 /// </remarks>
 internal sealed class RotaryEmbedding : IDisposable
 {
     private readonly ScalarType _dtype;
-    private readonly Tensor _frequencies;   // [headDim], the halves alike
-    private readonly Tensor _signs;         // [headDim], -1 and then 1
+    private readonly Tensor _frequencies;   // [headDim], both halves the same
+    private readonly Tensor _signs;         // [headDim], a half of -1 and a half of 1
 
     public RotaryEmbedding(ModelConfig config, ScalarType dtype, Device device)
     {
@@ -36,7 +39,7 @@ internal sealed class RotaryEmbedding : IDisposable
         _signs.Dispose();
     }
 
-    /// <summary>Radians a position, for each of the headDim/2 pairs.</summary>
+    /// <summary>Radians per position, for each of the headDim/2 pairs.</summary>
     internal static float[] Frequencies(ModelConfig config)
     {
         var result = new float[config.HeadDim / 2];
@@ -48,7 +51,7 @@ internal sealed class RotaryEmbedding : IDisposable
         return result;
     }
 
-    // llama3: long wavelengths are stretched by the factor, short ones stay, those between are blended.
+    // llama3: the factor stretches long wavelengths, short ones stay, and those between are blended.
     private static double Scale(double frequency, int pair, RopeScaling scaling)
     {
         if (scaling.Type == "linear") return frequency / scaling.Factor;
@@ -56,7 +59,8 @@ internal sealed class RotaryEmbedding : IDisposable
         var wavelength = 2 * Math.PI / frequency;
         if (wavelength < scaling.OriginalContext / scaling.HighFrequencyFactor) return frequency;
         if (wavelength > scaling.OriginalContext / scaling.LowFrequencyFactor) return frequency / scaling.Factor;
-        var smooth = (scaling.OriginalContext / wavelength - scaling.LowFrequencyFactor) / (scaling.HighFrequencyFactor - scaling.LowFrequencyFactor);
+        var range = scaling.HighFrequencyFactor - scaling.LowFrequencyFactor;
+        var smooth = (scaling.OriginalContext / wavelength - scaling.LowFrequencyFactor) / range;
         return (1 - smooth) * frequency / scaling.Factor + smooth * frequency;
     }
 }

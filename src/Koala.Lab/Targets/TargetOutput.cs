@@ -2,22 +2,26 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Targets;
 
-/// <summary>What the target computes for new tokens of a batch. B sequences, T rows each, D width, F width of the features.</summary>
-/// <param name="Hidden">Hidden states after the final norm, [B,T,D].</param>
+/// <summary>What the target computes for new tokens of a batch.</summary>
+/// <remarks>B sequences, T rows each, D width, F width of the features.</remarks>
+/// <param name="Hidden">The hidden states after the final norm, [B,T,D].</param>
 /// <param name="Features">
-/// The outputs of the layers that were asked for, side by side, [B,T,F]; where none was, <paramref name="Hidden"/> itself.
+/// The outputs of the layers that were asked for, concatenated, [B,T,F]; where none was asked for,
+/// <paramref name="Hidden"/> itself.
 /// </param>
 public readonly record struct TargetOutput(Tensor Hidden, Tensor Features)
 {
-    /// <summary>Hidden states of some rows of each sequence.</summary>
-    /// <param name="rows">For each sequence the indices of its rows; sequences may differ in how many.</param>
-    /// <returns>[B,N,D] with N the largest number of rows; what stands behind a sequence's own rows is padding.</returns>
+    /// <summary>The hidden states of some rows of each sequence.</summary>
+    /// <param name="rows">The indices of the rows of each sequence; sequences may differ in their number.</param>
+    /// <returns>
+    /// [B,N,D], where N is the largest number of rows; what follows a sequence's own rows is padding.
+    /// </returns>
     internal Tensor HiddenAt(IReadOnlyList<IReadOnlyList<int>> rows) => Select(Hidden, rows);
 
-    /// <summary>Features of some rows of each sequence, [B,N,F]; otherwise as <see cref="HiddenAt"/>.</summary>
+    /// <summary>The features of some rows of each sequence, [B,N,F]; otherwise as <see cref="HiddenAt"/>.</summary>
     internal Tensor FeaturesAt(IReadOnlyList<IReadOnlyList<int>> rows) => Select(Features, rows);
 
-    /// <summary>Steps that followed one another as one: their rows one after another.</summary>
+    /// <summary>Joins the outputs of consecutive steps: their rows follow one another.</summary>
     internal static TargetOutput Concatenate(IReadOnlyList<TargetOutput> steps)
     {
         if (steps.Count == 1) return steps[0];
@@ -32,17 +36,22 @@ public readonly record struct TargetOutput(Tensor Hidden, Tensor Features)
         return this;
     }
 
-    // Both are one tensor, which must be moved once only.
+    // Where both are one tensor, it must be moved only once.
     private bool IsShared => ReferenceEquals(Hidden, Features);
 
     private static Tensor Select(Tensor states, IReadOnlyList<IReadOnlyList<int>> rows)
     {
-        var longest = rows.Max(own => own.Count);
-        // What is kept of a chain stands at its beginning already.
-        if (rows.All(own => own.SequenceEqual(Enumerable.Range(0, own.Count)))) return states.narrow(1, 0, longest);
+        var longest = rows.Max(indices => indices.Count);
+        // The rows that a chain keeps are its first ones.
+        var areFirst = rows.All(indices => indices.SequenceEqual(Enumerable.Range(0, indices.Count)));
+        if (areFirst) return states.narrow(1, 0, longest);
         var index = new long[rows.Count * longest];
         for (var b = 0; b < rows.Count; b++)
-            for (var i = 0; i < longest; i++) index[b * longest + i] = b * states.shape[1] + (i < rows[b].Count ? rows[b][i] : 0);
+            for (var i = 0; i < longest; i++)
+            {
+                var row = i < rows[b].Count ? rows[b][i] : 0;
+                index[b * longest + i] = b * states.shape[1] + row;
+            }
         return states.flatten(0, 1).index_select(0, tensor(index, device: states.device)).view(rows.Count, longest, -1);
     }
 }

@@ -1,10 +1,10 @@
 namespace Koala.Lab.Targets;
 
-/// <summary>Trees of tokens that a step appends, one to each sequence of a batch.</summary>
-/// <param name="Tokens">The tokens of each sequence; sequences may differ in how many they get.</param>
+/// <summary>The trees of tokens that a step appends, one to each sequence of a batch.</summary>
+/// <param name="Tokens">The tokens of each sequence; sequences may differ in their number.</param>
 /// <param name="Parents">
-/// For each token the index of the token before it among those of its sequence, or -1 where that is the last one that the cache holds.
-/// Parents come before their children.
+/// The index of each token's parent among the tokens of its sequence, or -1 where the parent is the last token that the
+/// cache holds. Parents come before their children.
 /// </param>
 public readonly record struct TokenTrees(IReadOnlyList<int[]> Tokens, IReadOnlyList<int[]> Parents)
 {
@@ -20,7 +20,7 @@ public readonly record struct TokenTrees(IReadOnlyList<int[]> Tokens, IReadOnlyL
         }
     }
 
-    /// <summary>Tokens that follow one another in each sequence.</summary>
+    /// <summary>Makes trees in which the tokens of each sequence follow one another.</summary>
     public static TokenTrees Chains(IReadOnlyList<int[]> tokens) =>
         new(tokens, [.. tokens.Select(chain => Enumerable.Range(-1, chain.Length).ToArray())]);
 }

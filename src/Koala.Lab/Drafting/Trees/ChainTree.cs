@@ -2,8 +2,8 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Drafting.Trees;
 
-/// <summary>One candidate after another.</summary>
-/// <param name="Length">Candidates.</param>
+/// <summary>A tree without branches: each candidate follows the one before it.</summary>
+/// <param name="Length">The number of candidates.</param>
 public sealed record ChainTree(int Length) : DraftTree
 {
     /// <inheritdoc/>
@@ -19,15 +19,19 @@ public sealed record ChainTree(int Length) : DraftTree
     {
         using var scope = NewDisposeScope();
         if (sampler.IsGreedy && Length > 0 && drafter.GreedyChain(Length) is { } best)
-            return [.. best.data<long>().ToArray().Chunk(Length).Select(chain => Draft.Chain(chain.Select(token => new SampledToken((int)token, null, null))))];
+            return [.. best.data<long>().ToArray().Chunk(Length).Select(GreedyChain)];
         var chains = Enumerable.Range(0, drafter.Batch).Select(_ => new List<SampledToken>()).ToArray();
         int[][] parents = [.. chains.Select(_ => new int[1])];
         for (var depth = 0; depth < Length; depth++)
         {
-            var logits = depth == 0 ? drafter.First() : drafter.Next([.. chains.Select(chain => new[] { chain[^1].Token })], parents);
+            int[][] LastTokens() => [.. chains.Select(chain => new[] { chain[^1].Token })];
+            var logits = depth == 0 ? drafter.First() : drafter.Next(LastTokens(), parents);
             var sampled = drafter.Sample(sampler, logits, count: 1, parents: 1);
             for (var b = 0; b < chains.Length; b++) chains[b].Add(sampled[b][0]);
         }
         return [.. chains.Select(Draft.Chain)];
     }
+
+    private static Draft GreedyChain(long[] tokens) =>
+        Draft.Chain(tokens.Select(token => new SampledToken((int)token, null, null)));
 }

@@ -5,10 +5,13 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Drafting.Trees;
 
-/// <summary>A tree that is the same every round, whatever the candidates are: its nodes are paths of child ranks, as Medusa's choices are.</summary>
+/// <summary>
+/// A tree that is the same in every round, whatever the candidates are. Its nodes are paths of child ranks, like
+/// Medusa's choices.
+/// </summary>
 /// <remarks>
-/// [0, 2] is the head's third choice after its first one. Where candidates are drawn, the children of a node are its draws without replacement, in
-/// their order.
+/// [0, 2] is the head's third choice after its first one. Where candidates are drawn, the children of a node are draws
+/// without replacement, in the order in which they were drawn.
 /// </remarks>
 public sealed record StaticTree : DraftTree
 {
@@ -16,9 +19,12 @@ public sealed record StaticTree : DraftTree
 
     private readonly Level[] _levels;
 
-    /// <param name="name">What reports and errors call it: a name or the file.</param>
-    /// <param name="paths">The nodes in any order, each a list of ranks from 0.</param>
-    /// <exception cref="KoalaException">No tree: a parent is missing, a node comes twice, a path is empty, a rank is negative, or the nodes are too many.</exception>
+    /// <param name="name">The name that reports and errors use: a name or the file.</param>
+    /// <param name="paths">The nodes in any order, each a list of ranks counted from 0.</param>
+    /// <exception cref="KoalaException">
+    /// The paths are not a tree: a parent is missing, a node occurs twice, a path is empty, a rank is negative, or
+    /// there are too many nodes.
+    /// </exception>
     public StaticTree(string name, IEnumerable<IReadOnlyList<int>> paths)
     {
         int[][] nodes = [.. paths.Select(path => path?.ToArray() ?? [])];
@@ -27,7 +33,7 @@ public sealed record StaticTree : DraftTree
         (Name, Paths, _levels) = (name, nodes, [.. LevelsOf(nodes)]);
     }
 
-    /// <summary>Names of published trees.</summary>
+    /// <summary>The names of published trees.</summary>
     public static IReadOnlyList<string> Names => [.. PublishedTrees.All.Keys];
 
     /// <inheritdoc/>
@@ -42,9 +48,11 @@ public sealed record StaticTree : DraftTree
     /// <inheritdoc/>
     public override int Nodes => Paths.Count;
 
-    /// <summary>A published tree by its name, or one from a file.</summary>
-    /// <param name="nameOrFile">One of <see cref="Names"/>, or a file: a JSON list of paths, each a list of child ranks.</param>
-    /// <exception cref="KoalaException">There is neither, or the file holds no tree.</exception>
+    /// <summary>Finds a published tree by its name, or reads one from a file.</summary>
+    /// <param name="nameOrFile">
+    /// One of <see cref="Names"/>, or a file with a JSON list of paths, each a list of child ranks.
+    /// </param>
+    /// <exception cref="KoalaException">There is no such name or file, or the file does not hold a tree.</exception>
     public static StaticTree Find(string nameOrFile)
     {
         if (PublishedTrees.All.TryGetValue(nameOrFile, out var published)) return new StaticTree(nameOrFile, published);
@@ -54,36 +62,42 @@ public sealed record StaticTree : DraftTree
         return new StaticTree(nameOrFile, Read(nameOrFile));
     }
 
-    /// <summary>Writes the tree as a file that <see cref="Find"/> reads: a path a line.</summary>
+    /// <summary>Writes the tree as a file that <see cref="Find"/> reads, with one path per line.</summary>
     /// <exception cref="KoalaException">The file cannot be written.</exception>
-    public void Save(string file) =>
-        AtomicFile.WriteText(file, $"[\n{string.Join(",\n", Paths.Select(path => JsonSerializer.Serialize(path, JsonFormat.Line)))}\n]\n");
+    public void Save(string file)
+    {
+        var lines = Paths.Select(path => JsonSerializer.Serialize(path, JsonFormat.Line));
+        AtomicFile.WriteText(file, $"[\n{string.Join(",\n", lines)}\n]\n");
+    }
 
-    /// <summary>Of each level, how many of the candidates before it have children: what a drafter has to look at. The first is the root.</summary>
+    /// <summary>
+    /// For each level, the number of candidates of the level before that have children: those that a drafter has to
+    /// process. The first is the root.
+    /// </summary>
     internal IReadOnlyList<int> Widths => [.. _levels.Select(level => level.Parents.Count)];
 
     internal override IReadOnlyList<Draft> Grow(LevelDrafter drafter, ITokenSampler sampler)
     {
         using var scope = NewDisposeScope();
-        var grown = Enumerable.Range(0, drafter.Batch).Select(_ => new TreeBuilder(Nodes)).ToArray();
+        var trees = Enumerable.Range(0, drafter.Batch).Select(_ => new TreeBuilder(Nodes)).ToArray();
         foreach (var level in _levels)
         {
-            var logits = level.First == 0 ? drafter.First()
-                : drafter.Next([.. grown.Select(tree => level.Parents.Select(tree.TokenOf).ToArray())], [.. grown.Select(_ => level.Grandparents)]);
+            int[] TokensOf(TreeBuilder tree) => [.. level.Parents.Select(tree.TokenOf)];
+            var logits = level.First == 0
+                ? drafter.First()
+                : drafter.Next([.. trees.Select(TokensOf)], [.. trees.Select(_ => level.Grandparents)]);
             var sampled = drafter.Sample(sampler, logits, level.Ranks, level.Parents.Count);
-            for (var i = 0; i < level.Children.Count; i++)
-            {
-                var (at, rank, order) = level.Children[i];
-                for (var b = 0; b < grown.Length; b++)
+            foreach (var (parent, rank, order) in level.Children)
+                for (var b = 0; b < trees.Length; b++)
                 {
-                    var offered = sampled[b * level.Parents.Count + at];
-                    // Draws come one after another, whatever the ranks are called.
-                    var place = offered.Length > 0 && offered[0].Distribution is not null ? order : rank;
-                    grown[b].Add(level.Parents[at], place < offered.Length ? offered[place] : null);
+                    var choices = sampled[b * level.Parents.Count + parent];
+                    // Drawn candidates are taken in the order of the draws, whatever their ranks are.
+                    var isDrawn = choices.Length > 0 && choices[0].Distribution is not null;
+                    var choice = isDrawn ? order : rank;
+                    trees[b].Add(level.Parents[parent], choice < choices.Length ? choices[choice] : null);
                 }
-            }
         }
-        return [.. grown.Select(tree => tree.Draft())];
+        return [.. trees.Select(tree => tree.Draft())];
     }
 
     private static int[][] Read(string file)
@@ -94,7 +108,9 @@ public sealed record StaticTree : DraftTree
         }
         catch (JsonException e)
         {
-            throw new KoalaException(file, "is no JSON list of paths, each a list of whole numbers", "write it as [[0],[1],[0,0]], or fit one with koala fit-tree", e);
+            throw new KoalaException(file,
+                "is no JSON list of paths, each a list of whole numbers",
+                "write it as [[0],[1],[0,0]], or fit one with koala fit-tree", e);
         }
     }
 
@@ -107,10 +123,12 @@ public sealed record StaticTree : DraftTree
         foreach (var node in nodes)
         {
             if (node.Length == 0) throw Fault("has an empty path, but the root belongs to every tree", "take it out");
-            if (node.Any(rank => rank < 0)) throw Fault($"{Text(node)} has a negative rank, but ranks count from 0", "correct the path");
+            if (node.Any(rank => rank < 0))
+                throw Fault($"{Text(node)} has a negative rank, but ranks count from 0", "correct the path");
             if (!seen.Add(Text(node))) throw Fault($"has {Text(node)} twice", "take one out");
         }
-        if (nodes.FirstOrDefault(node => node.Length > 1 && !seen.Contains(Text(node[..^1]))) is { } orphan)
+        bool IsOrphan(int[] node) => node.Length > 1 && !seen.Contains(Text(node[..^1]));
+        if (nodes.FirstOrDefault(IsOrphan) is { } orphan)
             throw Fault($"has {Text(orphan)}, but not its parent {Text(orphan[..^1])}", "add the parent, or take the node out");
     }
 
@@ -121,8 +139,8 @@ public sealed record StaticTree : DraftTree
     private static int Compare(int[] a, int[] b)
     {
         if (a.Length != b.Length) return a.Length - b.Length;
-        var at = Enumerable.Range(0, a.Length).FirstOrDefault(i => a[i] != b[i]);
-        return a[at] - b[at];
+        var difference = Enumerable.Range(0, a.Length).FirstOrDefault(i => a[i] != b[i]);
+        return a[difference] - b[difference];
     }
 
     private static IEnumerable<Level> LevelsOf(int[][] nodes)
@@ -134,16 +152,21 @@ public sealed record StaticTree : DraftTree
             int ParentOf(int node) => nodes[node].Length == 1 ? -1 : index[Text(nodes[node][..^1])];
             int[] parents = [.. level.Select(ParentOf).Distinct()];
             int[] grandparents = [.. parents.Select(p => p < 0 ? 0 : before.ToList().IndexOf(ParentOf(p)))];
-            var children = level.GroupBy(ParentOf).SelectMany(siblings => siblings.Select((node, order) => new Child(Array.IndexOf(parents, siblings.Key), nodes[node][^1], order))).ToArray();
+            IEnumerable<Child> ChildrenOf(IGrouping<int, int> siblings) =>
+                siblings.Select((node, order) => new Child(Array.IndexOf(parents, siblings.Key), nodes[node][^1], order));
+            Child[] children = [.. level.GroupBy(ParentOf).SelectMany(ChildrenOf)];
             yield return new Level(level.First(), parents, grandparents, children, children.Max(c => c.Rank) + 1);
             before = parents;
         }
     }
 
-    // Nodes of one depth. Parents: nodes of the depth before that have children, -1 for the root; Grandparents: their parents' places among the
-    // Parents of the level before; Ranks: choices a parent has to offer.
-    private sealed record Level(int First, IReadOnlyList<int> Parents, int[] Grandparents, IReadOnlyList<Child> Children, int Ranks);
+    // The nodes of one depth. First is the index of the first of them. Parents are the nodes of the depth before that
+    // have children, -1 for the root. Grandparents are the indices of the parents' parents among the Parents of the
+    // level before. Ranks is the number of choices that each parent needs.
+    private sealed record Level(
+        int First, IReadOnlyList<int> Parents, int[] Grandparents, IReadOnlyList<Child> Children, int Ranks);
 
-    // At: the place of its parent among the level's; Order: its place among its siblings.
-    private readonly record struct Child(int At, int Rank, int Order);
+    // Parent is the index of the child's parent among the level's Parents, and Order is the child's index among its
+    // siblings.
+    private readonly record struct Child(int Parent, int Rank, int Order);
 }

@@ -169,7 +169,7 @@ internal sealed class EagleDrafter : LevelDrafter
 
     private Tensor Layers(Tensor ids, Tensor features, Tensor positions, Tensor places, Tensor masked, int keyValueLength) =>
         _script.HeadForward(cat([_target.Embed(ids), features], 1), _weights.Stack, _weights.Options.Bias,
-            _target.Inputs(positions, Cache.Slots(places), masked, keyValueLength), Cache);
+            _target.Model.Inputs(positions, Cache.Slots(places), masked, keyValueLength), Cache);
 
     // Rounded weights are gone with this drafter, and what is recorded serves the next one as well.
     private Tensor[] Work(GraphKey key, Tensor[] inputs, Func<Tensor[], Tensor[]> work) =>
@@ -185,7 +185,7 @@ internal sealed class EagleDrafter : LevelDrafter
     private Tensor Places(int count) =>
         tensor(Cache.Lengths.SelectMany(length => Enumerable.Range(0, count).Select(t => (long)length + _drafted + t)).ToArray()).view(Batch, count);
 
-    private int Limit(int count) => Target.KeyValueLength(Cache, Cache.Lengths.Max() + _drafted + count);
+    private int Limit(int count) => TargetModel.KeyValueLength(Cache, Cache.Lengths.Max() + _drafted + count);
 
     private int Width(int count) => _target.Device.type == DeviceType.CUDA && count <= MostRecorded ? (count + GpuPairs - 1) / GpuPairs * GpuPairs : count;
 

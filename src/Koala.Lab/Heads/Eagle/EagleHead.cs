@@ -83,7 +83,7 @@ public sealed class EagleHead : DraftHead
     }
 
     /// <summary>Logits of its own vocabulary, [N,V'], from its outputs [N,D].</summary>
-    internal Tensor Logits(Tensor features, Target target) => _lmHead is null ? target.Logits(features) : target.Product(features, _lmHead);
+    internal Tensor Logits(Tensor features, Target target) => _lmHead is null ? target.Logits(features) : target.Model.Product(features, _lmHead);
 
     /// <summary>Token ids of its draft vocabulary as token ids of the target. Without a draft vocabulary they are the same.</summary>
     /// <param name="ids">[N], int64, from 0 up to but not including V'.</param>

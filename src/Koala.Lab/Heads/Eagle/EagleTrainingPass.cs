@@ -26,7 +26,7 @@ internal static class EagleTrainingPass
             var tokens = nn.functional.pad(batch.Tokens.narrow(1, shift, length - shift), [0, shift]);
             var features = step == 0 ? batch.WithNoise(weights.Fuse(batch.DraftFeatures)) : outputs[^1];
             var x = nn.functional.linear(cat([target.Embed(tokens.view(-1)), features], 1), weights["fc"], weights.Find("fc.bias"));
-            var (cos, sin) = target.Rotations(batch.Positions + step);
+            var (cos, sin) = target.Model.Rotations(batch.Positions + step);
             foreach (var layer in layers) x = layer.Forward(x, cos, sin);
             outputs.Add(x);
         }

@@ -3,7 +3,10 @@ using System.Text.Json;
 
 namespace Koala.Lab.Text.Chat;
 
-/// <summary>How a model spells a chat: a Jinja template, run by Hugging Face's own Jinja under limits. Safe to use from many threads.</summary>
+/// <summary>
+/// A model's format of a chat: a Jinja template, which Hugging Face's own Jinja renders under limits. It is safe to use
+/// from many threads.
+/// </summary>
 public sealed class ChatTemplate
 {
     private readonly string _text;
@@ -12,19 +15,19 @@ public sealed class ChatTemplate
     private readonly ConcurrentBag<TemplateEngine> _idle = [];
 
     /// <param name="text">The template.</param>
-    /// <param name="tokens">Special tokens by the names that templates know: bos_token, eos_token, …</param>
-    /// <param name="where">The file, for messages.</param>
+    /// <param name="tokens">The special tokens by the names that templates know: bos_token, eos_token, …</param>
+    /// <param name="where">The file, for error messages.</param>
     internal ChatTemplate(string text, IReadOnlyDictionary<string, string> tokens, string where)
     {
         (_text, _where) = (text, where);
         _tokens = JsonSerializer.Serialize(tokens.OrderBy(t => t.Key, StringComparer.Ordinal).ToDictionary());
     }
 
-    /// <summary>All that decides what a chat is spelled as.</summary>
+    /// <summary>Everything that decides how a chat is rendered.</summary>
     internal string Identity => $"{_tokens}\n{_text}";
 
-    /// <summary>The text of a chat.</summary>
-    /// <param name="messages">In the order spoken.</param>
+    /// <summary>Renders a chat as text.</summary>
+    /// <param name="messages">The messages in their order.</param>
     /// <param name="addGenerationPrompt">Whether the text ends where the assistant is to begin.</param>
     /// <exception cref="KoalaException">The template throws, or needs more than 3 s or 512 MiB.</exception>
     public string Render(IReadOnlyList<Message> messages, bool addGenerationPrompt)
@@ -38,7 +41,7 @@ public sealed class ChatTemplate
         }
         catch
         {
-            // Nothing of a broken render is left for the next.
+            // A failed rendering may leave something behind in its engine, so the next one gets another engine.
             engine.Dispose();
             throw;
         }

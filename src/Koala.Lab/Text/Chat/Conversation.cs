@@ -1,10 +1,13 @@
 namespace Koala.Lab.Text.Chat;
 
-/// <summary>A whole chat with where it comes from.</summary>
-/// <param name="Id">Names the conversation in its file.</param>
-/// <param name="Source">Where its prompts come from.</param>
+/// <summary>A complete chat and its source.</summary>
+/// <param name="Id">What identifies the conversation in its file.</param>
+/// <param name="Source">The source of its prompts.</param>
 /// <param name="Licence">The licence of that source.</param>
-/// <param name="Category">What kind of task it is.</param>
-/// <param name="Messages">In the order spoken, at least one.</param>
-/// <param name="Done">Whether the last answer came to its end; one that was cut off teaches no end of turn.</param>
-public sealed record Conversation(string Id, string Source, string Licence, string Category, IReadOnlyList<Message> Messages, bool Done = true);
+/// <param name="Category">The kind of task.</param>
+/// <param name="Messages">The messages in their order, at least one.</param>
+/// <param name="Done">
+/// Whether the last answer is complete. A head learns no end of turn from an answer that was cut off.
+/// </param>
+internal sealed record Conversation(
+    string Id, string Source, string Licence, string Category, IReadOnlyList<Message> Messages, bool Done = true);

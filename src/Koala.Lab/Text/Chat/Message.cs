@@ -1,16 +1,18 @@
 namespace Koala.Lab.Text.Chat;
 
 /// <summary>One message of a chat.</summary>
-/// <param name="Role">Who speaks: <c>system</c>, <c>user</c>, <c>assistant</c> or another role that the chat template knows.</param>
-/// <param name="Content">What is said.</param>
+/// <param name="Role">
+/// The role of the speaker: <c>system</c>, <c>user</c>, <c>assistant</c> or another role that the chat template knows.
+/// </param>
+/// <param name="Content">The text of the message.</param>
 public sealed record Message(string Role, string Content)
 {
-    /// <summary>The role whose turns a head learns from.</summary>
+    /// <summary>The role of the model. A head learns from its turns.</summary>
     public const string Assistant = "assistant";
 
-    /// <summary>The role that asks.</summary>
+    /// <summary>The role of the one who asks.</summary>
     public const string User = "user";
 
-    /// <summary>The role that says how to answer.</summary>
+    /// <summary>The role of the messages that say how to answer.</summary>
     public const string System = "system";
 }

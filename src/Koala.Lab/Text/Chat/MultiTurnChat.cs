@@ -1,14 +1,18 @@
 namespace Koala.Lab.Text.Chat;
 
-/// <summary>A chat of several turns: each message of the user is answered after the answers to those before it.</summary>
+/// <summary>
+/// A chat of several turns. Each message of the user is answered after the answers to the messages before it.
+/// </summary>
 internal sealed class MultiTurnChat
 {
     private readonly IReadOnlyList<Message> _turns;
-    private int _next;   // in _turns: the first message that has not been said
+    private int _next;   // the index in _turns of the first message that is not part of the chat yet
 
-    /// <param name="given">What was said before the first turn to answer, with the answers to it; may be empty.</param>
-    /// <param name="turns">What follows: messages of the user and of the system, without answers.</param>
-    /// <param name="system">A system message before all others, where the chat has none of its own; null: none.</param>
+    /// <param name="given">The messages before the first turn to answer, with their answers; may be empty.</param>
+    /// <param name="turns">The messages that follow, of the user and of the system, without answers.</param>
+    /// <param name="system">
+    /// A system message that goes before all others if the chat has none of its own; null means none.
+    /// </param>
     public MultiTurnChat(IReadOnlyList<Message> given, IReadOnlyList<Message> turns, string? system)
     {
         _turns = turns;
@@ -19,14 +23,14 @@ internal sealed class MultiTurnChat
     /// <summary>The chat up to the last answer.</summary>
     public IReadOnlyList<Message> Said { get; private set; }
 
-    /// <summary>The chat up to the user's next message, which is to be answered; null where all are answered.</summary>
+    /// <summary>The chat up to the user's next message, which is to be answered; null if all are answered.</summary>
     public IReadOnlyList<Message>? Prompt
     {
         get
         {
-            IReadOnlyList<Message> left = [.. _turns.Skip(_next)];
-            var user = left.TakeWhile(message => message.Role != Message.User).Count();
-            return user == left.Count ? null : [.. Said, .. left.Take(user + 1)];
+            IReadOnlyList<Message> remaining = [.. _turns.Skip(_next)];
+            var user = remaining.TakeWhile(message => message.Role != Message.User).Count();
+            return user == remaining.Count ? null : [.. Said, .. remaining.Take(user + 1)];
         }
     }
 

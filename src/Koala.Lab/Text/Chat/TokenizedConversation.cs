@@ -1,6 +1,8 @@
 namespace Koala.Lab.Text.Chat;
 
-/// <summary>A conversation as the target sees it, and what of it a head learns from.</summary>
+/// <summary>The tokens of a conversation, and which of them a head learns from.</summary>
 /// <param name="Tokens">The ids of the rendered conversation, [T].</param>
-/// <param name="LossMask">True where the assistant speaks: its content and its end-of-turn token, not its header, [T].</param>
-public sealed record TokenizedConversation(int[] Tokens, bool[] LossMask);
+/// <param name="LossMask">
+/// True at the assistant's tokens: the content and the end-of-turn token, but not the header, [T].
+/// </param>
+internal sealed record TokenizedConversation(int[] Tokens, bool[] LossMask);

@@ -3,8 +3,14 @@ using System.Globalization;
 
 namespace Koala.Lab.Text.Tokenizers;
 
-/// <summary>Cuts a text at the added tokens in it: the leftmost first, the longest where several begin together.</summary>
-/// <remarks>The rules are those of the tokenizers library (added_vocabulary.rs, find_matches), strips and single words included.</remarks>
+/// <summary>
+/// Cuts a text at the added tokens in it: the leftmost one first, and the longest one if several begin at the same
+/// position.
+/// </summary>
+/// <remarks>
+/// The rules are those of the tokenizers library (added_vocabulary.rs, find_matches), including strips and single
+/// words.
+/// </remarks>
 internal sealed class AddedTokenMatcher
 {
     private readonly SearchValues<string>? _contents;
@@ -17,7 +23,9 @@ internal sealed class AddedTokenMatcher
             _contents = SearchValues.Create([.. _longestFirst.Select(t => t.Content)], StringComparison.Ordinal);
     }
 
-    /// <summary>The parts of <paramref name="text"/> in order, none empty; an id where the part spells an added token.</summary>
+    /// <summary>
+    /// The parts of <paramref name="text"/> in order, none of them empty, with an id where the part is an added token.
+    /// </summary>
     public IEnumerable<(string Text, int? Id)> Split(string text)
     {
         var from = 0;
@@ -31,7 +39,8 @@ internal sealed class AddedTokenMatcher
                 while (start > from && char.IsWhiteSpace(text[start - 1])) start--;
             if (token.RightStrip)
                 while (end < text.Length && char.IsWhiteSpace(text[end])) end++;
-            // White space that the token before has taken can spell a token only in part; what is left of it is none.
+            // The previous token may have taken white space that this token begins with; only the rest of it belongs to
+            // this token.
             start = Math.Max(start, from);
             end = Math.Max(end, start);
             if (start > from) yield return (text[from..start], null);
@@ -45,18 +54,20 @@ internal sealed class AddedTokenMatcher
     {
         if (_contents is null) return null;
         var rest = text.AsSpan(search);
-        var at = rest.IndexOfAny(_contents);
-        if (at < 0) return null;
+        var start = rest.IndexOfAny(_contents);
+        if (start < 0) return null;
         foreach (var token in _longestFirst)
-            if (rest[at..].StartsWith(token.Content, StringComparison.Ordinal)) return (search + at, token);
+            if (rest[start..].StartsWith(token.Content, StringComparison.Ordinal)) return (search + start, token);
         return null;
     }
 
     private static bool IsWordBefore(string text, int end) =>
         end > 0 && IsWord(char.IsLowSurrogate(text[end - 1]) && end > 1
-            ? CharUnicodeInfo.GetUnicodeCategory(text, end - 2) : CharUnicodeInfo.GetUnicodeCategory(text[end - 1]));
+            ? CharUnicodeInfo.GetUnicodeCategory(text, end - 2)
+            : CharUnicodeInfo.GetUnicodeCategory(text[end - 1]));
 
-    private static bool IsWordAt(string text, int start) => start < text.Length && IsWord(CharUnicodeInfo.GetUnicodeCategory(text, start));
+    private static bool IsWordAt(string text, int start) =>
+        start < text.Length && IsWord(CharUnicodeInfo.GetUnicodeCategory(text, start));
 
     private static bool IsWord(UnicodeCategory category) => category
         is UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter

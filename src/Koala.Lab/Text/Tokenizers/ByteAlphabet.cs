@@ -3,13 +3,16 @@ using System.Text;
 namespace Koala.Lab.Text.Tokenizers;
 
 /// <summary>The 256 characters that stand for bytes in a byte-level vocabulary.</summary>
-/// <remarks>GPT-2's table: printable Latin-1 stands for itself, the other 68 bytes for U+0100 onwards.</remarks>
+/// <remarks>
+/// This is GPT-2's table: printable Latin-1 bytes are themselves, and the other 68 bytes are U+0100 onwards.
+/// </remarks>
 internal static class ByteAlphabet
 {
     private static readonly char[] s_characters = MakeCharacters();
-    private static readonly Dictionary<char, byte> s_bytes = s_characters.Select((c, b) => (c, (byte)b)).ToDictionary(p => p.c, p => p.Item2);
+    private static readonly Dictionary<char, byte> s_bytes =
+        s_characters.Select((character, value) => KeyValuePair.Create(character, (byte)value)).ToDictionary();
 
-    /// <summary>The UTF-8 bytes of a text, a character each.</summary>
+    /// <summary>The UTF-8 bytes of a text, with one character per byte.</summary>
     public static string FromText(ReadOnlySpan<char> text)
     {
         Span<byte> bytes = text.Length <= 128 ? stackalloc byte[3 * text.Length] : new byte[Encoding.UTF8.GetByteCount(text)];
@@ -20,7 +23,10 @@ internal static class ByteAlphabet
         });
     }
 
-    /// <summary>The bytes of a token; a token with a character outside the alphabet (an added one) is its own UTF-8.</summary>
+    /// <summary>
+    /// The bytes of a token. For a token with a character outside the alphabet (an added token) they are its UTF-8
+    /// bytes.
+    /// </summary>
     public static byte[] ToBytes(string token)
     {
         var bytes = new byte[token.Length];

@@ -2,22 +2,26 @@ using System.Globalization;
 
 namespace Koala.Lab.Text.Tokenizers;
 
-/// <summary>A text in which every code point is one character, so that .NET's regular expressions see what Oniguruma sees.</summary>
+/// <summary>
+/// A text in which every code point is one character, so that .NET's regular expressions see what Oniguruma sees.
+/// </summary>
 /// <remarks>
-/// .NET matches UTF-16 units: a letter beyond the basic plane is two surrogates to it, and <c>\p{L}</c> matches neither. Here
-/// such a code point is replaced by a stand-in of the same Unicode category from the basic plane, and matches are carried back.
+/// .NET matches UTF-16 units: a letter beyond the basic plane is two surrogates, and <c>\p{L}</c> matches neither of
+/// them. Here a character of the same Unicode category from the basic plane replaces such a code point, and matches are
+/// mapped back to the original text.
 /// </remarks>
 internal readonly struct CodePointText
 {
     private readonly string _original;
-    private readonly int[]? _starts;   // where each code point begins in the original; null: the same place
+    private readonly int[]? _starts;   // where each code point begins in the original; null: at the same index
 
     private CodePointText(string original, string characters, int[]? starts) =>
         (_original, Characters, _starts) = (original, characters, starts);
 
-    /// <summary>What regular expressions match on.</summary>
+    /// <summary>The text that regular expressions are matched against.</summary>
     public string Characters { get; }
 
+    /// <summary>Converts a text.</summary>
     /// <exception cref="ArgumentException">The text has a lone surrogate.</exception>
     public static CodePointText FromText(string text)
     {
@@ -36,14 +40,14 @@ internal readonly struct CodePointText
         return new(text, new string(characters, 0, count), starts);
     }
 
-    /// <summary>The original of a part of <see cref="Characters"/>.</summary>
+    /// <summary>The original text of a part of <see cref="Characters"/>.</summary>
     public string Original(int start, int end)
     {
         if (_starts is null) return start == 0 && end == _original.Length ? _original : _original[start..end];
         return _original[_starts[start].._starts[end]];
     }
 
-    // Rare characters: a pattern that names one of them literally is not known.
+    // The stand-ins are rare characters; no known pattern names one of them literally.
     private static char StandIn(UnicodeCategory category) => category switch
     {
         UnicodeCategory.UppercaseLetter => '\ua640',

@@ -8,15 +8,18 @@ internal static class ModelSection
 {
     private const string Fix = "use a model with a byte-level BPE tokenizer";
 
-    /// <summary>Vocabulary, merges and whether they can be ignored.</summary>
+    /// <summary>Reads the vocabulary, the merges and whether the merges can be ignored.</summary>
     public static (Dictionary<string, int> Vocabulary, List<(string, string)> Merges, bool IgnoreMerges) Read(JsonSection model)
     {
-        // Old files name no type; what they hold can only be BPE.
+        // Old files name no type; they can only hold BPE.
         if (model.OptionalText("type") is { } type && type != "BPE") throw model.Unsupported("type", type);
         foreach (var key in (ReadOnlySpan<string>)["continuing_subword_prefix", "end_of_word_suffix"])
             if (model.OptionalText(key) is { Length: > 0 } text) throw model.Unsupported(key, text);
-        if (model.Switch("byte_fallback", false)) throw model.Fault("byte_fallback", "is true, which byte-level BPE has not", Fix);
-        if (model.Find("dropout") is { } dropout && !(dropout.ValueKind == JsonValueKind.Number && dropout.GetDouble() == 0))
+        if (model.Switch("byte_fallback", false))
+            throw model.Fault("byte_fallback", "is true, which byte-level BPE does not have", Fix);
+        var isDropoutSet = model.Find("dropout") is { } dropout
+            && !(dropout.ValueKind == JsonValueKind.Number && dropout.GetDouble() == 0);
+        if (isDropoutSet)
             throw model.Fault("dropout", "is set, but only 0 gives the same tokens every time", "set it to null");
         return (Vocabulary(model), Merges(model), model.Switch("ignore_merges", false));
     }
@@ -24,8 +27,14 @@ internal static class ModelSection
     /// <summary>The added tokens of the file.</summary>
     public static List<AddedToken> AddedTokens(JsonSection root) =>
     [
-        .. root.Items("added_tokens").Select(t => new AddedToken(t.Number("id"), t.Text("content"), t.Switch("special", false),
-            t.Switch("lstrip", false), t.Switch("rstrip", false), t.Switch("single_word", false), t.Switch("normalized", !t.Switch("special", false)))),
+        .. root.Items("added_tokens").Select(t => new AddedToken(
+            t.Number("id"),
+            t.Text("content"),
+            t.Switch("special", false),
+            t.Switch("lstrip", false),
+            t.Switch("rstrip", false),
+            t.Switch("single_word", false),
+            t.Switch("normalized", !t.Switch("special", false)))),
     ];
 
     private static Dictionary<string, int> Vocabulary(JsonSection model)
@@ -35,7 +44,10 @@ internal static class ModelSection
         foreach (var property in vocab.Json.EnumerateObject())
         {
             if (property.Value.ValueKind != JsonValueKind.Number || !property.Value.TryGetInt32(out var id))
-                throw vocab.Fault(MessageText.Text(property.Name), $"is {MessageText.Text(property.Value.GetRawText())}, but a token id is expected", "get the file again");
+                throw vocab.Fault(
+                    MessageText.Text(property.Name),
+                    $"is {MessageText.Text(property.Value.GetRawText())}, but a token id is expected",
+                    "get the file again");
             ids.Add(property.Name, id);
         }
         return ids;
@@ -46,16 +58,24 @@ internal static class ModelSection
         var merges = new List<(string, string)>();
         foreach (var item in model.Array("merges"))
         {
-            string[] pair = item.ValueKind switch
-            {
-                JsonValueKind.String => item.GetString()!.Split(' '),
-                JsonValueKind.Array when item.EnumerateArray().All(x => x.ValueKind == JsonValueKind.String) => [.. item.EnumerateArray().Select(x => x.GetString()!)],
-                _ => [],
-            };
-            if (pair.Length != 2 || pair.Any(p => p.Length == 0 || p.Contains(' ')))
-                throw model.Fault($"merges[{merges.Count}]", $"is {MessageText.Text(item.GetRawText())}, but two tokens are expected", "get the file again");
+            var pair = Pair(item);
+            if (pair.Length != 2 || pair.Any(token => token.Length == 0 || token.Contains(' ')))
+                throw model.Fault(
+                    $"merges[{merges.Count}]",
+                    $"is {MessageText.Text(item.GetRawText())}, but two tokens are expected",
+                    "get the file again");
             merges.Add((pair[0], pair[1]));
         }
         return merges;
+    }
+
+    // A merge is a text with a space between its tokens, or a list of them; empty where it is neither.
+    private static string[] Pair(JsonElement merge)
+    {
+        if (merge.ValueKind == JsonValueKind.String) return merge.GetString()!.Split(' ');
+        if (merge.ValueKind != JsonValueKind.Array) return [];
+        JsonElement[] tokens = [.. merge.EnumerateArray()];
+        var areTexts = tokens.All(token => token.ValueKind == JsonValueKind.String);
+        return areTexts ? [.. tokens.Select(token => token.GetString()!)] : [];
     }
 }

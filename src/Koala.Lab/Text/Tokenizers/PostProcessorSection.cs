@@ -2,10 +2,12 @@ using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Text.Tokenizers;
 
-/// <summary>Reads the <c>post_processor</c> of tokenizer.json: which tokens go round a text.</summary>
+/// <summary>
+/// Reads the <c>post_processor</c> of tokenizer.json: the tokens that are put before and after a text.
+/// </summary>
 internal static class PostProcessorSection
 {
-    /// <exception cref="KoalaException">A step has no match here.</exception>
+    /// <exception cref="KoalaException">Koala does not know a step.</exception>
     public static (IReadOnlyList<int> Before, IReadOnlyList<int> After) Read(JsonSection root)
     {
         var ids = (Before: new List<int>(), After: new List<int>());
@@ -21,7 +23,7 @@ internal static class PostProcessorSection
                 foreach (var inner in step.Items("processors")) Add(inner, before, after);
                 break;
             case "ByteLevel":
-                break;   // Moves offsets, which Koala does not have.
+                break;   // It moves offsets, which Koala does not have.
             case "TemplateProcessing":
                 AddTemplate(step, before, after);
                 break;
@@ -32,14 +34,15 @@ internal static class PostProcessorSection
 
     private static void AddTemplate(JsonSection step, List<int> before, List<int> after)
     {
-        // Each further step goes round what the one before made.
+        // Each further step goes around the result of the one before it.
         List<int> front = [], back = [];
         var seen = false;
         foreach (var item in step.Items("single"))
         {
             if (item.OptionalSection("Sequence") is { } sequence)
             {
-                if (seen || sequence.Text("id") != "A") throw item.Fault("Sequence", "is not the one text", "get the file again");
+                if (seen || sequence.Text("id") != "A")
+                    throw item.Fault("Sequence", "is not the one text", "get the file again");
                 seen = true;
             }
             else (seen ? back : front).AddRange(Ids(step, item.Section("SpecialToken").Text("id")));
@@ -53,7 +56,11 @@ internal static class PostProcessorSection
     {
         var token = step.Section("special_tokens").Section(name);
         foreach (var item in token.Array("ids"))
-            yield return item.ValueKind == System.Text.Json.JsonValueKind.Number && item.TryGetInt32(out var id) && id is >= 0 and <= VocabularyTable.LargestId
-                ? id : throw token.Fault("ids", "are no token ids", "get the file again");
+        {
+            var isNumber = item.ValueKind == System.Text.Json.JsonValueKind.Number;
+            yield return isNumber && item.TryGetInt32(out var id) && id is >= 0 and <= VocabularyTable.LargestId
+                ? id
+                : throw token.Fault("ids", "are no token ids", "get the file again");
+        }
     }
 }

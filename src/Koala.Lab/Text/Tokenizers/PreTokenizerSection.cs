@@ -3,17 +3,17 @@ using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Text.Tokenizers;
 
-/// <summary>Reads the <c>pre_tokenizer</c> of tokenizer.json: steps that end in ByteLevel.</summary>
+/// <summary>Reads the <c>pre_tokenizer</c> of tokenizer.json, whose last step is ByteLevel.</summary>
 internal sealed class PreTokenizerSection
 {
-    // Within a second every real pattern goes through megabytes.
+    // Every real pattern processes megabytes within a second.
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(1);
 
     private readonly List<SplitStep> _steps = [];
     private bool _byteLevel;
     private bool _prefixSpace;
 
-    /// <exception cref="KoalaException">A step has no match here.</exception>
+    /// <exception cref="KoalaException">Koala does not know a step, or the last one is not ByteLevel.</exception>
     public static PreTokenizer Read(JsonSection root, string file)
     {
         var reader = new PreTokenizerSection();
@@ -25,15 +25,18 @@ internal sealed class PreTokenizerSection
 
     private void Add(JsonSection step)
     {
-        // Behind ByteLevel a pattern would see bytes.
-        if (_byteLevel) throw step.Fault("type", "follows on ByteLevel, which is the last step", "use a model with a byte-level BPE tokenizer");
+        // After ByteLevel a pattern would see bytes.
+        if (_byteLevel)
+            throw step.Fault(
+                "type", "follows ByteLevel, which has to be the last step", "use a model with a byte-level BPE tokenizer");
         switch (step.Text("type"))
         {
             case "Sequence":
                 foreach (var inner in step.Items("pretokenizers")) Add(inner);
                 break;
             case "Digits":
-                _steps.Add(new SplitStep(PreTokenizer.DigitPattern, step.Switch("individual_digits", false) ? SplitBehaviour.Isolated : SplitBehaviour.Contiguous));
+                var digits = step.Switch("individual_digits", false) ? SplitBehaviour.Isolated : SplitBehaviour.Contiguous;
+                _steps.Add(new SplitStep(PreTokenizer.DigitPattern, digits));
                 break;
             case "Split":
                 _steps.Add(new SplitStep(Pattern(step), Behaviour(step), step.Switch("invert", false)));
@@ -41,7 +44,8 @@ internal sealed class PreTokenizerSection
             case "ByteLevel":
                 _byteLevel = true;
                 _prefixSpace = step.Switch("add_prefix_space", true);
-                _steps.Add(new SplitStep(step.Switch("use_regex", true) ? PreTokenizer.Gpt2Pattern : PreTokenizer.NothingPattern, SplitBehaviour.Isolated));
+                var pattern = step.Switch("use_regex", true) ? PreTokenizer.Gpt2Pattern : PreTokenizer.NothingPattern;
+                _steps.Add(new SplitStep(pattern, SplitBehaviour.Isolated));
                 break;
             case var type:
                 throw step.Unsupported("type", type);
@@ -53,18 +57,25 @@ internal sealed class PreTokenizerSection
         var pattern = step.Section("pattern");
         var text = pattern.OptionalText("String") is { } literal ? Regex.Escape(literal) : pattern.Text("Regex");
         // Patterns are matched on stand-ins for characters beyond the basic plane (CodePointText).
-        if (text.Any(char.IsSurrogate)) throw step.Fault("pattern", "names a character beyond U+FFFF, which Koala does not match", "use another model");
+        if (text.Any(char.IsSurrogate))
+            throw step.Fault("pattern", "names a character beyond U+FFFF, which Koala does not match", "use another model");
         try
         {
             return new Regex(text, RegexOptions.Compiled | RegexOptions.Multiline, s_timeout);
         }
         catch (ArgumentException e)
         {
-            throw step.Fault("pattern", $"is no regular expression that .NET knows ({e.Message.TrimEnd('.')})", "use another model", e);
+            throw step.Fault(
+                "pattern", $"is no regular expression that .NET knows ({e.Message.TrimEnd('.')})", "use another model", e);
         }
     }
 
-    private static SplitBehaviour Behaviour(JsonSection step) =>
-        step.Text("behavior") is var name && Enum.TryParse<SplitBehaviour>(name, out var behaviour) && Enum.IsDefined(behaviour) && behaviour.ToString() == name
-            ? behaviour : throw step.Unsupported("behavior", name);
+    private static SplitBehaviour Behaviour(JsonSection step)
+    {
+        var name = step.Text("behavior");
+        // The parser also takes numbers, which are no names.
+        var isParsed = Enum.TryParse<SplitBehaviour>(name, out var behaviour);
+        var isKnown = isParsed && Enum.IsDefined(behaviour) && behaviour.ToString() == name;
+        return isKnown ? behaviour : throw step.Unsupported("behavior", name);
+    }
 }

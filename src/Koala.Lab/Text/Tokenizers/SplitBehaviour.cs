@@ -1,6 +1,6 @@
 namespace Koala.Lab.Text.Tokenizers;
 
-/// <summary>What a pre-tokenizer does with what its pattern matches; the names of tokenizer.json.</summary>
+/// <summary>What a pre-tokenizer does with the matches of its pattern. The names are those of tokenizer.json.</summary>
 internal enum SplitBehaviour
 {
     /// <summary>Matches are dropped.</summary>
@@ -15,6 +15,6 @@ internal enum SplitBehaviour
     /// <summary>A match begins the piece after it.</summary>
     MergedWithNext,
 
-    /// <summary>Neighbouring matches are one piece.</summary>
+    /// <summary>Adjacent matches are one piece.</summary>
     Contiguous,
 }

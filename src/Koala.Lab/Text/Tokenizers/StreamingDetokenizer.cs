@@ -2,16 +2,21 @@ using System.Text;
 
 namespace Koala.Lab.Text.Tokenizers;
 
-/// <summary>The text of tokens as they come: holds back bytes of an unfinished character and nothing else. Special tokens are skipped.</summary>
+/// <summary>
+/// Turns tokens into text as they arrive. It holds back the bytes of an unfinished character and nothing else. Special
+/// tokens are skipped.
+/// </summary>
 /// <param name="tokenizer">The target's tokenizer.</param>
-public sealed class StreamingDetokenizer(Tokenizer tokenizer)
+internal sealed class StreamingDetokenizer(Tokenizer tokenizer)
 {
     private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
 
+    /// <summary>Appends a token.</summary>
     /// <returns>The text that became certain with this token.</returns>
     public string Append(int token) => tokenizer.IsSpecial(token) ? "" : Take(tokenizer.Bytes(token), flush: false);
 
-    /// <returns>What was held back: U+FFFD if a character was left unfinished, else nothing.</returns>
+    /// <summary>Ends the text.</summary>
+    /// <returns>What was held back: U+FFFD if a character is unfinished, otherwise nothing.</returns>
     public string Flush() => Take([], flush: true);
 
     private string Take(byte[] bytes, bool flush)

@@ -5,7 +5,10 @@ using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Text.Tokenizers;
 
-/// <summary>Turns text into a target's tokens and back: byte-level BPE, as the tokenizers library does it. Safe to use from many threads.</summary>
+/// <summary>
+/// Turns text into a target's tokens and back, by byte-level BPE as in the tokenizers library. It is safe to use from
+/// many threads.
+/// </summary>
 public sealed class Tokenizer
 {
     private readonly TokenizerParts _parts;
@@ -16,41 +19,56 @@ public sealed class Tokenizer
     private readonly Dictionary<string, int> _added;
     private readonly HashSet<int> _special;
 
-    /// <exception cref="KoalaException">Ids stand twice or out of range, or a merge is not of the vocabulary.</exception>
+    /// <exception cref="KoalaException">
+    /// An id occurs twice or is out of range, or a merge uses a token outside the vocabulary.
+    /// </exception>
     internal Tokenizer(TokenizerParts parts)
     {
         _parts = parts;
         _tokens = VocabularyTable.Make(parts);
         _encoder = new BytePairEncoder(parts);
         _beforeNormalizing = new AddedTokenMatcher(parts.AddedTokens.Where(t => !t.Normalized));
-        _afterNormalizing = new AddedTokenMatcher(parts.AddedTokens.Where(t => t.Normalized).Select(t => t with { Content = Normalize(t.Content) }));
+        var normalized = parts.AddedTokens.Where(t => t.Normalized).Select(t => t with { Content = Normalize(t.Content) });
+        _afterNormalizing = new AddedTokenMatcher(normalized);
         _added = parts.AddedTokens.ToDictionary(t => t.Content, t => t.Id);
         _special = [.. parts.AddedTokens.Where(t => t.Special).Select(t => t.Id)];
     }
 
-    /// <summary>The largest id + 1, added tokens counted.</summary>
+    /// <summary>The largest id + 1, including added tokens.</summary>
     public int VocabularySize => _tokens.Length;
 
-    /// <summary>SHA-256 of everything that decides what a text or a chat becomes; in hex.</summary>
+    /// <summary>The SHA-256 of everything that decides how a text or a chat is encoded, in hex.</summary>
     public string Hash => _parts.Hash;
 
-    /// <summary>The file it came from, for messages.</summary>
+    /// <summary>The file that the tokenizer was read from, for error messages.</summary>
     internal string Source => _parts.Source;
 
-    /// <summary>How chats are spelled; null where the model brings no template.</summary>
+    /// <summary>The template that renders chats; null if the model has none.</summary>
     public ChatTemplate? ChatTemplate => _parts.ChatTemplate;
 
     /// <summary>
-    /// Reads the tokenizer of a Hugging Face folder (tokenizer.json, and beside it tokenizer_config.json, special_tokens_map.json, chat_template.jinja where
-    /// there) or of a GGUF file.
+    /// Reads the tokenizer of a Hugging Face folder (tokenizer.json and, if they exist, tokenizer_config.json,
+    /// special_tokens_map.json and chat_template.jinja) or of a GGUF file.
     /// </summary>
     /// <param name="path">The folder or file.</param>
-    /// <exception cref="KoalaException">A file is missing or damaged, or asks for what byte-level BPE has not.</exception>
-    public static Tokenizer Load(string path) => ModelLocation.Find(path).Path is var place && File.Exists(place) ? TokenizerGguf.Read(place) : TokenizerFolder.Read(place);
+    /// <exception cref="KoalaException">
+    /// A file is missing or damaged, or needs something that byte-level BPE does not have.
+    /// </exception>
+    public static Tokenizer Load(string path)
+    {
+        path = ModelLocation.Find(path).Path;
+        return File.Exists(path) ? TokenizerGguf.Read(path) : TokenizerFolder.Read(path);
+    }
 
-    /// <summary>The tokens of a text. Text that spells an added token becomes that token; half surrogate pairs become U+FFFD.</summary>
+    /// <summary>
+    /// The tokens of a text. Text that is equal to an added token becomes that token; unpaired surrogates become
+    /// U+FFFD.
+    /// </summary>
     /// <param name="text">Any text.</param>
-    /// <param name="addSpecialTokens">Whether the tokenizer's own tokens go round it, such as Llama 3's begin of text. Default false.</param>
+    /// <param name="addSpecialTokens">
+    /// Whether the tokenizer's own tokens, such as Llama 3's begin of text, are put around the text. The default is
+    /// false.
+    /// </param>
     public IReadOnlyList<int> Encode(string text, bool addSpecialTokens = false)
     {
         var ids = new List<int>();
@@ -63,12 +81,13 @@ public sealed class Tokenizer
     }
 
     /// <summary>The tokens of a chat that waits for the assistant's answer.</summary>
-    /// <exception cref="KoalaException">The model has no chat template, or it throws.</exception>
-    public IReadOnlyList<int> EncodeChat(IReadOnlyList<Message> messages) => Encode(RequireChatTemplate().Render(messages, addGenerationPrompt: true));
+    /// <exception cref="KoalaException">The model has no chat template, or the template throws.</exception>
+    public IReadOnlyList<int> EncodeChat(IReadOnlyList<Message> messages) =>
+        Encode(RequireChatTemplate().Render(messages, addGenerationPrompt: true));
 
-    /// <summary>The text of tokens; bytes that are no UTF-8 become U+FFFD.</summary>
-    /// <param name="ids">Token ids.</param>
-    /// <param name="skipSpecialTokens">Whether special tokens are left out. Default false.</param>
+    /// <summary>The text of tokens. Bytes that are not valid UTF-8 become U+FFFD.</summary>
+    /// <param name="ids">The token ids.</param>
+    /// <param name="skipSpecialTokens">Whether special tokens are left out. The default is false.</param>
     /// <exception cref="KoalaException">An id is negative.</exception>
     public string Decode(IReadOnlyList<int> ids, bool skipSpecialTokens = false)
     {
@@ -78,19 +97,30 @@ public sealed class Tokenizer
         return Encoding.UTF8.GetString([.. bytes]);
     }
 
-    /// <summary>The id of a token as its file spells it (a space is Ġ); null if there is none.</summary>
-    public int? IdOf(string token) => _added.TryGetValue(token, out var id) || _parts.Vocabulary.TryGetValue(token, out id) ? id : null;
+    /// <summary>
+    /// The id of a token as the tokenizer's file writes it (a space is Ġ); null if there is no such token.
+    /// </summary>
+    public int? IdOf(string token) =>
+        _added.TryGetValue(token, out var id) || _parts.Vocabulary.TryGetValue(token, out id) ? id : null;
 
-    /// <summary>Whether the id is a special token's.</summary>
+    /// <summary>Whether the id belongs to a special token.</summary>
     public bool IsSpecial(int id) => _special.Contains(id);
 
     internal ChatTemplate RequireChatTemplate() => ChatTemplate
-        ?? throw new KoalaException(_parts.Source, "comes without a chat template",
+        ?? throw new KoalaException(_parts.Source,
+            "comes without a chat template",
             $"use {new OptionName("Raw")}, or put a chat_template.jinja into the model's folder");
 
-    /// <summary>The bytes of one token. Ids that the model has and the tokenizer has not (models round their vocabulary up) have none.</summary>
-    internal byte[] Bytes(int id) => id < 0 ? throw new KoalaException("token id", $"is {id}", "use ids from 0")
-        : id < _tokens.Length && _tokens[id] is { } token ? ByteAlphabet.ToBytes(token) : [];
+    /// <summary>
+    /// The bytes of one token. Models round their vocabulary up; an id that the model has but the tokenizer does not
+    /// has no bytes.
+    /// </summary>
+    /// <exception cref="KoalaException">The id is negative.</exception>
+    internal byte[] Bytes(int id)
+    {
+        if (id < 0) throw new KoalaException("token id", $"is {id}", "use ids from 0");
+        return id < _tokens.Length && _tokens[id] is { } token ? ByteAlphabet.ToBytes(token) : [];
+    }
 
     private void EncodeNormalized(string text, List<int> ids)
     {
@@ -102,12 +132,14 @@ public sealed class Tokenizer
         }
     }
 
-    // Below U+0300 nothing combines; most text ends there.
+    // No character below U+0300 combines with another, and most texts have only such characters.
     private string Normalize(string text) =>
         !_parts.Compose || text.AsSpan().IndexOfAnyExceptInRange('\0', '\u02ff') < 0 ? text : Compose(text);
 
     internal static string Compose(string text) => ENSNormalize.NF.NFC(text);
 
     private static string WellFormed(string text) =>
-        text.AsSpan().IndexOfAnyInRange('\ud800', '\udfff') < 0 ? text : Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text));
+        text.AsSpan().IndexOfAnyInRange('\ud800', '\udfff') < 0
+            ? text
+            : Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text));
 }

@@ -11,10 +11,13 @@ internal static class TokenizerFolder
 {
     private const long LongestFile = 256L << 20;
 
-    // As transformers names them; these are what a chat template can ask for.
-    private static readonly string[] s_roles = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+    // The names that transformers uses; a chat template can refer to these tokens.
+    private static readonly string[] s_roles =
+        ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-    /// <exception cref="KoalaException">A file is missing or damaged, or asks for what byte-level BPE has not.</exception>
+    /// <exception cref="KoalaException">
+    /// A file is missing or damaged, or needs something that byte-level BPE does not have.
+    /// </exception>
     public static Tokenizer Read(string folder)
     {
         var path = Path.Combine(folder, "tokenizer.json");
@@ -25,6 +28,7 @@ internal static class TokenizerFolder
         var (vocabulary, merges, ignoreMerges) = ModelSection.Read(root.Section("model"));
         CheckDecoder(root);
         var (before, after) = PostProcessorSection.Read(root);
+        byte[] content = [.. SHA256.HashData(bytes), .. Encoding.UTF8.GetBytes(template?.Identity ?? "")];
         return new Tokenizer(new TokenizerParts
         {
             Source = path,
@@ -37,15 +41,16 @@ internal static class TokenizerFolder
             Before = before,
             After = after,
             ChatTemplate = template,
-            Hash = Convert.ToHexStringLower(SHA256.HashData([.. SHA256.HashData(bytes), .. Encoding.UTF8.GetBytes(template?.Identity ?? "")])),
+            Hash = Convert.ToHexStringLower(SHA256.HashData(content)),
         });
     }
 
-    private static bool Composes(JsonSection root) => root.OptionalSection("normalizer") switch
+    private static bool Composes(JsonSection root)
     {
-        null => false,
-        { } normalizer => normalizer.Text("type") switch { "NFC" => true, var type => throw normalizer.Unsupported("type", type) },
-    };
+        if (root.OptionalSection("normalizer") is not { } normalizer) return false;
+        var type = normalizer.Text("type");
+        return type == "NFC" ? true : throw normalizer.Unsupported("type", type);
+    }
 
     private static void CheckDecoder(JsonSection root)
     {
@@ -58,27 +63,28 @@ internal static class TokenizerFolder
         var config = Optional(folder, "tokenizer_config.json");
         var map = Optional(folder, "special_tokens_map.json");
         var file = Path.Combine(folder, "chat_template.jinja");
-        string? text;
-        string where;
-        if (File.Exists(file)) (text, where) = (ReadText(file), file);
-        else (text, where) = (config is null ? null : TemplateIn(config), Path.Combine(folder, "tokenizer_config.json") + ": chat_template");
+        var hasFile = File.Exists(file);
+        var where = hasFile ? file : Path.Combine(folder, "tokenizer_config.json") + ": chat_template";
+        var text = hasFile ? ReadText(file) : config is null ? null : TemplateIn(config);
         if (text is null) return null;
 
         var tokens = new Dictionary<string, string>();
         foreach (var role in s_roles)
-            if ((Spelled(config, role) ?? Spelled(map, role)) is { } spelled) tokens[role] = spelled;
+            if ((TokenOf(config, role) ?? TokenOf(map, role)) is { } token) tokens[role] = token;
         return new ChatTemplate(text, tokens, where);
     }
 
-    // One template, or several by name.
+    // The file has one template, or several by name.
     private static string? TemplateIn(JsonSection config)
     {
-        if (config.Find("chat_template") is not { ValueKind: JsonValueKind.Array }) return config.OptionalText("chat_template");
+        var isList = config.Find("chat_template") is { ValueKind: JsonValueKind.Array };
+        if (!isList) return config.OptionalText("chat_template");
         var named = config.Items("chat_template").ToDictionary(t => t.Text("name"), t => t.Text("template"));
-        return named.GetValueOrDefault("default") ?? throw config.Fault("chat_template", "has no template named 'default'", "name one so");
+        return named.GetValueOrDefault("default")
+            ?? throw config.Fault("chat_template", "has no template named 'default'", "give one of them that name");
     }
 
-    private static string? Spelled(JsonSection? file, string role) =>
+    private static string? TokenOf(JsonSection? file, string role) =>
         file?.Find(role) is { ValueKind: JsonValueKind.Object } ? file.Section(role).Text("content") : file?.OptionalText(role);
 
     private static JsonSection? Optional(string folder, string name)
@@ -90,6 +96,8 @@ internal static class TokenizerFolder
     private static string ReadText(string path)
     {
         var bytes = JsonFile.Read(path, LongestFile);
-        return System.Text.Unicode.Utf8.IsValid(bytes) ? Encoding.UTF8.GetString(bytes) : throw new KoalaException(path, "is not valid UTF-8", "get the file again");
+        return System.Text.Unicode.Utf8.IsValid(bytes)
+            ? Encoding.UTF8.GetString(bytes)
+            : throw new KoalaException(path, "is not valid UTF-8", "get the file again");
     }
 }

@@ -2,39 +2,39 @@ using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Text.Tokenizers;
 
-/// <summary>What a byte-level BPE tokenizer is made of, whichever file it came from.</summary>
+/// <summary>The parts of a byte-level BPE tokenizer, whichever kind of file they come from.</summary>
 internal sealed record TokenizerParts
 {
-    /// <summary>The file, for messages.</summary>
+    /// <summary>The file, for error messages.</summary>
     public required string Source { get; init; }
 
-    /// <summary>Ids by token; tokens are spelled in the <see cref="ByteAlphabet"/>.</summary>
+    /// <summary>The ids by token. Tokens are written in the <see cref="ByteAlphabet"/>.</summary>
     public required IReadOnlyDictionary<string, int> Vocabulary { get; init; }
 
-    /// <summary>The pairs that merge, the first first.</summary>
+    /// <summary>The pairs that are merged, in the order of their priority.</summary>
     public required IReadOnlyList<(string Left, string Right)> Merges { get; init; }
 
-    /// <summary>Whether a piece that is a token is taken whole, whatever the merges make of it.</summary>
+    /// <summary>Whether a piece that is a token becomes that token, whatever the merges say.</summary>
     public bool IgnoreMerges { get; init; }
 
-    /// <summary>Whether text is composed (Unicode's form NFC) first.</summary>
+    /// <summary>Whether the text is first composed (Unicode's form NFC).</summary>
     public bool Compose { get; init; }
 
-    /// <summary>Cuts text into the pieces that merges stay within.</summary>
+    /// <summary>The pre-tokenizer, which cuts text into pieces.</summary>
     public required PreTokenizer PreTokenizer { get; init; }
 
-    /// <summary>The tokens beside the vocabulary.</summary>
+    /// <summary>The tokens in addition to the vocabulary.</summary>
     public IReadOnlyList<AddedToken> AddedTokens { get; init; } = [];
 
-    /// <summary>Ids that the post-processor puts before a text.</summary>
+    /// <summary>The ids that the post-processor puts before a text.</summary>
     public IReadOnlyList<int> Before { get; init; } = [];
 
-    /// <summary>Ids that it puts after.</summary>
+    /// <summary>The ids that the post-processor puts after a text.</summary>
     public IReadOnlyList<int> After { get; init; } = [];
 
     /// <summary>The chat template, if there is one.</summary>
     public ChatTemplate? ChatTemplate { get; init; }
 
-    /// <summary>Of everything that decides what a text becomes.</summary>
+    /// <summary>The hash of everything that decides how a text is encoded.</summary>
     public required string Hash { get; init; }
 }

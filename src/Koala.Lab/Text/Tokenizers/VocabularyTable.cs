@@ -2,23 +2,30 @@ using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Text.Tokenizers;
 
-/// <summary>Tokens by id, with the checks that make a stranger's vocabulary safe to use.</summary>
+/// <summary>Makes the table of tokens by id, with the checks that make an untrusted vocabulary safe to use.</summary>
 internal static class VocabularyTable
 {
-    /// <summary>Real vocabularies end below 300,000; the table is as long as the largest id.</summary>
+    /// <summary>
+    /// The largest id that is allowed. The table is as long as the largest id, and real vocabularies have ids below
+    /// 300,000.
+    /// </summary>
     public const int LargestId = (1 << 22) - 1;
 
     private const string Fix = "get the file again";
 
-    /// <summary>The table; null where an id is not given.</summary>
-    /// <exception cref="KoalaException">An id stands twice or out of range, or a merge is not of the vocabulary.</exception>
+    /// <summary>The table, with null at ids that no token has.</summary>
+    /// <exception cref="KoalaException">
+    /// An id occurs twice or is out of range, or a merge uses a token outside the vocabulary.
+    /// </exception>
     public static string?[] Make(TokenizerParts parts)
     {
         var largest = -1;
-        foreach (var (token, id) in parts.Vocabulary.Concat(parts.AddedTokens.Select(t => KeyValuePair.Create(t.Content, t.Id))))
+        var added = parts.AddedTokens.Select(t => KeyValuePair.Create(t.Content, t.Id));
+        foreach (var (token, id) in parts.Vocabulary.Concat(added))
         {
             if (id is < 0 or > LargestId)
-                throw new KoalaException(parts.Source, $"gives '{MessageText.Text(token)}' the id {id}, but ids are 0 to {LargestId}", Fix);
+                throw new KoalaException(
+                    parts.Source, $"gives '{MessageText.Text(token)}' the id {id}, but ids are 0 to {LargestId}", Fix);
             largest = Math.Max(largest, id);
         }
         if (parts.Vocabulary.Count == 0) throw new KoalaException(parts.Source, "has an empty vocabulary", Fix);
@@ -26,25 +33,27 @@ internal static class VocabularyTable
         var tokens = new string?[largest + 1];
         foreach (var (token, id) in parts.Vocabulary)
         {
-            if (tokens[id] is { } other)
-                throw new KoalaException(parts.Source, $"gives the id {id} to both '{MessageText.Text(other)}' and '{MessageText.Text(token)}'", Fix);
+            if (tokens[id] is { } other) throw DuplicateId(parts, id, other, token);
             tokens[id] = token;
         }
-        AddAdded(parts, tokens);
+        AddAddedTokens(parts, tokens);
         CheckMerges(parts);
         return tokens;
     }
 
-    // An added token may repeat a token of the vocabulary under its own id; it may not take another's.
-    private static void AddAdded(TokenizerParts parts, string?[] tokens)
+    // An added token may repeat a token of the vocabulary with the same id, but it may not have the id of another
+    // token.
+    private static void AddAddedTokens(TokenizerParts parts, string?[] tokens)
     {
         var contents = new HashSet<string>();
         foreach (var added in parts.AddedTokens)
         {
-            if (added.Content.Length == 0) throw new KoalaException(parts.Source, $"has an empty added token with the id {added.Id}", Fix);
-            if (!contents.Add(added.Content)) throw new KoalaException(parts.Source, $"adds the token '{MessageText.Text(added.Content)}' twice", Fix);
+            if (added.Content.Length == 0)
+                throw new KoalaException(parts.Source, $"has an empty added token with the id {added.Id}", Fix);
+            if (!contents.Add(added.Content))
+                throw new KoalaException(parts.Source, $"adds the token '{MessageText.Text(added.Content)}' twice", Fix);
             if (tokens[added.Id] is { } other && other != added.Content)
-                throw new KoalaException(parts.Source, $"gives the id {added.Id} to both '{MessageText.Text(other)}' and '{MessageText.Text(added.Content)}'", Fix);
+                throw DuplicateId(parts, added.Id, other, added.Content);
             tokens[added.Id] = added.Content;
         }
     }
@@ -54,6 +63,12 @@ internal static class VocabularyTable
         foreach (var (left, right) in parts.Merges)
             foreach (var token in (ReadOnlySpan<string>)[left, right, left + right])
                 if (!parts.Vocabulary.ContainsKey(token))
-                    throw new KoalaException(parts.Source, $"merges '{MessageText.Text(left)}' and '{MessageText.Text(right)}', but '{MessageText.Text(token)}' is not in its vocabulary", Fix);
+                    throw new KoalaException(parts.Source,
+                        $"merges '{MessageText.Text(left)}' and '{MessageText.Text(right)}', "
+                        + $"but '{MessageText.Text(token)}' is not in its vocabulary",
+                        Fix);
     }
+
+    private static KoalaException DuplicateId(TokenizerParts parts, int id, string first, string second) =>
+        new(parts.Source, $"gives the id {id} to both '{MessageText.Text(first)}' and '{MessageText.Text(second)}'", Fix);
 }

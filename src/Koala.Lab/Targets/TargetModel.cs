@@ -1,0 +1,239 @@
+using Koala.Lab.Checkpoints;
+using Koala.Lab.Runtime.Cuda;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Targets;
+
+/// <summary>
+/// The computation of a <see cref="Target"/>: its weights, and the steps of its decoder layers over a key-value cache.
+/// </summary>
+/// <remarks>
+/// B sequences, T new tokens each, N = B·T, D width, F width of the features, V vocabulary, L cache slots that
+/// attention looks at. The weights never take gradients.
+/// </remarks>
+internal sealed class TargetModel : IDisposable
+{
+    // Attention looks at a multiple of this many cache slots, so that the shapes of a step change rarely. A GPU looks
+    // at a few hundred slots in the time of one, and each shape costs it a capture.
+    private const int Bucket = 64;
+    private const int GpuBucket = 256;
+
+    private readonly ModelConfig _config;
+    private readonly ScalarType _dtype;
+    private readonly Device _device;
+    private readonly DecoderScript _script;
+    private readonly RotaryEmbedding _rotary;
+    private readonly Tensor _slotNumbers;   // 0 .. context-1
+
+    /// <param name="files">The opened files of the model.</param>
+    /// <param name="dtype">The dtype in which the weights are kept and computed.</param>
+    /// <param name="device">The device of the weights.</param>
+    public TargetModel(ModelFiles files, ScalarType dtype, Device device)
+    {
+        _config = files.Config;
+        _dtype = dtype;
+        _device = device;
+        Weights = TargetWeights.Load(files, dtype, device);
+        _script = new DecoderScript(_config, dtype, device);
+        _rotary = new RotaryEmbedding(_config, dtype, device);
+        _slotNumbers = arange(_config.ContextLength, ScalarType.Int64, device).DetachFromDisposeScope();
+    }
+
+    /// <summary>The weights; the model disposes them.</summary>
+    public TargetWeights Weights { get; }
+
+    /// <summary>
+    /// The number of cache slots that attention has to look at for so many tokens: whole buckets, at most the cache's
+    /// capacity.
+    /// </summary>
+    public static int KeyValueLength(KeyValueCache cache, int tokens) =>
+        KeyValueLength(cache, tokens, cache.Device.type == DeviceType.CUDA ? GpuBucket : Bucket);
+
+    /// <summary>The same with buckets of another size.</summary>
+    public static int KeyValueLength(KeyValueCache cache, int tokens, int bucket) =>
+        Math.Min(cache.Capacity, (tokens + bucket - 1) / bucket * bucket);
+
+    /// <summary>See <see cref="Target.NewCache"/>.</summary>
+    public KeyValueCache NewCache(int batch, int? capacity)
+    {
+        var tokens = Math.Min(capacity ?? _config.ContextLength, _config.ContextLength);
+        return new KeyValueCache(_config.Layers, batch, tokens, _config.KeyValueHeads, _config.HeadDim, _dtype, _device);
+    }
+
+    /// <summary>Appends a tree of tokens to every sequence of a batch, in one step.</summary>
+    /// <param name="cache">A cache of B sequences. Every token gets the next free slot of its sequence.</param>
+    /// <param name="trees">The tokens of each sequence and their parents.</param>
+    /// <param name="featureLayers">
+    /// The layers whose outputs are wanted beside the hidden states, counted from 0; may be empty.
+    /// </param>
+    /// <param name="held">
+    /// The number of tokens at the end of the cache that belong to the trees, in every sequence.
+    /// </param>
+    /// <param name="capture">Whether a GPU captures the step as a CUDA graph the second time its shape occurs.</param>
+    /// <returns>A row per token; rows behind a sequence's own tree are padding.</returns>
+    /// <exception cref="ArgumentException">
+    /// The number of sequences is not the cache's, they do not fit into it, or a token comes before its parent.
+    /// </exception>
+    public TargetOutput Append(
+        KeyValueCache cache, TokenTrees trees, IReadOnlyList<int> featureLayers, int held, bool capture)
+    {
+        var count = trees.Tokens.Max(tokens => tokens.Length);
+        if (trees.Tokens.Count != cache.Batch)
+            throw new ArgumentException($"{trees.Tokens.Count} sequences for a cache of {cache.Batch}", nameof(trees));
+        if (cache.Lengths.Max() + count > cache.Capacity)
+            throw new ArgumentException(
+                $"{cache.Lengths.Max()} + {count} tokens do not fit a cache of {cache.Capacity}", nameof(trees));
+
+        using var scope = NewDisposeScope();
+        var keyValueLength = KeyValueLength(cache, cache.Lengths.Max() + count);
+        var slots = _slotNumbers.narrow(0, 0, keyValueLength);
+        Tensor NewSlots(Tensor starts) => starts + _slotNumbers.narrow(0, 0, count);                        // [B,T]
+
+        var stepInputs = IdsAndStarts(cache, trees.Tokens, count);
+        var isChain = trees.IsChain;
+        if (!isChain)
+        {
+            var newSlots = NewSlots(stepInputs[1].to(_device));
+            var (positions, masked) = TreeAttention.Compute(trees.Parents, cache.Lengths, held, count, newSlots, slots);
+            stepInputs = [.. stepInputs, positions, masked];                                                // [B,T], [B,T,L]
+        }
+
+        // Everything that changes from step to step comes in as a parameter, so that the step can be captured.
+        Tensor[] Step(Tensor[] inputs)
+        {
+            var (ids, starts) = (inputs[0], inputs[1]);
+            var newSlots = NewSlots(starts);
+            var (positions, masked) = isChain ? (newSlots, slots > newSlots.unsqueeze(-1)) : (inputs[2], inputs[3]);
+            var (hidden, features) = Run(ids, positions, cache.Slots(newSlots), masked, keyValueLength, cache, featureLayers);
+            return featureLayers.Count == 0 ? [hidden] : [hidden, features];
+        }
+
+        var key = new GraphKey($"{(isChain ? "chain" : "tree")} {string.Join(',', featureLayers)}", count, keyValueLength);
+        var outputs = capture ? cache.Graphs.Run(key, stepInputs, Step) : Step([.. stepInputs.Select(x => x.to(_device))]);
+        for (var b = 0; b < cache.Batch; b++) cache.Extend(b, trees.Tokens[b].Length);
+        return new TargetOutput(outputs[0], outputs[^1]).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>See <see cref="Target.Features"/>.</summary>
+    public TargetOutput Features(
+        KeyValueCache cache, Tensor tokens, Tensor positions, Tensor segments, IReadOnlyList<int> featureLayers)
+    {
+        using var scope = NewDisposeScope();
+        var count = (int)tokens.shape[1];
+        cache.Clear();
+        var slots = _slotNumbers.narrow(0, 0, count);
+        var later = slots.unsqueeze(0) > slots.unsqueeze(1);                                                // [T,T]
+        var masked = (segments.unsqueeze(2) != segments.unsqueeze(1)).logical_or_(later);                   // [B,T,T]
+        var output = Run(tokens.view(-1), positions, cache.Slots(slots), masked, count, cache, featureLayers);
+        return output.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// Appends a token to every sequence of a batch. Everything it needs is on the device and it reads nothing on the
+    /// host, so that the step can be captured in a CUDA graph. The cache's lengths stay as they are: the caller keeps
+    /// count.
+    /// </summary>
+    /// <param name="cache">A cache of B sequences.</param>
+    /// <param name="ids">The tokens, [B], int64.</param>
+    /// <param name="positions">
+    /// Each token's position, which is also its cache slot, below the cache's capacity, [B,1], int64.
+    /// </param>
+    /// <param name="keyValueLength">
+    /// L, above all positions whose results are used and at most the cache's capacity.
+    /// </param>
+    /// <returns>Hidden states after the final norm, [B,D].</returns>
+    public Tensor Step(KeyValueCache cache, Tensor ids, Tensor positions, int keyValueLength)
+    {
+        using var scope = NewDisposeScope();
+        var masked = (_slotNumbers.narrow(0, 0, keyValueLength) > positions).unsqueeze(1);                  // [B,1,L]
+        var hidden = Run(ids, positions, cache.Slots(positions), masked, keyValueLength, cache, []).Hidden; // [B,1,D]
+        return hidden.squeeze(1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>See <see cref="Target.States"/>.</summary>
+    public IReadOnlyList<Tensor> States(IReadOnlyList<int> tokens)
+    {
+        using var scope = NewDisposeScope();
+        using var cache = NewCache(1, tokens.Count);
+        var slots = _slotNumbers.narrow(0, 0, tokens.Count);
+        var step = Inputs(slots.view(1, -1), cache.Slots(slots), slots.unsqueeze(0) > slots.unsqueeze(1), tokens.Count);
+        var rows = Embed(tensor(tokens.Select(token => (long)token).ToArray(), device: _device));
+        Tensor[] states = [rows, .. _script.States(rows, Weights.Layers, step, cache)];
+        foreach (var state in states) state.MoveToOuterDisposeScope();
+        return states;
+    }
+
+    /// <summary>Embeddings of tokens, [N,D], from their ids on the device, [N]. No gradients flow.</summary>
+    public Tensor Embed(Tensor ids) => Weights.Embedding.index_select(0, ids);
+
+    /// <summary>x·wᵀ as the target's own layers compute it; see <see cref="DecoderScript.Product"/>.</summary>
+    public Tensor Product(Tensor x, Tensor weight) => _script.Product(x, weight);
+
+    /// <summary>Cosines and signed sines of rotary positions [B,T]: [B,T,1,headDim] each.</summary>
+    public (Tensor Cos, Tensor Sin) Rotations(Tensor positions) => _rotary.At(positions);
+
+    /// <summary>
+    /// What the layers of a step need beside the tokens. Slots and positions differ in packed rows and in trees, so
+    /// both are given.
+    /// </summary>
+    /// <param name="positions">The tokens' positions, [B,T].</param>
+    /// <param name="slots">Cache rows of the new tokens, [B·kvHeads·T].</param>
+    /// <param name="masked">True at the slots that a token does not attend to, [B or 1,T,L], or [T,L].</param>
+    /// <param name="keyValueLength">L.</param>
+    public StepInputs Inputs(Tensor positions, Tensor slots, Tensor masked, int keyValueLength)
+    {
+        var count = positions.shape[1];
+        var (cos, sin) = Rotations(positions);
+        var group = _config.Heads / _config.KeyValueHeads;
+        var bias = zeros(masked.shape, _dtype, _device).masked_fill_(masked, double.NegativeInfinity);
+        var mask = bias.view(-1, 1, 1, count, keyValueLength)
+            .expand(-1, 1, group, count, keyValueLength)
+            .reshape(-1, 1, group * count, keyValueLength);
+        return new StepInputs(cos, sin, mask, slots, keyValueLength);
+    }
+
+    /// <summary>Frees the weights.</summary>
+    public void Dispose()
+    {
+        Weights.Dispose();
+        _rotary.Dispose();
+        _slotNumbers.Dispose();
+    }
+
+    // The token ids, [N], and the length of each sequence before the step, [B,1]; on the host.
+    private static Tensor[] IdsAndStarts(KeyValueCache cache, IReadOnlyList<int[]> tokens, int count)
+    {
+        var ids = new long[cache.Batch * count];
+        var starts = new long[cache.Batch];
+        for (var b = 0; b < cache.Batch; b++)
+        {
+            // Padding gets token 0; its keys lie behind the sequence's length, where the next step overwrites them.
+            for (var t = 0; t < tokens[b].Length; t++) ids[b * count + t] = tokens[b][t];
+            starts[b] = cache.Lengths[b];
+        }
+        return [tensor(ids), tensor(starts).view(-1, 1)];
+    }
+
+    private TargetOutput Run(
+        Tensor ids,
+        Tensor positions,
+        Tensor slots,
+        Tensor masked,
+        int keyValueLength,
+        KeyValueCache cache,
+        IReadOnlyList<int> featureLayers)
+    {
+        var rows = Embed(ids);                                                                              // [N,D]
+        var step = Inputs(positions, slots, masked, keyValueLength);
+        Tensor BySequence(Tensor x) => x.view(cache.Batch, -1, x.shape[1]);
+        if (featureLayers.Count == 0)
+        {
+            var hidden = BySequence(_script.Forward(rows, Weights.Layers, step, cache));                    // [B,T,D]
+            return new TargetOutput(hidden, hidden);
+        }
+        var states = _script.States(rows, Weights.Layers, step, cache);
+        var features = cat([.. featureLayers.Select(layer => states[layer])], -1);                          // [N,F]
+        return new TargetOutput(BySequence(states[^1]), BySequence(features));
+    }
+}
