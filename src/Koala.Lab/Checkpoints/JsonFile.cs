@@ -3,7 +3,9 @@ using System.Text.Unicode;
 
 namespace Koala.Lab.Checkpoints;
 
-/// <summary>Reads the small JSON files of a model folder. Each is an object in which no key occurs twice and all strings are valid.</summary>
+/// <summary>
+/// Reads the small JSON files of a model folder. Each is an object in which no key occurs twice and all strings are valid.
+/// </summary>
 internal static class JsonFile
 {
     private const string Fix = "get the file again";

@@ -154,8 +154,9 @@ internal sealed class CheckpointStore
         if (!Directory.Exists(_folder)) return [];
         try
         {
-            var folders = Directory.EnumerateDirectories(_folder).Select(folder => (Step: StepOf(Path.GetFileName(folder)), Folder: folder));
-            var newestFirst = folders.Where(entry => entry.Step >= 0).OrderByDescending(entry => entry.Step);
+            var folders = Directory.EnumerateDirectories(_folder);
+            var entries = folders.Select(folder => (Step: StepOf(Path.GetFileName(folder)), Folder: folder));
+            var newestFirst = entries.Where(entry => entry.Step >= 0).OrderByDescending(entry => entry.Step);
             return [.. newestFirst.ThenBy(entry => entry.Folder.Length).ThenBy(entry => entry.Folder, StringComparer.Ordinal)];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -108,10 +108,12 @@ internal sealed class GgufConfigReader(GgufFile file)
             "none" => null,
             "linear" => factor is null or 1 ? null : new RopeScaling("linear", factor.Value),
             { } other => throw _values.Fault(key,
-                $"is {MessageText.Text(other)}, but Koala computes none, linear, and the divisors in {GgufNames.RopeDivisors}", NotThisModel),
+                $"is {MessageText.Text(other)}, but Koala computes none, linear, and the divisors in {GgufNames.RopeDivisors}",
+                NotThisModel),
         };
         if (_values.OptionalPositive("llama.rope.scaling.attn_factor") is { } attention and not 1)
-            throw _values.Fault("llama.rope.scaling.attn_factor", $"is {attention}, but Koala does not scale attention by it", NotThisModel);
+            throw _values.Fault("llama.rope.scaling.attn_factor",
+                $"is {attention}, but Koala does not scale attention by it", NotThisModel);
         if (file.Numbers(GgufNames.RopeDivisors) is not { } divisors) return linear;
         if (linear is not null)
             throw _values.Fault(key, $"is linear, but {GgufNames.RopeDivisors} stretches the positions too", NotThisModel);

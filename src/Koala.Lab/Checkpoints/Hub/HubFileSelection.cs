@@ -20,7 +20,8 @@ internal static class HubFileSelection
         if (name.File is { } requested)
             return listing.Files.FirstOrDefault(file => file.Name == requested) is { } found
                 ? [found]
-                : throw new KoalaException(name.ToString(), $"is not in the repository, which contains {Names(listing.Files)}", "check the name");
+                : throw new KoalaException(name.ToString(), $"is not in the repository, which contains {Names(listing.Files)}",
+                    "check the name");
         var weights = WeightsOf(listing);
         if (weights.Length == 0) throw NoWeights(listing, name.Repo);
         if (listing.Files.All(file => file.Name != "config.json"))

@@ -31,7 +31,8 @@ internal sealed record RetryPolicy
 /// <param name="message">What happened.</param>
 /// <param name="retryAfter">How long the hub asks to wait; null leaves it to the <see cref="RetryPolicy"/>.</param>
 /// <param name="inner">The exception that caused it.</param>
-internal sealed class TransientHubException(string message, TimeSpan? retryAfter = null, Exception? inner = null) : Exception(message, inner)
+internal sealed class TransientHubException(string message, TimeSpan? retryAfter = null, Exception? inner = null)
+    : Exception(message, inner)
 {
     public TimeSpan? RetryAfter { get; } = retryAfter;
 }

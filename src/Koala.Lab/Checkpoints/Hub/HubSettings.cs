@@ -79,7 +79,8 @@ public sealed record HubSettings(string Cache, string Endpoint, string? Token, b
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new KoalaException(path, $"cannot be read ({e.Message.TrimEnd('.')})", "make the token's file readable, or set HF_TOKEN", e);
+            throw new KoalaException(path, $"cannot be read ({e.Message.TrimEnd('.')})",
+                "make the token's file readable, or set HF_TOKEN", e);
         }
     }
 }

@@ -145,7 +145,8 @@ internal sealed class SafetensorsHeader
             else if (reader.ValueTextEquals("shape"u8) && shape is null) shape = ReadSizes(ref reader, name, "shape");
             else if (reader.ValueTextEquals("data_offsets"u8) && range is null) range = ReadSizes(ref reader, name, "data_offsets");
             else throw Fault(keyStart,
-                $"its entry has the key '{MessageText.Text(reader.ValueSpan)}' twice, or in addition to dtype, shape and data_offsets", name);
+                $"its entry has the key '{MessageText.Text(reader.ValueSpan)}' twice, or in addition to dtype, shape and data_offsets",
+                name);
         }
         if (dtype is null || shape is null || range is null)
             throw Fault(start, $"its entry lacks {(dtype is null ? "dtype" : shape is null ? "shape" : "data_offsets")}", name);

@@ -3,7 +3,9 @@ using Koala.Lab.Runtime.Native;
 
 namespace Koala.Lab.Runtime.Cuda;
 
-/// <summary>libtorch's CUDA graph and stream functions by their exported C++ names (Itanium ABI: <c>this</c> is the first argument).</summary>
+/// <summary>
+/// libtorch's CUDA graph and stream functions by their exported C++ names (Itanium ABI: <c>this</c> is the first argument).
+/// </summary>
 internal sealed unsafe class CudaGraphFunctions
 {
     private CudaGraphFunctions(IntPtr torchCuda, IntPtr c10Cuda)

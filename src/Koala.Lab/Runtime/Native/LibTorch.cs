@@ -163,8 +163,9 @@ public static class LibTorch
         }
         // A build for an external libtorch records no package cache.
         if (Metadata("PackageRoot").Length == 0)
-            throw new KoalaException("libtorch", "is not named: this build of Koala does not include one", "name the lib folder of a PyTorch: "
-                + $"export {FolderVariable}=$(python3 -c 'import os, torch; print(os.path.join(os.path.dirname(torch.__file__), \"lib\"))')");
+            throw new KoalaException("libtorch", "is not named: this build of Koala does not include one",
+                $"name the lib folder of a PyTorch: export {FolderVariable}="
+                + "$(python3 -c 'import os, torch; print(os.path.join(os.path.dirname(torch.__file__), \"lib\"))')");
         throw new KoalaException("libtorch", $"version {Version} is neither beside the assembly ({beside}) nor in the package cache",
             $"run `dotnet restore` in the project, or name a libtorch's or PyTorch's lib folder in {FolderVariable}");
     }
@@ -178,7 +179,8 @@ public static class LibTorch
             var cached = Path.Combine(root, "torchsharp", Metadata("TorchSharpVersion"), "runtimes", "linux-x64", "native", Bindings);
             if (File.Exists(cached)) return cached;
         }
-        throw new KoalaException(Bindings, "is neither beside the assembly nor in the package cache", "run `dotnet restore` in the project");
+        throw new KoalaException(Bindings, "is neither beside the assembly nor in the package cache",
+            "run `dotnet restore` in the project");
     }
 
     private static bool HasLibraries(string folder) => File.Exists(Path.Combine(folder, "libtorch_cpu.so"));

@@ -125,5 +125,6 @@ internal static class WeakVersion
     }
 
     private static KoalaException Damaged(string library, string reason) =>
-        new(library, $"is a damaged library ({reason})", "delete it from the package cache and run `dotnet restore --force` in the project");
+        new(library, $"is a damaged library ({reason})",
+            "delete it from the package cache and run `dotnet restore --force` in the project");
 }
