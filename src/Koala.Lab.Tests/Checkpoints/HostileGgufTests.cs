@@ -53,7 +53,7 @@ public sealed class HostileGgufTests : IDisposable
             data.Add("key longer than the file", Patched(24, BitConverter.GetBytes(100_000UL)), "is said to be 100000 bytes long");
             data.Add("key that is not UTF-8", Patched(32, [0xFF, 0xFE]), "not valid UTF-8");
             Add("key of 70,000 letters", GgufBytes.Small().Set(new string('k', 70_000), 1u), "at most 65535");
-            Add("key twice", GgufBytes.Small().Twice("llama.block_count"), "stands twice");
+            Add("key twice", GgufBytes.Small().Twice("llama.block_count"), "occurs twice");
             foreach (var type in (uint[])[13, 99, uint.MaxValue]) Add($"value of type {type}", GgufBytes.Small().SetRaw("x", type, new byte[8]), $"type is {type}");
             Add("bool of 2", GgufBytes.Small().SetRaw("x", 7, [2]), "0 or 1");
             Add("list of lists", GgufBytes.Small().SetRaw("x", 9, GgufBytes.List(9, 1, GgufBytes.List(4, 1, new byte[4]))), "list of lists");
@@ -69,7 +69,7 @@ public sealed class HostileGgufTests : IDisposable
 
             // Tensors.
             Add("tensor name of 65 letters", GgufBytes.Small().Retell(Norm, called: new string('n', 65)), "at most 64");
-            Add("tensor twice", GgufBytes.Small().Retell(Norm, called: "token_embd.weight"), "stands twice");
+            Add("tensor twice", GgufBytes.Small().Retell(Norm, called: "token_embd.weight"), "occurs twice");
             Add("tensor twice under two names", GgufBytes.Small().Tensor("model.norm.weight", [4], 0, new byte[16]), "two names");
             Add("20,000 tensors of one number", With(f => { for (var i = 0; i < 20_000; i++) f.Tensor($"{i}", [1], 0, new byte[4]); }), "more memory");
             Add("1,300 tensors of one number", With(f => { for (var i = 0; i < 1_300; i++) f.Tensor($"{i,64}", [1, 1, 1, 1], 0, new byte[4]); }), "1300 unexpected");
@@ -130,9 +130,9 @@ public sealed class HostileGgufTests : IDisposable
             Add("a rope divisor of 0", GgufBytes.Small().Tensor("rope_freqs.weight", [1], 0, new byte[4]), "1 finite numbers");
             Add("a rope divisor that is no number", GgufBytes.Small().Tensor("rope_freqs.weight", [1], 0, BitConverter.GetBytes(float.NaN)), "1 finite numbers");
             Add("rope divisors beside linear scaling", GgufBytes.Small().Set("llama.rope.scaling.factor", 2f).Tensor("rope_freqs.weight", [1], 0, BitConverter.GetBytes(1f)), "is linear");
-            Key("end of sequence", f => f.Set("tokenizer.ggml.eos_token_id", 4u), "below the vocabulary's 4", "4");
-            Key("end of turn", f => f.Set("tokenizer.ggml.eot_token_id", uint.MaxValue), "below the vocabulary's 4", "largest");
-            Key("begin of sequence", f => f.SetRaw("tokenizer.ggml.bos_token_id", 5, BitConverter.GetBytes(-1)), "below the vocabulary's 4", "-1");
+            Key("end of sequence", f => f.Set("tokenizer.ggml.eos_token_id", 4u), "below the vocabulary size 4", "4");
+            Key("end of turn", f => f.Set("tokenizer.ggml.eot_token_id", uint.MaxValue), "below the vocabulary size 4", "largest");
+            Key("begin of sequence", f => f.SetRaw("tokenizer.ggml.bos_token_id", 5, BitConverter.GetBytes(-1)), "below the vocabulary size 4", "-1");
 
             // Tokenizer.
             Key("model", f => f.Set("tokenizer.ggml.model", "llama"), "SentencePiece", "llama");
@@ -159,7 +159,7 @@ public sealed class HostileGgufTests : IDisposable
             Key("add_bos_token", f => f.Set("tokenizer.ggml.add_bos_token", true), "needs it", "without a token");
             Key("add_bos_token", f => f.Set("tokenizer.ggml.add_bos_token", 1u), "true or false", "number");
             Key("add_space_prefix", f => f.Set("tokenizer.ggml.add_space_prefix", true), "byte-level BPE", "true");
-            Key("unknown", f => f.Set("tokenizer.chat_template", "x").Set("tokenizer.ggml.unknown_token_id", 9u), "below the vocabulary's 4", "9");
+            Key("unknown", f => f.Set("tokenizer.chat_template", "x").Set("tokenizer.ggml.unknown_token_id", 9u), "below the vocabulary size 4", "9");
             Key("chat template", f => f.Set("tokenizer.chat_template", 1u), "a string is expected", "number");
             Key("chat template", f => f.Set("tokenizer.chat_template", new string('x', (1 << 20) + 1)), "at most 1048576", "of a megabyte");
             return data;
@@ -247,7 +247,7 @@ public sealed class HostileGgufTests : IDisposable
         var path = _folder.At("x.gguf");
         File.WriteAllBytes(path, GgufBytes.Small().Build());
         using var file = GgufFile.Open(path);
-        Assert.Contains("holds no tensor 'output_norm.weight'", Assert.Throws<KoalaException>(() => file.Read(Norm, ScalarType.Float32, CPU)).Fault);
+        Assert.Contains("contains no tensor 'output_norm.weight'", Assert.Throws<KoalaException>(() => file.Read(Norm, ScalarType.Float32, CPU)).Fault);
     }
 
     [Fact]

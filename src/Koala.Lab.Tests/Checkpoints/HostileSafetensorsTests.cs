@@ -89,8 +89,8 @@ public sealed class HostileSafetensorsTests : IDisposable
             Entry("three offsets", """{"dtype":"U8","shape":[1],"data_offsets":[0,1,1]}""", "begin and an end", 1);
             Entry("end before begin", """{"dtype":"U8","shape":[1],"data_offsets":[1,0]}""", "begin and an end", 1);
             Entry("negative offset", """{"dtype":"U8","shape":[1],"data_offsets":[-1,0]}""", "'-1'", 1);
-            Entry("range beyond the file", """{"dtype":"U8","shape":[2],"data_offsets":[0,2]}""", "holds 1 bytes", 1);
-            Entry("range far beyond the file", """{"dtype":"U8","shape":[9223372036854775807],"data_offsets":[0,9223372036854775807]}""", "holds 1 bytes", 1);
+            Entry("range beyond the file", """{"dtype":"U8","shape":[2],"data_offsets":[0,2]}""", "contains 1 bytes", 1);
+            Entry("range far beyond the file", """{"dtype":"U8","shape":[9223372036854775807],"data_offsets":[0,9223372036854775807]}""", "contains 1 bytes", 1);
             Entry("data do not begin at 0", """{"dtype":"U8","shape":[1],"data_offsets":[1,2]}""", "gap", 2);
             Entry("bytes behind the last tensor", """{"dtype":"U8","shape":[1],"data_offsets":[0,1]}""", "1 bytes at the end", 2);
             Header("bytes and no tensor", "{}", "belong to no tensor", 1);

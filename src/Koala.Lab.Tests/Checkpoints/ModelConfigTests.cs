@@ -67,7 +67,7 @@ public sealed class ModelConfigTests
             Add("llama3 scaling without the first context", """{"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4}}""", "original_max_position_embeddings");
             Add("another dtype", """{"torch_dtype":"int4"}""", "int4");
             Add("two dtypes", """{"dtype":"float16","torch_dtype":"bfloat16"}""", "remove the wrong one");
-            Add("an end beyond the vocabulary", """{"eos_token_id":512}""", "below the vocabulary's 512");
+            Add("an end beyond the vocabulary", """{"eos_token_id":512}""", "below the vocabulary size 512");
             Add("a negative end", """{"eos_token_id":-1}""", "eos_token_id");
             Add("an end that is a string", """{"eos_token_id":"</s>"}""", "eos_token_id");
             Add("one wrong end of several", """{"eos_token_id":[2,"x"]}""", "eos_token_id");

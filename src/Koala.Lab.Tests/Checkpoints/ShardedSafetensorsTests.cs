@@ -49,7 +49,7 @@ public sealed class ShardedSafetensorsTests : IDisposable
     [Theory]
     [InlineData("in the index and not in its shard", """{"weight_map":{"a":"1.safetensors","b":"1.safetensors","c":"2.safetensors","d":"2.safetensors"}}""", "'d' is in 2.safetensors")]
     [InlineData("in another shard than the index says", """{"weight_map":{"a":"1.safetensors","b":"2.safetensors","c":"2.safetensors"}}""", "'b' is in 2.safetensors")]
-    [InlineData("in a shard and not in the index", """{"weight_map":{"a":"1.safetensors","c":"2.safetensors"}}""", "holds tensor 'b'")]
+    [InlineData("in a shard and not in the index", """{"weight_map":{"a":"1.safetensors","c":"2.safetensors"}}""", "contains tensor 'b'")]
     [InlineData("above the folder", """{"weight_map":{"a":"../1.safetensors"}}""", "without folders")]
     [InlineData("the folder above", """{"weight_map":{"a":".."}}""", "without folders")]
     [InlineData("the folder itself", """{"weight_map":{"a":"."}}""", "without folders")]

@@ -3,21 +3,23 @@ using System.Text.Unicode;
 
 namespace Koala.Lab.Checkpoints;
 
-/// <summary>Reads the small JSON files of a model folder: an object, no key twice, every string well formed.</summary>
+/// <summary>
+/// Reads the small JSON files of a model folder. Each is an object in which no key occurs twice and all strings are valid.
+/// </summary>
 internal static class JsonFile
 {
     private const string Fix = "get the file again";
     private static readonly JsonDocumentOptions s_options = new() { AllowDuplicateProperties = false };
 
     /// <param name="path">The file.</param>
-    /// <param name="longest">Bytes above which the file is refused unread.</param>
-    internal static byte[] Read(string path, long longest)
+    /// <param name="maxBytes">The largest number of bytes; a longer file is refused and not read.</param>
+    internal static byte[] Read(string path, long maxBytes)
     {
         try
         {
             using var stream = File.OpenRead(path);
-            if (stream.Length > longest)
-                throw new KoalaException(path, $"has {stream.Length} bytes, but at most {longest} are expected", Fix);
+            if (stream.Length > maxBytes)
+                throw new KoalaException(path, $"has {stream.Length} bytes, but at most {maxBytes} are expected", Fix);
             var bytes = new byte[stream.Length];
             stream.ReadExactly(bytes);
             return bytes;
@@ -36,21 +38,23 @@ internal static class JsonFile
         try
         {
             using var document = JsonDocument.Parse(utf8, s_options);
-            if (document.RootElement.ValueKind != JsonValueKind.Object) throw new KoalaException(where, "is not a JSON object", Fix);
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+                throw new KoalaException(where, "is not a JSON object", Fix);
             ReadStrings(document.RootElement);
             return document.RootElement.Clone();
         }
         catch (JsonException e)
         {
-            throw new KoalaException($"{where}{(e.LineNumber is { } line ? $", line {line + 1}" : "")}", "is not valid JSON, or has a key twice", Fix, e);
+            var lineNumber = e.LineNumber is { } line ? $", line {line + 1}" : "";
+            throw new KoalaException($"{where}{lineNumber}", "is not valid JSON, or has a key twice", Fix, e);
         }
         catch (InvalidOperationException e)
         {
-            throw new KoalaException(where, "holds a string with half a surrogate pair", Fix, e);
+            throw new KoalaException(where, "contains a string with half a surrogate pair", Fix, e);
         }
     }
 
-    // JSON may spell half a surrogate pair as an escape; System.Text.Json throws only when the string is asked for, so all are asked for here.
+    // JSON may contain half a surrogate pair as an escape. System.Text.Json throws only when the string is read, so all are read here.
     private static void ReadStrings(JsonElement element)
     {
         switch (element.ValueKind)

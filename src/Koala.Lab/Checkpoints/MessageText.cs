@@ -2,27 +2,30 @@ using System.Text;
 
 namespace Koala.Lab.Checkpoints;
 
-/// <summary>Text out of a stranger's file, made fit for a message of one line.</summary>
+/// <summary>Makes text from an untrusted file suitable for a message of one line.</summary>
 internal static class MessageText
 {
-    private const int Longest = 80;
-    private const int Most = 8;
+    private const int MaxLength = 80;
+    private const int MaxItems = 8;
 
-    /// <summary>The text without control characters, cut after 80 characters.</summary>
+    /// <summary>Returns the text without control characters, cut off after 80 characters.</summary>
     internal static string Text(string text)
     {
-        var cut = text.Length <= Longest ? text : $"{text.AsSpan(0, Longest)}…";
+        var cut = text.Length <= MaxLength ? text : $"{text.AsSpan(0, MaxLength)}…";
         return string.Concat(cut.Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c));
     }
 
-    /// <summary>The same of UTF-8 bytes as they stand in the file, escapes included.</summary>
-    internal static string Text(ReadOnlySpan<byte> utf8) =>
-        Text(Encoding.UTF8.GetString(utf8[..Math.Min(utf8.Length, 4 * Longest)]) + (utf8.Length > 4 * Longest ? "…" : ""));
+    /// <summary>Does the same for UTF-8 bytes as they are in the file, including escapes.</summary>
+    internal static string Text(ReadOnlySpan<byte> utf8)
+    {
+        const int MaxBytes = 4 * MaxLength;
+        return Text(Encoding.UTF8.GetString(utf8[..Math.Min(utf8.Length, MaxBytes)]) + (utf8.Length > MaxBytes ? "…" : ""));
+    }
 
-    /// <summary>The first eight of a list, and how many more there are.</summary>
+    /// <summary>Returns the first eight items of a list, and the number of the others.</summary>
     internal static string List(IReadOnlyCollection<string> items) =>
-        string.Join(", ", items.Take(Most).Select(Text)) + (items.Count > Most ? $" and {items.Count - Most} more" : "");
+        string.Join(", ", items.Take(MaxItems).Select(Text)) + (items.Count > MaxItems ? $" and {items.Count - MaxItems} more" : "");
 
-    /// <summary>A shape as it is written: [2, 3].</summary>
+    /// <summary>Returns a shape in its usual form: [2, 3].</summary>
     internal static string Shape(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
 }

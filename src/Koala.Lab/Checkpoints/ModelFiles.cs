@@ -3,7 +3,10 @@ using Koala.Lab.Checkpoints.Safetensors;
 
 namespace Koala.Lab.Checkpoints;
 
-/// <summary>A target as it lies on the disk: a folder in Hugging Face's layout (config.json and weights in safetensors, whole or sharded), or a GGUF file.</summary>
+/// <summary>
+/// A target's files on disk: a folder in Hugging Face's layout (config.json, and weights in one or several safetensors files), or a
+/// GGUF file.
+/// </summary>
 public sealed class ModelFiles : IDisposable
 {
     private const long LongestConfig = 1 << 20;
@@ -16,20 +19,22 @@ public sealed class ModelFiles : IDisposable
         Tensors = tensors;
     }
 
-    /// <summary>The folder or file: as it was given, or in the hub's cache.</summary>
+    /// <summary>The path of the folder or file, as it was given or in the hub's cache.</summary>
     public string Path { get; }
 
-    /// <summary>What reports call the model; see <see cref="ModelLocation.Name"/>.</summary>
+    /// <summary>The model's name in reports; see <see cref="ModelLocation.Name"/>.</summary>
     public string Name { get; }
 
-    /// <summary>The model's shape.</summary>
+    /// <summary>The model's sizes.</summary>
     public ModelConfig Config { get; }
 
-    /// <summary>The weights. They go with this object when it is disposed.</summary>
+    /// <summary>The weights. They are disposed together with this object.</summary>
     public ITensorSource Tensors { get; }
 
-    /// <param name="path">A folder, a file whose first bytes say that it is GGUF, or a model's name in the hub's cache.</param>
-    /// <exception cref="KoalaException">The folder or a file is missing, not valid, or of a kind Koala does not compute.</exception>
+    /// <param name="path">A folder, a GGUF file (recognized by its first bytes), or a model's name in the hub's cache.</param>
+    /// <exception cref="KoalaException">
+    /// The folder or a file is missing or not valid, or it is a model that Koala does not compute.
+    /// </exception>
     public static ModelFiles Open(string path)
     {
         var location = ModelLocation.Find(path);
@@ -48,7 +53,8 @@ public sealed class ModelFiles : IDisposable
     private static ModelConfig ReadConfig(string path)
     {
         var config = System.IO.Path.Combine(path, "config.json");
-        if (!File.Exists(config)) throw new KoalaException(path, "holds no config.json", "name a model's folder in Hugging Face's layout");
+        if (!File.Exists(config))
+            throw new KoalaException(path, "contains no config.json", "name a model's folder in Hugging Face's layout");
         var generation = System.IO.Path.Combine(path, "generation_config.json");
         return File.Exists(generation)
             ? ModelConfig.Parse(JsonFile.Read(config, LongestConfig), config, JsonFile.Read(generation, LongestConfig), generation)
@@ -57,13 +63,14 @@ public sealed class ModelFiles : IDisposable
 
     private static ITensorSource OpenWeights(string path)
     {
-        var whole = System.IO.Path.Combine(path, "model.safetensors");
-        if (File.Exists(whole)) return SafetensorsFile.Open(whole);
-        var index = whole + ".index.json";
+        var file = System.IO.Path.Combine(path, "model.safetensors");
+        if (File.Exists(file)) return SafetensorsFile.Open(file);
+        var index = file + ".index.json";
         if (File.Exists(index)) return ShardedSafetensors.Open(index);
         if (Directory.EnumerateFiles(path, "pytorch_model*.bin").Any())
-            throw new KoalaException(path, "holds pytorch_model.bin only, whose format can carry code",
-                "convert it where transformers is installed: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)");
-        throw new KoalaException(path, "holds neither model.safetensors nor model.safetensors.index.json", "get the weights as well");
+            throw new KoalaException(path, "contains only pytorch_model.bin, a format that can contain code",
+                "convert it where transformers is installed: "
+                + "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)");
+        throw new KoalaException(path, "contains neither model.safetensors nor model.safetensors.index.json", "get the weights as well");
     }
 }

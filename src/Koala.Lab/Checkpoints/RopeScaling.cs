@@ -2,13 +2,19 @@ namespace Koala.Lab.Checkpoints;
 
 /// <summary>How rotary positions are stretched beyond the context a model was first trained on.</summary>
 /// <param name="Type">
-/// <c>linear</c> (positions divided by the factor), <c>llama3</c> (low frequencies divided, high ones kept, a ramp between) or <c>divisors</c> (each frequency
-/// divided by its own number: how GGUF files spell llama3).
+/// <c>linear</c> (positions are divided by the factor), <c>llama3</c> (low frequencies are divided, high ones are kept, with a ramp
+/// between them) or <c>divisors</c> (each frequency is divided by its own number, which is how GGUF files store llama3).
 /// </param>
-/// <param name="Factor">The stretch, above 0. 1 for divisors.</param>
-/// <param name="LowFrequencyFactor">llama3: wavelengths above OriginalContext ÷ this are divided by the factor. Else 0.</param>
-/// <param name="HighFrequencyFactor">llama3: wavelengths below OriginalContext ÷ this are kept. Else 0.</param>
-/// <param name="OriginalContext">llama3: the context of the first training, in tokens. Else 0.</param>
-/// <param name="Divisors">divisors: one for each pair of a head's numbers, above 0. Else null.</param>
-public sealed record RopeScaling(string Type, double Factor, double LowFrequencyFactor = 0, double HighFrequencyFactor = 0, int OriginalContext = 0,
-    IReadOnlyList<float>? Divisors = null);
+/// <param name="Factor">The stretch, above 0. It is 1 for <c>divisors</c>.</param>
+/// <param name="LowFrequencyFactor">
+/// For <c>llama3</c>: frequencies whose wavelength is above OriginalContext ÷ this number are divided by the factor. Otherwise 0.
+/// </param>
+/// <param name="HighFrequencyFactor">
+/// For <c>llama3</c>: frequencies whose wavelength is below OriginalContext ÷ this number are kept. Otherwise 0.
+/// </param>
+/// <param name="OriginalContext">For <c>llama3</c>: the context of the first training, in tokens. Otherwise 0.</param>
+/// <param name="Divisors">
+/// For <c>divisors</c>: one number above 0 for each pair of an attention head's components. Otherwise null.
+/// </param>
+public sealed record RopeScaling(string Type, double Factor, double LowFrequencyFactor = 0, double HighFrequencyFactor = 0,
+    int OriginalContext = 0, IReadOnlyList<float>? Divisors = null);

@@ -4,11 +4,13 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Checkpoints;
 
-/// <summary>Named tensors in a fixed order: PyTorch's <c>state_dict</c>. Written as a collection: <c>[new("weight", weight)]</c>.</summary>
+/// <summary>
+/// Named tensors in a fixed order, like PyTorch's <c>state_dict</c>. It can be written as a collection: <c>[new("weight", weight)]</c>.
+/// </summary>
 /// <remarks>
-/// It holds references; no tensor is copied. <see cref="Dispose"/> frees the tensors themselves, so only their owner calls it. The
-/// member that gives out a state dict says who that is: a head's <c>Parameters</c> remain the head's, and what its <c>Export</c> gives is
-/// the caller's.
+/// It has references; no tensor is copied. <see cref="Dispose"/> frees the tensors themselves, so only their owner may call it. The
+/// member that returns a state dict says who the owner is: the head owns its <c>Parameters</c>, and the caller owns what <c>Export</c>
+/// returns.
 /// </remarks>
 [CollectionBuilder(typeof(StateDict), nameof(Create))]
 public sealed class StateDict : IReadOnlyList<KeyValuePair<string, Tensor>>, IDisposable
@@ -17,21 +19,21 @@ public sealed class StateDict : IReadOnlyList<KeyValuePair<string, Tensor>>, IDi
 
     private StateDict(OrderedDictionary<string, Tensor> tensors) => _tensors = tensors;
 
-    /// <summary>Number of tensors.</summary>
+    /// <summary>The number of tensors.</summary>
     public int Count => _tensors.Count;
 
     /// <summary>The name and the tensor at an index.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such index.</exception>
     public KeyValuePair<string, Tensor> this[int index] => _tensors.GetAt(index);
 
-    /// <summary>The tensor of a name.</summary>
+    /// <summary>The tensor with a name.</summary>
     /// <exception cref="KeyNotFoundException">There is no such name.</exception>
     public Tensor this[string name] => _tensors[name];
 
-    /// <summary>The tensor of a name; null where there is none.</summary>
+    /// <summary>Returns the tensor with a name; null if there is none.</summary>
     public Tensor? Find(string name) => _tensors.GetValueOrDefault(name);
 
-    /// <summary>A state dict of names and tensors, in the order given.</summary>
+    /// <summary>Creates a state dict of names and tensors, in the given order.</summary>
     /// <exception cref="ArgumentException">A name occurs twice.</exception>
     public static StateDict Create(ReadOnlySpan<KeyValuePair<string, Tensor>> tensors)
     {

@@ -4,44 +4,44 @@ using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Runs;
 
-/// <summary>manifest.json of a checkpoint: what must lie in its folder for it to be whole.</summary>
+/// <summary>The manifest.json of a checkpoint: the files that its folder must contain to be complete.</summary>
 /// <param name="FormatVersion">The version of the manifest's format.</param>
-/// <param name="Step">The step of the state.</param>
-/// <param name="Files">Every file but the manifest itself, by its path in the folder.</param>
+/// <param name="Step">The step that the state was saved after.</param>
+/// <param name="Files">Every file except the manifest itself, by its path in the folder.</param>
 internal sealed record CheckpointManifest(int FormatVersion, int Step, IReadOnlyDictionary<string, CheckpointFile> Files)
 {
     internal const string FileName = "manifest.json";
     private const int CurrentFormat = 1;
     private const long LargestFile = 16 << 20;
 
-    /// <summary>Puts every file of the folder on disk, hashes it, and writes the manifest last.</summary>
-    /// <param name="folder">A folder in which all files are written.</param>
-    /// <param name="step">The step of the state.</param>
-    /// <param name="before">Called with what comes next, before each operation on a file.</param>
-    internal static void Write(string folder, int step, Action<string> before)
+    /// <summary>Syncs every file of the folder to disk, hashes it, and writes the manifest last.</summary>
+    /// <param name="folder">The folder, which already contains all files.</param>
+    /// <param name="step">The step that the state was saved after.</param>
+    /// <param name="beforeOperation">Called before each operation on a file, with the name of the operation.</param>
+    internal static void Write(string folder, int step, Action<string> beforeOperation)
     {
         var files = new SortedDictionary<string, CheckpointFile>(StringComparer.Ordinal);
         foreach (var path in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
         {
-            before("sync a file");
+            beforeOperation("sync a file");
             using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
             RandomAccess.FlushToDisk(file.SafeFileHandle);
             files[NameIn(folder, path)] = CheckpointFile.FromStream(file);
         }
         foreach (var inner in Directory.EnumerateDirectories(folder, "*", SearchOption.AllDirectories))
         {
-            before("sync an inner folder");
+            beforeOperation("sync an inner folder");
             FolderSync.Flush(inner);
         }
-        before("write the manifest");
+        beforeOperation("write the manifest");
         var text = JsonSerializer.Serialize(new CheckpointManifest(CurrentFormat, step, files), JsonFormat.Document);
         AtomicFile.WriteText(Path.Combine(folder, FileName), text + "\n");
     }
 
-    /// <summary>Why the folder is not the whole checkpoint of a step; null if it is.</summary>
+    /// <summary>Says why the folder is not the complete checkpoint of a step; null if it is.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="step">The step its name says.</param>
-    /// <param name="hashes">Whether the files are read and hashed, too, or only their sizes compared.</param>
+    /// <param name="step">The step in the folder's name.</param>
+    /// <param name="hashes">Whether to read and hash the files; if false, only their sizes are compared.</param>
     internal static string? Fault(string folder, int step, bool hashes)
     {
         try
@@ -50,19 +50,9 @@ internal sealed record CheckpointManifest(int FormatVersion, int Step, IReadOnly
             if (!File.Exists(path)) return $"it has no {FileName}";
             if (new FileInfo(path).Length > LargestFile) return $"its {FileName} is longer than any that Koala writes";
             var manifest = JsonSerializer.Deserialize<CheckpointManifest>(File.ReadAllText(path), JsonFormat.Document);
-            if (manifest?.Files is null || manifest.FormatVersion != CurrentFormat) return $"its {FileName} is not of format version {CurrentFormat}";
-            if (manifest.Step != step) return $"its {FileName} is of step {manifest.Step}";
-
-            // Names are taken from the folder and looked up in the manifest, never the other way: a manifest cannot point elsewhere.
-            var found = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
-                .Select(file => NameIn(folder, file)).Where(name => name != FileName).ToHashSet();
-            if (manifest.Files.Keys.FirstOrDefault(name => !found.Contains(name)) is { } missing) return $"{missing} is missing";
-            foreach (var name in found.Order(StringComparer.Ordinal))
-            {
-                if (!manifest.Files.TryGetValue(name, out var expected) || expected is null) return $"{name} is not in its {FileName}";
-                if (expected.Fault(Path.Combine(folder, name), hashes) is { } fault) return $"{name} {fault}";
-            }
-            return null;
+            if (manifest?.Files is null || manifest.FormatVersion != CurrentFormat)
+                return $"its {FileName} does not have format version {CurrentFormat}";
+            return manifest.Step != step ? $"its {FileName} is that of step {manifest.Step}" : manifest.FilesFault(folder, hashes);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
@@ -70,21 +60,36 @@ internal sealed record CheckpointManifest(int FormatVersion, int Step, IReadOnly
         }
     }
 
+    private string? FilesFault(string folder, bool hashes)
+    {
+        // Names come from the folder and are looked up in the manifest, never the reverse: a manifest cannot point elsewhere.
+        var paths = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories);
+        var found = paths.Select(file => NameIn(folder, file)).Where(name => name != FileName).ToHashSet();
+        if (Files.Keys.FirstOrDefault(name => !found.Contains(name)) is { } missing) return $"{missing} is missing";
+        foreach (var name in found.Order(StringComparer.Ordinal))
+        {
+            if (!Files.TryGetValue(name, out var expected) || expected is null) return $"{name} is not in its {FileName}";
+            if (expected.Fault(Path.Combine(folder, name), hashes) is { } fault) return $"{name} {fault}";
+        }
+        return null;
+    }
+
     private static string NameIn(string folder, string path) => Path.GetRelativePath(folder, path).Replace('\\', '/');
 }
 
 /// <summary>One file of a checkpoint.</summary>
-/// <param name="Bytes">Its length.</param>
+/// <param name="Bytes">Its length in bytes.</param>
 /// <param name="Sha256">The SHA-256 of its bytes, in lower-case hexadecimal digits.</param>
 internal sealed record CheckpointFile(long Bytes, string Sha256)
 {
-    internal static CheckpointFile FromStream(FileStream file) => new(file.Length, Convert.ToHexStringLower(SHA256.HashData(file)));
+    internal static CheckpointFile FromStream(FileStream file) =>
+        new(file.Length, Convert.ToHexStringLower(SHA256.HashData(file)));
 
-    /// <summary>Why the file is not this one; null if it is.</summary>
+    /// <summary>Says why a file is not this one; null if it is.</summary>
     internal string? Fault(string path, bool hash)
     {
         using var file = File.OpenRead(path);
         if (file.Length != Bytes) return $"has {file.Length} bytes, not {Bytes}";
-        return hash && FromStream(file).Sha256 != Sha256 ? "has another SHA-256" : null;
+        return hash && FromStream(file).Sha256 != Sha256 ? "has a different SHA-256" : null;
     }
 }

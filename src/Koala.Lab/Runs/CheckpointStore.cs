@@ -2,53 +2,53 @@ using System.Globalization;
 
 namespace Koala.Lab.Runs;
 
-/// <summary>A whole training state on disk.</summary>
-/// <param name="Step">The step it was saved after.</param>
+/// <summary>A complete training state on disk.</summary>
+/// <param name="Step">The step that it was saved after.</param>
 /// <param name="Folder">The folder with its files.</param>
-public sealed record Checkpoint(int Step, string Folder);
+internal sealed record Checkpoint(int Step, string Folder);
 
-/// <summary>A folder that is no whole training state.</summary>
+/// <summary>A folder that is not a complete training state.</summary>
 /// <param name="Folder">The folder.</param>
 /// <param name="Reason">What is wrong with it.</param>
-/// <param name="Unfinished">A save was cut off: nothing that once was whole.</param>
-public sealed record SkippedCheckpoint(string Folder, string Reason, bool Unfinished);
+/// <param name="Unfinished">Whether a save was interrupted, so that the state was never complete.</param>
+internal sealed record SkippedCheckpoint(string Folder, string Reason, bool Unfinished);
 
-/// <summary>The training states of a run: complete or invisible. The last two are kept.</summary>
+/// <summary>The training states of a run, each complete or invisible. The last two are kept.</summary>
 /// <remarks>
-/// A state is written as <c>step-N.tmp</c>: files, each synced, then the manifest with their sizes and hashes, then the rename to
-/// <c>step-N</c>, then the parent's sync. Whatever moment a crash or a power cut picks, the newest state before it can be read.
-/// A state of the same step is first renamed to <c>step-N.old</c>, which counts as long as there is no <c>step-N</c>. One process
-/// a run writes (<see cref="RunLock"/>).
+/// A state is written as <c>step-N.tmp</c>: the files, each synced; the manifest with their sizes and hashes; the rename to
+/// <c>step-N</c>; the sync of the parent folder. Whenever a crash or a power cut happens, the newest state before it can be read.
+/// A state of the same step is first renamed to <c>step-N.old</c>, which counts as long as there is no <c>step-N</c>. Only one
+/// process per run writes (<see cref="RunLock"/>).
 /// </remarks>
-public sealed class CheckpointStore
+internal sealed class CheckpointStore
 {
     private const int Kept = 2;
     private const string Temporary = ".tmp";
     private const string Old = ".old";
 
     private readonly string _folder;
-    private readonly Action<string> _before;
+    private readonly Action<string> _beforeOperation;
 
-    /// <param name="folder">The run's <see cref="RunFolder.CheckpointsFolder"/>; made at the first save.</param>
-    public CheckpointStore(string folder) : this(folder, _ => { })
+    /// <param name="folder">The run's <see cref="RunFolder.CheckpointsFolder"/>, which the first save creates.</param>
+    internal CheckpointStore(string folder) : this(folder, _ => { })
     {
     }
 
     /// <param name="folder">The folder of checkpoints.</param>
-    /// <param name="before">Called before each operation on files with what comes next: where tests let it fail.</param>
-    internal CheckpointStore(string folder, Action<string> before)
+    /// <param name="beforeOperation">Called before each operation on files, with its name, so that tests can make it fail.</param>
+    internal CheckpointStore(string folder, Action<string> beforeOperation)
     {
         _folder = Path.GetFullPath(folder);
-        _before = before;
+        _beforeOperation = beforeOperation;
     }
 
-    /// <summary>The folders that the last call of <see cref="Latest"/> did not take, newest first, and why.</summary>
+    /// <summary>The folders that the last call of <see cref="Latest"/> skipped, newest first, and the reasons.</summary>
     public IReadOnlyList<SkippedCheckpoint> Skipped { get; private set; } = [];
 
     /// <summary>Saves the state after a step and removes all but the last two. A state of the same step is replaced.</summary>
     /// <param name="step">The step, from 0.</param>
-    /// <param name="writeFiles">Writes the state's files into the folder it is given; inner folders are allowed.</param>
-    /// <exception cref="KoalaException">The disk is full or the folder cannot be written; what was saved before still stands.</exception>
+    /// <param name="writeFiles">Writes the state's files into the folder that it is given; inner folders are allowed.</param>
+    /// <exception cref="KoalaException">The disk is full or the folder cannot be written; earlier states remain.</exception>
     public Checkpoint Save(int step, Action<string> writeFiles)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(step);
@@ -56,12 +56,12 @@ public sealed class CheckpointStore
         var temporary = complete + Temporary;
         try
         {
-            _before("make the folder");
+            _beforeOperation("make the folder");
             DeleteIfThere(temporary);
             Directory.CreateDirectory(temporary);
-            _before("write the files");
+            _beforeOperation("write the files");
             writeFiles(temporary);
-            CheckpointManifest.Write(temporary, step, _before);
+            CheckpointManifest.Write(temporary, step, _beforeOperation);
             PutInPlace(temporary, complete);
             RemoveOthers(step);
             return new Checkpoint(step, complete);
@@ -70,7 +70,7 @@ public sealed class CheckpointStore
         {
             Discard(temporary);
             throw new KoalaException(complete, $"cannot be saved ({e.Message.TrimEnd('.')})",
-                $"free space, then go on with {new OptionName("Resume")}", e);
+                $"free space, then continue with {new OptionName("Resume")}", e);
         }
         catch
         {
@@ -79,17 +79,21 @@ public sealed class CheckpointStore
         }
     }
 
-    /// <summary>The newest whole state, every file of it read and compared with its hash; null if there is none. See <see cref="Skipped"/> for what was not taken.</summary>
+    /// <summary>
+    /// Returns the newest complete state, after every file of it is read and compared with its hash; null if there is none.
+    /// <see cref="Skipped"/> then lists the folders that were skipped.
+    /// </summary>
     /// <exception cref="KoalaException">The folder cannot be read.</exception>
     public Checkpoint? Latest()
     {
-        var passedOver = new List<SkippedCheckpoint>();
-        Skipped = passedOver;
+        var skipped = new List<SkippedCheckpoint>();
+        Skipped = skipped;
         foreach (var (step, folder) in Entries())
         {
-            var fault = folder.EndsWith(Temporary, StringComparison.Ordinal) ? "it was not finished" : CheckpointManifest.Fault(folder, step, hashes: true);
+            var unfinished = IsTemporary(folder);
+            var fault = unfinished ? "it was not finished" : CheckpointManifest.Fault(folder, step, hashes: true);
             if (fault is null) return new Checkpoint(step, folder);
-            passedOver.Add(new SkippedCheckpoint(folder, fault, folder.EndsWith(Temporary, StringComparison.Ordinal)));
+            skipped.Add(new SkippedCheckpoint(folder, fault, unfinished));
         }
         return null;
     }
@@ -99,27 +103,27 @@ public sealed class CheckpointStore
         var old = complete + Old;
         if (Directory.Exists(complete))
         {
-            _before("remove the last but one of the same step");
+            _beforeOperation("remove the last but one of the same step");
             DeleteIfThere(old);
-            _before("rename the last of the same step");
+            _beforeOperation("rename the last of the same step");
             Directory.Move(complete, old);
         }
-        _before("rename");
+        _beforeOperation("rename");
         Directory.Move(temporary, complete);
-        _before("sync the parent");
+        _beforeOperation("sync the parent");
         Runtime.Files.FolderSync.Flush(_folder);
     }
 
-    /// <summary>Removes what is older than the last two whole states, and the remains of crashes.</summary>
+    /// <summary>Removes what is older than the last two complete states, and what crashes left.</summary>
     private void RemoveOthers(int saved)
     {
         var kept = new HashSet<int>();
         foreach (var (step, folder) in Entries())
         {
-            // Later than this one: passed over when the run was resumed, and replaced when it comes there again.
-            if (step > saved && !folder.EndsWith(Temporary, StringComparison.Ordinal)) continue;
-            // Sizes are enough here: hashes would read gigabytes at every save, and Latest checks them.
-            if (kept.Count < Kept && !kept.Contains(step) && !folder.EndsWith(Temporary, StringComparison.Ordinal)
+            // A later state was skipped when the run was resumed; it is replaced when the run reaches its step again.
+            if (step > saved && !IsTemporary(folder)) continue;
+            // Sizes are enough here: to compare hashes every save would read gigabytes, and Latest checks them.
+            if (kept.Count < Kept && !kept.Contains(step) && !IsTemporary(folder)
                 && CheckpointManifest.Fault(folder, step, hashes: false) is null)
                 kept.Add(step);
             else
@@ -129,34 +133,39 @@ public sealed class CheckpointStore
 
     private void Remove(string folder)
     {
-        // Invisible before it is half gone.
-        var going = folder.EndsWith(Temporary, StringComparison.Ordinal) ? folder : folder + Temporary;
-        if (going != folder)
+        // The folder becomes invisible before it is partly deleted.
+        var removed = IsTemporary(folder) ? folder : folder + Temporary;
+        if (removed != folder)
         {
-            _before("rename what goes");
-            DeleteIfThere(going);
-            Directory.Move(folder, going);
+            _beforeOperation("rename an outdated folder");
+            DeleteIfThere(removed);
+            Directory.Move(folder, removed);
         }
-        _before("remove what goes");
-        Directory.Delete(going, recursive: true);
+        _beforeOperation("remove an outdated folder");
+        Directory.Delete(removed, recursive: true);
     }
 
-    /// <summary>All folders that a save left, newest first; of one step the state, then the older one, then what was not finished.</summary>
+    /// <summary>
+    /// Lists all folders that a save left, newest first. For one step the state comes first, then the older state, then what was not
+    /// finished.
+    /// </summary>
     private List<(int Step, string Folder)> Entries()
     {
         if (!Directory.Exists(_folder)) return [];
         try
         {
-            return [.. Directory.EnumerateDirectories(_folder)
-                .Select(folder => (Step: StepOf(Path.GetFileName(folder)), Folder: folder))
-                .Where(entry => entry.Step >= 0)
-                .OrderByDescending(entry => entry.Step).ThenBy(entry => entry.Folder.Length).ThenBy(entry => entry.Folder, StringComparer.Ordinal)];
+            var folders = Directory.EnumerateDirectories(_folder);
+            var entries = folders.Select(folder => (Step: StepOf(Path.GetFileName(folder)), Folder: folder));
+            var newestFirst = entries.Where(entry => entry.Step >= 0).OrderByDescending(entry => entry.Step);
+            return [.. newestFirst.ThenBy(entry => entry.Folder.Length).ThenBy(entry => entry.Folder, StringComparer.Ordinal)];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new KoalaException(_folder, $"cannot be read ({e.Message.TrimEnd('.')})", "make the folder readable", e);
         }
     }
+
+    private static bool IsTemporary(string folder) => folder.EndsWith(Temporary, StringComparison.Ordinal);
 
     private static int StepOf(string name)
     {
@@ -176,12 +185,12 @@ public sealed class CheckpointStore
     {
         try
         {
-            _before("discard");
+            _beforeOperation("discard");
             DeleteIfThere(temporary);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // It stays invisible, and the next save removes it; the first error is the one to tell.
+            // The folder stays invisible, and the next save removes it; the first error is the one to report.
         }
     }
 }

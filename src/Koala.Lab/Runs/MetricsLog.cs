@@ -4,60 +4,67 @@ using Koala.Lab.Runtime.Files;
 namespace Koala.Lab.Runs;
 
 /// <summary>One line of metrics.jsonl.</summary>
-/// <param name="Step">The step, from 0, rising from line to line.</param>
-/// <param name="Values">Numbers by name, as <c>loss</c> or <c>seconds</c>. One that is not finite is null in the file and NaN when read back.</param>
+/// <param name="Step">The step, from 0, ascending from line to line.</param>
+/// <param name="Values">
+/// Numbers by name, for example <c>loss</c> or <c>seconds</c>. A number that is not finite is null in the file and NaN when it is read.
+/// </param>
 public sealed record MetricsLine(int Step, IReadOnlyDictionary<string, double> Values);
 
-/// <summary>metrics.jsonl: a line a step, each step once, whatever happened to the run.</summary>
+/// <summary>The file metrics.jsonl: one line per step, and each step once, even if the run was interrupted and resumed.</summary>
 /// <remarks>
-/// A line is handed to the operating system when it is appended, so that it outlives the process; <see cref="Sync"/> puts it on
-/// disk. A line is complete if it ends with a line feed: of a run that was killed the last one may not be, and is then as good as
-/// never written. JSON has no NaN and no infinity, and a reader that is not ours must be able to read the file: both become null.
+/// A line is given to the operating system when it is appended, so that it survives the process; <see cref="Sync"/> writes it to
+/// disk. A line is complete if it ends with a line feed. If the run was killed, its last line may be incomplete and is then ignored.
+/// JSON has no NaN and no infinity, and other programs must be able to read the file, so both are written as null.
 /// </remarks>
 public sealed class MetricsLog : IDisposable
 {
     private readonly string _path;
     private readonly FileStream _file;
-    private int _last;
+    private int _lastStep;
 
-    private MetricsLog(string path, FileStream file, int last)
+    private MetricsLog(string path, FileStream file, int lastStep)
     {
         _path = path;
         _file = file;
-        _last = last;
+        _lastStep = lastStep;
     }
 
-    /// <summary>Begins an empty log; one that exists is emptied.</summary>
+    /// <summary>Creates an empty log, or empties the existing one.</summary>
     /// <exception cref="KoalaException">The file cannot be written.</exception>
-    public static MetricsLog Create(string path) => Open(path, keep: 0, last: -1);
+    public static MetricsLog Create(string path) => Open(path, length: 0, lastStep: -1);
 
-    /// <summary>Opens the log of a run that goes on after <paramref name="step"/>: later lines, and a half-written last one, are cut off. Without a log it begins one.</summary>
+    /// <summary>
+    /// Opens the log of a run that continues after <paramref name="step"/>. Later lines and an incomplete last line are cut off. If
+    /// there is no log, an empty one is created.
+    /// </summary>
     /// <param name="path">The file.</param>
-    /// <param name="step">The step of the state that the run goes on from.</param>
-    /// <exception cref="KoalaException">A line but the last is malformed, or the file cannot be written.</exception>
+    /// <param name="step">The step of the state that the run continues from.</param>
+    /// <exception cref="KoalaException">A line other than the last is malformed, or the file cannot be written.</exception>
     public static MetricsLog Resume(string path, int step)
     {
-        var keep = 0L;
-        var last = -1;
+        var length = 0L;
+        var lastStep = -1;
         foreach (var (line, end) in Lines(path))
         {
             if (line.Step > step) break;
-            (keep, last) = (end, line.Step);
+            (length, lastStep) = (end, line.Step);
         }
-        return Open(path, keep, last);
+        return Open(path, length, lastStep);
     }
 
-    /// <summary>All complete lines, in order; also of a run that is still at work. None without a file.</summary>
-    /// <exception cref="KoalaException">A line but the last is malformed, or the file cannot be read.</exception>
+    /// <summary>
+    /// Reads all complete lines, in order, also those of a run that is still working. The result is empty if there is no file.
+    /// </summary>
+    /// <exception cref="KoalaException">A line other than the last is malformed, or the file cannot be read.</exception>
     public static IReadOnlyList<MetricsLine> Read(string path) => [.. Lines(path).Select(l => l.Line)];
 
     /// <summary>Appends a line.</summary>
-    /// <param name="step">Beyond the last line's step.</param>
-    /// <param name="values">Numbers by name; <c>step</c> is no name for one.</param>
+    /// <param name="step">The step, which must be later than that of the last line.</param>
+    /// <param name="values">Numbers by name; the name <c>step</c> is reserved.</param>
     /// <exception cref="KoalaException">The disk is full.</exception>
     public void Append(int step, IEnumerable<KeyValuePair<string, double>> values)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(step, _last);
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(step, _lastStep);
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JsonFormat.Line.Encoder }))
         {
@@ -65,33 +72,35 @@ public sealed class MetricsLog : IDisposable
             json.WriteNumber("step", step);
             foreach (var (name, value) in values)
             {
-                if (name == "step") throw new ArgumentException("step is no name of a value", nameof(values));
+                if (name == "step") throw new ArgumentException("A value cannot have the name step.", nameof(values));
                 if (double.IsFinite(value)) json.WriteNumber(name, value);
                 else json.WriteNull(name);
             }
             json.WriteEndObject();
         }
         buffer.WriteByte((byte)'\n');
-        InFile(() => _file.Write(buffer.GetBuffer(), 0, (int)buffer.Length));
-        _last = step;
+        Guarded(() => _file.Write(buffer.GetBuffer(), 0, (int)buffer.Length));
+        _lastStep = step;
     }
 
-    /// <summary>Puts all lines on disk. Before a checkpoint is saved: the log must not be older than the state.</summary>
+    /// <summary>
+    /// Writes all lines to disk. This must be called before a checkpoint is saved, because the log must not be older than the state.
+    /// </summary>
     /// <exception cref="KoalaException">The disk is full.</exception>
-    public void Sync() => InFile(() => _file.Flush(flushToDisk: true));
+    public void Sync() => Guarded(() => _file.Flush(flushToDisk: true));
 
     /// <summary>Closes the file.</summary>
     public void Dispose() => _file.Dispose();
 
-    private static MetricsLog Open(string path, long keep, int last)
+    private static MetricsLog Open(string path, long length, int lastStep)
     {
         try
         {
-            // No buffer: each line is one write.
+            // There is no buffer: each line is one write.
             var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
-            file.SetLength(keep);
-            file.Position = keep;
-            return new MetricsLog(path, file, last);
+            file.SetLength(length);
+            file.Position = length;
+            return new MetricsLog(path, file, lastStep);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -102,23 +111,23 @@ public sealed class MetricsLog : IDisposable
     private static IEnumerable<(MetricsLine Line, long End)> Lines(string path)
     {
         var bytes = ReadBytes(path);
-        var (start, number, last) = (0, 0, -1);
+        var (start, number, lastStep) = (0, 0, -1);
         while (start < bytes.Length)
         {
             number++;
             var length = bytes.AsSpan(start).IndexOf((byte)'\n');
-            // Without a line feed a line is half-written, and it can only be the last.
+            // A line without a line feed is incomplete, and only the last line can be.
             if (length < 0) yield break;
             var end = start + length + 1;
-            var fault = Parse(bytes.AsMemory(start, length), last, out var line);
+            var fault = Parse(bytes.AsMemory(start, length), lastStep, out var line);
             if (fault is not null)
             {
-                // After a power cut the file may be longer than what was written of it.
+                // After a power cut the file may be longer than the part that was written to disk.
                 if (end == bytes.Length) yield break;
-                throw new KoalaException($"{path}:{number}", $"is no line of metrics ({fault})", "restore the file, or remove the line");
+                throw new KoalaException($"{path}:{number}", $"is not a line of metrics ({fault})", "restore the file, or remove the line");
             }
             yield return (line!, end);
-            (start, last) = (end, line!.Step);
+            (start, lastStep) = (end, line!.Step);
         }
     }
 
@@ -126,7 +135,7 @@ public sealed class MetricsLog : IDisposable
     {
         try
         {
-            // A run that is at work has the file open for writing.
+            // A run that is still working has the file open for writing.
             using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
             using var all = new MemoryStream();
             file.CopyTo(all);
@@ -142,35 +151,40 @@ public sealed class MetricsLog : IDisposable
         }
     }
 
-    /// <summary>Reads one line; what is wrong with it, or null.</summary>
-    private static string? Parse(ReadOnlyMemory<byte> text, int last, out MetricsLine? line)
+    /// <summary>Reads one line. Returns what is wrong with it, or null.</summary>
+    private static string? Parse(ReadOnlyMemory<byte> text, int lastStep, out MetricsLine? line)
     {
         line = null;
         try
         {
             using var document = JsonDocument.Parse(text);
-            if (document.RootElement.ValueKind != JsonValueKind.Object) return "it is no object";
+            if (document.RootElement.ValueKind != JsonValueKind.Object) return "it is not an object";
             int? step = null;
             var values = new Dictionary<string, double>();
             foreach (var (name, value) in document.RootElement.EnumerateObject().Select(p => (p.Name, p.Value)))
             {
-                if (name == "step" && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number)) step = number;
-                else if (value.ValueKind is not (JsonValueKind.Number or JsonValueKind.Null)) return $"{name} is no number";
-                else if (!values.TryAdd(name, value.ValueKind == JsonValueKind.Null ? double.NaN : value.GetDouble())) return $"{name} stands in it twice";
+                if (name == "step" && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number))
+                {
+                    step = number;
+                    continue;
+                }
+                if (value.ValueKind is not (JsonValueKind.Number or JsonValueKind.Null)) return $"{name} is not a number";
+                var metric = value.ValueKind == JsonValueKind.Null ? double.NaN : value.GetDouble();
+                if (!values.TryAdd(name, metric)) return $"{name} occurs twice in it";
             }
             if (step is null) return "it has no step";
-            if (step <= last) return $"step {step} follows step {last}";
+            if (step <= lastStep) return $"step {step} follows step {lastStep}";
             line = new MetricsLine(step.Value, values);
             return null;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // The latter: a name that is no Unicode text.
+            // The latter is thrown if a name is not valid Unicode text.
             return e.Message.ReplaceLineEndings(" ").TrimEnd('.');
         }
     }
 
-    private void InFile(Action write)
+    private void Guarded(Action write)
     {
         try
         {

@@ -3,10 +3,10 @@ using Koala.Lab.Runtime.Native;
 
 namespace Koala.Lab.Runs;
 
-/// <summary>Versions of what a run was computed with.</summary>
+/// <summary>The versions of the software that a run was computed with.</summary>
 internal static class PackageVersions
 {
-    /// <summary>Koala, libtorch and the packages that the library refers to, by name.</summary>
+    /// <summary>Returns the versions of Koala, libtorch and the packages that the library refers to, by name.</summary>
     internal static IReadOnlyDictionary<string, string> Read()
     {
         var library = typeof(PackageVersions).Assembly;

@@ -4,15 +4,15 @@ using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Runs;
 
-/// <summary>One process a run: held from <see cref="Acquire"/> to <see cref="Dispose"/>.</summary>
+/// <summary>The lock that allows only one process per run. It is held from <see cref="Acquire"/> to <see cref="Dispose"/>.</summary>
 /// <remarks>
-/// The operating system holds the lock on the file <c>lock</c> and gives it up when the process ends, however it ends. Whoever
-/// finds it taken cannot read that file, so the holder's name stands beside it, in <c>lock.json</c>. The file <c>lock</c> itself
-/// stays: to remove a file that another process is about to lock would let two hold the run.
+/// The operating system holds the lock on the file <c>lock</c> and releases it when the process ends, however it ends. A process
+/// that finds it locked cannot read that file, so the holder is described in another file, <c>lock.json</c>. The file <c>lock</c>
+/// is never removed: if a process removed it while another was about to lock it, two processes could hold the run.
 /// </remarks>
-public sealed class RunLock : IDisposable
+internal sealed class RunLock : IDisposable
 {
-    // A reader's look at the lock (IsHeld) holds it for an instant; it must not turn a run away.
+    // A reader that checks the lock (IsHeld) holds it for a moment, which must not make a run fail.
     private const int Attempts = 10;
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(20);
 
@@ -25,14 +25,20 @@ public sealed class RunLock : IDisposable
         _holderFile = holderFile;
     }
 
-    /// <summary>Takes the lock.</summary>
+    /// <summary>Acquires the lock.</summary>
     /// <param name="folder">The run.</param>
-    /// <param name="time">The clock; the system's by default.</param>
-    /// <exception cref="KoalaException">Another holds it: its process id, host and start time are named. Or the folder cannot be written.</exception>
+    /// <param name="time">The clock. Default the system's clock.</param>
+    /// <exception cref="KoalaException">
+    /// Another process holds the lock; the message has its process id, host and start time. Or the folder cannot be written.
+    /// </exception>
     public static RunLock Acquire(RunFolder folder, TimeProvider? time = null)
     {
-        var file = Open(folder) ?? throw new KoalaException(folder.Path, $"is held by {ReadHolder(folder)?.ToString() ?? "another process"}",
-            "wait until it ends, or stop it");
+        var file = Open(folder);
+        if (file is null)
+        {
+            var other = ReadHolder(folder)?.ToString() ?? "another process";
+            throw new KoalaException(folder.Path, $"is held by {other}", "wait until it ends, or stop it");
+        }
         try
         {
             var holder = new LockHolder(Environment.ProcessId, Environment.MachineName, (time ?? TimeProvider.System).GetUtcNow());
@@ -46,12 +52,12 @@ public sealed class RunLock : IDisposable
         return new RunLock(file, folder.HolderFile);
     }
 
-    /// <summary>Whether a process that lives holds the run.</summary>
+    /// <summary>Whether a living process holds the run.</summary>
     public static bool IsHeld(RunFolder folder)
     {
         try
         {
-            using var look = new FileStream(folder.LockFile, FileMode.Open, FileAccess.Read, FileShare.Read);
+            using var file = new FileStream(folder.LockFile, FileMode.Open, FileAccess.Read, FileShare.Read);
             return false;
         }
         catch (FileNotFoundException)
@@ -64,11 +70,12 @@ public sealed class RunLock : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new KoalaException(folder.LockFile, $"cannot be opened ({e.Message.TrimEnd('.')})", "make the run's folder readable", e);
+            throw new KoalaException(folder.LockFile, $"cannot be opened ({e.Message.TrimEnd('.')})",
+                "make the run's folder readable", e);
         }
     }
 
-    /// <summary>Gives the run up.</summary>
+    /// <summary>Releases the lock.</summary>
     public void Dispose()
     {
         try
@@ -77,7 +84,7 @@ public sealed class RunLock : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // It only names a holder; without the lock nobody reads it, and the next holder replaces it.
+            // This file only describes the holder. Nobody reads it while the run is not locked, and the next holder replaces it.
         }
         _file.Dispose();
     }
@@ -97,11 +104,11 @@ public sealed class RunLock : IDisposable
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                throw new KoalaException(folder.LockFile, $"cannot be made ({e.Message.TrimEnd('.')})", "make the run's folder writable", e);
+                throw new KoalaException(folder.LockFile, $"cannot be created ({e.Message.TrimEnd('.')})",
+                    "make the run's folder writable", e);
             }
         }
     }
-
 
     private static LockHolder? ReadHolder(RunFolder folder)
     {
@@ -111,18 +118,19 @@ public sealed class RunLock : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
-            // The lock is what counts; only its holder's name is lost.
+            // The lock itself is what counts; only the description of its holder is lost.
             return null;
         }
     }
 }
 
-/// <summary>Who holds a run.</summary>
+/// <summary>The process that holds a run.</summary>
 /// <param name="ProcessId">Its process id.</param>
-/// <param name="Host">The machine it runs on.</param>
-/// <param name="Started">When it took the run.</param>
-public sealed record LockHolder(int ProcessId, string Host, DateTimeOffset Started)
+/// <param name="Host">The name of the machine that it runs on.</param>
+/// <param name="Started">When it acquired the lock.</param>
+internal sealed record LockHolder(int ProcessId, string Host, DateTimeOffset Started)
 {
-    /// <summary>In words.</summary>
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"process {ProcessId} on {Host} since {Started:yyyy-MM-dd HH:mm:ss} UTC");
+    /// <summary>Returns the description for messages.</summary>
+    public override string ToString() =>
+        string.Create(CultureInfo.InvariantCulture, $"process {ProcessId} on {Host} since {Started:yyyy-MM-dd HH:mm:ss} UTC");
 }

@@ -6,10 +6,10 @@ using Koala.Lab.Runtime.Machine;
 
 namespace Koala.Lab.Runs;
 
-/// <summary>run.json: what a run was asked to do, with what, where, and how it ended.</summary>
+/// <summary>The contents of run.json: a run's options, software, machine and state.</summary>
 public sealed record RunRecord
 {
-    /// <summary>The format version this Koala writes and reads.</summary>
+    /// <summary>The format version that this Koala writes and reads.</summary>
     public const int CurrentFormat = 1;
 
     private const long LargestFile = 16 << 20;
@@ -18,22 +18,24 @@ public sealed record RunRecord
     [JsonPropertyOrder(-1)]
     public int FormatVersion { get; init; } = CurrentFormat;
 
-    /// <summary>The kind of work, by the command's name: <c>train</c>.</summary>
+    /// <summary>The kind of work, which is the name of the command: <c>train</c>.</summary>
     public required string Kind { get; init; }
 
-    /// <summary>The command line, argument by argument, without the program's name; empty where a notebook or a program started the run.</summary>
+    /// <summary>
+    /// The command line, argument by argument, without the program's name; empty if a notebook or a program started the run.
+    /// </summary>
     public required IReadOnlyList<string> Command { get; init; }
 
-    /// <summary>The options in full, defaults included.</summary>
+    /// <summary>All options, including the defaults.</summary>
     public required JsonNode Options { get; init; }
 
-    /// <summary>Seeds by what they seed.</summary>
+    /// <summary>The seeds, by the names of what they seed.</summary>
     public required IReadOnlyDictionary<string, long> Seeds { get; init; }
 
-    /// <summary>The git commit of Koala's sources; null where it runs outside a clone or git is absent.</summary>
+    /// <summary>The git commit of Koala's sources; null if Koala runs outside a clone or there is no git.</summary>
     public required GitCommit? Commit { get; init; }
 
-    /// <summary>Versions of Koala and its packages by name.</summary>
+    /// <summary>The versions of Koala and its packages, by name.</summary>
     public required IReadOnlyDictionary<string, string> Packages { get; init; }
 
     /// <summary>The machine.</summary>
@@ -48,25 +50,25 @@ public sealed record RunRecord
     /// <summary>When the run first began.</summary>
     public required DateTimeOffset Started { get; init; }
 
-    /// <summary>When it ended, however it did; null while it runs and if it died.</summary>
+    /// <summary>When the run ended, in whatever way; null while it runs and if it died.</summary>
     public DateTimeOffset? Ended { get; init; }
 
-    /// <summary>How far it is.</summary>
+    /// <summary>The state of the run.</summary>
     public RunState State { get; init; }
 
-    /// <summary>The error that ended a failed run; null else.</summary>
+    /// <summary>The error that ended a failed run; otherwise null.</summary>
     public string? Failure { get; init; }
 
-    /// <summary>The record of a run that begins now on this machine.</summary>
+    /// <summary>Creates the record of a run that begins now on this machine.</summary>
     /// <param name="kind">See <see cref="Kind"/>.</param>
     /// <param name="command">See <see cref="Command"/>.</param>
     /// <param name="options">See <see cref="Options"/>.</param>
     /// <param name="seeds">See <see cref="Seeds"/>.</param>
     /// <param name="device">See <see cref="Device"/>.</param>
     /// <param name="dtype">See <see cref="Dtype"/>.</param>
-    /// <param name="time">The clock; the system's by default.</param>
-    public static RunRecord Begin(string kind, IReadOnlyList<string> command, JsonNode options, IReadOnlyDictionary<string, long> seeds,
-        string device, string dtype, TimeProvider? time = null) => new()
+    /// <param name="time">The clock. Default the system's clock.</param>
+    public static RunRecord Begin(string kind, IReadOnlyList<string> command, JsonNode options,
+        IReadOnlyDictionary<string, long> seeds, string device, string dtype, TimeProvider? time = null) => new()
         {
             Kind = kind,
             Command = command,
@@ -80,42 +82,46 @@ public sealed record RunRecord
             Started = (time ?? TimeProvider.System).GetUtcNow(),
         };
 
-    /// <summary>The same run, at work again after a stop.</summary>
+    /// <summary>Returns the record of the same run when it runs again after a stop.</summary>
     public RunRecord Resume() => this with { State = RunState.Running, Ended = null, Failure = null };
 
-    /// <summary>The same run, ended now.</summary>
-    /// <param name="state">How it ended: not <see cref="RunState.Running"/>.</param>
+    /// <summary>Returns the record of the same run when it ends now.</summary>
+    /// <param name="state">How the run ended; not <see cref="RunState.Running"/>.</param>
     /// <param name="failure">The error of a failed run.</param>
-    /// <param name="time">The clock; the system's by default.</param>
+    /// <param name="time">The clock. Default the system's clock.</param>
     public RunRecord End(RunState state, string? failure = null, TimeProvider? time = null) =>
         this with { State = state, Failure = failure, Ended = (time ?? TimeProvider.System).GetUtcNow() };
 
     internal void Write(string file) => AtomicFile.WriteText(file, JsonSerializer.Serialize(this, JsonFormat.Document) + "\n");
 
-    /// <exception cref="KoalaException">The file cannot be read, is malformed or of another format version.</exception>
+    /// <exception cref="KoalaException">The file cannot be read, is malformed, or has another format version.</exception>
     internal static RunRecord Read(string file)
     {
         try
         {
             if (new FileInfo(file).Length is var length and > LargestFile)
-                throw new KoalaException(file, $"has {length} bytes, but a run's record has at most {LargestFile}", "restore the file");
+                throw new KoalaException(file, $"has {length} bytes, but a run's record has at most {LargestFile}",
+                    "restore the file");
             var text = File.ReadAllText(file);
             CheckFormat(file, text);
             return JsonSerializer.Deserialize<RunRecord>(text, JsonFormat.Document) ?? throw new JsonException("it is null");
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new KoalaException(file, $"cannot be read as a run's record ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})", "restore the file, or begin a new run", e);
+            throw new KoalaException(file, $"cannot be read as a run's record ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})",
+                "restore the file, or begin a new run", e);
         }
     }
 
-    // Looked at first: the fields of another version are not ours to judge.
+    // The version is checked first, because this Koala does not know the fields of another version.
     private static void CheckFormat(string file, string text)
     {
         using var document = JsonDocument.Parse(text);
-        if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("formatVersion", out var version))
+        var root = document.RootElement;
+        if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("formatVersion", out var version))
             throw new JsonException("it has no formatVersion");
         if (version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out var number) || number != CurrentFormat)
-            throw new KoalaException(file, $"has format version {version.GetRawText()}, but this Koala reads {CurrentFormat}", "use the Koala that wrote it");
+            throw new KoalaException(file, $"has format version {version.GetRawText()}, but this Koala reads {CurrentFormat}",
+                "use the version of Koala that wrote it");
     }
 }

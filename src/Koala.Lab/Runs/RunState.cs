@@ -1,20 +1,22 @@
 namespace Koala.Lab.Runs;
 
-/// <summary>How far a run is.</summary>
+/// <summary>The state of a run.</summary>
 public enum RunState
 {
-    /// <summary>A process works on it.</summary>
+    /// <summary>A process is working on the run.</summary>
     Running,
 
-    /// <summary>It did what it was to do.</summary>
+    /// <summary>The run did all its work.</summary>
     Finished,
 
-    /// <summary>It was stopped, its state saved.</summary>
+    /// <summary>The run was stopped, and its state was saved.</summary>
     Interrupted,
 
-    /// <summary>An error ended it; <see cref="RunRecord.Failure"/> says which.</summary>
+    /// <summary>An error ended the run; <see cref="RunRecord.Failure"/> describes it.</summary>
     Failed,
 
-    /// <summary>Its process is gone without a word: killed, or the machine went down. Seen by readers, written by none.</summary>
+    /// <summary>
+    /// The process ended without recording it: it was killed, or the machine went down. Readers report this state; no run writes it.
+    /// </summary>
     Died,
 }

@@ -4,13 +4,13 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Runtime;
 
-/// <summary>The devices a model runs on, by the names that the command, JSON and reports use: <c>cpu</c> and <c>cuda</c>.</summary>
+/// <summary>The devices that a model runs on, by their names in the command, JSON and reports: <c>cpu</c> and <c>cuda</c>.</summary>
 public static class Devices
 {
-    // As those who load a target call it.
+    // The name of the parameter in the methods that load a target.
     private const string Option = "Device";
 
-    /// <exception cref="KoalaException">The name is unknown, or cuda is asked for and absent.</exception>
+    /// <exception cref="KoalaException">The name is unknown, or it is cuda and there is no CUDA device.</exception>
     public static Device Parse(string name)
     {
         LibTorch.EnsureLoaded();
@@ -28,6 +28,6 @@ public static class Devices
     private static string HowToGetCuda => LibTorch.HasCuda ? "check the driver with nvidia-smi"
         : $"name the lib folder of a CUDA libtorch or PyTorch in {LibTorch.FolderVariable}";
 
-    /// <summary>The name of a device that <see cref="Parse"/> reads.</summary>
+    /// <summary>Returns the name of a device, as <see cref="Parse"/> reads it.</summary>
     public static string Name(Device device) => device.type == DeviceType.CUDA ? "cuda" : "cpu";
 }

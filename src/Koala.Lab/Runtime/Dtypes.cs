@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Runtime;
 
-/// <summary>The number types a model computes in, by the names that the command, JSON and reports use: <c>fp32</c> and <c>bf16</c>.</summary>
+/// <summary>The dtypes that a model computes in, by their names in the command, JSON and reports: <c>fp32</c> and <c>bf16</c>.</summary>
 public static class Dtypes
 {
     /// <exception cref="KoalaException">The name is not fp32 or bf16.</exception>
@@ -13,11 +13,11 @@ public static class Dtypes
         _ => throw KoalaException.ForOption("Dtype", $"is '{name}', but a model computes in fp32 or bf16", "set it to fp32 or bf16"),
     };
 
-    /// <summary>The name of a dtype that <see cref="Parse"/> reads.</summary>
+    /// <summary>Returns the name of a dtype, as <see cref="Parse"/> reads it.</summary>
     public static string Name(ScalarType dtype) => dtype switch
     {
         ScalarType.Float32 => "fp32",
         ScalarType.BFloat16 => "bf16",
-        _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "not a dtype a model computes in"),
+        _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "A model does not compute in this dtype."),
     };
 }

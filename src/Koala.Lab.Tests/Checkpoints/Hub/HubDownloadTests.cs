@@ -200,7 +200,7 @@ public sealed class HubDownloadTests : HubTestBase
         var first = PullAsync();
         while (!Hub.FileRequests.Any(request => request.IsFor("model.safetensors"))) await Task.Delay(5);
         var second = PullAsync();
-        while (!Notes.Any(note => note.Contains("another process downloads model.safetensors", StringComparison.Ordinal))) await Task.Delay(5);
+        while (!Notes.Any(note => note.Contains("another process is downloading model.safetensors", StringComparison.Ordinal))) await Task.Delay(5);
         Hub.Release();
         await Task.WhenAll(first, second);
         Assert.Single(Hub.FileRequests, request => request.IsFor("model.safetensors"));

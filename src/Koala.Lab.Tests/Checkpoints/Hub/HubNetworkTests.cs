@@ -27,7 +27,7 @@ public sealed class HubNetworkTests : HubTestBase
         Pull(policy: Patience with { Idle = TimeSpan.FromSeconds(1) });
         AssertComplete();
         Assert.Equal([null, 200_000], WeightRequests.Select(request => request.From));
-        Assert.Contains("stood still", Notes.Single());
+        Assert.Contains("stalled", Notes.Single());
     }
 
     [Fact]
@@ -308,7 +308,7 @@ public sealed class HubNetworkTests : HubTestBase
     public void A_server_that_stays_faulty_is_given_up()
     {
         Hub.Misbehave = request => request.IsFor("config.json") ? new Reply(503) : null;
-        Assert.Contains("koala/nano/config.json: could not be downloaded in 5 attempts; at the last one 127.0.0.1 answers 503", Fault());
+        Assert.Contains("koala/nano/config.json: could not be downloaded in 5 attempts; in the last one 127.0.0.1 answers 503", Fault());
         Assert.Equal(5, Hub.FileRequests.Length);
     }
 

@@ -3,17 +3,21 @@ using System.Runtime.Intrinsics;
 
 namespace Koala.Lab.Checkpoints.Gguf;
 
-/// <summary>The block formats of 32 numbers. Scales and minima are half precision; products and sums are rounded apart, in fp32.</summary>
-/// <remarks>The formats are those of ggml: a nibble's low half is the first 16 numbers, its high half the last 16.</remarks>
+/// <summary>
+/// The block formats of 32 numbers. Scales and minima have half precision; products and sums are rounded separately, in fp32.
+/// </summary>
+/// <remarks>
+/// The formats are those of ggml: the low halves of the 16 bytes are the first 16 numbers, and the high halves are the last 16.
+/// </remarks>
 internal static class GgufBlocks
 {
     private const int Elements = 32;
 
-    // Which byte of the 32 high bits a number's bit is in, and which bit of it.
+    // For each number, the byte of the 32 high bits that contains its bit, and the bit in that byte.
     private static readonly Vector128<byte> s_bytes = Vector128.Create((byte)0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
     private static readonly Vector128<byte> s_bits = Vector128.Create(0x8040201008040201UL, 0x8040201008040201UL).AsByte();
 
-    /// <summary>d, 16 bytes of nibbles: d·(q - 8).</summary>
+    /// <summary>A block has d and 16 bytes of nibbles. A number is d·(q - 8).</summary>
     internal static void Q4_0(ReadOnlySpan<byte> blocks, Span<float> values)
     {
         for (; !blocks.IsEmpty; blocks = blocks[18..], values = values[Elements..])
@@ -24,7 +28,7 @@ internal static class GgufBlocks
         }
     }
 
-    /// <summary>d, m, 16 bytes of nibbles: d·q + m.</summary>
+    /// <summary>A block has d, m and 16 bytes of nibbles. A number is d·q + m.</summary>
     internal static void Q4_1(ReadOnlySpan<byte> blocks, Span<float> values)
     {
         for (; !blocks.IsEmpty; blocks = blocks[20..], values = values[Elements..])
@@ -36,7 +40,7 @@ internal static class GgufBlocks
         }
     }
 
-    /// <summary>d, 32 high bits, 16 bytes of nibbles: d·(q - 16).</summary>
+    /// <summary>A block has d, 32 high bits and 16 bytes of nibbles. A number is d·(q - 16).</summary>
     internal static void Q5_0(ReadOnlySpan<byte> blocks, Span<float> values)
     {
         for (; !blocks.IsEmpty; blocks = blocks[22..], values = values[Elements..])
@@ -47,7 +51,7 @@ internal static class GgufBlocks
         }
     }
 
-    /// <summary>d, m, 32 high bits, 16 bytes of nibbles: d·q + m.</summary>
+    /// <summary>A block has d, m, 32 high bits and 16 bytes of nibbles. A number is d·q + m.</summary>
     internal static void Q5_1(ReadOnlySpan<byte> blocks, Span<float> values)
     {
         for (; !blocks.IsEmpty; blocks = blocks[24..], values = values[Elements..])
@@ -59,7 +63,7 @@ internal static class GgufBlocks
         }
     }
 
-    /// <summary>d, 32 signed bytes: d·q.</summary>
+    /// <summary>A block has d and 32 signed bytes. A number is d·q.</summary>
     internal static void Q8_0(ReadOnlySpan<byte> blocks, Span<float> values)
     {
         for (; !blocks.IsEmpty; blocks = blocks[34..], values = values[Elements..])
@@ -70,10 +74,10 @@ internal static class GgufBlocks
         }
     }
 
-    /// <summary>The half-precision number that begins here.</summary>
+    /// <summary>Reads the half-precision number at the beginning of the bytes.</summary>
     internal static float Half(ReadOnlySpan<byte> bytes) => (float)BinaryPrimitives.ReadHalfLittleEndian(bytes);
 
-    /// <summary>The low and the high halves of 16 bytes.</summary>
+    /// <summary>Returns the low and the high halves of 16 bytes.</summary>
     internal static (Vector128<byte> Low, Vector128<byte> High) Nibbles(ReadOnlySpan<byte> bytes)
     {
         var packed = Vector128.Create(bytes);
@@ -88,7 +92,7 @@ internal static class GgufBlocks
         (Vector256.ConvertToSingle(high) * scale + Vector256.Create(offset)).CopyTo(values[8..]);
     }
 
-    // 16 where the number's bit is set.
+    // Returns 16 for each number whose bit is set, otherwise 0.
     private static Vector128<byte> Fifth(ReadOnlySpan<byte> bits)
     {
         var spread = Vector128.Shuffle(Vector128.Create(BinaryPrimitives.ReadUInt16LittleEndian(bits)).AsByte(), s_bytes);

@@ -1,6 +1,6 @@
 namespace Koala.Lab.Checkpoints.Gguf;
 
-/// <summary>Reads a <see cref="ModelConfig"/> from a GGUF file's metadata and from which tensors it holds.</summary>
+/// <summary>Reads a <see cref="ModelConfig"/> from a GGUF file's metadata and the list of its tensors.</summary>
 internal sealed class GgufConfigReader(GgufFile file)
 {
     private const string Architecture = "general.architecture";
@@ -8,7 +8,7 @@ internal sealed class GgufConfigReader(GgufFile file)
     private const int MostLayers = 1024;
     private const double DefaultRopeBase = 10_000;
     private const string NotThisModel = "use another model; Koala does not compute this one";
-    private const string Correct = "get the file again, or convert the model anew";
+    private const string Correct = "get the file again, or convert the model again";
 
     private readonly GgufMetadata _values = file.Metadata;
 
@@ -44,11 +44,13 @@ internal sealed class GgufConfigReader(GgufFile file)
     private void RefuseOthers()
     {
         if (_values.Text(Architecture) is var architecture && architecture != "llama")
-            throw _values.Fault(Architecture, $"is {MessageText.Text(architecture)}, but Koala computes llama", "use a model of that architecture, or the same model as a folder in safetensors");
+            throw _values.Fault(Architecture, $"is {MessageText.Text(architecture)}, but Koala computes llama",
+                "use a model of the llama architecture, or the same model as a folder in safetensors");
         if (_values.OptionalSize("split.count") is { } files and > 1)
-            throw _values.Fault("split.count", $"is {files}: the model lies in that many files", "merge them with llama-gguf-split --merge");
+            throw _values.Fault("split.count", $"is {files}: the model is split into that many files",
+                "merge them with llama-gguf-split --merge");
         if (_values.Has("llama.expert_count"))
-            throw _values.Fault("llama.expert_count", "is given, but Koala computes one feed-forward part a layer", NotThisModel);
+            throw _values.Fault("llama.expert_count", "is given, but Koala computes one feed-forward part per layer", NotThisModel);
     }
 
     private int HeadDim(int hidden, int heads)
@@ -56,13 +58,15 @@ internal sealed class GgufConfigReader(GgufFile file)
         const string key = "llama.attention.key_length";
         var given = _values.OptionalSize(key);
         if (given is null && hidden % heads != 0)
-            throw _values.Fault("llama.embedding_length", $"is {hidden}, which {heads} attention heads do not divide, and {key} is not given", Correct);
+            throw _values.Fault("llama.embedding_length",
+                $"is {hidden}, which {heads} attention heads do not divide, and {key} is not given", Correct);
         var width = given ?? hidden / heads;
         if (width % 2 != 0) throw _values.Fault(key, $"is {width}, but rotary positions need an even width", Correct);
-        if ((long)width * heads > ModelConfig.LargestSize) throw _values.Fault(key, $"is {width}, which makes {heads} heads wider than {ModelConfig.LargestSize} together", Correct);
+        if ((long)width * heads > ModelConfig.LargestSize)
+            throw _values.Fault(key, $"is {width}, which makes {heads} heads wider than {ModelConfig.LargestSize} together", Correct);
         foreach (var other in (ReadOnlySpan<string>)["llama.attention.value_length", "llama.rope.dimension_count"])
             if (_values.OptionalSize(other) is { } size && size != width)
-                throw _values.Fault(other, $"is {size}, but heads are {width} wide and Koala rotates whole ones", NotThisModel);
+                throw _values.Fault(other, $"is {size}, but heads are {width} wide and Koala rotates whole heads", NotThisModel);
         return width;
     }
 
@@ -70,15 +74,21 @@ internal sealed class GgufConfigReader(GgufFile file)
     {
         const string key = "llama.attention.head_count_kv";
         var keyValueHeads = _values.OptionalSize(key) ?? heads;
-        return heads % keyValueHeads == 0 ? keyValueHeads : throw _values.Fault(key, $"is {keyValueHeads}, which does not divide the {heads} attention heads", Correct);
+        return heads % keyValueHeads == 0
+            ? keyValueHeads
+            : throw _values.Fault(key, $"is {keyValueHeads}, which does not divide the {heads} attention heads", Correct);
     }
 
     private int Vocabulary()
     {
         var tokens = _values.OptionalCount(Tokens);
         if (_values.OptionalSize("llama.vocab_size") is not { } size)
-            return tokens is >= 1 and <= ModelConfig.LargestSize ? (int)tokens : throw _values.Fault(Tokens, $"lists {tokens ?? 0} tokens, but 1 to {ModelConfig.LargestSize} are expected", Correct);
-        return tokens is null || tokens == size ? size : throw _values.Fault(Tokens, $"lists {tokens} tokens, but llama.vocab_size is {size}", Correct);
+            return tokens is >= 1 and <= ModelConfig.LargestSize
+                ? (int)tokens
+                : throw _values.Fault(Tokens, $"lists {tokens ?? 0} tokens, but 1 to {ModelConfig.LargestSize} are expected", Correct);
+        return tokens is null || tokens == size
+            ? size
+            : throw _values.Fault(Tokens, $"lists {tokens} tokens, but llama.vocab_size is {size}", Correct);
     }
 
     private double Eps()
@@ -91,25 +101,35 @@ internal sealed class GgufConfigReader(GgufFile file)
     private RopeScaling? Scaling(int headDim)
     {
         const string key = "llama.rope.scaling.type";
-        // Older files give a factor alone, for linear scaling, and the oldest under another name.
+        // For linear scaling, older files give only a factor, and the oldest files give it under another name.
         var factor = _values.OptionalPositive("llama.rope.scaling.factor") ?? _values.OptionalPositive("llama.rope.scale_linear");
         var linear = (_values.OptionalText(key) ?? "linear") switch
         {
             "none" => null,
             "linear" => factor is null or 1 ? null : new RopeScaling("linear", factor.Value),
-            { } other => throw _values.Fault(key, $"is {MessageText.Text(other)}, but Koala computes none and linear, and what {GgufNames.RopeDivisors} gives", NotThisModel),
+            { } other => throw _values.Fault(key,
+                $"is {MessageText.Text(other)}, but Koala computes none, linear, and the divisors in {GgufNames.RopeDivisors}",
+                NotThisModel),
         };
         if (_values.OptionalPositive("llama.rope.scaling.attn_factor") is { } attention and not 1)
-            throw _values.Fault("llama.rope.scaling.attn_factor", $"is {attention}, but Koala does not scale attention by it", NotThisModel);
+            throw _values.Fault("llama.rope.scaling.attn_factor",
+                $"is {attention}, but Koala does not scale attention by it", NotThisModel);
         if (file.Numbers(GgufNames.RopeDivisors) is not { } divisors) return linear;
-        if (linear is not null) throw _values.Fault(key, $"is linear, but {GgufNames.RopeDivisors} stretches the positions too", NotThisModel);
-        return divisors.Length == headDim / 2 && divisors.All(d => float.IsFinite(d) && d > 0) ? new RopeScaling("divisors", 1, Divisors: divisors)
-            : throw new KoalaException($"{file.Path}, tensor '{GgufNames.RopeDivisors}'", $"is not {headDim / 2} finite numbers above 0, one for each pair of a head's", Correct);
+        if (linear is not null)
+            throw _values.Fault(key, $"is linear, but {GgufNames.RopeDivisors} stretches the positions too", NotThisModel);
+        return divisors.Length == headDim / 2 && divisors.All(d => float.IsFinite(d) && d > 0)
+            ? new RopeScaling("divisors", 1, Divisors: divisors)
+            : throw new KoalaException($"{file.Path}, tensor '{GgufNames.RopeDivisors}'",
+                $"does not contain {headDim / 2} finite numbers above 0, one for each pair of a head's components", Correct);
     }
 
     private int[] EndIds(int vocabulary)
     {
-        int?[] ids = [_values.OptionalId("tokenizer.ggml.eos_token_id", vocabulary), _values.OptionalId("tokenizer.ggml.eot_token_id", vocabulary)];
+        int?[] ids =
+        [
+            _values.OptionalId("tokenizer.ggml.eos_token_id", vocabulary),
+            _values.OptionalId("tokenizer.ggml.eot_token_id", vocabulary),
+        ];
         return [.. ids.OfType<int>().Distinct().Order()];
     }
 }

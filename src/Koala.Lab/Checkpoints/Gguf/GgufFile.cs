@@ -6,15 +6,18 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Checkpoints.Gguf;
 
-/// <summary>A GGUF file of the llama architecture: config, metadata and tensors under Hugging Face's names. Opening it reads no weight.</summary>
+/// <summary>
+/// A GGUF file of the llama architecture: its config, metadata and tensors under Hugging Face's names. Opening it reads no weight.
+/// </summary>
 /// <remarks>
-/// Weights are read from the file piece by piece and decoded into the tensor's own memory, so that the file is never held beside them. A tensor may be read
-/// from several threads.
+/// Weights are read in chunks and decoded into the tensor's own memory, so that no second copy of the file is in memory. Several
+/// threads may read tensors at the same time.
 /// </remarks>
 public sealed class GgufFile : ITensorSource
 {
-    // Numbers decoded at a time: a multiple of every block, so few that they stay in a core's cache and that libtorch converts them on the thread that asks.
-    private const long Piece = 1 << 15;
+    // The numbers that are decoded at a time: a multiple of every block length, and few enough that they stay in a core's cache and
+    // that libtorch converts them on the calling thread.
+    private const long Chunk = 1 << 15;
 
     private readonly SafeFileHandle _file;
     private readonly Dictionary<string, GgufTensor> _stored = [];
@@ -29,8 +32,10 @@ public sealed class GgufFile : ITensorSource
         foreach (var tensor in header.Tensors.Values)
         {
             var name = GgufNames.HuggingFace(tensor.Name);
-            if (!_stored.TryAdd(name, tensor)) throw new KoalaException(Place(tensor), "stands twice, under two names", "get the file again");
-            if (tensor.Name != GgufNames.RopeDivisors) _tensors.Add(name, new TensorInfo(name, tensor.Type.Dtype, tensor.Shape, tensor.Type.Name));
+            if (!_stored.TryAdd(name, tensor))
+                throw new KoalaException(Where(tensor), "occurs twice, under two names", "get the file again");
+            if (tensor.Name != GgufNames.RopeDivisors)
+                _tensors.Add(name, new TensorInfo(name, tensor.Type.Dtype, tensor.Shape, tensor.Type.Name));
         }
         Config = new GgufConfigReader(this).Read();
     }
@@ -41,12 +46,12 @@ public sealed class GgufFile : ITensorSource
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, TensorInfo> Tensors => _tensors;
 
-    /// <summary>The model's shape.</summary>
+    /// <summary>The model's sizes.</summary>
     public ModelConfig Config { get; }
 
     internal GgufMetadata Metadata { get; }
 
-    /// <summary>Whether a file begins as a GGUF file does; its name does not matter.</summary>
+    /// <summary>Whether a file begins like a GGUF file. Its name does not matter.</summary>
     /// <exception cref="KoalaException">The file cannot be opened.</exception>
     public static bool IsGguf(string path)
     {
@@ -54,7 +59,9 @@ public sealed class GgufFile : ITensorSource
         using (file) return length >= sizeof(uint) && new GgufReader(file, path, length).U32() == GgufHeader.Magic;
     }
 
-    /// <exception cref="KoalaException">The file cannot be opened, is not a valid GGUF file, or holds a model that Koala does not compute.</exception>
+    /// <exception cref="KoalaException">
+    /// The file cannot be opened, is not a valid GGUF file, or contains a model that Koala does not compute.
+    /// </exception>
     public static GgufFile Open(string path)
     {
         var (file, length) = FileBytes.Open(path);
@@ -73,13 +80,14 @@ public sealed class GgufFile : ITensorSource
     public Tensor Read(string name, ScalarType dtype, Device device)
     {
         if (!_stored.TryGetValue(name, out var stored))
-            throw new KoalaException(Path, $"holds no tensor '{MessageText.Text(name)}'", "check that the file belongs to this kind of model");
+            throw new KoalaException(Path, $"contains no tensor '{MessageText.Text(name)}'",
+                "check that the file belongs to this kind of model");
         using var scope = NewDisposeScope();
         var tensor = empty(stored.Shape, dtype, CPU);
         var flat = tensor.view(-1);
         try
         {
-            Parallel.For(0, (flat.NumberOfElements + Piece - 1) / Piece, i => ReadPiece(stored, flat, i * Piece));
+            Parallel.For(0, (flat.NumberOfElements + Chunk - 1) / Chunk, i => ReadChunk(stored, flat, i * Chunk));
         }
         catch (AggregateException e)
         {
@@ -92,7 +100,7 @@ public sealed class GgufFile : ITensorSource
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
-    /// <summary>A small tensor's numbers, by the file's name; null if there is no such tensor.</summary>
+    /// <summary>Returns the numbers of a small tensor, by its name in the file; null if there is no such tensor.</summary>
     internal float[]? Numbers(string name)
     {
         if (!_stored.ContainsKey(name)) return null;
@@ -100,33 +108,35 @@ public sealed class GgufFile : ITensorSource
         return Read(name, ScalarType.Float32, CPU).data<float>().ToArray();
     }
 
-    // Row 2i + j of a head is row i of its half j: llama's files turn neighbours, Hugging Face's turn halves.
+    // Row 2i + j of a head in the file is row i of its half j here: GGUF files rotate neighbouring rows, Hugging Face rotates halves.
     private Tensor Unpaired(GgufTensor stored, Tensor tensor)
     {
         var (rows, columns) = (tensor.shape[0], tensor.shape[^1]);
         if (tensor.shape.Length != 2 || rows % Config.HeadDim != 0)
-            throw new KoalaException(Place(stored), $"its shape is {MessageText.Shape(tensor.shape)}, but rows of whole heads of {Config.HeadDim} are expected", "get the file again");
+            throw new KoalaException(Where(stored),
+                $"its shape is {MessageText.Shape(tensor.shape)}, but rows of whole heads of {Config.HeadDim} are expected",
+                "get the file again");
         return tensor.view(-1, Config.HeadDim / 2, 2, columns).transpose(1, 2).reshape(rows, columns);
     }
 
-    private void ReadPiece(GgufTensor stored, Tensor flat, long start)
+    private void ReadChunk(GgufTensor stored, Tensor flat, long start)
     {
         using var scope = NewDisposeScope();
-        var part = flat.narrow(0, start, Math.Min(Piece, flat.NumberOfElements - start));
+        var part = flat.narrow(0, start, Math.Min(Chunk, flat.NumberOfElements - start));
         var type = stored.Type;
         var values = part.dtype == type.Dtype ? part : empty(part.NumberOfElements, type.Dtype, CPU);
         var offset = stored.Offset + start / type.Elements * type.Bytes;
-        if (type.Decode is null) FileBytes.Fill(_file, values.bytes, offset, Place(stored));
+        if (type.Decode is null) FileBytes.Fill(_file, values.bytes, offset, Where(stored));
         else
         {
             var length = (int)(part.NumberOfElements / type.Elements * type.Bytes);
             var blocks = ArrayPool<byte>.Shared.Rent(length);
-            FileBytes.Fill(_file, blocks.AsSpan(0, length), offset, Place(stored));
+            FileBytes.Fill(_file, blocks.AsSpan(0, length), offset, Where(stored));
             type.Decode(blocks.AsSpan(0, length), MemoryMarshal.Cast<byte, float>(values.bytes));
             ArrayPool<byte>.Shared.Return(blocks);
         }
         if (!ReferenceEquals(values, part)) part.copy_(values);
     }
 
-    private string Place(GgufTensor stored) => $"{Path}, tensor '{MessageText.Text(stored.Name)}'";
+    private string Where(GgufTensor stored) => $"{Path}, tensor '{MessageText.Text(stored.Name)}'";
 }

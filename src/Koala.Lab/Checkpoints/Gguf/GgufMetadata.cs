@@ -2,13 +2,13 @@ using System.Globalization;
 
 namespace Koala.Lab.Checkpoints.Gguf;
 
-/// <summary>Typed metadata values of a GGUF file, each checked. For one thread.</summary>
-/// <param name="values">What the header lists.</param>
-/// <param name="reader">Reads strings and lists from the file when they are asked for.</param>
+/// <summary>Typed, checked metadata values of a GGUF file. Only one thread may use it at a time.</summary>
+/// <param name="values">The values that the header lists.</param>
+/// <param name="reader">The reader, which gets strings and lists from the file when they are needed.</param>
 /// <param name="path">The file, for messages.</param>
 internal sealed class GgufMetadata(IReadOnlyDictionary<string, GgufValue> values, GgufReader reader, string path)
 {
-    private const string Correct = "get the file again, or convert the model anew";
+    private const string Correct = "get the file again, or convert the model again";
 
     /// <summary>The file.</summary>
     internal string Path => path;
@@ -17,17 +17,27 @@ internal sealed class GgufMetadata(IReadOnlyDictionary<string, GgufValue> values
 
     internal int Size(string key, int largest = ModelConfig.LargestSize) => OptionalSize(key, largest) ?? throw Missing(key);
 
-    internal int? OptionalSize(string key, int largest = ModelConfig.LargestSize) => Find(key) is not { } value ? null
-        : Whole(value) is { } size and >= 1 && size <= largest ? (int)size : throw Wrong(key, value, $"a whole number from 1 to {largest}");
+    internal int? OptionalSize(string key, int largest = ModelConfig.LargestSize)
+    {
+        if (Find(key) is not { } value) return null;
+        return WholeNumber(value) is { } size and >= 1 && size <= largest
+            ? (int)size
+            : throw Wrong(key, value, $"a whole number from 1 to {largest}");
+    }
 
     internal double Positive(string key) => OptionalPositive(key) ?? throw Missing(key);
 
-    internal double? OptionalPositive(string key) => Find(key) is not { } value ? null
-        : Number(value) is { } number and > 0 && double.IsFinite(number) ? number : throw Wrong(key, value, "a finite number above 0");
-
-    internal bool Switch(string key, bool otherwise) => Find(key) switch
+    internal double? OptionalPositive(string key)
     {
-        null => otherwise,
+        if (Find(key) is not { } value) return null;
+        return Number(value) is { } number and > 0 && double.IsFinite(number)
+            ? number
+            : throw Wrong(key, value, "a finite number above 0");
+    }
+
+    internal bool Switch(string key, bool defaultValue) => Find(key) switch
+    {
+        null => defaultValue,
         { Type: GgufValueType.Bool } value => value.Bits == 1,
         { } value => throw Wrong(key, value, "true or false"),
     };
@@ -37,15 +47,20 @@ internal sealed class GgufMetadata(IReadOnlyDictionary<string, GgufValue> values
     internal string? OptionalText(string key) => Find(key) switch
     {
         null => null,
-        { Type: GgufValueType.Text } value => At(key, value).Text(),
+        { Type: GgufValueType.Text } value => ReaderAt(key, value).Text(),
         { } value => throw Wrong(key, value, "a string"),
     };
 
-    /// <summary>A token id below <paramref name="vocabulary"/>.</summary>
-    internal int? OptionalId(string key, int vocabulary) => Find(key) is not { } value ? null
-        : Whole(value) is { } id and >= 0 && id < vocabulary ? (int)id : throw Wrong(key, value, $"a token id below the vocabulary's {vocabulary}");
+    /// <summary>Returns a token id below <paramref name="vocabulary"/>; null if there is none.</summary>
+    internal int? OptionalId(string key, int vocabulary)
+    {
+        if (Find(key) is not { } value) return null;
+        return WholeNumber(value) is { } id and >= 0 && id < vocabulary
+            ? (int)id
+            : throw Wrong(key, value, $"a token id below the vocabulary size {vocabulary}");
+    }
 
-    /// <summary>The length of a list of strings; null if there is none.</summary>
+    /// <summary>Returns the length of a list of strings; null if there is none.</summary>
     internal long? OptionalCount(string key) => Find(key) switch
     {
         null => null,
@@ -53,23 +68,24 @@ internal sealed class GgufMetadata(IReadOnlyDictionary<string, GgufValue> values
         { } value => throw Wrong(key, value, "a list of strings"),
     };
 
-    /// <summary>A list of strings.</summary>
+    /// <summary>Returns a list of strings.</summary>
     internal string[] Texts(string key)
     {
         var texts = new string[OptionalCount(key) ?? throw Missing(key)];
-        var from = At(key, values[key]);
-        for (var i = 0; i < texts.Length; i++) texts[i] = from.Text();
+        var list = ReaderAt(key, values[key]);
+        for (var i = 0; i < texts.Length; i++) texts[i] = list.Text();
         return texts;
     }
 
-    /// <summary>A list of 32-bit whole numbers.</summary>
+    /// <summary>Returns a list of 32-bit whole numbers.</summary>
     internal int[] Numbers(string key)
     {
         var value = Find(key) ?? throw Missing(key);
-        if (value is not { Type: GgufValueType.List, Element: GgufValueType.I32 or GgufValueType.U32 }) throw Wrong(key, value, "a list of whole numbers of 32 bits");
+        if (value is not { Type: GgufValueType.List, Element: GgufValueType.I32 or GgufValueType.U32 })
+            throw Wrong(key, value, "a list of whole numbers of 32 bits");
         var numbers = new int[value.Count];
-        var from = At(key, value);
-        for (var i = 0; i < numbers.Length; i++) numbers[i] = (int)from.U32();
+        var list = ReaderAt(key, value);
+        for (var i = 0; i < numbers.Length; i++) numbers[i] = (int)list.U32();
         return numbers;
     }
 
@@ -77,7 +93,7 @@ internal sealed class GgufMetadata(IReadOnlyDictionary<string, GgufValue> values
 
     private GgufValue? Find(string key) => values.TryGetValue(key, out var value) ? value : null;
 
-    private GgufReader At(string key, GgufValue value)
+    private GgufReader ReaderAt(string key, GgufValue value)
     {
         (reader.Position, reader.Item) = (value.Position, ("key", key));
         return reader;
@@ -85,18 +101,19 @@ internal sealed class GgufMetadata(IReadOnlyDictionary<string, GgufValue> values
 
     private KoalaException Missing(string key) => Fault(key, "is missing", Correct);
 
-    private KoalaException Wrong(string key, GgufValue value, string expected) => Fault(key, $"is {Show(key, value)}, but {expected} is expected", Correct);
+    private KoalaException Wrong(string key, GgufValue value, string expected) =>
+        Fault(key, $"is {Describe(key, value)}, but {expected} is expected", Correct);
 
-    private string Show(string key, GgufValue value) => value.Type switch
+    private string Describe(string key, GgufValue value) => value.Type switch
     {
-        GgufValueType.Text => $"'{MessageText.Text(At(key, value).Text())}'",
+        GgufValueType.Text => $"'{MessageText.Text(ReaderAt(key, value).Text())}'",
         GgufValueType.List => $"a list of {value.Count} values of type {value.Element}",
         GgufValueType.Bool => value.Bits == 1 ? "true" : "false",
         _ => Number(value)!.Value.ToString(CultureInfo.InvariantCulture),
     };
 
-    // Null for what is no number, and for unsigned numbers that no size or id comes near.
-    private static long? Whole(GgufValue value) => value.Type switch
+    // Returns null for a value that is not a whole number, and for unsigned numbers far above any size or id.
+    private static long? WholeNumber(GgufValue value) => value.Type switch
     {
         GgufValueType.U8 or GgufValueType.U16 or GgufValueType.U32 => (long)value.Bits,
         GgufValueType.U64 => value.Bits <= long.MaxValue ? (long)value.Bits : null,
@@ -107,12 +124,15 @@ internal sealed class GgufMetadata(IReadOnlyDictionary<string, GgufValue> values
         _ => null,
     };
 
-    // A converter was given 1e-05 and wrote the nearest fp32: the shortest decimal is the number that was meant.
     private static double? Number(GgufValue value) => value.Type switch
     {
-        GgufValueType.F32 => double.Parse(BitConverter.UInt32BitsToSingle((uint)value.Bits).ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture),
+        GgufValueType.F32 => ShortestDecimal(BitConverter.UInt32BitsToSingle((uint)value.Bits)),
         GgufValueType.F64 => BitConverter.UInt64BitsToDouble(value.Bits),
         GgufValueType.U64 => value.Bits,
-        _ => Whole(value),
+        _ => WholeNumber(value),
     };
+
+    // If a converter gets 1e-05, it writes the nearest fp32; the shortest decimal of that is the intended number.
+    private static double ShortestDecimal(float number) =>
+        double.Parse(number.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
 }

@@ -1,9 +1,12 @@
 namespace Koala.Lab.Checkpoints.Gguf;
 
-/// <summary>The names of a llama-architecture GGUF file's tensors, in Hugging Face's words.</summary>
+/// <summary>Translates the names of tensors in a GGUF file of the llama architecture to Hugging Face's names.</summary>
 internal static class GgufNames
 {
-    /// <summary>What the rotary frequencies are divided by, where they are stretched as Llama 3's are; part of the config, not of the weights.</summary>
+    /// <summary>
+    /// The tensor of the divisors of the rotary frequencies, for models that stretch them like Llama 3. It belongs to the config, not to
+    /// the weights.
+    /// </summary>
     internal const string RopeDivisors = "rope_freqs.weight";
 
     private static readonly Dictionary<string, string> s_model = new()
@@ -26,13 +29,19 @@ internal static class GgufNames
         ["ffn_down.weight"] = "mlp.down_proj.weight",
     };
 
-    /// <summary>Hugging Face's name of a tensor; one that has none keeps its own, and is found unexpected when the weights are accounted for.</summary>
+    /// <summary>
+    /// Returns Hugging Face's name of a tensor. A tensor without such a name keeps its own, and the check of the weights then reports it
+    /// as unexpected.
+    /// </summary>
     internal static string HuggingFace(string name)
     {
         if (s_model.TryGetValue(name, out var model)) return model;
-        return name.Split('.', 3) is ["blk", var layer, var part] && s_layer.TryGetValue(part, out var known) ? $"model.layers.{layer}.{known}" : name;
+        return name.Split('.', 3) is ["blk", var layer, var part] && s_layer.TryGetValue(part, out var known)
+            ? $"model.layers.{layer}.{known}"
+            : name;
     }
 
-    /// <summary>Whether a tensor's rows stand in pairs for rotation, as they do in queries and keys.</summary>
-    internal static bool IsPaired(string name) => name.EndsWith(".attn_q.weight", StringComparison.Ordinal) || name.EndsWith(".attn_k.weight", StringComparison.Ordinal);
+    /// <summary>Whether neighbouring rows of a tensor are rotated as pairs, as in queries and keys.</summary>
+    internal static bool IsPaired(string name) =>
+        name.EndsWith(".attn_q.weight", StringComparison.Ordinal) || name.EndsWith(".attn_k.weight", StringComparison.Ordinal);
 }

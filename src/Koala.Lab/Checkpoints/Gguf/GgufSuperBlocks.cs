@@ -2,12 +2,15 @@ using System.Runtime.Intrinsics;
 
 namespace Koala.Lab.Checkpoints.Gguf;
 
-/// <summary>The block formats of 256 numbers in parts with scales of their own (ggml's K formats).</summary>
+/// <summary>The block formats of 256 numbers, whose parts have their own scales (ggml's K formats).</summary>
 internal static class GgufSuperBlocks
 {
     private const int Elements = 256;
 
-    /// <summary>d, dmin, 12 bytes of scales, 128 bytes of nibbles; 8 parts of 32, low halves and high halves in turn: d·sc·q - dmin·m.</summary>
+    /// <summary>
+    /// A block has d, dmin, 12 bytes of scales and 128 bytes of nibbles. It has 8 parts of 32 numbers, in low halves and high halves
+    /// alternately. A number is d·sc·q - dmin·m.
+    /// </summary>
     internal static void Q4_K(ReadOnlySpan<byte> blocks, Span<float> values)
     {
         for (; !blocks.IsEmpty; blocks = blocks[144..], values = values[Elements..])
@@ -20,7 +23,9 @@ internal static class GgufSuperBlocks
                 }
     }
 
-    /// <summary>As Q4_K with 32 bytes of high bits before the nibbles: bit j of byte l belongs to number l of part j.</summary>
+    /// <summary>
+    /// The format is Q4_K with 32 bytes of high bits before the nibbles: bit j of byte l belongs to number l of part j.
+    /// </summary>
     internal static void Q5_K(ReadOnlySpan<byte> blocks, Span<float> values)
     {
         for (; !blocks.IsEmpty; blocks = blocks[176..], values = values[Elements..])
@@ -34,25 +39,29 @@ internal static class GgufSuperBlocks
                 }
     }
 
-    /// <summary>128 bytes of low nibbles, 64 of high pairs of bits, 16 signed scales, d last; parts of 16: d·sc·(q - 32).</summary>
+    /// <summary>
+    /// A block has 128 bytes of low nibbles, 64 bytes of high pairs of bits, 16 signed scales for parts of 16 numbers, and d. A number
+    /// is d·sc·(q - 32).
+    /// </summary>
     internal static void Q6_K(ReadOnlySpan<byte> blocks, Span<float> values)
     {
         for (; !blocks.IsEmpty; blocks = blocks[210..], values = values[Elements..])
         {
             var d = GgufBlocks.Half(blocks[208..]);
-            // Halves of 128 numbers; in each, groups of 32 that share their bytes of high bits.
+            // Each half has 128 numbers, in four groups of 32 that share their bytes of high bits.
             for (var half = 0; half < 2; half++)
-                for (var at = 0; at < 32; at += 16)
+                for (var start = 0; start < 32; start += 16)
                 {
-                    var (first, third) = GgufBlocks.Nibbles(blocks[(64 * half + at)..]);
-                    var (second, fourth) = GgufBlocks.Nibbles(blocks[(64 * half + 32 + at)..]);
-                    var bits = Vector128.Create(blocks[(128 + 32 * half + at)..]);
+                    var (first, third) = GgufBlocks.Nibbles(blocks[(64 * half + start)..]);
+                    var (second, fourth) = GgufBlocks.Nibbles(blocks[(64 * half + 32 + start)..]);
+                    var bits = Vector128.Create(blocks[(128 + 32 * half + start)..]);
                     ReadOnlySpan<Vector128<byte>> groups = [first, second, third, fourth];
                     for (var group = 0; group < 4; group++)
                     {
                         var q = groups[group] | ((bits >> (2 * group)) & Vector128.Create((byte)3)) << 4;
-                        var scale = (sbyte)blocks[192 + 8 * half + 2 * group + at / 16];
-                        GgufBlocks.Store(q.AsSByte() - Vector128.Create((sbyte)32), d * scale, 0, values[(128 * half + 32 * group + at)..]);
+                        var scale = (sbyte)blocks[192 + 8 * half + 2 * group + start / 16];
+                        var numbers = values[(128 * half + 32 * group + start)..];
+                        GgufBlocks.Store(q.AsSByte() - Vector128.Create((sbyte)32), d * scale, 0, numbers);
                     }
                 }
         }
@@ -61,10 +70,11 @@ internal static class GgufSuperBlocks
     private static void Store(ReadOnlySpan<byte> block, int part, Vector128<byte> q, Span<float> values)
     {
         var (scale, minimum) = Scales(block[4..16], part);
-        GgufBlocks.Store(q.AsSByte(), GgufBlocks.Half(block) * scale, -(GgufBlocks.Half(block[2..]) * minimum), values);
+        var offset = -(GgufBlocks.Half(block[2..]) * minimum);
+        GgufBlocks.Store(q.AsSByte(), GgufBlocks.Half(block) * scale, offset, values);
     }
 
-    // Eight scales and eight minima of 6 bits in 12 bytes: the last four of each lie in four bits here and two there.
+    // The 12 bytes contain eight scales and eight minima of 6 bits. The last four of each are split into four bits and two bits.
     private static (int Scale, int Minimum) Scales(ReadOnlySpan<byte> s, int part) => part < 4
         ? (s[part] & 63, s[part + 4] & 63)
         : ((s[part + 4] & 15) | s[part - 4] >> 6 << 4, s[part + 4] >> 4 | s[part] >> 6 << 4);

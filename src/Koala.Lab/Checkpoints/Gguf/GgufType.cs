@@ -2,16 +2,16 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Checkpoints.Gguf;
 
-/// <summary>A number type of GGUF files: plain numbers, or blocks of small ones that share their scales.</summary>
-/// <param name="Id">The file's number for it.</param>
-/// <param name="Name">The format's name for it.</param>
-/// <param name="Elements">Numbers a block; 1 for plain types.</param>
-/// <param name="Bytes">Bytes a block.</param>
-/// <param name="Dtype">What the numbers come in: a plain type itself, fp32 for blocks.</param>
+/// <summary>A number type of GGUF files: plain numbers, or blocks of quantized numbers that share their scales.</summary>
+/// <param name="Id">The number that stands for it in files.</param>
+/// <param name="Name">Its name in the GGUF format.</param>
+/// <param name="Elements">The number of elements per block; 1 for plain types.</param>
+/// <param name="Bytes">The number of bytes per block.</param>
+/// <param name="Dtype">The dtype of the numbers that are read: the plain type itself, or fp32 for blocks.</param>
 /// <param name="Decode">Decodes whole blocks; null for plain types.</param>
 internal sealed record GgufType(uint Id, string Name, int Elements, int Bytes, ScalarType Dtype, GgufType.Decoder? Decode = null)
 {
-    /// <summary>Turns whole blocks into as many numbers as they hold.</summary>
+    /// <summary>Decodes whole blocks to all their numbers.</summary>
     internal delegate void Decoder(ReadOnlySpan<byte> blocks, Span<float> values);
 
     private static readonly GgufType[] s_all =
@@ -32,6 +32,6 @@ internal sealed record GgufType(uint Id, string Name, int Elements, int Bytes, S
     /// <summary>The names, for messages.</summary>
     internal static string Known { get; } = string.Join(", ", s_all.Select(t => t.Name));
 
-    /// <summary>The type of a number; null if Koala reads none such.</summary>
+    /// <summary>Returns the type with an id; null if Koala does not read it.</summary>
     internal static GgufType? Find(uint id) => s_all.FirstOrDefault(t => t.Id == id);
 }

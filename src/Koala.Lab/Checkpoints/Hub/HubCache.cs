@@ -2,10 +2,15 @@ using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Checkpoints.Hub;
 
-/// <summary>The hub's cache as huggingface_hub lays it out: contents in <c>blobs</c> by hash, links to them in <c>snapshots</c> by commit, commits in <c>refs</c> by revision.</summary>
-/// <remarks>https://huggingface.co/docs/hub/local-cache describes it for other programs.</remarks>
+/// <summary>
+/// The hub's cache in the layout of huggingface_hub: contents are in <c>blobs</c> by hash, links to them in <c>snapshots</c> by
+/// commit, and commits in <c>refs</c> by revision.
+/// </summary>
+/// <remarks>https://huggingface.co/docs/hub/local-cache describes the layout for other programs.</remarks>
 /// <param name="folder">The cache's folder.</param>
-/// <param name="link">Makes a link (its path, what it points to); another is given only to try a file system without links.</param>
+/// <param name="link">
+/// Creates a link from its path and its target. Tests replace it to simulate a file system without links.
+/// </param>
 internal sealed class HubCache(string folder, Action<string, string>? link = null)
 {
     private const string Snapshots = "snapshots";
@@ -13,19 +18,19 @@ internal sealed class HubCache(string folder, Action<string, string>? link = nul
 
     private readonly Action<string, string> _link = link ?? ((path, target) => File.CreateSymbolicLink(path, target));
 
-    /// <summary>The folder of all revisions of a repository.</summary>
+    /// <summary>Returns the folder of all revisions of a repository.</summary>
     public string Repository(string repo) => Path.Combine(folder, FolderName(repo));
 
-    /// <summary>The folder that shows a repository at a commit.</summary>
+    /// <summary>Returns the folder with a repository's files at a commit.</summary>
     public string Snapshot(string repo, string commit) => Path.Combine(Repository(repo), Snapshots, commit);
 
-    /// <summary>Where a content lies.</summary>
+    /// <summary>Returns the path of the content with a hash.</summary>
     public string Blob(string repo, string hash) => Path.Combine(Repository(repo), "blobs", hash);
 
-    /// <summary>The lock of a content; huggingface_hub takes the same one.</summary>
+    /// <summary>Returns the path of the lock of a content; huggingface_hub uses the same one.</summary>
     public string Lock(string repo, string hash) => Path.Combine(folder, ".locks", FolderName(repo), $"{hash}.lock");
 
-    /// <summary>The path of a named model or file; null where the cache does not have it.</summary>
+    /// <summary>Returns the path of a named model or file; null if the cache does not have it.</summary>
     public string? Find(HubName name)
     {
         if (CommitOf(name) is not { } commit) return null;
@@ -35,24 +40,29 @@ internal sealed class HubCache(string folder, Action<string, string>? link = nul
         return File.Exists(file) ? file : null;
     }
 
-    /// <summary>The name of a model or file by its path in a cache, <c>org/name</c> or <c>org/name/file.gguf</c>; null for other paths.</summary>
+    /// <summary>
+    /// Returns the name of a model or file from its path in a cache, <c>org/name</c> or <c>org/name/file.gguf</c>; null for other paths.
+    /// </summary>
     public static string? NameOf(string path)
     {
         var parts = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)).Split(Path.DirectorySeparatorChar);
-        var at = Array.LastIndexOf(parts, Snapshots);
-        if (at < 1 || at + 1 >= parts.Length || !HubName.IsCommit(parts[at + 1]) || !parts[at - 1].StartsWith(Models, StringComparison.Ordinal)) return null;
-        // A name never holds "--", so that the first one can only stand for the slash.
-        return string.Join('/', [parts[at - 1][Models.Length..].Replace("--", "/", StringComparison.Ordinal), .. parts[(at + 2)..]]);
+        var index = Array.LastIndexOf(parts, Snapshots);
+        if (index < 1 || index + 1 >= parts.Length || !HubName.IsCommit(parts[index + 1])) return null;
+        var repository = parts[index - 1];
+        if (!repository.StartsWith(Models, StringComparison.Ordinal)) return null;
+        // A name never contains "--", so the first one always represents the slash.
+        return string.Join('/', [repository[Models.Length..].Replace("--", "/", StringComparison.Ordinal), .. parts[(index + 2)..]]);
     }
 
     /// <summary>Whether a listed file is complete at a commit.</summary>
     public bool Has(string repo, string commit, HubFile file) =>
         new FileInfo(Path.Combine(Snapshot(repo, commit), file.Name)) is { Exists: true } found && SizeOf(found) == file.Size;
 
-    /// <summary>Whether a listed file's content is here, at whichever commit.</summary>
-    public bool HasBlob(string repo, HubFile file) => new FileInfo(Blob(repo, file.Hash)) is { Exists: true } found && found.Length == file.Size;
+    /// <summary>Whether the cache has a listed file's content, at any commit.</summary>
+    public bool HasBlob(string repo, HubFile file) =>
+        new FileInfo(Blob(repo, file.Hash)) is { Exists: true } found && found.Length == file.Size;
 
-    /// <summary>Shows a blob under its name at a commit. On a file system without links the blob itself moves there.</summary>
+    /// <summary>Makes a blob available under its name at a commit. On a file system without links the blob itself is moved there.</summary>
     public void Show(string repo, string commit, HubFile file)
     {
         var blob = Blob(repo, file.Hash);
@@ -69,7 +79,7 @@ internal sealed class HubCache(string folder, Action<string, string>? link = nul
         }
     }
 
-    /// <summary>Remembers which commit a revision names; a commit names itself.</summary>
+    /// <summary>Records the commit that a revision names. Nothing is recorded if the revision is the commit itself.</summary>
     public void Remember(HubName name, string commit)
     {
         if (name.Revision != commit) AtomicFile.WriteText(RefFile(name), commit);
@@ -81,12 +91,16 @@ internal sealed class HubCache(string folder, Action<string, string>? link = nul
         var file = RefFile(name);
         if (!File.Exists(file)) return null;
         var commit = System.Text.Encoding.UTF8.GetString(JsonFile.Read(file, 1024)).Trim();
-        return HubName.IsCommit(commit) ? commit : throw new KoalaException(file, $"holds '{MessageText.Text(commit)}', but a commit of 40 hex digits is expected", $"get the model again: koala pull {name.Repo}");
+        return HubName.IsCommit(commit)
+            ? commit
+            : throw new KoalaException(file, $"contains '{MessageText.Text(commit)}', but a commit of 40 hex digits is expected",
+                $"get the model again: koala pull {name.Repo}");
     }
 
     private string RefFile(HubName name) => Path.Combine([Repository(name.Repo), "refs", .. name.Revision.Split('/')]);
 
-    private static long SizeOf(FileInfo file) => file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo blob ? blob.Length : file.Length;
+    private static long SizeOf(FileInfo file) =>
+        file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo blob ? blob.Length : file.Length;
 
     private static string FolderName(string repo) => Models + repo.Replace("/", "--", StringComparison.Ordinal);
 }

@@ -1,37 +1,46 @@
 namespace Koala.Lab.Checkpoints.Hub;
 
-/// <summary>What a refusal means. The hub says more in the header <c>X-Error-Code</c> than in the status.</summary>
+/// <summary>
+/// Converts error responses to exceptions. The hub's header <c>X-Error-Code</c> says more about the error than the status does.
+/// </summary>
 internal static class HubErrors
 {
-    /// <param name="response">The refusal.</param>
-    /// <param name="what">What was asked for.</param>
-    /// <param name="settings">Who asked.</param>
-    /// <param name="ofHub">False: it came from another host, to which the hub had sent us.</param>
-    /// <returns>A <see cref="TransientHubException"/> where another attempt may do, else a <see cref="KoalaException"/>.</returns>
-    public static Exception Fault(HttpResponseMessage response, HubName what, HubSettings settings, bool ofHub)
+    /// <param name="response">The error response.</param>
+    /// <param name="what">What was requested.</param>
+    /// <param name="settings">The settings of the request.</param>
+    /// <param name="isFromHub">Whether the hub itself sent the response, not a host to which the hub had redirected.</param>
+    /// <returns>A <see cref="TransientHubException"/> if another attempt may succeed, otherwise a <see cref="KoalaException"/>.</returns>
+    public static Exception Fault(HttpResponseMessage response, HubName what, HubSettings settings, bool isFromHub)
     {
         var status = (int)response.StatusCode;
         var host = response.RequestMessage!.RequestUri!.Host;
-        if (status is 408 or 429 or >= 500) return new TransientHubException($"{host} answers {Words(response)}", RetryAfter(response));
-        // Addresses on other hosts are signed for a while; the hub gives a new one at the next attempt.
-        if (!ofHub) return new TransientHubException($"{host}, to which the hub redirects, answers {Words(response)}");
+        if (status is 408 or 429 or >= 500) return new TransientHubException($"{host} answers {Describe(response)}", RetryAfter(response));
+        // Addresses on other hosts are signed for a limited time; the hub gives a new one at the next attempt.
+        if (!isFromHub) return new TransientHubException($"{host}, to which the hub redirects, answers {Describe(response)}");
         var code = response.Headers.TryGetValues("X-Error-Code", out var values) ? values.First() : "";
         return (status, code) switch
         {
-            (401 or 403, "GatedRepo") => new KoalaException(what.Repo, settings.Token is null ? "is gated, and no token is set" : "is gated, and this token has no access",
+            (401 or 403, "GatedRepo") => new KoalaException(what.Repo,
+                settings.Token is null ? "is gated, and no token is set" : "is gated, and this token has no access",
                 $"ask for access at {settings.Endpoint}/{what.Repo}, then set HF_TOKEN to a token of that account"),
-            (401, _) when settings.Token is null => new KoalaException(what.Repo, "does not exist on the hub, or is private", "check the name; for a private repository set HF_TOKEN"),
-            (401, _) => new KoalaException(what.Repo, "the hub does not accept the token", "check HF_TOKEN and the token's file, or unset them"),
+            (401, _) when settings.Token is null => new KoalaException(what.Repo,
+                "does not exist on the hub, or is private", "check the name; for a private repository set HF_TOKEN"),
+            (401, _) => new KoalaException(what.Repo,
+                "the hub does not accept the token", "check HF_TOKEN and the token's file, or unset them"),
             (403, _) => new KoalaException(what.Repo, "the hub refuses access", "use a token that may read this repository (HF_TOKEN)"),
-            (404, "RevisionNotFound") => new KoalaException(what.Repo, $"has no revision {MessageText.Text(what.Revision)}",
-                $"check {new OptionName(nameof(what.Revision))}"),
-            (404, "EntryNotFound") => new KoalaException(what.Repo, $"has no file {MessageText.Text(what.File ?? "of this name")} at revision {MessageText.Text(what.Revision)}", "check the name"),
-            (404, _) => new KoalaException(what.Repo, $"does not exist on {settings.Endpoint}", "check the name; for a private repository set HF_TOKEN"),
-            _ => new KoalaException(what.ToString(), $"{host} answers {Words(response)}", "check the name and HF_ENDPOINT"),
+            (404, "RevisionNotFound") => new KoalaException(what.Repo,
+                $"has no revision {MessageText.Text(what.Revision)}", $"check {new OptionName(nameof(what.Revision))}"),
+            (404, "EntryNotFound") => new KoalaException(what.Repo,
+                $"has no file {MessageText.Text(what.File ?? "with this name")} at revision {MessageText.Text(what.Revision)}",
+                "check the name"),
+            (404, _) => new KoalaException(what.Repo,
+                $"does not exist on {settings.Endpoint}", "check the name; for a private repository set HF_TOKEN"),
+            _ => new KoalaException(what.ToString(), $"{host} answers {Describe(response)}", "check the name and HF_ENDPOINT"),
         };
     }
 
-    private static string Words(HttpResponseMessage response) => $"{(int)response.StatusCode} {MessageText.Text(response.ReasonPhrase ?? "")}".TrimEnd();
+    private static string Describe(HttpResponseMessage response) =>
+        $"{(int)response.StatusCode} {MessageText.Text(response.ReasonPhrase ?? "")}".TrimEnd();
 
     private static TimeSpan? RetryAfter(HttpResponseMessage response) => response.Headers.RetryAfter switch
     {

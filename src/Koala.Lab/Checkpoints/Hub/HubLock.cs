@@ -2,15 +2,17 @@ using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Checkpoints.Hub;
 
-/// <summary>One process a content: whoever holds its lock downloads it, the others wait and then find it.</summary>
+/// <summary>
+/// The lock that allows only one process per content: the process that holds it downloads the content; the others wait and then find it.
+/// </summary>
 internal static class HubLock
 {
-    /// <param name="path">The lock's file. It stays: to remove it could let two hold it.</param>
-    /// <param name="policy">How often it is looked at.</param>
-    /// <param name="wait">Called once where another holds it.</param>
-    /// <param name="cancel">Ends the wait.</param>
+    /// <param name="path">The lock's file. It is never removed, because two processes could then hold the lock.</param>
+    /// <param name="policy">How often to try.</param>
+    /// <param name="waiting">Called once if another process holds the lock.</param>
+    /// <param name="cancel">Cancels the wait.</param>
     /// <exception cref="KoalaException">The cache cannot be written.</exception>
-    public static async Task<IDisposable> AcquireAsync(string path, RetryPolicy policy, Action wait, CancellationToken cancel)
+    public static async Task<IDisposable> AcquireAsync(string path, RetryPolicy policy, Action waiting, CancellationToken cancel)
     {
         for (var first = true; ; first = false)
         {
@@ -21,7 +23,7 @@ internal static class HubLock
             }
             catch (IOException e) when (FileLocked.Is(e))
             {
-                if (first) wait();
+                if (first) waiting();
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
@@ -31,7 +33,7 @@ internal static class HubLock
         }
     }
 
-    /// <summary>The cache cannot be written.</summary>
+    /// <summary>Creates the exception for a cache that cannot be written.</summary>
     public static KoalaException CacheFault(string path, Exception e) => new(path, $"cannot be written ({e.Message.TrimEnd('.')})",
-        "free space, or name a folder that can be written in HF_HUB_CACHE; the same command goes on where it stopped", e);
+        "free space, or set HF_HUB_CACHE to a folder that can be written; the same command continues where it stopped", e);
 }

@@ -4,7 +4,10 @@ using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Checkpoints.Hub;
 
-/// <summary>A file on its way: <c>blobs/{hash}.incomplete</c>, hashed as it comes. It becomes the blob once its hash is right.</summary>
+/// <summary>
+/// A file during its download: <c>blobs/{hash}.incomplete</c>. It is hashed as its bytes arrive, and becomes the blob once its hash is
+/// correct.
+/// </summary>
 internal sealed class PartialFile : IDisposable
 {
     private readonly HubFile _file;
@@ -12,21 +15,27 @@ internal sealed class PartialFile : IDisposable
     private readonly FileStream _stream;
     private IncrementalHash _hash;
 
-    private PartialFile(HubFile file, string blob, FileStream stream) => (_file, _blob, _stream, _hash) = (file, blob, stream, file.NewHash());
+    private PartialFile(HubFile file, string blob, FileStream stream)
+    {
+        _file = file;
+        _blob = blob;
+        _stream = stream;
+        _hash = file.NewHash();
+    }
 
-    /// <summary>Bytes that are here.</summary>
+    /// <summary>The number of bytes that have arrived.</summary>
     public long Length { get; private set; }
 
-    /// <summary>The most bytes that were here since it was opened.</summary>
-    public long Furthest { get; private set; }
+    /// <summary>The largest <see cref="Length"/> since the file was opened.</summary>
+    public long MaxLength { get; private set; }
 
-    /// <summary>The ETag of the answer that the bytes came in, if known.</summary>
+    /// <summary>The ETag of the response that contained the bytes, if it is known.</summary>
     public EntityTagHeaderValue? Tag { get; set; }
 
-    /// <summary>Whether the bytes came in more than one answer.</summary>
+    /// <summary>Whether the bytes come from more than one response.</summary>
     public bool IsPatched { get; private set; }
 
-    /// <summary>Opens what an earlier attempt has left, or an empty file; what is there is hashed anew.</summary>
+    /// <summary>Opens the file that an earlier attempt has left and hashes its bytes again, or creates an empty file.</summary>
     /// <exception cref="KoalaException">The cache cannot be written.</exception>
     public static PartialFile Open(HubFile file, string blob, CancellationToken cancel)
     {
@@ -35,10 +44,10 @@ internal sealed class PartialFile : IDisposable
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(blob)!);
-            // Without a buffer, so that a full disk is met while writing and not while closing.
+            // There is no buffer, so that a full disk is found while writing and not while closing.
             stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
             var partial = new PartialFile(file, blob, stream);
-            partial.TakeUp(cancel);
+            partial.ReadExisting(cancel);
             return partial;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -53,31 +62,35 @@ internal sealed class PartialFile : IDisposable
         }
     }
 
-    /// <summary>Says that the next bytes are from another answer than those that are here.</summary>
+    /// <summary>Declares that the next bytes come from another response than those that have arrived.</summary>
     public void Continue() => IsPatched |= Length > 0;
 
-    /// <exception cref="KoalaException">More bytes come than the file has, or the disk is full.</exception>
+    /// <exception cref="KoalaException">More bytes arrive than the hub lists for the file, or the disk is full.</exception>
     public void Append(ReadOnlyMemory<byte> bytes, HubName what)
     {
         if (Length + bytes.Length > _file.Size)
-            throw new KoalaException(what.ToString(), $"sends more than the {_file.Size} bytes that the hub lists", "try again; if it stays so, check what HF_ENDPOINT names");
+            throw new KoalaException(what.ToString(), $"is sent with more than the {_file.Size} bytes that the hub lists",
+                "try again; if the error persists, check the address in HF_ENDPOINT");
         Guarded(() => _stream.Write(bytes.Span));
         _hash.AppendData(bytes.Span);
         Grow(bytes.Length);
     }
 
-    /// <summary>Begins with nothing again.</summary>
+    /// <summary>Removes all bytes, so that the download can start again.</summary>
     public void Restart()
     {
         Guarded(() => _stream.SetLength(0));
         _hash.Dispose();
-        (_hash, Length, IsPatched, Tag) = (_file.NewHash(), 0, false, null);
+        _hash = _file.NewHash();
+        Length = 0;
+        IsPatched = false;
+        Tag = null;
     }
 
-    /// <summary>The hash of the bytes that are here, in lower-case hex.</summary>
+    /// <summary>Returns the hash of the bytes that have arrived, in lower-case hex digits.</summary>
     public string CurrentHash() => Convert.ToHexStringLower(_hash.GetCurrentHash());
 
-    /// <summary>Makes it the blob: on disk first, then under its name.</summary>
+    /// <summary>Makes this file the blob: it is first synced to disk and then renamed.</summary>
     public void Complete()
     {
         Guarded(() =>
@@ -89,7 +102,7 @@ internal sealed class PartialFile : IDisposable
         });
     }
 
-    /// <summary>Removes it: its bytes are of no use.</summary>
+    /// <summary>Deletes the file, because its bytes are useless.</summary>
     public void Discard() => Guarded(() =>
     {
         _stream.Dispose();
@@ -103,7 +116,7 @@ internal sealed class PartialFile : IDisposable
         _hash.Dispose();
     }
 
-    private void TakeUp(CancellationToken cancel)
+    private void ReadExisting(CancellationToken cancel)
     {
         if (_stream.Length > _file.Size) _stream.SetLength(0);
         var buffer = new byte[1 << 20];
@@ -118,7 +131,7 @@ internal sealed class PartialFile : IDisposable
     private void Grow(int count)
     {
         Length += count;
-        Furthest = Math.Max(Furthest, Length);
+        MaxLength = Math.Max(MaxLength, Length);
     }
 
     private void Guarded(Action write)

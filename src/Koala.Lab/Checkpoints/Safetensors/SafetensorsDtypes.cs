@@ -7,7 +7,8 @@ internal static class SafetensorsDtypes
 {
     private static readonly (string Name, ScalarType Dtype, int Size)[] s_all =
     [
-        ("F64", ScalarType.Float64, 8), ("F32", ScalarType.Float32, 4), ("F16", ScalarType.Float16, 2), ("BF16", ScalarType.BFloat16, 2),
+        ("F64", ScalarType.Float64, 8), ("F32", ScalarType.Float32, 4), ("F16", ScalarType.Float16, 2),
+        ("BF16", ScalarType.BFloat16, 2),
         ("I64", ScalarType.Int64, 8), ("I32", ScalarType.Int32, 4), ("I16", ScalarType.Int16, 2), ("I8", ScalarType.Int8, 1),
         ("U8", ScalarType.Byte, 1), ("BOOL", ScalarType.Bool, 1),
     ];
@@ -15,7 +16,7 @@ internal static class SafetensorsDtypes
     /// <summary>The names, for messages.</summary>
     internal static string Known { get; } = string.Join(", ", s_all.Select(d => d.Name));
 
-    /// <summary>The dtype with a name as the header spells it (ASCII, without quotes).</summary>
+    /// <summary>Finds the dtype by its name in the header (in ASCII, without quotes).</summary>
     internal static bool TryParse(ReadOnlySpan<byte> name, out ScalarType dtype)
     {
         foreach (var known in s_all)
@@ -28,15 +29,15 @@ internal static class SafetensorsDtypes
         return false;
     }
 
-    /// <summary>The header's name of a dtype; null if safetensors or Koala has none.</summary>
+    /// <summary>Returns a dtype's name in the header; null if safetensors or Koala has no name for it.</summary>
     internal static string? Name(ScalarType dtype)
     {
-        // A loop, because a header asks once a tensor and a closure each time would count against its memory.
+        // This is a loop, because the header calls it once per tensor, and a closure per call would count against its memory bound.
         foreach (var known in s_all)
             if (known.Dtype == dtype) return known.Name;
         return null;
     }
 
-    /// <summary>Bytes a number, for a dtype of the list.</summary>
+    /// <summary>Returns the bytes per number of a known dtype.</summary>
     internal static int Size(ScalarType dtype) => s_all.First(d => d.Dtype == dtype).Size;
 }

@@ -4,14 +4,16 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Checkpoints.Safetensors;
 
-/// <summary>A safetensors file. Opening it validates all of its header and reads no weight; tensors may be read from several threads.</summary>
+/// <summary>
+/// A safetensors file. Opening it validates its whole header and reads no weight. Several threads may read tensors at the same time.
+/// </summary>
 /// <remarks>
-/// The header is looked at through a memory map, so that a long one costs no memory. Weights are read straight into the tensor's own
-/// memory: a map would end the process if the file became shorter while it is open; a read says so.
+/// The header is read through a memory map, so that a long one takes no memory. Weights are read directly into the tensor's own memory:
+/// if the file became shorter while it is open, a map would end the process, but a read reports an error.
 /// </remarks>
 public sealed class SafetensorsFile : ITensorSource
 {
-    // A span holds at most 2 GiB, a tensor may hold more.
+    // A span has at most 2 GiB, and a tensor may have more.
     private const long Chunk = 1 << 24;
 
     private readonly SafeFileHandle _file;
@@ -54,7 +56,8 @@ public sealed class SafetensorsFile : ITensorSource
     public Tensor Read(string name, ScalarType dtype, Device device)
     {
         if (!Tensors.TryGetValue(name, out var info))
-            throw new KoalaException(Path, $"holds no tensor '{MessageText.Text(name)}'", "check that the file belongs to this kind of model");
+            throw new KoalaException(Path, $"contains no tensor '{MessageText.Text(name)}'",
+                "check that the file belongs to this kind of model");
         using var scope = NewDisposeScope();
         var stored = Stored(info);
         // A byte that is neither 0 nor 1 would be an undefined bool.
@@ -73,23 +76,25 @@ public sealed class SafetensorsFile : ITensorSource
         for (var start = 0L; start < info.Count; start += Chunk / size)
         {
             using var part = flat.narrow(0, start, Math.Min(Chunk / size, info.Count - start));
-            FileBytes.Fill(_file, part.bytes, _header.Offset(info.Name) + start * size, $"{Path}, tensor '{MessageText.Text(info.Name)}'");
+            var offset = _header.Offset(info.Name) + start * size;
+            FileBytes.Fill(_file, part.bytes, offset, $"{Path}, tensor '{MessageText.Text(info.Name)}'");
         }
         return tensor;
     }
 
     private static unsafe SafetensorsHeader ReadHeader(string path, SafeFileHandle file, long length)
     {
-        // An empty file cannot be mapped; the header's reader says what is wrong with it.
+        // An empty file cannot be mapped; SafetensorsHeader.Read reports what is wrong with it.
         if (length == 0) return SafetensorsHeader.Read(path, [], length);
-        var reach = (int)Math.Min(length, SafetensorsHeader.Prefix + SafetensorsHeader.LongestHeader);
-        using var map = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
-        using var view = map.CreateViewAccessor(0, reach, MemoryMappedFileAccess.Read);
+        var viewLength = (int)Math.Min(length, SafetensorsHeader.Prefix + SafetensorsHeader.LongestHeader);
+        using var map = MemoryMappedFile.CreateFromFile(
+            file, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        using var view = map.CreateViewAccessor(0, viewLength, MemoryMappedFileAccess.Read);
         byte* pointer = null;
         view.SafeMemoryMappedViewHandle.AcquirePointer(ref pointer);
         try
         {
-            return SafetensorsHeader.Read(path, new ReadOnlySpan<byte>(pointer, reach), length);
+            return SafetensorsHeader.Read(path, new ReadOnlySpan<byte>(pointer, viewLength), length);
         }
         finally
         {

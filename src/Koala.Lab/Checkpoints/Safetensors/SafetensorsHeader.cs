@@ -5,24 +5,26 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Checkpoints.Safetensors;
 
-/// <summary>The header of a safetensors file, validated whole: what the file holds and where.</summary>
+/// <summary>The completely validated header of a safetensors file: the names and positions of its tensors, and its metadata.</summary>
 /// <remarks>
-/// The rules are those of the safetensors format: a JSON object of at most 100,000,000 bytes, no key twice, shape x type equal to the
-/// byte length, ranges that start at 0, touch, do not overlap and end at the end of the file. Two bounds are ours: 64 dimensions a tensor, and
-/// a listing that takes no more memory than the file's length and 1 MiB, so that a small file cannot ask for a large allocation.
+/// The rules are those of the safetensors format: the header is a JSON object of at most 100,000,000 bytes, no key occurs twice, the
+/// shape and the dtype match the length in bytes, and the ranges start at 0, leave no gap, do not overlap and end at the end of the
+/// file. Koala adds two bounds: a tensor has at most 64 dimensions, and the listing takes no more memory than the file's length plus
+/// 1 MiB, so that a small file cannot cause a large allocation.
 /// </remarks>
 internal sealed class SafetensorsHeader
 {
-    /// <summary>Bytes before the header: its length as a little-endian u64.</summary>
+    /// <summary>The number of bytes before the header, which are its length as a little-endian u64.</summary>
     internal const int Prefix = 8;
 
-    /// <summary>The format's ceiling for the header's length.</summary>
+    /// <summary>The largest length of a header in the format.</summary>
     internal const int LongestHeader = 100_000_000;
 
-    private const string Fix = "get the file again, or write it anew with a current safetensors";
+    private const string Fix = "get the file again, or write it again with a current safetensors";
     private const int MostDimensions = 64;
     private const long Margin = 1 << 20;
-    // What a tensor's entry costs at most beside its name and shape: two objects, two table rows and their growth.
+
+    // The most bytes that a tensor's entry takes besides its name and shape: two objects, two table rows and their growth.
     private const long EntryCost = 400;
 
     private readonly string _path;
@@ -47,22 +49,25 @@ internal sealed class SafetensorsHeader
 
     internal IReadOnlyDictionary<string, string> Metadata => _metadata;
 
-    /// <summary>Where a tensor's bytes begin in the file.</summary>
+    /// <summary>Returns the offset of a tensor's first byte in the file.</summary>
     internal long Offset(string name) => _offsets[name];
 
     /// <param name="path">The file, for messages.</param>
-    /// <param name="file">The file from its first byte on, as far as a header can reach.</param>
-    /// <param name="fileLength">Length of the whole file.</param>
+    /// <param name="file">The first bytes of the file, up to the largest possible end of a header.</param>
+    /// <param name="fileLength">The length of the whole file.</param>
     /// <exception cref="KoalaException">The header breaks a rule.</exception>
     internal static SafetensorsHeader Read(string path, ReadOnlySpan<byte> file, long fileLength)
     {
         if (fileLength < Prefix)
-            throw new KoalaException($"{path}, byte 0", $"has {fileLength} bytes, but a safetensors file begins with an 8-byte header length", Fix);
+            throw new KoalaException($"{path}, byte 0",
+                $"has {fileLength} bytes, but a safetensors file begins with an 8-byte header length", Fix);
         var declared = BinaryPrimitives.ReadUInt64LittleEndian(file);
         if (declared > LongestHeader)
-            throw new KoalaException($"{path}, byte 0", $"the header is said to be {declared} bytes long, but at most {LongestHeader} are allowed", Fix);
+            throw new KoalaException($"{path}, byte 0",
+                $"the header is said to be {declared} bytes long, but at most {LongestHeader} are allowed", Fix);
         if ((long)declared > fileLength - Prefix)
-            throw new KoalaException($"{path}, byte 0", $"the header is said to be {declared} bytes long, but the file has {fileLength - Prefix} after its length", Fix);
+            throw new KoalaException($"{path}, byte 0",
+                $"the header is said to be {declared} bytes long, but the file has {fileLength - Prefix} bytes after its length", Fix);
         return Parse(path, file.Slice(Prefix, (int)declared), fileLength);
     }
 
@@ -82,8 +87,8 @@ internal sealed class SafetensorsHeader
         }
         catch (InvalidOperationException e)
         {
-            // The reader finds out only when a string is asked for or compared.
-            throw header.Fault(reader.TokenStartIndex, "a string of the header holds half a surrogate pair", inner: e);
+            // The reader detects this only when a string is read or compared.
+            throw header.Fault(reader.TokenStartIndex, "a string of the header contains half a surrogate pair", inner: e);
         }
         header.CheckRanges();
         return header;
@@ -97,53 +102,58 @@ internal sealed class SafetensorsHeader
             if (reader.ValueTextEquals("__metadata__"u8)) ReadMetadata(ref reader);
             else ReadTensor(ref reader);
         }
-        // Past the closing brace: throws if anything but white space follows.
+        // Reading past the closing brace throws if anything other than white space follows.
         reader.Read();
     }
 
     private void ReadMetadata(ref Utf8JsonReader reader)
     {
-        var at = reader.TokenStartIndex;
+        var start = reader.TokenStartIndex;
         reader.Read();
         if (_hasMetadata || reader.TokenType != JsonTokenType.StartObject)
-            throw Fault(at, "__metadata__ must stand once and be an object of strings");
+            throw Fault(start, "__metadata__ must occur only once and be an object of strings");
         _hasMetadata = true;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            at = reader.TokenStartIndex;
-            Spend(at, EntryCost + 2L * reader.ValueSpan.Length);
+            start = reader.TokenStartIndex;
+            Spend(start, EntryCost + 2L * reader.ValueSpan.Length);
             var key = reader.GetString()!;
             reader.Read();
-            if (reader.TokenType != JsonTokenType.String) throw Fault(at, $"the metadata value of '{MessageText.Text(key)}' is not a string");
-            Spend(at, 2L * reader.ValueSpan.Length);
-            if (!_metadata.TryAdd(key, reader.GetString()!)) throw Fault(at, $"the metadata key '{MessageText.Text(key)}' stands twice");
+            if (reader.TokenType != JsonTokenType.String)
+                throw Fault(start, $"the metadata value of '{MessageText.Text(key)}' is not a string");
+            Spend(start, 2L * reader.ValueSpan.Length);
+            if (!_metadata.TryAdd(key, reader.GetString()!))
+                throw Fault(start, $"the metadata key '{MessageText.Text(key)}' occurs twice");
         }
     }
 
     private void ReadTensor(ref Utf8JsonReader reader)
     {
-        var at = reader.TokenStartIndex;
-        Spend(at, EntryCost + 2L * reader.ValueSpan.Length);
+        var start = reader.TokenStartIndex;
+        Spend(start, EntryCost + 2L * reader.ValueSpan.Length);
         var name = reader.GetString()!;
         reader.Read();
-        if (reader.TokenType != JsonTokenType.StartObject) throw Fault(at, "its entry is not an object", name);
+        if (reader.TokenType != JsonTokenType.StartObject) throw Fault(start, "its entry is not an object", name);
 
         ScalarType? dtype = null;
         long[]? shape = null;
         long[]? range = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            var key = reader.TokenStartIndex;
+            var keyStart = reader.TokenStartIndex;
             if (reader.ValueTextEquals("dtype"u8) && dtype is null) dtype = ReadDtype(ref reader, name);
             else if (reader.ValueTextEquals("shape"u8) && shape is null) shape = ReadSizes(ref reader, name, "shape");
             else if (reader.ValueTextEquals("data_offsets"u8) && range is null) range = ReadSizes(ref reader, name, "data_offsets");
-            else throw Fault(key, $"its entry has the key '{MessageText.Text(reader.ValueSpan)}' twice or beside dtype, shape and data_offsets", name);
+            else throw Fault(keyStart,
+                $"its entry has the key '{MessageText.Text(reader.ValueSpan)}' twice, or in addition to dtype, shape and data_offsets",
+                name);
         }
         if (dtype is null || shape is null || range is null)
-            throw Fault(at, $"its entry lacks {(dtype is null ? "dtype" : shape is null ? "shape" : "data_offsets")}", name);
+            throw Fault(start, $"its entry lacks {(dtype is null ? "dtype" : shape is null ? "shape" : "data_offsets")}", name);
 
-        CheckSize(at, name, dtype.Value, shape, range);
-        if (!_tensors.TryAdd(name, new TensorInfo(name, dtype.Value, shape, SafetensorsDtypes.Name(dtype.Value)!))) throw Fault(at, "stands twice in the header", name);
+        CheckSize(start, name, dtype.Value, shape, range);
+        if (!_tensors.TryAdd(name, new TensorInfo(name, dtype.Value, shape, SafetensorsDtypes.Name(dtype.Value)!)))
+            throw Fault(start, "occurs twice in the header", name);
         _offsets.Add(name, _dataStart + range[0]);
         _ranges.Add((range[0], range[1], name));
     }
@@ -152,8 +162,10 @@ internal sealed class SafetensorsHeader
     {
         reader.Read();
         if (reader.TokenType != JsonTokenType.String) throw Fault(reader.TokenStartIndex, "its dtype is not a string", name);
-        return SafetensorsDtypes.TryParse(reader.ValueSpan, out var dtype) ? dtype
-            : throw Fault(reader.TokenStartIndex, $"is of dtype '{MessageText.Text(reader.ValueSpan)}', but Koala reads {SafetensorsDtypes.Known}", name,
+        return SafetensorsDtypes.TryParse(reader.ValueSpan, out var dtype)
+            ? dtype
+            : throw Fault(reader.TokenStartIndex,
+                $"is of dtype '{MessageText.Text(reader.ValueSpan)}', but Koala reads {SafetensorsDtypes.Known}", name,
                 fix: "convert the tensor to one of these");
     }
 
@@ -165,60 +177,71 @@ internal sealed class SafetensorsHeader
         var count = 0;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
-            if (count == MostDimensions) throw Fault(reader.TokenStartIndex, $"its {key} has more than {MostDimensions} numbers", name);
+            if (count == MostDimensions)
+                throw Fault(reader.TokenStartIndex, $"its {key} has more than {MostDimensions} numbers", name);
             if (reader.TokenType != JsonTokenType.Number || reader.ValueSpan[0] == (byte)'-' || !reader.TryGetInt64(out var size))
-                throw Fault(reader.TokenStartIndex, $"its {key} holds '{MessageText.Text(reader.ValueSpan)}', but whole numbers from 0 are expected", name);
+                throw Fault(reader.TokenStartIndex,
+                    $"its {key} contains '{MessageText.Text(reader.ValueSpan)}', but whole numbers from 0 are expected", name);
             sizes[count++] = size;
         }
         Spend(reader.TokenStartIndex, sizeof(long) * count);
         return sizes[..count].ToArray();
     }
 
-    private void CheckSize(long at, string name, ScalarType dtype, long[] shape, long[] range)
+    private void CheckSize(long start, string name, ScalarType dtype, long[] shape, long[] range)
     {
         if (range.Length != 2 || range[0] > range[1])
-            throw Fault(at, $"its data_offsets are {MessageText.Shape(range)}, but a begin and an end not before it are expected", name);
+            throw Fault(start, $"its data_offsets are {MessageText.Shape(range)}, but a begin and an end not before it are expected",
+                name);
         long bytes;
         try
         {
-            // A zero counts as one here, so that the other sizes of an empty tensor are bounded too.
+            // A zero counts as one here, so that the other sizes of an empty tensor are also bounded.
             var bound = (long)SafetensorsDtypes.Size(dtype);
             foreach (var size in shape) bound = checked(bound * Math.Max(size, 1));
             bytes = shape.Contains(0) ? 0 : bound;
         }
         catch (OverflowException e)
         {
-            throw Fault(at, $"its shape {MessageText.Shape(shape)} has more elements than a file can hold", name, inner: e);
+            throw Fault(start, $"its shape {MessageText.Shape(shape)} has more elements than a file can hold", name, inner: e);
         }
         if (bytes != range[1] - range[0])
-            throw Fault(at, $"its shape {MessageText.Shape(shape)} of {SafetensorsDtypes.Name(dtype)} takes {bytes} bytes, but its data_offsets {MessageText.Shape(range)} span {range[1] - range[0]}", name);
+            throw Fault(start, $"its shape {MessageText.Shape(shape)} of {SafetensorsDtypes.Name(dtype)} takes {bytes} bytes, "
+                + $"but its data_offsets {MessageText.Shape(range)} span {range[1] - range[0]}", name);
     }
 
     private void CheckRanges()
     {
         _ranges.Sort();
-        var reached = 0L;
+        var previousEnd = 0L;
         foreach (var (begin, end, name) in _ranges)
         {
-            if (begin < reached) throw Fault(_dataStart + begin, $"begins at data offset {begin}, but the tensor before it ends at {reached}: they overlap", name, absolute: true);
-            if (begin > reached) throw Fault(_dataStart + reached, $"begins at data offset {begin}, but the data before it end at {reached}: a gap", name, absolute: true);
+            if (begin < previousEnd)
+                throw Fault(_dataStart + begin,
+                    $"begins at data offset {begin}, but the tensor before it ends at {previousEnd}: they overlap", name, absolute: true);
+            if (begin > previousEnd)
+                throw Fault(_dataStart + previousEnd,
+                    $"begins at data offset {begin}, but the data before it end at {previousEnd}: there is a gap", name, absolute: true);
             if (end > _dataLength)
-                throw Fault(_dataStart + begin, $"ends at data offset {end}, but the file holds {_dataLength} bytes of data", name, absolute: true);
-            reached = end;
+                throw Fault(_dataStart + begin,
+                    $"ends at data offset {end}, but the file contains {_dataLength} bytes of data", name, absolute: true);
+            previousEnd = end;
         }
-        if (reached != _dataLength)
-            throw Fault(_dataStart + reached, $"{_dataLength - reached} bytes at the end of the file belong to no tensor", absolute: true);
+        if (previousEnd != _dataLength)
+            throw Fault(_dataStart + previousEnd,
+                $"{_dataLength - previousEnd} bytes at the end of the file belong to no tensor", absolute: true);
     }
 
-    private void Spend(long at, long bytes)
+    private void Spend(long start, long bytes)
     {
         _memory -= bytes;
-        if (_memory < 0) throw Fault(at, "listing its tensors would take more memory than the whole file");
+        if (_memory < 0) throw Fault(start, "listing its tensors would take more memory than the whole file");
     }
 
-    private KoalaException Fault(long at, string fault, string? tensor = null, string fix = Fix, bool absolute = false, Exception? inner = null)
+    private KoalaException Fault(
+        long position, string fault, string? tensor = null, string fix = Fix, bool absolute = false, Exception? inner = null)
     {
-        var place = tensor is null ? "" : $", tensor '{MessageText.Text(tensor)}'";
-        return new KoalaException($"{_path}{place}, byte {(absolute ? at : Prefix + at)}", fault, fix, inner);
+        var item = tensor is null ? "" : $", tensor '{MessageText.Text(tensor)}'";
+        return new KoalaException($"{_path}{item}, byte {(absolute ? position : Prefix + position)}", fault, fix, inner);
     }
 }

@@ -7,19 +7,23 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Checkpoints.Safetensors;
 
-/// <summary>Writes safetensors files: complete or absent, and the same bytes for the same tensors and metadata.</summary>
+/// <summary>
+/// Writes safetensors files. A file is complete or absent, and the same tensors and metadata always give the same bytes.
+/// </summary>
 public static class SafetensorsWriter
 {
-    // A span holds at most 2 GiB, a tensor may hold more.
+    // A span has at most 2 GiB, and a tensor may have more.
     private const long Chunk = 1 << 24;
 
-    /// <summary>Writes tensors in the dtype they have, from whatever device they are on, one after the other: no second copy of the whole.</summary>
-    /// <param name="path">The file; folders are made as needed, an existing file is replaced whole.</param>
+    /// <summary>
+    /// Writes tensors in their dtypes, from any device, one after the other, so that no second copy of all of them is needed.
+    /// </summary>
+    /// <param name="path">The file. Folders are created as needed, and an existing file is replaced as a whole.</param>
     /// <param name="tensors">
-    /// They remain the caller's. Their order does not matter: the file has wide types first and then goes by name, which keeps all data
-    /// aligned.
+    /// The tensors, which the caller still owns. Their order does not matter: in the file they are sorted by the width of their dtype,
+    /// widest first, and then by name, so that all data are aligned.
     /// </param>
-    /// <param name="metadata">Strings for <c>__metadata__</c>; none by default.</param>
+    /// <param name="metadata">The strings for <c>__metadata__</c>; none by default.</param>
     /// <exception cref="ArgumentException">A name is reserved, or safetensors has no such dtype.</exception>
     /// <exception cref="KoalaException">The folder cannot be written or the disk is full.</exception>
     public static void Write(string path, StateDict tensors, IReadOnlyDictionary<string, string>? metadata = null)
@@ -42,22 +46,25 @@ public static class SafetensorsWriter
     {
         foreach (var (name, tensor) in tensors)
         {
-            if (name == "__metadata__") throw new ArgumentException($"the name '{name}' is reserved", nameof(tensors));
+            if (name == "__metadata__") throw new ArgumentException($"The name '{name}' is reserved.", nameof(tensors));
             if (SafetensorsDtypes.Name(tensor.dtype) is null)
-                throw new ArgumentException($"tensor '{name}' is {tensor.dtype}, but Koala writes {SafetensorsDtypes.Known}", nameof(tensors));
+                throw new ArgumentException($"Tensor '{name}' is {tensor.dtype}, but Koala writes {SafetensorsDtypes.Known}.",
+                    nameof(tensors));
         }
     }
 
     private static byte[] Header(StateDict tensors, IReadOnlyDictionary<string, string>? metadata)
     {
         var buffer = new ArrayBufferWriter<byte>();
-        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        var options = new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+        using (var json = new Utf8JsonWriter(buffer, options))
         {
             json.WriteStartObject();
             if (metadata is { Count: > 0 })
             {
                 json.WriteStartObject("__metadata__");
-                foreach (var (key, value) in metadata.OrderBy(m => m.Key, StringComparer.Ordinal)) json.WriteString(key, value);
+                foreach (var (key, value) in metadata.OrderBy(m => m.Key, StringComparer.Ordinal))
+                    json.WriteString(key, value);
                 json.WriteEndObject();
             }
             var offset = 0L;
@@ -76,7 +83,7 @@ public static class SafetensorsWriter
             }
             json.WriteEndObject();
         }
-        // Spaces up to a multiple of 8, so that the data that follow are aligned in a mapped file.
+        // Spaces fill the header up to a multiple of 8 bytes, so that the data after it are aligned in a mapped file.
         buffer.GetSpan(7)[..7].Fill((byte)' ');
         buffer.Advance((8 - buffer.WrittenCount % 8) % 8);
         return buffer.WrittenSpan.ToArray();

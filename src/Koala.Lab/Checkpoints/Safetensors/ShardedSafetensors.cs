@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Checkpoints.Safetensors;
 
-/// <summary>Tensors spread over several safetensors files (shards) by an index, as Hugging Face writes large models.</summary>
-public sealed class ShardedSafetensors : ITensorSource
+/// <summary>Tensors in several safetensors files (shards) with an index, as Hugging Face writes large models.</summary>
+internal sealed class ShardedSafetensors : ITensorSource
 {
     private const long LongestIndex = 100_000_000;
 
@@ -20,7 +20,7 @@ public sealed class ShardedSafetensors : ITensorSource
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, TensorInfo> Tensors => _tensors;
 
-    /// <param name="indexPath">The index, <c>model.safetensors.index.json</c>; its shards stand in the same folder.</param>
+    /// <param name="indexPath">The index, <c>model.safetensors.index.json</c>; its shards are in the same folder.</param>
     /// <exception cref="KoalaException">The index or a shard is missing or not valid, or the two disagree about a tensor.</exception>
     public static ShardedSafetensors Open(string indexPath)
     {
@@ -40,7 +40,8 @@ public sealed class ShardedSafetensors : ITensorSource
     /// <inheritdoc/>
     public Tensor Read(string name, ScalarType dtype, Device device) => _owners.TryGetValue(name, out var shard)
         ? shard.Read(name, dtype, device)
-        : throw new KoalaException(Path, $"holds no tensor '{MessageText.Text(name)}'", "check that the file belongs to this kind of model");
+        : throw new KoalaException(Path, $"contains no tensor '{MessageText.Text(name)}'",
+            "check that the file belongs to this kind of model");
 
     /// <inheritdoc/>
     public void Dispose()
@@ -57,24 +58,29 @@ public sealed class ShardedSafetensors : ITensorSource
         {
             var shard = Shard(entry);
             if (!shard.Tensors.TryGetValue(entry.Name, out var info))
-                throw new KoalaException(Path, $"says that tensor '{MessageText.Text(entry.Name)}' is in {MessageText.Text(entry.Value.GetString()!)}, but that file lacks it", "get both files again");
+                throw new KoalaException(Path, $"says that tensor '{MessageText.Text(entry.Name)}' is in "
+                    + $"{MessageText.Text(entry.Value.GetString()!)}, but that file lacks it", "get both files again");
             _tensors.Add(entry.Name, info);
             _owners.Add(entry.Name, shard);
         }
         foreach (var shard in _shards.Values)
             if (shard.Tensors.Keys.FirstOrDefault(name => !_owners.TryGetValue(name, out var owner) || owner != shard) is { } stray)
-                throw new KoalaException(shard.Path, $"holds tensor '{MessageText.Text(stray)}', which {System.IO.Path.GetFileName(Path)} does not place there", "get both files again");
+                throw new KoalaException(shard.Path, $"contains tensor '{MessageText.Text(stray)}', "
+                    + $"but {System.IO.Path.GetFileName(Path)} does not list it there", "get both files again");
     }
 
     private SafetensorsFile Shard(JsonProperty entry)
     {
         var file = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString()! : "";
-        // A plain name and nothing else: an index must not reach outside its folder.
+        // Only a plain file name is allowed: an index must not refer to files outside its folder.
         if (file.Length == 0 || file is "." or ".." || file.AsSpan().ContainsAny("/\\:\0"))
-            throw new KoalaException(Path, $"places tensor '{MessageText.Text(entry.Name)}' in '{MessageText.Text(file)}', but a shard is a file name without folders", "get the file from its publisher");
+            throw new KoalaException(Path, $"lists tensor '{MessageText.Text(entry.Name)}' in '{MessageText.Text(file)}', "
+                + "but a shard must be a file name without folders", "get the file from its publisher");
         if (_shards.TryGetValue(file, out var shard)) return shard;
         var path = System.IO.Path.Combine(System.IO.Path.GetDirectoryName(Path) ?? "", file);
-        if (!File.Exists(path)) throw new KoalaException(path, $"is missing, but {System.IO.Path.GetFileName(Path)} places tensors in it", "get the missing shard");
+        if (!File.Exists(path))
+            throw new KoalaException(path, $"is missing, but {System.IO.Path.GetFileName(Path)} lists tensors in it",
+                "get the missing shard");
         return _shards[file] = SafetensorsFile.Open(path);
     }
 }

@@ -4,17 +4,17 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Runtime.Cuda;
 
-/// <summary>Work on a GPU, recorded once and started again with one launch in place of hundreds.</summary>
+/// <summary>Work on a GPU that is captured once and replayed with one launch instead of hundreds.</summary>
 /// <remarks>
-/// TorchSharp knows no CUDA graphs, so libtorch's own class is called through its exported members. A C++ exception on this way ends
-/// the process: the work has to be right before it is captured. What it may do is said at <see cref="Capture"/>.
+/// TorchSharp does not support CUDA graphs, so this class calls the exported members of libtorch's own class. A C++ exception in one
+/// of them ends the process, so the work must be correct before it is captured. <see cref="Capture"/> says what it may do.
 /// </remarks>
-public sealed unsafe class CudaGraph : IDisposable
+internal sealed unsafe class CudaGraph : IDisposable
 {
-    // The class has a few hundred bytes in the versions looked at.
+    // libtorch's class takes a few hundred bytes in the versions that were examined.
     private const nuint ObjectBytes = 8192;
 
-    // TorchScript profiles and compiles a function in its first calls with a shape; what is captured should be the outcome.
+    // TorchScript profiles and compiles a function in its first calls with a shape; the compiled function should be captured.
     private const int WarmUps = 4;
 
     private const int ThreadLocalCapture = 1;
@@ -34,20 +34,20 @@ public sealed unsafe class CudaGraph : IDisposable
     /// <summary>Whether work on the device can be captured: it is a GPU, and the loaded libtorch exports what is needed.</summary>
     public static bool Supported(Device device) => device.type == DeviceType.CUDA && s_functions.Value is not null;
 
-    /// <summary>Runs the work a few times, so that everything is compiled and every workspace taken, and then records it.</summary>
+    /// <summary>Runs the work a few times, so that everything is compiled and every workspace allocated, and then captures it.</summary>
     /// <param name="work">
-    /// Reads and writes tensors that existed before; reads nothing on the host and waits for nothing. Tensors it makes are of the graph
-    /// and are overwritten by the next replay: results are copied into tensors from before. It runs several times here and is not
-    /// carried out by the recording itself, so that what it changes has to be set anew afterwards.
+    /// It reads and writes tensors that existed before; it reads nothing on the host and waits for nothing. Tensors that it creates
+    /// belong to the graph and are overwritten by the next replay, so it must copy its results into tensors that existed before. This
+    /// method runs it several times, and the capture itself does not execute it, so the caller must afterwards reset what it changes.
     /// </param>
-    /// <exception cref="InvalidOperationException">Not <see cref="Supported"/>.</exception>
+    /// <exception cref="InvalidOperationException">CUDA graphs are not <see cref="Supported"/>.</exception>
     public static CudaGraph Capture(Action work)
     {
         var functions = s_functions.Value ?? throw new InvalidOperationException("This libtorch exports no CUDA graphs.");
         var graph = new CudaGraph(functions);
-        // The default stream cannot be captured. Between streams nothing is ordered but by waiting.
+        // The default stream cannot be captured. Work on different streams is ordered only by waiting.
         cuda.synchronize();
-        var before = functions.CurrentStream(-1);
+        var previousStream = functions.CurrentStream(-1);
         functions.SetCurrentStream(functions.StreamFromPool(0, -1));
         try
         {
@@ -60,23 +60,23 @@ public sealed unsafe class CudaGraph : IDisposable
         }
         finally
         {
-            functions.SetCurrentStream(before);
+            functions.SetCurrentStream(previousStream);
         }
         return graph;
     }
 
-    /// <summary>Starts the recorded work; it runs in turn with other work on the GPU.</summary>
+    /// <summary>Replays the captured work; it runs in order with other work on the GPU.</summary>
     public void Replay()
     {
         ObjectDisposedException.ThrowIf(_graph is null, this);
         _functions.Replay(_graph);
     }
 
-    /// <summary>Frees the recording and its memory.</summary>
+    /// <summary>Frees the graph and its memory.</summary>
     public void Dispose()
     {
         if (_graph is null) return;
-        // A replay may still run.
+        // A replay may still be running.
         cuda.synchronize();
         _functions.Destruct(_graph);
         NativeMemory.Free(_graph);

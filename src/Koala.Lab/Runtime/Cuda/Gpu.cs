@@ -4,33 +4,37 @@ using System.Text;
 
 namespace Koala.Lab.Runtime.Cuda;
 
-/// <summary>The first GPU by the CUDA driver's word: TorchSharp tells neither its name nor its memory.</summary>
-/// <param name="Name">The maker's name for it.</param>
-/// <param name="MemoryBytes">Its memory.</param>
+/// <summary>The first GPU, as the CUDA driver describes it: TorchSharp gives neither its name nor its memory.</summary>
+/// <param name="Name">The manufacturer's name of the GPU.</param>
+/// <param name="MemoryBytes">The size of its memory in bytes.</param>
 public sealed record Gpu(string Name, long MemoryBytes)
 {
     private const string Driver = "libcuda.so.1";
 
-    /// <summary>The GPU of this machine, or the first that CUDA_VISIBLE_DEVICES leaves; null without a driver or a GPU.</summary>
-    public static Gpu? Current { get; } = Ask();
+    /// <summary>The first GPU of this machine that CUDA_VISIBLE_DEVICES allows; null if there is no driver or no GPU.</summary>
+    public static Gpu? Current { get; } = Query();
 
-    /// <summary>Bytes of the GPU's memory that are taken now, by this process (libtorch's reserve included) and others; null where libtorch does not use a GPU on this thread yet.</summary>
+    /// <summary>
+    /// Returns the bytes of the GPU's memory that are in use now, by this process (libtorch's reserve included) and by others; null if
+    /// libtorch does not use a GPU on this thread yet.
+    /// </summary>
     public static unsafe long? UsedBytes()
     {
         nuint free, total;
         return Current is not null && cuMemGetInfo_v2(&free, &total) == 0 ? (long)(total - free) : null;
     }
 
-    /// <summary>Name and memory.</summary>
+    /// <summary>Returns the name and the size of the memory.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Name}, {MemoryBytes / 1e9:F1} GB memory");
 
-    private static unsafe Gpu? Ask()
+    private static unsafe Gpu? Query()
     {
         if (!OperatingSystem.IsLinux() || !NativeLibrary.TryLoad(Driver, out _)) return null;
         int device;
         nuint bytes;
         var name = stackalloc byte[256];
-        if (cuInit(0) != 0 || cuDeviceGet(&device, 0) != 0 || cuDeviceGetName(name, 256, device) != 0 || cuDeviceTotalMem_v2(&bytes, device) != 0) return null;
+        if (cuInit(0) != 0 || cuDeviceGet(&device, 0) != 0) return null;
+        if (cuDeviceGetName(name, 256, device) != 0 || cuDeviceTotalMem_v2(&bytes, device) != 0) return null;
         return new Gpu(Encoding.UTF8.GetString(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name)), (long)bytes);
     }
 

@@ -2,39 +2,45 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Runtime.Cuda;
 
-/// <summary>What tells pieces of work apart: those of one key make the same calls on tensors of the same shapes.</summary>
-/// <param name="Work">Which work.</param>
-/// <param name="Count">Tokens it is over, in each sequence.</param>
-/// <param name="KeyValueLength">Cache slots that it looks at.</param>
+/// <summary>The key of a captured graph: work with the same key makes the same calls on tensors of the same shapes.</summary>
+/// <param name="Work">The name of the work.</param>
+/// <param name="Count">The number of tokens per sequence.</param>
+/// <param name="KeyValueLength">The number of cache slots that attention reads.</param>
 internal readonly record struct GraphKey(string Work, int Count, int KeyValueLength);
 
-/// <summary>Work that is done again and again on tensors of the same shapes. On a GPU it is recorded the second time, and from then on started with one launch.</summary>
-/// <remarks>Without a GPU, or where its libtorch exports no CUDA graphs, the work is simply done. Ours; a recording is a <see cref="CudaGraph"/>.</remarks>
-/// <param name="device">Where the work runs.</param>
+/// <summary>
+/// Runs work that is repeated on tensors of the same shapes. On a GPU it captures the work the second time that its key occurs, and
+/// replays it from then on.
+/// </summary>
+/// <remarks>
+/// If there is no GPU, or its libtorch exports no CUDA graphs, the work simply runs. A captured graph is a <see cref="CudaGraph"/>.
+/// </remarks>
+/// <param name="device">The device that the work runs on.</param>
 internal sealed class GraphCache(Device device) : IDisposable
 {
-    private readonly Dictionary<GraphKey, CapturedGraph?> _recordings = [];   // null: seen once
+    private readonly Dictionary<GraphKey, CapturedGraph?> _graphs = [];   // null: the key occurred once
 
-    /// <summary>Does the work.</summary>
-    /// <param name="key">What it depends on beside the inputs.</param>
-    /// <param name="inputs">Of the same shapes and dtypes for the same key; on the device or the host.</param>
+    /// <summary>Runs the work, or replays its graph.</summary>
+    /// <param name="key">What the work depends on besides the inputs.</param>
+    /// <param name="inputs">The inputs, with the same shapes and dtypes for the same key; on the device or the host.</param>
     /// <param name="work">
-    /// From the inputs, on the device, to outputs. It reads nothing on the host, and done twice on the same inputs it leaves the same behind: see
-    /// <see cref="CudaGraph.Capture"/>. Tensors it reads or writes beside the inputs live as long as this object.
+    /// Computes outputs from the inputs, which it gets on the device. It reads nothing on the host, and running it twice on the same
+    /// inputs leaves the same state as running it once: see <see cref="CudaGraph.Capture"/>. Tensors that it reads or writes besides
+    /// the inputs live as long as this object.
     /// </param>
-    /// <returns>The outputs, the caller's own.</returns>
+    /// <returns>The outputs. The caller owns them.</returns>
     public Tensor[] Run(GraphKey key, Tensor[] inputs, Func<Tensor[], Tensor[]> work)
     {
-        // Much is done once only: it is not worth the time a recording takes.
-        if (!CudaGraph.Supported(device) || _recordings.TryAdd(key, null)) return work([.. inputs.Select(input => input.to(device))]);
-        var recording = _recordings[key] ??= new CapturedGraph(device, inputs, work);
-        return recording.Replay(inputs);
+        // Many keys occur only once, and a capture is not worth its time for them.
+        if (!CudaGraph.Supported(device) || _graphs.TryAdd(key, null)) return work([.. inputs.Select(input => input.to(device))]);
+        var graph = _graphs[key] ??= new CapturedGraph(device, inputs, work);
+        return graph.Replay(inputs);
     }
 
     public void Dispose()
     {
-        foreach (var recording in _recordings.Values) recording?.Dispose();
-        _recordings.Clear();
+        foreach (var graph in _graphs.Values) graph?.Dispose();
+        _graphs.Clear();
     }
 
     private sealed class CapturedGraph : IDisposable
@@ -51,15 +57,15 @@ internal sealed class GraphCache(Device device) : IDisposable
             _graph = CudaGraph.Capture(() =>
             {
                 using var once = NewDisposeScope();
-                foreach (var (output, made) in _outputs.Zip(work(_inputs))) output.copy_(made);
+                foreach (var (output, result) in _outputs.Zip(work(_inputs))) output.copy_(result);
             });
         }
 
         public Tensor[] Replay(Tensor[] inputs)
         {
-            foreach (var (mine, given) in _inputs.Zip(inputs)) mine.copy_(given);
+            foreach (var (own, given) in _inputs.Zip(inputs)) own.copy_(given);
             _graph.Replay();
-            // The next replay overwrites what this one left.
+            // The next replay overwrites the outputs of this one.
             return [.. _outputs.Select(output => output.clone())];
         }
 

@@ -1,16 +1,20 @@
 namespace Koala.Lab.Runtime.Files;
 
-/// <summary>Writes files that are complete or absent: a temporary name in the same folder, synced to disk, then renamed.</summary>
+/// <summary>
+/// Writes files that are complete or absent: a file is written under a temporary name in the same folder, synced to disk and renamed.
+/// </summary>
 public static class AtomicFile
 {
     private static int s_writes;
 
-    /// <summary>Writes <paramref name="path"/> through <paramref name="write"/>; folders are made as needed, an existing file is replaced whole.</summary>
+    /// <summary>
+    /// Writes a file with <paramref name="write"/>. Folders are created as needed, and an existing file is replaced as a whole.
+    /// </summary>
     /// <exception cref="KoalaException">The folder cannot be written or the disk is full; nothing is left behind.</exception>
     public static void Write(string path, Action<Stream> write)
     {
         var full = Path.GetFullPath(path);
-        // A name of its own for each write: two threads that write the same file must not share a temporary one.
+        // Each write has its own temporary name: two threads that write the same file must not share one.
         var temporary = $"{full}.{Environment.ProcessId}-{Interlocked.Increment(ref s_writes)}.tmp";
         try
         {
@@ -27,7 +31,8 @@ public static class AtomicFile
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Discard(temporary);
-            throw new KoalaException(path, $"cannot be written ({e.Message.TrimEnd('.')})", "free space, or choose a folder that can be written", e);
+            throw new KoalaException(path, $"cannot be written ({e.Message.TrimEnd('.')})",
+                "free space, or choose a folder that can be written", e);
         }
         catch
         {
@@ -52,7 +57,7 @@ public static class AtomicFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // The folder itself cannot be written; the first error is the one to tell.
+            // The folder itself cannot be written; the first error is the one to report.
         }
     }
 }

@@ -1,18 +1,21 @@
 namespace Koala.Lab.Runtime.Files;
 
-/// <summary>Where Koala keeps what can be made again: <c>$XDG_CACHE_HOME/koala</c>, else <c>~/.cache/koala</c>.</summary>
-public static class CacheFolder
+/// <summary>Where Koala keeps files that it can create again: <c>$XDG_CACHE_HOME/koala</c>, else <c>~/.cache/koala</c>.</summary>
+internal static class CacheFolder
 {
-    /// <summary>The folder; made on first use.</summary>
-    /// <exception cref="KoalaException">It cannot be made.</exception>
-    public static string Path => Under(Environment.GetEnvironmentVariable("XDG_CACHE_HOME"));
+    /// <summary>The folder, which is created on first use.</summary>
+    /// <exception cref="KoalaException">It cannot be created.</exception>
+    internal static string Path => Under(Environment.GetEnvironmentVariable("XDG_CACHE_HOME"));
 
-    /// <param name="root">What XDG_CACHE_HOME says.</param>
+    /// <param name="root">The value of XDG_CACHE_HOME.</param>
     internal static string Under(string? root)
     {
-        // Not verified: of a home that does not exist .NET else says "", and the cache would lie in the working directory.
+        // Not verified: otherwise .NET returns "" for a home that does not exist, and the cache would lie in the working directory.
         if (string.IsNullOrEmpty(root))
-            root = System.IO.Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".cache");
+        {
+            var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify);
+            root = System.IO.Path.Combine(home, ".cache");
+        }
         var folder = System.IO.Path.Combine(root, "koala");
         try
         {
@@ -20,7 +23,8 @@ public static class CacheFolder
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new KoalaException(folder, $"cannot be made ({e.Message.TrimEnd('.')})", "name a folder that can be written in XDG_CACHE_HOME", e);
+            throw new KoalaException(folder, $"cannot be created ({e.Message.TrimEnd('.')})",
+                "set XDG_CACHE_HOME to a folder that can be written", e);
         }
     }
 }

@@ -3,7 +3,9 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Koala.Lab.Runtime.Files;
 
-/// <summary>Puts a folder's entries on disk: a rename outlives a power cut only after the folder that holds the name is synced.</summary>
+/// <summary>
+/// Writes a folder's entries to disk: a rename survives a power cut only after the folder that contains the name is synced.
+/// </summary>
 internal static partial class FolderSync
 {
     private const int ReadOnlyCloseOnExec = 0x80000;   // O_RDONLY | O_CLOEXEC on Linux

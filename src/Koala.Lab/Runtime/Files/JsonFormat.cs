@@ -4,29 +4,36 @@ using System.Text.Json.Serialization;
 
 namespace Koala.Lab.Runtime.Files;
 
-/// <summary>How Koala writes and reads JSON: camelCase names, enums as camelCase words, characters as they are. JSON has no NaN and no infinity: both become null, and null is read as NaN.</summary>
+/// <summary>
+/// How Koala writes and reads JSON: names in camelCase, enums as words in camelCase, characters without needless escapes. JSON has
+/// no NaN and no infinity: both are written as null, and null is read as NaN.
+/// </summary>
 public static class JsonFormat
 {
-    /// <summary>Indented, for files that people open.</summary>
-    public static JsonSerializerOptions Document { get; } = Make(indented: true);
+    /// <summary>Indented JSON, for files that people open.</summary>
+    public static JsonSerializerOptions Document { get; } = Create(indented: true);
 
-    /// <summary>One line, for JSON Lines.</summary>
-    public static JsonSerializerOptions Line { get; } = Make(indented: false);
+    /// <summary>JSON in one line, for JSON Lines.</summary>
+    public static JsonSerializerOptions Line { get; } = Create(indented: false);
 
-    private static JsonSerializerOptions Make(bool indented)
+    private static JsonSerializerOptions Create(bool indented)
     {
         var options = new JsonSerializerOptions(JsonSerializerDefaults.Web)
         {
             WriteIndented = indented,
-            // The files are not put into HTML as they are, and "+" in a version is to be read as "+".
+            // The files are never put into HTML unescaped, and "+" in a version should be readable as "+".
             Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-            // What is written twice was written by mistake; a string is no number; case matters.
+            // A property that occurs twice is a mistake; a string is not a number; case matters.
             AllowDuplicateProperties = false,
             NumberHandling = JsonNumberHandling.Strict,
             PropertyNameCaseInsensitive = false,
             RespectNullableAnnotations = true,
             RespectRequiredConstructorParameters = true,
-            Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false), new FiniteOrNull() },
+            Converters =
+            {
+                new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false),
+                new FiniteOrNull(),
+            },
         };
         options.MakeReadOnly(populateMissingResolver: true);
         return options;

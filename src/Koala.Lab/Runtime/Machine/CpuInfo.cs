@@ -1,13 +1,17 @@
 namespace Koala.Lab.Runtime.Machine;
 
-/// <summary>What /proc/cpuinfo says of the first core.</summary>
-/// <param name="Name">The model's name.</param>
-/// <param name="HalfInstructions">The 16-bit float instruction sets it has, by their Linux names: avx512_bf16, amx_bf16, avx_ne_convert, avx512_fp16, amx_fp16, f16c.</param>
+/// <summary>What /proc/cpuinfo says about the first core.</summary>
+/// <param name="Name">The name of the CPU's model.</param>
+/// <param name="HalfInstructions">
+/// The CPU's instruction sets for 16-bit floats, by their Linux names: avx512_bf16, amx_bf16, avx_ne_convert, avx512_fp16, amx_fp16,
+/// f16c.
+/// </param>
 internal sealed record CpuInfo(string Name, IReadOnlyList<string> HalfInstructions)
 {
     private static readonly string[] s_half = ["avx512_bf16", "amx_bf16", "avx_ne_convert", "avx512_fp16", "amx_fp16", "f16c"];
 
-    internal static CpuInfo Current { get; } = Parse(File.Exists("/proc/cpuinfo") ? File.ReadAllText("/proc/cpuinfo") : "");
+    internal static CpuInfo Current { get; } =
+        Parse(File.Exists("/proc/cpuinfo") ? File.ReadAllText("/proc/cpuinfo") : "");
 
     /// <summary>Whether any of the instruction sets multiplies or converts bf16.</summary>
     internal bool HasBf16 => HalfInstructions.Any(i => i is "avx512_bf16" or "amx_bf16" or "avx_ne_convert");

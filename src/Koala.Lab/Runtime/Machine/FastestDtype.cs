@@ -3,14 +3,14 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Runtime.Machine;
 
-/// <summary>Whether bf16 or fp32 is the faster on this CPU, measured once a process in under half a second.</summary>
+/// <summary>Whether bf16 or fp32 is faster on this CPU. This is measured once per process, in under half a second.</summary>
 /// <remarks>
-/// bf16 halves what a step reads, but a CPU without bf16 instructions loses more in arithmetic than that saves, and whether a
-/// library uses the instructions a CPU names is not known either: so it is measured, not looked up.
+/// bf16 halves the bytes that a step reads, but a CPU without bf16 instructions loses more time in arithmetic than that saves. It is
+/// also unknown whether a library uses the instructions that a CPU has. The answer is therefore measured, not looked up.
 /// </remarks>
 public static class FastestDtype
 {
-    // Four decoder layers' worth of the two large linears of a 135M model: 28 MB in fp32, an eighth of a step of such a model.
+    // The two large linear layers of four decoder layers of a 135M model: 28 MB in fp32, an eighth of a step of such a model.
     private const int Layers = 4;
     private const int Width = 576;
     private const int Inner = 1536;
@@ -18,7 +18,7 @@ public static class FastestDtype
 
     private static readonly Lazy<StepTiming> s_timing = new(Measure);
 
-    /// <summary>The measurement, with the number of threads that torch had when it was first asked for.</summary>
+    /// <summary>The measurement, with the number of threads that torch had when this property was first read.</summary>
     /// <exception cref="KoalaException">libtorch was not found or could not be loaded.</exception>
     public static StepTiming OnCpu
     {
@@ -39,10 +39,10 @@ public static class FastestDtype
         return new StepTiming(best[0], best[1]);
     }
 
-    /// <summary>One token and then eight through the stack, as a round steps and verifies.</summary>
+    /// <summary>Runs one token and then eight through the stack, like the steps and the verification of a round.</summary>
     private static Action Step(ScalarType dtype)
     {
-        // Constants, not random numbers: the global generator is the user's. 1/width keeps the values from growing.
+        // Constants, not random numbers: the global random generator belongs to the user. 1/width keeps the values from growing.
         var up = Weights(Inner, Width, dtype);
         var down = Weights(Width, Inner, dtype);
         Tensor[] inputs = [full([1, Width], 1f, dtype), full([VerifyTokens, Width], 1f, dtype)];
@@ -62,11 +62,13 @@ public static class FastestDtype
         [.. Enumerable.Range(0, Layers).Select(_ => full([rows, columns], 1f / columns, dtype))];
 }
 
-/// <summary>What a small stack of linear layers takes in each dtype on the CPU: one token and then eight, the best of several times in milliseconds.</summary>
-/// <param name="Fp32Ms">In fp32.</param>
-/// <param name="Bf16Ms">In bf16.</param>
+/// <summary>
+/// The time of a small stack of linear layers in each dtype on the CPU: one token and then eight, the best of several times.
+/// </summary>
+/// <param name="Fp32Ms">Milliseconds in fp32.</param>
+/// <param name="Bf16Ms">Milliseconds in bf16.</param>
 public sealed record StepTiming(double Fp32Ms, double Bf16Ms)
 {
-    /// <summary>The faster of the two, by the name that <see cref="Dtypes.Parse"/> reads.</summary>
+    /// <summary>The name of the faster dtype, as <see cref="Dtypes.Parse"/> reads it.</summary>
     public string Fastest => Bf16Ms < Fp32Ms ? "bf16" : "fp32";
 }

@@ -5,11 +5,11 @@ namespace Koala.Lab.Runtime.Machine;
 
 /// <summary>The machine that a report or a run was made on.</summary>
 /// <param name="Cpu">The processor's name.</param>
-/// <param name="Cores">Logical cores this process may use.</param>
-/// <param name="MemoryBytes">Memory this process may use; a container's limit where there is one.</param>
+/// <param name="Cores">The number of logical cores that this process may use.</param>
+/// <param name="MemoryBytes">The memory that this process may use, in bytes; the container's limit if there is one.</param>
 /// <param name="Os">The operating system's name and version.</param>
 /// <param name="DotNet">The .NET runtime's version.</param>
-/// <param name="Gpu">The first GPU; null without one.</param>
+/// <param name="Gpu">The first GPU; null if there is none.</param>
 public sealed record MachineInfo(string Cpu, int Cores, long MemoryBytes, string Os, string DotNet, Gpu? Gpu = null)
 {
     /// <summary>This machine.</summary>

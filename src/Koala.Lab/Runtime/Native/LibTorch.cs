@@ -5,11 +5,11 @@ using TorchSharp;
 
 namespace Koala.Lab.Runtime.Native;
 
-/// <summary>Finds libtorch and loads it, once a process.</summary>
+/// <summary>Finds libtorch and loads it once per process.</summary>
 /// <remarks>
-/// Searched in order: the folder that <c>KOALA_LIBTORCH</c> names (a libtorch or a PyTorch <c>torch/lib</c>), beside this
-/// assembly, the NuGet package cache. Everything is loaded from one place: two copies of libtorch in one process abort it.
-/// Only Linux x64 is handled; elsewhere TorchSharp's ordinary loading is left to work.
+/// It searches in this order: the folder that <c>KOALA_LIBTORCH</c> names (a libtorch or a PyTorch <c>torch/lib</c>), the folder of
+/// this assembly, the NuGet package cache. All libraries are loaded from one folder, because two copies of libtorch abort the
+/// process. This class handles Linux x64 only; on other systems TorchSharp loads libtorch in its usual way.
 /// </remarks>
 public static class LibTorch
 {
@@ -18,28 +18,31 @@ public static class LibTorch
 
     private const string Bindings = "libLibTorchSharp.so";
 
-    // Dependencies first; the two CUDA libraries stand only in CUDA builds.
+    // Dependencies come first; only CUDA builds have the two CUDA libraries.
     private static readonly string[] s_libraries =
         ["libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so"];
 
     private static IntPtr s_bindings;
     private static KoalaException? s_failure;
 
-    /// <summary>The folder libtorch was loaded from; null where TorchSharp's own loading is used.</summary>
+    /// <summary>The folder that libtorch was loaded from; null if TorchSharp loads it.</summary>
     public static string? Folder { get; private set; }
 
-    /// <summary>Why that folder: <c>KOALA_LIBTORCH</c>, <c>beside the assembly</c>, <c>package cache</c> or <c>TorchSharp</c>.</summary>
+    /// <summary>
+    /// Why it was loaded from that folder: <c>KOALA_LIBTORCH</c>, <c>beside the assembly</c>, <c>package cache</c> or <c>TorchSharp</c>.
+    /// </summary>
     public static string Origin { get; private set; } = "TorchSharp";
 
-    /// <summary>Whether the loaded bindings are a copy whose demand for a newer libstdc++ was made weak.</summary>
+    /// <summary>Whether the loaded bindings are a copy whose requirement of a newer libstdc++ was made weak.</summary>
     public static bool BindingsPatched { get; private set; }
 
     /// <summary>Whether the loaded libtorch has CUDA.</summary>
     public static bool HasCuda => Folder is not null && File.Exists(Path.Combine(Folder, "libtorch_cuda.so"));
 
-    /// <summary>The libtorch version this build of Koala was made for.</summary>
+    /// <summary>The libtorch version that this build of Koala was made for.</summary>
     public static string Version => Metadata("LibTorchVersion");
 
+    /// <summary>Throws if libtorch is not loaded.</summary>
     /// <exception cref="KoalaException">libtorch was not found or could not be loaded.</exception>
     public static void EnsureLoaded()
     {
@@ -55,7 +58,7 @@ public static class LibTorch
         }
         catch (KoalaException e)
         {
-            // Kept for EnsureLoaded: an exception out of a module initialiser would reach the user as a type load error.
+            // Kept for EnsureLoaded: an exception from a module initializer would reach the user as a type load error.
             s_failure = e;
         }
         try
@@ -67,7 +70,7 @@ public static class LibTorch
         }
         catch (InvalidOperationException)
         {
-            // Another copy of this assembly, as a script host may load one, has set it already, to the same libraries.
+            // Another copy of this assembly, which a script host may load, has set it already, to the same libraries.
         }
     }
 
@@ -78,7 +81,7 @@ public static class LibTorch
         foreach (var library in s_libraries)
         {
             var path = Path.Combine(folder, library);
-            if (File.Exists(path)) LoadOne(path);
+            if (File.Exists(path)) LoadLibrary(path);
         }
         CheckComplete(bindings);
         try
@@ -87,7 +90,7 @@ public static class LibTorch
         }
         catch (DllNotFoundException e) when (e.Message.Contains(WeakVersion.Name, StringComparison.Ordinal))
         {
-            s_bindings = LoadOne(WeakVersion.PatchedCopy(bindings));
+            s_bindings = LoadLibrary(WeakVersion.PatchedCopy(bindings));
             BindingsPatched = true;
         }
         catch (DllNotFoundException e)
@@ -97,7 +100,7 @@ public static class LibTorch
         (Folder, Origin) = (folder, origin);
     }
 
-    private static IntPtr LoadOne(string path)
+    private static IntPtr LoadLibrary(string path)
     {
         CheckComplete(path);
         try
@@ -110,11 +113,15 @@ public static class LibTorch
         }
     }
 
-    private static KoalaException CannotLoad(string path, DllNotFoundException e) => new(path, $"cannot be loaded ({FirstLine(e.Message)})",
-        $"check that it fits this system, or name another libtorch in {FolderVariable}", e);
+    private static KoalaException CannotLoad(string path, DllNotFoundException e) =>
+        new(path, $"cannot be loaded ({FirstLine(e.Message)})",
+            $"check that it fits this system, or name another libtorch in {FolderVariable}", e);
 
-    /// <summary>A library that was cut off, as by a download that broke, ends the process when the system's loader touches what is missing.</summary>
-    /// <exception cref="KoalaException">The file ends before its section table does, which stands behind everything else.</exception>
+    /// <summary>
+    /// Checks that a library is complete. If it was cut off, for example by a broken download, the process would end when the system's
+    /// loader accesses the missing part.
+    /// </summary>
+    /// <exception cref="KoalaException">The file ends before the end of its section table, which is the last part of a library.</exception>
     internal static void CheckComplete(string path)
     {
         Span<byte> header = stackalloc byte[64];
@@ -132,7 +139,8 @@ public static class LibTorch
         var table = BinaryPrimitives.ReadUInt64LittleEndian(header[0x28..]);
         var size = (ulong)BinaryPrimitives.ReadUInt16LittleEndian(header[0x3a..]) * BinaryPrimitives.ReadUInt16LittleEndian(header[0x3c..]);
         if (!header[..4].SequenceEqual("\u007fELF"u8) || table > (ulong)length || size > (ulong)length - table)
-            throw new KoalaException(path, $"is no whole library: it has {length} bytes", $"restore it (`dotnet restore --force` after deleting its folder), or name another libtorch in {FolderVariable}");
+            throw new KoalaException(path, $"is not a complete library: it has {length} bytes",
+                $"restore it (`dotnet restore --force` after deleting its folder), or name another libtorch in {FolderVariable}");
     }
 
     private static (string Folder, string Origin) FindLibraries()
@@ -140,11 +148,11 @@ public static class LibTorch
         if (Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } named)
         {
             if (!HasLibraries(named))
-                throw new KoalaException($"{FolderVariable}={named}", "holds no libtorch_cpu.so",
+                throw new KoalaException($"{FolderVariable}={named}", "contains no libtorch_cpu.so",
                     "name the lib folder of a libtorch, or of PyTorch (.../torch/lib)");
             return (Path.GetFullPath(named), FolderVariable);
         }
-        // Flat in a published folder; under runtimes where a package with CUDA was copied by the build.
+        // A published folder has the libraries directly; a build that copied a package with CUDA has them under runtimes.
         var beside = AssemblyFolder();
         foreach (var folder in (string[])[beside, Path.Combine(beside, "runtimes", "linux-x64", "native")])
             if (HasLibraries(folder)) return (folder, "beside the assembly");
@@ -153,10 +161,11 @@ public static class LibTorch
             var cached = Path.Combine(root, "libtorch-cpu-linux-x64", Version, "runtimes", "linux-x64", "native");
             if (HasLibraries(cached)) return (cached, "package cache");
         }
-        // A build for an external libtorch remembers no package cache.
+        // A build for an external libtorch records no package cache.
         if (Metadata("PackageRoot").Length == 0)
-            throw new KoalaException("libtorch", "is not named: this Koala brings none of its own", "name the lib folder of a PyTorch: "
-                + $"export {FolderVariable}=$(python3 -c 'import os, torch; print(os.path.join(os.path.dirname(torch.__file__), \"lib\"))')");
+            throw new KoalaException("libtorch", "is not named: this build of Koala does not include one",
+                $"name the lib folder of a PyTorch: export {FolderVariable}="
+                + "$(python3 -c 'import os, torch; print(os.path.join(os.path.dirname(torch.__file__), \"lib\"))')");
         throw new KoalaException("libtorch", $"version {Version} is neither beside the assembly ({beside}) nor in the package cache",
             $"run `dotnet restore` in the project, or name a libtorch's or PyTorch's lib folder in {FolderVariable}");
     }
@@ -170,7 +179,8 @@ public static class LibTorch
             var cached = Path.Combine(root, "torchsharp", Metadata("TorchSharpVersion"), "runtimes", "linux-x64", "native", Bindings);
             if (File.Exists(cached)) return cached;
         }
-        throw new KoalaException(Bindings, "is neither beside the assembly nor in the package cache", "run `dotnet restore` in the project");
+        throw new KoalaException(Bindings, "is neither beside the assembly nor in the package cache",
+            "run `dotnet restore` in the project");
     }
 
     private static bool HasLibraries(string folder) => File.Exists(Path.Combine(folder, "libtorch_cpu.so"));
@@ -186,12 +196,12 @@ public static class LibTorch
             Metadata("PackageRoot"),
             Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages"),
         ];
-        // Without a home the last one would be a folder below the working directory.
+        // If there is no home, the last one would be a folder below the working directory.
         return roots.Where(Path.IsPathRooted).Distinct().Cast<string>();
     }
 
     private static string Metadata(string key) => typeof(LibTorch).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
         .FirstOrDefault(a => a.Key == key)?.Value ?? "";
 
-    private static string FirstLine(string text) => text.AsSpan(0, text.IndexOf('\n') is var end and >= 0 ? end : text.Length).Trim().ToString();
+    private static string FirstLine(string text) => text.Split('\n', 2)[0].Trim();
 }

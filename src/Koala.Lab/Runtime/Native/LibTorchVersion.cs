@@ -2,13 +2,15 @@ using System.Text.RegularExpressions;
 
 namespace Koala.Lab.Runtime.Native;
 
-/// <summary>Reads the version of a libtorch from its folder: the library itself exports none.</summary>
+/// <summary>Reads the version of a libtorch from its folder, because the library itself does not export it.</summary>
 internal static partial class LibTorchVersion
 {
-    /// <summary>Of the loaded libtorch.</summary>
+    /// <summary>The version of the loaded libtorch; null if it is unknown.</summary>
     internal static string? Loaded => Find(LibTorch.Folder, LibTorch.Origin);
 
-    /// <summary>The version, or null where neither a libtorch's build-version nor PyTorch's version.py stands above the folder.</summary>
+    /// <summary>
+    /// Finds the version in libtorch's build-version or PyTorch's version.py in the parent folder; null if there is neither file.
+    /// </summary>
     internal static string? Find(string? folder, string origin)
     {
         if (origin == "package cache") return LibTorch.Version;

@@ -3,34 +3,34 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Runtime.Native;
 
-/// <summary>Calls of TorchScript functions.</summary>
+/// <summary>Calls TorchScript functions.</summary>
 internal static class TorchScript
 {
-    /// <summary>Calls a function. Its arguments live until it returns.</summary>
+    /// <summary>Calls a function and keeps its arguments alive until it returns.</summary>
     /// <remarks>
-    /// In place of CompilationUnit.invoke, which makes a native scalar of a number and keeps nothing that refers to it: a garbage collection
-    /// before the native call frees it, and the function throws or gets another number (TorchSharp 0.107).
+    /// It replaces CompilationUnit.invoke, which converts a number to a native scalar and keeps no reference to it: a garbage collection
+    /// before the native call frees the scalar, and the function throws or gets another number (TorchSharp 0.107).
     /// </remarks>
     /// <param name="unit">The compiled functions.</param>
     /// <param name="function">The function's name.</param>
-    /// <param name="arguments">Tensors, arrays of tensors, numbers and switches, in the function's order.</param>
-    /// <returns>What the function returns: a tensor or an array of tensors, the caller's own.</returns>
+    /// <param name="arguments">Tensors, arrays of tensors, numbers and booleans, in the function's order.</param>
+    /// <returns>What the function returns: a tensor or an array of tensors. The caller owns them.</returns>
     public static object Call(this jit.CompilationUnit unit, string function, params object[] arguments)
     {
-        object[] kept = [.. arguments.Select(argument => Number(argument) ?? argument)];
+        object[] converted = [.. arguments.Select(argument => ToScalar(argument) ?? argument)];
         try
         {
-            return unit.invoke(function, kept);
+            return unit.invoke(function, converted);
         }
         finally
         {
-            foreach (var number in kept.OfType<Scalar>()) number.Dispose();
-            GC.KeepAlive(kept);
+            foreach (var scalar in converted.OfType<Scalar>()) scalar.Dispose();
+            GC.KeepAlive(converted);
         }
     }
 
-    // An int and a bool are passed as they are.
-    private static Scalar? Number(object argument) => argument switch
+    // TorchSharp passes an int or a bool without a native scalar.
+    private static Scalar? ToScalar(object argument) => argument switch
     {
         double number => number.ToScalar(),
         float number => number.ToScalar(),

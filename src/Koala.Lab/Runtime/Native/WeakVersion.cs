@@ -5,11 +5,11 @@ using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Runtime.Native;
 
-/// <summary>Lets libLibTorchSharp.so load where libstdc++ is older than the one it was linked with.</summary>
+/// <summary>Lets libLibTorchSharp.so load on systems whose libstdc++ is older than the one it was linked with.</summary>
 /// <remarks>
-/// The library asks for GLIBCXX_3.4.32, and the only thing behind that version is a marker symbol that nothing calls. A copy in
-/// which the demand carries the weak flag passes the dynamic loader; no system library is replaced and no root is needed.
-/// Layouts: the ELF-64 specification and the Linux Standard Base's "Symbol Versioning".
+/// The library requires GLIBCXX_3.4.32, but the only symbol of that version is a marker that nothing calls. The dynamic loader
+/// accepts a copy in which this requirement has the weak flag; no system library is replaced and no root access is needed.
+/// The layouts are those of the ELF-64 specification and of "Symbol Versioning" in the Linux Standard Base.
 /// </remarks>
 internal static class WeakVersion
 {
@@ -18,10 +18,13 @@ internal static class WeakVersion
 
     private const uint VersionNeedsSection = 0x6ffffffe;   // SHT_GNU_verneed
     private const ushort WeakFlag = 2;                     // VER_FLG_WEAK
-    private const int EntrySize = 16;                      // of a Verneed and of a Vernaux
+    private const int EntrySize = 16;                      // the size of a Verneed and of a Vernaux
 
-    /// <summary>Path of a copy of <paramref name="library"/> with the weak flag set, made on first use and kept by the original's hash.</summary>
-    /// <exception cref="KoalaException">The file is damaged or has no such demand, or the cache cannot be written.</exception>
+    /// <summary>
+    /// Returns the path of a copy of <paramref name="library"/> with the weak flag set. The copy is created on first use and named by
+    /// the hash of the original.
+    /// </summary>
+    /// <exception cref="KoalaException">The file is damaged or has no such requirement, or the cache cannot be written.</exception>
     internal static string PatchedCopy(string library)
     {
         var bytes = Read(library);
@@ -29,8 +32,8 @@ internal static class WeakVersion
         var copy = Path.Combine(CacheFolder.Path, $"{Path.GetFileNameWithoutExtension(library)}-{hash}.so");
         if (File.Exists(copy)) return copy;
         if (!SetWeak(library, bytes, Name))
-            throw new KoalaException(library, $"the system's libstdc++ lacks {Name} and no such demand was found in the file to make weak",
-                "update libstdc++");
+            throw new KoalaException(library,
+                $"the system's libstdc++ lacks {Name}, and Koala found no requirement of it in the file to make weak", "update libstdc++");
         AtomicFile.Write(copy, stream => stream.Write(bytes));
         return copy;
     }
@@ -47,8 +50,8 @@ internal static class WeakVersion
         }
     }
 
-    /// <summary>Sets the weak flag on every demand for <paramref name="version"/>; false if there is none.</summary>
-    /// <exception cref="KoalaException">An offset of the file points outside it, or a chain has no end.</exception>
+    /// <summary>Sets the weak flag on every requirement of <paramref name="version"/>; false if there is none.</summary>
+    /// <exception cref="KoalaException">An offset in the file points outside it, or a chain has no end.</exception>
     internal static bool SetWeak(string library, Span<byte> elf, string version)
     {
         if (elf.Length < 64 || !elf[..5].SequenceEqual("\u007fELF\u0002"u8)) return false;
@@ -71,11 +74,12 @@ internal static class WeakVersion
     private static bool SetWeak(string library, Span<byte> elf, ulong need, ulong names, string version)
     {
         var found = false;
-        // Entries do not overlap, so a file has room for so many; a chain that visits more is damaged.
+        // Entries do not overlap, so a file has room for only this many; a chain that visits more of them is damaged.
         var left = elf.Length / EntrySize;
         while (true)
         {
-            // Verneed: version u16, count u16, file u32, first aux u32, next u32. Vernaux: hash u32, flags u16, other u16, name u32, next u32.
+            // Verneed: version u16, count u16, file u32, first aux u32, next u32.
+            // Vernaux: hash u32, flags u16, other u16, name u32, next u32.
             var needEntry = Part(library, elf, need, 0, EntrySize);
             var auxOffset = need + BinaryPrimitives.ReadUInt32LittleEndian(needEntry[8..]);
             while (true)
@@ -89,36 +93,38 @@ internal static class WeakVersion
                 }
                 var nextAux = BinaryPrimitives.ReadUInt32LittleEndian(aux[12..]);
                 if (nextAux == 0) break;
-                if (left-- == 0) throw Damaged(library, "a chain of version demands has no end");
+                if (left-- == 0) throw Damaged(library, "a chain of version requirements has no end");
                 auxOffset += nextAux;
             }
             var next = BinaryPrimitives.ReadUInt32LittleEndian(needEntry[12..]);
             if (next == 0) return found;
-            if (left-- == 0) throw Damaged(library, "a chain of version demands has no end");
+            if (left-- == 0) throw Damaged(library, "a chain of version requirements has no end");
             need += next;
         }
     }
 
-    /// <summary>Whether the string at an offset of the string table is <paramref name="version"/>, its closing zero included.</summary>
+    /// <summary>Whether the string at an offset in the string table is <paramref name="version"/>, including the final zero byte.</summary>
     private static bool NameIs(string library, Span<byte> elf, ulong names, ulong offset, string version)
     {
         var name = Part(library, elf, names, offset, 1);
         var start = elf.Length - name.Length;
         var length = version.Length;
-        return elf.Length - start > length && elf[start + length] == 0 && Encoding.ASCII.GetString(elf.Slice(start, length)) == version;
+        return elf.Length - start > length && elf[start + length] == 0
+            && Encoding.ASCII.GetString(elf.Slice(start, length)) == version;
     }
 
-    /// <summary>The file from an offset on, which holds at least <paramref name="length"/> bytes.</summary>
-    private static Span<byte> Part(string library, Span<byte> elf, ulong offset, ulong further, int length)
+    /// <summary>The part of the file that begins at the sum of two offsets; it has at least <paramref name="length"/> bytes.</summary>
+    private static Span<byte> Part(string library, Span<byte> elf, ulong offset, ulong relative, int length)
     {
-        var start = offset + further;
+        var start = offset + relative;
         var end = start + (ulong)length;
-        // Sums of 64-bit offsets wrap around: what comes out smaller did.
+        // Sums of 64-bit offsets wrap around; a sum that is smaller than its term did.
         if (start < offset || end < start || end > (ulong)elf.Length)
             throw Damaged(library, $"an offset of {start} bytes points outside its {elf.Length} bytes");
         return elf[(int)start..];
     }
 
-    private static KoalaException Damaged(string library, string how) =>
-        new(library, $"is a damaged library ({how})", "delete it from the package cache and run `dotnet restore --force` in the project");
+    private static KoalaException Damaged(string library, string reason) =>
+        new(library, $"is a damaged library ({reason})",
+            "delete it from the package cache and run `dotnet restore --force` in the project");
 }
