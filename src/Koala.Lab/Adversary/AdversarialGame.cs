@@ -4,12 +4,13 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Adversary;
 
 /// <summary>
-/// The two losses of the game between a head and a discriminator, in the non-saturating form (arXiv 1406.2661, section 3).
+/// The two losses of the game between a head and a discriminator, in the non-saturating form (arXiv 1406.2661, section
+/// 3).
 /// </summary>
 /// <remarks>
-/// Let s be the discriminator's score. The discriminator's loss is softplus(-s(p)) + softplus(s(q)). The head's loss is softplus(-s(q)).
-/// Both are means over the positions of all depths. For a head that reads its own output, these are the positions of a trajectory. The
-/// trainer does the updates.
+/// Let s be the discriminator's score. The discriminator's loss is softplus(-s(p)) + softplus(s(q)). The head's loss is
+/// softplus(-s(q)). Both are means over the positions of all depths. For a head that reads its own output, these are
+/// the positions of a trajectory. The trainer does the updates.
 /// </remarks>
 public sealed class AdversarialGame : IDisposable
 {
@@ -29,7 +30,10 @@ public sealed class AdversarialGame : IDisposable
     /// <summary>The network that distinguishes p from q.</summary>
     public Discriminator Discriminator { get; }
 
-    /// <summary>The head's adversarial loss. It is low if the discriminator takes q for the target's. Gradients flow to the head.</summary>
+    /// <summary>
+    /// The head's adversarial loss. It is low if the discriminator takes q for the target's. Gradients flow to the
+    /// head.
+    /// </summary>
     /// <param name="termsByDepth">The terms of all depths. The discriminator scores their q, [N,V] each.</param>
     /// <returns>A scalar, the mean over the positions of all depths; zero if there is no position.</returns>
     public Tensor HeadLoss(IReadOnlyList<DistillationTerms> termsByDepth)
@@ -42,7 +46,8 @@ public sealed class AdversarialGame : IDisposable
     /// <summary>The discriminator's loss, and its accuracies on the target's and on the head's distributions.</summary>
     /// <param name="termsByDepth">The terms of all depths. The discriminator scores their p and q, [N,V] each.</param>
     /// <returns>Three scalars, each a mean over the positions of all depths; zero if there is no position.</returns>
-    public (Tensor Loss, Tensor TargetAccuracy, Tensor HeadAccuracy) DiscriminatorLoss(IReadOnlyList<DistillationTerms> termsByDepth)
+    public (Tensor Loss, Tensor TargetAccuracy, Tensor HeadAccuracy) DiscriminatorLoss(
+        IReadOnlyList<DistillationTerms> termsByDepth)
     {
         using var scope = NewDisposeScope();
         var real = Discriminator.Score(cat([.. termsByDepth.Select(terms => terms.P)], 0));

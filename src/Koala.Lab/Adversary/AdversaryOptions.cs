@@ -1,7 +1,9 @@
 namespace Koala.Lab.Adversary;
 
 /// <summary>The options of the adversary, which adds its loss to the supervised loss.</summary>
-/// <remarks>This is Koala's own interpretation of KOALA (arXiv 2408.08146), whose equations could not be obtained.</remarks>
+/// <remarks>
+/// This is Koala's own interpretation of KOALA (arXiv 2408.08146), whose equations could not be obtained.
+/// </remarks>
 public sealed record AdversaryOptions
 {
     internal const string WeightOption = $"{Path}.{nameof(Weight)}";
@@ -9,10 +11,14 @@ public sealed record AdversaryOptions
     // These options are a property of the training options, so messages name them by their path.
     private const string Path = "Adversary";
 
-    /// <summary>The weight of the adversarial loss; the supervised loss has weight 1. Default 0, which means no adversary.</summary>
+    /// <summary>
+    /// The weight of the adversarial loss; the supervised loss has weight 1. Default 0, which means no adversary.
+    /// </summary>
     public double Weight { get; init; }
 
-    /// <summary>The number of steps over which the weight grows from 0, so that the discriminator learns first. Default 50.</summary>
+    /// <summary>
+    /// The number of steps over which the weight grows from 0, so that the discriminator learns first. Default 50.
+    /// </summary>
     public int Warmup { get; init; } = 50;
 
     /// <summary>The width of the discriminator's hidden layers. Default 64.</summary>

@@ -4,14 +4,15 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Adversary;
 
 /// <summary>
-/// The network that distinguishes the target's distributions from the head's: a small MLP that maps the probabilities of a distribution
-/// to one score.
+/// The network that distinguishes the target's distributions from the head's: a small MLP that maps the probabilities
+/// of a distribution to one score.
 /// </summary>
 /// <remarks>
-/// The layers are linear, leaky ReLU, linear, leaky ReLU, linear. This design is Koala's own. The "real" input is the target's
-/// distribution and not the one-hot vector of the text's token, which would be too easy to recognise. The probabilities are multiplied by
-/// the square root of the vocabulary size: without it their norm is so small that the first layer hardly reacts to them at first. In
-/// shapes N is the number of distributions and V the size of the vocabulary.
+/// The layers are linear, leaky ReLU, linear, leaky ReLU, linear. This design is Koala's own. The "real" input is the
+/// target's distribution and not the one-hot vector of the text's token, which would be too easy to recognise. The
+/// probabilities are multiplied by the square root of the vocabulary size: without it their norm is so small that the
+/// first layer hardly reacts to them at first. In shapes N is the number of distributions and V the size of the
+/// vocabulary.
 /// </remarks>
 public sealed class Discriminator : IDisposable
 {
@@ -23,7 +24,8 @@ public sealed class Discriminator : IDisposable
     /// <param name="vocabulary">The size of the vocabulary, V.</param>
     /// <param name="width">The width of the hidden layers.</param>
     /// <param name="seed">
-    /// The seed of the initial weights. They come from a random generator of their own, so that the training of the head does not change.
+    /// The seed of the initial weights. They come from a random generator of their own, so that the training of the
+    /// head does not change.
     /// </param>
     /// <param name="device">The device of the weights.</param>
     public Discriminator(long vocabulary, int width, int seed, Device device)
@@ -47,7 +49,9 @@ public sealed class Discriminator : IDisposable
     /// <summary>The tensors that training changes, by name and in a fixed order. The discriminator owns them.</summary>
     public StateDict Parameters { get; }
 
-    /// <summary>Scores distributions. A score above 0 means that the discriminator takes the distribution for the target's.</summary>
+    /// <summary>
+    /// Scores distributions. A score above 0 means that the discriminator takes the distribution for the target's.
+    /// </summary>
     /// <param name="probabilities">The distributions, [N,V].</param>
     /// <returns>The scores, [N].</returns>
     public Tensor Score(Tensor probabilities)

@@ -6,7 +6,9 @@ namespace Koala.Lab.Decoding;
 
 /// <summary>An answer.</summary>
 /// <param name="PromptTokens">The token ids of the prompt.</param>
-/// <param name="Tokens">The token ids of the answer. An end-of-sequence token that ended the answer is the last of them.</param>
+/// <param name="Tokens">
+/// The token ids of the answer. An end-of-sequence token that ended the answer is the last of them.
+/// </param>
 /// <param name="Text">The text of the answer, without special tokens, cut before a stop text.</param>
 /// <param name="FinishReason">Why the answer ended.</param>
 /// <param name="Seconds">The wall-clock seconds in total.</param>
@@ -18,7 +20,8 @@ public sealed record Generation(
     double PrefillSeconds, IReadOnlyList<Round> Rounds)
 {
     /// <summary>
-    /// Seconds of the rounds per token. The first token comes from prefill and does not count. NaN if there was no round.
+    /// Seconds of the rounds per token. The first token comes from prefill and does not count. NaN if there was no
+    /// round.
     /// </summary>
     [JsonIgnore]
     public double SecondsPerToken => Rounds.Count == 0 ? double.NaN : (Seconds - PrefillSeconds) / (Tokens.Count - 1);

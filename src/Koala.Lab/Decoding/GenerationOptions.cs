@@ -5,7 +5,9 @@ namespace Koala.Lab.Decoding;
 /// <summary>How an answer is generated.</summary>
 public sealed record GenerationOptions
 {
-    /// <summary>The largest number of tokens of the answer. Default 256. The answer ends earlier if the context is full.</summary>
+    /// <summary>
+    /// The largest number of tokens of the answer. Default 256. The answer ends earlier if the context is full.
+    /// </summary>
     public int MaxTokens { get; init; } = 256;
 
     /// <summary>The sampling temperature; 0 (the default) takes the best token.</summary>
@@ -14,16 +16,22 @@ public sealed record GenerationOptions
     /// <summary>The number of likeliest tokens that sampling keeps; 0 (the default) keeps all.</summary>
     public int TopK { get; init; }
 
-    /// <summary>Sampling keeps the likeliest tokens that together have this probability; 1 (the default) keeps all.</summary>
+    /// <summary>
+    /// Sampling keeps the likeliest tokens that together have this probability; 1 (the default) keeps all.
+    /// </summary>
     public double TopP { get; init; } = 1;
 
-    /// <summary>The number of tokens that a round drafts in a chain. Null means as many as the head can draft.</summary>
+    /// <summary>
+    /// The number of tokens that a round drafts in a chain. Null means as many as the head can draft.
+    /// </summary>
     public int? DraftLength { get; init; }
 
     /// <summary>The draft tree of every round. Null means a chain of <see cref="DraftLength"/> tokens.</summary>
     public DraftTree? Tree { get; init; }
 
-    /// <summary>Which candidates are accepted when sampling. Default: lossless. Greedy decoding is always lossless.</summary>
+    /// <summary>
+    /// Which candidates are accepted when sampling. Default: lossless. Greedy decoding is always lossless.
+    /// </summary>
     public AcceptanceMode Acceptance { get; init; }
 
     /// <summary>Texts that end the answer. The answer is cut before them.</summary>
@@ -33,11 +41,14 @@ public sealed record GenerationOptions
     public int Seed { get; init; }
 
     /// <summary>
-    /// The number of the prompt's random stream under the seed. Each prompt draws from its own stream, whatever was generated before it.
+    /// The number of the prompt's random stream under the seed. Each prompt draws from its own stream, whatever was
+    /// generated before it.
     /// </summary>
     public int Stream { get; init; }
 
-    /// <summary>Whether to record each round's candidates and bonus token with their probabilities. This is slower.</summary>
+    /// <summary>
+    /// Whether to record each round's candidates and bonus token with their probabilities. This is slower.
+    /// </summary>
     public bool FullTrace { get; init; }
 
     /// <summary>The draft tree of every round for a head that can draft this many tokens one after another.</summary>

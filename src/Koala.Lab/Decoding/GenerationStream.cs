@@ -6,9 +6,12 @@ namespace Koala.Lab.Decoding;
 /// <summary>Turns a generation that calls back into one that is read chunk by chunk.</summary>
 internal static class GenerationStream
 {
-    /// <summary>Generates on a thread of its own. Leaving the loop early cancels the generation and waits for its end.</summary>
+    /// <summary>
+    /// Generates on a thread of its own. Leaving the loop early cancels the generation and waits for its end.
+    /// </summary>
     /// <param name="generate">
-    /// The generation. It is called once, with a callback for its chunks and a token that stops it. The reader throws what it throws.
+    /// The generation. It is called once, with a callback for its chunks and a token that stops it. The reader throws
+    /// what it throws.
     /// </param>
     /// <param name="cancel">This token cancels the generation too.</param>
     public static async IAsyncEnumerable<GenerationChunk> Read(

@@ -22,7 +22,8 @@ internal sealed class Sequence(Target target, IReadOnlyList<int> prompt, Generat
     public IReadOnlyCollection<int> EndTokens { get; init; } = target.Config.EndOfSequenceIds;
 
     /// <summary>
-    /// Appends tokens until the answer ends: at an end-of-sequence token, a stop text or the limit. Tokens after the end are dropped.
+    /// Appends tokens until the answer ends: at an end-of-sequence token, a stop text or the limit. Tokens after the
+    /// end are dropped.
     /// </summary>
     public void Commit(IReadOnlyList<int> tokens)
     {

@@ -8,11 +8,13 @@ using MathNet.Numerics.Random;
 namespace Koala.Lab.Decoding;
 
 /// <summary>
-/// A batch of answers, which grow round by round, and the target's cache that holds them. Each answer grows by its own number of tokens.
-/// An answer that has ended gets no more tokens, and its sequence in the cache is empty.
+/// A batch of answers, which grow round by round, and the target's cache that holds them. Each answer grows by its own
+/// number of tokens. An answer that has ended gets no more tokens, and its sequence in the cache is empty.
 /// </summary>
 /// <param name="sequences">The answers, one per sequence of the cache.</param>
-/// <param name="random">One random generator per answer, so that an answer does not depend on the other answers of the batch.</param>
+/// <param name="random">
+/// One random generator per answer, so that an answer does not depend on the other answers of the batch.
+/// </param>
 /// <param name="cache">The target's cache. Only this batch and the target's steps change it.</param>
 internal sealed class SequenceBatch(Sequence[] sequences, RandomSource[] random, KeyValueCache cache)
 {
@@ -30,7 +32,8 @@ internal sealed class SequenceBatch(Sequence[] sequences, RandomSource[] random,
 
     /// <summary>Drafts for each answer that has not ended; the other answers get an empty draft.</summary>
     /// <remarks>
-    /// All drafts are cut to the same number of candidates: the free slots of the longest sequence, less one for its root.
+    /// All drafts are cut to the same number of candidates: the free slots of the longest sequence, less one for its
+    /// root.
     /// </remarks>
     /// <param name="drafter">The drafter; null means that nothing is drafted.</param>
     /// <param name="tree">The draft tree; null means that nothing is drafted.</param>
@@ -43,7 +46,9 @@ internal sealed class SequenceBatch(Sequence[] sequences, RandomSource[] random,
         return [.. proposed.Select((draft, b) => draft.Cut(sequences[b].Ended ? 0 : freeSlots))];
     }
 
-    /// <summary>The input of the target's step: the root and the candidates of each answer that has not ended.</summary>
+    /// <summary>
+    /// The input of the target's step: the root and the candidates of each answer that has not ended.
+    /// </summary>
     public TokenTrees Trees(IReadOnlyList<Draft> drafts)
     {
         _starts = [.. cache.Lengths];
@@ -64,10 +69,12 @@ internal sealed class SequenceBatch(Sequence[] sequences, RandomSource[] random,
         return [.. Enumerable.Range(0, sequences.Length).Select(Verify)];
     }
 
-    /// <summary>Commits the accepted tokens to the answers and to the cache. The bonus tokens become the new roots.</summary>
+    /// <summary>
+    /// Commits the accepted tokens to the answers and to the cache. The bonus tokens become the new roots.
+    /// </summary>
     /// <returns>
-    /// Tokens: for each answer that has not ended, its old root, the accepted tokens and the new root; for other answers nothing. Rows: for
-    /// each answer, the rows of the step that the cache keeps.
+    /// Tokens: for each answer that has not ended, its old root, the accepted tokens and the new root; for other
+    /// answers nothing. Rows: for each answer, the rows of the step that the cache keeps.
     /// </returns>
     public (int[][] Tokens, IReadOnlyList<int>[] Rows) Commit(IReadOnlyList<Draft> drafts, AcceptedPath?[] acceptedPaths)
     {

@@ -11,10 +11,12 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Decoding;
 
-/// <summary>Generates answers with a target and, optionally, a draft head: the same answers in fewer steps of the target.</summary>
+/// <summary>
+/// Generates answers with a target and, optionally, a draft head: the same answers in fewer steps of the target.
+/// </summary>
 /// <remarks>
-/// Without a head each round drafts nothing. This is the baseline: the same loop and the same step, so that the two can be compared.
-/// A decoder generates one batch of answers at a time. It is not safe for use from two threads at once.
+/// Without a head each round drafts nothing. This is the baseline: the same loop and the same step, so that the two can
+/// be compared. A decoder generates one batch of answers at a time. It is not safe for use from two threads at once.
 /// </remarks>
 public sealed class SpeculativeDecoder : IDisposable
 {
@@ -23,7 +25,9 @@ public sealed class SpeculativeDecoder : IDisposable
     private KeyValueCache? _cache;
 
     /// <param name="target">The model whose output is wanted. The caller owns it.</param>
-    /// <param name="source">A head made for the target, or another draft source; null for the baseline. The caller owns it.</param>
+    /// <param name="source">
+    /// A head made for the target, or another draft source; null for the baseline. The caller owns it.
+    /// </param>
     public SpeculativeDecoder(Target target, IDraftSource? source = null) => (_target, _source) = (target, source);
 
     /// <summary>The rounds of the latest answer, or of all answers of the latest batch.</summary>
@@ -42,16 +46,22 @@ public sealed class SpeculativeDecoder : IDisposable
         GenerateAll([prompt], options, (_, chunk) => onChunk?.Invoke(chunk), cancel)[0];
 
     /// <summary>
-    /// Answers a batch of prompts. A round drafts for each prompt and verifies all drafts in one step of the target. Each prompt accepts
-    /// its own number of tokens.
+    /// Answers a batch of prompts. A round drafts for each prompt and verifies all drafts in one step of the target.
+    /// Each prompt accepts its own number of tokens.
     /// </summary>
-    /// <param name="prompts">The token ids of each prompt, at least one. Each prompt must leave room for an answer in the context.</param>
+    /// <param name="prompts">
+    /// The token ids of each prompt, at least one. Each prompt must leave room for an answer in the context.
+    /// </param>
     /// <param name="options">
     /// The options; null means the defaults. Prompt i draws from the stream <see cref="GenerationOptions.Stream"/> + i.
     /// </param>
-    /// <param name="onChunk">This is called on this thread after prefill and after every round, with the index of the prompt.</param>
+    /// <param name="onChunk">
+    /// This is called on this thread after prefill and after every round, with the index of the prompt.
+    /// </param>
     /// <param name="cancel">The decoder checks this token between rounds.</param>
-    /// <returns>One answer per prompt, in the order of the prompts. The times of a round are those of the whole batch.</returns>
+    /// <returns>
+    /// One answer per prompt, in the order of the prompts. The times of a round are those of the whole batch.
+    /// </returns>
     /// <exception cref="KoalaException">An option is out of range, or a prompt does not fit the context.</exception>
     /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>
     public IReadOnlyList<Generation> GenerateAll(

@@ -9,7 +9,8 @@ namespace Koala.Lab.Heads;
 
 /// <summary>A small network on top of the target that proposes tokens.</summary>
 /// <remarks>
-/// Kinds of head differ in how they draft and in what their files hold. The trainer, the decoder and the metrics know this class only.
+/// Kinds of head differ in how they draft and in what their files hold. The trainer, the decoder and the metrics know
+/// this class only.
 /// </remarks>
 public abstract class DraftHead : IDraftSource, IDisposable
 {
@@ -32,7 +33,9 @@ public abstract class DraftHead : IDraftSource, IDisposable
     /// <summary>The part of the target's vocabulary that the head predicts over; null means all of it.</summary>
     public virtual DraftVocabulary? Vocabulary => null;
 
-    /// <summary>The tensors that training changes, by name and in a fixed order. The head owns and disposes them.</summary>
+    /// <summary>
+    /// The tensors that training changes, by name and in a fixed order. The head owns and disposes them.
+    /// </summary>
     public abstract StateDict Parameters { get; }
 
     /// <summary>The number of the head's own weights. Weights that it takes from the target do not count.</summary>
@@ -41,12 +44,14 @@ public abstract class DraftHead : IDraftSource, IDisposable
     /// <inheritdoc/>
     public abstract Drafter NewDrafter(Target target, int batch, int capacity);
 
-    /// <summary>Computes the head's outputs for a batch: one per depth, in order, with gradients to <see cref="Parameters"/>.</summary>
+    /// <summary>
+    /// Computes the head's outputs for a batch: one per depth, in order, with gradients to <see cref="Parameters"/>.
+    /// </summary>
     public abstract IReadOnlyList<HeadOutput> Predict(TrainingBatch batch, Target target);
 
     /// <summary>
-    /// Chooses the draft vocabulary. This is called once before training; a head with a draft vocabulary takes the most frequent tokens.
-    /// By default it does nothing.
+    /// Chooses the draft vocabulary. This is called once before training; a head with a draft vocabulary takes the most
+    /// frequent tokens. By default it does nothing.
     /// </summary>
     /// <param name="counts">How often each of the target's tokens occurs in the answers of the training data.</param>
     /// <param name="target">The target that the head is made for.</param>
@@ -55,8 +60,8 @@ public abstract class DraftHead : IDraftSource, IDisposable
     }
 
     /// <summary>
-    /// The tensors of the head's file under their published names. They are views of the weights. The caller must dispose them, which does
-    /// not affect the weights.
+    /// The tensors of the head's file under their published names. They are views of the weights. The caller must
+    /// dispose them, which does not affect the weights.
     /// </summary>
     public abstract StateDict ToStateDict();
 
@@ -71,8 +76,12 @@ public abstract class DraftHead : IDraftSource, IDisposable
         return HeadRegistry.Find(options).Create(options, target, seed);
     }
 
-    /// <summary>Loads a head's folder, or the <c>head</c> folder of a run, in the target's dtype and on its device.</summary>
-    /// <exception cref="KoalaException">The folder, the config or the tensors are wrong, or the head is for another target.</exception>
+    /// <summary>
+    /// Loads a head's folder, or the <c>head</c> folder of a run, in the target's dtype and on its device.
+    /// </summary>
+    /// <exception cref="KoalaException">
+    /// The folder, the config or the tensors are wrong, or the head is for another target.
+    /// </exception>
     public static DraftHead Load(string folder, Target target)
     {
         var (options, identity) = HeadFolder.ReadConfig(folder);

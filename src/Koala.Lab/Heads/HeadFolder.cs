@@ -33,7 +33,9 @@ public static class HeadFolder
         }
     }
 
-    /// <summary>Reads the kind and sizes of the head in a folder, and the target that it is made for. It reads no weights.</summary>
+    /// <summary>
+    /// Reads the kind and sizes of the head in a folder, and the target that it is made for. It reads no weights.
+    /// </summary>
     /// <exception cref="KoalaException">There is no head, or its config is malformed or of another format.</exception>
     public static (HeadOptions Options, TargetIdentity Target) ReadConfig(string folder)
     {
@@ -62,7 +64,8 @@ public static class HeadFolder
     internal static void WriteConfig(string folder, HeadOptions options, TargetIdentity target, string card)
     {
         AtomicFile.WriteText(Path.Combine(folder, CardFile), card);
-        // The config comes last. A folder without a config is no head, so a folder that is cut short is not mistaken for one.
+        // The config comes last. A folder without a config is no head, so a folder that is cut short is not mistaken
+        // for one.
         var config = JsonSerializer.Serialize(new Config(Format, options, target), JsonFormat.Document);
         AtomicFile.WriteText(Path.Combine(folder, ConfigFile), config + "\n");
     }

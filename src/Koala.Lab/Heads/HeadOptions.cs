@@ -16,11 +16,15 @@ public abstract record HeadOptions
     [JsonIgnore]
     public abstract string Kind { get; }
 
-    /// <summary>Whether the head also predicts the target's features, so that a loss can compare them. Default false.</summary>
+    /// <summary>
+    /// Whether the head also predicts the target's features, so that a loss can compare them. Default false.
+    /// </summary>
     [JsonIgnore]
     public virtual bool PredictsFeatures => false;
 
-    /// <summary>K: the residual blocks of each Medusa head, or the decoder layers of an EAGLE head. 1 to 16, default 1.</summary>
+    /// <summary>
+    /// K: the residual blocks of each Medusa head, or the decoder layers of an EAGLE head. 1 to 16, default 1.
+    /// </summary>
     public int Layers { get; init; } = 1;
 
     /// <exception cref="KoalaException">An option is out of range.</exception>

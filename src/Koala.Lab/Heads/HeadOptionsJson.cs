@@ -4,7 +4,9 @@ using System.Text.Json.Serialization;
 
 namespace Koala.Lab.Heads;
 
-/// <summary>Converts the options of registered kinds of head. The field <c>kind</c> holds the name; the options stand beside it.</summary>
+/// <summary>
+/// Converts the options of registered kinds of head. The field <c>kind</c> holds the name; the options stand beside it.
+/// </summary>
 internal sealed class HeadOptionsJson : JsonConverter<HeadOptions>
 {
     private const string KindField = "kind";

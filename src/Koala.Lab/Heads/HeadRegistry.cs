@@ -24,12 +24,17 @@ public static class HeadRegistry
     /// <summary>The names, in alphabetical order.</summary>
     public static IReadOnlyList<string> Names => [.. s_kinds.Keys.Order(StringComparer.Ordinal)];
 
-    /// <summary>Registers a kind. It replaces a kind of the same name, so that a notebook's cell can be run again.</summary>
+    /// <summary>
+    /// Registers a kind. It replaces a kind of the same name, so that a notebook's cell can be run again.
+    /// </summary>
     /// <typeparam name="TOptions">The options of the kind, a record that JSON can write and read.</typeparam>
     /// <param name="name">The name, which must equal <see cref="HeadOptions.Kind"/> of the options.</param>
-    /// <param name="create">Creates a new head in fp32 on the target's device. Its random initial values follow from the seed.</param>
+    /// <param name="create">
+    /// Creates a new head in fp32 on the target's device. Its random initial values follow from the seed.
+    /// </param>
     /// <param name="read">
-    /// Reads a head's file in the target's dtype and on its device. <see cref="DraftHead.ToStateDict"/> names the tensors of the file.
+    /// Reads a head's file in the target's dtype and on its device. <see cref="DraftHead.ToStateDict"/> names the
+    /// tensors of the file.
     /// </param>
     public static void Register<TOptions>(
         string name, Func<TOptions, Target, int, DraftHead> create, Func<TOptions, Target, ITensorSource, DraftHead> read)

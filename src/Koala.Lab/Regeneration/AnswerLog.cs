@@ -12,11 +12,12 @@ namespace Koala.Lab.Regeneration;
 internal sealed record RegeneratedAnswer(int Row, int Turn, int Tokens, bool Done, string Content);
 
 /// <summary>
-/// The file of the answers so far. Its first line holds everything that decides the answers. One line per answer follows, in the order in
-/// which the answers ended.
+/// The file of the answers so far. Its first line holds everything that decides the answers. One line per answer
+/// follows, in the order in which the answers ended.
 /// </summary>
 /// <remarks>
-/// Each line is passed to the operating system as it is written, so that it outlives the process. An incomplete line counts as not written.
+/// Each line is passed to the operating system as it is written, so that it outlives the process. An incomplete line
+/// counts as not written.
 /// </remarks>
 internal sealed class AnswerLog : IDisposable
 {
@@ -41,7 +42,8 @@ internal sealed class AnswerLog : IDisposable
     /// <param name="record">Everything that decides the answers of this run.</param>
     /// <param name="answers">The answers in the log.</param>
     /// <exception cref="KoalaException">
-    /// Another process has the file open, it cannot be read, it was begun with another record, or a line other than the last is malformed.
+    /// Another process has the file open, it cannot be read, it was begun with another record, or a line other than the
+    /// last is malformed.
     /// </exception>
     public static AnswerLog Resume(string path, RegenerationRecord record, out IReadOnlyList<RegeneratedAnswer> answers)
     {

@@ -11,7 +11,9 @@ public sealed record BatchPrompt(IReadOnlyList<int> Tokens, int Stream = 0);
 
 /// <summary>An answer of batched decoding.</summary>
 /// <param name="Prompt">The index of the prompt, counted from 0.</param>
-/// <param name="Tokens">The token ids of the answer. An end-of-sequence token that ended the answer is the last of them.</param>
+/// <param name="Tokens">
+/// The token ids of the answer. An end-of-sequence token that ended the answer is the last of them.
+/// </param>
 /// <param name="FinishReason">Why the answer ended.</param>
 public sealed record BatchAnswer(int Prompt, IReadOnlyList<int> Tokens, FinishReason FinishReason);
 

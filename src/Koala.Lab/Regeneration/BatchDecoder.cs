@@ -9,15 +9,17 @@ namespace Koala.Lab.Regeneration;
 /// Answers many prompts at once with the target alone. When an answer ends, the next prompt takes its row of the batch.
 /// </summary>
 /// <remarks>
-/// An answer depends neither on the other prompts nor on the size of the batch, up to the rounding of sums. The host reads results once per
-/// chunk of steps. Tokens after the end of an answer are dropped. A decoder is not safe for use from two threads at once.
+/// An answer depends neither on the other prompts nor on the size of the batch, up to the rounding of sums. The host
+/// reads results once per chunk of steps. Tokens after the end of an answer are dropped. A decoder is not safe for use
+/// from two threads at once.
 /// </remarks>
 public sealed class BatchDecoder : IDisposable
 {
     private const int CpuChunk = 8;
     private const int GpuChunk = 16;
 
-    // The number of cache slots that attention reads is a multiple of this. On a GPU there is one CUDA graph for each such number.
+    // The number of cache slots that attention reads is a multiple of this. On a GPU there is one CUDA graph for each
+    // such number.
     private const int CpuBucket = 64;
     private const int GpuBucket = 256;
 
@@ -38,7 +40,9 @@ public sealed class BatchDecoder : IDisposable
 
     /// <param name="target">The model whose answers are wanted. The caller owns it.</param>
     /// <param name="batch">The number of answers at once, at least 1.</param>
-    /// <param name="options">How answers are generated. Stop texts, draft length, stream and trace have no effect here.</param>
+    /// <param name="options">
+    /// How answers are generated. Stop texts, draft length, stream and trace have no effect here.
+    /// </param>
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public BatchDecoder(Target target, int batch, GenerationOptions options)
     {
@@ -61,18 +65,22 @@ public sealed class BatchDecoder : IDisposable
 
     /// <summary>Answers prompts.</summary>
     /// <param name="prompts">The prompts in any order. The longest are answered first.</param>
-    /// <param name="onAnswers">This is called on this thread with the answers that have ended since the previous call.</param>
+    /// <param name="onAnswers">
+    /// This is called on this thread with the answers that have ended since the previous call.
+    /// </param>
     /// <param name="cancel">The decoder checks this token between chunks.</param>
     /// <exception cref="KoalaException">A prompt is empty or leaves no room in the context.</exception>
-    /// <exception cref="OperationCanceledException">The run was cancelled. Answers that had not ended are lost.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// The run was cancelled. Answers that had not ended are lost.
+    /// </exception>
     public void Run(IReadOnlyList<BatchPrompt> prompts, Action<IReadOnlyList<BatchAnswer>> onAnswers, CancellationToken cancel = default)
     {
         if (prompts.Count == 0) return;
         var start = TimeProvider.System.GetTimestamp();
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        // The longest prompts come first. So prompts of a group have similar lengths, and a batch that is too large for the memory fails at
-        // once.
+        // The longest prompts come first. So prompts of a group have similar lengths, and a batch that is too large for
+        // the memory fails at once.
         var waiting = new Queue<BatchRow>(prompts.Select(NewRow).OrderByDescending(row => row.Prompt.Count));
         Prepare(prompts);
         var rows = new BatchRow?[_cache!.Batch];
@@ -127,8 +135,8 @@ public sealed class BatchDecoder : IDisposable
         (_cache, _step) = (cache, new BatchStep(_target, cache, _chunk, _options));
     }
 
-    // At the end of a run rows become idle. On a CPU the batch then shrinks, since every row costs its share of a step. On a GPU an idle
-    // row costs hardly anything, and another batch size would need new graphs.
+    // At the end of a run rows become idle. On a CPU the batch then shrinks, since every row costs its share of a step.
+    // On a GPU an idle row costs hardly anything, and another batch size would need new graphs.
     private BatchRow?[] Shrink(BatchRow?[] rows)
     {
         int[] live = [.. Enumerable.Range(0, rows.Length).Where(i => rows[i] is not null)];

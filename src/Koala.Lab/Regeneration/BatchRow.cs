@@ -30,6 +30,8 @@ internal sealed class BatchRow(int number, BatchPrompt prompt, IReadOnlyList<int
         else if (_tokens.Count >= _limit) (Ended, _finish) = (true, FinishReason.Length);
     }
 
-    /// <summary>The random number for the next token. It comes from the prompt's own stream, which gives one number per token.</summary>
+    /// <summary>
+    /// The random number for the next token. It comes from the prompt's own stream, which gives one number per token.
+    /// </summary>
     public double NextUniform() => _random.NextDouble();
 }

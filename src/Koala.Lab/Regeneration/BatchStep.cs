@@ -7,12 +7,13 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Regeneration;
 
 /// <summary>
-/// The steps of batched decoding on the device. A step chooses one token for each of B sequences. The host reads nothing until a chunk of C
-/// steps is done.
+/// The steps of batched decoding on the device. A step chooses one token for each of B sequences. The host reads
+/// nothing until a chunk of C steps is done.
 /// </summary>
 /// <remarks>
-/// The state between steps stays in the same tensors, which are changed in place, so that on a GPU a step is one replay of a CUDA graph.
-/// Sequences that have ended continue until the host reads the chunk. At the end of the cache they overwrite its last slot.
+/// The state between steps stays in the same tensors, which are changed in place, so that on a GPU a step is one replay
+/// of a CUDA graph. Sequences that have ended continue until the host reads the chunk. At the end of the cache they
+/// overwrite its last slot.
 /// </remarks>
 internal sealed class BatchStep : IDisposable
 {
@@ -47,7 +48,8 @@ internal sealed class BatchStep : IDisposable
     /// <param name="ids">The last token of each sequence, which is not in the cache yet, [B].</param>
     /// <param name="uniforms">The random numbers, [B·C]; null if the best token is taken.</param>
     /// <param name="keyValueLength">
-    /// The number of cache slots that attention reads. It must cover the length of the longest sequence that counts after the chunk.
+    /// The number of cache slots that attention reads. It must cover the length of the longest sequence that counts
+    /// after the chunk.
     /// </param>
     /// <returns>The chosen tokens, [B·C].</returns>
     public long[] Run(long[] ids, double[]? uniforms, int keyValueLength)

@@ -28,9 +28,12 @@ internal sealed class RegeneratedChat
     public bool Cut => _answers is [.., { Done: false }];
 
     /// <summary>
-    /// Whether no further answer follows: all turns are answered, the last answer was cut off, or the next turn does not fit the context.
+    /// Whether no further answer follows: all turns are answered, the last answer was cut off, or the next turn does
+    /// not fit the context.
     /// </summary>
-    /// <remarks>A turn after an answer that was cut off would follow an end of turn that the target never said.</remarks>
+    /// <remarks>
+    /// A turn after an answer that was cut off would follow an end of turn that the target never said.
+    /// </remarks>
     public bool Ended => _full || Cut || _answers.Count == _request.Turns;
 
     /// <summary>Whether the chat has ended after its first answer, but before all turns were answered.</summary>
@@ -42,7 +45,9 @@ internal sealed class RegeneratedChat
     /// <summary>The number of answers in the end, if the chat does not end early from now on.</summary>
     public int Total => Ended ? _answers.Count : _request.Turns;
 
-    /// <summary>The chat up to the turn that is answered next. Only a chat that has not <see cref="Ended"/> has one.</summary>
+    /// <summary>
+    /// The chat up to the turn that is answered next. Only a chat that has not <see cref="Ended"/> has one.
+    /// </summary>
     public IReadOnlyList<Message> Prompt => _chat.Prompt!;
 
     /// <summary>The line of the output file, which is the chat up to its last answer.</summary>

@@ -5,13 +5,17 @@ namespace Koala.Lab.Regeneration;
 /// <summary>How a target answers a file of prompts.</summary>
 public sealed record RegenerationOptions
 {
-    /// <summary>The default for the largest number of tokens of an answer. The chats that ship with Koala have the same limit.</summary>
+    /// <summary>
+    /// The default for the largest number of tokens of an answer. The chats that ship with Koala have the same limit.
+    /// </summary>
     public const int StandardMaxTokens = 320;
 
     /// <summary>The file of prompts or chats, in JSON Lines, which may be compressed as .gz.</summary>
     public required string Prompts { get; init; }
 
-    /// <summary>The file of chats to write, which must not exist yet. It is compressed if its name ends in .gz.</summary>
+    /// <summary>
+    /// The file of chats to write, which must not exist yet. It is compressed if its name ends in .gz.
+    /// </summary>
     public required string Out { get; init; }
 
     /// <summary>The number of lines to answer, from the first one on; null (the default) means all.</summary>
@@ -26,7 +30,9 @@ public sealed record RegenerationOptions
     /// <summary>The number of answers at once; null (the default) means a number that suits the device.</summary>
     public int? Batch { get; init; }
 
-    /// <summary>Whether to continue from the answers that an interrupted run left beside <see cref="Out"/>. Default false.</summary>
+    /// <summary>
+    /// Whether to continue from the answers that an interrupted run left beside <see cref="Out"/>. Default false.
+    /// </summary>
     public bool Resume { get; init; }
 
     /// <summary>The file that keeps the answers until all are there.</summary>
@@ -34,8 +40,8 @@ public sealed record RegenerationOptions
 
     /// <summary>Checks the options and the files. This needs no target.</summary>
     /// <exception cref="KoalaException">
-    /// An option is out of range, the output exists already, there is an interrupted run that must be resumed or removed, or there is
-    /// nothing to resume.
+    /// An option is out of range, the output exists already, there is an interrupted run that must be resumed or
+    /// removed, or there is nothing to resume.
     /// </exception>
     public void Validate()
     {

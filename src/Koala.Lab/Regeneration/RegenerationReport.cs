@@ -6,12 +6,18 @@ namespace Koala.Lab.Regeneration;
 /// <param name="Chats">The number of lines written.</param>
 /// <param name="Answers">The number of answers in these lines.</param>
 /// <param name="Tokens">The number of tokens of all answers, end-of-sequence tokens included.</param>
-/// <param name="Cut">The number of chats that end in an answer that was cut off at the token limit or at the end of the context.</param>
+/// <param name="Cut">
+/// The number of chats that end in an answer that was cut off at the token limit or at the end of the context.
+/// </param>
 /// <param name="Shortened">
 /// The number of chats that end early, at an answer that was cut off or before a turn that does not fit the context.
 /// </param>
-/// <param name="Skipped">The number of lines that are left out because their first turn leaves no room in the context.</param>
-/// <param name="Seconds">The seconds of this process, from the first prompt that is tokenised until the file is written.</param>
+/// <param name="Skipped">
+/// The number of lines that are left out because their first turn leaves no room in the context.
+/// </param>
+/// <param name="Seconds">
+/// The seconds of this process, from the first prompt that is tokenised until the file is written.
+/// </param>
 /// <param name="TokensPerSecond">The tokens per second of this process.</param>
 public sealed record RegenerationReport(
     int Chats, int Answers, long Tokens, int Cut, int Shortened, int Skipped, double Seconds, double TokensPerSecond)

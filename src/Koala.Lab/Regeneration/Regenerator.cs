@@ -5,25 +5,33 @@ using Koala.Lab.Targets;
 namespace Koala.Lab.Regeneration;
 
 /// <summary>
-/// Lets the target answer a file of prompts or chats. The result is training data, since a head should learn from the target's own answers.
+/// Lets the target answer a file of prompts or chats. The result is training data, since a head should learn from the
+/// target's own answers.
 /// </summary>
 /// <remarks>
-/// All first turns are answered first, then all second turns, and so on. Answers are stored beside the output as they end, so that a run
-/// that was interrupted or killed can continue from there. The output itself is complete or absent.
+/// All first turns are answered first, then all second turns, and so on. Answers are stored beside the output as they
+/// end, so that a run that was interrupted or killed can continue from there. The output itself is complete or absent.
 /// </remarks>
 public static class Regenerator
 {
-    // The random stream of a turn is the number of the chat's line plus this much per turn. So the turns of all chats use different streams.
+    // The random stream of a turn is the number of the chat's line plus this much per turn. So the turns of all chats
+    // use different streams.
     private const int TurnStride = 1_000_003;
 
     /// <summary>Answers the whole file.</summary>
     /// <param name="target">A target with a chat template.</param>
     /// <param name="options">The files and how answers are generated.</param>
     /// <param name="onChat">This receives the line of each chat when the chat ends; null means no calls.</param>
-    /// <param name="progress">This receives a report after every chunk in which answers ended; null means no reports.</param>
+    /// <param name="progress">
+    /// This receives a report after every chunk in which answers ended; null means no reports.
+    /// </param>
     /// <param name="cancel">The run checks this token between chunks.</param>
-    /// <exception cref="KoalaException">An option or a file is wrong, or the run to resume was begun with other options.</exception>
-    /// <exception cref="OperationCanceledException">The run was cancelled. Its answers are kept, and it can be resumed.</exception>
+    /// <exception cref="KoalaException">
+    /// An option or a file is wrong, or the run to resume was begun with other options.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">
+    /// The run was cancelled. Its answers are kept, and it can be resumed.
+    /// </exception>
     public static RegenerationReport Run(Target target, RegenerationOptions options, Action<string>? onChat = null,
         IProgress<RegenerationProgress>? progress = null, CancellationToken cancel = default)
     {

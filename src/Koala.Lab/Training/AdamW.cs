@@ -4,10 +4,12 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;
 
-/// <summary>AdamW (arXiv 1711.05101) over a list of parameters, in one fused call per step, with gradient clipping.</summary>
+/// <summary>
+/// AdamW (arXiv 1711.05101) over a list of parameters, in one fused call per step, with gradient clipping.
+/// </summary>
 /// <remarks>
-/// TorchSharp does not offer the fused kernel, but TorchScript can call it. It is several times as fast as a loop over the parameters.
-/// The parameters are fp32 masters.
+/// TorchSharp does not offer the fused kernel, but TorchScript can call it. It is several times as fast as a loop over
+/// the parameters. The parameters are fp32 masters.
 /// </remarks>
 internal sealed class AdamW : IDisposable
 {
@@ -46,7 +48,9 @@ internal sealed class AdamW : IDisposable
     /// <param name="parameters">The parameters, in fp32. The caller owns them.</param>
     /// <param name="beta1">The decay rate of the first moment.</param>
     /// <param name="beta2">The decay rate of the second moment.</param>
-    /// <param name="weightDecay">The decoupled weight decay. A step takes this times the learning rate off every parameter.</param>
+    /// <param name="weightDecay">
+    /// The decoupled weight decay. A step takes this times the learning rate off every parameter.
+    /// </param>
     public AdamW(StateDict parameters, double beta1, double beta2, double weightDecay)
     {
         using var _ = no_grad();
@@ -59,7 +63,8 @@ internal sealed class AdamW : IDisposable
     }
 
     /// <summary>
-    /// Everything that a resumed run needs, by name: the parameters, both moments and the step counts. These are no copies.
+    /// Everything that a resumed run needs, by name: the parameters, both moments and the step counts. These are no
+    /// copies.
     /// </summary>
     public StateDict State =>
     [
@@ -77,7 +82,9 @@ internal sealed class AdamW : IDisposable
         foreach (var value in _values) value.grad?.zero_();
     }
 
-    /// <summary>Scales all gradients down to a norm of <paramref name="limit"/>, or clamps each one to this limit.</summary>
+    /// <summary>
+    /// Scales all gradients down to a norm of <paramref name="limit"/>, or clamps each one to this limit.
+    /// </summary>
     /// <returns>The norm of the gradients before clipping, a scalar.</returns>
     public Tensor ClipGradients(double limit, ClipBy by = ClipBy.Norm) =>
         (Tensor)s_unit.Value.Call(by == ClipBy.Norm ? "clip" : "cut", Gradients(), limit);

@@ -12,7 +12,9 @@ public static class LossRegistry
     /// <summary>The names, in alphabetical order.</summary>
     public static IReadOnlyList<string> Names => [.. s_losses.Keys.Order(StringComparer.Ordinal)];
 
-    /// <summary>Registers a loss. It replaces a loss of the same name, so that a notebook's cell can be run again.</summary>
+    /// <summary>
+    /// Registers a loss. It replaces a loss of the same name, so that a notebook's cell can be run again.
+    /// </summary>
     /// <param name="name">The name of the loss in <see cref="LossTerm.Name"/>.</param>
     /// <param name="perPosition">
     /// Computes the loss at each of the N positions that count, [N] with gradients. Training minimises its mean.

@@ -4,15 +4,16 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Training;
 
 /// <summary>
-/// Koala's own losses. Each is a formula that holds at every position. p is the target's distribution, q the head's, z the head's logits,
-/// y the text's next token, f the head's feature and g the target's. Sums go over the vocabulary.
+/// Koala's own losses. Each is a formula that holds at every position. p is the target's distribution, q the head's, z
+/// the head's logits, y the text's next token, f the head's feature and g the target's. Sums go over the vocabulary.
 /// </summary>
 internal static class Losses
 {
     /// <summary>The losses by name.</summary>
     public static IReadOnlyDictionary<string, TrainingLoss> All { get; } = new Dictionary<string, TrainingLoss>
     {
-        // -Σ p·log q = log Σ exp z - Σ p·z, because Σ p = 1. In this form log q, which is as large as the logits, is never stored.
+        // -Σ p·log q = log Σ exp z - Σ p·z, because Σ p = 1. In this form log q, which is as large as the logits, is
+        // never stored.
         ["soft-cross-entropy"] = new(x => x.Logits.logsumexp(-1) - (x.P * x.Logits).sum(-1)),
 
         // -log q(y).
@@ -21,14 +22,15 @@ internal static class Losses
         // KL(p‖q) = Σ p·(log p - log q).
         ["kl"] = new(x => (x.P * (x.LogP - x.LogQ)).sum(-1)),
 
-        // (KL(p‖m) + KL(q‖m)) / 2 with m = (p + q) / 2; at most log 2. A head minimises this against an ideal discriminator of
-        // distributions (arXiv 1406.2661, section 4).
+        // (KL(p‖m) + KL(q‖m)) / 2 with m = (p + q) / 2; at most log 2. A head minimises this against an ideal
+        // discriminator of distributions (arXiv 1406.2661, section 4).
         ["jensen-shannon"] = new(JensenShannon),
 
         // 1 - Σ min(p, q), the expected rejection.
         ["total-variation"] = new(x => 1 - x.AcceptanceProbability),
 
-        // -log Σ min(p, q). This has the same minimum, and its gradient does not vanish for a bad head (LK losses, arXiv 2602.23881).
+        // -log Σ min(p, q). This has the same minimum, and its gradient does not vanish for a bad head (LK losses,
+        // arXiv 2602.23881).
         ["acceptance"] = new(x => -x.AcceptanceProbability.clamp_min(1e-30).log()),
 
         // Smooth L1 of f - g, averaged over the width (EAGLE, arXiv 2401.15077, section 3.2).

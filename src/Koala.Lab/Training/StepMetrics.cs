@@ -13,12 +13,14 @@ public sealed record StepMetrics
     public long Tokens { get; init; }
 
     /// <summary>
-    /// The loss that was minimised: the weighted sum of losses over depths, plus the weighted adversarial loss if there is an adversary.
+    /// The loss that was minimised: the weighted sum of losses over depths, plus the weighted adversarial loss if there
+    /// is an adversary.
     /// </summary>
     public double Loss { get; init; }
 
     /// <summary>
-    /// The unweighted loss of each depth in order. If there are several losses, it is the first one that compares distributions, if any.
+    /// The unweighted loss of each depth in order. If there are several losses, it is the first one that compares
+    /// distributions, if any.
     /// </summary>
     public IReadOnlyList<double> LossByDepth { get; init; } = [];
 
@@ -41,17 +43,19 @@ public sealed record StepMetrics
     public double? DiscriminatorLoss { get; init; }
 
     /// <summary>
-    /// The discriminator's accuracy: the mean of its accuracies on the target's and on the head's distributions. Guessing gives 0.5. Null
-    /// without an adversary.
+    /// The discriminator's accuracy: the mean of its accuracies on the target's and on the head's distributions.
+    /// Guessing gives 0.5. Null without an adversary.
     /// </summary>
     public double? DiscriminatorAccuracy { get; init; }
 
-    /// <summary>The held-out accuracy by depth, against the target's best token; null at steps without validation.</summary>
+    /// <summary>
+    /// The held-out accuracy by depth, against the target's best token; null at steps without validation.
+    /// </summary>
     public IReadOnlyList<double>? ValidationAccuracy { get; init; }
 
     /// <summary>
-    /// The values of the line by name. A list has one value per depth, such as lossAtDepth1 and lossAtDepth2. A loss has its own name, such
-    /// as softCrossEntropyLoss.
+    /// The values of the line by name. A list has one value per depth, such as lossAtDepth1 and lossAtDepth2. A loss
+    /// has its own name, such as softCrossEntropyLoss.
     /// </summary>
     internal IEnumerable<KeyValuePair<string, double>> Values
     {
@@ -74,6 +78,9 @@ public sealed record StepMetrics
     }
 
     // Turns the name of a loss, such as soft-cross-entropy, into the name of a JSON field, such as softCrossEntropy.
-    private static string CamelCase(string name) =>
-        string.Concat(name.Split('-').Select((word, i) => i == 0 || word.Length == 0 ? word : char.ToUpperInvariant(word[0]) + word[1..]));
+    private static string CamelCase(string name)
+    {
+        static string Capitalised(string word) => word.Length == 0 ? word : char.ToUpperInvariant(word[0]) + word[1..];
+        return string.Concat(name.Split('-').Select((word, i) => i == 0 ? word : Capitalised(word)));
+    }
 }

@@ -20,7 +20,8 @@ internal sealed class SupervisedLoss
 
     /// <summary>Computes Σ weight·decay^depth·loss over all terms and depths.</summary>
     /// <returns>
-    /// Total: the weighted sum, a scalar with gradients. Each: the loss of each term and depth, [terms,depths] without gradients.
+    /// Total: the weighted sum, a scalar with gradients. Each: the loss of each term and depth, [terms,depths] without
+    /// gradients.
     /// </returns>
     public (Tensor Total, Tensor Each) Compute(IReadOnlyList<DistillationTerms> termsByDepth)
     {

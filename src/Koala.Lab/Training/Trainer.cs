@@ -7,10 +7,12 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;
 
-/// <summary>Trains a draft head on its target's output with the supervised loss and, optionally, the adversarial loss.</summary>
+/// <summary>
+/// Trains a draft head on its target's output with the supervised loss and, optionally, the adversarial loss.
+/// </summary>
 /// <remarks>
-/// The target runs once per batch, without gradients. If the adversary's weight is 0, there is no adversary at all, so the run is
-/// bit-identical to a run without one. <see cref="TrainingRun"/> keeps a run on disk.
+/// The target runs once per batch, without gradients. If the adversary's weight is 0, there is no adversary at all, so
+/// the run is bit-identical to a run without one. <see cref="TrainingRun"/> keeps a run on disk.
 /// </remarks>
 public sealed class Trainer : IDisposable
 {
@@ -30,8 +32,9 @@ public sealed class Trainer : IDisposable
 
     /// <param name="target">The target of the head. The caller owns it.</param>
     /// <param name="head">
-    /// A new head in fp32. The caller owns it. Training changes its weights only. A head with a draft vocabulary must have chosen it before
-    /// (<see cref="DraftHead.ChooseVocabulary"/>), since the adversary is made for this vocabulary.
+    /// A new head in fp32. The caller owns it. Training changes its weights only. A head with a draft vocabulary must
+    /// have chosen it before (<see cref="DraftHead.ChooseVocabulary"/>), since the adversary is made for this
+    /// vocabulary.
     /// </param>
     /// <param name="data">The training data, in rows of <see cref="TrainingOptions.RowLength"/> tokens.</param>
     /// <param name="options">The options. The constructor checks them.</param>
@@ -63,7 +66,8 @@ public sealed class Trainer : IDisposable
     /// <summary>Trains until all steps of the options are done.</summary>
     /// <param name="onStep">This is called after every step with its metrics.</param>
     /// <param name="save">
-    /// This is called when the state is due to be saved, and when training is cancelled or fails; see <see cref="SaveState"/>.
+    /// This is called when the state is due to be saved, and when training is cancelled or fails; see
+    /// <see cref="SaveState"/>.
     /// </param>
     /// <param name="cancel">The trainer checks this token between steps.</param>
     /// <exception cref="KoalaException">A loss is not finite. The state is that of the last good step.</exception>
@@ -97,7 +101,8 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>
-    /// The held-out accuracy by depth: how often the head's best token is the target's best token, which is the label of greedy decoding.
+    /// The held-out accuracy by depth: how often the head's best token is the target's best token, which is the label
+    /// of greedy decoding.
     /// </summary>
     public IReadOnlyList<double> Validate()
     {
@@ -125,7 +130,8 @@ public sealed class Trainer : IDisposable
                 positions[output.Depth] += output.TargetPositions.shape[0];
             }
         }
-        // Answers may be too short for the last depths. An accuracy over no position at all is reported as 0, not as NaN.
+        // Answers may be too short for the last depths. An accuracy over no position at all is reported as 0, not as
+        // NaN.
         return [.. correct.Zip(positions, (c, n) => c / Math.Max(n, 1))];
     }
 

@@ -7,7 +7,9 @@ namespace Koala.Lab.Training;
 /// <summary>The packed rows for training and validation, and the order of the rows in training.</summary>
 /// <param name="rows">The rows for training.</param>
 /// <param name="validation">The held-out rows.</param>
-/// <param name="hash">The hash of the files and the tokenizer that the rows come from. A resumed run must have the same.</param>
+/// <param name="hash">
+/// The hash of the files and the tokenizer that the rows come from. A resumed run must have the same.
+/// </param>
 /// <param name="conversations">The number of conversations in the rows for training.</param>
 /// <param name="cut">The number of these conversations that are longer than a row. Their end is left out.</param>
 public sealed class TrainingData(
@@ -39,8 +41,8 @@ public sealed class TrainingData(
     /// <param name="target">The target, whose tokenizer and chat template are used.</param>
     /// <param name="path">The file of conversations for training.</param>
     /// <param name="validation">
-    /// The file of held-out conversations. Null means the file beside <paramref name="path"/> whose name has "validation" in place of
-    /// "train". If there is no such file, every fiftieth row of the data itself is held out.
+    /// The file of held-out conversations. Null means the file beside <paramref name="path"/> whose name has
+    /// "validation" in place of "train". If there is no such file, every fiftieth row of the data itself is held out.
     /// </param>
     /// <param name="options">The training options, which hold the row length.</param>
     /// <param name="cancel">Loading checks this token between conversations.</param>
@@ -82,8 +84,8 @@ public sealed class TrainingData(
     }
 
     /// <summary>
-    /// The rows of a step. Each epoch goes through all rows once, in an order that depends on the seed and the epoch only. So the step
-    /// alone determines the position in the data.
+    /// The rows of a step. Each epoch goes through all rows once, in an order that depends on the seed and the epoch
+    /// only. So the step alone determines the position in the data.
     /// </summary>
     /// <param name="step">The step, counted from 0.</param>
     /// <param name="batch">The number of rows per step.</param>

@@ -16,14 +16,15 @@ public sealed class TrainingLoss
     }
 
     /// <summary>
-    /// Whether the loss compares features instead of distributions. A head that predicts no features cannot be trained with it.
+    /// Whether the loss compares features instead of distributions. A head that predicts no features cannot be trained
+    /// with it.
     /// </summary>
     public bool OfFeatures { get; }
 
     /// <summary>Computes the mean loss over the positions that count.</summary>
     /// <returns>
-    /// A scalar with gradients, in nats if the loss is a difference of distributions. If no position of the batch counts, the result is
-    /// zero and still has gradients to every parameter.
+    /// A scalar with gradients, in nats if the loss is a difference of distributions. If no position of the batch
+    /// counts, the result is zero and still has gradients to every parameter.
     /// </returns>
     public Tensor Compute(DistillationTerms terms)
     {

@@ -6,33 +6,41 @@ namespace Koala.Lab.Training;
 /// <summary>How a head is trained.</summary>
 public sealed record TrainingOptions
 {
-    // AdamW changes a weight by about the learning rate. With a higher learning rate the weights would overflow at once.
+    // AdamW changes a weight by about the learning rate. With a higher learning rate the weights would overflow at
+    // once.
     private const double HighestLearningRate = 1e30;
 
     /// <summary>The number of optimizer steps. Default 600.</summary>
     public int Steps { get; init; } = 600;
 
-    /// <summary>The number of packed rows per step. Default 2, since more but smaller steps learned more in the same time.</summary>
+    /// <summary>
+    /// The number of packed rows per step. Default 2, since more but smaller steps learned more in the same time.
+    /// </summary>
     public int Batch { get; init; } = 2;
 
     /// <summary>The number of tokens per row. Default 256.</summary>
     public int RowLength { get; init; } = 256;
 
     /// <summary>
-    /// The losses that are minimised, apart from the adversarial loss. Default: cross-entropy against the target's distribution, where
-    /// each depth has 0.8 times the weight of the depth before it (Medusa's paper).
+    /// The losses that are minimised, apart from the adversarial loss. Default: cross-entropy against the target's
+    /// distribution, where each depth has 0.8 times the weight of the depth before it (Medusa's paper).
     /// </summary>
     public IReadOnlyList<LossTerm> Losses { get; init; } = [new("soft-cross-entropy", 1, 0.8)];
 
     /// <summary>
-    /// The number of steps of training-time test for a head that reads its own output. 1 to 8, default 1. Other heads ignore it.
+    /// The number of steps of training-time test for a head that reads its own output. 1 to 8, default 1. Other heads
+    /// ignore it.
     /// </summary>
     public int TrainingTimeTest { get; init; } = 1;
 
-    /// <summary>The amplitude of the uniform noise that is added to the features that the head gets. Default 0.</summary>
+    /// <summary>
+    /// The amplitude of the uniform noise that is added to the features that the head gets. Default 0.
+    /// </summary>
     public double FeatureNoise { get; init; }
 
-    /// <summary>The peak learning rate. Default 3e-3, the best over a few hundred steps for heads that share the LM head.</summary>
+    /// <summary>
+    /// The peak learning rate. Default 3e-3, the best over a few hundred steps for heads that share the LM head.
+    /// </summary>
     public double LearningRate { get; init; } = 3e-3;
 
     /// <summary>How the learning rate falls after warm-up. Default: along a cosine.</summary>
@@ -62,10 +70,14 @@ public sealed record TrainingOptions
     /// <summary>The seed of the data order and of random initial weights. Default 0.</summary>
     public int Seed { get; init; }
 
-    /// <summary>The number of steps between validations. Default 100. Validation always runs after the last step.</summary>
+    /// <summary>
+    /// The number of steps between validations. Default 100. Validation always runs after the last step.
+    /// </summary>
     public int ValidateEvery { get; init; } = 100;
 
-    /// <summary>The number of steps between saved training states. Default 200. The state is always saved after the last step.</summary>
+    /// <summary>
+    /// The number of steps between saved training states. Default 200. The state is always saved after the last step.
+    /// </summary>
     public int SaveEvery { get; init; } = 200;
 
     /// <exception cref="KoalaException">An option is out of range.</exception>
@@ -110,8 +122,8 @@ public sealed record TrainingOptions
     }
 
     /// <summary>
-    /// The learning rate of a step. Steps are counted from 0. After a linear warm-up the schedule applies; it would reach its final value
-    /// in the step after the last one.
+    /// The learning rate of a step. Steps are counted from 0. After a linear warm-up the schedule applies; it would
+    /// reach its final value in the step after the last one.
     /// </summary>
     public double LearningRateAt(int step)
     {

@@ -6,8 +6,12 @@ using TorchSharp;
 
 namespace Koala.Lab.Training;
 
-/// <summary>A request together with the target and the data of the run. run.json stores it, and resuming the run needs it.</summary>
-/// <remarks>The only public constructor takes a loaded target and loaded data, so that a plan describes what was really loaded.</remarks>
+/// <summary>
+/// A request together with the target and the data of the run. run.json stores it, and resuming the run needs it.
+/// </summary>
+/// <remarks>
+/// The only public constructor takes a loaded target and loaded data, so that a plan describes what was really loaded.
+/// </remarks>
 public sealed record TrainingPlan : TrainingRequest
 {
     /// <param name="request">The request.</param>
@@ -16,7 +20,8 @@ public sealed record TrainingPlan : TrainingRequest
     [SetsRequiredMembers]
     public TrainingPlan(TrainingRequest request, Target target, TrainingData data) : base(request)
     {
-        // The paths are full, since a run can be resumed from any folder. A path into the hub's cache also holds the commit.
+        // The paths are full, since a run can be resumed from any folder. A path into the hub's cache also holds the
+        // commit.
         Data = Path.GetFullPath(request.Data);
         Validation = request.Validation is { } validation ? Path.GetFullPath(validation) : null;
         Target = Path.GetFullPath(target.Path);
@@ -46,8 +51,8 @@ public sealed record TrainingPlan : TrainingRequest
     public required string Device { get; init; }
 
     /// <summary>
-    /// The number of threads of a CPU operation. Sums that are split into another number of parts round differently, so a resumed run uses
-    /// the same number.
+    /// The number of threads of a CPU operation. Sums that are split into another number of parts round differently, so
+    /// a resumed run uses the same number.
     /// </summary>
     [JsonPropertyOrder(1)]
     public required int Threads { get; init; }

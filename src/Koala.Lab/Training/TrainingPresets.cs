@@ -2,7 +2,9 @@ using Koala.Lab.Heads;
 
 namespace Koala.Lab.Training;
 
-/// <summary>Presets by name. A preset is a <see cref="TrainingOptions"/> record, which <c>with</c> can change.</summary>
+/// <summary>
+/// Presets by name. A preset is a <see cref="TrainingOptions"/> record, which <c>with</c> can change.
+/// </summary>
 public static class TrainingPresets
 {
     /// <summary>The name of the default preset.</summary>
@@ -13,10 +15,10 @@ public static class TrainingPresets
 
     /// <summary>The training options of a preset for a kind of head and a number of steps.</summary>
     /// <remarks>
-    /// For heads that predict features, koala has the options that did best in trials with 8,192 tokens per step and at least 1,500 steps.
-    /// Its warm-up takes a tenth of all steps, at most 200. For other heads koala has the defaults of <see cref="TrainingOptions"/>. The
-    /// presets eagle-1 and medusa-1 are the recipes of those repositories, which are meant for runs of tens of thousands of steps. Options
-    /// that the recipes do not set have their defaults.
+    /// For heads that predict features, koala has the options that did best in trials with 8,192 tokens per step and at
+    /// least 1,500 steps. Its warm-up takes a tenth of all steps, at most 200. For other heads koala has the defaults
+    /// of <see cref="TrainingOptions"/>. The presets eagle-1 and medusa-1 are the recipes of those repositories, which
+    /// are meant for runs of tens of thousands of steps. Options that the recipes do not set have their defaults.
     /// </remarks>
     /// <param name="name">One of <see cref="Names"/>.</param>
     /// <param name="head">The head that is trained.</param>

@@ -10,7 +10,9 @@ public record TrainingRequest
     /// <summary>The file of conversations for training.</summary>
     public required string Data { get; init; }
 
-    /// <summary>The file of held-out conversations. For the meaning of null see <see cref="TrainingData.Load"/>.</summary>
+    /// <summary>
+    /// The file of held-out conversations. For the meaning of null see <see cref="TrainingData.Load"/>.
+    /// </summary>
     public string? Validation { get; init; }
 
     /// <summary>The kind and sizes of the head.</summary>
@@ -23,7 +25,9 @@ public record TrainingRequest
     public bool WithControl { get; init; }
 
     /// <summary>Checks all options. It does not check the files.</summary>
-    /// <exception cref="KoalaException">An option is out of range, or a control is requested without an adversary.</exception>
+    /// <exception cref="KoalaException">
+    /// An option is out of range, or a control is requested without an adversary.
+    /// </exception>
     public void Validate()
     {
         Head.Validate();

@@ -6,7 +6,9 @@ using Koala.Lab.Targets;
 
 namespace Koala.Lab.Training;
 
-/// <summary>Starts and resumes training runs on disk: the record, the metrics, the saved states and the head of a run.</summary>
+/// <summary>
+/// Starts and resumes training runs on disk: the record, the metrics, the saved states and the head of a run.
+/// </summary>
 public static class TrainingRun
 {
     /// <summary>The kind of a training run in run.json.</summary>
@@ -21,8 +23,11 @@ public static class TrainingRun
     /// <param name="progress">This receives a report after every step; null means no reports.</param>
     /// <param name="cancel">Training checks this token between steps. If it is cancelled, the state is saved.</param>
     /// <exception cref="KoalaException">The plan, the data or the folder is wrong, or a loss is not finite.</exception>
-    /// <exception cref="OperationCanceledException">Training was cancelled. <see cref="Resume"/> continues it.</exception>
-    public static void Start(RunFolder folder, Target target, TrainingData data, TrainingPlan plan, IReadOnlyList<string> command,
+    /// <exception cref="OperationCanceledException">
+    /// Training was cancelled. <see cref="Resume"/> continues it.
+    /// </exception>
+    public static void Start(
+        RunFolder folder, Target target, TrainingData data, TrainingPlan plan, IReadOnlyList<string> command,
         IProgress<TrainingProgress>? progress = null, CancellationToken cancel = default)
     {
         plan.Validate();
@@ -32,7 +37,9 @@ public static class TrainingRun
         Continue(folder, target, data, plan, progress, cancel);
     }
 
-    /// <summary>Continues a run that was interrupted, has failed or was killed. On a CPU in fp32 the result is bit-identical.</summary>
+    /// <summary>
+    /// Continues a run that was interrupted, has failed or was killed. On a CPU in fp32 the result is bit-identical.
+    /// </summary>
     /// <exception cref="KoalaException">
     /// The run is finished, held by another process, or not a training run, or <see cref="Start"/> would throw.
     /// </exception>
@@ -141,7 +148,8 @@ public static class TrainingRun
                     checkpoints.Save(trainer.StepsDone, trainer.SaveState);
                 },
                 cancel);
-            // The head is saved in the target's dtype. Whenever it is used, in training too, its weights are rounded to this dtype.
+            // The head is saved in the target's dtype. Whenever it is used, in training too, its weights are rounded to
+            // this dtype.
             head.Save(folder.HeadFolder, HeadCard.Create(head, plan, MetricsLog.Read(folder.MetricsFile)), target.Dtype);
             folder.WriteRecord(folder.ReadRecord().End(RunState.Finished));
         }
@@ -157,8 +165,8 @@ public static class TrainingRun
         }
     }
 
-    // Returns null if no state has been saved yet. Training then begins at step 0. If states were saved but all of them are damaged, this
-    // is an error: beginning at step 0 would silently lose what the run has done.
+    // Returns null if no state has been saved yet. Training then begins at step 0. If states were saved but all of them
+    // are damaged, this is an error: beginning at step 0 would silently lose what the run has done.
     private static Checkpoint? LatestState(CheckpointStore checkpoints)
     {
         var latest = checkpoints.Latest();
@@ -176,8 +184,8 @@ public static class TrainingRun
         }
         catch (KoalaException)
         {
-            // The cause is often the same, such as a full disk. The caller throws the error that ended the run. Without this record,
-            // readers still see that the run has died.
+            // The cause is often the same, such as a full disk. The caller throws the error that ended the run. Without
+            // this record, readers still see that the run has died.
         }
     }
 

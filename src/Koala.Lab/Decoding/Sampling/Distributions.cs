@@ -2,7 +2,9 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Decoding.Sampling;
 
-/// <summary>Turns logits into the distribution that tokens are drawn from: temperature, then top-k, then top-p, renormalised.</summary>
+/// <summary>
+/// Turns logits into the distribution that tokens are drawn from: temperature, then top-k, then top-p, renormalised.
+/// </summary>
 internal static class Distributions
 {
     /// <param name="logits">[n,V], any dtype and device.</param>
@@ -17,7 +19,9 @@ internal static class Distributions
         return [.. Enumerable.Range(0, (int)rows.shape[0]).Select(i => flat[(i * vocabulary)..((i + 1) * vocabulary)])];
     }
 
-    /// <summary>Does the same as <see cref="FromLogits"/>, but leaves the result on the device and reads nothing on the host.</summary>
+    /// <summary>
+    /// Does the same as <see cref="FromLogits"/>, but leaves the result on the device and reads nothing on the host.
+    /// </summary>
     /// <returns>[n,V], fp32.</returns>
     public static Tensor RowsFromLogits(Tensor logits, GenerationOptions options)
     {

@@ -5,10 +5,13 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Decoding.Sampling;
 
 /// <summary>
-/// Draws from the head's distribution without replacement. Temperature, top-k and top-p apply to it as they do to the target's.
+/// Draws from the head's distribution without replacement. Temperature, top-k and top-p apply to it as they do to the
+/// target's.
 /// </summary>
 /// <param name="options">The temperature, top-k and top-p.</param>
-/// <param name="random">One random generator per sequence, so that an answer does not depend on the other answers of the batch.</param>
+/// <param name="random">
+/// One random generator per sequence, so that an answer does not depend on the other answers of the batch.
+/// </param>
 internal sealed class MultinomialSampler(GenerationOptions options, IReadOnlyList<RandomSource> random) : ITokenSampler
 {
     public IReadOnlyList<SampledToken[]> Sample(Tensor logits, int count) => Sample(logits, count, 1);

@@ -24,7 +24,9 @@ internal static class TokenDraw
         return last;
     }
 
-    /// <summary>Does the same as <see cref="Sample"/> for many rows on the device. It reads nothing on the host.</summary>
+    /// <summary>
+    /// Does the same as <see cref="Sample"/> for many rows on the device. It reads nothing on the host.
+    /// </summary>
     /// <param name="weights">The weights of each row, [n,V].</param>
     /// <param name="uniforms">A random number for each row, from 0 up to but not including 1, [n,1], fp64.</param>
     /// <returns>The index drawn for each row, [n], int64.</returns>

@@ -10,13 +10,14 @@ namespace Koala.Lab.Decoding.Trace;
 public sealed record DecodingTrace(IReadOnlyList<Round> Rounds)
 {
     /// <summary>
-    /// Tokens committed per round, the bonus token included, pooled over all rounds. 1.0 is no gain; NaN means that there are no rounds.
+    /// Tokens committed per round, the bonus token included, pooled over all rounds. 1.0 is no gain; NaN means that
+    /// there are no rounds.
     /// </summary>
     public double AcceptanceLength => Rounds.Count == 0 ? double.NaN : Rounds.Average(r => r.Committed);
 
     /// <summary>
-    /// α₁, α₂, …: of the rounds that accepted a candidate at depth i-1 and drafted one at depth i, the share that accepted one at
-    /// depth i.
+    /// α₁, α₂, …: of the rounds that accepted a candidate at depth i-1 and drafted one at depth i, the share that
+    /// accepted one at depth i.
     /// </summary>
     public IReadOnlyList<double> PositionAcceptance
     {
@@ -35,8 +36,9 @@ public sealed record DecodingTrace(IReadOnlyList<Round> Rounds)
     }
 
     /// <summary>
-    /// For draft trees, by depth and then by child rank: of the rounds that reached a node with a child of that rank, the share that
-    /// accepted this child. The shares of a node add up to how often any of its children was accepted. Null if all drafts are chains.
+    /// For draft trees, by depth and then by child rank: of the rounds that reached a node with a child of that rank,
+    /// the share that accepted this child. The shares of a node add up to how often any of its children was accepted.
+    /// Null if all drafts are chains.
     /// </summary>
     public IReadOnlyList<IReadOnlyList<double>>? TreeNodeAcceptance
     {

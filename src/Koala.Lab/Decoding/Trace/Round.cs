@@ -5,12 +5,19 @@ using Koala.Lab.Drafting;
 namespace Koala.Lab.Decoding.Trace;
 
 /// <summary>
-/// One round of speculative decoding: draft, verify, accept, commit. The times are in milliseconds and add up to the time of the round.
+/// One round of speculative decoding: draft, verify, accept, commit. The times are in milliseconds and add up to the
+/// time of the round.
 /// </summary>
 /// <param name="Drafted">The number of candidates.</param>
-/// <param name="Accepted">The number of accepted candidates, counted before the end of the answer cuts the round.</param>
-/// <param name="DraftMs">The time of all work of the head, which includes extending it with the committed tokens.</param>
-/// <param name="VerifyMs">The time of the target's step, until its choice at every candidate is known on the host.</param>
+/// <param name="Accepted">
+/// The number of accepted candidates, counted before the end of the answer cuts the round.
+/// </param>
+/// <param name="DraftMs">
+/// The time of all work of the head, which includes extending it with the committed tokens.
+/// </param>
+/// <param name="VerifyMs">
+/// The time of the target's step, until its choice at every candidate is known on the host.
+/// </param>
 /// <param name="BookkeepingMs">The rest of the time.</param>
 public sealed record Round(int Drafted, int Accepted, double DraftMs, double VerifyMs, double BookkeepingMs)
 {
@@ -18,8 +25,8 @@ public sealed record Round(int Drafted, int Accepted, double DraftMs, double Ver
     public int Depth { get; init; } = Drafted;
 
     /// <summary>
-    /// The levels of the tree that verification went through, the root's children first: how many children there were, and which of them
-    /// was accepted. Null for a chain.
+    /// The levels of the tree that verification went through, the root's children first: how many children there were,
+    /// and which of them was accepted. Null for a chain.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<LevelAcceptance>? Levels { get; init; }
@@ -64,12 +71,13 @@ public readonly record struct LevelAcceptance(int Children, int? Kept)
 }
 
 /// <summary>
-/// A token with its text and the target's probability of it. The probability is the one after temperature, top-k and top-p; in greedy
-/// decoding it is the plain softmax.
+/// A token with its text and the target's probability of it. The probability is the one after temperature, top-k and
+/// top-p; in greedy decoding it is the plain softmax.
 /// </summary>
 public sealed record TracedToken(int Token, string Text, float P);
 
 /// <summary>
-/// A candidate with the index of its parent (-1 for the root), the target's probability p, the head's q, and whether it was accepted.
+/// A candidate with the index of its parent (-1 for the root), the target's probability p, the head's q, and whether it
+/// was accepted.
 /// </summary>
 public sealed record TracedCandidate(int Token, string Text, int Parent, float P, float Q, bool Accepted);

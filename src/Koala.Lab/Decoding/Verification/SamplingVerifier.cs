@@ -6,12 +6,14 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Decoding.Verification;
 
 /// <summary>
-/// Accepts a drawn candidate with probability min(1, p/q), and a candidate that was chosen without drawing with probability p. After a
-/// rejection p becomes the rest of p, for the next sibling and finally for the bonus token. Tokens then have exactly the distribution p.
+/// Accepts a drawn candidate with probability min(1, p/q), and a candidate that was chosen without drawing with
+/// probability p. After a rejection p becomes the rest of p, for the next sibling and finally for the bonus token.
+/// Tokens then have exactly the distribution p.
 /// </summary>
 /// <remarks>
-/// For one drawn candidate this is speculative sampling (arXiv 2211.17192). For several candidates that are drawn without replacement it
-/// is the multi-round form, in which q loses what was rejected (EAGLE, arXiv 2401.15077). For a chosen candidate q is one at its token.
+/// For one drawn candidate this is speculative sampling (arXiv 2211.17192). For several candidates that are drawn
+/// without replacement it is the multi-round form, in which q loses what was rejected (EAGLE, arXiv 2401.15077). For a
+/// chosen candidate q is one at its token.
 /// </remarks>
 internal sealed class SamplingVerifier(GenerationOptions options) : Verifier
 {
@@ -30,8 +32,8 @@ internal sealed class SamplingVerifier(GenerationOptions options) : Verifier
         return new AcceptedPath(path, TokenDraw.Sample(p, random));
     }
 
-    // Returns the accepted child of the node. If none is accepted, returns null and leaves the rest of p in p. Neither p nor q needs to
-    // add up to one.
+    // Returns the accepted child of the node. If none is accepted, returns null and leaves the rest of p in p. Neither
+    // p nor q needs to add up to one.
     private static int? AcceptChild(Draft draft, int node, ref float[] p, RandomSource random)
     {
         float[]? q = null;
@@ -66,12 +68,13 @@ internal sealed class SamplingVerifier(GenerationOptions options) : Verifier
     {
         var rest = (float[])weights.Clone();
         rest[token] = 0;
-        // The rest is all zero only if the token had all the weight. Its rejection then has probability zero and comes from rounding.
+        // The rest is all zero only if the token had all the weight. Its rejection then has probability zero and comes
+        // from rounding.
         return rest.AsSpan().ContainsAnyExcept(0) ? rest : weights;
     }
 
-    // max(0, p - q), both normalised. This is all zero only if p = q. A rejection then has probability zero and comes from rounding, and p
-    // itself is the correct distribution.
+    // max(0, p - q), both normalised. This is all zero only if p = q. A rejection then has probability zero and comes
+    // from rounding, and p itself is the correct distribution.
     private static float[] Residual(float[] p, float[] q, double massP, double massQ)
     {
         var rest = new float[p.Length];

@@ -6,12 +6,13 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Decoding.Verification;
 
 /// <summary>
-/// Passes every candidate that is likely enough to the target, p &gt; min(ε, δ·exp(-H(p))). Of the paths whose candidates all pass it
-/// accepts the longest, and of several longest ones the likeliest. <b>Not lossless</b>: tokens do not have the distribution p.
+/// Passes every candidate that is likely enough to the target, p &gt; min(ε, δ·exp(-H(p))). Of the paths whose
+/// candidates all pass it accepts the longest, and of several longest ones the likeliest. <b>Not lossless</b>: tokens
+/// do not have the distribution p.
 /// </summary>
 /// <remarks>
-/// This is Medusa's typical acceptance (arXiv 2401.10774, section 2.3.1), with ε = 0.09 and δ = 0.3 as in its code. The bonus token is
-/// drawn from p.
+/// This is Medusa's typical acceptance (arXiv 2401.10774, section 2.3.1), with ε = 0.09 and δ = 0.3 as in its code. The
+/// bonus token is drawn from p.
 /// </remarks>
 internal sealed class TypicalVerifier(GenerationOptions options) : Verifier
 {

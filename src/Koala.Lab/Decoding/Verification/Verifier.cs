@@ -9,12 +9,16 @@ namespace Koala.Lab.Decoding.Verification;
 /// <remarks>After "Fast Inference from Transformers via Speculative Decoding" (arXiv 2211.17192).</remarks>
 internal abstract class Verifier
 {
-    /// <summary>Copies to the host what verification needs. This is the only synchronisation of a round's target step.</summary>
+    /// <summary>
+    /// Copies to the host what verification needs. This is the only synchronisation of a round's target step.
+    /// </summary>
     /// <param name="logits">The target's logits, [B,T,V].</param>
     /// <returns>The distributions of each sequence, T rows each.</returns>
     public abstract IReadOnlyList<TargetDistributions> Score(Tensor logits);
 
-    /// <summary>Goes down the tree from the root and accepts at most one child of each node, until no child is accepted.</summary>
+    /// <summary>
+    /// Goes down the tree from the root and accepts at most one child of each node, until no child is accepted.
+    /// </summary>
     /// <param name="distributions">The target's distributions for the sequence.</param>
     /// <param name="draft">The candidates of the sequence.</param>
     /// <param name="random">The random generator of the sequence.</param>
@@ -28,7 +32,9 @@ internal abstract class Verifier
         _ => new SamplingVerifier(options),
     };
 
-    /// <summary>The distributions of logits [B,T,V] on the host: for each of B sequences T distributions over V tokens.</summary>
+    /// <summary>
+    /// The distributions of logits [B,T,V] on the host: for each of B sequences T distributions over V tokens.
+    /// </summary>
     protected static float[][][] DistributionsBySequence(Tensor logits, GenerationOptions options) =>
         [.. Distributions.FromLogits(logits.flatten(0, 1), options).Chunk((int)logits.shape[1])];
 }

@@ -7,17 +7,19 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Heads.Eagle;
 
 /// <summary>
-/// Drafts with an EAGLE head. The head first reads the committed pairs, then drafts level after level from its own outputs.
+/// Drafts with an EAGLE head. The head first reads the committed pairs, then drafts level after level from its own
+/// outputs.
 /// </summary>
 /// <remarks>
-/// The head's cache holds the committed pairs of each sequence. The candidates of a round are stored behind them, level by level, until
-/// committed pairs overwrite them. So nothing that was computed from the head's own features stays. In shapes B is the number of
-/// sequences, n the number of candidates per level, L the number of cache slots that attention reads, and D the width.
+/// The head's cache holds the committed pairs of each sequence. The candidates of a round are stored behind them, level
+/// by level, until committed pairs overwrite them. So nothing that was computed from the head's own features stays. In
+/// shapes B is the number of sequences, n the number of candidates per level, L the number of cache slots that
+/// attention reads, and D the width.
 /// </remarks>
 internal sealed class EagleDrafter : LevelDrafter
 {
-    // On a GPU the number of committed pairs is padded to a multiple of this: so few pairs all take the same time, and each number of
-    // pairs would be another CUDA graph.
+    // On a GPU the number of committed pairs is padded to a multiple of this: so few pairs all take the same time, and
+    // each number of pairs would be another CUDA graph.
     private const int GpuPairs = 8;
 
     // A round commits fewer pairs than this. Only a prompt has more, and it is read once, so its work is not captured.
@@ -172,13 +174,18 @@ internal sealed class EagleDrafter : LevelDrafter
     private AttentionInputs Causal(Tensor slots, int keyValueLength) =>
         new(slots, slots, _memory.Slots.narrow(0, 0, keyValueLength) > slots.unsqueeze(-1), keyValueLength);
 
-    // Runs the head over a chunk of the committed pairs: features [B,T,F] with the tokens after them. Returns the outputs, [B,count,D].
+    // Runs the head over a chunk of the committed pairs: features [B,T,F] with the tokens after them. Returns the
+    // outputs, [B,count,D].
     private Tensor ReadPairs(Tensor features, IReadOnlyList<int[]> tokens, int start, int count)
     {
         var width = PaddedWidth(count);
         var ids = new long[Batch * width];
         for (var b = 0; b < Batch; b++)
-            for (var t = 0; t < count && start + t + 1 < tokens[b].Length; t++) ids[b * width + t] = tokens[b][start + t + 1];
+        {
+            // The token of a pair is the one after its feature.
+            var length = Math.Clamp(tokens[b].Length - 1 - start, 0, count);
+            for (var t = 0; t < length; t++) ids[b * width + t] = tokens[b][start + t + 1];
+        }
         EnsureRoom(width);
         var inputs = _weights.Fuse(features.narrow(1, start, count).flatten(0, 1)).view(Batch, count, -1);
         if (width > count) inputs = nn.functional.pad(inputs, [0, 0, 0, width - count]);
@@ -206,8 +213,8 @@ internal sealed class EagleDrafter : LevelDrafter
         return _script.HeadForward(pairs, _weights.Stack, _weights.Options.Bias, inputs, Cache);
     }
 
-    // Rounded weights are disposed with this drafter, but captured graphs serve the next drafter too. So work with rounded weights is not
-    // captured.
+    // Rounded weights are disposed with this drafter, but captured graphs serve the next drafter too. So work with
+    // rounded weights is not captured.
     private Tensor[] RunCaptured(GraphKey key, Tensor[] inputs, Func<Tensor[], Tensor[]> work) =>
         _rounded ? work([.. inputs.Select(x => x.to(_target.Device))]) : Cache.Graphs.Run(key, inputs, work);
 
@@ -234,7 +241,8 @@ internal sealed class EagleDrafter : LevelDrafter
 
     private Tensor OnDevice(long[] values) => tensor(values, device: _target.Device);
 
-    // A tree that is cut only after it was grown is stored here in full. It may need more slots than the sequence was expected to hold.
+    // A tree that is cut only after it was grown is stored here in full. It may need more slots than the sequence was
+    // expected to hold.
     private void EnsureRoom(int count)
     {
         var needed = Cache.Lengths.Max() + _drafted + count;

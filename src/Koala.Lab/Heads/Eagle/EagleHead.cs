@@ -8,15 +8,16 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Heads.Eagle;
 
 /// <summary>
-/// An EAGLE head of K decoder layers. From the target's feature at a position and the token after it, the head predicts the feature at the
-/// next position. It then continues from its own features.
+/// An EAGLE head of K decoder layers. From the target's feature at a position and the token after it, the head predicts
+/// the feature at the next position. It then continues from its own features.
 /// </summary>
 /// <remarks>
-/// After EAGLE (arXiv 2401.15077): a linear layer fc over (embedding, feature), a decoder layer of the target's shape without input norm,
-/// and the target's LM head. The K layers stand where KOALA (arXiv 2408.08146) puts them. Layers after the first start as the identity;
-/// this is Koala's choice, since the paper's initial values could not be obtained. The draft vocabulary and the fused features are those
-/// of EAGLE-3 (arXiv 2503.01840). The pair at position i is feature i with token i+1. In shapes N is the number of positions, D the width
-/// and V' the size of the head's vocabulary.
+/// After EAGLE (arXiv 2401.15077): a linear layer fc over (embedding, feature), a decoder layer of the target's shape
+/// without input norm, and the target's LM head. The K layers stand where KOALA (arXiv 2408.08146) puts them. Layers
+/// after the first start as the identity; this is Koala's choice, since the paper's initial values could not be
+/// obtained. The draft vocabulary and the fused features are those of EAGLE-3 (arXiv 2503.01840). The pair at position
+/// i is feature i with token i+1. In shapes N is the number of positions, D the width and V' the size of the head's
+/// vocabulary.
 /// </remarks>
 public sealed class EagleHead : DraftHead
 {
@@ -45,8 +46,8 @@ public sealed class EagleHead : DraftHead
     public override DraftVocabulary? Vocabulary => _vocabulary;
 
     /// <summary>
-    /// The layers whose outputs EAGLE-3 uses: 1, N/2-1 and N-4 of N layers, counted from 0. For a target with few layers they are three
-    /// different layers near these.
+    /// The layers whose outputs EAGLE-3 uses: 1, N/2-1 and N-4 of N layers, counted from 0. For a target with few
+    /// layers they are three different layers near these.
     /// </summary>
     public override IReadOnlyList<int> FeatureLayers => _weights.Options.FusedFeatures ? LayersToFuse(_targetLayers) : [];
 
@@ -94,9 +95,13 @@ public sealed class EagleHead : DraftHead
     /// <summary>Logits over the head's vocabulary, [N,V'], from its outputs, [N,D].</summary>
     internal Tensor Logits(Tensor features, Target target) => _lmHead is null ? target.Logits(features) : target.Product(features, _lmHead);
 
-    /// <summary>Turns token ids of the draft vocabulary into the target's. Without a draft vocabulary they are the same.</summary>
+    /// <summary>
+    /// Turns token ids of the draft vocabulary into the target's. Without a draft vocabulary they are the same.
+    /// </summary>
     /// <param name="ids">The head's ids, [N], int64, from 0 up to but not including V'.</param>
-    /// <returns>The target's ids, [N], int64, from 0 up to but not including the size of the target's vocabulary.</returns>
+    /// <returns>
+    /// The target's ids, [N], int64, from 0 up to but not including the size of the target's vocabulary.
+    /// </returns>
     internal Tensor ToTargetIds(Tensor ids) => _ids is null ? ids : _ids.index_select(0, ids);
 
     /// <summary>Empty memory for a drafter, which must return it by <see cref="ReturnMemory"/>.</summary>
@@ -142,7 +147,8 @@ public sealed class EagleHead : DraftHead
             return value.to(target.Device).DetachFromDisposeScope().requires_grad_(true);
         }
         var weights = EagleWeights.Create(config, options, Parameter);
-        // No tokens have been counted yet, so the first tokens are taken: byte-pair vocabularies number frequent tokens first.
+        // No tokens have been counted yet, so the first tokens are taken: byte-pair vocabularies number frequent tokens
+        // first.
         var noCounts = new long[config.VocabularySize];
         var vocabulary = options.DraftVocabulary == 0
             ? null
@@ -159,7 +165,9 @@ public sealed class EagleHead : DraftHead
         _spare?.Dispose();
     }
 
-    /// <summary>Three layers of N: 1, N/2-1 and N-4. For a small N they are moved so that they differ and stay below N.</summary>
+    /// <summary>
+    /// Three layers of N: 1, N/2-1 and N-4. For a small N they are moved so that they differ and stay below N.
+    /// </summary>
     internal static int[] LayersToFuse(int count)
     {
         var first = Math.Min(1, count - 3);
@@ -180,8 +188,8 @@ public sealed class EagleHead : DraftHead
         _lmHead = target.LmHead.index_select(0, _ids).DetachFromDisposeScope();
     }
 
-    // Norms start at one, biases at zero, and matrices as PyTorch's linear layers do. Layers after the first add nothing to the residual
-    // stream at first.
+    // Norms start at one, biases at zero, and matrices as PyTorch's linear layers do. Layers after the first add
+    // nothing to the residual stream at first.
     private static Tensor InitialValue(string name, long[] shape, Generator generator) => name.Split('.') switch
     {
         [.., var last] when last.EndsWith("norm", StringComparison.Ordinal) => ones(shape),

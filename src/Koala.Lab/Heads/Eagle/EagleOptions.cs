@@ -16,14 +16,14 @@ public sealed record EagleOptions : HeadOptions
     public override bool PredictsFeatures => true;
 
     /// <summary>
-    /// The number of tokens that the head predicts over: the most frequent tokens of its training data and all tokens that end an answer.
-    /// Default 0, which means the target's whole vocabulary.
+    /// The number of tokens that the head predicts over: the most frequent tokens of its training data and all tokens
+    /// that end an answer. Default 0, which means the target's whole vocabulary.
     /// </summary>
     public int DraftVocabulary { get; init; }
 
     /// <summary>
-    /// Whether the features are the outputs of three layers of the target (EAGLE-3), which a layer of the head fuses. Default false: the
-    /// features are the hidden states after the final norm.
+    /// Whether the features are the outputs of three layers of the target (EAGLE-3), which a layer of the head fuses.
+    /// Default false: the features are the hidden states after the final norm.
     /// </summary>
     public bool FusedFeatures { get; init; }
 

@@ -6,11 +6,13 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Heads.Eagle;
 
 /// <summary>
-/// The published tensor names of EAGLE: <c>fc.weight</c>, <c>fc.bias</c>, and those of a decoder layer under <c>layers.{i}.</c>, where the
-/// first layer has no <c>input_layernorm</c>. The names <c>d2t</c> and <c>t2d</c> of a draft vocabulary are those of EAGLE-3. The name
-/// <c>fuse.weight</c> for fused features is Koala's own.
+/// The published tensor names of EAGLE: <c>fc.weight</c>, <c>fc.bias</c>, and those of a decoder layer under
+/// <c>layers.{i}.</c>, where the first layer has no <c>input_layernorm</c>. The names <c>d2t</c> and <c>t2d</c> of a
+/// draft vocabulary are those of EAGLE-3. The name <c>fuse.weight</c> for fused features is Koala's own.
 /// </summary>
-/// <remarks>After the model files of SafeAILab/EAGLE, without the embedding and the LM head, which are the target's.</remarks>
+/// <remarks>
+/// After the model files of SafeAILab/EAGLE, without the embedding and the LM head, which are the target's.
+/// </remarks>
 internal static class EagleStateDict
 {
     private const string Offsets = "d2t";
@@ -41,7 +43,8 @@ internal static class EagleStateDict
     }
 
     /// <summary>
-    /// The tensors of a head's file: views of the weights, and the maps of a draft vocabulary. The caller must dispose them.
+    /// The tensors of a head's file: views of the weights, and the maps of a draft vocabulary. The caller must dispose
+    /// them.
     /// </summary>
     public static StateDict Create(EagleWeights weights, DraftVocabulary? vocabulary)
     {
@@ -76,7 +79,9 @@ internal static class EagleStateDict
         return new DraftVocabulary([.. tokens.Select(token => (int)token)], config.VocabularySize);
     }
 
-    /// <summary>The published tensors that, concatenated along the first dimension, make up one of Koala's tensors.</summary>
+    /// <summary>
+    /// The published tensors that, concatenated along the first dimension, make up one of Koala's tensors.
+    /// </summary>
     private static IEnumerable<(string Name, long[] Shape)> Parts(ModelConfig c, string name)
     {
         var hidden = (long)c.HiddenSize;

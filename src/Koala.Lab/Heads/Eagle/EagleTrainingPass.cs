@@ -4,17 +4,21 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Eagle;
 
-/// <summary>Runs an EAGLE head over whole rows, for several steps on its own outputs and with gradients: training-time test.</summary>
+/// <summary>
+/// Runs an EAGLE head over whole rows, for several steps on its own outputs and with gradients: training-time test.
+/// </summary>
 /// <remarks>
-/// After EAGLE-3 (arXiv 2503.01840). In step j, index i of a row gets token i+1+j. It also gets feature i in step 0, and its own output of
-/// the step before in later steps. It stands at position i+j, and attends to the keys of step 0 up to index i and to its own keys of steps
-/// 1 to j. This is what the head attends to when it drafts from index i. In shapes B is the number of rows, T the tokens per row, D the
-/// width, H the number of key/value heads, G the number of query heads per key/value head, and d the width of a head.
+/// After EAGLE-3 (arXiv 2503.01840). In step j, index i of a row gets token i+1+j. It also gets feature i in step 0,
+/// and its own output of the step before in later steps. It stands at position i+j, and attends to the keys of step 0
+/// up to index i and to its own keys of steps 1 to j. This is what the head attends to when it drafts from index i. In
+/// shapes B is the number of rows, T the tokens per row, D the width, H the number of key/value heads, G the number of
+/// query heads per key/value head, and d the width of a head.
 /// </remarks>
 internal static class EagleTrainingPass
 {
     /// <returns>
-    /// The output of each step, [B·T,D]. The last outputs of a segment have no meaning, since their tokens belong to the next segment.
+    /// The output of each step, [B·T,D]. The last outputs of a segment have no meaning, since their tokens belong to
+    /// the next segment.
     /// </returns>
     public static IReadOnlyList<Tensor> Outputs(EagleWeights weights, TrainingBatch batch, Target target)
     {
@@ -51,7 +55,9 @@ internal static class EagleTrainingPass
         private readonly List<Tensor> _keys = [];     // one tensor per step, [B,H,T,d]
         private readonly List<Tensor> _values = [];
 
-        /// <summary>Computes the layer's output of the next step and keeps its keys and values for the steps after it.</summary>
+        /// <summary>
+        /// Computes the layer's output of the next step and keeps its keys and values for the steps after it.
+        /// </summary>
         /// <param name="x">The layer's input, [B·T,D].</param>
         /// <param name="cos">Cosines of the rotary positions, [B,T,1,d].</param>
         /// <param name="sin">Their signed sines, [B,T,1,d].</param>
@@ -72,14 +78,17 @@ internal static class EagleTrainingPass
             }
             _keys.Add(Rotate(key, cos, sin).transpose(1, 2));
             _values.Add(value.transpose(1, 2));
-            var attended = Attend(Rotate(query, cos, sin).view(rows, length, c.KeyValueHeads, -1, c.HeadDim).permute(0, 2, 3, 1, 4));
-            x = x + nn.functional.linear(attended.permute(0, 3, 1, 2, 4).reshape(rows * length, q), weights.Layer(number, "o"));
+            var grouped = Rotate(query, cos, sin).view(rows, length, c.KeyValueHeads, -1, c.HeadDim);   // [B,T,H,G,d]
+            var attended = Attend(grouped.permute(0, 2, 3, 1, 4));                                      // [B,H,G,T,d]
+            attended = attended.permute(0, 3, 1, 2, 4).reshape(rows * length, q);                       // [B·T,H·G·d]
+            x = x + nn.functional.linear(attended, weights.Layer(number, "o"));
             var u = nn.functional.linear(weights.Norm(x, weights.Layer(number, "post_norm")), weights.Layer(number, "gate_up"));
             var inner = nn.functional.silu(u.narrow(1, 0, c.IntermediateSize)) * u.narrow(1, c.IntermediateSize, c.IntermediateSize);
             return x + nn.functional.linear(inner, weights.Layer(number, "down"));
         }
 
-        // The query is [B,H,G,T,d]. It attends to the first step's keys at all indices, and to the later steps' keys at its own index.
+        // The query is [B,H,G,T,d]. It attends to the first step's keys at all indices, and to the later steps' keys at
+        // its own index.
         private Tensor Attend(Tensor query)
         {
             var sizes = query.shape;

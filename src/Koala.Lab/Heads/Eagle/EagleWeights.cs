@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Heads.Eagle;
 
 /// <summary>The tensors of an EAGLE head. D is the width of the target.</summary>
-/// <remarks>Matrix products that share their input are fused, as in the target. The first layer has no input norm.</remarks>
+/// <remarks>
+/// Matrix products that share their input are fused, as in the target. The first layer has no input norm.
+/// </remarks>
 internal sealed class EagleWeights
 {
     private EagleWeights(ModelConfig config, EagleOptions options, StateDict all)
@@ -47,8 +49,8 @@ internal sealed class EagleWeights
 
     /// <summary>Turns features [N,F] into the features that fc takes, [N,D].</summary>
     /// <remarks>
-    /// The outputs of three layers are normed and joined; without the norm those of inner layers differ by orders of magnitude. EAGLE-3
-    /// joins them without a norm. The norms have no weights, since the layer after them has some.
+    /// The outputs of three layers are normed and joined; without the norm those of inner layers differ by orders of
+    /// magnitude. EAGLE-3 joins them without a norm. The norms have no weights, since the layer after them has some.
     /// </remarks>
     public Tensor Fuse(Tensor features)
     {
@@ -57,7 +59,9 @@ internal sealed class EagleWeights
         return nn.functional.linear(Norm(parts, null).flatten(1), fuse);
     }
 
-    /// <summary>Root-mean-square norm over the last dimension, computed in fp32 as the target's, with the target's epsilon.</summary>
+    /// <summary>
+    /// Root-mean-square norm over the last dimension, computed in fp32 as the target's, with the target's epsilon.
+    /// </summary>
     /// <param name="x">The input, [...,W] with any width W.</param>
     /// <param name="weight">The weight that the result is multiplied by, [W]; null means no weight.</param>
     /// <returns>The normed input, [...,W], in the dtype of <paramref name="x"/>.</returns>

@@ -3,12 +3,14 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Heads.Learning;
 
 /// <summary>
-/// The terms of which losses, the adversary and accuracy are computed: a head's output and the target's at the same positions.
+/// The terms of which losses, the adversary and accuracy are computed: a head's output and the target's at the same
+/// positions.
 /// </summary>
 /// <remarks>
-/// p is the target's distribution and q the head's. Both are over the head's vocabulary, so p is renormalised. Positions at which the
-/// target's best token lies outside of this vocabulary do not count (EAGLE-3). In shapes M is the number of positions of the head's
-/// output, N the number of those that count, V' the size of the head's vocabulary and D the width. Only q has gradients.
+/// p is the target's distribution and q the head's. Both are over the head's vocabulary, so p is renormalised.
+/// Positions at which the target's best token lies outside of this vocabulary do not count (EAGLE-3). In shapes M is
+/// the number of positions of the head's output, N the number of those that count, V' the size of the head's vocabulary
+/// and D the width. Only q has gradients.
 /// </remarks>
 public sealed class DistillationTerms : IDisposable
 {
@@ -61,7 +63,9 @@ public sealed class DistillationTerms : IDisposable
     /// <summary>The expected acceptance at each position, Σ min(p, q), [N].</summary>
     public Tensor AcceptanceProbability => minimum(P, Q).sum(-1);
 
-    /// <summary>The text's next token as an id of the head, [N] int64; -1 if it lies outside of the head's vocabulary.</summary>
+    /// <summary>
+    /// The text's next token as an id of the head, [N] int64; -1 if it lies outside of the head's vocabulary.
+    /// </summary>
     public Tensor Labels => Cached(ref _labels, () => HeadIds(_batch.Tokens.view(-1).index_select(0, _targetPositions + 1)));
 
     /// <summary>The features that the head predicts, [M,D] in fp32, at all positions of its output.</summary>
@@ -73,7 +77,9 @@ public sealed class DistillationTerms : IDisposable
     /// <summary>The target's features at the same positions, [M,D] in fp32. This is a new tensor.</summary>
     public Tensor TargetFeatures => _batch.Features.index_select(0, _output.TargetPositions).to(ScalarType.Float32);
 
-    /// <summary>Whether the head's best token is the target's, at all positions of the output, [M] bool. This is a new tensor.</summary>
+    /// <summary>
+    /// Whether the head's best token is the target's, at all positions of the output, [M] bool. This is a new tensor.
+    /// </summary>
     public Tensor Correct
     {
         get

@@ -7,8 +7,9 @@ namespace Koala.Lab.Heads.Learning;
 /// <param name="Depth">The depth in the draft; 0 for the first drafted token.</param>
 /// <param name="Logits">The head's logits, [N,V'] in fp32.</param>
 /// <param name="TargetPositions">
-/// The positions, [N] int64, at which the target itself decides the same tokens. The target's distribution there is the soft label, and
-/// the token after the position is the hard label. A predicted feature is compared with the target's feature there.
+/// The positions, [N] int64, at which the target itself decides the same tokens. The target's distribution there is the
+/// soft label, and the token after the position is the hard label. A predicted feature is compared with the target's
+/// feature there.
 /// </param>
 public sealed record HeadOutput(int Depth, Tensor Logits, Tensor TargetPositions)
 {
@@ -16,8 +17,8 @@ public sealed record HeadOutput(int Depth, Tensor Logits, Tensor TargetPositions
     public Tensor? Features { get; init; }
 
     /// <summary>
-    /// The target's token id of each logit, [V'] int64 in ascending order; null means the target's whole vocabulary. The head owns the
-    /// tensor, so it must not be disposed.
+    /// The target's token id of each logit, [V'] int64 in ascending order; null means the target's whole vocabulary.
+    /// The head owns the tensor, so it must not be disposed.
     /// </summary>
     public Tensor? Vocabulary { get; init; }
 }

@@ -6,8 +6,8 @@ namespace Koala.Lab.Heads.Learning;
 
 /// <summary>Packed rows with the target's features and distributions for them.</summary>
 /// <remarks>
-/// In shapes B is the number of rows, T the tokens per row, D the width and V the size of the vocabulary. A position in the batch is
-/// counted as b·T + t.
+/// In shapes B is the number of rows, T the tokens per row, D the width and V the size of the vocabulary. A position in
+/// the batch is counted as b·T + t.
 /// </remarks>
 public sealed class TrainingBatch : IDisposable
 {
@@ -47,7 +47,8 @@ public sealed class TrainingBatch : IDisposable
     public Tensor Positions { get; }
 
     /// <summary>
-    /// The number of each token's segment, [B,T], int64. A token attends only to itself and to earlier tokens of its own segment.
+    /// The number of each token's segment, [B,T], int64. A token attends only to itself and to earlier tokens of its
+    /// own segment.
     /// </summary>
     public Tensor Segments { get; }
 
@@ -55,22 +56,25 @@ public sealed class TrainingBatch : IDisposable
     public Tensor Features { get; }
 
     /// <summary>
-    /// The features that the head gets: <see cref="Features"/>, or the concatenated outputs of the head's feature layers,
-    /// [B·T,D·layers].
+    /// The features that the head gets: <see cref="Features"/>, or the concatenated outputs of the head's feature
+    /// layers, [B·T,D·layers].
     /// </summary>
     public Tensor DraftFeatures { get; }
 
     /// <summary>
-    /// The number of steps of training-time test for a head that reads its own output. 1 or more, default 1. Other heads ignore it.
+    /// The number of steps of training-time test for a head that reads its own output. 1 or more, default 1. Other
+    /// heads ignore it.
     /// </summary>
     public int TrainingTimeTestSteps { get; init; } = 1;
 
-    /// <summary>The amplitude and the seed of the noise that <see cref="WithNoise"/> adds. The default is no noise.</summary>
+    /// <summary>
+    /// The amplitude and the seed of the noise that <see cref="WithNoise"/> adds. The default is no noise.
+    /// </summary>
     public (double Amplitude, long Seed) Noise { get; init; }
 
     /// <summary>
-    /// Adds uniform noise between plus and minus the amplitude to features. Every call adds the same noise. The noise stands for the
-    /// difference between the target's features and those that a head drafts from later.
+    /// Adds uniform noise between plus and minus the amplitude to features. Every call adds the same noise. The noise
+    /// stands for the difference between the target's features and those that a head drafts from later.
     /// </summary>
     /// <remarks>After EAGLE (arXiv 2401.15077, section 4).</remarks>
     public Tensor WithNoise(Tensor features)
@@ -106,7 +110,9 @@ public sealed class TrainingBatch : IDisposable
         }
     }
 
-    /// <summary>The target's best token at every position, [B·T] int64. These are the labels of greedy decoding.</summary>
+    /// <summary>
+    /// The target's best token at every position, [B·T] int64. These are the labels of greedy decoding.
+    /// </summary>
     public Tensor BestTokens
     {
         get
@@ -117,8 +123,8 @@ public sealed class TrainingBatch : IDisposable
     }
 
     /// <summary>
-    /// The positions t at which the token t+<paramref name="ahead"/> can be learned: all tokens from t+1 up to it belong to the same
-    /// answer.
+    /// The positions t at which the token t+<paramref name="ahead"/> can be learned: all tokens from t+1 up to it
+    /// belong to the same answer.
     /// </summary>
     public long[] LabelPositions(int ahead)
     {

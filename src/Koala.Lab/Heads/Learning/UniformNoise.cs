@@ -4,8 +4,9 @@ namespace Koala.Lab.Heads.Learning;
 
 /// <summary>Uniform random numbers that follow from a seed alone and are the same on every device.</summary>
 /// <remarks>
-/// The numbers are SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) of the seed and each number's index. TorchSharp has generators on the
-/// CPU only. There, the noise for a batch of features of a larger target would take longer than the rest of a step on a GPU.
+/// The numbers are SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) of the seed and each number's index. TorchSharp has
+/// generators on the CPU only. There, the noise for a batch of features of a larger target would take longer than the
+/// rest of a step on a GPU.
 /// </remarks>
 internal static class UniformNoise
 {

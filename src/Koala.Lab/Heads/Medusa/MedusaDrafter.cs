@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Heads.Medusa;
 
 /// <summary>
-/// Drafts from the last committed hidden state of each sequence. All heads run at once, since none depends on the candidates before it.
+/// Drafts from the last committed hidden state of each sequence. All heads run at once, since none depends on the
+/// candidates before it.
 /// </summary>
 internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) : LevelDrafter
 {

@@ -7,13 +7,15 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Heads.Medusa;
 
 /// <summary>
-/// n Medusa heads of K residual blocks each. Head h predicts the token h+2 positions ahead from one hidden state of the target.
+/// n Medusa heads of K residual blocks each. Head h predicts the token h+2 positions ahead from one hidden state of the
+/// target.
 /// </summary>
 /// <remarks>
-/// After Medusa (arXiv 2401.10774, section 2.1): x + SiLU(Wx + b), K times, then a vocabulary projection. The K blocks stand where KOALA
-/// (arXiv 2408.08146) puts them. The weights of the n heads are stacked, so that a block of all heads is one matrix product. Blocks start
-/// as the identity: weight and bias are zero, whereas Medusa's own code leaves the bias random. In shapes n is the number of heads, N the
-/// number of positions, D the width and V the size of the vocabulary.
+/// After Medusa (arXiv 2401.10774, section 2.1): x + SiLU(Wx + b), K times, then a vocabulary projection. The K blocks
+/// stand where KOALA (arXiv 2408.08146) puts them. The weights of the n heads are stacked, so that a block of all heads
+/// is one matrix product. Blocks start as the identity: weight and bias are zero, whereas Medusa's own code leaves the
+/// bias random. In shapes n is the number of heads, N the number of positions, D the width and V the size of the
+/// vocabulary.
 /// </remarks>
 public sealed class MedusaHead : DraftHead
 {
@@ -50,13 +52,15 @@ public sealed class MedusaHead : DraftHead
     {
         using var scope = NewDisposeScope();
         var allPositions = batch.LabelPositions(ahead: 2);
-        var features = batch.WithNoise(batch.DraftFeatures).index_select(0, tensor(allPositions, device: target.Device));   // [N,D]
-        var hidden = Hidden(features, _options.Heads);                                                                      // [n,N,D]
+        var features = batch.WithNoise(batch.DraftFeatures);                                      // [B·T,D]
+        features = features.index_select(0, tensor(allPositions, device: target.Device));         // [N,D]
+        var hidden = Hidden(features, _options.Heads);                                            // [n,N,D]
         var rowOf = allPositions.Select((position, row) => (position, row)).ToDictionary(x => x.position, x => (long)x.row);
         var headOutputs = new List<HeadOutput>();
         for (var h = 0; h < _options.Heads; h++)
         {
-            // A later head has fewer positions: near the end of an answer the token that it predicts lies beyond the end.
+            // A later head has fewer positions: near the end of an answer the token that it predicts lies beyond the
+            // end.
             var positions = batch.LabelPositions(ahead: 2 + h);
             var rows = tensor(positions.Select(position => rowOf[position]).ToArray(), device: target.Device);
             var logits = LogitsOf(hidden[h].index_select(0, rows), h, target).to(ScalarType.Float32);   // [Nh,V]
@@ -103,7 +107,8 @@ public sealed class MedusaHead : DraftHead
         return new MedusaHead(options, target.Identity, weights, biases, lmHeads);
     }
 
-    // Weights are cast to the dtype of the features. For a bf16 target fp32 masters are rounded, and gradients flow through the rounding.
+    // Weights are cast to the dtype of the features. For a bf16 target fp32 masters are rounded, and gradients flow
+    // through the rounding.
     private Tensor Hidden(Tensor features, int heads)
     {
         var x = features.expand(heads, -1, -1);   // [n,N,D]

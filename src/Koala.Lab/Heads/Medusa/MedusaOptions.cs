@@ -18,14 +18,14 @@ public sealed record MedusaOptions : HeadOptions
     public int Heads { get; init; } = 4;
 
     /// <summary>
-    /// Whether one block is used K times instead of K blocks, as code built on the Medusa repository does unintentionally. This is an
-    /// ablation; default false.
+    /// Whether one block is used K times instead of K blocks, as code built on the Medusa repository does
+    /// unintentionally. This is an ablation; default false.
     /// </summary>
     public bool Tied { get; init; }
 
     /// <summary>
-    /// Whether each head has an LM head of its own, which starts as the target's. Default false: the target's LM head is shared, frozen
-    /// and not stored.
+    /// Whether each head has an LM head of its own, which starts as the target's. Default false: the target's LM head
+    /// is shared, frozen and not stored.
     /// </summary>
     public bool OwnLmHeads { get; init; }
 

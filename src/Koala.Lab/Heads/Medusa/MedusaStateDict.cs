@@ -5,10 +5,12 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Heads.Medusa;
 
 /// <summary>
-/// The published tensor names of Medusa: <c>{h}.{k}.linear.weight</c>, <c>{h}.{k}.linear.bias</c>, and <c>{h}.{K}.weight</c> for a head's
-/// own LM head.
+/// The published tensor names of Medusa: <c>{h}.{k}.linear.weight</c>, <c>{h}.{k}.linear.bias</c>, and
+/// <c>{h}.{K}.weight</c> for a head's own LM head.
 /// </summary>
-/// <remarks>After the medusa_lm_head files of FasterDecoding/Medusa. Tied blocks are stored K times, as they are there.</remarks>
+/// <remarks>
+/// After the medusa_lm_head files of FasterDecoding/Medusa. Tied blocks are stored K times, as they are there.
+/// </remarks>
 internal static class MedusaStateDict
 {
     public static MedusaHead Read(ITensorSource source, MedusaOptions options, TargetIdentity target, ScalarType dtype, Device device)
