@@ -71,7 +71,7 @@ public sealed class ArgumentTests
     [InlineData("train --target x", "--data: is missing")]
     [InlineData("train --target x --data y --layers 0", "K is 0")]
     [InlineData("train --target x --data y --steps 0", "--steps: is 0")]
-    [InlineData("train --target x --data y --loss seer", "--loss: 'seer' is no loss known here; known are acceptance, cross-entropy")]
+    [InlineData("train --target x --data y --loss seer", "--loss: 'seer' is not a registered loss; the registered losses are acceptance, cross-entropy")]
     [InlineData("train --target x --data y --loss kl=much", "--loss: is 'kl=much', but 'much' is no number")]
     [InlineData("train --target x --data y --loss kl=1@2", "--loss: decay of kl is 2")]
     [InlineData("train --target x --data y --loss kl --loss kl", "--loss: kl is given twice")]

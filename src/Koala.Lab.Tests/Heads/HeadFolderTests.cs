@@ -93,7 +93,7 @@ public sealed class HeadFolderTests : IDisposable
     {
         Save(new MedusaOptions());
         Change(config => config["head"]!["kind"] = "seer");
-        Refused("config.json", "the kind of head is 'seer', but known here are eagle, medusa");
+        Refused("config.json", "the kind of head is 'seer', but the registered kinds are eagle, medusa");
     }
 
     [Fact]

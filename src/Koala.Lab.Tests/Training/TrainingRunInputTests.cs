@@ -110,7 +110,7 @@ public sealed class TrainingRunInputTests : IDisposable
         run.Interrupt(5);
         foreach (var file in Directory.GetFiles(run.Folder.CheckpointsFolder, "*.safetensors", SearchOption.AllDirectories)) File.WriteAllBytes(file, [1, 2, 3]);
         var metrics = File.ReadAllText(run.Folder.MetricsFile);
-        Assert.Contains("no whole training state", Assert.Throws<KoalaException>(() => run.Resume()).Fault, StringComparison.Ordinal);
+        Assert.Contains("not a complete training state", Assert.Throws<KoalaException>(() => run.Resume()).Fault, StringComparison.Ordinal);
         Assert.Equal(metrics, File.ReadAllText(run.Folder.MetricsFile));
     }
 

@@ -1,11 +1,11 @@
 namespace Koala.Lab.Decoding;
 
-/// <summary>Which candidates the target keeps when it samples.</summary>
+/// <summary>Which candidates are accepted when answers are sampled.</summary>
 public enum AcceptanceMode
 {
-    /// <summary>Tokens keep the target's own distribution.</summary>
+    /// <summary>Tokens have the target's own distribution.</summary>
     Lossless,
 
-    /// <summary>Medusa's typical acceptance: longer rounds, but another distribution.</summary>
+    /// <summary>Medusa's typical acceptance: more tokens per round, but another distribution.</summary>
     Typical,
 }

@@ -11,9 +11,9 @@ internal static class ContextRoom
 
     /// <summary>Checks that a prompt has tokens and leaves room for an answer.</summary>
     /// <param name="target">The target.</param>
-    /// <param name="prompt">Token ids.</param>
-    /// <param name="name">What a message calls the prompt.</param>
-    /// <exception cref="KoalaException">It is empty, or as long as the context.</exception>
+    /// <param name="prompt">The token ids of the prompt.</param>
+    /// <param name="name">The name of the prompt in an error message.</param>
+    /// <exception cref="KoalaException">The prompt is empty, or at least as long as the context.</exception>
     public static void Check(Target target, IReadOnlyList<int> prompt, string name)
     {
         var context = target.Config.ContextLength;

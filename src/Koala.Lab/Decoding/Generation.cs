@@ -5,19 +5,24 @@ using Koala.Lab.Runtime;
 namespace Koala.Lab.Decoding;
 
 /// <summary>An answer.</summary>
-/// <param name="PromptTokens">What was asked, as token ids.</param>
-/// <param name="Tokens">The answer's token ids; the end-of-sequence id is the last one where it came.</param>
-/// <param name="Text">The answer, without special tokens, cut before a stop text.</param>
-/// <param name="FinishReason">Why it ended.</param>
-/// <param name="Seconds">Wall-clock seconds in all.</param>
-/// <param name="PrefillSeconds">Of these, reading the prompt and deciding the first token.</param>
-/// <param name="Rounds">The trace: the target alone has rounds of nothing drafted.</param>
+/// <param name="PromptTokens">The token ids of the prompt.</param>
+/// <param name="Tokens">
+/// The token ids of the answer. An end-of-sequence token that ended the answer is the last of them.
+/// </param>
+/// <param name="Text">The text of the answer, without special tokens, cut before a stop text.</param>
+/// <param name="FinishReason">Why the answer ended.</param>
+/// <param name="Seconds">The wall-clock seconds in total.</param>
+/// <param name="PrefillSeconds">The part of these seconds that the prompt and the first token took.</param>
+/// <param name="Rounds">The trace. The baseline has rounds in which nothing is drafted.</param>
 [TypeFormatterSource]
 public sealed record Generation(
-    IReadOnlyList<int> PromptTokens, IReadOnlyList<int> Tokens, string Text, FinishReason FinishReason, double Seconds, double PrefillSeconds,
-    IReadOnlyList<Round> Rounds)
+    IReadOnlyList<int> PromptTokens, IReadOnlyList<int> Tokens, string Text, FinishReason FinishReason, double Seconds,
+    double PrefillSeconds, IReadOnlyList<Round> Rounds)
 {
-    /// <summary>Seconds of the rounds a token; the first token comes from prefill and is not counted. NaN when there was no round.</summary>
+    /// <summary>
+    /// Seconds of the rounds per token. The first token comes from prefill and does not count. NaN if there was no
+    /// round.
+    /// </summary>
     [JsonIgnore]
     public double SecondsPerToken => Rounds.Count == 0 ? double.NaN : (Seconds - PrefillSeconds) / (Tokens.Count - 1);
 }
@@ -26,16 +31,16 @@ public sealed record Generation(
 [JsonConverter(typeof(JsonStringEnumConverter<FinishReason>))]
 public enum FinishReason
 {
-    /// <summary>The end-of-sequence token or a stop text came.</summary>
+    /// <summary>The answer reached an end-of-sequence token or a stop text.</summary>
     [JsonStringEnumMemberName("stop")]
     Stop,
 
-    /// <summary>The token limit or the context was reached.</summary>
+    /// <summary>The answer reached the token limit or the end of the context.</summary>
     [JsonStringEnumMemberName("length")]
     Length,
 }
 
-/// <summary>What a round added to the answer, as it streams.</summary>
-/// <param name="Text">Text that is certain now; may be empty.</param>
-/// <param name="Tokens">The tokens committed.</param>
+/// <summary>What one round added to an answer that streams.</summary>
+/// <param name="Text">The text that is certain now; it may be empty.</param>
+/// <param name="Tokens">The tokens that were committed.</param>
 public sealed record GenerationChunk(string Text, IReadOnlyList<int> Tokens);

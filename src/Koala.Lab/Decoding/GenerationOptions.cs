@@ -5,40 +5,53 @@ namespace Koala.Lab.Decoding;
 /// <summary>How an answer is generated.</summary>
 public sealed record GenerationOptions
 {
-    /// <summary>The most tokens of the answer. Default 256; the context ends it earlier where less is left.</summary>
+    /// <summary>
+    /// The largest number of tokens of the answer. Default 256. The answer ends earlier if the context is full.
+    /// </summary>
     public int MaxTokens { get; init; } = 256;
 
-    /// <summary>Sampling temperature; 0 (the default) takes the best token.</summary>
+    /// <summary>The sampling temperature; 0 (the default) takes the best token.</summary>
     public double Temperature { get; init; }
 
-    /// <summary>Keep the k likeliest tokens; 0 (the default) keeps all. Sampling only.</summary>
+    /// <summary>The number of likeliest tokens that sampling keeps; 0 (the default) keeps all.</summary>
     public int TopK { get; init; }
 
-    /// <summary>Keep the likeliest tokens that together have this probability; 1 (the default) keeps all. Sampling only.</summary>
+    /// <summary>
+    /// Sampling keeps the likeliest tokens that together have this probability; 1 (the default) keeps all.
+    /// </summary>
     public double TopP { get; init; } = 1;
 
-    /// <summary>Tokens drafted a round, one after another: the length of a chain. Null: as many as the head can.</summary>
+    /// <summary>
+    /// The number of tokens that a round drafts in a chain. Null means as many as the head can draft.
+    /// </summary>
     public int? DraftLength { get; init; }
 
-    /// <summary>What a round's draft looks like. Null: a chain of <see cref="DraftLength"/>.</summary>
+    /// <summary>The draft tree of every round. Null means a chain of <see cref="DraftLength"/> tokens.</summary>
     public DraftTree? Tree { get; init; }
 
-    /// <summary>Which candidates are kept when sampling; greedy decoding is lossless always. Default: lossless.</summary>
+    /// <summary>
+    /// Which candidates are accepted when sampling. Default: lossless. Greedy decoding is always lossless.
+    /// </summary>
     public AcceptanceMode Acceptance { get; init; }
 
-    /// <summary>Texts that end the answer; they are cut off.</summary>
+    /// <summary>Texts that end the answer. The answer is cut before them.</summary>
     public IReadOnlyList<string> Stop { get; init; } = [];
 
-    /// <summary>Seed of sampling.</summary>
+    /// <summary>The seed of sampling.</summary>
     public int Seed { get; init; }
 
-    /// <summary>Number of the prompt under the seed: each prompt draws from a stream of its own, whatever was generated before it.</summary>
+    /// <summary>
+    /// The number of the prompt's random stream under the seed. Each prompt draws from its own stream, whatever was
+    /// generated before it.
+    /// </summary>
     public int Stream { get; init; }
 
-    /// <summary>Record each round's candidates and bonus token with their probabilities, for those who teach or debug. Slower.</summary>
+    /// <summary>
+    /// Whether to record each round's candidates and bonus token with their probabilities. This is slower.
+    /// </summary>
     public bool FullTrace { get; init; }
 
-    /// <summary>What a round's draft looks like with a head that drafts so many tokens one after another at most.</summary>
+    /// <summary>The draft tree of every round for a head that can draft this many tokens one after another.</summary>
     public DraftTree TreeFor(int maxDraftLength) => Tree?.FitTo(maxDraftLength) ?? new ChainTree(DraftLength ?? maxDraftLength);
 
     /// <exception cref="KoalaException">An option is out of range.</exception>
@@ -48,13 +61,13 @@ public sealed record GenerationOptions
             throw KoalaException.ForOption(nameof(MaxTokens), $"is {MaxTokens}, but an answer has at least one token",
                 "set it to 1 or more");
         if (!(Temperature >= 0) || double.IsInfinity(Temperature))
-            throw KoalaException.ForOption(nameof(Temperature), $"is {Temperature}, but it is 0 (greedy) or above",
+            throw KoalaException.ForOption(nameof(Temperature), $"is {Temperature}, but it must be 0 (greedy) or above",
                 "set it to 0, or to about 1");
         if (TopK < 0)
-            throw KoalaException.ForOption(nameof(TopK), $"is {TopK}, but it is 0 (all tokens) or above",
+            throw KoalaException.ForOption(nameof(TopK), $"is {TopK}, but it must be 0 (all tokens) or above",
                 "leave it out, or set it to about 50");
         if (TopP is not (> 0 and <= 1))
-            throw KoalaException.ForOption(nameof(TopP), $"is {TopP}, but it lies above 0 and up to 1",
+            throw KoalaException.ForOption(nameof(TopP), $"is {TopP}, but it must be above 0 and at most 1",
                 "leave it out, or set it to about 0.9");
         if (DraftLength is < 0)
             throw KoalaException.ForOption(nameof(DraftLength), $"is {DraftLength}, but a round drafts 0 tokens or more", "leave it out");

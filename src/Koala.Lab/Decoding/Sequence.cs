@@ -5,7 +5,7 @@ using Koala.Lab.Targets;
 
 namespace Koala.Lab.Decoding;
 
-/// <summary>An answer as it grows: its tokens, its text, why it ends, and the rounds behind it.</summary>
+/// <summary>An answer that grows: its tokens, its text, why it ended, and its rounds so far.</summary>
 internal sealed class Sequence(Target target, IReadOnlyList<int> prompt, GenerationOptions options, Action<GenerationChunk>? onChunk)
 {
     private readonly long _start = TimeProvider.System.GetTimestamp();
@@ -18,10 +18,13 @@ internal sealed class Sequence(Target target, IReadOnlyList<int> prompt, Generat
 
     public bool Ended { get; private set; }
 
-    /// <summary>The tokens that end it. Default: the target's end-of-sequence tokens.</summary>
+    /// <summary>The tokens that end the answer. Default: the target's end-of-sequence tokens.</summary>
     public IReadOnlyCollection<int> EndTokens { get; init; } = target.Config.EndOfSequenceIds;
 
-    /// <summary>Takes tokens until the answer ends: at an end-of-sequence token, a stop text or the limit. What follows is dropped.</summary>
+    /// <summary>
+    /// Appends tokens until the answer ends: at an end-of-sequence token, a stop text or the limit. Tokens after the
+    /// end are dropped.
+    /// </summary>
     public void Commit(IReadOnlyList<int> tokens)
     {
         var before = _tokens.Count;
@@ -44,10 +47,16 @@ internal sealed class Sequence(Target target, IReadOnlyList<int> prompt, Generat
 
     public void Record(Draft draft, AcceptedPath accepted, TargetDistributions distributions, RoundClock clock)
     {
-        var trace = options.FullTrace ? Traced(draft, accepted, distributions.P!) : default;
+        var (bonus, candidates) = options.FullTrace ? Trace(draft, accepted, distributions.P!) : default;
         var (depth, levels) = (draft.Depth, LevelAcceptance.Create(draft, accepted));
         var (drafting, verifying, bookkeeping) = clock.Stop();
-        _rounds.Add(new Round(draft.Candidates.Count, accepted.Accepted, drafting, verifying, bookkeeping) { Depth = depth, Levels = levels, Bonus = trace.Bonus, Candidates = trace.Candidates });
+        _rounds.Add(new Round(draft.Candidates.Count, accepted.Accepted, drafting, verifying, bookkeeping)
+        {
+            Depth = depth,
+            Levels = levels,
+            Bonus = bonus,
+            Candidates = candidates,
+        });
     }
 
     public Generation Finish() =>
@@ -55,13 +64,15 @@ internal sealed class Sequence(Target target, IReadOnlyList<int> prompt, Generat
 
     private void End(FinishReason finish) => (Ended, _finish) = (true, finish);
 
-    private (TracedToken Bonus, IReadOnlyList<TracedCandidate> Candidates) Traced(Draft draft, AcceptedPath accepted, float[][] p)
+    private (TracedToken Bonus, IReadOnlyList<TracedCandidate> Candidates) Trace(Draft draft, AcceptedPath accepted, float[][] p)
     {
+        // Row 0 belongs to the root and row i+1 to candidate i. A token's probability stands in its parent's row.
         string TextOf(int token) => target.Tokenizer.Decode([token]);
-        var bonus = new TracedToken(accepted.Bonus, TextOf(accepted.Bonus), p[accepted.Accepted == 0 ? 0 : accepted.Path[^1] + 1][accepted.Bonus]);
-        // The distribution that judges a candidate stands in its parent's row: row 0 is the root's.
-        var candidates = draft.Candidates.Select((c, i) =>
-            new TracedCandidate(c.Token, TextOf(c.Token), c.Parent, p[c.Parent + 1][c.Token], c.Q!.Value, accepted.Path.Contains(i))).ToArray();
-        return (bonus, candidates);
+        TracedCandidate Candidate(Candidate c, int i) =>
+            new(c.Token, TextOf(c.Token), c.Parent, p[c.Parent + 1][c.Token], c.Q!.Value, accepted.Path.Contains(i));
+
+        var lastRow = accepted.Accepted == 0 ? 0 : accepted.Path[^1] + 1;
+        var bonus = new TracedToken(accepted.Bonus, TextOf(accepted.Bonus), p[lastRow][accepted.Bonus]);
+        return (bonus, [.. draft.Candidates.Select(Candidate)]);
     }
 }

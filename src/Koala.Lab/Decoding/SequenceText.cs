@@ -4,14 +4,14 @@ using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Decoding;
 
-/// <summary>The text of a growing answer: what is certain so far, cut before a stop text.</summary>
+/// <summary>The text of an answer that grows: the text that is certain so far, cut before a stop text.</summary>
 internal sealed class SequenceText(Tokenizer tokenizer, IReadOnlyList<string> stop)
 {
     private readonly StreamingDetokenizer _detokenizer = new(tokenizer);
     private readonly StopStrings _stop = new(stop);
     private readonly StringBuilder _text = new();
 
-    /// <summary>Whether a stop text has come.</summary>
+    /// <summary>Whether the answer has reached a stop text.</summary>
     public bool Stopped => _stop.Hit;
 
     /// <summary>All text so far.</summary>

@@ -11,10 +11,12 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Decoding;
 
-/// <summary>Generates with a target and, where there is one, a draft head: the same answers, fewer steps of the target.</summary>
+/// <summary>
+/// Generates answers with a target and, optionally, a draft head: the same answers in fewer steps of the target.
+/// </summary>
 /// <remarks>
-/// Without a head each round drafts nothing: that is the target alone, by the same loop and the same step, so that the two can be
-/// compared. One batch of answers at a time; not for use from two threads at once.
+/// Without a head each round drafts nothing. This is the baseline: the same loop and the same step, so that the two can
+/// be compared. A decoder generates one batch of answers at a time. It is not safe for use from two threads at once.
 /// </remarks>
 public sealed class SpeculativeDecoder : IDisposable
 {
@@ -22,31 +24,46 @@ public sealed class SpeculativeDecoder : IDisposable
     private readonly IDraftSource? _source;
     private KeyValueCache? _cache;
 
-    /// <param name="target">The model whose output is wanted. Stays the caller's.</param>
-    /// <param name="source">A head made for it, or what proposes in its place; null for the target alone. Stays the caller's.</param>
+    /// <param name="target">The model whose output is wanted. The caller owns it.</param>
+    /// <param name="source">
+    /// A head made for the target, or another draft source; null for the baseline. The caller owns it.
+    /// </param>
     public SpeculativeDecoder(Target target, IDraftSource? source = null) => (_target, _source) = (target, source);
 
-    /// <summary>The rounds of the answer that came to its end last; of a batch, those of all.</summary>
+    /// <summary>The rounds of the latest answer, or of all answers of the latest batch.</summary>
     public DecodingTrace Trace { get; private set; } = new([]);
 
     /// <summary>Answers a prompt of token ids.</summary>
-    /// <param name="prompt">At least one token; must leave room in the context.</param>
-    /// <param name="options">Null: the defaults.</param>
-    /// <param name="onChunk">Called on this thread after prefill and after every round.</param>
-    /// <param name="cancel">Looked at between rounds.</param>
+    /// <param name="prompt">The token ids, at least one. They must leave room for an answer in the context.</param>
+    /// <param name="options">The options; null means the defaults.</param>
+    /// <param name="onChunk">This is called on this thread after prefill and after every round.</param>
+    /// <param name="cancel">The decoder checks this token between rounds.</param>
     /// <exception cref="KoalaException">An option is out of range, or the prompt does not fit the context.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public Generation Generate(IReadOnlyList<int> prompt, GenerationOptions? options = null, Action<GenerationChunk>? onChunk = null, CancellationToken cancel = default) =>
+    /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>
+    public Generation Generate(
+        IReadOnlyList<int> prompt, GenerationOptions? options = null, Action<GenerationChunk>? onChunk = null,
+        CancellationToken cancel = default) =>
         GenerateAll([prompt], options, (_, chunk) => onChunk?.Invoke(chunk), cancel)[0];
 
-    /// <summary>Answers prompts side by side: a round drafts for each and verifies all in one step; each accepts its own length.</summary>
-    /// <param name="prompts">Token ids, at least one each; each must leave room in the context.</param>
-    /// <param name="options">Null: the defaults. Prompt i draws from the stream <see cref="GenerationOptions.Stream"/> + i.</param>
-    /// <param name="onChunk">Called on this thread after prefill and after every round, with the prompt's number.</param>
-    /// <param name="cancel">Looked at between rounds.</param>
-    /// <returns>An answer a prompt, in their order. Times of a round are the batch's.</returns>
+    /// <summary>
+    /// Answers a batch of prompts. A round drafts for each prompt and verifies all drafts in one step of the target.
+    /// Each prompt accepts its own number of tokens.
+    /// </summary>
+    /// <param name="prompts">
+    /// The token ids of each prompt, at least one. Each prompt must leave room for an answer in the context.
+    /// </param>
+    /// <param name="options">
+    /// The options; null means the defaults. Prompt i draws from the stream <see cref="GenerationOptions.Stream"/> + i.
+    /// </param>
+    /// <param name="onChunk">
+    /// This is called on this thread after prefill and after every round, with the index of the prompt.
+    /// </param>
+    /// <param name="cancel">The decoder checks this token between rounds.</param>
+    /// <returns>
+    /// One answer per prompt, in the order of the prompts. The times of a round are those of the whole batch.
+    /// </returns>
     /// <exception cref="KoalaException">An option is out of range, or a prompt does not fit the context.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>
     public IReadOnlyList<Generation> GenerateAll(
         IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions? options = null, Action<int, GenerationChunk>? onChunk = null,
         CancellationToken cancel = default)
@@ -57,13 +74,14 @@ public sealed class SpeculativeDecoder : IDisposable
         using var _ = no_grad();
         using var scope = NewDisposeScope();
         var tree = _source is null ? null : TreeFor(_source, options);
-        var capacity = prompts.Max(prompt => prompt.Count + ContextRoom.AnswerTokens(_target, prompt, options)) + (tree?.Nodes ?? 0) + 1;
+        var longest = prompts.Max(prompt => prompt.Count + ContextRoom.AnswerTokens(_target, prompt, options));
+        var capacity = longest + (tree?.Nodes ?? 0) + 1;
         using var drafter = _source?.NewDrafter(_target, prompts.Count, capacity);
         RandomSource[] random = [.. prompts.Select((_, b) => RandomStreams.Create(options.Seed, options.Stream + b))];
         var sampler = TokenSamplers.Create(options, random);
         var verifier = Verifier.Create(options);
-        Sequence[] each = [.. prompts.Select((prompt, b) => new Sequence(_target, prompt, options, chunk => onChunk?.Invoke(b, chunk)))];
-        var sequences = new SequenceBatch(each, random, EmptyCache(prompts.Count, capacity));
+        Sequence NewSequence(IReadOnlyList<int> prompt, int b) => new(_target, prompt, options, chunk => onChunk?.Invoke(b, chunk));
+        var sequences = new SequenceBatch([.. prompts.Select(NewSequence)], random, EmptyCache(prompts.Count, capacity));
 
         Prefill(prompts, sequences, drafter, verifier);
         while (sequences.Running)
@@ -76,7 +94,7 @@ public sealed class SpeculativeDecoder : IDisposable
             clock.Drafted();
 
             var output = _target.Append(sequences.Cache, sequences.Trees(drafts), FeatureLayers);   // [B,T,D], [B,T,F]
-            var distributions = verifier.Score(_target.Logits(output.Hidden));                       // the round's one synchronisation
+            var distributions = verifier.Score(_target.Logits(output.Hidden));                      // the round's one synchronisation
             clock.Verified();
 
             var acceptedPaths = sequences.Accept(verifier, distributions, drafts);
@@ -89,10 +107,11 @@ public sealed class SpeculativeDecoder : IDisposable
         return generations;
     }
 
-    /// <summary>Answers one user message through the target's chat template, as it is generated.</summary>
-    /// <remarks>The work runs on a thread of its own; leaving the loop early ends it.</remarks>
-    /// <exception cref="KoalaException">As <see cref="Generate"/>; or the target has no chat template.</exception>
-    public IAsyncEnumerable<GenerationChunk> GenerateAsync(string message, GenerationOptions? options = null, CancellationToken cancel = default)
+    /// <summary>Answers one user message through the target's chat template and streams the answer.</summary>
+    /// <remarks>The work runs on a thread of its own. Leaving the loop early ends the work.</remarks>
+    /// <exception cref="KoalaException">The target has no chat template, or <see cref="Generate"/> throws.</exception>
+    public IAsyncEnumerable<GenerationChunk> GenerateAsync(
+        string message, GenerationOptions? options = null, CancellationToken cancel = default)
     {
         var prompt = _target.Tokenizer.EncodeChat([new Message("user", message)]);
         return GenerationStream.Read((onChunk, stop) => Generate(prompt, options, onChunk, stop), cancel);
@@ -114,7 +133,7 @@ public sealed class SpeculativeDecoder : IDisposable
         sequences.EndPrefill();
     }
 
-    // One cache serves batch after batch; what an earlier one left behind its length is never seen.
+    // One cache serves batch after batch. Attention never reads what an earlier batch left beyond the current length.
     private KeyValueCache EmptyCache(int batch, int capacity)
     {
         capacity = Math.Min(KeyValueCache.RoundUp(capacity, _target.Device), _target.Config.ContextLength);
@@ -128,19 +147,19 @@ public sealed class SpeculativeDecoder : IDisposable
         return _cache;
     }
 
-    /// <summary>What rounds draft with these options.</summary>
-    /// <exception cref="KoalaException">It is deeper than the source can draft.</exception>
+    /// <summary>The draft tree of every round with these options.</summary>
+    /// <exception cref="KoalaException">The tree is deeper than the source can draft.</exception>
     internal static DraftTree TreeFor(IDraftSource source, GenerationOptions options)
     {
         if (options.DraftLength > source.MaxDraftLength)
             throw KoalaException.ForOption(nameof(options.DraftLength),
-                $"is {options.DraftLength}, but this head drafts at most {source.MaxDraftLength} tokens a round",
+                $"is {options.DraftLength}, but this head drafts at most {source.MaxDraftLength} tokens per round",
                 "lower it or leave it out");
         var tree = options.TreeFor(source.MaxDraftLength);
         if (tree.Depth > source.MaxDraftLength)
             throw KoalaException.ForOption(nameof(options.Tree),
                 $"{tree.Name} is {tree.Depth} levels deep, but this head drafts at most {source.MaxDraftLength} tokens one after another",
-                "take a shallower tree");
+                "choose a shallower tree");
         return tree;
     }
 }

@@ -7,17 +7,21 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads;
 
-/// <summary>The small network that proposes. Kinds differ in how they draft and what their files hold; trainer, decoder and metrics see only this.</summary>
+/// <summary>A small network on top of the target that proposes tokens.</summary>
+/// <remarks>
+/// Kinds of head differ in how they draft and in what their files hold. The trainer, the decoder and the metrics know
+/// this class only.
+/// </remarks>
 public abstract class DraftHead : IDraftSource, IDisposable
 {
-    /// <param name="options">Kind and sizes.</param>
-    /// <param name="target">The target it is made for.</param>
+    /// <param name="options">The kind and sizes of the head.</param>
+    /// <param name="target">The target that the head is made for.</param>
     protected DraftHead(HeadOptions options, TargetIdentity target) => (Options, Target) = (options, target);
 
-    /// <summary>Kind and sizes.</summary>
+    /// <summary>The kind and sizes of the head.</summary>
     public HeadOptions Options { get; }
 
-    /// <summary>The target it is made for.</summary>
+    /// <summary>The target that the head is made for.</summary>
     public TargetIdentity Target { get; }
 
     /// <inheritdoc/>
@@ -26,66 +30,82 @@ public abstract class DraftHead : IDraftSource, IDisposable
     /// <inheritdoc/>
     public virtual IReadOnlyList<int> FeatureLayers => [];
 
-    /// <summary>The part of the target's vocabulary that it predicts over; null: all of it.</summary>
+    /// <summary>The part of the target's vocabulary that the head predicts over; null means all of it.</summary>
     public virtual DraftVocabulary? Vocabulary => null;
 
-    /// <summary>What training changes, by name, in a fixed order. They remain the head's, which frees them when it is disposed.</summary>
+    /// <summary>
+    /// The tensors that training changes, by name and in a fixed order. The head owns and disposes them.
+    /// </summary>
     public abstract StateDict Parameters { get; }
 
-    /// <summary>Number of its own weights; what it takes from the target does not count.</summary>
+    /// <summary>The number of the head's own weights. Weights that it takes from the target do not count.</summary>
     public long ParameterCount => Parameters.Sum(p => p.Value.numel());
 
     /// <inheritdoc/>
     public abstract Drafter NewDrafter(Target target, int batch, int capacity);
 
-    /// <summary>Predictions with gradients to <see cref="Parameters"/>, one for each depth, the first one first.</summary>
+    /// <summary>
+    /// Computes the head's outputs for a batch: one per depth, in order, with gradients to <see cref="Parameters"/>.
+    /// </summary>
     public abstract IReadOnlyList<HeadOutput> Predict(TrainingBatch batch, Target target);
 
-    /// <summary>Called once before it is trained; a head with a draft vocabulary takes the most frequent tokens. By default it does nothing.</summary>
-    /// <param name="counts">How often each of the target's tokens occurs in the answers to learn from.</param>
-    /// <param name="target">The target it is made for.</param>
+    /// <summary>
+    /// Chooses the draft vocabulary. This is called once before training; a head with a draft vocabulary takes the most
+    /// frequent tokens. By default it does nothing.
+    /// </summary>
+    /// <param name="counts">How often each of the target's tokens occurs in the answers of the training data.</param>
+    /// <param name="target">The target that the head is made for.</param>
     public virtual void ChooseVocabulary(IReadOnlyList<long> counts, Target target)
     {
     }
 
-    /// <summary>The tensors of its file, under their published names. Views: the caller disposes them, the weights stay.</summary>
+    /// <summary>
+    /// The tensors of the head's file under their published names. They are views of the weights. The caller must
+    /// dispose them, which does not affect the weights.
+    /// </summary>
     public abstract StateDict ToStateDict();
 
-    /// <summary>A new, untrained head of a registered kind, in fp32.</summary>
-    /// <param name="options">Kind and sizes.</param>
-    /// <param name="target">The target it is made for.</param>
-    /// <param name="seed">Of what starts at random.</param>
-    /// <exception cref="KoalaException">An option is out of range, or the kind is not known.</exception>
+    /// <summary>Creates a new, untrained head of a registered kind in fp32.</summary>
+    /// <param name="options">The kind and sizes of the head.</param>
+    /// <param name="target">The target that the head is made for.</param>
+    /// <param name="seed">The seed of the random initial weights.</param>
+    /// <exception cref="KoalaException">An option is out of range, or the kind is not registered.</exception>
     public static DraftHead Create(HeadOptions options, Target target, int seed = 0)
     {
         options.Validate();
         return HeadRegistry.Find(options).Create(options, target, seed);
     }
 
-    /// <summary>Loads a head's folder, or the <c>head</c> folder of a run, in the target's dtype and on its device.</summary>
-    /// <exception cref="KoalaException">The folder, its config or tensors are wrong, or the head was made for another target.</exception>
+    /// <summary>
+    /// Loads a head's folder, or the <c>head</c> folder of a run, in the target's dtype and on its device.
+    /// </summary>
+    /// <exception cref="KoalaException">
+    /// The folder, the config or the tensors are wrong, or the head is for another target.
+    /// </exception>
     public static DraftHead Load(string folder, Target target)
     {
         var (options, identity) = HeadFolder.ReadConfig(folder);
         if (!target.Identity.Matches(identity))
-            throw new KoalaException(Path.Combine(folder, HeadFolder.ConfigFile), $"this head is made for {identity}, but the target is {target.Identity}",
+            throw new KoalaException(Path.Combine(folder, HeadFolder.ConfigFile),
+                $"this head is made for {identity}, but the target is {target.Identity}",
                 "use the head with its own target, or train one for this target");
         using var source = SafetensorsFile.Open(Path.Combine(folder, HeadFolder.WeightsFile));
         return HeadRegistry.Find(options).Read(options, target, source);
     }
 
     /// <summary>Writes the head's folder: config, weights and card. Files are complete or absent.</summary>
-    /// <param name="folder">Made if it is not there.</param>
-    /// <param name="card">Markdown about the head: what it is, how it was trained.</param>
-    /// <param name="dtype">What its weights are rounded to. Null: as they are.</param>
+    /// <param name="folder">The folder. It is created if it does not exist.</param>
+    /// <param name="card">Markdown text that says what the head is and how it was trained.</param>
+    /// <param name="dtype">The dtype that the weights are rounded to; null keeps their own.</param>
     /// <exception cref="KoalaException">The folder cannot be written.</exception>
     public void Save(string folder, string card, ScalarType? dtype = null)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        // A map of a draft vocabulary is no weight.
+        // The maps of a draft vocabulary are integers and keep their dtype.
+        Tensor Rounded(Tensor value) => value.is_floating_point() ? value.to(dtype ?? value.dtype) : value;
         SafetensorsWriter.Write(Path.Combine(folder, HeadFolder.WeightsFile),
-            [.. ToStateDict().Select(t => KeyValuePair.Create(t.Key, t.Value.is_floating_point() ? t.Value.to(dtype ?? t.Value.dtype) : t.Value))]);
+            [.. ToStateDict().Select(t => KeyValuePair.Create(t.Key, Rounded(t.Value)))]);
         HeadFolder.WriteConfig(folder, Options, Target, card);
     }
 

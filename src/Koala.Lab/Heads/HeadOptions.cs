@@ -2,22 +2,29 @@ using System.Text.Json.Serialization;
 
 namespace Koala.Lab.Heads;
 
-/// <summary>Kind and sizes of a head. In JSON a field <c>kind</c> stands first, the name it is registered by in <see cref="HeadRegistry"/>.</summary>
+/// <summary>
+/// The kind and sizes of a head. In JSON the first field is <c>kind</c>, the name under which the kind is registered in
+/// <see cref="HeadRegistry"/>.
+/// </summary>
 [JsonConverter(typeof(HeadOptionsJson))]
 public abstract record HeadOptions
 {
-    /// <summary>The most layers a head may have.</summary>
+    /// <summary>The largest number of layers that a head may have.</summary>
     public const int MaxLayers = 16;
 
-    /// <summary>The name of the kind, as in <see cref="HeadRegistry"/>: medusa, eagle.</summary>
+    /// <summary>The name of the kind in <see cref="HeadRegistry"/>, such as medusa or eagle.</summary>
     [JsonIgnore]
     public abstract string Kind { get; }
 
-    /// <summary>Whether it guesses the target's features beside its tokens, so that a loss can compare them. Default false.</summary>
+    /// <summary>
+    /// Whether the head also predicts the target's features, so that a loss can compare them. Default false.
+    /// </summary>
     [JsonIgnore]
     public virtual bool PredictsFeatures => false;
 
-    /// <summary>K: residual blocks in each Medusa head, decoder layers of an EAGLE head. 1 to 16, default 1.</summary>
+    /// <summary>
+    /// K: the residual blocks of each Medusa head, or the decoder layers of an EAGLE head. 1 to 16, default 1.
+    /// </summary>
     public int Layers { get; init; } = 1;
 
     /// <exception cref="KoalaException">An option is out of range.</exception>

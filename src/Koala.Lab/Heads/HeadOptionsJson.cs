@@ -4,7 +4,9 @@ using System.Text.Json.Serialization;
 
 namespace Koala.Lab.Heads;
 
-/// <summary>Options of whatever kind of head is registered: its name in the field <c>kind</c>, its own options beside it.</summary>
+/// <summary>
+/// Converts the options of registered kinds of head. The field <c>kind</c> holds the name; the options stand beside it.
+/// </summary>
 internal sealed class HeadOptionsJson : JsonConverter<HeadOptions>
 {
     private const string KindField = "kind";
@@ -12,10 +14,13 @@ internal sealed class HeadOptionsJson : JsonConverter<HeadOptions>
     public override HeadOptions Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         var element = JsonElement.ParseValue(ref reader);
-        if (element.ValueKind != JsonValueKind.Object || !element.TryGetProperty(KindField, out var field) || field.ValueKind != JsonValueKind.String)
+        if (element.ValueKind != JsonValueKind.Object || !element.TryGetProperty(KindField, out var field)
+            || field.ValueKind != JsonValueKind.String)
             throw new JsonException($"a head's options have no '{KindField}'");
         var name = field.GetString()!;
-        var kind = HeadRegistry.Find(name) ?? throw new JsonException($"the kind of head is '{name}', but known here are {string.Join(", ", HeadRegistry.Names)}");
+        var kind = HeadRegistry.Find(name)
+            ?? throw new JsonException(
+                $"the kind of head is '{name}', but the registered kinds are {string.Join(", ", HeadRegistry.Names)}");
         return (HeadOptions?)element.Deserialize(kind.OptionsType, options) ?? throw new JsonException("a head's options are null");
     }
 

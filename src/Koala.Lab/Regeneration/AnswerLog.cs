@@ -3,16 +3,22 @@ using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Regeneration;
 
-/// <summary>An answer as it is kept until the file is whole.</summary>
-/// <param name="Row">The number of its line, from 0.</param>
-/// <param name="Turn">The number of its turn, from 0.</param>
-/// <param name="Tokens">How many tokens it has.</param>
-/// <param name="Done">Whether it came to its end.</param>
-/// <param name="Content">Its text.</param>
+/// <summary>An answer as the log stores it until the output file is complete.</summary>
+/// <param name="Row">The number of the chat's line, counted from 0.</param>
+/// <param name="Turn">The number of the turn, counted from 0.</param>
+/// <param name="Tokens">The number of tokens of the answer.</param>
+/// <param name="Done">Whether the answer ended by itself and was not cut off.</param>
+/// <param name="Content">The text of the answer.</param>
 internal sealed record RegeneratedAnswer(int Row, int Turn, int Tokens, bool Done, string Content);
 
-/// <summary>The answers so far: a first line says what decides them, and a line an answer follows, in the order in which they ended.</summary>
-/// <remarks>Lines are handed to the operating system as they are written, so that they outlive the process. One that is not whole is as good as never written.</remarks>
+/// <summary>
+/// The file of the answers so far. Its first line holds everything that decides the answers. One line per answer
+/// follows, in the order in which the answers ended.
+/// </summary>
+/// <remarks>
+/// Each line is passed to the operating system as it is written, so that it outlives the process. An incomplete line
+/// counts as not written.
+/// </remarks>
 internal sealed class AnswerLog : IDisposable
 {
     private readonly string _path;
@@ -21,7 +27,7 @@ internal sealed class AnswerLog : IDisposable
 
     private AnswerLog(string path, FileStream file, bool empty) => (_path, _file, _empty) = (path, file, empty);
 
-    /// <summary>Begins a log.</summary>
+    /// <summary>Creates a log.</summary>
     /// <exception cref="KoalaException">The file exists or cannot be written.</exception>
     public static AnswerLog Create(string path, RegenerationRecord record) => InFile(path, () =>
     {
@@ -31,11 +37,14 @@ internal sealed class AnswerLog : IDisposable
         return log;
     });
 
-    /// <summary>Goes on with a log; a torn last line is cut off.</summary>
+    /// <summary>Continues a log. If its last line is incomplete, the line is cut off.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="record">What decides the answers now.</param>
-    /// <param name="answers">The answers that are there.</param>
-    /// <exception cref="KoalaException">Another process has it, it cannot be read, was begun otherwise, or a line but the last is malformed.</exception>
+    /// <param name="record">Everything that decides the answers of this run.</param>
+    /// <param name="answers">The answers in the log.</param>
+    /// <exception cref="KoalaException">
+    /// Another process has the file open, it cannot be read, it was begun with another record, or a line other than the
+    /// last is malformed.
+    /// </exception>
     public static AnswerLog Resume(string path, RegenerationRecord record, out IReadOnlyList<RegeneratedAnswer> answers)
     {
         var file = InFile(path, () => new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None));
@@ -48,9 +57,10 @@ internal sealed class AnswerLog : IDisposable
             while (start < bytes.Length && bytes.AsSpan(start).IndexOf((byte)'\n') is >= 0 and var length)
             {
                 number++;
+                var line = bytes.AsSpan(start, length);
                 var last = start + length + 1 == bytes.Length;
-                if (number == 1) Parse<RegenerationRecord>(path, number, bytes.AsSpan(start, length), mayBeTorn: false)!.CheckEqual(path, record);
-                else if (Parse<RegeneratedAnswer>(path, number, bytes.AsSpan(start, length), mayBeTorn: last) is { } answer) read.Add(answer);
+                if (number == 1) Parse<RegenerationRecord>(path, number, line, mayBeTorn: false)!.CheckEqual(path, record);
+                else if (Parse<RegeneratedAnswer>(path, number, line, mayBeTorn: last) is { } answer) read.Add(answer);
                 else break;
                 start += length + 1;
             }
@@ -69,17 +79,18 @@ internal sealed class AnswerLog : IDisposable
         }
     }
 
-    /// <exception cref="KoalaException">The disk is full.</exception>
+    /// <summary>Appends one line per answer.</summary>
+    /// <exception cref="KoalaException">The file cannot be written.</exception>
     public void Append(IEnumerable<RegeneratedAnswer> answers)
     {
         WriteLines(answers);
         _empty = false;
     }
 
-    /// <summary>Removes the file: its answers are elsewhere.</summary>
+    /// <summary>Deletes the file. The caller has written its answers to another file.</summary>
     public void Remove() => InFile(_path, () => File.Delete(_path));
 
-    /// <summary>Closes the file; one without answers is of no use and goes.</summary>
+    /// <summary>Closes the file, and deletes it if it has no answers.</summary>
     public void Dispose()
     {
         _file.Dispose();
@@ -104,9 +115,11 @@ internal sealed class AnswerLog : IDisposable
         }
         catch (JsonException e)
         {
-            // After a power cut the file may be longer than what was written of it.
-            return mayBeTorn ? null
-                : throw new KoalaException($"{path}:{number}", $"is no line of a run of regenerate ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})", "remove the file and begin anew", e);
+            // After a power failure the file may be longer than the part that reached the disk.
+            if (mayBeTorn) return null;
+            var reason = e.Message.ReplaceLineEndings(" ").TrimEnd('.');
+            throw new KoalaException($"{path}:{number}", $"is not a line of a run of regenerate ({reason})",
+                "remove the file and start again", e);
         }
     }
 
@@ -124,7 +137,8 @@ internal sealed class AnswerLog : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new KoalaException(path, $"cannot be used ({e.Message.TrimEnd('.')})", "free space, make the folder writable, or wait for the other process", e);
+            throw new KoalaException(path, $"cannot be used ({e.Message.TrimEnd('.')})",
+                "free space, make the folder writable, or wait for the other process", e);
         }
     }
 }

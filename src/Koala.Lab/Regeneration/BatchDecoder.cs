@@ -5,21 +5,25 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Regeneration;
 
-/// <summary>The target alone answers many prompts at once: as one answer ends, the next prompt takes its row of the batch.</summary>
+/// <summary>
+/// Answers many prompts at once with the target alone. When an answer ends, the next prompt takes its row of the batch.
+/// </summary>
 /// <remarks>
-/// What a prompt is answered depends neither on the others nor on the size of the batch, up to the rounding of sums. Between two looks of the
-/// host the device takes a chunk of steps; tokens behind an answer's end are dropped. Not for use from two threads at once.
+/// An answer depends neither on the other prompts nor on the size of the batch, up to the rounding of sums. The host
+/// reads results once per chunk of steps. Tokens after the end of an answer are dropped. A decoder is not safe for use
+/// from two threads at once.
 /// </remarks>
 public sealed class BatchDecoder : IDisposable
 {
     private const int CpuChunk = 8;
     private const int GpuChunk = 16;
 
-    // Attention looks at a multiple of this many cache slots. On a GPU each such number is a graph of its own.
+    // The number of cache slots that attention reads is a multiple of this. On a GPU there is one CUDA graph for each
+    // such number.
     private const int CpuBucket = 64;
     private const int GpuBucket = 256;
 
-    // On a GPU one prompt is read in the time of many, so that rows wait until this part of the batch is free.
+    // On a GPU reading one prompt takes as long as reading many. So free rows wait until 1/8 of the batch is free.
     private const int GpuRefillPart = 8;
 
     private readonly Target _target;
@@ -34,9 +38,11 @@ public sealed class BatchDecoder : IDisposable
     private double _steps;
     private double _total;
 
-    /// <param name="target">The model whose answers are wanted. Stays the caller's.</param>
-    /// <param name="batch">Answers at once, at least 1.</param>
-    /// <param name="options">How each is generated. Stop texts, draft length, stream and trace are not for batches.</param>
+    /// <param name="target">The model whose answers are wanted. The caller owns it.</param>
+    /// <param name="batch">The number of answers at once, at least 1.</param>
+    /// <param name="options">
+    /// How answers are generated. Stop texts, draft length, stream and trace have no effect here.
+    /// </param>
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public BatchDecoder(Target target, int batch, GenerationOptions options)
     {
@@ -45,28 +51,36 @@ public sealed class BatchDecoder : IDisposable
                 "set it to 1 or more");
         options.Validate();
         (_target, _batch, _options) = (target, batch, options);
-        (_chunk, _bucket, _leastFree) = target.Device.type == DeviceType.CUDA ? (GpuChunk, GpuBucket, batch / GpuRefillPart) : (CpuChunk, CpuBucket, 1);
+        var gpu = target.Device.type == DeviceType.CUDA;
+        _chunk = gpu ? GpuChunk : CpuChunk;
+        _bucket = gpu ? GpuBucket : CpuBucket;
+        _leastFree = gpu ? batch / GpuRefillPart : 1;
     }
 
-    /// <summary>Where the time went so far.</summary>
+    /// <summary>The time that all runs of this decoder have taken so far.</summary>
     public BatchTimes Times => new(_prefill, _steps, _total - _prefill - _steps);
 
-    /// <summary>How many answers at once are worth while: 64 on a CPU, 512 on a GPU.</summary>
+    /// <summary>The default number of answers at once: 64 on a CPU, 512 on a GPU.</summary>
     public static int DefaultBatch(Device device) => device.type == DeviceType.CUDA ? 512 : 64;
 
     /// <summary>Answers prompts.</summary>
-    /// <param name="prompts">In any order; the longest are answered first.</param>
-    /// <param name="onAnswers">Called on this thread with the answers that have ended since the last call.</param>
-    /// <param name="cancel">Looked at between chunks.</param>
+    /// <param name="prompts">The prompts in any order. The longest are answered first.</param>
+    /// <param name="onAnswers">
+    /// This is called on this thread with the answers that have ended since the previous call.
+    /// </param>
+    /// <param name="cancel">The decoder checks this token between chunks.</param>
     /// <exception cref="KoalaException">A prompt is empty or leaves no room in the context.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled; answers that had not ended are lost.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// The run was cancelled. Answers that had not ended are lost.
+    /// </exception>
     public void Run(IReadOnlyList<BatchPrompt> prompts, Action<IReadOnlyList<BatchAnswer>> onAnswers, CancellationToken cancel = default)
     {
         if (prompts.Count == 0) return;
-        var began = TimeProvider.System.GetTimestamp();
+        var start = TimeProvider.System.GetTimestamp();
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        // The longest first: prompts of a group are alike, and a batch that does not fit into memory fails at once.
+        // The longest prompts come first. So prompts of a group have similar lengths, and a batch that is too large for
+        // the memory fails at once.
         var waiting = new Queue<BatchRow>(prompts.Select(NewRow).OrderByDescending(row => row.Prompt.Count));
         Prepare(prompts);
         var rows = new BatchRow?[_cache!.Batch];
@@ -81,8 +95,8 @@ public sealed class BatchDecoder : IDisposable
             Collect(rows, ended);
             if (ended.Count > 0) onAnswers(ended);
             ended = [];
-            _total += TimeProvider.System.GetElapsedTime(began).TotalSeconds;
-            began = TimeProvider.System.GetTimestamp();
+            _total += TimeProvider.System.GetElapsedTime(start).TotalSeconds;
+            start = TimeProvider.System.GetTimestamp();
         }
     }
 
@@ -99,11 +113,12 @@ public sealed class BatchDecoder : IDisposable
         return new BatchRow(number, prompt, _target.Config.EndOfSequenceIds, _target.Config.ContextLength, _options);
     }
 
-    // One cache serves run after run; a larger one takes its place where a run needs it.
+    // One cache serves run after run. A run that needs a larger cache replaces it.
     private void Prepare(IReadOnlyList<BatchPrompt> prompts)
     {
         var batch = Math.Min(_batch, prompts.Count);
-        var needed = Math.Min(_target.Config.ContextLength, prompts.Max(p => p.Tokens.Count) + Math.Min(_options.MaxTokens, _target.Config.ContextLength));
+        var context = _target.Config.ContextLength;
+        var needed = Math.Min(context, prompts.Max(p => p.Tokens.Count) + Math.Min(_options.MaxTokens, context));
         if (_cache is { } cache && cache.Batch == batch && cache.Capacity >= needed)
         {
             cache.Clear();
@@ -120,7 +135,8 @@ public sealed class BatchDecoder : IDisposable
         (_cache, _step) = (cache, new BatchStep(_target, cache, _chunk, _options));
     }
 
-    // At the end of a run rows fall idle. On a CPU each costs its share of a step; on a GPU hardly any, and another size would ask for new graphs.
+    // At the end of a run rows become idle. On a CPU the batch then shrinks, since every row costs its share of a step.
+    // On a GPU an idle row costs hardly anything, and another batch size would need new graphs.
     private BatchRow?[] Shrink(BatchRow?[] rows)
     {
         int[] live = [.. Enumerable.Range(0, rows.Length).Where(i => rows[i] is not null)];
@@ -132,10 +148,10 @@ public sealed class BatchDecoder : IDisposable
         return [.. live.Select(i => rows[i])];
     }
 
-    // Free rows take the prompts that wait, and each its first token.
+    // Assigns waiting prompts to the free rows, and reads them up to their first tokens.
     private void Refill(BatchRow?[] rows, Queue<BatchRow> waiting)
     {
-        var began = TimeProvider.System.GetTimestamp();
+        var start = TimeProvider.System.GetTimestamp();
         var free = new Queue<int>(Enumerable.Range(0, rows.Length).Where(i => rows[i] is null));
         if (free.Count < Math.Min(_leastFree, waiting.Count)) return;
         while (free.Count > 0 && waiting.Count > 0)
@@ -143,24 +159,25 @@ public sealed class BatchDecoder : IDisposable
             using var scope = NewDisposeScope();
             BatchRow[] next = [.. waiting.Take(free.Count)];
             next = next[..BatchPrefill.Group([.. next.Select(row => row.Prompt)])];
-            int[] places = [.. next.Select(_ => free.Dequeue())];
-            foreach (var (place, row) in places.Zip(next)) rows[place] = waiting.Dequeue();
+            int[] indices = [.. next.Select(_ => free.Dequeue())];
+            foreach (var index in indices) rows[index] = waiting.Dequeue();
 
-            var hidden = BatchPrefill.Run(_target, [.. next.Select(row => row.Prompt)], _cache!, places);
+            var hidden = BatchPrefill.Run(_target, [.. next.Select(row => row.Prompt)], _cache!, indices);
             var uniforms = tensor(next.Select(row => row.NextUniform()).ToArray(), device: _target.Device).unsqueeze(1);
             var first = _step!.Choose(hidden, uniforms).cpu().data<long>();
             for (var i = 0; i < next.Length; i++) next[i].Commit((int)first[i]);
         }
-        _prefill += TimeProvider.System.GetElapsedTime(began).TotalSeconds;
+        _prefill += TimeProvider.System.GetElapsedTime(start).TotalSeconds;
     }
 
     private void TakeChunk(BatchRow?[] rows)
     {
-        var began = TimeProvider.System.GetTimestamp();
+        var start = TimeProvider.System.GetTimestamp();
         long[] ids = [.. rows.Select(row => (long)(row?.Last ?? 0))];
-        double[]? uniforms = _options.Temperature == 0 ? null : [.. rows.SelectMany(row => Enumerable.Range(0, _chunk).Select(_ => row?.NextUniform() ?? 0))];
+        IEnumerable<double> Uniforms(BatchRow? row) => Enumerable.Range(0, _chunk).Select(_ => row?.NextUniform() ?? 0);
+        double[]? uniforms = _options.Temperature == 0 ? null : [.. rows.SelectMany(Uniforms)];
         var tokens = _step!.Run(ids, uniforms, TargetModel.KeyValueLength(_cache!, _cache!.Lengths.Max() + _chunk, _bucket));
-        _steps += TimeProvider.System.GetElapsedTime(began).TotalSeconds;
+        _steps += TimeProvider.System.GetElapsedTime(start).TotalSeconds;
         for (var b = 0; b < rows.Length; b++)
         {
             if (rows[b] is not { } row) continue;
@@ -176,7 +193,7 @@ public sealed class BatchDecoder : IDisposable
             if (rows[b] is not { Ended: true } row) continue;
             ended.Add(row.Answer);
             rows[b] = null;
-            // A row at rest starts each chunk anew at its beginning.
+            // In every chunk an idle row starts at its first slot again.
             _cache!.Truncate(b, 0);
         }
     }

@@ -4,7 +4,7 @@ using MathNet.Numerics.Random;
 
 namespace Koala.Lab.Regeneration;
 
-/// <summary>What a row of the batch is answering: the host's side of it.</summary>
+/// <summary>The state on the host of the answer in a row of the batch.</summary>
 internal sealed class BatchRow(int number, BatchPrompt prompt, IReadOnlyList<int> ends, int context, GenerationOptions options)
 {
     private readonly int _limit = Math.Min(options.MaxTokens, context - prompt.Tokens.Count);
@@ -14,14 +14,14 @@ internal sealed class BatchRow(int number, BatchPrompt prompt, IReadOnlyList<int
 
     public IReadOnlyList<int> Prompt => prompt.Tokens;
 
-    /// <summary>The token that the next step is given.</summary>
+    /// <summary>The latest token, which is the input of the next step.</summary>
     public int Last => _tokens[^1];
 
     public bool Ended { get; private set; }
 
     public BatchAnswer Answer => new(number, _tokens, _finish);
 
-    /// <summary>Takes the answer's next token; what comes after its end is dropped.</summary>
+    /// <summary>Appends the next token of the answer. Tokens after the end of the answer are dropped.</summary>
     public void Commit(int token)
     {
         if (Ended) return;
@@ -30,6 +30,8 @@ internal sealed class BatchRow(int number, BatchPrompt prompt, IReadOnlyList<int
         else if (_tokens.Count >= _limit) (Ended, _finish) = (true, FinishReason.Length);
     }
 
-    /// <summary>The random number for the next token: the prompt's own stream, a number a token.</summary>
+    /// <summary>
+    /// The random number for the next token. It comes from the prompt's own stream, which gives one number per token.
+    /// </summary>
     public double NextUniform() => _random.NextDouble();
 }

@@ -6,27 +6,31 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Regeneration;
 
-/// <summary>The device's side of batched decoding: a token for each of B sequences, several times in a row, with nothing read on the host between.</summary>
+/// <summary>
+/// The steps of batched decoding on the device. A step chooses one token for each of B sequences. The host reads
+/// nothing until a chunk of C steps is done.
+/// </summary>
 /// <remarks>
-/// What goes from step to step stays in the same tensors, changed in place, so that on a GPU a step is one replay of a CUDA graph. Sequences
-/// that have ended run on until the host looks; at the end of the cache they write the last slot again and again.
+/// The state between steps stays in the same tensors, which are changed in place, so that on a GPU a step is one replay
+/// of a CUDA graph. Sequences that have ended continue until the host reads the chunk. At the end of the cache they
+/// overwrite its last slot.
 /// </remarks>
 internal sealed class BatchStep : IDisposable
 {
     private readonly Target _target;
     private readonly KeyValueCache _cache;
     private readonly GenerationOptions _options;
-    private readonly Tensor _ids;         // [B], the tokens to append
-    private readonly Tensor _positions;   // [B,1], where they go
-    private readonly Tensor _number;      // [1], of the step in its chunk
-    private readonly Tensor _tokens;      // [B,C], what the steps chose
-    private readonly Tensor _uniforms;    // [B,C], for sampling
-    private readonly Dictionary<int, CudaGraph> _graphs = [];   // by limit
+    private readonly Tensor _ids;         // [B], the tokens that the next step appends
+    private readonly Tensor _positions;   // [B,1], their positions
+    private readonly Tensor _number;      // [1], the number of the step in its chunk
+    private readonly Tensor _tokens;      // [B,C], the tokens that the steps chose
+    private readonly Tensor _uniforms;    // [B,C], random numbers for sampling
+    private readonly Dictionary<int, CudaGraph> _graphs = [];   // by the number of cache slots that attention reads
 
-    /// <param name="target">Stays the caller's.</param>
-    /// <param name="cache">Of B sequences; stays the caller's.</param>
-    /// <param name="chunk">C: steps between two looks of the host.</param>
-    /// <param name="options">Temperature and what else decides a choice.</param>
+    /// <param name="target">The target. The caller owns it.</param>
+    /// <param name="cache">A cache of B sequences. The caller owns it.</param>
+    /// <param name="chunk">The number of steps per chunk, C.</param>
+    /// <param name="options">The temperature, top-k and top-p.</param>
     public BatchStep(Target target, KeyValueCache cache, int chunk, GenerationOptions options)
     {
         (_target, _cache, _options, Chunk) = (target, cache, options, chunk);
@@ -37,14 +41,17 @@ internal sealed class BatchStep : IDisposable
         _uniforms = zeros(cache.Batch, chunk, ScalarType.Float64, target.Device).DetachFromDisposeScope();
     }
 
-    /// <summary>Steps a chunk.</summary>
+    /// <summary>The number of steps per chunk.</summary>
     public int Chunk { get; }
 
-    /// <summary>Takes a chunk of steps after the cache's lengths, which stay as they are.</summary>
+    /// <summary>Takes a chunk of steps, starting after the lengths of the cache. The lengths do not change.</summary>
     /// <param name="ids">The last token of each sequence, which is not in the cache yet, [B].</param>
-    /// <param name="uniforms">Random numbers, [B·C]; null when the best token is taken.</param>
-    /// <param name="keyValueLength">Cache slots to look at: as many as the longest sequence that counts has after the chunk.</param>
-    /// <returns>The tokens chosen, [B·C].</returns>
+    /// <param name="uniforms">The random numbers, [B·C]; null if the best token is taken.</param>
+    /// <param name="keyValueLength">
+    /// The number of cache slots that attention reads. It must cover the length of the longest sequence that counts
+    /// after the chunk.
+    /// </param>
+    /// <returns>The chosen tokens, [B·C].</returns>
     public long[] Run(long[] ids, double[]? uniforms, int keyValueLength)
     {
         using var scope = NewDisposeScope();
@@ -53,7 +60,7 @@ internal sealed class BatchStep : IDisposable
         {
             if (!_graphs.TryGetValue(keyValueLength, out var graph))
             {
-                // Capturing runs steps; what they write lies behind the sequences' ends.
+                // Capturing runs steps. They write only beyond the ends of the sequences, so they do no harm.
                 _graphs[keyValueLength] = graph = CudaGraph.Capture(() => Step(keyValueLength));
                 Set(ids, uniforms);
             }
@@ -66,15 +73,18 @@ internal sealed class BatchStep : IDisposable
         return _tokens.cpu().data<long>().ToArray();
     }
 
-    /// <summary>The tokens that follow hidden states.</summary>
-    /// <param name="hidden">[n,D].</param>
-    /// <param name="uniforms">[n,1], for sampling.</param>
-    /// <returns>[n], int64, on the device.</returns>
+    /// <summary>Chooses the tokens that follow hidden states.</summary>
+    /// <param name="hidden">The hidden states, [n,D].</param>
+    /// <param name="uniforms">The random numbers for sampling, [n,1].</param>
+    /// <returns>The tokens, [n], int64, on the device.</returns>
     public Tensor Choose(Tensor hidden, Tensor uniforms)
     {
         using var scope = NewDisposeScope();
         var logits = _target.Logits(hidden);
-        return (_options.Temperature == 0 ? logits.argmax(-1) : TokenDraw.SampleRows(Distributions.RowsFromLogits(logits, _options), uniforms)).MoveToOuterDisposeScope();
+        var tokens = _options.Temperature == 0
+            ? logits.argmax(-1)
+            : TokenDraw.SampleRows(Distributions.RowsFromLogits(logits, _options), uniforms);
+        return tokens.MoveToOuterDisposeScope();
     }
 
     public void Dispose()

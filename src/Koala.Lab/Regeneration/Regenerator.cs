@@ -4,39 +4,51 @@ using Koala.Lab.Targets;
 
 namespace Koala.Lab.Regeneration;
 
-/// <summary>The target answers a file of prompts or chats anew: what a head should learn from are the target's own answers.</summary>
+/// <summary>
+/// Lets the target answer a file of prompts or chats. The result is training data, since a head should learn from the
+/// target's own answers.
+/// </summary>
 /// <remarks>
-/// First turns are answered first, then all second ones, and so on. Answers are kept beside the output as they end, so that a run that was
-/// interrupted or killed goes on from there; the output itself is complete or absent.
+/// All first turns are answered first, then all second turns, and so on. Answers are stored beside the output as they
+/// end, so that a run that was interrupted or killed can continue from there. The output itself is complete or absent.
 /// </remarks>
 public static class Regenerator
 {
-    // Turns of one chat draw from streams far apart: lines are counted from 0.
+    // The random stream of a turn is the number of the chat's line plus this much per turn. So the turns of all chats
+    // use different streams.
     private const int TurnStride = 1_000_003;
 
-    /// <summary>Answers all of the file.</summary>
-    /// <param name="target">With a chat template.</param>
-    /// <param name="options">What is asked for.</param>
-    /// <param name="onChat">Told each chat's line as it ends; null: nobody.</param>
-    /// <param name="progress">Told after every chunk in which answers ended.</param>
-    /// <param name="cancel">Looked at between chunks.</param>
-    /// <exception cref="KoalaException">An option or a file is wrong, or what is to be resumed was begun otherwise.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled; what was answered is kept, and resuming goes on.</exception>
+    /// <summary>Answers the whole file.</summary>
+    /// <param name="target">A target with a chat template.</param>
+    /// <param name="options">The files and how answers are generated.</param>
+    /// <param name="onChat">This receives the line of each chat when the chat ends; null means no calls.</param>
+    /// <param name="progress">
+    /// This receives a report after every chunk in which answers ended; null means no reports.
+    /// </param>
+    /// <param name="cancel">The run checks this token between chunks.</param>
+    /// <exception cref="KoalaException">
+    /// An option or a file is wrong, or the run to resume was begun with other options.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">
+    /// The run was cancelled. Its answers are kept, and it can be resumed.
+    /// </exception>
     public static RegenerationReport Run(Target target, RegenerationOptions options, Action<string>? onChat = null,
         IProgress<RegenerationProgress>? progress = null, CancellationToken cancel = default)
     {
         var start = TimeProvider.System.GetTimestamp();
         options.Validate();
         target.Tokenizer.RequireChatTemplate();
-        RegeneratedChat[] chats = [.. ChatRequest.Load(options.Prompts, options.Limit).Select((request, i) => new RegeneratedChat(i, request, options.System))];
+        var requests = ChatRequest.Load(options.Prompts, options.Limit);
+        RegeneratedChat[] chats = [.. requests.Select((request, i) => new RegeneratedChat(i, request, options.System))];
         using var log = Open(target, options, chats);
-        var (began, tokens) = (chats.Sum(c => c.Answers.Count), 0L);
+        var began = chats.Sum(c => c.Answers.Count);
+        var tokens = 0L;
         using var decoder = new BatchDecoder(target, options.Batch ?? BatchDecoder.DefaultBatch(target.Device), options.Generation);
         while (NextWave(target, chats, cancel) is { Count: > 0 } wave)
         {
             decoder.Run([.. wave.Select(w => w.Prompt)], ended =>
             {
-                RegeneratedAnswer[] answers = [.. ended.Select(answer => ToKeep(target, wave[answer.Prompt].Chat, answer))];
+                RegeneratedAnswer[] answers = [.. ended.Select(answer => ToRegenerated(target, wave[answer.Prompt].Chat, answer))];
                 log.Append(answers);
                 foreach (var answer in answers)
                 {
@@ -52,13 +64,22 @@ public static class Regenerator
         if (answered.Length == 0)
         {
             log.Remove();
-            throw new KoalaException(options.Prompts, $"leaves nothing to answer: no prompt leaves room in the context of {target.Config.ContextLength} tokens", "give shorter prompts");
+            throw new KoalaException(options.Prompts,
+                $"leaves nothing to answer: no prompt leaves room in the context of {target.Config.ContextLength} tokens",
+                "give shorter prompts");
         }
         JsonLinesWriter.Write(options.Out, answered.Select(c => c.Line));
         log.Remove();
         var seconds = TimeProvider.System.GetElapsedTime(start).TotalSeconds;
-        return new RegenerationReport(answered.Length, answered.Sum(c => c.Answers.Count), answered.Sum(c => c.Answers.Sum(a => (long)a.Tokens)),
-            answered.Count(c => c.Cut), answered.Count(c => c.Shortened), chats.Length - answered.Length, seconds, tokens / seconds);
+        return new RegenerationReport(
+            Chats: answered.Length,
+            Answers: answered.Sum(c => c.Answers.Count),
+            Tokens: answered.Sum(c => c.Answers.Sum(a => (long)a.Tokens)),
+            Cut: answered.Count(c => c.Cut),
+            Shortened: answered.Count(c => c.Shortened),
+            Skipped: chats.Length - answered.Length,
+            Seconds: seconds,
+            TokensPerSecond: tokens / seconds);
     }
 
     private static AnswerLog Open(Target target, RegenerationOptions options, RegeneratedChat[] chats)
@@ -74,13 +95,16 @@ public static class Regenerator
                 continue;
             }
             log.Dispose();
-            throw new KoalaException(options.Part, $"answers turn {answer.Turn} of line {answer.Row + 1}, which was not asked then", "remove it and begin anew");
+            throw new KoalaException(options.Part,
+                $"answers turn {answer.Turn} of line {answer.Row + 1}, which was not the next turn at that time",
+                "remove it and start again");
         }
         return log;
     }
 
-    // The chats whose next turn is the earliest that is still to be answered, ready for the target.
-    private static List<(RegeneratedChat Chat, BatchPrompt Prompt)> NextWave(Target target, RegeneratedChat[] chats, CancellationToken cancel)
+    // The chats whose next turn has the lowest number of all turns without an answer, with their prompts.
+    private static List<(RegeneratedChat Chat, BatchPrompt Prompt)> NextWave(
+        Target target, RegeneratedChat[] chats, CancellationToken cancel)
     {
         while (chats.Where(c => !c.Ended).ToArray() is { Length: > 0 } open)
         {
@@ -96,11 +120,13 @@ public static class Regenerator
         return [];
     }
 
-    private static (RegeneratedChat Chat, IReadOnlyList<int> Prompt)[] Tokenize(Target target, RegeneratedChat[] chats, CancellationToken cancel)
+    private static (RegeneratedChat Chat, IReadOnlyList<int> Prompt)[] Tokenize(
+        Target target, RegeneratedChat[] chats, CancellationToken cancel)
     {
         try
         {
-            return [.. chats.AsParallel().AsOrdered().WithCancellation(cancel).Select(chat => (chat, Encode(target, chat)))];
+            var parallel = chats.AsParallel().AsOrdered().WithCancellation(cancel);
+            return [.. parallel.Select(chat => (chat, Encode(target, chat)))];
         }
         catch (AggregateException e) when (e.InnerExceptions.OfType<KoalaException>().FirstOrDefault() is { } fault)
         {
@@ -120,6 +146,10 @@ public static class Regenerator
         }
     }
 
-    private static RegeneratedAnswer ToKeep(Target target, RegeneratedChat chat, BatchAnswer answer) => new(
-        chat.Number, chat.Answers.Count, answer.Tokens.Count, answer.FinishReason == FinishReason.Stop, target.Tokenizer.Decode(answer.Tokens, skipSpecialTokens: true));
+    private static RegeneratedAnswer ToRegenerated(Target target, RegeneratedChat chat, BatchAnswer answer) => new(
+        Row: chat.Number,
+        Turn: chat.Answers.Count,
+        Tokens: answer.Tokens.Count,
+        Done: answer.FinishReason == FinishReason.Stop,
+        Content: target.Tokenizer.Decode(answer.Tokens, skipSpecialTokens: true));
 }

@@ -4,18 +4,22 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;
 
-/// <summary>AdamW (arXiv 1711.05101) over a list of parameters: one fused call a step, with gradient clipping.</summary>
+/// <summary>
+/// AdamW (arXiv 1711.05101) over a list of parameters, in one fused call per step, with gradient clipping.
+/// </summary>
 /// <remarks>
-/// The fused kernel is not in TorchSharp but reachable through TorchScript; it is several times as fast as a loop over parameters.
-/// Parameters are fp32 masters.
+/// TorchSharp does not offer the fused kernel, but TorchScript can call it. It is several times as fast as a loop over
+/// the parameters. The parameters are fp32 masters.
 /// </remarks>
 internal sealed class AdamW : IDisposable
 {
     private const string Source = """
-        def step(parameters: List[Tensor], gradients: List[Tensor], first: List[Tensor], second: List[Tensor], steps: List[Tensor], lr: float, beta1: float, beta2: float, decay: float):
+        def step(parameters: List[Tensor], gradients: List[Tensor], first: List[Tensor], second: List[Tensor],
+                 steps: List[Tensor], lr: float, beta1: float, beta2: float, decay: float):
             none: List[Tensor] = []
             torch._foreach_add_(steps, 1.0)
-            torch._fused_adamw_(parameters, gradients, first, second, none, steps, lr=lr, beta1=beta1, beta2=beta2, weight_decay=decay, eps=1e-08, amsgrad=False, maximize=False)
+            torch._fused_adamw_(parameters, gradients, first, second, none, steps, lr=lr, beta1=beta1, beta2=beta2,
+                                weight_decay=decay, eps=1e-08, amsgrad=False, maximize=False)
             return steps[0]
 
         def cut(gradients: List[Tensor], limit: float):
@@ -36,15 +40,17 @@ internal sealed class AdamW : IDisposable
 
     private readonly StateDict _parameters;
     private readonly Tensor[] _values;
-    private readonly Tensor[] _first;
-    private readonly Tensor[] _second;
+    private readonly Tensor[] _first;    // the first moments
+    private readonly Tensor[] _second;   // the second moments
     private readonly Tensor[] _steps;
     private readonly (double Beta1, double Beta2, double WeightDecay) _rates;
 
-    /// <param name="parameters">fp32; they remain the caller's.</param>
-    /// <param name="beta1">Decay rate of the first moment.</param>
-    /// <param name="beta2">Decay rate of the second moment.</param>
-    /// <param name="weightDecay">Multiplied by the learning rate, the part of every parameter that a step takes away.</param>
+    /// <param name="parameters">The parameters, in fp32. The caller owns them.</param>
+    /// <param name="beta1">The decay rate of the first moment.</param>
+    /// <param name="beta2">The decay rate of the second moment.</param>
+    /// <param name="weightDecay">
+    /// The decoupled weight decay. A step takes this times the learning rate off every parameter.
+    /// </param>
     public AdamW(StateDict parameters, double beta1, double beta2, double weightDecay)
     {
         using var _ = no_grad();
@@ -56,7 +62,10 @@ internal sealed class AdamW : IDisposable
         _steps = [.. _values.Select(v => zeros(1, device: v.device).DetachFromDisposeScope())];
     }
 
-    /// <summary>Everything a resumed run needs, by name: parameters, both moments, step counts. None is a copy.</summary>
+    /// <summary>
+    /// Everything that a resumed run needs, by name: the parameters, both moments and the step counts. These are no
+    /// copies.
+    /// </summary>
     public StateDict State =>
     [
         .. _parameters.SelectMany((p, i) => new[]
@@ -73,15 +82,19 @@ internal sealed class AdamW : IDisposable
         foreach (var value in _values) value.grad?.zero_();
     }
 
-    /// <summary>Scales the gradients down to a norm of <paramref name="limit"/>, or cuts each one there.</summary>
-    /// <returns>Their norm before.</returns>
-    public Tensor ClipGradients(double limit, ClipBy by = ClipBy.Norm) => (Tensor)s_unit.Value.Call(by == ClipBy.Norm ? "clip" : "cut", Gradients(), limit);
+    /// <summary>
+    /// Scales all gradients down to a norm of <paramref name="limit"/>, or clamps each one to this limit.
+    /// </summary>
+    /// <returns>The norm of the gradients before clipping, a scalar.</returns>
+    public Tensor ClipGradients(double limit, ClipBy by = ClipBy.Norm) =>
+        (Tensor)s_unit.Value.Call(by == ClipBy.Norm ? "clip" : "cut", Gradients(), limit);
 
     public void Step(double learningRate)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        s_unit.Value.Call("step", _values, Gradients(), _first, _second, _steps, learningRate, _rates.Beta1, _rates.Beta2, _rates.WeightDecay);
+        var (beta1, beta2, weightDecay) = _rates;
+        s_unit.Value.Call("step", _values, Gradients(), _first, _second, _steps, learningRate, beta1, beta2, weightDecay);
     }
 
     public void Dispose()
@@ -89,5 +102,8 @@ internal sealed class AdamW : IDisposable
         foreach (var tensor in _first.Concat(_second).Concat(_steps)) tensor.Dispose();
     }
 
-    private Tensor[] Gradients() => [.. _values.Select(v => v.grad ?? throw new InvalidOperationException("a parameter took no part in the loss"))];
+    private Tensor[] Gradients() => [.. _values.Select(GradientOf)];
+
+    private static Tensor GradientOf(Tensor value) =>
+        value.grad ?? throw new InvalidOperationException("A parameter has no gradient: the loss does not depend on it.");
 }

@@ -2,15 +2,15 @@ using System.Text.Json.Serialization;
 
 namespace Koala.Lab.Training;
 
-/// <summary>How gradients are kept small.</summary>
+/// <summary>How gradients are clipped.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<ClipBy>))]
 public enum ClipBy
 {
-    /// <summary>All are scaled down together, until their norm is the limit.</summary>
+    /// <summary>All gradients are scaled down together, so that their norm is at most the limit.</summary>
     [JsonStringEnumMemberName("norm")]
     Norm,
 
-    /// <summary>Each is cut at plus and minus the limit.</summary>
+    /// <summary>Each gradient is clamped between minus and plus the limit.</summary>
     [JsonStringEnumMemberName("value")]
     Value,
 }

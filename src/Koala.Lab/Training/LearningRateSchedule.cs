@@ -6,15 +6,15 @@ namespace Koala.Lab.Training;
 [JsonConverter(typeof(JsonStringEnumConverter<LearningRateSchedule>))]
 public enum LearningRateSchedule
 {
-    /// <summary>As half a cosine, to zero.</summary>
+    /// <summary>The learning rate falls to zero along half a cosine.</summary>
     [JsonStringEnumMemberName("cosine")]
     Cosine,
 
-    /// <summary>In a line, to zero.</summary>
+    /// <summary>The learning rate falls linearly to zero.</summary>
     [JsonStringEnumMemberName("linear")]
     Linear,
 
-    /// <summary>It stays until half of all steps, then falls in a line to 2 %.</summary>
+    /// <summary>The learning rate is constant for the first half of all steps, then falls linearly to 2 %.</summary>
     [JsonStringEnumMemberName("hold-linear")]
     HoldLinear,
 }

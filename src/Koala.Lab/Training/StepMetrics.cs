@@ -1,48 +1,62 @@
 namespace Koala.Lab.Training;
 
-/// <summary>A line of metrics.jsonl.</summary>
+/// <summary>The metrics of a training step, which are one line of metrics.jsonl.</summary>
 public sealed record StepMetrics
 {
     /// <summary>The step, counted from 1.</summary>
     public int Step { get; init; }
 
-    /// <summary>Seconds of training so far.</summary>
+    /// <summary>The seconds of training so far.</summary>
     public double Seconds { get; init; }
 
-    /// <summary>Tokens the target has read so far, padding included.</summary>
+    /// <summary>The number of tokens that the target has read so far, padding included.</summary>
     public long Tokens { get; init; }
 
-    /// <summary>What was minimised: the weighted sum of losses over depths, and the adversary's term where there is one.</summary>
+    /// <summary>
+    /// The loss that was minimised: the weighted sum of losses over depths, plus the weighted adversarial loss if there
+    /// is an adversary.
+    /// </summary>
     public double Loss { get; init; }
 
-    /// <summary>The loss of each depth, first to last, unweighted: of the first one that compares distributions, where there is one.</summary>
+    /// <summary>
+    /// The unweighted loss of each depth in order. If there are several losses, it is the first one that compares
+    /// distributions, if any.
+    /// </summary>
     public IReadOnlyList<double> LossByDepth { get; init; } = [];
 
-    /// <summary>Each loss by its name, its depths added up with their decay, without its weight.</summary>
+    /// <summary>Each loss by its name, summed over depths with its decay but without its weight.</summary>
     public IReadOnlyList<KeyValuePair<string, double>> LossByName { get; init; } = [];
 
     /// <summary>The head's learning rate.</summary>
     public double LearningRate { get; init; }
 
-    /// <summary>Norm of the head's gradients before clipping.</summary>
+    /// <summary>The norm of the head's gradients before clipping.</summary>
     public double GradientNorm { get; init; }
 
     /// <summary>The head's adversarial loss, unweighted; null without an adversary.</summary>
     public double? AdversarialLoss { get; init; }
 
-    /// <summary>The adversary's weight at this step; null without one.</summary>
+    /// <summary>The weight of the adversarial loss at this step; null without an adversary.</summary>
     public double? AdversaryWeight { get; init; }
 
     /// <summary>The discriminator's loss; null without an adversary.</summary>
     public double? DiscriminatorLoss { get; init; }
 
-    /// <summary>How often the discriminator is right, about both sides alike; 0.5 is guessing. Null without an adversary.</summary>
+    /// <summary>
+    /// The discriminator's accuracy: the mean of its accuracies on the target's and on the head's distributions.
+    /// Guessing gives 0.5. Null without an adversary.
+    /// </summary>
     public double? DiscriminatorAccuracy { get; init; }
 
-    /// <summary>Held-out accuracy by depth against the target's best token; null between looks.</summary>
+    /// <summary>
+    /// The held-out accuracy by depth, against the target's best token; null at steps without validation.
+    /// </summary>
     public IReadOnlyList<double>? ValidationAccuracy { get; init; }
 
-    /// <summary>The line's values by name; a list has a value a depth: lossAtDepth1, lossAtDepth2 …; losses go by their names: softCrossEntropyLoss.</summary>
+    /// <summary>
+    /// The values of the line by name. A list has one value per depth, such as lossAtDepth1 and lossAtDepth2. A loss
+    /// has its own name, such as softCrossEntropyLoss.
+    /// </summary>
     internal IEnumerable<KeyValuePair<string, double>> Values
     {
         get
@@ -51,17 +65,22 @@ public sealed record StepMetrics
             yield return new("tokens", Tokens);
             yield return new("loss", Loss);
             for (var i = 0; i < LossByDepth.Count; i++) yield return new($"lossAtDepth{i + 1}", LossByDepth[i]);
-            foreach (var (name, loss) in LossByName) yield return new($"{Camel(name)}Loss", loss);
+            foreach (var (name, loss) in LossByName) yield return new($"{CamelCase(name)}Loss", loss);
             yield return new("learningRate", LearningRate);
             yield return new("gradientNorm", GradientNorm);
             if (AdversarialLoss is { } adversarial) yield return new("adversarialLoss", adversarial);
             if (AdversaryWeight is { } weight) yield return new("adversaryWeight", weight);
             if (DiscriminatorLoss is { } discriminator) yield return new("discriminatorLoss", discriminator);
-            if (DiscriminatorAccuracy is { } right) yield return new("discriminatorAccuracy", right);
-            for (var i = 0; i < ValidationAccuracy?.Count; i++) yield return new($"validationAccuracyAtDepth{i + 1}", ValidationAccuracy[i]);
+            if (DiscriminatorAccuracy is { } accuracy) yield return new("discriminatorAccuracy", accuracy);
+            for (var i = 0; i < ValidationAccuracy?.Count; i++)
+                yield return new($"validationAccuracyAtDepth{i + 1}", ValidationAccuracy[i]);
         }
     }
 
-    // soft-cross-entropy, as losses are named, is softCrossEntropy among the fields of JSON.
-    private static string Camel(string name) => string.Concat(name.Split('-').Select((word, i) => i == 0 || word.Length == 0 ? word : char.ToUpperInvariant(word[0]) + word[1..]));
+    // Turns the name of a loss, such as soft-cross-entropy, into the name of a JSON field, such as softCrossEntropy.
+    private static string CamelCase(string name)
+    {
+        static string Capitalised(string word) => word.Length == 0 ? word : char.ToUpperInvariant(word[0]) + word[1..];
+        return string.Concat(name.Split('-').Select((word, i) => i == 0 ? word : Capitalised(word)));
+    }
 }

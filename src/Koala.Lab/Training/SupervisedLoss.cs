@@ -3,37 +3,55 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;
 
-/// <summary>The weighted sum of a training's losses over depths.</summary>
+/// <summary>The supervised loss of a training: the weighted sum of its losses over all depths.</summary>
 internal sealed class SupervisedLoss
 {
     private readonly IReadOnlyList<LossTerm> _terms;
     private readonly TrainingLoss[] _losses;
 
-    public SupervisedLoss(IReadOnlyList<LossTerm> terms) => (_terms, _losses) = (terms, [.. terms.Select(term => LossRegistry.Create(term.Name))]);
+    public SupervisedLoss(IReadOnlyList<LossTerm> terms)
+    {
+        _terms = terms;
+        _losses = [.. terms.Select(term => LossRegistry.Create(term.Name))];
+    }
 
-    /// <summary>The number of the term that metrics show by depth: the first one of distributions.</summary>
-    private int Shown => Math.Max(Array.FindIndex(_losses, loss => !loss.OfFeatures), 0);
+    // The metrics report one term by depth: the first one that compares distributions.
+    private int ReportedTerm => Math.Max(Array.FindIndex(_losses, loss => !loss.OfFeatures), 0);
 
-    /// <returns>The weighted sum, a scalar with gradients, and the loss of each term and depth, [terms,depths] without.</returns>
+    /// <summary>Computes Σ weight·decay^depth·loss over all terms and depths.</summary>
+    /// <returns>
+    /// Total: the weighted sum, a scalar with gradients. Each: the loss of each term and depth, [terms,depths] without
+    /// gradients.
+    /// </returns>
     public (Tensor Total, Tensor Each) Compute(IReadOnlyList<DistillationTerms> termsByDepth)
     {
         using var scope = NewDisposeScope();
-        var each = _losses.Select(loss => termsByDepth.Select(loss.Compute).ToArray()).ToArray();
-        var total = each.SelectMany((losses, term) => losses.Select((loss, depth) => loss * (_terms[term].Weight * Math.Pow(_terms[term].Decay, depth)))).Aggregate((a, b) => a + b);
-        return (total.MoveToOuterDisposeScope(), stack([.. each.Select(losses => stack(losses))]).detach().MoveToOuterDisposeScope());
+        var losses = _losses.Select(loss => termsByDepth.Select(loss.Compute).ToArray()).ToArray();
+        Tensor? total = null;
+        for (var term = 0; term < losses.Length; term++)
+        {
+            for (var depth = 0; depth < losses[term].Length; depth++)
+            {
+                var weighted = losses[term][depth] * (_terms[term].Weight * Math.Pow(_terms[term].Decay, depth));
+                total = total is null ? weighted : total + weighted;
+            }
+        }
+        var each = stack([.. losses.Select(byDepth => stack(byDepth))]).detach();
+        return (total!.MoveToOuterDisposeScope(), each.MoveToOuterDisposeScope());
     }
 
-    /// <summary>What metrics say of them.</summary>
-    /// <param name="metrics">Gains the losses.</param>
-    /// <param name="each">As <see cref="Compute"/> gave them.</param>
+    /// <summary>Adds the losses to the metrics of a step.</summary>
+    /// <param name="metrics">The metrics of the step.</param>
+    /// <param name="each">The losses that <see cref="Compute"/> returned.</param>
     public StepMetrics Report(StepMetrics metrics, Tensor each)
     {
         using var scope = NewDisposeScope();
         var values = each.cpu().data<float>().Select(x => (double)x).Chunk((int)each.shape[1]).ToArray();
+        double SumOverDepths(int term) => values[term].Select((loss, depth) => loss * Math.Pow(_terms[term].Decay, depth)).Sum();
         return metrics with
         {
-            LossByDepth = values[Shown],
-            LossByName = _terms.Select((term, i) => KeyValuePair.Create(term.Name, values[i].Select((loss, depth) => loss * Math.Pow(term.Decay, depth)).Sum())).ToArray(),
+            LossByDepth = values[ReportedTerm],
+            LossByName = [.. _terms.Select((term, i) => KeyValuePair.Create(term.Name, SumOverDepths(i)))],
         };
     }
 }

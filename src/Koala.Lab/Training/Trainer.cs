@@ -7,14 +7,16 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;
 
-/// <summary>Trains a draft head on what its target says, with the adversary beside the supervised loss where its weight is not zero.</summary>
+/// <summary>
+/// Trains a draft head on its target's output with the supervised loss and, optionally, the adversarial loss.
+/// </summary>
 /// <remarks>
-/// The target runs once a batch, without gradients. With weight 0 there is no adversary at all, so such a run is bit-identical to one
-/// without. Where a run lives on disk is <see cref="TrainingRun"/>'s business.
+/// The target runs once per batch, without gradients. If the adversary's weight is 0, there is no adversary at all, so
+/// the run is bit-identical to a run without one. <see cref="TrainingRun"/> keeps a run on disk.
 /// </remarks>
 public sealed class Trainer : IDisposable
 {
-    // EAGLE's measure looks as far: what is drafted after four tokens of its own.
+    // EAGLE's n-alpha goes as far as this: up to the token that is drafted after four drafted tokens.
     private const int ValidationSteps = 5;
 
     private readonly Target _target;
@@ -28,44 +30,52 @@ public sealed class Trainer : IDisposable
     private readonly KeyValueCache _cache;
     private readonly TrainerState _state;
 
-    /// <param name="target">Stays the caller's.</param>
+    /// <param name="target">The target of the head. The caller owns it.</param>
     /// <param name="head">
-    /// A new head in fp32; stays the caller's, and nothing but its weights changes, step by step. Where it has a draft vocabulary,
-    /// <see cref="DraftHead.ChooseVocabulary"/> comes before this: the adversary is made for that vocabulary.
+    /// A new head in fp32. The caller owns it. Training changes its weights only. A head with a draft vocabulary must
+    /// have chosen it before (<see cref="DraftHead.ChooseVocabulary"/>), since the adversary is made for this
+    /// vocabulary.
     /// </param>
-    /// <param name="data">Rows of <see cref="TrainingOptions.RowLength"/> tokens.</param>
-    /// <param name="options">Checked here.</param>
+    /// <param name="data">The training data, in rows of <see cref="TrainingOptions.RowLength"/> tokens.</param>
+    /// <param name="options">The options. The constructor checks them.</param>
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public Trainer(Target target, DraftHead head, TrainingData data, TrainingOptions options)
     {
         options.Validate();
-        (_target, _head, _data, _options) = (target, head, data, options);
         options.CheckFor(head.Options);
+        _target = target;
+        _head = head;
+        _data = data;
+        _options = options;
         _loss = new SupervisedLoss(options.Losses);
         _optimizer = new AdamW(head.Parameters, options.Beta1, options.Beta2, options.WeightDecay);
         if (options.Adversary.Weight > 0)
         {
-            _adversary = new AdversarialGame(options.Adversary, head.Vocabulary?.Tokens.Count ?? target.Config.VocabularySize, options.Seed, target.Device);
-            // The first decay rate of 0.5 is common practice for adversaries: their gradients turn often.
-            _adversaryOptimizer = new AdamW(_adversary.Discriminator.Parameters, 0.5, 0.999, 0);
+            var vocabulary = head.Vocabulary?.Tokens.Count ?? target.Config.VocabularySize;
+            _adversary = new AdversarialGame(options.Adversary, vocabulary, options.Seed, target.Device);
+            // A first decay rate of 0.5 is common practice for adversaries, whose gradients often change direction.
+            _adversaryOptimizer = new AdamW(_adversary.Discriminator.Parameters, beta1: 0.5, beta2: 0.999, weightDecay: 0);
         }
         _cache = target.NewCache(options.Batch, options.RowLength);
         _state = new TrainerState(_optimizer, _adversaryOptimizer);
     }
 
-    /// <summary>Steps done.</summary>
+    /// <summary>The number of steps done.</summary>
     public int StepsDone => _state.Step;
 
-    /// <summary>Trains until the options' number of steps is done.</summary>
-    /// <param name="onStep">Called after every step with its metrics.</param>
-    /// <param name="save">Called when the state is due to be saved, and when training is cancelled or fails; see <see cref="SaveState"/>.</param>
-    /// <param name="cancel">Looked at between steps.</param>
-    /// <exception cref="KoalaException">A loss is not finite; the state is that of the last good step.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled; the state is saved.</exception>
+    /// <summary>Trains until all steps of the options are done.</summary>
+    /// <param name="onStep">This is called after every step with its metrics.</param>
+    /// <param name="save">
+    /// This is called when the state is due to be saved, and when training is cancelled or fails; see
+    /// <see cref="SaveState"/>.
+    /// </param>
+    /// <param name="cancel">The trainer checks this token between steps.</param>
+    /// <exception cref="KoalaException">A loss is not finite. The state is that of the last good step.</exception>
+    /// <exception cref="OperationCanceledException">Training was cancelled. The state is saved.</exception>
     public void Run(Action<StepMetrics> onStep, Action save, CancellationToken cancel = default)
     {
-        var began = TimeProvider.System.GetTimestamp();
-        var before = _state.Seconds;
+        var start = TimeProvider.System.GetTimestamp();
+        var secondsBefore = _state.Seconds;
         while (_state.Step < _options.Steps)
         {
             if (cancel.IsCancellationRequested)
@@ -76,11 +86,12 @@ public sealed class Trainer : IDisposable
             if (Step() is not { } metrics)
             {
                 save();
-                throw new KoalaException($"step {_state.Step + 1}", "a loss is not finite; the state before this step is saved, but the same step follows from it",
-                    $"start anew with a lower {new OptionName(nameof(_options.LearningRate))} or "
+                throw new KoalaException($"step {_state.Step + 1}",
+                    "a loss is not finite; the state before this step is saved, but training would fail at the same step again",
+                    $"start a new run with a lower {new OptionName(nameof(_options.LearningRate))} or "
                     + $"{new OptionName(AdversaryOptions.WeightOption)}");
             }
-            _state.Seconds = before + TimeProvider.System.GetElapsedTime(began).TotalSeconds;
+            _state.Seconds = secondsBefore + TimeProvider.System.GetElapsedTime(start).TotalSeconds;
             metrics = metrics with { Seconds = _state.Seconds };
             var last = _state.Step == _options.Steps;
             if (last || _state.Step % _options.ValidateEvery == 0) metrics = metrics with { ValidationAccuracy = Validate() };
@@ -89,38 +100,47 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    /// <summary>Held-out accuracy by depth: how often the head's best token is the target's own best token, the truth of greedy decoding.</summary>
+    /// <summary>
+    /// The held-out accuracy by depth: how often the head's best token is the target's best token, which is the label
+    /// of greedy decoding.
+    /// </summary>
     public IReadOnlyList<double> Validate()
     {
         using var _ = no_grad();
-        var (right, places) = (new List<double>(), new List<double>());
+        var correct = new List<double>();     // by depth
+        var positions = new List<double>();   // by depth
         foreach (var rows in _data.Validation.Chunk(_options.Batch))
         {
             using var scope = NewDisposeScope();
-            // The last ones may be fewer than the cache is made for.
+            // The last chunk may have fewer rows than the cache has sequences.
             using var cache = rows.Length < _options.Batch ? _target.NewCache(rows.Length, _options.RowLength) : null;
-            using var batch = new TrainingBatch(_target, cache ?? _cache, rows, _head.FeatureLayers) { TrainingTimeTestSteps = Math.Max(ValidationSteps, _options.TrainingTimeTest) };
+            using var batch = new TrainingBatch(_target, cache ?? _cache, rows, _head.FeatureLayers)
+            {
+                TrainingTimeTestSteps = Math.Max(ValidationSteps, _options.TrainingTimeTest),
+            };
             foreach (var output in _head.Predict(batch, _target))
             {
                 using var terms = new DistillationTerms(output, batch);
-                for (var missing = right.Count; missing <= output.Depth; missing++)
+                while (correct.Count <= output.Depth)
                 {
-                    right.Add(0);
-                    places.Add(0);
+                    correct.Add(0);
+                    positions.Add(0);
                 }
-                right[output.Depth] += terms.Correct.to(ScalarType.Float32).sum().item<float>();
-                places[output.Depth] += output.TargetPositions.shape[0];
+                correct[output.Depth] += terms.Correct.to(ScalarType.Float32).sum().item<float>();
+                positions[output.Depth] += output.TargetPositions.shape[0];
             }
         }
-        // Answers may be too short for the last depths. An accuracy over no position at all is reported as 0, not as NaN.
-        return [.. right.Zip(places, (r, n) => r / Math.Max(n, 1))];
+        // Answers may be too short for the last depths. An accuracy over no position at all is reported as 0, not as
+        // NaN.
+        return [.. correct.Zip(positions, (c, n) => c / Math.Max(n, 1))];
     }
 
-    /// <summary>Writes everything a resumed run needs into a folder: weights, optimizers, step. The data order and the schedules follow from the step.</summary>
+    /// <summary>Writes everything that a resumed run needs into a folder: weights, optimizers and step.</summary>
+    /// <remarks>The order of the data and the schedules follow from the step.</remarks>
     public void SaveState(string folder) => _state.Save(folder);
 
     /// <summary>Continues from a folder that <see cref="SaveState"/> wrote.</summary>
-    /// <exception cref="KoalaException">The folder's state is another head's or optimizer's.</exception>
+    /// <exception cref="KoalaException">The state in the folder belongs to another head or optimizer.</exception>
     public void LoadState(string folder) => _state.Load(folder);
 
     /// <inheritdoc/>
@@ -132,14 +152,15 @@ public sealed class Trainer : IDisposable
         _cache.Dispose();
     }
 
-    // Null: a loss was not finite and nothing was changed.
+    // Returns null if a loss is not finite. Nothing has then been changed.
     private StepMetrics? Step()
     {
         using var scope = NewDisposeScope();
-        using var batch = new TrainingBatch(_target, _cache, _data.Batch(_state.Step, _options.Batch, _options.Seed), _head.FeatureLayers)
+        var rows = _data.Batch(_state.Step, _options.Batch, _options.Seed);
+        using var batch = new TrainingBatch(_target, _cache, rows, _head.FeatureLayers)
         {
             TrainingTimeTestSteps = _options.TrainingTimeTest,
-            // Streams below zero: those from zero on order the data.
+            // The noise uses streams below zero, since the order of the data uses those from zero on.
             Noise = (_options.FeatureNoise, RandomStreams.Create(_options.Seed, -1 - _state.Step).Next()),
         };
         var termsByDepth = _head.Predict(batch, _target).Select(output => new DistillationTerms(output, batch)).ToArray();
@@ -159,7 +180,8 @@ public sealed class Trainer : IDisposable
         var metrics = new StepMetrics { Step = _state.Step + 1, LearningRate = _options.LearningRateAt(_state.Step) };
         if (_adversary is not null)
         {
-            var (weight, adversarial) = (_options.Adversary.WeightAt(_state.Step), _adversary.HeadLoss(termsByDepth));
+            var weight = _options.Adversary.WeightAt(_state.Step);
+            var adversarial = _adversary.HeadLoss(termsByDepth);
             loss = loss + adversarial * weight;
             metrics = metrics with { AdversarialLoss = adversarial.item<float>(), AdversaryWeight = weight };
         }
@@ -167,8 +189,9 @@ public sealed class Trainer : IDisposable
         loss.backward();
         var norm = _optimizer.ClipGradients(_options.Clip, _options.ClipBy).item<float>();
         metrics = _loss.Report(metrics with { Loss = loss.item<float>(), GradientNorm = norm }, each);
-        if (_adversary is not null) metrics = DiscriminatorGradients(termsByDepth, metrics);
-        if (!double.IsFinite(metrics.Loss) || !double.IsFinite(norm) || !double.IsFinite(metrics.DiscriminatorLoss ?? 0)) return null;
+        if (_adversary is not null) metrics = ComputeDiscriminatorGradients(termsByDepth, metrics);
+        var finite = double.IsFinite(metrics.Loss) && double.IsFinite(norm) && double.IsFinite(metrics.DiscriminatorLoss ?? 0);
+        if (!finite) return null;
 
         _optimizer.Step(metrics.LearningRate);
         _adversaryOptimizer?.Step(_options.Adversary.LearningRate);
@@ -177,16 +200,16 @@ public sealed class Trainer : IDisposable
         return metrics with { Tokens = _state.Tokens };
     }
 
-    private StepMetrics DiscriminatorGradients(IReadOnlyList<DistillationTerms> termsByDepth, StepMetrics metrics)
+    private StepMetrics ComputeDiscriminatorGradients(IReadOnlyList<DistillationTerms> termsByDepth, StepMetrics metrics)
     {
-        var (loss, rightAboutTarget, rightAboutHead) = _adversary!.DiscriminatorLoss(termsByDepth);
-        // The head's backward pass has left gradients here too.
+        var (loss, targetAccuracy, headAccuracy) = _adversary!.DiscriminatorLoss(termsByDepth);
+        // The backward pass of the head's loss has left gradients in the discriminator too.
         _adversaryOptimizer!.ZeroGradients();
         loss.backward();
         return metrics with
         {
             DiscriminatorLoss = loss.item<float>(),
-            DiscriminatorAccuracy = 0.5 * (rightAboutTarget.item<float>() + rightAboutHead.item<float>()),
+            DiscriminatorAccuracy = 0.5 * (targetAccuracy.item<float>() + headAccuracy.item<float>()),
         };
     }
 }

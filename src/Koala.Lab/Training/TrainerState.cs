@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;
 
-/// <summary>What changes from step to step, and its one file.</summary>
+/// <summary>The state of a training that changes from step to step, and the file that holds it.</summary>
 internal sealed class TrainerState(AdamW optimizer, AdamW? adversary)
 {
     private const string FileName = "state.safetensors";
@@ -16,7 +16,7 @@ internal sealed class TrainerState(AdamW optimizer, AdamW? adversary)
 
     public double Seconds { get; set; }
 
-    // The optimizers' and the heads' own tensors, not copies.
+    // These are the tensors of the optimizers and the head themselves, not copies.
     private StateDict Tensors =>
     [
         .. optimizer.State.Select(t => KeyValuePair.Create($"head.{t.Key}", t.Value)),
@@ -39,7 +39,7 @@ internal sealed class TrainerState(AdamW optimizer, AdamW? adversary)
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         using var file = SafetensorsFile.Open(Path.Combine(folder, FileName));
-        // All of it is checked before anything is changed.
+        // Everything is checked before anything is changed.
         var (step, tokens, seconds) = (Entry<int>(file, "step"), Entry<long>(file, "tokens"), Entry<double>(file, "seconds"));
         var tensors = Tensors;
         TensorCheck.Check(file, tensors.ToDictionary(t => t.Key, t => t.Value.shape));

@@ -3,9 +3,8 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Training;
 
-/// <summary>
-/// A supervised loss: how far a head's predictions at one depth are from the target. Others add theirs by <see cref="LossRegistry.Register"/>.
-/// </summary>
+/// <summary>A supervised loss: how far a head's output at one depth is from the target's.</summary>
+/// <remarks><see cref="LossRegistry.Register"/> adds further losses.</remarks>
 public sealed class TrainingLoss
 {
     private readonly Func<DistillationTerms, Tensor> _perPosition;
@@ -16,13 +15,17 @@ public sealed class TrainingLoss
         OfFeatures = ofFeatures;
     }
 
-    /// <summary>Whether it compares features and not distributions: heads that predict none cannot be trained with it.</summary>
+    /// <summary>
+    /// Whether the loss compares features instead of distributions. A head that predicts no features cannot be trained
+    /// with it.
+    /// </summary>
     public bool OfFeatures { get; }
 
-    /// <summary>
-    /// The mean over the positions that count, a scalar with gradients; nats, where it is a difference of distributions. A batch may have
-    /// no such position: the mean of nothing is then zero, and every parameter keeps its part in it.
-    /// </summary>
+    /// <summary>Computes the mean loss over the positions that count.</summary>
+    /// <returns>
+    /// A scalar with gradients, in nats if the loss is a difference of distributions. If no position of the batch
+    /// counts, the result is zero and still has gradients to every parameter.
+    /// </returns>
     public Tensor Compute(DistillationTerms terms)
     {
         using var scope = NewDisposeScope();

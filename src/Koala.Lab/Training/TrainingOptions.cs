@@ -6,34 +6,47 @@ namespace Koala.Lab.Training;
 /// <summary>How a head is trained.</summary>
 public sealed record TrainingOptions
 {
-    // AdamW moves a weight by about the learning rate: beyond this the weights overflow at once.
+    // AdamW changes a weight by about the learning rate. With a higher learning rate the weights would overflow at
+    // once.
     private const double HighestLearningRate = 1e30;
 
-    /// <summary>Optimizer steps. Default 600.</summary>
+    /// <summary>The number of optimizer steps. Default 600.</summary>
     public int Steps { get; init; } = 600;
 
-    /// <summary>Packed rows a step. Default 2: more and smaller steps learned more in the same time.</summary>
+    /// <summary>
+    /// The number of packed rows per step. Default 2, since more but smaller steps learned more in the same time.
+    /// </summary>
     public int Batch { get; init; } = 2;
 
-    /// <summary>Tokens a row. Default 256.</summary>
+    /// <summary>The number of tokens per row. Default 256.</summary>
     public int RowLength { get; init; } = 256;
 
-    /// <summary>What is minimised beside the adversary's term. Default: cross-entropy against the target's distribution, each depth with 0.8 of the weight of the one before (Medusa's paper).</summary>
+    /// <summary>
+    /// The losses that are minimised, apart from the adversarial loss. Default: cross-entropy against the target's
+    /// distribution, where each depth has 0.8 times the weight of the depth before it (Medusa's paper).
+    /// </summary>
     public IReadOnlyList<LossTerm> Losses { get; init; } = [new("soft-cross-entropy", 1, 0.8)];
 
-    /// <summary>Training-time test: steps on its own output that a head is trained over which feeds on it. 1 to 8, default 1. Others pay no attention.</summary>
+    /// <summary>
+    /// The number of steps of training-time test for a head that reads its own output. 1 to 8, default 1. Other heads
+    /// ignore it.
+    /// </summary>
     public int TrainingTimeTest { get; init; } = 1;
 
-    /// <summary>Uniform noise between plus and minus this on the features that the head gets. Default 0.</summary>
+    /// <summary>
+    /// The amplitude of the uniform noise that is added to the features that the head gets. Default 0.
+    /// </summary>
     public double FeatureNoise { get; init; }
 
-    /// <summary>Peak learning rate. Default 3e-3: over a few hundred steps the best for heads that share the LM head.</summary>
+    /// <summary>
+    /// The peak learning rate. Default 3e-3, the best over a few hundred steps for heads that share the LM head.
+    /// </summary>
     public double LearningRate { get; init; } = 3e-3;
 
-    /// <summary>How the learning rate falls after warm-up. Default: as a cosine.</summary>
+    /// <summary>How the learning rate falls after warm-up. Default: along a cosine.</summary>
     public LearningRateSchedule Schedule { get; init; }
 
-    /// <summary>Steps over which the learning rate grows to its peak. Default 20.</summary>
+    /// <summary>The number of steps over which the learning rate grows to its peak. Default 20.</summary>
     public int Warmup { get; init; } = 20;
 
     /// <summary>AdamW's first decay rate. Default 0.9.</summary>
@@ -45,22 +58,26 @@ public sealed record TrainingOptions
     /// <summary>AdamW's decoupled weight decay. Default 0.</summary>
     public double WeightDecay { get; init; }
 
-    /// <summary>The limit that gradients are kept to. Default 1.</summary>
+    /// <summary>The limit of gradient clipping. Default 1.</summary>
     public double Clip { get; init; } = 1;
 
-    /// <summary>Whether the limit is the norm's of all gradients (default) or each one's.</summary>
+    /// <summary>Whether the limit applies to the norm of all gradients (default) or to each gradient.</summary>
     public ClipBy ClipBy { get; init; }
 
-    /// <summary>The adversary; off by default.</summary>
+    /// <summary>The options of the adversary. By default there is no adversary.</summary>
     public AdversaryOptions Adversary { get; init; } = new();
 
-    /// <summary>Seed of the data order and of what starts at random. Default 0.</summary>
+    /// <summary>The seed of the data order and of random initial weights. Default 0.</summary>
     public int Seed { get; init; }
 
-    /// <summary>Steps between looks at held-out accuracy. Default 100; the last step always looks.</summary>
+    /// <summary>
+    /// The number of steps between validations. Default 100. Validation always runs after the last step.
+    /// </summary>
     public int ValidateEvery { get; init; } = 100;
 
-    /// <summary>Steps between saved training states. Default 200; the last step always saves.</summary>
+    /// <summary>
+    /// The number of steps between saved training states. Default 200. The state is always saved after the last step.
+    /// </summary>
     public int SaveEvery { get; init; } = 200;
 
     /// <exception cref="KoalaException">An option is out of range.</exception>
@@ -72,16 +89,16 @@ public sealed record TrainingOptions
         AtLeastOne(nameof(SaveEvery), SaveEvery);
         if (RowLength < 8)
             throw KoalaException.ForOption(nameof(RowLength), $"is {RowLength}, but a row has at least 8 tokens", "set it to 256");
-        if (Warmup < 0) throw KoalaException.ForOption(nameof(Warmup), $"is {Warmup} steps, but it is 0 or above", "leave it out");
+        if (Warmup < 0) throw KoalaException.ForOption(nameof(Warmup), $"is {Warmup} steps, but it must be 0 or above", "leave it out");
         if (Losses.Count == 0)
-            throw KoalaException.ForOption(nameof(Losses), "is given none, but something is to be minimised", "leave it out");
+            throw KoalaException.ForOption(nameof(Losses), "has no loss, but training minimises at least one", "leave it out");
         foreach (var term in Losses) term.Validate();
         if (Losses.GroupBy(term => term.Name).FirstOrDefault(same => same.Count() > 1) is { } twice)
             throw KoalaException.ForOption(nameof(Losses), $"{twice.Key} is given twice", "give it once, with the weights added");
         if (TrainingTimeTest is < 1 or > 8)
-            throw KoalaException.ForOption(nameof(TrainingTimeTest), $"is {TrainingTimeTest} steps, but it is 1 to 8", "set it to 3");
+            throw KoalaException.ForOption(nameof(TrainingTimeTest), $"is {TrainingTimeTest} steps, but it must be 1 to 8", "set it to 3");
         if (!(FeatureNoise >= 0) || double.IsInfinity(FeatureNoise))
-            throw KoalaException.ForOption(nameof(FeatureNoise), $"is {FeatureNoise}, but it is 0 or above",
+            throw KoalaException.ForOption(nameof(FeatureNoise), $"is {FeatureNoise}, but it must be 0 or above",
                 "leave it out, or set it to 0.05");
         DecayRate(nameof(Beta1), Beta1);
         DecayRate(nameof(Beta2), Beta2);
@@ -91,11 +108,12 @@ public sealed record TrainingOptions
                 "set it to about 0.003");
         Positive(nameof(Clip), Clip);
         if (!(WeightDecay >= 0) || double.IsInfinity(WeightDecay))
-            throw KoalaException.ForOption(nameof(WeightDecay), $"is {WeightDecay}, but it is 0 or above", "leave it out");
+            throw KoalaException.ForOption(nameof(WeightDecay), $"is {WeightDecay}, but it must be 0 or above", "leave it out");
         Adversary.Validate();
     }
 
-    /// <exception cref="KoalaException">A loss compares features, and the head predicts none.</exception>
+    /// <summary>Checks that a head can be trained with these options.</summary>
+    /// <exception cref="KoalaException">A loss compares features, but the head predicts none.</exception>
     public void CheckFor(HeadOptions head)
     {
         if (!head.PredictsFeatures && Losses.FirstOrDefault(term => LossRegistry.Create(term.Name).OfFeatures) is { } loss)
@@ -103,7 +121,10 @@ public sealed record TrainingOptions
                 "leave it out, or train another kind of head");
     }
 
-    /// <summary>The learning rate of a step, counted from 0: linear warm-up, then the schedule, which reaches its end where the next step would be.</summary>
+    /// <summary>
+    /// The learning rate of a step. Steps are counted from 0. After a linear warm-up the schedule applies; it would
+    /// reach its final value in the step after the last one.
+    /// </summary>
     public double LearningRateAt(int step)
     {
         if (step < Warmup) return LearningRate * (step + 1) / Warmup;
@@ -118,17 +139,18 @@ public sealed record TrainingOptions
 
     private static void AtLeastOne(string option, int value)
     {
-        if (value < 1) throw KoalaException.ForOption(option, $"is {value}, but it is at least 1", "set it to 1 or more");
+        if (value < 1) throw KoalaException.ForOption(option, $"is {value}, but it must be at least 1", "set it to 1 or more");
     }
 
     private static void Positive(string option, double value)
     {
         if (!(value > 0) || double.IsInfinity(value))
-            throw KoalaException.ForOption(option, $"is {value}, but it lies above 0", "leave it out");
+            throw KoalaException.ForOption(option, $"is {value}, but it must be above 0", "leave it out");
     }
 
     private static void DecayRate(string option, double value)
     {
-        if (!(value is >= 0 and < 1)) throw KoalaException.ForOption(option, $"is {value}, but it lies from 0 to below 1", "leave it out");
+        if (!(value is >= 0 and < 1))
+            throw KoalaException.ForOption(option, $"is {value}, but it must be at least 0 and below 1", "leave it out");
     }
 }

@@ -6,17 +6,22 @@ using TorchSharp;
 
 namespace Koala.Lab.Training;
 
-/// <summary>A request with the target and the data of the run, as run.json keeps it: what resuming it needs.</summary>
-/// <remarks>Its only constructor takes a loaded target and loaded data, so that every plan says what they really are.</remarks>
+/// <summary>
+/// A request together with the target and the data of the run. run.json stores it, and resuming the run needs it.
+/// </summary>
+/// <remarks>
+/// The only public constructor takes a loaded target and loaded data, so that a plan describes what was really loaded.
+/// </remarks>
 public sealed record TrainingPlan : TrainingRequest
 {
-    /// <param name="request">What is asked for.</param>
-    /// <param name="target">Loaded; it remains the caller's.</param>
-    /// <param name="data">Loaded from the files of <paramref name="request"/>.</param>
+    /// <param name="request">The request.</param>
+    /// <param name="target">The loaded target. The caller owns it.</param>
+    /// <param name="data">The data, loaded from the files of <paramref name="request"/>.</param>
     [SetsRequiredMembers]
     public TrainingPlan(TrainingRequest request, Target target, TrainingData data) : base(request)
     {
-        // Full paths: a run is resumed from any folder. A path into the hub's cache also holds the commit.
+        // The paths are full, since a run can be resumed from any folder. A path into the hub's cache also holds the
+        // commit.
         Data = Path.GetFullPath(request.Data);
         Validation = request.Validation is { } validation ? Path.GetFullPath(validation) : null;
         Target = Path.GetFullPath(target.Path);
@@ -27,37 +32,44 @@ public sealed record TrainingPlan : TrainingRequest
         DataHash = data.Hash;
     }
 
-    // For run.json, which has to hold every required member.
+    // This constructor reads run.json, which must hold every required member.
     [JsonConstructor]
     private TrainingPlan()
     {
     }
 
-    /// <summary>The target's folder or file.</summary>
+    /// <summary>The folder or file of the target.</summary>
     [JsonPropertyOrder(1)]
     public required string Target { get; init; }
 
-    /// <summary>fp32 or bf16: the target's dtype. The head's weights are fp32 while they are trained.</summary>
+    /// <summary>The target's dtype, fp32 or bf16. The head's weights are fp32 during training.</summary>
     [JsonPropertyOrder(1)]
     public required string Dtype { get; init; }
 
-    /// <summary>cpu or cuda.</summary>
+    /// <summary>The device, cpu or cuda.</summary>
     [JsonPropertyOrder(1)]
     public required string Device { get; init; }
 
-    /// <summary>Threads of a CPU operation; sums in other numbers of parts round otherwise, so a resumed run takes the same.</summary>
+    /// <summary>
+    /// The number of threads of a CPU operation. Sums that are split into another number of parts round differently, so
+    /// a resumed run uses the same number.
+    /// </summary>
     [JsonPropertyOrder(1)]
     public required int Threads { get; init; }
 
-    /// <summary>What the target was when the run began.</summary>
+    /// <summary>The identity of the target when the run began.</summary>
     [JsonPropertyOrder(1)]
     public required TargetIdentity TargetIdentity { get; init; }
 
-    /// <summary>Of the data and the tokenizer behind it.</summary>
+    /// <summary>The hash of the data and of the tokenizer that was applied to it.</summary>
     [JsonPropertyOrder(1)]
     public required string DataHash { get; init; }
 
-    /// <summary>The same training without the adversary: same seed, same data order.</summary>
+    /// <summary>The same training without the adversary, with the same seed and the same data order.</summary>
     [JsonIgnore]
-    public TrainingPlan Control => this with { WithControl = false, Training = Training with { Adversary = Training.Adversary with { Weight = 0 } } };
+    public TrainingPlan Control => this with
+    {
+        WithControl = false,
+        Training = Training with { Adversary = Training.Adversary with { Weight = 0 } },
+    };
 }

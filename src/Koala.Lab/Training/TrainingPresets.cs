@@ -2,24 +2,27 @@ using Koala.Lab.Heads;
 
 namespace Koala.Lab.Training;
 
-/// <summary>Recipes by name. They are training options like others, to be changed with <c>with</c>.</summary>
+/// <summary>
+/// Presets by name. A preset is a <see cref="TrainingOptions"/> record, which <c>with</c> can change.
+/// </summary>
 public static class TrainingPresets
 {
-    /// <summary>What is taken where no preset is named.</summary>
+    /// <summary>The name of the default preset.</summary>
     public const string Standard = "koala";
 
-    /// <summary>The names, the standard one first.</summary>
+    /// <summary>The names of the presets. The default one is first.</summary>
     public static IReadOnlyList<string> Names { get; } = [Standard, "eagle-1", "medusa-1"];
 
-    /// <summary>A recipe for a kind of head and a number of steps.</summary>
+    /// <summary>The training options of a preset for a kind of head and a number of steps.</summary>
     /// <remarks>
-    /// koala: for heads that predict features, what did best in trials at 8,192 tokens a step and at least 1,500 steps; its warm-up of 200 steps is a tenth of
-    /// shorter runs. For others the defaults of <see cref="TrainingOptions"/>. eagle-1 and medusa-1 are those repositories' recipes, meant for runs
-    /// of tens of thousands of steps; what they do not say is as in the defaults.
+    /// For heads that predict features, koala has the options that did best in trials with 8,192 tokens per step and at
+    /// least 1,500 steps. Its warm-up takes a tenth of all steps, at most 200. For other heads koala has the defaults
+    /// of <see cref="TrainingOptions"/>. The presets eagle-1 and medusa-1 are the recipes of those repositories, which
+    /// are meant for runs of tens of thousands of steps. Options that the recipes do not set have their defaults.
     /// </remarks>
     /// <param name="name">One of <see cref="Names"/>.</param>
-    /// <param name="head">What is trained.</param>
-    /// <param name="steps">Optimizer steps; null: the default.</param>
+    /// <param name="head">The head that is trained.</param>
+    /// <param name="steps">The number of optimizer steps; null means the default.</param>
     /// <exception cref="KoalaException">There is no such preset.</exception>
     public static TrainingOptions Create(string name, HeadOptions head, int? steps = null)
     {
@@ -54,8 +57,8 @@ public static class TrainingPresets
                 Warmup = standard.Steps / 10,
                 Losses = [new("cross-entropy", 1, 0.8)],
             },
-            _ => throw KoalaException.ForOption("Preset", $"'{name}' is no preset; they are {string.Join(", ", Names)}",
-                "take one of them"),
+            _ => throw KoalaException.ForOption("Preset", $"'{name}' is not a preset; the presets are {string.Join(", ", Names)}",
+                "use one of them"),
         };
     }
 }

@@ -3,26 +3,31 @@ using Koala.Lab.Heads;
 
 namespace Koala.Lab.Training;
 
-/// <summary>What a training is asked for, whatever the target. <see cref="TrainingPlan"/> adds what the target and the data are.</summary>
+/// <summary>A request for a training run, which does not depend on the target.</summary>
+/// <remarks><see cref="TrainingPlan"/> adds the identities of the target and of the data.</remarks>
 public record TrainingRequest
 {
-    /// <summary>The file of conversations to train on.</summary>
+    /// <summary>The file of conversations for training.</summary>
     public required string Data { get; init; }
 
-    /// <summary>The file of conversations held out; null: see <see cref="TrainingData.Load"/>.</summary>
+    /// <summary>
+    /// The file of held-out conversations. For the meaning of null see <see cref="TrainingData.Load"/>.
+    /// </summary>
     public string? Validation { get; init; }
 
-    /// <summary>Kind and sizes of the head.</summary>
+    /// <summary>The kind and sizes of the head.</summary>
     public required HeadOptions Head { get; init; }
 
-    /// <summary>How it is trained.</summary>
+    /// <summary>How the head is trained.</summary>
     public TrainingOptions Training { get; init; } = new();
 
-    /// <summary>Whether the same training without the adversary is run after it.</summary>
+    /// <summary>Whether a control, the same training without the adversary, runs after the training.</summary>
     public bool WithControl { get; init; }
 
-    /// <summary>Checks all options; the files are not looked at.</summary>
-    /// <exception cref="KoalaException">An option is out of range, or a control is asked for without an adversary.</exception>
+    /// <summary>Checks all options. It does not check the files.</summary>
+    /// <exception cref="KoalaException">
+    /// An option is out of range, or a control is requested without an adversary.
+    /// </exception>
     public void Validate()
     {
         Head.Validate();

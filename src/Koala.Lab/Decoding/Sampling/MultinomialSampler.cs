@@ -4,9 +4,14 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Decoding.Sampling;
 
-/// <summary>Draws from the head's distribution, tempered and cut as the target's is, without replacement.</summary>
-/// <param name="options">Temperature, top-k and top-p.</param>
-/// <param name="random">A generator for each sequence, so that an answer does not depend on those beside it.</param>
+/// <summary>
+/// Draws from the head's distribution without replacement. Temperature, top-k and top-p apply to it as they do to the
+/// target's.
+/// </summary>
+/// <param name="options">The temperature, top-k and top-p.</param>
+/// <param name="random">
+/// One random generator per sequence, so that an answer does not depend on the other answers of the batch.
+/// </param>
 internal sealed class MultinomialSampler(GenerationOptions options, IReadOnlyList<RandomSource> random) : ITokenSampler
 {
     public IReadOnlyList<SampledToken[]> Sample(Tensor logits, int count) => Sample(logits, count, 1);
@@ -14,18 +19,24 @@ internal sealed class MultinomialSampler(GenerationOptions options, IReadOnlyLis
     public IReadOnlyList<SampledToken[]> Sample(Tensor logits, int count, int times)
     {
         var rows = Distributions.FromLogits(logits, options);
-        return [.. rows.SelectMany((q, row) => Enumerable.Range(0, times).Select(_ => SampleWithoutReplacement(q, count, random[row * random.Count / rows.Length])))];
+        // The rows of a sequence are adjacent, and all sequences have the same number of rows.
+        IEnumerable<SampledToken[]> SampleRow(float[] q, int row)
+        {
+            var generator = random[row * random.Count / rows.Length];
+            return Enumerable.Range(0, times).Select(_ => SampleWithoutReplacement(q, count, generator));
+        }
+        return [.. rows.SelectMany(SampleRow)];
     }
 
     internal static SampledToken[] SampleWithoutReplacement(float[] q, int count, RandomSource random)
     {
         var sampled = new List<SampledToken>();
-        var left = count > 1 ? (float[])q.Clone() : q;
-        while (sampled.Count < count && left.Any(x => x > 0))
+        var remaining = count > 1 ? (float[])q.Clone() : q;
+        while (sampled.Count < count && remaining.Any(x => x > 0))
         {
-            var token = TokenDraw.Sample(left, random);
+            var token = TokenDraw.Sample(remaining, random);
             sampled.Add(new SampledToken(token, q[token], q));
-            if (sampled.Count < count) left[token] = 0;
+            if (sampled.Count < count) remaining[token] = 0;
         }
         return [.. sampled];
     }

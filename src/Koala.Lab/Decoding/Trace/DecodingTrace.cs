@@ -4,23 +4,41 @@ using Koala.Lab.Runtime;
 
 namespace Koala.Lab.Decoding.Trace;
 
-/// <summary>Rounds and what they come to; of one answer, or of many taken together.</summary>
-/// <param name="Rounds">In order.</param>
+/// <summary>The rounds of one answer or of several answers, with their acceptance statistics.</summary>
+/// <param name="Rounds">The rounds in order.</param>
 [TypeFormatterSource]
 public sealed record DecodingTrace(IReadOnlyList<Round> Rounds)
 {
-    /// <summary>Tokens committed a round, bonus included, pooled over all rounds; 1.0 is no gain, NaN without rounds.</summary>
+    /// <summary>
+    /// Tokens committed per round, the bonus token included, pooled over all rounds. 1.0 is no gain; NaN means that
+    /// there are no rounds.
+    /// </summary>
     public double AcceptanceLength => Rounds.Count == 0 ? double.NaN : Rounds.Average(r => r.Committed);
 
-    /// <summary>α₁, α₂ …: of the rounds whose candidate at depth i-1 was accepted and that drafted one at depth i, the share that accepted one.</summary>
-    public IReadOnlyList<double> PositionAcceptance => Enumerable.Range(1, Rounds.Count == 0 ? 0 : Rounds.Max(r => r.Depth))
-        .Select(depth => (Judged: Rounds.Count(r => r.Depth >= depth && r.Accepted >= depth - 1), Kept: Rounds.Count(r => r.Accepted >= depth)))
-        .TakeWhile(x => x.Judged > 0)
-        .Select(x => (double)x.Kept / x.Judged).ToArray();
+    /// <summary>
+    /// α₁, α₂, …: of the rounds that accepted a candidate at depth i-1 and drafted one at depth i, the share that
+    /// accepted one at depth i.
+    /// </summary>
+    public IReadOnlyList<double> PositionAcceptance
+    {
+        get
+        {
+            var shares = new List<double>();
+            var deepest = Rounds.Count == 0 ? 0 : Rounds.Max(r => r.Depth);
+            for (var depth = 1; depth <= deepest; depth++)
+            {
+                var verified = Rounds.Count(r => r.Depth >= depth && r.Accepted >= depth - 1);
+                if (verified == 0) break;
+                shares.Add((double)Rounds.Count(r => r.Accepted >= depth) / verified);
+            }
+            return shares;
+        }
+    }
 
     /// <summary>
-    /// Of draft trees, by depth and then by child rank: of the rounds that came to a node with a child of that rank, the share that kept it. A node's
-    /// shares add up to how often any child was kept. Null where all drafts are chains.
+    /// For draft trees, by depth and then by child rank: of the rounds that reached a node with a child of that rank,
+    /// the share that accepted this child. The shares of a node add up to how often any of its children was accepted.
+    /// Null if all drafts are chains.
     /// </summary>
     public IReadOnlyList<IReadOnlyList<double>>? TreeNodeAcceptance
     {
@@ -28,24 +46,34 @@ public sealed record DecodingTrace(IReadOnlyList<Round> Rounds)
         {
             var trees = Rounds.Where(r => r.Levels is { Count: > 0 }).Select(r => r.Levels!).ToArray();
             if (trees.Length == 0) return null;
-            return [.. Enumerable.Range(0, trees.Max(t => t.Count)).Select(depth => (IReadOnlyList<double>)ByRank([.. trees.Where(t => t.Count > depth).Select(t => t[depth])]))];
+            var shares = new List<IReadOnlyList<double>>();
+            for (var depth = 0; depth < trees.Max(t => t.Count); depth++)
+                shares.Add(AcceptanceByRank([.. trees.Where(t => t.Count > depth).Select(t => t[depth])]));
+            return shares;
         }
     }
 
-    /// <summary>A table of rounds, with the means last.</summary>
+    /// <summary>A table of the rounds, with the means in the last row.</summary>
     public override string ToString()
     {
         if (Rounds.Count == 0) return "no rounds";
         var table = new StringBuilder("round  drafted  accepted  draft ms  verify ms  bookkeeping ms\n");
         for (var i = 0; i < Rounds.Count; i++)
-            table.Append(CultureInfo.InvariantCulture, $"{i + 1,5}  {Rounds[i].Drafted,7}  {Rounds[i].Accepted,8}  {Rounds[i].DraftMs,8:F2}  {Rounds[i].VerifyMs,9:F2}  {Rounds[i].BookkeepingMs,14:F2}\n");
-        table.Append(CultureInfo.InvariantCulture, $" mean  {Rounds.Average(r => r.Drafted),7:F2}  {Rounds.Average(r => r.Accepted),8:F2}  {Rounds.Average(r => r.DraftMs),8:F2}  {Rounds.Average(r => r.VerifyMs),9:F2}  {Rounds.Average(r => r.BookkeepingMs),14:F2}\n");
-        if (TreeNodeAcceptance is { } byDepth)
-            for (var depth = 0; depth < byDepth.Count; depth++) table.Append(CultureInfo.InvariantCulture, $"accepted at depth {depth + 1}, by child rank: {Ranks(byDepth[depth])}\n");
-        return table.Append(CultureInfo.InvariantCulture, $"acceptance length {AcceptanceLength:F2} over {Rounds.Count} rounds").ToString();
+        {
+            var round = Rounds[i];
+            table.Append(CultureInfo.InvariantCulture, $"{i + 1,5}  {round.Drafted,7}  {round.Accepted,8}");
+            AppendTimes(table, round.DraftMs, round.VerifyMs, round.BookkeepingMs);
+        }
+        table.Append(CultureInfo.InvariantCulture, $" mean  {Rounds.Average(r => r.Drafted),7:F2}  {Rounds.Average(r => r.Accepted),8:F2}");
+        AppendTimes(table, Rounds.Average(r => r.DraftMs), Rounds.Average(r => r.VerifyMs), Rounds.Average(r => r.BookkeepingMs));
+        var byDepth = TreeNodeAcceptance ?? [];
+        for (var depth = 0; depth < byDepth.Count; depth++)
+            table.Append(CultureInfo.InvariantCulture, $"accepted at depth {depth + 1}, by child rank: {Ranks(byDepth[depth])}\n");
+        table.Append(CultureInfo.InvariantCulture, $"acceptance length {AcceptanceLength:F2} over {Rounds.Count} rounds");
+        return table.ToString();
     }
 
-    /// <summary>The shares of a depth in plain text; the later ones of a wide tree are only counted.</summary>
+    /// <summary>The shares of a depth as text. Only the first six are printed; the others are counted.</summary>
     internal static string Ranks(IReadOnlyList<double> shares)
     {
         const int Most = 6;
@@ -53,6 +81,12 @@ public sealed record DecodingTrace(IReadOnlyList<Round> Rounds)
         return shares.Count <= Most ? text : string.Create(CultureInfo.InvariantCulture, $"{text}  and {shares.Count - Most} more");
     }
 
-    private static double[] ByRank(LevelAcceptance[] levels) => [.. Enumerable.Range(0, levels.Max(l => l.Children))
-        .Select(rank => (double)levels.Count(l => l.Kept == rank) / levels.Count(l => l.Children > rank))];
+    private static void AppendTimes(StringBuilder table, double draftMs, double verifyMs, double bookkeepingMs) =>
+        table.Append(CultureInfo.InvariantCulture, $"  {draftMs,8:F2}  {verifyMs,9:F2}  {bookkeepingMs,14:F2}\n");
+
+    private static double[] AcceptanceByRank(LevelAcceptance[] levels)
+    {
+        var ranks = Enumerable.Range(0, levels.Max(l => l.Children));
+        return [.. ranks.Select(rank => (double)levels.Count(l => l.Kept == rank) / levels.Count(l => l.Children > rank))];
+    }
 }

@@ -1,6 +1,6 @@
 namespace Koala.Lab.Decoding.Trace;
 
-/// <summary>Splits a round into draft, verify and bookkeeping. Times in milliseconds.</summary>
+/// <summary>Splits the time of a round into draft, verify and bookkeeping. Times are in milliseconds.</summary>
 internal sealed class RoundClock
 {
     private readonly long _start = TimeProvider.System.GetTimestamp();
@@ -12,13 +12,13 @@ internal sealed class RoundClock
 
     public static RoundClock Start() => new();
 
-    /// <summary>What ran since the start was drafting.</summary>
+    /// <summary>Counts the time since the start as drafting.</summary>
     public void Drafted() => _draft += Lap();
 
-    /// <summary>What ran since the draft was verification.</summary>
+    /// <summary>Counts the time since the end of drafting as verification.</summary>
     public void Verified() => _verify += Lap();
 
-    /// <summary>Runs work of the head.</summary>
+    /// <summary>Runs work of the head and counts its time as drafting.</summary>
     public void Draft(Action work)
     {
         var before = TimeProvider.System.GetTimestamp();
@@ -26,7 +26,7 @@ internal sealed class RoundClock
         _draft += TimeProvider.System.GetElapsedTime(before).TotalMilliseconds;
     }
 
-    /// <summary>Ends the round: what is neither draft nor verify is bookkeeping.</summary>
+    /// <summary>Ends the round. All time that is neither draft nor verify is bookkeeping.</summary>
     public (double Draft, double Verify, double Bookkeeping) Stop() =>
         (_draft, _verify, TimeProvider.System.GetElapsedTime(_start).TotalMilliseconds - _draft - _verify);
 

@@ -1,13 +1,17 @@
 namespace Koala.Lab.Decoding.Verification;
 
-/// <summary>Which candidates are kept and the target's own token after them.</summary>
-/// <param name="Path">Indices of the kept candidates, the root's child first; each is a child of the one before.</param>
-/// <param name="Bonus">The target's own token.</param>
+/// <summary>The accepted candidates and the target's own token after them.</summary>
+/// <param name="Path">
+/// The indices of the accepted candidates, the root's child first. Each one is a child of the one before it.
+/// </param>
+/// <param name="Bonus">The bonus token, which is the target's own.</param>
 internal readonly record struct AcceptedPath(IReadOnlyList<int> Path, int Bonus)
 {
-    /// <summary>Candidates kept.</summary>
+    /// <summary>The number of accepted candidates.</summary>
     public int Accepted => Path.Count;
 
-    /// <summary>Rows of the step that stay: the root's and those of the kept candidates.</summary>
+    /// <summary>
+    /// The rows of the step that the cache keeps: the root's row and those of the accepted candidates.
+    /// </summary>
     public IReadOnlyList<int> Rows => [0, .. Path.Select(i => i + 1)];
 }

@@ -4,15 +4,15 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Decoding.Verification;
 
-/// <summary>Keeps a candidate that is the target's best token.</summary>
+/// <summary>Accepts a candidate if it is the target's best token.</summary>
 internal sealed class GreedyVerifier(GenerationOptions options) : Verifier
 {
     public override IReadOnlyList<TargetDistributions> Score(Tensor logits)
     {
         using var scope = NewDisposeScope();
-        var best = logits.argmax(-1).cpu().data<long>().Select(token => (int)token).Chunk((int)logits.shape[1]).ToArray();
-        var p = options.FullTrace ? ByEach(logits, options) : null;
-        return [.. best.Select((rows, b) => new TargetDistributions(rows, p?[b]))];
+        var best = logits.argmax(-1).cpu().data<long>().Select(token => (int)token);   // B·T tokens
+        var p = options.FullTrace ? DistributionsBySequence(logits, options) : null;
+        return [.. best.Chunk((int)logits.shape[1]).Select((tokens, b) => new TargetDistributions(tokens, p?[b]))];
     }
 
     public override AcceptedPath Verify(TargetDistributions distributions, Draft draft, RandomSource random)
@@ -20,10 +20,11 @@ internal sealed class GreedyVerifier(GenerationOptions options) : Verifier
         var best = distributions.BestTokens!;
         var path = new List<int>();
         var node = -1;
-        // Parents come before children: one look at each candidate is enough.
+        // Parents come before their children, so one pass over the candidates is enough.
         for (var i = 0; i < draft.Candidates.Count; i++)
         {
-            if (draft.Candidates[i].Parent != node || draft.Candidates[i].Token != best[node + 1]) continue;
+            var candidate = draft.Candidates[i];
+            if (candidate.Parent != node || candidate.Token != best[node + 1]) continue;
             path.Add(i);
             node = i;
         }

@@ -6,31 +6,35 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Decoding.Verification;
 
 /// <summary>
-/// Keeps a drawn candidate with probability min(1, p/q) and a chosen one with probability p; after a rejection p is what is left of it, for
-/// the next sibling and at last for the bonus token. Tokens then have exactly the distribution p.
+/// Accepts a drawn candidate with probability min(1, p/q), and a candidate that was chosen without drawing with
+/// probability p. After a rejection p becomes the rest of p, for the next sibling and finally for the bonus token.
+/// Tokens then have exactly the distribution p.
 /// </summary>
 /// <remarks>
-/// One drawn candidate: speculative sampling (arXiv 2211.17192). Several, drawn without replacement: the multi-round form, where q loses
-/// what was rejected (EAGLE, arXiv 2401.15077). Chosen ones: q is one at the candidate.
+/// For one drawn candidate this is speculative sampling (arXiv 2211.17192). For several candidates that are drawn
+/// without replacement it is the multi-round form, in which q loses what was rejected (EAGLE, arXiv 2401.15077). For a
+/// chosen candidate q is one at its token.
 /// </remarks>
 internal sealed class SamplingVerifier(GenerationOptions options) : Verifier
 {
-    public override IReadOnlyList<TargetDistributions> Score(Tensor logits) => [.. ByEach(logits, options).Select(p => new TargetDistributions(null, p))];
+    public override IReadOnlyList<TargetDistributions> Score(Tensor logits) =>
+        [.. DistributionsBySequence(logits, options).Select(p => new TargetDistributions(null, p))];
 
     public override AcceptedPath Verify(TargetDistributions distributions, Draft draft, RandomSource random)
     {
         var path = new List<int>();
         var (node, p) = (-1, distributions.P![0]);
-        while (Keep(draft, node, ref p, random) is { } kept)
+        while (AcceptChild(draft, node, ref p, random) is { } accepted)
         {
-            path.Add(kept);
-            (node, p) = (kept, distributions.P[kept + 1]);
+            path.Add(accepted);
+            (node, p) = (accepted, distributions.P[accepted + 1]);
         }
         return new AcceptedPath(path, TokenDraw.Sample(p, random));
     }
 
-    // The child that is kept; null when none is, and p is then what is left of it. Neither p nor q needs to add up to one.
-    private static int? Keep(Draft draft, int node, ref float[] p, RandomSource random)
+    // Returns the accepted child of the node. If none is accepted, returns null and leaves the rest of p in p. Neither
+    // p nor q needs to add up to one.
+    private static int? AcceptChild(Draft draft, int node, ref float[] p, RandomSource random)
     {
         float[]? q = null;
         for (var child = node + 1; child < draft.Candidates.Count; child++)
@@ -62,18 +66,19 @@ internal sealed class SamplingVerifier(GenerationOptions options) : Verifier
 
     private static float[] Without(float[] weights, int token)
     {
-        var left = (float[])weights.Clone();
-        left[token] = 0;
-        // All zero only where the token had it all: it is rejected with probability zero then, by rounding alone.
-        return left.AsSpan().ContainsAnyExcept(0) ? left : weights;
+        var rest = (float[])weights.Clone();
+        rest[token] = 0;
+        // The rest is all zero only if the token had all the weight. Its rejection then has probability zero and comes
+        // from rounding.
+        return rest.AsSpan().ContainsAnyExcept(0) ? rest : weights;
     }
 
-    // max(0, p - q), both normalised. All zero only when p = q, where a rejection has probability zero and comes from rounding: then p
-    // itself is right.
+    // max(0, p - q), both normalised. This is all zero only if p = q. A rejection then has probability zero and comes
+    // from rounding, and p itself is the correct distribution.
     private static float[] Residual(float[] p, float[] q, double massP, double massQ)
     {
-        var left = new float[p.Length];
-        for (var i = 0; i < left.Length; i++) left[i] = (float)Math.Max(0, p[i] / massP - q[i] / massQ);
-        return left.AsSpan().ContainsAnyExcept(0) ? left : p;
+        var rest = new float[p.Length];
+        for (var i = 0; i < rest.Length; i++) rest[i] = (float)Math.Max(0, p[i] / massP - q[i] / massQ);
+        return rest.AsSpan().ContainsAnyExcept(0) ? rest : p;
     }
 }

@@ -5,21 +5,26 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Decoding.Verification;
 
-/// <summary>Decides which candidates are kept, so that the output stays the target's own.</summary>
+/// <summary>Decides which candidates are accepted, so that the output is the target's own.</summary>
 /// <remarks>After "Fast Inference from Transformers via Speculative Decoding" (arXiv 2211.17192).</remarks>
 internal abstract class Verifier
 {
-    /// <summary>Brings to the host what the rule needs; the one synchronisation of a round's target step.</summary>
-    /// <param name="logits">The target's, [B,T,V].</param>
-    /// <returns>Of each sequence, T rows.</returns>
+    /// <summary>
+    /// Copies to the host what verification needs. This is the only synchronisation of a round's target step.
+    /// </summary>
+    /// <param name="logits">The target's logits, [B,T,V].</param>
+    /// <returns>The distributions of each sequence, T rows each.</returns>
     public abstract IReadOnlyList<TargetDistributions> Score(Tensor logits);
 
-    /// <summary>Goes down from the root, keeping a child at a time, until none passes.</summary>
-    /// <param name="distributions">Of the sequence.</param>
-    /// <param name="draft">Its candidates.</param>
-    /// <param name="random">Its generator.</param>
+    /// <summary>
+    /// Goes down the tree from the root and accepts at most one child of each node, until no child is accepted.
+    /// </summary>
+    /// <param name="distributions">The target's distributions for the sequence.</param>
+    /// <param name="draft">The candidates of the sequence.</param>
+    /// <param name="random">The random generator of the sequence.</param>
     public abstract AcceptedPath Verify(TargetDistributions distributions, Draft draft, RandomSource random);
 
+    /// <summary>The verifier for these options: greedy, typical or sampling.</summary>
     public static Verifier Create(GenerationOptions options) => options switch
     {
         { Temperature: 0 } => new GreedyVerifier(options),
@@ -27,7 +32,9 @@ internal abstract class Verifier
         _ => new SamplingVerifier(options),
     };
 
-    /// <summary>Rows [B,T,V] on the host, by sequence.</summary>
-    protected static float[][][] ByEach(Tensor logits, GenerationOptions options) =>
+    /// <summary>
+    /// The distributions of logits [B,T,V] on the host: for each of B sequences T distributions over V tokens.
+    /// </summary>
+    protected static float[][][] DistributionsBySequence(Tensor logits, GenerationOptions options) =>
         [.. Distributions.FromLogits(logits.flatten(0, 1), options).Chunk((int)logits.shape[1])];
 }

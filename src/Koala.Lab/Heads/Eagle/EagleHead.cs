@@ -7,40 +7,48 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Eagle;
 
-/// <summary>An EAGLE head of K decoder layers: from the target's feature at a place and the token after it, it guesses the next place's feature; and goes on from its own.</summary>
+/// <summary>
+/// An EAGLE head of K decoder layers. From the target's feature at a position and the token after it, the head predicts
+/// the feature at the next position. It then continues from its own features.
+/// </summary>
 /// <remarks>
-/// After EAGLE (arXiv 2401.15077): a linear layer fc over (embedding, feature), then a decoder layer of the target's shape without input norm,
-/// and the target's LM head; K layers as KOALA (arXiv 2408.08146) places them, where layers after the first start as the identity (ours: the
-/// paper's start could not be obtained). Draft vocabulary and fused features as in EAGLE-3 (arXiv 2503.01840). The pair at place i is feature i
-/// with token i+1. N places, D width, V' its vocabulary.
+/// After EAGLE (arXiv 2401.15077): a linear layer fc over (embedding, feature), a decoder layer of the target's shape
+/// without input norm, and the target's LM head. The K layers stand where KOALA (arXiv 2408.08146) puts them. Layers
+/// after the first start as the identity; this is Koala's choice, since the paper's initial values could not be
+/// obtained. The draft vocabulary and the fused features are those of EAGLE-3 (arXiv 2503.01840). The pair at position
+/// i is feature i with token i+1. In shapes N is the number of positions, D the width and V' the size of the head's
+/// vocabulary.
 /// </remarks>
 public sealed class EagleHead : DraftHead
 {
     internal const int FusedLayers = 3;
 
-    // It could go on for ever; drafts this deep are hardly ever accepted to their end.
-    private const int Deepest = 16;
+    // The head itself has no limit, but drafts of this length are hardly ever accepted to their end.
+    private const int LongestDraft = 16;
 
     private readonly EagleWeights _weights;
     private readonly int _targetLayers;
     private DraftVocabulary? _vocabulary;
-    private Tensor? _ids;      // [V'] int64: the target's token of each of its own ids
-    private Tensor? _lmHead;   // [V',D]: those rows of the target's LM head
-    private EagleMemory? _spare;   // of the drafter before: on a GPU what is recorded over it is worth keeping
+    private Tensor? _ids;          // [V'] int64: the target's token id of each id of the head
+    private Tensor? _lmHead;       // [V',D]: these rows of the target's LM head
+    private EagleMemory? _spare;   // the memory of the latest drafter; on a GPU it is kept for the graphs that were captured over it
 
     internal EagleHead(EagleWeights weights, Target target, DraftVocabulary? vocabulary) : base(weights.Options, target.Identity)
     {
         (_weights, _targetLayers) = (weights, target.Config.Layers);
-        if (vocabulary is not null) TakeVocabulary(vocabulary, target);
+        if (vocabulary is not null) SetVocabulary(vocabulary, target);
     }
 
     /// <inheritdoc/>
-    public override int MaxDraftLength => Deepest;
+    public override int MaxDraftLength => LongestDraft;
 
     /// <inheritdoc/>
     public override DraftVocabulary? Vocabulary => _vocabulary;
 
-    /// <summary>EAGLE-3's: the outputs of layers 1, N/2-1 and N-4 of N, counted from 0; of a target with few layers three different ones near them.</summary>
+    /// <summary>
+    /// The layers whose outputs EAGLE-3 uses: 1, N/2-1 and N-4 of N layers, counted from 0. For a target with few
+    /// layers they are three different layers near these.
+    /// </summary>
     public override IReadOnlyList<int> FeatureLayers => _weights.Options.FusedFeatures ? LayersToFuse(_targetLayers) : [];
 
     /// <inheritdoc/>
@@ -56,9 +64,9 @@ public sealed class EagleHead : DraftHead
         var outputs = EagleTrainingPass.Outputs(_weights.To(target.Dtype), batch, target);
         var headOutputs = outputs.Select((output, step) =>
         {
-            var places = tensor(batch.LabelPositions(ahead: 2 + step), device: target.Device);
-            var features = output.index_select(0, places);
-            return new HeadOutput(step, Logits(features, target).to(ScalarType.Float32), places + 1 + step)
+            var positions = tensor(batch.LabelPositions(ahead: 2 + step), device: target.Device);
+            var features = output.index_select(0, positions);
+            return new HeadOutput(step, Logits(features, target).to(ScalarType.Float32), positions + 1 + step)
             {
                 Features = features.to(ScalarType.Float32),
                 Vocabulary = _ids,
@@ -79,22 +87,28 @@ public sealed class EagleHead : DraftHead
     /// <inheritdoc/>
     public override void ChooseVocabulary(IReadOnlyList<long> counts, Target target)
     {
-        if (_vocabulary is not null) TakeVocabulary(DraftVocabulary.MostFrequent(counts, _vocabulary.Tokens.Count, target.Config.EndOfSequenceIds), target);
+        if (_vocabulary is null) return;
+        var size = _vocabulary.Tokens.Count;
+        SetVocabulary(DraftVocabulary.MostFrequent(counts, size, target.Config.EndOfSequenceIds), target);
     }
 
-    /// <summary>Logits of its own vocabulary, [N,V'], from its outputs [N,D].</summary>
+    /// <summary>Logits over the head's vocabulary, [N,V'], from its outputs, [N,D].</summary>
     internal Tensor Logits(Tensor features, Target target) => _lmHead is null ? target.Logits(features) : target.Model.Product(features, _lmHead);
 
-    /// <summary>Token ids of its draft vocabulary as token ids of the target. Without a draft vocabulary they are the same.</summary>
-    /// <param name="ids">[N], int64, from 0 up to but not including V'.</param>
-    /// <returns>[N], int64, from 0 up to but not including the size of the target's vocabulary.</returns>
+    /// <summary>
+    /// Turns token ids of the draft vocabulary into the target's. Without a draft vocabulary they are the same.
+    /// </summary>
+    /// <param name="ids">The head's ids, [N], int64, from 0 up to but not including V'.</param>
+    /// <returns>
+    /// The target's ids, [N], int64, from 0 up to but not including the size of the target's vocabulary.
+    /// </returns>
     internal Tensor ToTargetIds(Tensor ids) => _ids is null ? ids : _ids.index_select(0, ids);
 
-    /// <summary>Empty memory for a drafter, which gives it back.</summary>
+    /// <summary>Empty memory for a drafter, which must return it by <see cref="ReturnMemory"/>.</summary>
     internal EagleMemory RentMemory(Target target, int batch, int capacity)
     {
         var spare = Interlocked.Exchange(ref _spare, null);
-        if (spare is not null && spare.Cache.Batch == batch && spare.Cache.Capacity >= capacity && spare.Cache.Device.type == target.Device.type && spare.Cache.Keys[0].dtype == target.Dtype)
+        if (spare is not null && spare.Serves(target, batch, capacity))
         {
             spare.Cache.Clear();
             return spare;
@@ -103,7 +117,7 @@ public sealed class EagleHead : DraftHead
         return new EagleMemory(target, Options.Layers, batch, KeyValueCache.RoundUp(capacity, target.Device));
     }
 
-    /// <summary>Takes a drafter's memory back.</summary>
+    /// <summary>Takes back the memory of a drafter. On a GPU it is kept for the next drafter.</summary>
     internal void ReturnMemory(EagleMemory memory)
     {
         var old = memory.Cache.Device.type == DeviceType.CUDA ? Interlocked.Exchange(ref _spare, memory) : memory;
@@ -127,9 +141,18 @@ public sealed class EagleHead : DraftHead
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         using var generator = new Generator((ulong)seed, CPU);
-        var weights = EagleWeights.Create(config, options, name => Start(name, EagleStateDict.ShapeOf(config, name), generator).to(target.Device).DetachFromDisposeScope().requires_grad_(true));
-        // Nothing counted yet: byte-pair vocabularies number the commoner tokens first.
-        var vocabulary = options.DraftVocabulary == 0 ? null : DraftVocabulary.MostFrequent(new long[config.VocabularySize], options.DraftVocabulary, config.EndOfSequenceIds);
+        Tensor Parameter(string name)
+        {
+            var value = InitialValue(name, EagleStateDict.ShapeOf(config, name), generator);
+            return value.to(target.Device).DetachFromDisposeScope().requires_grad_(true);
+        }
+        var weights = EagleWeights.Create(config, options, Parameter);
+        // No tokens have been counted yet, so the first tokens are taken: byte-pair vocabularies number frequent tokens
+        // first.
+        var noCounts = new long[config.VocabularySize];
+        var vocabulary = options.DraftVocabulary == 0
+            ? null
+            : DraftVocabulary.MostFrequent(noCounts, options.DraftVocabulary, config.EndOfSequenceIds);
         return new EagleHead(weights, target, vocabulary);
     }
 
@@ -142,7 +165,9 @@ public sealed class EagleHead : DraftHead
         _spare?.Dispose();
     }
 
-    /// <summary>Three layers of N: 1, N/2-1 and N-4, pushed apart and kept below N where N is small.</summary>
+    /// <summary>
+    /// Three layers of N: 1, N/2-1 and N-4. For a small N they are moved so that they differ and stay below N.
+    /// </summary>
     internal static int[] LayersToFuse(int count)
     {
         var first = Math.Min(1, count - 3);
@@ -150,7 +175,7 @@ public sealed class EagleHead : DraftHead
         return [first, second, Math.Max(count - 4, second + 1)];
     }
 
-    private void TakeVocabulary(DraftVocabulary vocabulary, Target target)
+    private void SetVocabulary(DraftVocabulary vocabulary, Target target)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -163,8 +188,9 @@ public sealed class EagleHead : DraftHead
         _lmHead = target.LmHead.index_select(0, _ids).DetachFromDisposeScope();
     }
 
-    // Norms start at one, biases at zero, matrices as PyTorch's linear layers; later layers give nothing to the residual at first.
-    private static Tensor Start(string name, long[] shape, Generator generator) => name.Split('.') switch
+    // Norms start at one, biases at zero, and matrices as PyTorch's linear layers do. Layers after the first add
+    // nothing to the residual stream at first.
+    private static Tensor InitialValue(string name, long[] shape, Generator generator) => name.Split('.') switch
     {
         [.., var last] when last.EndsWith("norm", StringComparison.Ordinal) => ones(shape),
         [.., "bias" or "qkv_bias"] => zeros(shape),

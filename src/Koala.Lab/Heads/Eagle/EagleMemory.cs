@@ -3,13 +3,13 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Eagle;
 
-/// <summary>What an EAGLE drafter remembers of its sequences: the head's own key-value cache.</summary>
+/// <summary>The memory of an EAGLE drafter: the head's own key-value cache.</summary>
 internal sealed class EagleMemory : IDisposable
 {
-    /// <param name="target">Of the head.</param>
-    /// <param name="layers">K.</param>
-    /// <param name="batch">Sequences.</param>
-    /// <param name="capacity">Pairs and candidates that each can hold.</param>
+    /// <param name="target">The target of the head.</param>
+    /// <param name="layers">The number of the head's layers, K.</param>
+    /// <param name="batch">The number of sequences.</param>
+    /// <param name="capacity">The number of pairs and candidates that each sequence can hold.</param>
     public EagleMemory(Target target, int layers, int batch, int capacity)
     {
         var config = target.Config;
@@ -19,8 +19,13 @@ internal sealed class EagleMemory : IDisposable
 
     public KeyValueCache Cache { get; }
 
-    /// <summary>0 to capacity - 1.</summary>
+    /// <summary>The indices of the slots, 0 to capacity - 1, int64.</summary>
     public Tensor Slots { get; }
+
+    /// <summary>Whether a drafter for this target, of this batch size and capacity, can use the memory.</summary>
+    public bool Serves(Target target, int batch, int capacity) =>
+        Cache.Batch == batch && Cache.Capacity >= capacity
+        && Cache.Device.type == target.Device.type && Cache.Keys[0].dtype == target.Dtype;
 
     public void Dispose()
     {

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace Koala.Lab.Heads.Eagle;
 
-/// <summary>Sizes of an EAGLE head.</summary>
+/// <summary>The sizes of an EAGLE head.</summary>
 public sealed record EagleOptions : HeadOptions
 {
     internal const string KindName = "eagle";
@@ -16,14 +16,20 @@ public sealed record EagleOptions : HeadOptions
     public override bool PredictsFeatures => true;
 
     /// <summary>
-    /// Tokens it predicts over: the most frequent ones of what it learns from, and all that end an answer. Default 0: the target's whole vocabulary.
+    /// The number of tokens that the head predicts over: the most frequent tokens of its training data and all tokens
+    /// that end an answer. Default 0, which means the target's whole vocabulary.
     /// </summary>
     public int DraftVocabulary { get; init; }
 
-    /// <summary>Whether three layers of the target are its features (EAGLE-3), through a layer of its own. Default false: the hidden states after the final norm.</summary>
+    /// <summary>
+    /// Whether the features are the outputs of three layers of the target (EAGLE-3), which a layer of the head fuses.
+    /// Default false: the features are the hidden states after the final norm.
+    /// </summary>
     public bool FusedFeatures { get; init; }
 
-    /// <summary>Whether fc has a bias, as some published heads have it; servers drop it unnoticed. Default false.</summary>
+    /// <summary>
+    /// Whether fc has a bias. Some published heads have one, and servers ignore it without a message. Default false.
+    /// </summary>
     public bool Bias { get; init; }
 
     /// <inheritdoc/>
@@ -32,7 +38,7 @@ public sealed record EagleOptions : HeadOptions
         base.Validate();
         if (DraftVocabulary < 0)
             throw KoalaException.ForOption(nameof(DraftVocabulary),
-                $"is {DraftVocabulary}, but it is a number of tokens, or 0 for all of the target's",
+                $"is {DraftVocabulary}, but it must be a number of tokens, or 0 for all of the target's",
                 "leave it out, or set it to about 8000");
     }
 }

@@ -6,10 +6,13 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Heads.Eagle;
 
 /// <summary>
-/// EAGLE's published tensor names: <c>fc.weight</c>, <c>fc.bias</c> and a decoder layer's under <c>layers.{i}.</c>, where the first has no
-/// <c>input_layernorm</c>; EAGLE-3's <c>d2t</c> and <c>t2d</c> of a draft vocabulary. Koala's own: <c>fuse.weight</c> of fused features.
+/// The published tensor names of EAGLE: <c>fc.weight</c>, <c>fc.bias</c>, and those of a decoder layer under
+/// <c>layers.{i}.</c>, where the first layer has no <c>input_layernorm</c>. The names <c>d2t</c> and <c>t2d</c> of a
+/// draft vocabulary are those of EAGLE-3. The name <c>fuse.weight</c> for fused features is Koala's own.
 /// </summary>
-/// <remarks>After SafeAILab/EAGLE's model files, without the embedding and the LM head, which are the target's.</remarks>
+/// <remarks>
+/// After the model files of SafeAILab/EAGLE, without the embedding and the LM head, which are the target's.
+/// </remarks>
 internal static class EagleStateDict
 {
     private const string Offsets = "d2t";
@@ -39,7 +42,10 @@ internal static class EagleStateDict
         return new EagleHead(weights, target, options.DraftVocabulary > 0 ? ReadVocabulary(source, config) : null);
     }
 
-    /// <summary>The tensors of a head's file: views, and a draft vocabulary's maps; the caller disposes them.</summary>
+    /// <summary>
+    /// The tensors of a head's file: views of the weights, and the maps of a draft vocabulary. The caller must dispose
+    /// them.
+    /// </summary>
     public static StateDict Create(EagleWeights weights, DraftVocabulary? vocabulary)
     {
         var tensors = new List<KeyValuePair<string, Tensor>>();
@@ -60,41 +66,54 @@ internal static class EagleStateDict
         return [.. tensors];
     }
 
-    // The target's token is the head's own id and the offset there.
+    // The target's token id is the head's own id plus the offset at this id.
     private static DraftVocabulary ReadVocabulary(ITensorSource source, ModelConfig config)
     {
         var offsets = source.Read(Offsets, ScalarType.Int64, CPU).data<long>().ToArray();
         var chosen = source.Read(Chosen, ScalarType.Bool, CPU).data<bool>().ToArray();
         long[] tokens = [.. offsets.Select((offset, id) => unchecked(id + offset))];
-        if (!tokens.SequenceEqual(Enumerable.Range(0, config.VocabularySize).Where(token => chosen[token]).Select(token => (long)token)))
-            throw new KoalaException(source.Path, $"{Offsets} and {Chosen} do not name the same tokens, rising", "take the head's file as it was written");
+        var chosenTokens = Enumerable.Range(0, config.VocabularySize).Where(token => chosen[token]).Select(token => (long)token);
+        if (!tokens.SequenceEqual(chosenTokens))
+            throw new KoalaException(source.Path, $"{Offsets} and {Chosen} do not name the same tokens in ascending order",
+                "use the head's file as it was written");
         return new DraftVocabulary([.. tokens.Select(token => (int)token)], config.VocabularySize);
     }
 
-    /// <summary>The published tensors that one of ours is made of, one below the other.</summary>
+    /// <summary>
+    /// The published tensors that, concatenated along the first dimension, make up one of Koala's tensors.
+    /// </summary>
     private static IEnumerable<(string Name, long[] Shape)> Parts(ModelConfig c, string name)
     {
-        var (hidden, inner, q, kv) = ((long)c.HiddenSize, (long)c.IntermediateSize, (long)c.Heads * c.HeadDim, (long)c.KeyValueHeads * c.HeadDim);
-        var at = name[..(name.LastIndexOf('.') + 1)];
-        return name[at.Length..] switch
+        var hidden = (long)c.HiddenSize;
+        var inner = (long)c.IntermediateSize;
+        var q = (long)c.Heads * c.HeadDim;
+        var kv = (long)c.KeyValueHeads * c.HeadDim;
+        var layer = name[..(name.LastIndexOf('.') + 1)];   // "layers.0.", or empty
+        var attention = $"{layer}self_attn.";
+        return name[layer.Length..] switch
         {
             "fuse" => [("fuse.weight", [hidden, EagleHead.FusedLayers * hidden])],
             "fc" => [("fc.weight", [hidden, 2 * hidden])],
             "bias" => [("fc.bias", [hidden])],
-            "input_norm" => [($"{at}input_layernorm.weight", [hidden])],
-            "qkv" => [($"{at}self_attn.q_proj.weight", [q, hidden]), ($"{at}self_attn.k_proj.weight", [kv, hidden]), ($"{at}self_attn.v_proj.weight", [kv, hidden])],
-            "qkv_bias" => [($"{at}self_attn.q_proj.bias", [q]), ($"{at}self_attn.k_proj.bias", [kv]), ($"{at}self_attn.v_proj.bias", [kv])],
-            "q_norm" => [($"{at}self_attn.q_norm.weight", [c.HeadDim])],
-            "k_norm" => [($"{at}self_attn.k_norm.weight", [c.HeadDim])],
-            "o" => [($"{at}self_attn.o_proj.weight", [hidden, q])],
-            "post_norm" => [($"{at}post_attention_layernorm.weight", [hidden])],
-            "gate_up" => [($"{at}mlp.gate_proj.weight", [inner, hidden]), ($"{at}mlp.up_proj.weight", [inner, hidden])],
-            "down" => [($"{at}mlp.down_proj.weight", [hidden, inner])],
-            _ => throw new ArgumentOutOfRangeException(nameof(name), name, "not a tensor of a layer"),
+            "input_norm" => [($"{layer}input_layernorm.weight", [hidden])],
+            "qkv" =>
+            [
+                ($"{attention}q_proj.weight", [q, hidden]),
+                ($"{attention}k_proj.weight", [kv, hidden]),
+                ($"{attention}v_proj.weight", [kv, hidden]),
+            ],
+            "qkv_bias" => [($"{attention}q_proj.bias", [q]), ($"{attention}k_proj.bias", [kv]), ($"{attention}v_proj.bias", [kv])],
+            "q_norm" => [($"{attention}q_norm.weight", [c.HeadDim])],
+            "k_norm" => [($"{attention}k_norm.weight", [c.HeadDim])],
+            "o" => [($"{attention}o_proj.weight", [hidden, q])],
+            "post_norm" => [($"{layer}post_attention_layernorm.weight", [hidden])],
+            "gate_up" => [($"{layer}mlp.gate_proj.weight", [inner, hidden]), ($"{layer}mlp.up_proj.weight", [inner, hidden])],
+            "down" => [($"{layer}mlp.down_proj.weight", [hidden, inner])],
+            _ => throw new ArgumentOutOfRangeException(nameof(name), name, "This is not a tensor of an EAGLE head."),
         };
     }
 
-    /// <summary>The shape that a tensor of ours has.</summary>
+    /// <summary>The shape of one of Koala's tensors.</summary>
     public static long[] ShapeOf(ModelConfig config, string name)
     {
         var parts = Parts(config, name).ToArray();

@@ -4,20 +4,26 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Eagle;
 
-/// <summary>An EAGLE head run over whole rows, step after step on its own outputs, with gradients: training-time test.</summary>
+/// <summary>
+/// Runs an EAGLE head over whole rows, for several steps on its own outputs and with gradients: training-time test.
+/// </summary>
 /// <remarks>
-/// After EAGLE-3 (arXiv 2503.01840). In step j place i takes the token i+1+j and, in step 0, the feature i, later its own output of the step before; it
-/// stands at position i+j and sees step 0's keys up to i and its own of steps 1 to j: what it sees when it drafts from place i. B rows, T places each, D
-/// width, H key/value heads, G query heads to each, d width of a head.
+/// After EAGLE-3 (arXiv 2503.01840). In step j, index i of a row gets token i+1+j. It also gets feature i in step 0,
+/// and its own output of the step before in later steps. It stands at position i+j, and attends to the keys of step 0
+/// up to index i and to its own keys of steps 1 to j. This is what the head attends to when it drafts from index i. In
+/// shapes B is the number of rows, T the tokens per row, D the width, H the number of key/value heads, G the number of
+/// query heads per key/value head, and d the width of a head.
 /// </remarks>
 internal static class EagleTrainingPass
 {
-    /// <returns>The output of each step, [B·T,D]; the last places of a segment mean nothing, since their tokens are another's.</returns>
+    /// <returns>
+    /// The output of each step, [B·T,D]. The last outputs of a segment have no meaning, since their tokens belong to
+    /// the next segment.
+    /// </returns>
     public static IReadOnlyList<Tensor> Outputs(EagleWeights weights, TrainingBatch batch, Target target)
     {
-        var (rows, length) = (batch.Tokens.shape[0], batch.Tokens.shape[1]);
-        var masked = batch.Segments.unsqueeze(2).ne(batch.Segments.unsqueeze(1)).logical_or_(ones([length, length], ScalarType.Bool, target.Device).triu_(1));
-        var mask = zeros([rows, 1, 1, length, length], target.Dtype, target.Device).masked_fill_(masked.view(rows, 1, 1, length, length), double.NegativeInfinity);
+        var length = batch.Tokens.shape[1];
+        var mask = AttentionMask(batch.Segments, target);
         var layers = Enumerable.Range(0, weights.Options.Layers).Select(layer => new Layer(weights, layer, mask)).ToArray();
         var outputs = new List<Tensor>();
         for (var step = 0; step < batch.TrainingTimeTestSteps; step++)
@@ -33,13 +39,25 @@ internal static class EagleTrainingPass
         return outputs;
     }
 
+    // Minus infinity at later tokens and at tokens of other segments, else zero; [B,1,1,T,T].
+    private static Tensor AttentionMask(Tensor segments, Target target)
+    {
+        var (rows, length) = (segments.shape[0], segments.shape[1]);
+        var otherSegment = segments.unsqueeze(2).ne(segments.unsqueeze(1));
+        var later = ones([length, length], ScalarType.Bool, target.Device).triu_(1);
+        var masked = otherSegment.logical_or_(later).view(rows, 1, 1, length, length);
+        return zeros([rows, 1, 1, length, length], target.Dtype, target.Device).masked_fill_(masked, double.NegativeInfinity);
+    }
+
     /// <summary>A decoder layer with the keys and values of the steps so far.</summary>
     private sealed class Layer(EagleWeights weights, int number, Tensor mask)
     {
-        private readonly List<Tensor> _keys = [];     // a step each, [B,H,T,d]
+        private readonly List<Tensor> _keys = [];     // one tensor per step, [B,H,T,d]
         private readonly List<Tensor> _values = [];
 
-        /// <summary>The layer's output of the next step; its keys and values are kept for the steps after it.</summary>
+        /// <summary>
+        /// Computes the layer's output of the next step and keeps its keys and values for the steps after it.
+        /// </summary>
         /// <param name="x">The layer's input, [B·T,D].</param>
         /// <param name="cos">Cosines of the rotary positions, [B,T,1,d].</param>
         /// <param name="sin">Their signed sines, [B,T,1,d].</param>
@@ -53,29 +71,37 @@ internal static class EagleTrainingPass
             var (rows, length) = (cos.shape[0], cos.shape[1]);
             Tensor Heads(long start, long width) => p.narrow(1, start, width).view(rows, length, -1, c.HeadDim);
             var (query, key, value) = (Heads(0, q), Heads(q, kv), Heads(q + kv, kv));
-            if (c.QueryKeyNorm) (query, key) = (weights.Norm(query, weights.Layer(number, "q_norm")), weights.Norm(key, weights.Layer(number, "k_norm")));
+            if (c.QueryKeyNorm)
+            {
+                query = weights.Norm(query, weights.Layer(number, "q_norm"));
+                key = weights.Norm(key, weights.Layer(number, "k_norm"));
+            }
             _keys.Add(Rotate(key, cos, sin).transpose(1, 2));
             _values.Add(value.transpose(1, 2));
-            var attended = Attend(Rotate(query, cos, sin).view(rows, length, c.KeyValueHeads, -1, c.HeadDim).permute(0, 2, 3, 1, 4));
-            x = x + nn.functional.linear(attended.permute(0, 3, 1, 2, 4).reshape(rows * length, q), weights.Layer(number, "o"));
+            var grouped = Rotate(query, cos, sin).view(rows, length, c.KeyValueHeads, -1, c.HeadDim);   // [B,T,H,G,d]
+            var attended = Attend(grouped.permute(0, 2, 3, 1, 4));                                      // [B,H,G,T,d]
+            attended = attended.permute(0, 3, 1, 2, 4).reshape(rows * length, q);                       // [B·T,H·G·d]
+            x = x + nn.functional.linear(attended, weights.Layer(number, "o"));
             var u = nn.functional.linear(weights.Norm(x, weights.Layer(number, "post_norm")), weights.Layer(number, "gate_up"));
             var inner = nn.functional.silu(u.narrow(1, 0, c.IntermediateSize)) * u.narrow(1, c.IntermediateSize, c.IntermediateSize);
             return x + nn.functional.linear(inner, weights.Layer(number, "down"));
         }
 
-        // [B,H,G,T,d]. The first step's keys of all places, and of each later step the one of the same place.
+        // The query is [B,H,G,T,d]. It attends to the first step's keys at all indices, and to the later steps' keys at
+        // its own index.
         private Tensor Attend(Tensor query)
         {
             var sizes = query.shape;
             query = query / Math.Sqrt(sizes[4]);
-            // Query heads that share their keys are rows of one product.
+            // Query heads that share their keys become rows of one matrix product.
             Tensor Rows(Tensor x) => x.reshape(sizes[0], sizes[1], sizes[2] * sizes[3], -1);
             Tensor Grouped(Tensor x) => x.view(sizes[0], sizes[1], sizes[2], sizes[3], -1);
             var scores = Grouped(matmul(Rows(query), _keys[0].transpose(2, 3))) + mask;
-            var own = _keys.Skip(1).Select(key => (query * key.unsqueeze(2)).sum(-1, keepdim: true));
-            var shares = cat([scores, .. own], -1).softmax(-1, ScalarType.Float32).to(query.dtype);
-            var attended = Grouped(matmul(Rows(shares.narrow(-1, 0, sizes[3])), _values[0]));
-            for (var step = 1; step < _values.Count; step++) attended = attended + shares.narrow(-1, sizes[3] + step - 1, 1) * _values[step].unsqueeze(2);
+            var laterScores = _keys.Skip(1).Select(key => (query * key.unsqueeze(2)).sum(-1, keepdim: true));
+            var probabilities = cat([scores, .. laterScores], -1).softmax(-1, ScalarType.Float32).to(query.dtype);
+            var attended = Grouped(matmul(Rows(probabilities.narrow(-1, 0, sizes[3])), _values[0]));
+            for (var step = 1; step < _values.Count; step++)
+                attended = attended + probabilities.narrow(-1, sizes[3] + step - 1, 1) * _values[step].unsqueeze(2);
             return attended;
         }
 

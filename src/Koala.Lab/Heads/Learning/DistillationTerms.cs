@@ -2,10 +2,15 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Learning;
 
-/// <summary>A head's prediction beside what the target says at the same places: what losses, the adversary and accuracy look at.</summary>
+/// <summary>
+/// The terms of which losses, the adversary and accuracy are computed: a head's output and the target's at the same
+/// positions.
+/// </summary>
 /// <remarks>
-/// p is the target's distribution, q the head's, both over the head's vocabulary, where p is renormalised. Places at which the target's best token lies
-/// outside of it do not count (EAGLE-3). N places that count, V' the head's vocabulary, D width. Only q has gradients.
+/// p is the target's distribution and q the head's. Both are over the head's vocabulary, so p is renormalised.
+/// Positions at which the target's best token lies outside of this vocabulary do not count (EAGLE-3). In shapes M is
+/// the number of positions of the head's output, N the number of those that count, V' the size of the head's vocabulary
+/// and D the width. Only q has gradients.
 /// </remarks>
 public sealed class DistillationTerms : IDisposable
 {
@@ -15,8 +20,8 @@ public sealed class DistillationTerms : IDisposable
     private readonly Tensor _targetPositions;
     private Tensor? _logQ, _q, _logP, _p, _labels;
 
-    /// <param name="output">Stays the caller's.</param>
-    /// <param name="batch">What it is about; stays the caller's.</param>
+    /// <param name="output">The head's output for one depth. The caller owns it.</param>
+    /// <param name="batch">The batch that the output belongs to. The caller owns it.</param>
     public DistillationTerms(HeadOutput output, TrainingBatch batch)
     {
         (_output, _batch) = (output, batch);
@@ -24,59 +29,64 @@ public sealed class DistillationTerms : IDisposable
         (_logits, _targetPositions) = (output.Logits.alias(), output.TargetPositions.alias());
         if (output.Vocabulary is not null)
         {
-            var counted = OwnIds(batch.BestTokens.index_select(0, output.TargetPositions)).ge(0).nonzero().view(-1);
+            var best = HeadIds(batch.BestTokens.index_select(0, output.TargetPositions));
+            var counted = best.ge(0).nonzero().view(-1);
             (_logits, _targetPositions) = (_logits.index_select(0, counted), _targetPositions.index_select(0, counted));
         }
         _logits.DetachFromDisposeScope();
         _targetPositions.DetachFromDisposeScope();
     }
 
-    /// <summary>0 for the first drafted token.</summary>
+    /// <summary>The depth in the draft; 0 for the first drafted token.</summary>
     public int Depth => _output.Depth;
 
     /// <summary>The head's logits, [N,V'] in fp32.</summary>
     public Tensor Logits => _logits;
 
     /// <summary>log q, [N,V'].</summary>
-    public Tensor LogQ => Made(ref _logQ, () => _logits.log_softmax(-1));
+    public Tensor LogQ => Cached(ref _logQ, () => _logits.log_softmax(-1));
 
     /// <summary>q, [N,V'].</summary>
-    public Tensor Q => Made(ref _q, () => _logits.softmax(-1));
+    public Tensor Q => Cached(ref _q, () => _logits.softmax(-1));
 
     /// <summary>log p, [N,V'].</summary>
-    public Tensor LogP => Made(ref _logP, () => WithoutGradients(() =>
+    public Tensor LogP => Cached(ref _logP, () => WithoutGradients(() =>
     {
-        var whole = _batch.LogProbabilities.index_select(0, _targetPositions);
-        return _output.Vocabulary is { } own ? whole.index_select(1, own).log_softmax(-1) : whole;
+        var logP = _batch.LogProbabilities.index_select(0, _targetPositions);   // over the target's vocabulary
+        return _output.Vocabulary is { } vocabulary ? logP.index_select(1, vocabulary).log_softmax(-1) : logP;
     }));
 
     /// <summary>p, [N,V'].</summary>
-    public Tensor P => Made(ref _p, () => WithoutGradients(() =>
+    public Tensor P => Cached(ref _p, () => WithoutGradients(() =>
         _output.Vocabulary is null ? _batch.Probabilities.index_select(0, _targetPositions) : LogP.exp()));
 
-    /// <summary>Expected acceptance at each place, Σ min(p, q): [N].</summary>
+    /// <summary>The expected acceptance at each position, Σ min(p, q), [N].</summary>
     public Tensor AcceptanceProbability => minimum(P, Q).sum(-1);
 
-    /// <summary>The head's own id of the token that the text has, [N] int64; -1 where that is outside of its vocabulary.</summary>
-    public Tensor Labels => Made(ref _labels, () => OwnIds(_batch.Tokens.view(-1).index_select(0, _targetPositions + 1)));
+    /// <summary>
+    /// The text's next token as an id of the head, [N] int64; -1 if it lies outside of the head's vocabulary.
+    /// </summary>
+    public Tensor Labels => Cached(ref _labels, () => HeadIds(_batch.Tokens.view(-1).index_select(0, _targetPositions + 1)));
 
-    /// <summary>Features the head predicts, [M,D] in fp32, at all M places of the prediction.</summary>
-    /// <exception cref="KoalaException">The head predicts none.</exception>
+    /// <summary>The features that the head predicts, [M,D] in fp32, at all positions of its output.</summary>
+    /// <exception cref="KoalaException">The head predicts no features.</exception>
     public Tensor Features => _output.Features
         ?? throw KoalaException.ForOption("Losses", "compares features, but this kind of head predicts none",
-            "train it with losses of distributions, or take an EAGLE head");
+            "train it with losses of distributions, or use an EAGLE head");
 
-    /// <summary>The target's features at the same places, [M,D] in fp32: a new tensor.</summary>
+    /// <summary>The target's features at the same positions, [M,D] in fp32. This is a new tensor.</summary>
     public Tensor TargetFeatures => _batch.Features.index_select(0, _output.TargetPositions).to(ScalarType.Float32);
 
-    /// <summary>Where the head's best token is the target's, of all places of the prediction: [M] bool, a new tensor.</summary>
+    /// <summary>
+    /// Whether the head's best token is the target's, at all positions of the output, [M] bool. This is a new tensor.
+    /// </summary>
     public Tensor Correct
     {
         get
         {
             using var scope = NewDisposeScope();
             var best = _output.Logits.argmax(-1);
-            if (_output.Vocabulary is { } own) best = own.index_select(0, best);
+            if (_output.Vocabulary is { } vocabulary) best = vocabulary.index_select(0, best);
             return (best == _batch.BestTokens.index_select(0, _output.TargetPositions)).MoveToOuterDisposeScope();
         }
     }
@@ -87,24 +97,25 @@ public sealed class DistillationTerms : IDisposable
         foreach (var tensor in (Tensor?[])[_logits, _targetPositions, _logQ, _q, _logP, _p, _labels]) tensor?.Dispose();
     }
 
-    private static Tensor WithoutGradients(Func<Tensor> make)
+    private static Tensor WithoutGradients(Func<Tensor> compute)
     {
         using var _ = no_grad();
-        return make();
+        return compute();
     }
 
-    // Made once, whatever scope the first one to ask is in.
-    private static Tensor Made(ref Tensor? kept, Func<Tensor> make)
+    // Computes a tensor once and keeps it, whatever dispose scope the first use is in.
+    private static Tensor Cached(ref Tensor? cached, Func<Tensor> compute)
     {
-        if (kept is not null) return kept;
+        if (cached is not null) return cached;
         using var scope = NewDisposeScope();
-        return kept = make().DetachFromDisposeScope();
+        return cached = compute().DetachFromDisposeScope();
     }
 
-    private Tensor OwnIds(Tensor tokens)
+    // Turns ids of the target into ids of the head; -1 where the head's vocabulary lacks the token.
+    private Tensor HeadIds(Tensor tokens)
     {
-        if (_output.Vocabulary is not { } own) return tokens;
-        var at = searchsorted(own, tokens).clamp_max(own.shape[0] - 1);
-        return at.where(own.index_select(0, at) == tokens, tensor(-1L, device: tokens.device));
+        if (_output.Vocabulary is not { } vocabulary) return tokens;
+        var ids = searchsorted(vocabulary, tokens).clamp_max(vocabulary.shape[0] - 1);
+        return ids.where(vocabulary.index_select(0, ids) == tokens, tensor(-1L, device: tokens.device));
     }
 }

@@ -4,7 +4,11 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Learning;
 
-/// <summary>Packed rows with what the target says about them. B rows of T tokens, D width, V vocabulary; places are counted b·T + t.</summary>
+/// <summary>Packed rows with the target's features and distributions for them.</summary>
+/// <remarks>
+/// In shapes B is the number of rows, T the tokens per row, D the width and V the size of the vocabulary. A position in
+/// the batch is counted as b·T + t.
+/// </remarks>
 public sealed class TrainingBatch : IDisposable
 {
     private readonly IReadOnlyList<PackedRow> _rows;
@@ -15,44 +19,63 @@ public sealed class TrainingBatch : IDisposable
 
     /// <summary>Runs the target over the rows once, without gradients.</summary>
     /// <param name="target">The target.</param>
-    /// <param name="cache">Its memory for B sequences of T tokens.</param>
-    /// <param name="rows">Rows of one length.</param>
-    /// <param name="featureLayers">The head's <see cref="DraftHead.FeatureLayers"/>; null: none.</param>
+    /// <param name="cache">A cache of the target for B sequences of T tokens.</param>
+    /// <param name="rows">Rows of equal length.</param>
+    /// <param name="featureLayers">The head's <see cref="DraftHead.FeatureLayers"/>; null means none.</param>
     public TrainingBatch(Target target, KeyValueCache cache, IReadOnlyList<PackedRow> rows, IReadOnlyList<int>? featureLayers = null)
     {
         (_target, _rows) = (target, rows);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        Tensor Stack(Func<PackedRow, int[]> field) =>
-            tensor(rows.SelectMany(field).Select(x => (long)x).ToArray(), device: target.Device).view(rows.Count, -1).DetachFromDisposeScope();
-        (Tokens, Positions, Segments) = (Stack(r => r.Tokens), Stack(r => r.Positions), Stack(r => r.Segments));
+        Tensor Stack(Func<PackedRow, int[]> field)
+        {
+            long[] values = [.. rows.SelectMany(field)];
+            return tensor(values, device: target.Device).view(rows.Count, -1).DetachFromDisposeScope();
+        }
+        Tokens = Stack(r => r.Tokens);
+        Positions = Stack(r => r.Positions);
+        Segments = Stack(r => r.Segments);
         var (hidden, features) = target.Features(cache, Tokens, Positions, Segments, featureLayers ?? []);
         Features = hidden.flatten(0, 1).DetachFromDisposeScope();
         DraftFeatures = featureLayers is { Count: > 0 } ? features.flatten(0, 1).DetachFromDisposeScope() : Features;
     }
 
-    /// <summary>[B,T], int64.</summary>
+    /// <summary>The token ids, [B,T], int64.</summary>
     public Tensor Tokens { get; }
 
-    /// <summary>Position of each token in its segment, [B,T], int64.</summary>
+    /// <summary>The position of each token in its segment, [B,T], int64.</summary>
     public Tensor Positions { get; }
 
-    /// <summary>Number of each token's segment, [B,T], int64: tokens see earlier ones of their own segment only.</summary>
+    /// <summary>
+    /// The number of each token's segment, [B,T], int64. A token attends only to itself and to earlier tokens of its
+    /// own segment.
+    /// </summary>
     public Tensor Segments { get; }
 
     /// <summary>The target's hidden states after its final norm, [B·T,D].</summary>
     public Tensor Features { get; }
 
-    /// <summary>What the drafter gets of the target: <see cref="Features"/>, or the states of the head's feature layers side by side, [B·T,D·layers].</summary>
+    /// <summary>
+    /// The features that the head gets: <see cref="Features"/>, or the concatenated outputs of the head's feature
+    /// layers, [B·T,D·layers].
+    /// </summary>
     public Tensor DraftFeatures { get; }
 
-    /// <summary>Training-time test: how many steps a head goes that feeds on its own output. 1 or more, default 1. Heads that do not pay no attention.</summary>
+    /// <summary>
+    /// The number of steps of training-time test for a head that reads its own output. 1 or more, default 1. Other
+    /// heads ignore it.
+    /// </summary>
     public int TrainingTimeTestSteps { get; init; } = 1;
 
-    /// <summary>Amplitude and seed of what <see cref="WithNoise"/> adds; 0 by default: nothing.</summary>
+    /// <summary>
+    /// The amplitude and the seed of the noise that <see cref="WithNoise"/> adds. The default is no noise.
+    /// </summary>
     public (double Amplitude, long Seed) Noise { get; init; }
 
-    /// <summary>Features with uniform noise between plus and minus the amplitude, the same at every call: what a head drafts from later is never quite the target's.</summary>
+    /// <summary>
+    /// Adds uniform noise between plus and minus the amplitude to features. Every call adds the same noise. The noise
+    /// stands for the difference between the target's features and those that a head drafts from later.
+    /// </summary>
     /// <remarks>After EAGLE (arXiv 2401.15077, section 4).</remarks>
     public Tensor WithNoise(Tensor features)
     {
@@ -62,7 +85,7 @@ public sealed class TrainingBatch : IDisposable
         return (features + noise.to(features.dtype)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The target's distribution at every place, [B·T,V] in fp32.</summary>
+    /// <summary>The target's distribution at every position, [B·T,V] in fp32.</summary>
     public Tensor Probabilities
     {
         get
@@ -72,7 +95,7 @@ public sealed class TrainingBatch : IDisposable
         }
     }
 
-    /// <summary>Its logarithm, [B·T,V] in fp32.</summary>
+    /// <summary>The logarithm of the target's distribution at every position, [B·T,V] in fp32.</summary>
     public Tensor LogProbabilities
     {
         get
@@ -87,7 +110,9 @@ public sealed class TrainingBatch : IDisposable
         }
     }
 
-    /// <summary>The target's best token at every place, [B·T] int64: the truth of greedy decoding.</summary>
+    /// <summary>
+    /// The target's best token at every position, [B·T] int64. These are the labels of greedy decoding.
+    /// </summary>
     public Tensor BestTokens
     {
         get
@@ -98,20 +123,20 @@ public sealed class TrainingBatch : IDisposable
     }
 
     /// <summary>
-    /// Places t where an answer's token t+1 is decided and its token t+<paramref name="ahead"/> can be learned: all tokens from the one
-    /// to the other belong to the same answer.
+    /// The positions t at which the token t+<paramref name="ahead"/> can be learned: all tokens from t+1 up to it
+    /// belong to the same answer.
     /// </summary>
     public long[] LabelPositions(int ahead)
     {
-        var places = new List<long>();
+        var positions = new List<long>();
         for (var b = 0; b < _rows.Count; b++)
         {
             var row = _rows[b];
             for (var t = 0; t + ahead < row.Tokens.Length; t++)
                 if (row.Segments[t] == row.Segments[t + ahead] && !row.LossMask.AsSpan(t + 1, ahead).Contains(false))
-                    places.Add((long)b * row.Tokens.Length + t);
+                    positions.Add((long)b * row.Tokens.Length + t);
         }
-        return [.. places];
+        return [.. positions];
     }
 
     /// <inheritdoc/>

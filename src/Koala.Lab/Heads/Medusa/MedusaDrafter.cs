@@ -4,11 +4,16 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Medusa;
 
-/// <summary>Drafts from the last committed hidden state of each sequence: all heads at once, whatever the candidates before.</summary>
+/// <summary>
+/// Drafts from the last committed hidden state of each sequence. All heads run at once, since none depends on the
+/// candidates before it.
+/// </summary>
 internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) : LevelDrafter
 {
-    private readonly Tensor _last = zeros(batch, target.Config.HiddenSize, target.Dtype, target.Device).DetachFromDisposeScope();   // [B,D]
-    private Tensor? _logits;   // of this round, [n,B,V]
+    // The last committed hidden state of each sequence, [B,D].
+    private readonly Tensor _last = zeros(batch, target.Config.HiddenSize, target.Dtype, target.Device).DetachFromDisposeScope();
+
+    private Tensor? _logits;   // the logits of this round, [n,B,V]
     private int _level;
 
     public override int MaxDraftLength => head.MaxDraftLength;

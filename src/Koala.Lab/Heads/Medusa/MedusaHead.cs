@@ -6,19 +6,23 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Medusa;
 
-/// <summary>n Medusa heads of K residual blocks: head h guesses the token h+2 places ahead from one hidden state of the target.</summary>
+/// <summary>
+/// n Medusa heads of K residual blocks each. Head h predicts the token h+2 positions ahead from one hidden state of the
+/// target.
+/// </summary>
 /// <remarks>
-/// After Medusa (arXiv 2401.10774, section 2.1): x + SiLU(Wx + b), K times, then a vocabulary projection; K blocks as KOALA
-/// (arXiv 2408.08146) places them. The n heads' weights are stacked, so that a block of all heads is one product.
-/// Blocks start as the identity (weight and bias zero; Medusa's own code leaves the bias random).
-/// n heads, N places, D width, V vocabulary.
+/// After Medusa (arXiv 2401.10774, section 2.1): x + SiLU(Wx + b), K times, then a vocabulary projection. The K blocks
+/// stand where KOALA (arXiv 2408.08146) puts them. The weights of the n heads are stacked, so that a block of all heads
+/// is one matrix product. Blocks start as the identity: weight and bias are zero, whereas Medusa's own code leaves the
+/// bias random. In shapes n is the number of heads, N the number of positions, D the width and V the size of the
+/// vocabulary.
 /// </remarks>
 public sealed class MedusaHead : DraftHead
 {
     private readonly MedusaOptions _options;
-    private readonly Tensor[] _weights;     // K (or 1, tied) of [n,D,D]
-    private readonly Tensor[] _biases;      // K (or 1, tied) of [n,D]
-    private readonly Tensor? _lmHeads;      // [n,V,D], where heads own theirs
+    private readonly Tensor[] _weights;     // K tensors (1 if blocks are tied), [n,D,D]
+    private readonly Tensor[] _biases;      // K tensors (1 if blocks are tied), [n,D]
+    private readonly Tensor? _lmHeads;      // [n,V,D]; null if the heads share the target's LM head
 
     internal MedusaHead(MedusaOptions options, TargetIdentity target, Tensor[] weights, Tensor[] biases, Tensor? lmHeads)
         : base(options, target)
@@ -47,16 +51,20 @@ public sealed class MedusaHead : DraftHead
     public override IReadOnlyList<HeadOutput> Predict(TrainingBatch batch, Target target)
     {
         using var scope = NewDisposeScope();
-        var all = batch.LabelPositions(ahead: 2);
-        var hidden = Hidden(batch.WithNoise(batch.DraftFeatures).index_select(0, tensor(all, device: target.Device)), _options.Heads);   // [n,N,D]
-        var index = all.Select((place, i) => (place, i)).ToDictionary(x => x.place, x => (long)x.i);
+        var allPositions = batch.LabelPositions(ahead: 2);
+        var features = batch.WithNoise(batch.DraftFeatures);                                      // [B·T,D]
+        features = features.index_select(0, tensor(allPositions, device: target.Device));         // [N,D]
+        var hidden = Hidden(features, _options.Heads);                                            // [n,N,D]
+        var rowOf = allPositions.Select((position, row) => (position, row)).ToDictionary(x => x.position, x => (long)x.row);
         var headOutputs = new List<HeadOutput>();
         for (var h = 0; h < _options.Heads; h++)
         {
-            // A later head has fewer places: near the end of an answer its token is already outside.
-            var places = batch.LabelPositions(ahead: 2 + h);
-            var own = hidden[h].index_select(0, tensor(places.Select(p => index[p]).ToArray(), device: target.Device));   // [Nh,D]
-            headOutputs.Add(new HeadOutput(h, LogitsOf(own, h, target).to(ScalarType.Float32), tensor(places, device: target.Device) + 1 + h));
+            // A later head has fewer positions: near the end of an answer the token that it predicts lies beyond the
+            // end.
+            var positions = batch.LabelPositions(ahead: 2 + h);
+            var rows = tensor(positions.Select(position => rowOf[position]).ToArray(), device: target.Device);
+            var logits = LogitsOf(hidden[h].index_select(0, rows), h, target).to(ScalarType.Float32);   // [Nh,V]
+            headOutputs.Add(new HeadOutput(h, logits, tensor(positions, device: target.Device) + 1 + h));
         }
         foreach (var output in headOutputs)
         {
@@ -66,13 +74,19 @@ public sealed class MedusaHead : DraftHead
         return headOutputs;
     }
 
-    /// <summary>Logits of the first n heads, [n,N,V], from hidden states [N,D]. Null: of all.</summary>
+    /// <summary>Logits of the first heads from hidden states.</summary>
+    /// <param name="features">The target's hidden states, [N,D].</param>
+    /// <param name="target">The target of the head.</param>
+    /// <param name="first">The number of heads, n; null means all of them.</param>
+    /// <returns>The logits, [n,N,V].</returns>
     internal Tensor Logits(Tensor features, Target target, int? first = null)
     {
         using var scope = NewDisposeScope();
         var heads = first ?? _options.Heads;
         var hidden = Hidden(features, heads);
-        var logits = _lmHeads is null ? target.Logits(hidden) : matmul(hidden, _lmHeads.narrow(0, 0, heads).to(hidden.dtype).transpose(1, 2));
+        var logits = _lmHeads is null
+            ? target.Logits(hidden)
+            : matmul(hidden, _lmHeads.narrow(0, 0, heads).to(hidden.dtype).transpose(1, 2));
         return logits.MoveToOuterDisposeScope();
     }
 
@@ -83,22 +97,26 @@ public sealed class MedusaHead : DraftHead
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var (hidden, blocks) = (target.Config.HiddenSize, options.Tied ? 1 : options.Layers);
+        var (hidden, blocks) = (target.Config.HiddenSize, Enumerable.Range(0, options.Tied ? 1 : options.Layers));
         Tensor Parameter(Tensor value) => value.DetachFromDisposeScope().requires_grad_(true);
-        return new MedusaHead(options, target.Identity,
-            Enumerable.Range(0, blocks).Select(_ => Parameter(zeros(options.Heads, hidden, hidden, device: target.Device))).ToArray(),
-            Enumerable.Range(0, blocks).Select(_ => Parameter(zeros(options.Heads, hidden, device: target.Device))).ToArray(),
-            options.OwnLmHeads ? Parameter(target.LmHead.to(ScalarType.Float32).expand(options.Heads, -1, -1).clone()) : null);
+        Tensor[] weights = [.. blocks.Select(_ => Parameter(zeros(options.Heads, hidden, hidden, device: target.Device)))];
+        Tensor[] biases = [.. blocks.Select(_ => Parameter(zeros(options.Heads, hidden, device: target.Device)))];
+        var lmHeads = options.OwnLmHeads
+            ? Parameter(target.LmHead.to(ScalarType.Float32).expand(options.Heads, -1, -1).clone())
+            : null;
+        return new MedusaHead(options, target.Identity, weights, biases, lmHeads);
     }
 
-    // Weights follow the features' dtype: fp32 masters are rounded for a bf16 target, and gradients flow through the rounding.
+    // Weights are cast to the dtype of the features. For a bf16 target fp32 masters are rounded, and gradients flow
+    // through the rounding.
     private Tensor Hidden(Tensor features, int heads)
     {
-        var x = features.expand(heads, -1, -1);                                                               // [n,N,D]
+        var x = features.expand(heads, -1, -1);   // [n,N,D]
         for (var k = 0; k < _options.Layers; k++)
         {
             var block = _options.Tied ? 0 : k;
-            var (weight, bias) = (_weights[block].narrow(0, 0, heads).to(x.dtype), _biases[block].narrow(0, 0, heads).to(x.dtype));
+            var weight = _weights[block].narrow(0, 0, heads).to(x.dtype);
+            var bias = _biases[block].narrow(0, 0, heads).to(x.dtype);
             x = x + nn.functional.silu(baddbmm(x, weight.transpose(1, 2), bias.unsqueeze(1)));
         }
         return x;

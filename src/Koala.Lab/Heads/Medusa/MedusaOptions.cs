@@ -2,25 +2,31 @@ using System.Text.Json.Serialization;
 
 namespace Koala.Lab.Heads.Medusa;
 
-/// <summary>Sizes of a Medusa head.</summary>
+/// <summary>The sizes of a Medusa head.</summary>
 public sealed record MedusaOptions : HeadOptions
 {
     internal const string KindName = "medusa";
 
-    /// <summary>The most heads, and so the longest draft.</summary>
+    /// <summary>The largest number of heads, and so the length of the longest draft.</summary>
     public const int MaxHeads = 16;
 
     /// <inheritdoc/>
     [JsonIgnore]
     public override string Kind => KindName;
 
-    /// <summary>n: head h guesses the token h+2 places ahead. 1 to 16, default 4.</summary>
+    /// <summary>n: the number of heads. Head h predicts the token h+2 positions ahead. 1 to 16, default 4.</summary>
     public int Heads { get; init; } = 4;
 
-    /// <summary>One block used K times in place of K blocks, as code built on the Medusa repository has it unnoticed. An ablation; default false.</summary>
+    /// <summary>
+    /// Whether one block is used K times instead of K blocks, as code built on the Medusa repository does
+    /// unintentionally. This is an ablation; default false.
+    /// </summary>
     public bool Tied { get; init; }
 
-    /// <summary>Each head has an LM head of its own, which starts as the target's. Default false: the target's is shared, frozen and not stored.</summary>
+    /// <summary>
+    /// Whether each head has an LM head of its own, which starts as the target's. Default false: the target's LM head
+    /// is shared, frozen and not stored.
+    /// </summary>
     public bool OwnLmHeads { get; init; }
 
     /// <inheritdoc/>

@@ -4,8 +4,13 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Medusa;
 
-/// <summary>Medusa's published tensor names: <c>{h}.{k}.linear.weight</c>, <c>{h}.{k}.linear.bias</c>, and <c>{h}.{K}.weight</c> for a head's own LM head.</summary>
-/// <remarks>After FasterDecoding/Medusa's medusa_lm_head files. Tied blocks are stored K times, as there.</remarks>
+/// <summary>
+/// The published tensor names of Medusa: <c>{h}.{k}.linear.weight</c>, <c>{h}.{k}.linear.bias</c>, and
+/// <c>{h}.{K}.weight</c> for a head's own LM head.
+/// </summary>
+/// <remarks>
+/// After the medusa_lm_head files of FasterDecoding/Medusa. Tied blocks are stored K times, as they are there.
+/// </remarks>
 internal static class MedusaStateDict
 {
     public static MedusaHead Read(ITensorSource source, MedusaOptions options, TargetIdentity target, ScalarType dtype, Device device)
@@ -21,11 +26,11 @@ internal static class MedusaStateDict
             options.OwnLmHeads ? Stack(h => $"{h}.{options.Layers}.weight") : null);
     }
 
-    /// <summary>The tensors of a head's file: views, which the caller disposes.</summary>
-    /// <param name="options">Kind and sizes of the head.</param>
-    /// <param name="weights">K, or one where blocks are tied, of [n,D,D].</param>
-    /// <param name="biases">As many of [n,D].</param>
-    /// <param name="lmHeads">[n,V,D]; null where the heads share the target's.</param>
+    /// <summary>The tensors of a head's file: views of the weights, which the caller must dispose.</summary>
+    /// <param name="options">The sizes of the head.</param>
+    /// <param name="weights">The weights of the K blocks, or of the one tied block, each [n,D,D].</param>
+    /// <param name="biases">The biases of these blocks, each [n,D].</param>
+    /// <param name="lmHeads">The heads' own LM heads, [n,V,D]; null if the heads share the target's.</param>
     public static StateDict Create(MedusaOptions options, Tensor[] weights, Tensor[] biases, Tensor? lmHeads)
     {
         var tensors = new List<KeyValuePair<string, Tensor>>();
