@@ -93,7 +93,8 @@ public sealed class EagleHead : DraftHead
     }
 
     /// <summary>Logits over the head's vocabulary, [N,V'], from its outputs, [N,D].</summary>
-    internal Tensor Logits(Tensor features, Target target) => _lmHead is null ? target.Logits(features) : target.Model.Product(features, _lmHead);
+    internal Tensor Logits(Tensor features, Target target) =>
+        _lmHead is null ? target.Logits(features) : target.Model.Product(features, _lmHead);
 
     /// <summary>
     /// Turns token ids of the draft vocabulary into the target's. Without a draft vocabulary they are the same.
