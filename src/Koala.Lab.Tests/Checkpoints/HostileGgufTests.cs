@@ -79,13 +79,13 @@ public sealed class HostileGgufTests : IDisposable
             Add("dimension beyond 63 bits", GgufBytes.Small().Retell(Norm, dimensions: [1UL << 63]), "a dimension is");
             Add("dimensions whose product wraps to 0", GgufBytes.Small().Retell(Norm, dimensions: [1UL << 32, 1UL << 32]), "more elements");
             Add("dimensions whose bytes wrap", GgufBytes.Small().Retell(Norm, dimensions: [1UL << 62]), "more elements");
-            Add("dimensions beyond the file", GgufBytes.Small().Retell(Norm, dimensions: [1UL << 40]), "the file holds");
+            Add("dimensions beyond the file", GgufBytes.Small().Retell(Norm, dimensions: [1UL << 40]), "the file contains");
             foreach (var type in (uint[])[4, 9, 10, 15, 39, 1000, uint.MaxValue]) Add($"number type {type}", GgufBytes.Small().Retell(Norm, type: type), $"number type is {type}");
             Add("rows of half a block", GgufBytes.Small().Retell(Norm, type: 2), "blocks of 32");
             Add("offset not aligned", GgufBytes.Small().Retell(Norm, offset: 65), "multiple of the alignment 32");
-            Add("offset beyond the file", GgufBytes.Small().Retell(Norm, offset: 1 << 20), "the file holds");
+            Add("offset beyond the file", GgufBytes.Small().Retell(Norm, offset: 1 << 20), "the file contains");
             Add("offset near 2^64", GgufBytes.Small().Retell(Norm, offset: ulong.MaxValue - 31), "beyond the end");
-            Add("offset near 2^63", GgufBytes.Small().Retell(Norm, offset: (1UL << 62) - 32), "the file holds");
+            Add("offset near 2^63", GgufBytes.Small().Retell(Norm, offset: (1UL << 62) - 32), "the file contains");
             Add("two tensors over the same bytes", GgufBytes.Small().Retell(Norm, offset: 0), "overlap");
             Add("two tensors overlap in part", GgufBytes.Small().Retell(Norm, offset: 32), "overlap");
             Add("a tensor missing", GgufBytes.Small().WithoutTensor(Down), "1 missing");

@@ -112,7 +112,7 @@ public sealed class HubDownloadTests : HubTestBase
         Hub.Files.Remove("config.json");
         Assert.Contains("config.json", Fault());
         Hub.Files.Remove("model.safetensors");
-        Assert.Contains("no weights in safetensors; it holds tokenizer.json, README.md, pytorch_model.bin", Fault());
+        Assert.Contains("no weights in safetensors; it contains tokenizer.json, README.md, pytorch_model.bin", Fault());
         Assert.Contains("koala/nano/none.gguf: is not in the repository", Fault("none.gguf"));
         Assert.Empty(Hub.FileRequests);
     }
