@@ -14,8 +14,8 @@ namespace Koala.Lab.Decoding;
 /// <param name="Rounds">The trace: the target alone has rounds of nothing drafted.</param>
 [TypeFormatterSource]
 public sealed record Generation(
-    IReadOnlyList<int> PromptTokens, IReadOnlyList<int> Tokens, string Text, FinishReason FinishReason, double Seconds, double PrefillSeconds,
-    IReadOnlyList<Round> Rounds)
+    IReadOnlyList<int> PromptTokens, IReadOnlyList<int> Tokens, string Text,
+    [property: JsonPropertyName("finish")] FinishReason FinishReason, double Seconds, double PrefillSeconds, IReadOnlyList<Round> Rounds)
 {
     /// <summary>Seconds of the rounds a token; the first token comes from prefill and is not counted. NaN when there was no round.</summary>
     [JsonIgnore]

@@ -77,7 +77,8 @@ public sealed record DoctorReport
 /// <param name="Folder">The folder it was loaded from; null where TorchSharp's own loading is used.</param>
 /// <param name="Origin">Why that folder: see <see cref="LibTorch.Origin"/>.</param>
 /// <param name="BindingsPatched">See <see cref="LibTorch.BindingsPatched"/>.</param>
-public sealed record LibTorchInfo(string? Version, string BuiltFor, string? Folder, string Origin, bool BindingsPatched);
+public sealed record LibTorchInfo(string? Version, string BuiltFor, string? Folder, string Origin,
+    [property: JsonPropertyName("bindingsMended")] bool BindingsPatched);
 
 /// <summary>How grave a finding is.</summary>
 public enum FindingLevel
