@@ -49,7 +49,9 @@ public sealed record BreakEvenReport : Circumstances
     /// <param name="options">As for the other overload.</param>
     /// <param name="batch">The number of prompts in a batch.</param>
     /// <param name="cancel">Checked between rounds.</param>
-    /// <exception cref="KoalaException">An option is out of range, or the folder for temporary files has no space for the head.</exception>
+    /// <exception cref="KoalaException">
+    /// An option is out of range, or the folder for temporary files has no space for the head.
+    /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static BreakEvenReport Measure(
         Target target, HeadOptions head, GenerationOptions? options = null, int batch = 1, CancellationToken cancel = default)
@@ -137,6 +139,7 @@ public sealed record BreakEvenReport : Circumstances
 }
 
 /// <summary>
-/// A round of one draft length, and the acceptance length at which its speedup is 1. A break-even above the draft length + 1 cannot be reached.
+/// A round of one draft length, and the acceptance length at which its speedup is 1. A break-even above the draft length + 1 cannot be
+/// reached.
 /// </summary>
 public sealed record BreakEvenRow(int DraftLength, RoundTimes Round, double BreakEven);

@@ -8,7 +8,8 @@ namespace Koala.Lab.Evaluation.Cost;
 /// <summary>The length of a chain, chosen for a device.</summary>
 /// <param name="Length">The number of tokens that a round drafts.</param>
 /// <param name="Speedup">
-/// The speedup that the measurements behind the choice predict. Below 1, drafting does not pay on this device. NaN where no round was seen.
+/// The speedup that the measurements behind the choice predict. Below 1, drafting does not pay on this device. NaN where no round was
+/// seen.
 /// </param>
 public sealed record DraftLengthChoice(int Length, double Speedup);
 
@@ -34,7 +35,8 @@ public static class DraftLengthTuner
     /// <param name="target">The target.</param>
     /// <param name="source">The draft source.</param>
     /// <param name="prompts">
-    /// The batches of prompts as they will be answered. They are answered in order until the time is up, but at least three of them, or all
+    /// The batches of prompts as they will be answered. They are answered in order until the time is up, but at least three of them, or
+    /// all
     /// where there are fewer.
     /// </param>
     /// <param name="options">How answers are generated; its tree and its draft length are ignored.</param>
@@ -43,8 +45,8 @@ public static class DraftLengthTuner
     /// <returns>The choice and the costs, up to the longest chain.</returns>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static (DraftLengthChoice Choice, StepCost Cost) Measure(
-        Target target, IDraftSource source, IEnumerable<IReadOnlyList<IReadOnlyList<int>>> prompts, GenerationOptions options, TimeSpan budget,
-        CancellationToken cancel = default)
+        Target target, IDraftSource source, IEnumerable<IReadOnlyList<IReadOnlyList<int>>> prompts, GenerationOptions options,
+        TimeSpan budget, CancellationToken cancel = default)
     {
         var longest = Math.Min(source.MaxDraftLength, Longest);
         using var decoder = new SpeculativeDecoder(target, source);

@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Evaluation.Cost;
 
-/// <summary>Accepts half of each draft's depth, whatever the target says, in the time that a real verifier takes. It serves timing only.</summary>
+/// <summary>
+/// Accepts half of each draft's depth, whatever the target says, in the time that a real verifier takes. It serves timing only.
+/// </summary>
 /// <param name="rule">The real verifier. It verifies each draft too, and its result is ignored.</param>
 /// <param name="bonusAfter">Gives the bonus token that follows a number of accepted candidates.</param>
 internal sealed class HalfDepthVerifier(Verifier rule, Func<int, int> bonusAfter) : Verifier

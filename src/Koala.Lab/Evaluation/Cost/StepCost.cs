@@ -51,10 +51,14 @@ public sealed record StepCost(
         return [.. lengths.Select(length => new ChainTree(length))];
     }
 
-    /// <summary>The trees to measure for the cost of rounds that draft a tree: for a chain, shorter chains too; otherwise only the tree.</summary>
+    /// <summary>
+    /// The trees to measure for the cost of rounds that draft a tree: for a chain, shorter chains too; otherwise only the tree.
+    /// </summary>
     internal static IReadOnlyList<DraftTree> TreesUpTo(DraftTree tree) => tree is ChainTree chain ? Chains(chain.Length) : [tree];
 
-    /// <summary>Measures baseline rounds and rounds with each tree alternately, so that other work on the machine affects all of them alike.</summary>
+    /// <summary>
+    /// Measures baseline rounds and rounds with each tree alternately, so that other work on the machine affects all of them alike.
+    /// </summary>
     /// <param name="target">The target.</param>
     /// <param name="source">The draft source.</param>
     /// <param name="trees">The trees, none of them deeper than the source can draft.</param>

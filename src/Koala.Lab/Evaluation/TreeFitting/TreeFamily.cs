@@ -6,7 +6,9 @@ namespace Koala.Lab.Evaluation.TreeFitting;
 /// <summary>Trees of which each has one more node than the one before; a few of them are timed.</summary>
 /// <param name="Grown">The paths in the order in which they were added; any number of the first ones is a tree.</param>
 /// <param name="First">The number of nodes of the smallest tree.</param>
-/// <param name="Measured">The trees that are timed, the smallest and the largest among them; the cost of the others is interpolated.</param>
+/// <param name="Measured">
+/// The trees that are timed, the smallest and the largest among them; the cost of the others is interpolated.
+/// </param>
 internal sealed record TreeFamily(IReadOnlyList<IReadOnlyList<int>> Grown, int First, IReadOnlyList<DraftTree> Measured)
 {
     /// <summary>The trees that have a depth; null where no tree grew so deep.</summary>
@@ -42,5 +44,6 @@ internal sealed record TreeFamily(IReadOnlyList<IReadOnlyList<int>> Grown, int F
         }
     }
 
-    private static StaticTree Tree(IReadOnlyList<IReadOnlyList<int>> grown, int nodes) => new(TreeFitReport.TreeName, [.. grown.Take(nodes)]);
+    private static StaticTree Tree(IReadOnlyList<IReadOnlyList<int>> grown, int nodes) =>
+        new(TreeFitReport.TreeName, [.. grown.Take(nodes)]);
 }

@@ -8,9 +8,12 @@ using Koala.Lab.Targets;
 
 namespace Koala.Lab.Evaluation.TreeFitting;
 
-/// <summary>Fits a static tree to a head's acceptance along the target's own greedy answers and to the cost of rounds on this device.</summary>
+/// <summary>
+/// Fits a static tree to a head's acceptance along the target's own greedy answers and to the cost of rounds on this device.
+/// </summary>
 /// <remarks>
-/// A tree is grown by acceptance for each depth. Where a level costs more than nodes do, as with a head that drafts token by token, a broad
+/// A tree is grown by acceptance for each depth. Where a level costs more than nodes do, as with a head that drafts token by token, a
+/// broad
 /// tree is faster than a deep tree with the same number of nodes. Rounds are timed for some sizes of each depth; between them the cost is
 /// interpolated.
 /// </remarks>
@@ -25,7 +28,9 @@ public static class TreeFit
     /// <param name="target">The target.</param>
     /// <param name="source">A head for this target, or another drafter that ranks its choices.</param>
     /// <param name="name">The name of the draft source in the report.</param>
-    /// <param name="prompts">The prompts whose first turns are answered. Prompts that do not fit the context are skipped and counted.</param>
+    /// <param name="prompts">
+    /// The prompts whose first turns are answered. Prompts that do not fit the context are skipped and counted.
+    /// </param>
     /// <param name="options">The options; null means the defaults.</param>
     /// <param name="progress">Gets a report after every batch of prompts.</param>
     /// <param name="cancel">Checked between rounds and between positions.</param>

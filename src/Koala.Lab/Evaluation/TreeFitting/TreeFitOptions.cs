@@ -7,7 +7,8 @@ namespace Koala.Lab.Evaluation.TreeFitting;
 public sealed record TreeFitOptions
 {
     /// <summary>
-    /// The most nodes of the tree; a tree fitted for acceptance has exactly this number. 1 to <see cref="DraftTree.MaxNodes"/>, default 64.
+    /// The most nodes of the tree; a tree fitted for acceptance has exactly this number. 1 to <see cref="DraftTree.MaxNodes"/>, default
+    /// 64.
     /// </summary>
     public int Nodes { get; init; } = 64;
 

@@ -69,7 +69,8 @@ public sealed record TreeFitReport : Circumstances
         TreeLine("best tree", Tree);
         var (overChain, overBaseline) = (Tree.TokensPerSecond / Chain.TokensPerSecond, Tree.TokensPerSecond / BaselineTokensPerSecond);
         text.Append(CultureInfo.InvariantCulture, $"fitted for {(By == TreeFitBy.Speed ? "tokens/s on this device" : "acceptance")}; ");
-        text.Append(CultureInfo.InvariantCulture, $"predicted speed: {overChain:F2} times the best chain, {overBaseline:F2} times the baseline\n");
+        text.Append(CultureInfo.InvariantCulture, $"predicted speed: {overChain:F2} times the best chain, ");
+        text.Append(CultureInfo.InvariantCulture, $"{overBaseline:F2} times the baseline\n");
         return text.ToString();
 
         void TreeLine(string name, FittedTree tree) =>

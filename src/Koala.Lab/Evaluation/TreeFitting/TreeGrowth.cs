@@ -1,9 +1,14 @@
 namespace Koala.Lab.Evaluation.TreeFitting;
 
-/// <summary>Grows a tree node by node. The next node is, among those whose parent is in the tree, the one on the paths of the most positions.</summary>
+/// <summary>
+/// Grows a tree node by node. The next node is, among those whose parent is in the tree, the one on the paths of the most positions.
+/// </summary>
 internal static class TreeGrowth
 {
-    /// <summary>The paths of the tree in the order in which they were added; any number of the first ones is also a tree. Paths of no position are not added.</summary>
+    /// <summary>
+    /// The paths of the tree in the order in which they were added; any number of the first ones is also a tree. Paths of no position are
+    /// not added.
+    /// </summary>
     /// <param name="paths">The recorded rank paths.</param>
     /// <param name="nodes">The most nodes.</param>
     /// <param name="depth">The most levels.</param>
