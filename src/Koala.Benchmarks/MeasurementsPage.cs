@@ -116,7 +116,7 @@ internal static class MeasurementsPage
             For comparison, a program that a user could run instead: {peer.Name}, {peer.Threads} threads, on {peer.Machine}
             ({peer.Source}). It ran on another machine, so the factor is only a hint.
             """);
-        Heading(page, "tokens", "bf16", "Koala's bf16 divided by it", "fp32", "Koala's fp32 divided by it");
+        Heading(page, "tokens", "bf16", "Koala's bf16 / its bf16", "fp32", "Koala's fp32 / its fp32");
         foreach (var p in peer.Targets.Single(t => t.Target == steps.Target).Steps)
         {
             double Koala(string dtype) => steps.Dtypes.Single(d => d.Dtype == dtype).Counts.Single(s => s.Tokens == p.Tokens).WholeMs;
@@ -180,8 +180,8 @@ internal static class MeasurementsPage
             """);
         foreach (var circumstances in all.Select(Circumstances).Distinct()) page.AppendLine(circumstances).AppendLine();
         Paragraph(page, $"""
-            Each row is a head of one training seed, which the intervals do not include: they do not show that one of two close
-            heads is better.
+            Each row is a head that was trained with one seed. The intervals do not cover the variation between seeds, so they do
+            not show which of two close heads is better.
             """);
         Heading(page, "head", "dtype", "prompts", "τ", "position acceptance", "baseline, tokens/s", "with head, tokens/s", "speedup",
             "distinguishable from 1 (95 % CI)", "lossless", "=", "~", "draft / verify / bookkeeping, ms");
@@ -248,7 +248,7 @@ internal static class MeasurementsPage
             It ran on another machine, so the factor is only a hint. Of Koala's settings in the two tables above, the table shows
             those with the most tokens per second.
             """);
-        Heading(page, "target", "its tokens/s", "Koala's baseline", "Koala with a drafter", "the faster divided by its");
+        Heading(page, "target", "other program, tokens/s", "Koala's baseline", "Koala with a drafter", "faster of Koala's two / other program");
         foreach (var p in peer.Targets)
         {
             EvaluationReport[] reports = [.. all.Where(r => r.Target.StartsWith(p.Target, StringComparison.Ordinal))];
@@ -291,7 +291,7 @@ internal static class MeasurementsPage
             var control = all.SingleOrDefault(r => r.Head == name + Plain && r.Dtype == adversarial.Dtype);
             if (control is null) continue;
             var (a, b) = (adversarial.AcceptanceLength, control.AcceptanceLength);
-            var effect = a.Low > b.High ? "it helps" : a.High < b.Low ? "it harms" : "not distinguishable (95 % CI)";
+            var effect = a.Low > b.High ? "it helps" : a.High < b.Low ? "it harms" : "not distinguishable (the 95 % CIs overlap)";
             Line(page, $"- {name}, {adversarial.Dtype}: τ {a.Mean:F3} with it, {b.Mean:F3} without: {effect}.");
         }
         page.AppendLine();

@@ -85,13 +85,13 @@ public sealed record StepTimes
         };
     }
 
+    public void Save(string file) => AtomicFile.WriteText(file, JsonSerializer.Serialize(this, JsonFormat.Document) + "\n");
+
     private static DtypeSteps StepsOf(Target target, double bandwidth, IReadOnlyList<Step> steps)
     {
         var dtype = Koala.Lab.Runtime.Dtypes.Name(target.Dtype);
         return new DtypeSteps(dtype, target.WeightBytes, target.WeightBytes / 1e6 / bandwidth, steps);
     }
-
-    public void Save(string file) => AtomicFile.WriteText(file, JsonSerializer.Serialize(this, JsonFormat.Document) + "\n");
 
     private static double Time(Action work)
     {
