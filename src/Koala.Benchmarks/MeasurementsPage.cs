@@ -248,7 +248,8 @@ internal static class MeasurementsPage
             It ran on another machine, so the factor is only a hint. Of Koala's settings in the two tables above, the table shows
             those with the most tokens per second.
             """);
-        Heading(page, "target", "other program, tokens/s", "Koala's baseline", "Koala with a drafter", "faster of Koala's two / other program");
+        Heading(page, "target", "other program, tokens/s", "Koala's baseline", "Koala with a drafter",
+            "faster of Koala's two / other program");
         foreach (var p in peer.Targets)
         {
             EvaluationReport[] reports = [.. all.Where(r => r.Target.StartsWith(p.Target, StringComparison.Ordinal))];
