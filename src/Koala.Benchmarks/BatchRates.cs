@@ -16,11 +16,14 @@ using static TorchSharp.torch;
 
 namespace Koala.Benchmarks;
 
-/// <summary>How many tokens a second the target gives alone at batch 1 and many at once, the sizes in turn in one process.</summary>
+/// <summary>
+/// The tokens per second of the target without a drafter, at batch 1 and at larger batches. The sizes are measured alternately in one
+/// process.
+/// </summary>
 public sealed record BatchRates
 {
-    // Batch 1 answers a few of the prompts only, spread over all of them.
-    private const int Alone = 8;
+    // Batch 1 answers only a few of the prompts, spread over all of them.
+    private const int AnswersOfBatchOne = 8;
 
     public required IReadOnlyList<string> Command { get; init; }
     public required DateTimeOffset Measured { get; init; }
@@ -30,48 +33,63 @@ public sealed record BatchRates
     public required string Device { get; init; }
     public required string Dtype { get; init; }
     public required int Threads { get; init; }
-    /// <summary>Seconds from the path to a target that can answer.</summary>
+    /// <summary>The seconds from the path to a target that can answer.</summary>
     public required double LoadSeconds { get; init; }
 
-    /// <summary>Bytes of all weights.</summary>
+    /// <summary>The bytes of all weights.</summary>
     public required long WeightBytes { get; init; }
 
-    /// <summary>The most memory the process has had, and what of the GPU's was taken at the end; batches included.</summary>
+    /// <summary>The peak memory of the process, batches included.</summary>
     public required long PeakMemoryBytes { get; init; }
+
+    /// <summary>The GPU memory in use at the end, batches included; null without a GPU.</summary>
     public required long? GpuMemoryBytes { get; init; }
 
     public required int Prompts { get; init; }
     public required int MaxTokens { get; init; }
     public required double Temperature { get; init; }
 
-    /// <summary>Batch 1 first: the target alone through <see cref="SpeculativeDecoder"/>.</summary>
+    /// <summary>
+    /// The rates by batch size. The first is batch 1, which is the target without a drafter in <see cref="SpeculativeDecoder"/>.
+    /// </summary>
     public required IReadOnlyList<Rate> Batches { get; init; }
 
-    /// <param name="Batch">Answers at once.</param>
-    /// <param name="Answers">Of one repeat.</param>
-    /// <param name="Tokens">Of these answers.</param>
-    /// <param name="TokensPerSecond">Median over the repeats, prefill included.</param>
-    /// <param name="OfBatchOne">That, by batch 1's.</param>
-    /// <param name="Seconds">Where the time of the last repeat went.</param>
+    /// <summary>The rate of one batch size.</summary>
+    /// <param name="Batch">The batch size.</param>
+    /// <param name="Answers">The number of answers of one repeat.</param>
+    /// <param name="Tokens">The number of tokens of these answers.</param>
+    /// <param name="TokensPerSecond">The median of the tokens per second over the repeats, prefill included.</param>
+    /// <param name="OfBatchOne">The tokens per second divided by those of batch 1.</param>
+    /// <param name="Seconds">The times of the parts of the last repeat.</param>
     public sealed record Rate(int Batch, int Answers, long Tokens, double TokensPerSecond, double OfBatchOne, BatchTimes Seconds);
 
-    /// <param name="words">--target --device --dtype --batch --prompts --count --max-tokens --temperature --repeats, each with its value; all but the first and --prompts may be left out.</param>
+    /// <summary>Measures the rates.</summary>
+    /// <param name="words">
+    /// The options --target --device --dtype --batch --prompts --count --max-tokens --temperature --repeats, each with its value. Only
+    /// --target and --prompts are required.
+    /// </param>
     public static BatchRates Measure(IReadOnlyList<string> words)
     {
         var given = words.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair[^1]);
-        string Word(string name, string? standard = null) => given.GetValueOrDefault(name) ?? standard ?? throw new KoalaException(name, "is missing", $"give {name} and its value");
-        int Whole(string name, int standard) => int.Parse(Word(name, standard.ToString(CultureInfo.InvariantCulture)), CultureInfo.InvariantCulture);
+        string Word(string name, string? standard = null) =>
+            given.GetValueOrDefault(name) ?? standard ?? throw new KoalaException(name, "is missing", $"give {name} and its value");
+        int Number(string name, int standard) =>
+            given.TryGetValue(name, out var word) ? int.Parse(word, CultureInfo.InvariantCulture) : standard;
 
         var start = Stopwatch.GetTimestamp();
         using var target = Koala.Lab.Targets.Target.Load(Word("--target"), given.GetValueOrDefault("--dtype"), Word("--device", "cpu"));
         var load = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        var options = new GenerationOptions { MaxTokens = Whole("--max-tokens", 320), Temperature = double.Parse(Word("--temperature", "0"), CultureInfo.InvariantCulture) };
-        var repeats = Whole("--repeats", 2);
+        var options = new GenerationOptions
+        {
+            MaxTokens = Number("--max-tokens", 320),
+            Temperature = double.Parse(Word("--temperature", "0"), CultureInfo.InvariantCulture),
+        };
+        var repeats = Number("--repeats", 2);
         int[] sizes = [.. Word("--batch", "64").Split(',').Select(size => int.Parse(size, CultureInfo.InvariantCulture))];
-        BatchPrompt[] prompts = [.. Koala.Lab.Data.Prompts.Load(Word("--prompts")).AsParallel().AsOrdered()
-            .Select(p => target.Tokenizer.EncodeChat([new Message(Message.User, p.Turns[0])]))
-            .Where(tokens => tokens.Count + options.MaxTokens < target.Config.ContextLength)
-            .Take(Whole("--count", 200)).Select((tokens, i) => new BatchPrompt(tokens, i))];
+        var encoded = Koala.Lab.Data.Prompts.Load(Word("--prompts")).AsParallel().AsOrdered()
+            .Select(p => target.Tokenizer.EncodeChat([new Message(Message.User, p.Turns[0])]));
+        var fitting = encoded.Where(tokens => tokens.Count + options.MaxTokens < target.Config.ContextLength).Take(Number("--count", 200));
+        BatchPrompt[] prompts = [.. fitting.Select((tokens, i) => new BatchPrompt(tokens, i))];
 
         Side[] sides = [new BaselineSide(target, options), .. sizes.Select(size => new BatchSide(target, options, size))];
         foreach (var side in sides) side.Run(prompts, warmup: true);
@@ -102,8 +120,16 @@ public sealed record BatchRates
 
     public void Save(string file) => AtomicFile.WriteText(file, JsonSerializer.Serialize(this, JsonFormat.Document) + "\n");
 
-    public override string ToString() => string.Join('\n', Batches.Select(b => string.Create(CultureInfo.InvariantCulture,
-        $"batch {b.Batch,4}: {b.TokensPerSecond,8:F0} tokens/s, {b.OfBatchOne,5:F1} times batch 1; {b.Answers} answers, {b.Tokens} tokens; seconds: prefill {b.Seconds.Prefill:F2}, steps {b.Seconds.Steps:F2}, host {b.Seconds.Host:F2}")));
+    public override string ToString() => string.Join('\n', Batches.Select(Line));
+
+    private static string Line(Rate rate)
+    {
+        var speed = FormattableString.Invariant($"{rate.TokensPerSecond,8:F0} tokens/s, {rate.OfBatchOne,5:F1} times batch 1");
+        var times = rate.Seconds;
+        var seconds = FormattableString.Invariant($"prefill {times.Prefill:F2}, steps {times.Steps:F2}, host {times.Host:F2}");
+        var answers = FormattableString.Invariant($"{rate.Answers} answers, {rate.Tokens} tokens");
+        return FormattableString.Invariant($"batch {rate.Batch,4}: {speed}; {answers}; seconds: {seconds}");
+    }
 
     private abstract class Side(int batch) : IDisposable
     {
@@ -136,8 +162,9 @@ public sealed record BatchRates
 
         protected override (int, long, BatchTimes) Answer(BatchPrompt[] prompts, bool warmup)
         {
-            BatchPrompt[] some = [.. prompts.Where((_, i) => i % Math.Max(1, prompts.Length / Alone) == 0).Take(warmup ? 1 : Alone)];
-            Generation[] answers = [.. some.Select(p => _decoder.Generate(p.Tokens, options with { Stream = p.Stream }))];
+            var distance = Math.Max(1, prompts.Length / AnswersOfBatchOne);
+            var spread = prompts.Where((_, i) => i % distance == 0).Take(warmup ? 1 : AnswersOfBatchOne);
+            Generation[] answers = [.. spread.Select(p => _decoder.Generate(p.Tokens, options with { Stream = p.Stream }))];
             var (all, prefill) = (answers.Sum(a => a.Seconds), answers.Sum(a => a.PrefillSeconds));
             return (answers.Length, answers.Sum(a => (long)a.Tokens.Count), new BatchTimes(prefill, all - prefill, 0));
         }
@@ -150,11 +177,15 @@ public sealed record BatchRates
 
         public override void Dispose() => _decoder.Dispose();
 
-        // The warm-up is as the real thing, so that every graph is there; it needs no more than a few batches.
+        // The warm-up has the same shapes as the measurement, so that every graph is captured; one batch is enough.
         protected override (int, long, BatchTimes) Answer(BatchPrompt[] prompts, bool warmup)
         {
             var (before, answers, tokens) = (_decoder.Times, 0, 0L);
-            _decoder.Run(warmup ? prompts[..Math.Min(prompts.Length, _batch)] : prompts, ended => (answers, tokens) = (answers + ended.Count, tokens + ended.Sum(a => (long)a.Tokens.Count)));
+            _decoder.Run(warmup ? prompts[..Math.Min(prompts.Length, _batch)] : prompts, ended =>
+            {
+                answers += ended.Count;
+                tokens += ended.Sum(a => (long)a.Tokens.Count);
+            });
             var after = _decoder.Times;
             return (answers, tokens, new BatchTimes(after.Prefill - before.Prefill, after.Steps - before.Steps, after.Host - before.Host));
         }

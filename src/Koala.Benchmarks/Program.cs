@@ -3,11 +3,12 @@ using Koala.Lab;
 using Koala.Lab.Runtime.Native;
 
 // dotnet run -c Release --project src/Koala.Benchmarks -- steps TARGET FILE     measures a target's steps on the CPU
-// dotnet run -c Release --project src/Koala.Benchmarks -- training RUNS FILE    sums up the training runs in a folder
-// dotnet run -c Release --project src/Koala.Benchmarks -- batch --target TARGET --prompts FILE [--device cpu --dtype fp32 --batch 64 --count 200
-//     --max-tokens 320 --temperature 0 --repeats 2] --out FILE                  measures many answers at once against one at a time
+// dotnet run -c Release --project src/Koala.Benchmarks -- training RUNS FILE    summarises the training runs in a folder
+// dotnet run -c Release --project src/Koala.Benchmarks -- batch --target TARGET --prompts FILE [--device cpu --dtype fp32 --batch 64
+// --count 200
+//     --max-tokens 320 --temperature 0 --repeats 2] --out FILE                  compares large batches with batch 1
 // dotnet run -c Release --project src/Koala.Benchmarks -- report RESULTS FILE   writes the page of measurements from result files
-// Before anything touches TorchSharp, which would load a libtorch of its own.
+// This comes before any use of TorchSharp, which would otherwise load its own libtorch.
 LibTorch.EnsureLoaded();
 try
 {
@@ -17,7 +18,7 @@ try
             StepTimes.Measure(target, args).Save(file);
             return 0;
         case ["training", var runs, var file]:
-            TrainingTimes.Of(runs).Save(file);
+            TrainingTimes.Load(runs).Save(file);
             return 0;
         case ["batch", .., "--out", var file]:
             var rates = BatchRates.Measure(args);
@@ -28,7 +29,8 @@ try
             MeasurementsPage.Write(results, file);
             return 0;
         default:
-            Console.Error.WriteLine("usage: steps TARGET FILE | training RUNS FILE | batch --target TARGET --prompts FILE … --out FILE | report RESULTS FILE");
+            Console.Error.WriteLine("usage: steps TARGET FILE | training RUNS FILE | batch --target TARGET --prompts FILE … --out FILE "
+                + "| report RESULTS FILE");
             return 2;
     }
 }

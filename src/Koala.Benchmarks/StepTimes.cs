@@ -9,7 +9,9 @@ using static TorchSharp.torch;
 
 namespace Koala.Benchmarks;
 
-/// <summary>What a target's step takes on the CPU by the number of tokens in it, and where the time goes. Milliseconds, medians.</summary>
+/// <summary>
+/// The times of a target's step and of its parts on the CPU, by the number of tokens in it. All times are medians in milliseconds.
+/// </summary>
 public sealed record StepTimes
 {
     private const int Repeats = 200;
@@ -24,24 +26,26 @@ public sealed record StepTimes
     public required string Target { get; init; }
     public required int Threads { get; init; }
 
-    /// <summary>Read bandwidth with all threads, GB/s, between the steps of the same run.</summary>
+    /// <summary>The read bandwidth with all threads in GB/s, measured between the steps of the same run.</summary>
     public required double ReadGigabytesPerSecond { get; init; }
 
     public required IReadOnlyList<DtypeSteps> Dtypes { get; init; }
 
+    /// <summary>The steps in one dtype.</summary>
     /// <param name="Dtype">fp32 or bf16.</param>
-    /// <param name="WeightBytes">Bytes of all weights.</param>
-    /// <param name="ReadOnceMs">What reading them once takes at the measured bandwidth.</param>
-    /// <param name="Counts">By tokens in a step.</param>
+    /// <param name="WeightBytes">The bytes of all weights.</param>
+    /// <param name="ReadOnceMs">The time of reading the weights once at the measured bandwidth.</param>
+    /// <param name="Counts">The steps, by the number of their tokens.</param>
     public sealed record DtypeSteps(string Dtype, long WeightBytes, double ReadOnceMs, IReadOnlyList<Step> Counts);
 
-    /// <param name="Tokens">Tokens in the step.</param>
-    /// <param name="WholeMs">Layers, LM head and the best token on the host.</param>
-    /// <param name="ProductsMs">The step's matrix products alone, LM head included, one after another.</param>
-    /// <param name="LmHeadMs">LM head and best token alone.</param>
+    /// <summary>A step over a number of tokens.</summary>
+    /// <param name="Tokens">The number of tokens in the step.</param>
+    /// <param name="WholeMs">The time of the whole step: layers, LM head and the best token on the host.</param>
+    /// <param name="ProductsMs">The time of the step's matrix products, LM head included, one after another.</param>
+    /// <param name="LmHeadMs">The time of the LM head and the best token.</param>
     public sealed record Step(int Tokens, double WholeMs, double ProductsMs, double LmHeadMs)
     {
-        /// <summary>Norms, rotations, cache, attention, activations, and the calls themselves.</summary>
+        /// <summary>The time of norms, rotations, cache, attention, activations, and the calls themselves.</summary>
         public double RestMs => WholeMs - ProductsMs;
     }
 
@@ -56,7 +60,7 @@ public sealed record StepTimes
         var steps = targets.Select(_ => new List<Step>()).ToArray();
         foreach (var count in s_counts)
         {
-            // The two dtypes and the plain read in turn, so that a busy moment of the machine meets all.
+            // The two dtypes and the plain read alternate, so that other work on the machine affects all of them.
             var work = targets.Select(t => new StepWork(t, count)).ToArray();
             for (var r = -Warmups; r < Repeats; r++)
             {
@@ -77,11 +81,17 @@ public sealed record StepTimes
             Target = fp32.Name,
             Threads = get_num_threads(),
             ReadGigabytesPerSecond = bandwidth,
-            Dtypes = [.. targets.Select((t, i) => new DtypeSteps(Koala.Lab.Runtime.Dtypes.Name(t.Dtype), t.WeightBytes, t.WeightBytes / 1e6 / bandwidth, steps[i]))],
+            Dtypes = [.. targets.Select((t, i) => StepsOf(t, bandwidth, steps[i]))],
         };
     }
 
     public void Save(string file) => AtomicFile.WriteText(file, JsonSerializer.Serialize(this, JsonFormat.Document) + "\n");
+
+    private static DtypeSteps StepsOf(Target target, double bandwidth, IReadOnlyList<Step> steps)
+    {
+        var dtype = Koala.Lab.Runtime.Dtypes.Name(target.Dtype);
+        return new DtypeSteps(dtype, target.WeightBytes, target.WeightBytes / 1e6 / bandwidth, steps);
+    }
 
     private static double Time(Action work)
     {
@@ -111,7 +121,8 @@ public sealed record StepTimes
             // The matrices of a step in its order, the LM head last, [out,in] each.
             var weights = target.Model.Weights;
             Tensor[] matrices = [.. weights.Layers.Where(t => t.dim() == 2), weights.LmHead];
-            _inputs = matrices.Select(w => w.shape[1]).Distinct().ToDictionary(width => width, width => ones(count, width, target.Dtype));
+            var widths = matrices.Select(w => w.shape[1]).Distinct();
+            _inputs = widths.ToDictionary(width => width, width => ones(count, width, target.Dtype));
             _products = [.. matrices.Select(w => (_inputs[w.shape[1]], w))];
             _hidden = _inputs[target.Config.HiddenSize];
         }

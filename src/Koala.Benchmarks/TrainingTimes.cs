@@ -6,26 +6,35 @@ using Koala.Lab.Training;
 
 namespace Koala.Benchmarks;
 
-/// <summary>What finished training runs took and reached.</summary>
-/// <param name="Runs">In the order of their names.</param>
+/// <summary>The times and the results of finished training runs.</summary>
+/// <param name="Runs">The runs in the order of their names.</param>
 public sealed record TrainingTimes(IReadOnlyList<TrainingTimes.Run> Runs)
 {
-    /// <param name="Name">The run's folder name.</param>
+    private const string Discriminator = "discriminatorAccuracy";
+
+    /// <summary>A finished training run.</summary>
+    /// <param name="Name">The name of the run's folder.</param>
     /// <param name="Command">The command line that made it.</param>
-    /// <param name="Commit">Of Koala's sources.</param>
-    /// <param name="Machine">Where it ran.</param>
+    /// <param name="Commit">The commit of Koala's sources.</param>
+    /// <param name="Machine">The machine on which the run was made.</param>
     /// <param name="Target">The target's name.</param>
-    /// <param name="Layers">K.</param>
-    /// <param name="AdversaryWeight">0: none.</param>
-    /// <param name="Steps">Done.</param>
-    /// <param name="Seconds">From the run's beginning to its end, on the clock.</param>
-    /// <param name="ValidationAccuracy">Held-out accuracy by depth at the end.</param>
-    /// <param name="DiscriminatorAccuracy">Mean over the last tenth of the steps; null without an adversary.</param>
+    /// <param name="Layers">The number of layers of the head, K.</param>
+    /// <param name="AdversaryWeight">The weight of the adversary; 0 means that there is none.</param>
+    /// <param name="Steps">The number of steps.</param>
+    /// <param name="Seconds">The wall-clock seconds from the beginning of the run to its end.</param>
+    /// <param name="ValidationAccuracy">The held-out accuracy by depth at the end.</param>
+    /// <param name="DiscriminatorAccuracy">
+    /// The mean accuracy of the discriminator over the last tenth of the steps; null without an adversary.
+    /// </param>
     public sealed record Run(string Name, IReadOnlyList<string> Command, GitCommit? Commit, MachineInfo Machine, string Target, int Layers,
         double AdversaryWeight, int Steps, double Seconds, IReadOnlyList<double> ValidationAccuracy, double? DiscriminatorAccuracy);
 
     /// <summary>Reads the runs in a folder.</summary>
-    public static TrainingTimes Of(string folder) => new([.. Directory.GetDirectories(folder).Where(RunFolder.IsRun).Order(StringComparer.Ordinal).Select(Read)]);
+    public static TrainingTimes Load(string folder)
+    {
+        var runs = Directory.GetDirectories(folder).Where(RunFolder.IsRun).Order(StringComparer.Ordinal);
+        return new TrainingTimes([.. runs.Select(Read)]);
+    }
 
     public void Save(string file) => AtomicFile.WriteText(file, JsonSerializer.Serialize(this, JsonFormat.Document) + "\n");
 
@@ -34,10 +43,14 @@ public sealed record TrainingTimes(IReadOnlyList<TrainingTimes.Run> Runs)
         var folder = RunFolder.Open(path);
         var (record, plan, metrics) = (folder.ReadRecord(), TrainingRun.PlanOf(folder), MetricsLog.Read(folder.MetricsFile));
         var last = metrics[^1].Values;
-        var judged = metrics.TakeLast(Math.Max(1, metrics.Count / 10)).Where(m => m.Values.ContainsKey("discriminatorAccuracy")).Select(m => m.Values["discriminatorAccuracy"]).ToArray();
-        return new Run(Path.GetFileName(folder.Path), record.Command, record.Commit, record.Machine, Path.GetFileName(plan.Target), plan.Head.Layers,
+        var depths = Enumerable.Range(1, 16).TakeWhile(depth => last.ContainsKey($"validationAccuracyAtDepth{depth}"));
+        var lastTenth = metrics.TakeLast(Math.Max(1, metrics.Count / 10));
+        var withDiscriminator = lastTenth.Where(m => m.Values.ContainsKey(Discriminator));
+        double[] discriminator = [.. withDiscriminator.Select(m => m.Values[Discriminator])];
+        return new Run(
+            Path.GetFileName(folder.Path), record.Command, record.Commit, record.Machine, Path.GetFileName(plan.Target), plan.Head.Layers,
             plan.Training.Adversary.Weight, metrics[^1].Step, (record.Ended!.Value - record.Started).TotalSeconds,
-            [.. Enumerable.Range(1, 16).TakeWhile(d => last.ContainsKey($"validationAccuracyAtDepth{d}")).Select(d => last[$"validationAccuracyAtDepth{d}"])],
-            judged.Length == 0 ? null : judged.Average());
+            [.. depths.Select(depth => last[$"validationAccuracyAtDepth{depth}"])],
+            discriminator.Length == 0 ? null : discriminator.Average());
     }
 }

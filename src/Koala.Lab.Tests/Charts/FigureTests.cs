@@ -111,7 +111,7 @@ public sealed class FigureTests
     public void Pace_has_a_line_a_series_and_the_target_alone()
     {
         var figure = Chart.ThroughputByLayers(Sample.Paces);
-        Assert.Equal(["target alone", "without the adversary", "with the adversary"], Names(figure));
+        Assert.Equal(["baseline", "without the adversary", "with the adversary"], Names(figure));
         Assert.Equal([1, 2], Values(figure, 1, "x"));
         Assert.Equal([Sample.Reports[0].Speculative.TokensPerSecond, Sample.Reports[2].Speculative.TokensPerSecond], Values(figure, 1, "y"), Close);
         Assert.Equal("tokens/s", AxisTitle(figure, "yaxis"));

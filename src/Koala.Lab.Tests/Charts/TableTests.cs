@@ -63,7 +63,7 @@ public sealed class TableTests
         var report = Sample.Reports[0] with { Head = Sample.Hostile, Speedup = new MedianInterval(1.02, 0.98, 1.05) };
         var html = NotebookTests.Show(report, "text/html");
         Assert.DoesNotContain("<script", html, StringComparison.Ordinal);
-        Assert.Contains("not told apart from 1", html, StringComparison.Ordinal);
+        Assert.Contains("not distinguishable from 1 (95 % CI)", html, StringComparison.Ordinal);
         var rows = Html(html).Descendants("tr").Select(r => r.Elements().Select(e => e.Value).ToArray()).ToArray();
         Assert.Contains(rows, r => r is ["speedup", "1.02", "0.98 to 1.05"]);
         Assert.Contains(rows, r => r[0] == report.ByCategory[0].Category);
@@ -84,7 +84,7 @@ public sealed class TableTests
     {
         var answer = new Generation([1], [1, 2], Sample.Hostile, FinishReason.Stop, 0.25, 0.1, Sample.Trace.Rounds);
         Assert.DoesNotContain("<script", NotebookTests.Show(answer, "text/html"), StringComparison.Ordinal);
-        Assert.Equal($"{Sample.Hostile}\n(2 tokens in 0.25 s, 3 rounds, acceptance length 2.33; ended by itself)", NotebookTests.Show(answer, "text/plain"));
+        Assert.Equal($"{Sample.Hostile}\n(2 tokens in 0.25 s, 3 rounds, acceptance length 2.33; finish reason: stop)", NotebookTests.Show(answer, "text/plain"));
     }
 
     private static XElement Html(string html) => XElement.Parse($"<div>{html}</div>");

@@ -172,8 +172,8 @@ public sealed class EvaluatorTests
         Assert.Equal(one.ByCategory.Select(c => (c.Category, c.Prompts)), three.ByCategory.Select(c => (c.Category, c.Prompts)));
         // A group is of one category.
         Assert.Equal([2, 4, 5], progress.Select(p => p.Done));
-        Assert.Contains("3 prompts side by side", three.ToString());
-        Assert.DoesNotContain("side by side", one.ToString());
+        Assert.Contains("batch size 3", three.ToString());
+        Assert.DoesNotContain("batch size", one.ToString());
     }
 
     [Fact]

@@ -60,7 +60,7 @@ public sealed class ReportJsonTests
         var text = JsonSerializer.Serialize(report, JsonFormat.Document);
         var read = JsonSerializer.Deserialize<BreakEvenReport>(text, JsonFormat.Document)!;
         Assert.Equal(text, JsonSerializer.Serialize(read, JsonFormat.Document));
-        Assert.StartsWith("a head on koala-nano, cpu, fp32, 1 threads, temperature 0.5, 2 prompts side by side\n", read.ToString(), StringComparison.Ordinal);
+        Assert.StartsWith("a head on koala-nano, cpu, fp32, 1 threads, temperature 0.5, batch size 2\n", read.ToString(), StringComparison.Ordinal);
     }
 
     /// <summary>A tree is fitted to greedy answers, one at a time: neither has ever been in its JSON.</summary>

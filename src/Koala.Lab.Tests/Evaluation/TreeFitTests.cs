@@ -95,7 +95,7 @@ public sealed class TreeFitTests
         Assert.Equal([1, 3, 7], report.ByNodes.Select(tree => tree.Nodes));
         Assert.Equal(report.Chain.Depth, report.Chain.Nodes);
         Assert.True(report.BaselineTokensPerSecond > 0);
-        Assert.Contains("predicted to be", report.ToString(), StringComparison.Ordinal);
+        Assert.Contains("predicted speed", report.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -132,7 +132,7 @@ public sealed class TreeFitTests
         Assert.Contains("nodes: is 257", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 257 }, s_prompts[0]), StringComparison.Ordinal);
         Assert.Contains("maxTokens: is 0", Fault(s_medusa.Value, new TreeFitOptions { MaxTokens = 0 }, s_prompts[0]), StringComparison.Ordinal);
         Assert.Contains("raise maxTokens", Fault(s_medusa.Value, new TreeFitOptions { MaxTokens = 2 }, s_prompts[0]), StringComparison.Ordinal);
-        Assert.Contains("paths were ever right", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 200, By = TreeFitBy.Acceptance, MaxTokens = 10 }, s_prompts[0]), StringComparison.Ordinal);
+        Assert.Contains("paths were ever correct", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 200, By = TreeFitBy.Acceptance, MaxTokens = 10 }, s_prompts[0]), StringComparison.Ordinal);
         Assert.Contains("1 of 1 skipped", Fault(s_medusa.Value, new TreeFitOptions(), s_prompts[0] with { Turns = [string.Concat(Enumerable.Repeat("too long ", 2000))] }), StringComparison.Ordinal);
     }
 

@@ -7,45 +7,68 @@ using Koala.Lab.Training;
 
 namespace Koala.Lab.Charts;
 
-/// <summary>The charts of decoding, training and evaluation. Each is a <see cref="Figure"/>: as a cell's last value it is shown.</summary>
+/// <summary>
+/// The charts of decoding, training and evaluation. Each is a <see cref="Figure"/>, which a notebook shows as the last value of a cell.
+/// </summary>
 public static class Chart
 {
-    /// <summary>α₁, α₂ … of a trace, as bars: of the rounds that came to a depth, the share that accepted the candidate there.</summary>
-    public static Figure PositionAcceptance(DecodingTrace trace) => new(AcceptanceFigures.ByPosition([("trace", trace.PositionAcceptance)]));
+    /// <summary>
+    /// The position acceptance α₁, α₂ … of a trace as bars: of the rounds that reached a depth, the share that accepted the candidate
+    /// there.
+    /// </summary>
+    public static Figure PositionAcceptance(DecodingTrace trace) =>
+        new(AcceptanceFigures.ByPosition([("trace", trace.PositionAcceptance)]));
 
-    /// <summary>α₁, α₂ … of reports, side by side.</summary>
-    public static Figure PositionAcceptance(params IEnumerable<EvaluationReport> reports) => new(AcceptanceFigures.ByPosition(All(reports)));
+    /// <summary>The position acceptance α₁, α₂ … of several reports as grouped bars.</summary>
+    public static Figure PositionAcceptance(params IEnumerable<EvaluationReport> reports) =>
+        new(AcceptanceFigures.ByPosition(All(reports)));
 
-    /// <summary>Tokens committed a round, split into accepted and bonus, with their mean τ. Beyond 100 rounds a bar is the mean of several.</summary>
+    /// <summary>
+    /// The tokens committed per round, split into accepted tokens and bonus token, with their mean τ. Beyond 100 rounds a bar is the mean
+    /// of several rounds.
+    /// </summary>
     public static Figure AcceptanceLength(DecodingTrace trace) => new(AcceptanceFigures.LengthByRound(trace));
 
-    /// <summary>Milliseconds of each round, split into draft, verify and bookkeeping. Beyond 100 rounds a bar is the mean of several.</summary>
+    /// <summary>
+    /// The milliseconds of each round, split into draft, verify and bookkeeping. Beyond 100 rounds a bar is the mean of several rounds.
+    /// </summary>
     public static Figure RoundTimes(DecodingTrace trace) => new(RoundTimeFigures.ByRound(trace));
 
-    /// <summary>Mean milliseconds of a round, split into draft, verify and bookkeeping, a bar a report.</summary>
+    /// <summary>The mean milliseconds per round, split into draft, verify and bookkeeping, with one bar per report.</summary>
     public static Figure RoundTimes(params IEnumerable<EvaluationReport> reports) => new(RoundTimeFigures.ByReport(All(reports)));
 
-    /// <summary>The draft tree of a round, level by level from the root: the accepted path, what was rejected, and the bonus token; a pointer on a token tells the target's p and the head's q.</summary>
-    /// <exception cref="KoalaException">The round's candidates were not recorded: that takes <see cref="GenerationOptions.FullTrace"/>.</exception>
+    /// <summary>
+    /// The draft tree of a round, level by level from the root, with the accepted path, the rejected candidates and the bonus token.
+    /// Hovering over a token shows the target's p and the head's q.
+    /// </summary>
+    /// <exception cref="KoalaException">
+    /// The candidates of the round were not recorded, which needs <see cref="GenerationOptions.FullTrace"/>.
+    /// </exception>
     public static Figure DraftTree(Round round) => new(DraftTreeFigure.Create(round));
 
-    /// <summary>Speedups with their intervals, one below the other; a line marks 1, no gain.</summary>
+    /// <summary>The speedups with their intervals, one below the other. A line marks 1, which is no gain.</summary>
     public static Figure Speedup(params IEnumerable<EvaluationReport> reports) => new(SpeedFigures.Speedup(All(reports)));
 
-    /// <summary>Tokens a second against K, with the target alone beside them.</summary>
-    public static Figure ThroughputByLayers(params IEnumerable<LayerSweepPoint> points) => new(SpeedFigures.ThroughputByLayers([.. points]));
+    /// <summary>The tokens per second over K, with the baseline for comparison.</summary>
+    public static Figure ThroughputByLayers(params IEnumerable<LayerSweepPoint> points) =>
+        new(SpeedFigures.ThroughputByLayers([.. points]));
 
-    /// <summary>What training minimised, the cross-entropy of each depth, and the losses of the adversary where there is one, in nats. Beyond 200 steps a point is the mean of several.</summary>
+    /// <summary>
+    /// The minimised loss, the cross-entropy of each depth, and the losses of the adversary where there is one, in nats. Beyond 200 steps
+    /// a point is the mean of several steps.
+    /// </summary>
     public static Figure TrainingLosses(IEnumerable<StepMetrics> metrics) => new(TrainingFigures.Losses(Lines(metrics)));
 
-    /// <summary>The same of a run's metrics.jsonl; also of a run that is still at work.</summary>
+    /// <summary>The same chart from the metrics.jsonl of a run, which may still be in progress.</summary>
     /// <exception cref="KoalaException">The file cannot be read or is damaged.</exception>
     public static Figure TrainingLosses(RunFolder run) => new(TrainingFigures.Losses(MetricsLog.Read(run.MetricsFile)));
 
-    /// <summary>Held-out accuracy by depth against the target's best token, and how often the discriminator is right (0.5 is guessing).</summary>
+    /// <summary>
+    /// The held-out accuracy by depth against the target's best token, and the accuracy of the discriminator (0.5 is guessing).
+    /// </summary>
     public static Figure TrainingAccuracy(IEnumerable<StepMetrics> metrics) => new(TrainingFigures.Accuracies(Lines(metrics)));
 
-    /// <summary>The same of a run's metrics.jsonl; also of a run that is still at work.</summary>
+    /// <summary>The same chart from the metrics.jsonl of a run, which may still be in progress.</summary>
     /// <exception cref="KoalaException">The file cannot be read or is damaged.</exception>
     public static Figure TrainingAccuracy(RunFolder run) => new(TrainingFigures.Accuracies(MetricsLog.Read(run.MetricsFile)));
 

@@ -6,14 +6,14 @@ using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Charts;
 
-/// <summary>An answer whose text tells which tokens the head proposed and the target accepted, and which are the target's own.</summary>
+/// <summary>An answer whose text marks the tokens that the head proposed and the target accepted, and the target's own tokens.</summary>
 [TypeFormatterSource]
 public sealed class ColouredText
 {
     private readonly IReadOnlyList<(string Text, Origin Origin, bool Special)> _tokens;
 
-    /// <param name="generation">The answer, rounds and all.</param>
-    /// <param name="tokenizer">The target's.</param>
+    /// <param name="generation">The answer with its rounds.</param>
+    /// <param name="tokenizer">The tokenizer of the target.</param>
     public ColouredText(Generation generation, Tokenizer tokenizer) => _tokens = [.. Read(generation, tokenizer)];
 
     private enum Origin
@@ -23,13 +23,17 @@ public sealed class ColouredText
         Bonus,
     }
 
-    /// <summary>A legend and the text, each token on the colour and above the line of its kind. Text has the page's colour.</summary>
+    /// <summary>
+    /// A legend and the text; the background and the underline of a token show its origin. The text has the colour of the page.
+    /// </summary>
     public string Html
     {
         get
         {
-            var html = new StringBuilder("<div class=\"koala-text\" style=\"max-width:720px;line-height:1.9\"><div style=\"font-size:85%;margin-bottom:4px\">");
-            foreach (var (origin, name) in new[] { (Origin.Accepted, "accepted"), (Origin.Bonus, "bonus"), (Origin.First, "first, from the prompt") })
+            var html = new StringBuilder("<div class=\"koala-text\" style=\"max-width:720px;line-height:1.9\">");
+            html.Append("<div style=\"font-size:85%;margin-bottom:4px\">");
+            (Origin, string)[] legend = [(Origin.Accepted, "accepted"), (Origin.Bonus, "bonus"), (Origin.First, "first, from the prompt")];
+            foreach (var (origin, name) in legend)
                 html.Append(Span(name, origin, special: false)).Append(" &#160; ");
             html.Append("</div><div style=\"white-space:pre-wrap\">");
             foreach (var (text, origin, special) in _tokens) html.Append(Span(text, origin, special));
@@ -37,7 +41,7 @@ public sealed class ColouredText
         }
     }
 
-    /// <summary>The text, accepted tokens in brackets.</summary>
+    /// <summary>The text with the accepted tokens in brackets.</summary>
     public override string ToString()
     {
         var text = new StringBuilder("accepted tokens in [brackets]\n");
@@ -58,8 +62,9 @@ public sealed class ColouredText
 
     private static IEnumerable<(string, Origin, bool)> Read(Generation generation, Tokenizer tokenizer)
     {
-        // The first token comes from prefill; of the last round the answer may hold a part.
-        var origins = generation.Rounds.SelectMany(r => Enumerable.Repeat(Origin.Accepted, r.Accepted).Append(Origin.Bonus)).Prepend(Origin.First);
+        // The first token comes from prefill. The answer may hold only a part of the last round.
+        var originsOfRounds = generation.Rounds.SelectMany(r => Enumerable.Repeat(Origin.Accepted, r.Accepted).Append(Origin.Bonus));
+        var origins = originsOfRounds.Prepend(Origin.First);
         var detokenizer = new StreamingDetokenizer(tokenizer);
         var left = generation.Text.Length;
         foreach (var (token, origin) in generation.Tokens.Zip(origins))
@@ -69,7 +74,8 @@ public sealed class ColouredText
                 yield return (tokenizer.Decode([token]), origin, true);
                 continue;
             }
-            // A character may be spread over tokens: it stands with the last of them. A stop text and what follows is no part of the answer.
+            // A character that is spread over several tokens belongs to the last of them. A stop text and what follows it are not part of
+            // the answer.
             var text = detokenizer.Append(token);
             text = text[..Math.Min(text.Length, left)];
             left -= text.Length;

@@ -4,7 +4,7 @@ using Koala.Lab.Runtime;
 
 namespace Koala.Lab.Charts;
 
-/// <summary>A chart. Shown in a notebook it is plotly's JSON, HTML and text; made once, drawn when asked.</summary>
+/// <summary>A chart. A notebook shows it as plotly's JSON, as HTML or as text; each form is made when it is first used.</summary>
 [TypeFormatterSource(PlotlyMimeType, "text/html", "text/plain")]
 public sealed class Figure
 {
@@ -25,29 +25,41 @@ public sealed class Figure
     {
     }
 
-    private Figure(string title, Func<string> json, Func<string> svg, Func<TextTable> table) => (Title, _json, _svg, _table) = (title, new(json), new(svg), table);
+    private Figure(string title, Func<string> json, Func<string> svg, Func<TextTable> table)
+    {
+        Title = title;
+        _json = new(json);
+        _svg = new(svg);
+        _table = table;
+    }
 
-    /// <summary>What is seen.</summary>
+    /// <summary>The title of the chart.</summary>
     public string Title { get; }
 
     /// <summary>The figure for plotly.js: an object with data, layout and config.</summary>
     public string Json => _json.Value;
 
-    /// <summary>A static picture, some kilobytes: for inside HTML, where its text takes the colour of the page's text.</summary>
+    /// <summary>A static picture of a few kilobytes for use inside HTML, where its text has the colour of the page's text.</summary>
     public string Svg => _svg.Value;
 
-    /// <summary>The picture and, beside it, the JSON, which a page with <see cref="PlotlyScript"/> draws in the picture's place. Nothing in it runs by itself.</summary>
+    /// <summary>
+    /// The picture and the JSON, which a page with <see cref="PlotlyScript"/> draws in place of the picture. Nothing in this HTML runs by
+    /// itself.
+    /// </summary>
     public string Html => HtmlOf(Json, Svg);
 
     /// <summary>The numbers as a table.</summary>
     public override string ToString() => _table().ToString();
 
-    /// <summary>Any figure for plotly.js as HTML of this form, with a picture that stands there until it is drawn.</summary>
+    /// <summary>Wraps any figure for plotly.js in HTML of this form, with a picture that is shown until the figure is drawn.</summary>
     /// <param name="json">An object with data and layout.</param>
-    /// <param name="picture">HTML; may be empty.</param>
+    /// <param name="picture">The HTML of the picture, which may be empty.</param>
     public static string HtmlOf(string json, string picture) =>
         $"<div class=\"koala-figure\" style=\"max-width:720px\">{picture}<script type=\"application/json\">{Inline(json)}</script></div>";
 
-    /// <summary>JSON that no HTML parser mistakes for the end of its element.</summary>
-    private static string Inline(string json) => json.Replace("<", "\\u003c", StringComparison.Ordinal).Replace(">", "\\u003e", StringComparison.Ordinal).Replace("&", "\\u0026", StringComparison.Ordinal);
+    /// <summary>Escapes JSON so that an HTML parser cannot take a part of it for the end of its element.</summary>
+    private static string Inline(string json) => json
+        .Replace("<", "\\u003c", StringComparison.Ordinal)
+        .Replace(">", "\\u003e", StringComparison.Ordinal)
+        .Replace("&", "\\u0026", StringComparison.Ordinal);
 }

@@ -5,35 +5,37 @@ using Koala.Lab.Evaluation;
 
 namespace Koala.Lab.Charts;
 
-/// <summary>How Koala's types are shown. Kernels find it through the attribute on the types and call it by the names of its members.</summary>
+/// <summary>
+/// Formats Koala's types for notebooks. Kernels find this class through the attribute on the types and call its members by name.
+/// </summary>
 internal sealed class FormatterSource
 {
     private readonly Formatter[] _formatters = [new("text/html"), new("text/plain"), new(Figure.PlotlyMimeType)];
 
-    /// <summary>One formatter a mime type.</summary>
+    /// <summary>Creates one formatter per mime type.</summary>
     public IEnumerable CreateTypeFormatters() => _formatters;
 
-    /// <summary>Writes any of the types in one mime type.</summary>
+    /// <summary>Writes values of any of the types in one mime type.</summary>
     internal sealed class Formatter(string mimeType)
     {
-        /// <summary>What it writes.</summary>
+        /// <summary>The mime type that this formatter writes.</summary>
         public string MimeType { get; } = mimeType;
 
-        /// <returns>Whether it wrote the object.</returns>
-        public bool Format(object shown, TextWriter writer)
+        /// <returns>Whether the formatter wrote the value.</returns>
+        public bool Format(object value, TextWriter writer)
         {
             var text = MimeType switch
             {
-                "text/plain" => shown is Generation answer ? Reports.Text(answer) : shown.ToString(),
-                "text/html" => ToHtml(shown),
-                _ => (shown as Figure)?.Json,
+                "text/plain" => value is Generation answer ? Reports.Text(answer) : value.ToString(),
+                "text/html" => ToHtml(value),
+                _ => (value as Figure)?.Json,
             };
             writer.Write(text);
             return text is not null;
         }
     }
 
-    private static string? ToHtml(object shown) => shown switch
+    private static string? ToHtml(object value) => value switch
     {
         Figure figure => figure.Html,
         ColouredText text => text.Html,

@@ -2,10 +2,10 @@ using System.Text;
 
 namespace Koala.Lab.Charts;
 
-/// <summary>Text inside HTML and SVG.</summary>
+/// <summary>Escapes text for HTML and SVG.</summary>
 internal static class Html
 {
-    /// <summary>Text as it has to stand in an element or in a quoted attribute. What XML cannot hold becomes U+FFFD.</summary>
+    /// <summary>Escapes text for an element or for a quoted attribute. A character that XML does not allow becomes U+FFFD.</summary>
     public static string Escape(string text)
     {
         var escaped = new StringBuilder(text.Length);

@@ -4,7 +4,7 @@ using Koala.Lab.Training;
 
 namespace Koala.Lab.Charts;
 
-/// <summary>The chart of training losses while training runs: it collects the steps and hands on a new figure from time to time.</summary>
+/// <summary>A live chart of training losses: it collects the steps and passes on a new figure from time to time.</summary>
 /// <remarks>
 /// <code>
 /// var shown = display(Chart.TrainingLosses([]));
@@ -23,8 +23,8 @@ public sealed class LiveLosses : IProgress<TrainingProgress>, IDisposable
     private int _shownSteps;
     private string? _run;
 
-    /// <param name="show">Takes each new figure, on the thread that trains.</param>
-    /// <param name="interval">The least time between two figures; one second by default.</param>
+    /// <param name="show">The method that gets each new figure, on the training thread.</param>
+    /// <param name="interval">The shortest time between two figures; one second by default.</param>
     /// <param name="time">The clock; the system's by default.</param>
     public LiveLosses(Action<Figure> show, TimeSpan? interval = null, TimeProvider? time = null) =>
         (_show, _interval, _time) = (show, interval ?? TimeSpan.FromSeconds(1), time ?? TimeProvider.System);
@@ -35,7 +35,7 @@ public sealed class LiveLosses : IProgress<TrainingProgress>, IDisposable
     /// <summary>The chart of the steps so far.</summary>
     public Figure Figure => new(TrainingFigures.Losses(_lines));
 
-    /// <summary>Takes a step, and shows it when it is time.</summary>
+    /// <summary>Adds a step, and shows the chart if the interval has passed.</summary>
     public void Add(StepMetrics step)
     {
         _metrics.Add(step);
@@ -44,7 +44,7 @@ public sealed class LiveLosses : IProgress<TrainingProgress>, IDisposable
         Show();
     }
 
-    /// <summary>Takes a step of a run. The control, which is trained after its twin, begins anew.</summary>
+    /// <summary>Adds a step of a run. When the control follows the run with the adversary, the chart starts again.</summary>
     public void Report(TrainingProgress value)
     {
         if (_run is not null && _run != value.Folder.Path)
@@ -57,7 +57,7 @@ public sealed class LiveLosses : IProgress<TrainingProgress>, IDisposable
         Add(value.Metrics);
     }
 
-    /// <summary>Shows the last steps.</summary>
+    /// <summary>Shows the chart with the last steps.</summary>
     public void Dispose()
     {
         if (_metrics.Count > _shownSteps) Show();

@@ -6,7 +6,7 @@ using Koala.Lab.Evaluation;
 
 namespace Koala.Lab.Charts;
 
-/// <summary>Reports, traces and answers as they are shown: tables and figures.</summary>
+/// <summary>Renders reports, traces and answers as tables and figures.</summary>
 internal static class Reports
 {
     private static readonly Column[] s_facts = [new("", Number: false), new(""), new("95% interval")];
@@ -14,14 +14,15 @@ internal static class Reports
     public static string Html(DecodingTrace trace)
     {
         if (trace.Rounds.Count == 0) return $"<p>{Charts.Html.Escape(trace.ToString())}</p>";
+        var alphas = trace.PositionAcceptance.Select((alpha, i) => (IReadOnlyList<string>)[Depth(i + 1), Two(alpha)]);
         var summary = new TextTable(s_facts[..2],
         [
             ["rounds", trace.Rounds.Count.ToString(CultureInfo.InvariantCulture)],
             ["acceptance length", Two(trace.AcceptanceLength)],
-            .. trace.PositionAcceptance.Select((alpha, i) => (IReadOnlyList<string>)[string.Create(CultureInfo.InvariantCulture, $"position acceptance, depth {i + 1}"), Two(alpha)]),
-            ["draft, ms a round", Two(trace.Rounds.Average(r => r.DraftMs))],
-            ["verify, ms a round", Two(trace.Rounds.Average(r => r.VerifyMs))],
-            ["bookkeeping, ms a round", Two(trace.Rounds.Average(r => r.BookkeepingMs))],
+            .. alphas,
+            ["draft, ms per round", Two(trace.Rounds.Average(r => r.DraftMs))],
+            ["verify, ms per round", Two(trace.Rounds.Average(r => r.VerifyMs))],
+            ["bookkeeping, ms per round", Two(trace.Rounds.Average(r => r.BookkeepingMs))],
         ]);
         return Chart.AcceptanceLength(trace).Html + Chart.RoundTimes(trace).Html + summary.ToHtml();
     }
@@ -31,46 +32,76 @@ internal static class Reports
         string Count(long count) => count.ToString(CultureInfo.InvariantCulture);
         var rows = new List<IReadOnlyList<string>>
         {
-            new[] { "acceptance length", Two(report.AcceptanceLength.Mean), Interval(report.AcceptanceLength.Low, report.AcceptanceLength.High) },
-            new[] { "speedup", Two(report.Speedup.Median), Interval(report.Speedup.Low, report.Speedup.High) },
-            new[] { "target alone, tokens/s", One(report.Baseline.TokensPerSecond), "" },
+            new[] { "acceptance length", Two(report.AcceptanceLength.Mean), Interval(report.AcceptanceLength) },
+            new[] { "speedup", Two(report.Speedup.Median), Interval(report.Speedup) },
+            new[] { "baseline, tokens/s", One(report.Baseline.TokensPerSecond), "" },
             new[] { "with the head, tokens/s", One(report.Speculative.TokensPerSecond), "" },
         };
-        rows.AddRange(report.PositionAcceptance.Select((alpha, i) => (IReadOnlyList<string>)[$"position acceptance, depth {Count(i + 1)}", Two(alpha), ""]));
+        rows.AddRange(report.PositionAcceptance.Select((alpha, i) => (IReadOnlyList<string>)[Depth(i + 1), Two(alpha), ""]));
         rows.AddRange([
-            ["draft, ms a round", Two(report.Round.DraftMs), ""], ["verify, ms a round", Two(report.Round.VerifyMs), ""], ["bookkeeping, ms a round", Two(report.Round.BookkeepingMs), ""],
-            ["prompts", Count(report.Prompts), ""], ["skipped", Count(report.Skipped), ""], ["tokens", Count(report.Tokens), ""],
+            ["draft, ms per round", Two(report.Round.DraftMs), ""],
+            ["verify, ms per round", Two(report.Round.VerifyMs), ""],
+            ["bookkeeping, ms per round", Two(report.Round.BookkeepingMs), ""],
+            ["prompts", Count(report.Prompts), ""],
+            ["skipped", Count(report.Skipped), ""],
+            ["tokens", Count(report.Tokens), ""],
         ]);
-        if (report.Lossless is { } lossless) rows.Add(["lossless", lossless ? "yes" : "no", $"{report.EqualAnswers} of {report.Prompts} answers equal, {report.NearTies} near-ties"]);
+        if (report.Lossless is { } lossless)
+        {
+            var equal = $"{report.EqualAnswers} of {report.Prompts} answers equal, {report.NearTies} near-ties";
+            rows.Add(["lossless", lossless ? "yes" : "no", equal]);
+        }
         var facts = new TextTable(s_facts, rows)
         {
             Title = $"{report.Head} on {report.Target}",
             Note = $"{report.Setup}, {EvaluationTable.RenderDraft(report)}"
                 + (report.Acceptance == AcceptanceMode.Lossless ? "" : "; typical acceptance: not lossless")
-                + (report.SpeedupIsClear ? "" : "; the speedup is not told apart from 1"),
+                + (report.SpeedupIsClear ? "" : "; the speedup is not distinguishable from 1 (95 % CI)"),
         };
-        var categories = new TextTable([new("category", Number: false), new("prompts"), new("acceptance length"), new("95% interval"), new("speedup"), new("95% interval")],
-            [.. report.ByCategory.Select(c => (IReadOnlyList<string>)[c.Category, Count(c.Prompts), Two(c.AcceptanceLength.Mean), Interval(c.AcceptanceLength.Low, c.AcceptanceLength.High), Two(c.Speedup.Median), Interval(c.Speedup.Low, c.Speedup.High)])]);
+        Column[] columns =
+        [
+            new("category", Number: false), new("prompts"), new("acceptance length"), new("95% interval"),
+            new("speedup"), new("95% interval"),
+        ];
+        IReadOnlyList<string> Row(CategoryReport c) =>
+        [
+            c.Category, Count(c.Prompts), Two(c.AcceptanceLength.Mean), Interval(c.AcceptanceLength),
+            Two(c.Speedup.Median), Interval(c.Speedup),
+        ];
+        var categories = new TextTable(columns, [.. report.ByCategory.Select(Row)]);
         return facts.ToHtml() + (categories.Rows.Count > 0 ? categories.ToHtml() : "");
     }
 
     public static string Html(Generation answer) =>
-        $"<div style=\"white-space:pre-wrap;max-width:720px\">{Charts.Html.Escape(answer.Text)}</div><div style=\"opacity:.75;font-size:90%\">{Charts.Html.Escape(Facts(answer))}</div>";
+        $"<div style=\"white-space:pre-wrap;max-width:720px\">{Charts.Html.Escape(answer.Text)}</div>"
+        + $"<div style=\"opacity:.75;font-size:90%\">{Charts.Html.Escape(Facts(answer))}</div>";
 
     public static string Text(Generation answer) => $"{answer.Text}\n({Facts(answer)})";
 
     private static string Facts(Generation answer)
     {
+        var acceptanceLength = new DecodingTrace(answer.Rounds).AcceptanceLength;
         var rounds = answer.Rounds.Any(r => r.Drafted > 0)
-            ? string.Create(CultureInfo.InvariantCulture, $", {answer.Rounds.Count} rounds, acceptance length {new DecodingTrace(answer.Rounds).AcceptanceLength:F2}") : "";
-        return string.Create(CultureInfo.InvariantCulture, $"{answer.Tokens.Count} tokens in {answer.Seconds:F2} s{rounds}; ended by {(answer.FinishReason == FinishReason.Stop ? "itself" : "the limit")}");
+            ? string.Create(CultureInfo.InvariantCulture, $", {answer.Rounds.Count} rounds, acceptance length {acceptanceLength:F2}")
+            : "";
+        var reason = answer.FinishReason == FinishReason.Stop ? "stop" : "length";
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{answer.Tokens.Count} tokens in {answer.Seconds:F2} s{rounds}; finish reason: {reason}");
     }
+
+    private static string Depth(int depth) => string.Create(CultureInfo.InvariantCulture, $"position acceptance, depth {depth}");
 
     private static string One(double value) => Number(value, "F1");
 
     private static string Two(double value) => Number(value, "F2");
 
-    private static string Interval(double low, double high) => double.IsFinite(low) && double.IsFinite(high) ? $"{Two(low)} to {Two(high)}" : "unknown";
+    private static string Interval(MeanInterval interval) => Interval(interval.Low, interval.High);
 
-    private static string Number(double value, string format) => double.IsFinite(value) ? value.ToString(format, CultureInfo.InvariantCulture) : "-";
+    private static string Interval(MedianInterval interval) => Interval(interval.Low, interval.High);
+
+    private static string Interval(double low, double high) =>
+        double.IsFinite(low) && double.IsFinite(high) ? $"{Two(low)} to {Two(high)}" : "unknown";
+
+    private static string Number(double value, string format) =>
+        double.IsFinite(value) ? value.ToString(format, CultureInfo.InvariantCulture) : "-";
 }

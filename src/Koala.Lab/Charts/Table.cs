@@ -6,35 +6,52 @@ using Microsoft.Data.Analysis;
 
 namespace Koala.Lab.Charts;
 
-/// <summary>Koala's figures as data frames, to filter, join and group in a notebook. Times in milliseconds.</summary>
+/// <summary>Koala's results as data frames for filtering, joining and grouping in a notebook. Times are in milliseconds.</summary>
 public static class Table
 {
-    /// <summary>A row a round: round (from 1), drafted, accepted, committed, draftMs, verifyMs, bookkeepingMs.</summary>
+    /// <summary>One row per round: round (from 1), drafted, accepted, committed, draftMs, verifyMs, bookkeepingMs.</summary>
     public static DataFrame From(DecodingTrace trace) => new(
         Column("round", Enumerable.Range(1, trace.Rounds.Count)),
-        Column("drafted", trace.Rounds.Select(r => r.Drafted)), Column("accepted", trace.Rounds.Select(r => r.Accepted)), Column("committed", trace.Rounds.Select(r => r.Committed)),
-        Column("draftMs", trace.Rounds.Select(r => r.DraftMs)), Column("verifyMs", trace.Rounds.Select(r => r.VerifyMs)), Column("bookkeepingMs", trace.Rounds.Select(r => r.BookkeepingMs)));
+        Column("drafted", trace.Rounds.Select(r => r.Drafted)),
+        Column("accepted", trace.Rounds.Select(r => r.Accepted)),
+        Column("committed", trace.Rounds.Select(r => r.Committed)),
+        Column("draftMs", trace.Rounds.Select(r => r.DraftMs)),
+        Column("verifyMs", trace.Rounds.Select(r => r.VerifyMs)),
+        Column("bookkeepingMs", trace.Rounds.Select(r => r.BookkeepingMs)));
 
-    /// <summary>A row a report: head, prompts, acceptanceLength with low and high, speedup with low and high, tokensPerSecond and that of the target alone.</summary>
+    /// <summary>
+    /// One row per report: head, prompts, acceptanceLength with Low and High, speedup with Low and High, tokensPerSecond, and
+    /// tokensPerSecondAlone of the baseline.
+    /// </summary>
     public static DataFrame From(params IEnumerable<EvaluationReport> reports)
     {
         EvaluationReport[] all = [.. reports];
         return new DataFrame(
             new StringDataFrameColumn("head", ReportNames.Create(all)),
             Column("prompts", all.Select(r => r.Prompts)),
-            Column("acceptanceLength", all.Select(r => r.AcceptanceLength.Mean)), Column("acceptanceLengthLow", all.Select(r => r.AcceptanceLength.Low)), Column("acceptanceLengthHigh", all.Select(r => r.AcceptanceLength.High)),
-            Column("speedup", all.Select(r => r.Speedup.Median)), Column("speedupLow", all.Select(r => r.Speedup.Low)), Column("speedupHigh", all.Select(r => r.Speedup.High)),
-            Column("tokensPerSecond", all.Select(r => r.Speculative.TokensPerSecond)), Column("tokensPerSecondAlone", all.Select(r => r.Baseline.TokensPerSecond)));
+            Column("acceptanceLength", all.Select(r => r.AcceptanceLength.Mean)),
+            Column("acceptanceLengthLow", all.Select(r => r.AcceptanceLength.Low)),
+            Column("acceptanceLengthHigh", all.Select(r => r.AcceptanceLength.High)),
+            Column("speedup", all.Select(r => r.Speedup.Median)),
+            Column("speedupLow", all.Select(r => r.Speedup.Low)),
+            Column("speedupHigh", all.Select(r => r.Speedup.High)),
+            Column("tokensPerSecond", all.Select(r => r.Speculative.TokensPerSecond)),
+            Column("tokensPerSecondAlone", all.Select(r => r.Baseline.TokensPerSecond)));
     }
 
-    /// <summary>A row a step, with the names of metrics.jsonl; a value that a step has not is null.</summary>
+    /// <summary>One row per step, with the names of metrics.jsonl; a value that a step does not have is null.</summary>
     public static DataFrame From(IEnumerable<StepMetrics> metrics)
     {
         StepMetrics[] all = [.. metrics];
         var rows = all.Select(m => new Dictionary<string, double>(m.Values)).ToArray();
-        return new DataFrame(rows.SelectMany(r => r.Keys).Distinct()
-            .Select(DataFrameColumn (name) => new PrimitiveDataFrameColumn<double>(name, rows.Select(r => r.TryGetValue(name, out var value) ? value : (double?)null)))
-            .Prepend(Column("step", all.Select(m => m.Step))));
+        var columns = rows.SelectMany(r => r.Keys).Distinct().Select(NamedColumn);
+        return new DataFrame(columns.Prepend(Column("step", all.Select(m => m.Step))));
+
+        DataFrameColumn NamedColumn(string name)
+        {
+            var values = rows.Select(r => r.TryGetValue(name, out var value) ? value : (double?)null);
+            return new PrimitiveDataFrameColumn<double>(name, values);
+        }
     }
 
     private static PrimitiveDataFrameColumn<T> Column<T>(string name, IEnumerable<T> values)

@@ -16,8 +16,8 @@ namespace Koala.Lab.Decoding;
 /// <param name="Rounds">The trace. The baseline has rounds in which nothing is drafted.</param>
 [TypeFormatterSource]
 public sealed record Generation(
-    IReadOnlyList<int> PromptTokens, IReadOnlyList<int> Tokens, string Text, FinishReason FinishReason, double Seconds,
-    double PrefillSeconds, IReadOnlyList<Round> Rounds)
+    IReadOnlyList<int> PromptTokens, IReadOnlyList<int> Tokens, string Text,
+    [property: JsonPropertyName("finish")] FinishReason FinishReason, double Seconds, double PrefillSeconds, IReadOnlyList<Round> Rounds)
 {
     /// <summary>
     /// Seconds of the rounds per token. The first token comes from prefill and does not count. NaN if there was no

@@ -7,11 +7,13 @@ using TorchSharp;
 
 namespace Koala.Lab.Evaluation;
 
-/// <summary>What the figures of a report hold for: what was measured, on what, and how.</summary>
-/// <remarks>The reports derive from it, so in JSON its fields stand beside theirs: the provenance after, the others before them.</remarks>
+/// <summary>The circumstances under which the figures of a report hold: what was measured, on which device, and how.</summary>
+/// <remarks>
+/// The reports derive from this record, so in JSON its fields stand beside theirs: the provenance last, the others first.
+/// </remarks>
 public record Circumstances
 {
-    /// <summary>For a report that is read from JSON, where every field that has no default is required.</summary>
+    /// <summary>Serves reports that are read from JSON, where every field without a default is required.</summary>
     protected Circumstances()
     {
     }
@@ -20,7 +22,7 @@ public record Circumstances
     [JsonRequired, JsonPropertyOrder(-1)]
     public string Target { get; init; } = "";
 
-    /// <summary>The name of what drafts: the head's folder, prompt-lookup, or the draft model.</summary>
+    /// <summary>The name of the draft source: the head's folder, prompt-lookup, or the draft model.</summary>
     [JsonRequired, JsonPropertyOrder(-1)]
     public string Head { get; init; } = "";
 
@@ -32,34 +34,34 @@ public record Circumstances
     [JsonRequired, JsonPropertyOrder(-1)]
     public string Dtype { get; init; } = "";
 
-    /// <summary>Threads of a CPU operation.</summary>
+    /// <summary>The number of threads of a CPU operation.</summary>
     [JsonRequired, JsonPropertyOrder(-1)]
     public int Threads { get; init; }
 
-    /// <summary>Sampling temperature; 0 is greedy.</summary>
+    /// <summary>The sampling temperature; 0 is greedy.</summary>
     [JsonRequired, JsonPropertyOrder(-1)]
     public virtual double Temperature { get; init; }
 
-    /// <summary>Prompts answered side by side.</summary>
+    /// <summary>The number of prompts answered in a batch.</summary>
     [JsonPropertyOrder(-1)]
     public virtual int Batch { get; init; } = 1;
 
-    /// <summary>The command, the commit and the machine; null where nobody noted them.</summary>
+    /// <summary>The command, the commit and the machine; null where they were not recorded.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull), JsonPropertyOrder(1)]
     public Provenance? Provenance { get; init; }
 
-    /// <summary>On what and how, without what was measured: device, dtype, threads, temperature, and the batch where it is not 1.</summary>
+    /// <summary>The device, the dtype, the threads, the temperature, and the batch size where it is not 1.</summary>
     internal string Setup => string.Create(CultureInfo.InvariantCulture,
-        $"{Device}, {Dtype}, {Threads} threads, temperature {Temperature}{(Batch == 1 ? "" : $", {Batch} prompts side by side")}");
+        $"{Device}, {Dtype}, {Threads} threads, temperature {Temperature}{(Batch == 1 ? "" : $", batch size {Batch}")}");
 
-    /// <summary>What was measured, on what and how, in one line.</summary>
+    /// <summary>The circumstances in one line.</summary>
     public override string ToString() => $"{Head} on {Target}, {Setup}";
 
     /// <summary>The circumstances of a measurement in this process.</summary>
     /// <param name="target">The target, on its device.</param>
-    /// <param name="head">What the report calls the drafter.</param>
-    /// <param name="temperature">Sampling temperature; 0 is greedy.</param>
-    /// <param name="batch">Prompts answered side by side.</param>
+    /// <param name="head">The name of the drafter in the report.</param>
+    /// <param name="temperature">The sampling temperature; 0 is greedy.</param>
+    /// <param name="batch">The number of prompts answered in a batch.</param>
     public static Circumstances Create(Target target, string head, double temperature = 0, int batch = 1) => new()
     {
         Target = target.Name,

@@ -4,5 +4,5 @@ using Koala.Lab.Evaluation.Cost;
 
 namespace Koala.Lab.Evaluation;
 
-/// <summary>What is drafted, and what rounds with it cost.</summary>
+/// <summary>The draft of each round and the cost of rounds with it.</summary>
 internal sealed record DraftPlan(GenerationOptions Generation, DraftTree Tree, StepCost Cost);

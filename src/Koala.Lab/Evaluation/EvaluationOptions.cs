@@ -3,24 +3,26 @@ using Koala.Lab.Evaluation.Cost;
 
 namespace Koala.Lab.Evaluation;
 
-/// <summary>What an evaluation generates and how often.</summary>
+/// <summary>The options of an evaluation.</summary>
 public sealed record EvaluationOptions
 {
     /// <summary>How both sides generate. Default: greedy, 64 tokens.</summary>
     public GenerationOptions Generation { get; init; } = new() { MaxTokens = 64 };
 
-    /// <summary>Whether all turns of a prompt are asked, each after the target's own answers, or the first only (the default).</summary>
+    /// <summary>
+    /// Whether all turns of a prompt are asked, each after the target's own answers, or only the first one (the default).
+    /// </summary>
     public bool AllTurns { get; init; }
 
-    /// <summary>Times each prompt is measured, both sides in turn; the median counts. Default 1.</summary>
+    /// <summary>How often each prompt is measured, with both sides alternating; the median counts. Default 1.</summary>
     public int Repeats { get; init; } = 1;
 
-    /// <summary>Prompts answered side by side, on both sides alike; those of a group are of one category. Default 1.</summary>
+    /// <summary>The number of prompts in a batch, the same on both sides. All prompts of a batch are of one category. Default 1.</summary>
     public int Batch { get; init; } = 1;
 
     /// <summary>
-    /// Whether, where <see cref="Generation"/> says neither a draft length nor a tree, the length is chosen for the device (<see cref="DraftLengthTuner"/>)
-    /// in place of the longest. Default true.
+    /// Whether the draft length is chosen for the device (<see cref="DraftLengthTuner"/>) if <see cref="Generation"/> has neither a draft
+    /// length nor a tree; otherwise the longest one is used. Default true.
     /// </summary>
     public bool ChooseDraftLength { get; init; } = true;
 

@@ -1,4 +1,4 @@
 namespace Koala.Lab.Evaluation;
 
-/// <summary>Prompts done of all.</summary>
+/// <summary>The number of prompts that are done, and the number of all prompts.</summary>
 public readonly record struct EvaluationProgress(int Done, int Total);

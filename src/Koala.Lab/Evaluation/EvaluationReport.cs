@@ -4,7 +4,7 @@ using Koala.Lab.Runtime;
 
 namespace Koala.Lab.Evaluation;
 
-/// <summary>What an evaluation found. <c>koala evaluate</c> prints it, also as JSON.</summary>
+/// <summary>The results of an evaluation. <c>koala evaluate</c> prints this report, also as JSON.</summary>
 [TypeFormatterSource]
 public sealed record EvaluationReport : Circumstances
 {
@@ -18,73 +18,80 @@ public sealed record EvaluationReport : Circumstances
     {
     }
 
-    /// <summary>Which candidates are kept; typical is lossy: answers have another distribution than the target's.</summary>
+    /// <summary>The acceptance mode. Typical acceptance is lossy: the answers have another distribution than the target's.</summary>
     public AcceptanceMode Acceptance { get; init; }
 
-    /// <summary>Tokens drafted a round, one after another: of a tree, its depth.</summary>
+    /// <summary>The number of tokens that a round drafts one after another; for a tree, its depth.</summary>
     public required int DraftLength { get; init; }
 
-    /// <summary>What a round's draft looks like; null in reports of before there were trees.</summary>
+    /// <summary>The draft tree of a round; null in reports that are older than trees.</summary>
     public TreeReport? Tree { get; init; }
 
-    /// <summary>Whether the draft length was chosen for this device, and not given.</summary>
+    /// <summary>Whether the draft length was chosen for this device instead of being given.</summary>
     public bool DraftLengthChosen { get; init; }
 
-    /// <summary>Times each prompt was measured.</summary>
+    /// <summary>How often each prompt was measured.</summary>
     public required int Repeats { get; init; }
 
-    /// <summary>Answers measured: prompts, or with all turns the turns.</summary>
+    /// <summary>The number of answers measured: one per prompt, or with all turns one per turn.</summary>
     public required int Prompts { get; init; }
 
-    /// <summary>Prompts left out because they do not fit the context.</summary>
+    /// <summary>The number of prompts that were skipped because they do not fit the context.</summary>
     public required int Skipped { get; init; }
 
-    /// <summary>Tokens of the speculative answers.</summary>
+    /// <summary>The number of tokens of the speculative answers.</summary>
     public required long Tokens { get; init; }
 
-    /// <summary>Whether every answer was the target's own, near-ties apart. Null when sampling.</summary>
+    /// <summary>Whether every answer was the target's own, apart from near-ties. Null when sampling.</summary>
     public required bool? Lossless { get; init; }
 
-    /// <summary>Answers whose first difference was a near-tie: the target's two best logits within 1e-4. Null when sampling.</summary>
+    /// <summary>
+    /// The number of answers whose first difference was a near-tie: the target's two best logits within 1e-4. Null when sampling.
+    /// </summary>
     public required int? NearTies { get; init; }
 
-    /// <summary>Answers that were equal token for token. Null when sampling.</summary>
+    /// <summary>The number of answers that were equal token by token. Null when sampling.</summary>
     public required int? EqualAnswers { get; init; }
 
-    /// <summary>τ, pooled over all rounds; the interval resamples prompts.</summary>
+    /// <summary>The acceptance length τ, pooled over all rounds; the interval resamples prompts.</summary>
     public required MeanInterval AcceptanceLength { get; init; }
 
-    /// <summary>α₁, α₂ …, conditional.</summary>
+    /// <summary>The conditional position acceptance α₁, α₂ ….</summary>
     public required IReadOnlyList<double> PositionAcceptance { get; init; }
 
-    /// <summary>0-alpha, 1-alpha … up to 4-alpha: see <see cref="Acceptance.NAlpha"/>. Empty where what drafts has no distribution.</summary>
+    /// <summary>
+    /// 0-alpha, 1-alpha … up to 4-alpha: see <see cref="Acceptance.NAlpha"/>. Empty if the draft source has no distribution.
+    /// </summary>
     public IReadOnlyList<double> NAlpha { get; init; } = [];
 
-    /// <summary>Of trees, the share that was kept by depth and child rank; null for a chain.</summary>
+    /// <summary>For a tree, the acceptance by depth and child rank; null for a chain.</summary>
     public IReadOnlyList<IReadOnlyList<double>>? TreeNodeAcceptance { get; init; }
 
-    /// <summary>The target alone.</summary>
+    /// <summary>The throughput of the baseline, which is the target without a drafter.</summary>
     public required Throughput Baseline { get; init; }
 
-    /// <summary>The target with the head.</summary>
+    /// <summary>The throughput of the target with the head.</summary>
     public required Throughput Speculative { get; init; }
 
-    /// <summary>Seconds a token alone divided by seconds a token with the head, prompt by prompt.</summary>
+    /// <summary>Baseline seconds per token divided by seconds per token with the head, prompt by prompt.</summary>
     public required MedianInterval Speedup { get; init; }
 
-    /// <summary>Speedup by the cost model: acceptance length by <see cref="BreakEven"/>.</summary>
+    /// <summary>The speedup that the cost model predicts: the acceptance length divided by <see cref="BreakEven"/>.</summary>
     public double Predicted { get; init; } = double.NaN;
 
-    /// <summary>The acceptance length at which speedup is 1 on this device: the cost of a round as they were drafted by that of the target alone, measured apart from the answers.</summary>
+    /// <summary>
+    /// The acceptance length at which the speedup is 1 on this device: the cost of a round of the evaluation divided by that of a baseline
+    /// round. The costs are measured apart from the answers.
+    /// </summary>
     public double BreakEven { get; init; } = double.NaN;
 
-    /// <summary>Mean times of a round.</summary>
+    /// <summary>The mean times of a round.</summary>
     public required RoundTimes Round { get; init; }
 
-    /// <summary>The same by category of prompt.</summary>
+    /// <summary>The figures by category of prompt.</summary>
     public required IReadOnlyList<CategoryReport> ByCategory { get; init; }
 
-    /// <summary>Whether this machine can tell the speedup from none: its interval leaves out 1.</summary>
+    /// <summary>Whether the speedup is distinguishable from 1 on this machine: its interval does not contain 1.</summary>
     [JsonIgnore]
     public bool SpeedupIsClear => Speedup.Low > 1 || Speedup.High < 1;
 
@@ -92,7 +99,7 @@ public sealed record EvaluationReport : Circumstances
     public override string ToString() => EvaluationTable.Render(this);
 }
 
-/// <summary>A draft tree: its name, the most candidates of a round, and its levels.</summary>
+/// <summary>A draft tree: its name, the most candidates of a round, and the number of its levels.</summary>
 public sealed record TreeReport(string Name, int Nodes, int Depth);
 
 /// <summary>A mean with its bootstrap 95% interval.</summary>
@@ -101,17 +108,19 @@ public sealed record MeanInterval(double Mean, double Low, double High);
 /// <summary>A median with its bootstrap 95% interval.</summary>
 public sealed record MedianInterval(double Median, double Low, double High);
 
-/// <summary>How fast one side generates; prefill and the first token are not counted.</summary>
-/// <param name="TokensPerSecond">All tokens by all seconds.</param>
-/// <param name="StepMs">Median milliseconds of a target step as this side takes it: one token alone, root and draft with a head.</param>
+/// <summary>The speed of one side; prefill and the first token are not counted.</summary>
+/// <param name="TokensPerSecond">All tokens divided by all seconds.</param>
+/// <param name="StepMs">
+/// The median milliseconds of a target step of this side: over one token for the baseline, over the root and the draft with a head.
+/// </param>
 public sealed record Throughput(double TokensPerSecond, double StepMs);
 
-/// <summary>Mean milliseconds of a round's parts.</summary>
+/// <summary>The mean milliseconds of the parts of a round.</summary>
 public sealed record RoundTimes(double DraftMs, double VerifyMs, double BookkeepingMs);
 
 /// <summary>An evaluation's figures for one category of prompt.</summary>
 public sealed record CategoryReport(string Category, int Prompts, MeanInterval AcceptanceLength, MedianInterval Speedup)
 {
-    /// <summary>As <see cref="EvaluationReport.NAlpha"/>.</summary>
+    /// <summary>The n-alpha of the category: see <see cref="EvaluationReport.NAlpha"/>.</summary>
     public IReadOnlyList<double> NAlpha { get; init; } = [];
 }

@@ -13,21 +13,21 @@ using static Koala.Lab.Evaluation.Statistics.EvaluationStatistics;
 namespace Koala.Lab.Evaluation;
 
 /// <summary>
-/// One evaluation. Each batch of prompts is answered by the target alone (the baseline) and by the target with the drafter, one right after
-/// the other, so that whatever else happens on the machine happens to both.
+/// One evaluation. Each batch of prompts is answered by the baseline and by the target with the drafter, one directly after the other, so
+/// that other work on the machine affects both.
 /// </summary>
-/// <remarks>The methods run in the order in which they stand: prepare once, measure each group of prompts, count n-alpha, report.</remarks>
+/// <remarks>The methods are called in their order here: prepare once, measure each batch of prompts, count n-alpha, report.</remarks>
 internal sealed class EvaluationRun : IDisposable
 {
-    // On a CPU, short answers until .NET has compiled what is busiest: it takes one core of two while it does. On a GPU every new width of
-    // attention is compiled, so a whole answer is generated.
+    // On a CPU, short answers are generated until .NET has compiled the hot code, because the compiler needs CPU time of its own. On a GPU
+    // every new width of attention is compiled, so a whole answer is generated.
     private const int WarmupTokens = 16;
     private static readonly TimeSpan s_cpuWarmup = TimeSpan.FromSeconds(1.5);
 
-    // Time in which a draft length is chosen.
+    // The time for choosing a draft length.
     private static readonly TimeSpan s_choosing = TimeSpan.FromSeconds(4);
 
-    // n-alpha is counted for that many answers at a time: it costs little more than for one of them.
+    // n-alpha is counted for this many answers at a time, which costs little more than for one.
     private const int AlphaAnswers = TeacherForcing.BatchSize;
 
     private readonly Target _target;
@@ -37,8 +37,8 @@ internal sealed class EvaluationRun : IDisposable
     private readonly SpeculativeDecoder _baseline;
     private readonly SpeculativeDecoder _speculative;
     private readonly List<Measurement> _measured = [];
-    private readonly List<Generation> _answers = [];    // the target's own, in the order of the measurements
-    private readonly List<NAlphaCounts> _alpha = [];    // for each of these answers, as far as they are counted
+    private readonly List<Generation> _answers = [];    // the target's own answers, in the order of the measurements
+    private readonly List<NAlphaCounts> _alpha = [];    // one for each of the first of these answers
     private DraftPlan? _plan;
     private int _skipped;
 
@@ -52,7 +52,7 @@ internal sealed class EvaluationRun : IDisposable
         _speculative = new SpeculativeDecoder(target, source);
     }
 
-    /// <summary>Warms both sides up, chooses the draft length where it is left open, and measures what rounds cost.</summary>
+    /// <summary>Warms up both sides, chooses the draft length if it is not given, and measures what rounds cost.</summary>
     /// <exception cref="KoalaException">No prompt fits the context.</exception>
     public void Prepare(IReadOnlyList<Prompt> prompts)
     {
@@ -65,7 +65,7 @@ internal sealed class EvaluationRun : IDisposable
         _plan = _options.ChoosesDraftLength ? PlanOfChosenLength(groups) : PlanOfGivenDraft();
     }
 
-    /// <summary>Measures a group of prompts turn by turn; each turn follows the target's own answers to the turns before.</summary>
+    /// <summary>Measures a batch of prompts turn by turn; each turn follows the target's own answers to the turns before.</summary>
     public void Measure(Prompt[] group)
     {
         List<Dialogue> dialogues = [.. group.Select(prompt => new Dialogue(_target, prompt, _options.AllTurns))];
@@ -76,7 +76,7 @@ internal sealed class EvaluationRun : IDisposable
             _answers.AddRange(measurement.Baseline.Answers);
             for (var i = 0; i < turn.Count; i++) dialogues[i].Answer(measurement.Baseline.Answers[i].Text);
         }
-        // Counted on the way, as soon as it is cheap, so that progress stands for all of the work.
+        // n-alpha is counted in between, as soon as it is cheap, so that the progress includes it.
         if (_answers.Count - _alpha.Count >= AlphaAnswers) CountAlpha();
     }
 
@@ -87,7 +87,7 @@ internal sealed class EvaluationRun : IDisposable
         _alpha.AddRange(NAlpha.Count(_target, _source, uncounted, _options.Generation, _cancel));
     }
 
-    /// <param name="name">What the report calls the drafter.</param>
+    /// <param name="name">The name of the drafter in the report.</param>
     public EvaluationReport Report(string name)
     {
         var (generation, tree, cost) = _plan!;
@@ -161,7 +161,7 @@ internal sealed class EvaluationRun : IDisposable
 
     private Measurement MeasureTurn(string category, IReadOnlyList<IReadOnlyList<int>> prompts)
     {
-        // Each answer has a random stream of its own: two turns, or one prompt twice, do not draw alike.
+        // Each answer has its own random stream, so two turns, or the same prompt twice, draw different numbers.
         var options = _plan!.Generation with { Stream = _answers.Count };
         var (baseline, speculative) = (new List<IReadOnlyList<Generation>>(), new List<IReadOnlyList<Generation>>());
         for (var repeat = 0; repeat < _options.Repeats; repeat++)

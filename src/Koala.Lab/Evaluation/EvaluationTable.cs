@@ -5,33 +5,42 @@ using Koala.Lab.Decoding.Trace;
 
 namespace Koala.Lab.Evaluation;
 
-/// <summary>An evaluation's report in plain text.</summary>
+/// <summary>Renders the report of an evaluation in plain text.</summary>
 internal static class EvaluationTable
 {
     public static string Render(EvaluationReport r)
     {
         var text = new StringBuilder();
-        void Line(string name, FormattableString value) => text.Append(CultureInfo.InvariantCulture, $"{name,-20}{value.ToString(CultureInfo.InvariantCulture)}\n");
+        void Line(string name, FormattableString value) =>
+            text.Append(CultureInfo.InvariantCulture, $"{name,-20}{value.ToString(CultureInfo.InvariantCulture)}\n");
         Line("target, head", $"{r.Target}, {r.Head}");
         Line("on", $"{r.Setup}, {RenderDraft(r)}");
-        if (r.Acceptance != AcceptanceMode.Lossless) Line("acceptance", $"typical: not lossless, answers have another distribution than the target's");
+        if (r.Acceptance != AcceptanceMode.Lossless)
+            Line("acceptance", $"typical: not lossless, the answers have another distribution than the target's");
         Line("prompts", $"{r.Prompts} ({r.Skipped} skipped), {r.Tokens} tokens");
         Line("acceptance length", $"{r.AcceptanceLength.Mean:F2} [{r.AcceptanceLength.Low:F2}, {r.AcceptanceLength.High:F2}]");
         Line("position acceptance", $"{Row(r.PositionAcceptance)}");
-        foreach (var (shares, i) in (r.TreeNodeAcceptance ?? []).Select((shares, i) => (shares, i))) Line($"at depth {i + 1}", $"{DecodingTrace.Ranks(shares)} (by child rank)");
+        foreach (var (i, shares) in (r.TreeNodeAcceptance ?? []).Index())
+            Line($"at depth {i + 1}", $"{DecodingTrace.Ranks(shares)} (by child rank)");
         if (r.NAlpha.Count > 0) Line("n-alpha", $"{Row(r.NAlpha)}");
-        Line("target alone", $"{r.Baseline.TokensPerSecond:F0} tokens/s");
+        Line("baseline", $"{r.Baseline.TokensPerSecond:F0} tokens/s");
         Line("with the head", $"{r.Speculative.TokensPerSecond:F0} tokens/s");
-        Line("speedup", $"{r.Speedup.Median:F2} [{r.Speedup.Low:F2}, {r.Speedup.High:F2}]{(r.SpeedupIsClear ? "" : ", not told apart from 1")}");
-        if (double.IsFinite(r.BreakEven)) Line("cost model", $"speedup {r.Predicted:F2} predicted; a round has to bring {r.BreakEven:F2} tokens to pay");
+        Line("speedup", $"{r.Speedup.Median:F2} [{r.Speedup.Low:F2}, {r.Speedup.High:F2}]{NotDistinguishable(r)}");
+        if (double.IsFinite(r.BreakEven))
+            Line("cost model", $"predicted speedup {r.Predicted:F2}; break-even acceptance length {r.BreakEven:F2}");
         Line("round", $"draft {r.Round.DraftMs:F2} ms, verify {r.Round.VerifyMs:F2} ms, bookkeeping {r.Round.BookkeepingMs:F2} ms");
-        if (r.Lossless is { } lossless) Line("lossless", $"{(lossless ? "yes" : "no")} ({r.EqualAnswers} of {r.Prompts} answers equal, {r.NearTies} near-ties)");
+        if (r.Lossless is { } lossless)
+            Line("lossless", $"{(lossless ? "yes" : "no")} ({r.EqualAnswers} of {r.Prompts} answers equal, {r.NearTies} near-ties)");
         return text.ToString();
     }
 
-    /// <summary>What a round drafted: a chain and its length, or a tree.</summary>
-    public static string RenderDraft(EvaluationReport r) => r.Tree is null or { Name: "chain" } ? string.Create(CultureInfo.InvariantCulture, $"draft length {r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}")
+    /// <summary>The draft of a round: the length of a chain, or a tree.</summary>
+    public static string RenderDraft(EvaluationReport r) => r.Tree is null or { Name: "chain" }
+        ? string.Create(CultureInfo.InvariantCulture, $"draft length {r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}")
         : string.Create(CultureInfo.InvariantCulture, $"tree {r.Tree.Name} ({r.Tree.Nodes} nodes, depth {r.Tree.Depth})");
 
-    private static string Row(IEnumerable<double> shares) => string.Join("  ", shares.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)));
+    private static string NotDistinguishable(EvaluationReport r) => r.SpeedupIsClear ? "" : ", not distinguishable from 1 (95 % CI)";
+
+    private static string Row(IEnumerable<double> shares) =>
+        string.Join("  ", shares.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)));
 }

@@ -5,10 +5,13 @@ namespace Koala.Lab.Evaluation;
 /// <summary>Groups of prompts; a group is answered as one batch.</summary>
 internal static class PromptGroups
 {
-    // More groups than that are not looked at to choose a draft length: there is no time for them.
+    // The most groups from which a draft length is chosen; there is no time for more.
     private const int FewGroups = 32;
 
-    /// <summary>Groups of one category each, so that each category has a speed of its own; with a batch of 1 in the file's order.</summary>
+    /// <summary>
+    /// Forms groups of one category each, so that the speed of each category is measured. With a batch of 1 they are in the order of the
+    /// file.
+    /// </summary>
     public static IEnumerable<Prompt[]> ByCategory(IReadOnlyList<Prompt> prompts, int batch)
     {
         var categories = prompts.Index().GroupBy(prompt => prompt.Item.Category);
@@ -17,14 +20,15 @@ internal static class PromptGroups
     }
 
     /// <summary>
-    /// A few groups from all over the file, in an order in which the first of them are spread too: there may be time for only these.
+    /// Chooses a few groups that are spread over the whole file. The first of them are spread too, because there may be time for only
+    /// these.
     /// Files are sorted by category, and a head is better in some categories than in others.
     /// </summary>
     public static IEnumerable<Prompt[]> Spread(IReadOnlyList<Prompt[]> groups)
     {
-        // Multiples of the golden ratio, modulo 1, are spread evenly wherever the sequence ends.
+        // Multiples of the golden ratio, modulo 1, are spread evenly, however many of them are used.
         const double golden = 0.6180339887498949;
-        var places = Enumerable.Range(0, FewGroups).Select(i => (int)(i * golden % 1 * groups.Count)).Distinct();
-        return places.Select(place => groups[place]);
+        var indices = Enumerable.Range(0, FewGroups).Select(i => (int)(i * golden % 1 * groups.Count)).Distinct();
+        return indices.Select(index => groups[index]);
     }
 }

@@ -1,7 +1,11 @@
 namespace Koala.Lab.Charts.Drawing;
 
-/// <summary>Colours that people with any of the usual kinds of colour blindness tell apart.</summary>
-/// <remarks>Okabe and Ito's palette, without its yellow and black, in the order of their contrast: the first four have 3:1 and more on white and on a dark page (#1e1e1e) alike.</remarks>
+/// <summary>Colours that people with any of the usual kinds of colour blindness can distinguish.</summary>
+/// <remarks>
+/// They are Okabe and Ito's palette without its yellow and black, in the order of their contrast. The first four have a contrast of at
+/// least
+/// 3:1 both on white and on a dark page (#1e1e1e).
+/// </remarks>
 internal static class Colours
 {
     public const string Blue = "#0072B2";
@@ -11,11 +15,11 @@ internal static class Colours
     public const string Orange = "#E69F00";
     public const string Sky = "#56B4E9";
 
-    /// <summary>What others are compared with; readable on white and on a dark page, as text too.</summary>
+    /// <summary>The colour of what others are compared with. It is readable on white and on a dark page, also as text.</summary>
     public const string Muted = "#7C7C7C";
 
     private static readonly string[] s_all = [Blue, Vermilion, Green, Purple, Orange, Sky];
 
-    /// <summary>The colour of a series by its place; after the sixth they begin again.</summary>
+    /// <summary>The colour of a series by its index; after the sixth the colours repeat.</summary>
     public static string At(int index) => s_all[index % s_all.Length];
 }

@@ -6,44 +6,49 @@ using Part = DynamicObj.DynamicObj;
 
 namespace Koala.Lab.Charts.Drawing;
 
-/// <summary>What all figures for plotly have in common.</summary>
+/// <summary>The parts that all figures for plotly have in common.</summary>
 /// <remarks>
-/// Backgrounds are transparent and text is of a grey that reads on light and on dark pages, since a front end that draws the JSON
-/// itself does not say which it has; in a page of ours draw.js takes the page's own colour.
+/// Backgrounds are transparent, and text has a grey that is readable on light and on dark pages, because a front end that draws the JSON
+/// itself does not tell which of them it has. In Koala's own pages draw.js uses the page's colour.
 /// </remarks>
 internal static class PlotlyParts
 {
     public const string Clear = "rgba(0,0,0,0)";
     public const string Grid = "rgba(127,127,127,0.25)";
 
-    /// <param name="title">Of the figure.</param>
-    /// <param name="height">Pixels.</param>
-    /// <param name="margin">Around the axes.</param>
-    /// <param name="legendBelow">How far below the axes the legend begins, in heights of them.</param>
-    /// <param name="more">What is this figure's own.</param>
-    public static Layout Layout(string title, int height, Part margin, double legendBelow, params (string, object?)[] more) => Set(Set(new Layout(),
-        ("title", Title(title, ("x", 0.01), ("xref", "container"), ("xanchor", "left"), ("y", 1), ("yref", "container"), ("yanchor", "top"), ("pad", New(("t", 10))),
-            ("font", Set(new Font(), ("size", 15), ("weight", 600))))),
-        ("font", Set(new Font(), ("color", Colours.Muted), ("size", 12))),
-        ("paper_bgcolor", Clear), ("plot_bgcolor", Clear),
-        ("height", height), ("margin", margin),
-        ("legend", New(("orientation", "h"), ("x", 0), ("y", -legendBelow), ("yanchor", "top"), ("traceorder", "normal"))),
-        // What a pointer tells lies over the chart, and is as readable on any page.
-        ("hoverlabel", New(("bgcolor", "#333333"), ("font", Set(new Font(), ("color", "#FFFFFF"))))),
-        ("modebar", New(("bgcolor", Clear), ("color", Colours.Muted), ("activecolor", Colours.Vermilion)))), more);
+    /// <param name="title">The title of the figure.</param>
+    /// <param name="height">The height in pixels.</param>
+    /// <param name="margin">The margins around the axes.</param>
+    /// <param name="legendBelow">The distance of the legend below the axes, as a multiple of their height.</param>
+    /// <param name="more">The properties that only this figure has.</param>
+    public static Layout Layout(string title, int height, Part margin, double legendBelow, params (string, object?)[] more)
+    {
+        var titlePart = Title(title, ("x", 0.01), ("xref", "container"), ("xanchor", "left"), ("y", 1), ("yref", "container"),
+            ("yanchor", "top"), ("pad", New(("t", 10))), ("font", Set(new Font(), ("size", 15), ("weight", 600))));
+        var layout = Set(new Layout(),
+            ("title", titlePart),
+            ("font", Set(new Font(), ("color", Colours.Muted), ("size", 12))),
+            ("paper_bgcolor", Clear), ("plot_bgcolor", Clear),
+            ("height", height), ("margin", margin),
+            ("legend", New(("orientation", "h"), ("x", 0), ("y", -legendBelow), ("yanchor", "top"), ("traceorder", "normal"))),
+            // The hover label has its own background, so it is readable on any page.
+            ("hoverlabel", New(("bgcolor", "#333333"), ("font", Set(new Font(), ("color", "#FFFFFF"))))),
+            ("modebar", New(("bgcolor", Clear), ("color", Colours.Muted), ("activecolor", Colours.Vermilion))));
+        return Set(layout, more);
+    }
 
     /// <summary>The whole figure: data, layout, config.</summary>
     public static string Figure(Layout layout, IEnumerable<Trace> traces)
     {
         var chart = GenericChart.ofTraceObjects(false, ListModule.OfSeq(traces));
         var figure = JsonNode.Parse(GenericChart.toFigureJson(GenericChart.setLayout(layout, chart)))!.AsObject();
-        // Plotly.NET writes frames, of which there are none, and no config.
+        // Plotly.NET writes an empty list of frames and no config.
         figure.Remove("frames");
         figure["config"] = new JsonObject
         {
             ["responsive"] = true,
             ["displaylogo"] = false,
-            // plotly.js has a button that hands the figure to its makers' server, and shows it unless told not to.
+            // plotly.js shows a button that sends the figure to the server of its makers, unless it is switched off.
             ["showSendToCloud"] = false,
             ["modeBarButtonsToRemove"] = new JsonArray("select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"),
         };
@@ -52,16 +57,19 @@ internal static class PlotlyParts
 
     public static Part Title(string text, params (string, object?)[] more) => Set(New(("text", Markup(text))), more);
 
-    /// <summary>plotly reads a small HTML in texts.</summary>
-    public static string Markup(string text) => text.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal).Replace(">", "&gt;", StringComparison.Ordinal);
+    /// <summary>Escapes a text, because plotly interprets some HTML in texts.</summary>
+    public static string Markup(string text) => text
+        .Replace("&", "&amp;", StringComparison.Ordinal)
+        .Replace("<", "&lt;", StringComparison.Ordinal)
+        .Replace(">", "&gt;", StringComparison.Ordinal);
 
     public static Part New(params (string, object?)[] properties) => Set(new Part(), properties);
 
-    public static T Set<T>(T to, params (string Name, object? Value)[] properties)
+    public static T Set<T>(T part, params (string Name, object? Value)[] properties)
         where T : Part
     {
         foreach (var (name, value) in properties)
-            if (value is not null) to.SetProperty(name, value);
-        return to;
+            if (value is not null) part.SetProperty(name, value);
+        return part;
     }
 }

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Koala.Lab.Charts.Drawing;
 
-/// <summary>A plot as a small SVG, for places that run no scripts.</summary>
+/// <summary>Draws a plot as a small SVG for places that run no scripts.</summary>
 internal sealed class SvgPicture
 {
     private const double Width = 640;
@@ -14,7 +14,10 @@ internal sealed class SvgPicture
     private readonly double _spacing;
     private readonly Ticks _values;
     private readonly (double Low, double High) _keys;
-    private double _left, _top, _right, _bottom;
+    private double _left;
+    private double _top;
+    private double _right;
+    private double _bottom;
 
     private SvgPicture(Plot plot)
     {
@@ -65,10 +68,12 @@ internal sealed class SvgPicture
         _top += 18;
     }
 
-    /// <summary>Where the axes go: beside their labels.</summary>
+    /// <summary>Sets the frame of the axes, which leaves room for their labels.</summary>
     private void Frame()
     {
-        var labels = _plot.Horizontal ? _plot.Keys.Names!.Max(n => SvgText.WidthOf(Shortened(n))) : _values.Values.Max(v => SvgText.WidthOf(_values.Text(v)));
+        var labels = _plot.Horizontal
+            ? _plot.Keys.Names!.Max(n => SvgText.WidthOf(Shortened(n)))
+            : _values.Values.Max(v => SvgText.WidthOf(_values.Text(v)));
         _left = _plot.Horizontal ? 16 + labels : 34 + labels;
         _right = Width - (_plot.Horizontal || _plot.Rules.Count == 0 ? 18 : 12 + _plot.Rules.Max(r => SvgText.WidthOf(r.Label)));
         _top += _plot.Horizontal ? 22 : 10;
@@ -77,7 +82,8 @@ internal sealed class SvgPicture
 
     private void KeysAcross()
     {
-        var ticks = _plot.Keys.Names is { } names ? Enumerable.Range(0, names.Count).Select(i => ((double)i, names[i]))
+        var ticks = _plot.Keys.Names is { } names
+            ? Enumerable.Range(0, names.Count).Select(i => ((double)i, names[i]))
             : WholeTicks().Select(v => (v, v.ToString("0.###", CultureInfo.InvariantCulture)));
         foreach (var (key, text) in ticks) _svg.Text(AtKey(key), _bottom + 16, text, "middle");
         _svg.Text((_left + _right) / 2, _height - 8, _plot.Keys.Title, "middle");
@@ -88,27 +94,32 @@ internal sealed class SvgPicture
     private void NamesDown()
     {
         _svg.Text(_left - 8, _top - 8, _plot.Keys.Title, "end", " fill-opacity=\".7\"");
-        for (var i = 0; i < _plot.Keys.Names!.Count; i++) _svg.Text(_left - 8, AtKey(i) + 4, Shortened(_plot.Keys.Names[i]), "end");
+        foreach (var (i, name) in _plot.Keys.Names!.Index()) _svg.Text(_left - 8, AtKey(i) + 4, Shortened(name), "end");
     }
 
     private void ValueAxis()
     {
         foreach (var value in _values.Values)
         {
-            var at = AtValue(value);
+            var position = AtValue(value);
             if (_plot.Horizontal)
             {
-                _svg.Line(at, _top, at, _bottom, Faint);
-                _svg.Text(at, _bottom + 16, _values.Text(value), "middle");
+                _svg.Line(position, _top, position, _bottom, Faint);
+                _svg.Text(position, _bottom + 16, _values.Text(value), "middle");
             }
             else
             {
-                _svg.Line(_left, at, _right, at, Faint);
-                _svg.Text(_left - 6, at + 4, _values.Text(value), "end");
+                _svg.Line(_left, position, _right, position, Faint);
+                _svg.Text(_left - 6, position + 4, _values.Text(value), "end");
             }
         }
-        if (_plot.Horizontal) _svg.Text((_left + _right) / 2, _height - 8, _plot.Values.Title, "middle");
-        else _svg.Text(0, 0, _plot.Values.Title, "middle", string.Create(CultureInfo.InvariantCulture, $" transform=\"translate(16 {(_top + _bottom) / 2:0.#}) rotate(-90)\""));
+        if (_plot.Horizontal)
+        {
+            _svg.Text((_left + _right) / 2, _height - 8, _plot.Values.Title, "middle");
+            return;
+        }
+        var rotated = Invariant($" transform=\"translate(16 {(_top + _bottom) / 2:0.#}) rotate(-90)\"");
+        _svg.Text(0, 0, _plot.Values.Title, "middle", rotated);
     }
 
     private void Bars(Series[] all, int index)
@@ -122,7 +133,9 @@ internal sealed class SvgPicture
             var from = AtKey(point.Key - band / 2 + (_plot.Stacked ? 0 : index * width));
             var to = AtKey(point.Key - band / 2 + (_plot.Stacked ? 0 : index * width) + width);
             var (start, end) = (AtValue(foot), AtValue(foot + point.Value));
-            path.Append(_plot.Horizontal ? Invariant($"M{start:0.#} {from:0.#}H{end:0.#}V{to:0.#}H{start:0.#}z") : Invariant($"M{from:0.#} {start:0.#}V{end:0.#}H{to:0.#}V{start:0.#}z"));
+            path.Append(_plot.Horizontal
+                ? Invariant($"M{start:0.#} {from:0.#}H{end:0.#}V{to:0.#}H{start:0.#}z")
+                : Invariant($"M{from:0.#} {start:0.#}V{end:0.#}H{to:0.#}V{start:0.#}z"));
         }
         _svg.Path(path.ToString(), $"fill=\"{all[index].Colour}\"");
         foreach (var point in all[index].Points) Interval(point, point.Key - band / 2 + (index + 0.5) * width, "currentColor");
@@ -136,7 +149,7 @@ internal sealed class SvgPicture
             var pen = 'M';
             foreach (var point in series.Points)
             {
-                // Where there is no value the line has a gap.
+                // The line has a gap where there is no value.
                 if (double.IsFinite(point.Value)) path.Append(Invariant($"{pen}{AtKey(point.Key):0.#} {AtValue(point.Value):0.#}"));
                 pen = double.IsFinite(point.Value) ? 'L' : 'M';
             }
@@ -154,26 +167,29 @@ internal sealed class SvgPicture
     private void Interval(Point point, double key, string colour)
     {
         if (!point.HasInterval) return;
-        var (low, high, at) = (AtValue(point.Low), AtValue(point.High), AtKey(key));
-        _svg.Path(_plot.Horizontal ? Invariant($"M{low:0.#} {at:0.#}H{high:0.#}M{low:0.#} {at - 5:0.#}v10M{high:0.#} {at - 5:0.#}v10")
-            : Invariant($"M{at:0.#} {low:0.#}V{high:0.#}M{at - 5:0.#} {low:0.#}h10M{at - 5:0.#} {high:0.#}h10"), $"stroke=\"{colour}\" stroke-width=\"2\" fill=\"none\"");
+        var (low, high, position) = (AtValue(point.Low), AtValue(point.High), AtKey(key));
+        var side = position - 5;
+        var path = _plot.Horizontal
+            ? Invariant($"M{low:0.#} {position:0.#}H{high:0.#}M{low:0.#} {side:0.#}v10M{high:0.#} {side:0.#}v10")
+            : Invariant($"M{position:0.#} {low:0.#}V{high:0.#}M{side:0.#} {low:0.#}h10M{side:0.#} {high:0.#}h10");
+        _svg.Path(path, $"stroke=\"{colour}\" stroke-width=\"2\" fill=\"none\"");
     }
 
     private void RuleAt(Rule rule)
     {
-        var at = AtValue(rule.Value);
+        var position = AtValue(rule.Value);
         const string Style = $"stroke=\"{Colours.Muted}\" stroke-width=\"1.5\" stroke-dasharray=\"6 4\"";
         if (_plot.Horizontal)
         {
-            _svg.Line(at, _top, at, _bottom, Style);
-            // Beside the line's end, not beyond the picture.
-            var beyond = at + SvgText.WidthOf(rule.Label) / 2 > Width;
-            _svg.Text(beyond ? _right + 10 : at, _top - 6, rule.Label, beyond ? "end" : "middle");
+            _svg.Line(position, _top, position, _bottom, Style);
+            // The label is at the end of the line, but must not extend beyond the picture.
+            var beyond = position + SvgText.WidthOf(rule.Label) / 2 > Width;
+            _svg.Text(beyond ? _right + 10 : position, _top - 6, rule.Label, beyond ? "end" : "middle");
         }
         else
         {
-            _svg.Line(_left, at, _right, at, Style);
-            _svg.Text(_right + 6, at + 4, rule.Label);
+            _svg.Line(_left, position, _right, position, Style);
+            _svg.Text(_right + 6, position + 4, rule.Label);
         }
     }
 
@@ -207,12 +223,16 @@ internal sealed class SvgPicture
     {
         if (plot.Values.High is { } high) return Ticks.Between(0, high);
         var points = plot.Series.SelectMany(s => s.Points);
-        var ends = plot.Stacked ? points.GroupBy(p => p.Key).Select(g => g.Sum(p => p.Value)) : points.SelectMany(p => new[] { p.Value, p.Low, p.High });
-        var finite = ends.Concat(plot.Rules.Select(r => r.Value)).Where(double.IsFinite).DefaultIfEmpty(0).ToArray();
+        var ends = plot.Stacked
+            ? points.GroupBy(p => p.Key).Select(g => g.Sum(p => p.Value))
+            : points.SelectMany(p => new[] { p.Value, p.Low, p.High });
+        var endsAndRules = ends.Concat(plot.Rules.Select(r => r.Value));
+        var finite = endsAndRules.Where(double.IsFinite).DefaultIfEmpty(0).ToArray();
         return Ticks.Around(plot.Values.FromZero ? 0 : finite.Min(), finite.Max());
     }
 
-    private static string Stroke(Series series) => $"stroke=\"{series.Colour}\" stroke-width=\"2\"{(series.Dashed ? " stroke-dasharray=\"6 4\"" : "")}";
+    private static string Stroke(Series series) =>
+        $"stroke=\"{series.Colour}\" stroke-width=\"2\"{(series.Dashed ? " stroke-dasharray=\"6 4\"" : "")}";
 
     private static string Shortened(string name) => name.Length <= 44 ? name : $"{name[..21]}…{name[^22..]}";
 

@@ -5,7 +5,7 @@ using Part = DynamicObj.DynamicObj;
 
 namespace Koala.Lab.Charts.Drawing;
 
-/// <summary>A tree as plotly's JSON: its axes count pixels, so that labels, which keep their size, keep their distance.</summary>
+/// <summary>Writes a tree as plotly's JSON. The axes count pixels, because the labels have a fixed size.</summary>
 internal static class TreePlotlyJson
 {
     private const int Left = 12;
@@ -14,14 +14,21 @@ internal static class TreePlotlyJson
 
     public static string Create(DrawnTree tree)
     {
-        var (width, height) = (Math.Ceiling(Math.Max(DrawnTree.Least, tree.Width)), (int)Math.Max(tree.Height, 3 * DrawnTree.RowHeight));
-        var layout = Layout(tree.Title, Top + height + 74, New(("l", Left), ("r", Right), ("t", Top), ("b", 74)), legendBelow: 48.0 / height,
+        var width = Math.Ceiling(Math.Max(DrawnTree.MinimumWidth, tree.Width));
+        var height = (int)Math.Max(tree.Height, 3 * DrawnTree.RowHeight);
+        var margin = New(("l", Left), ("r", Right), ("t", Top), ("b", 74));
+        var levels = Enumerable.Range(1, tree.Levels.Count - 1).Select(level => level.ToString(CultureInfo.InvariantCulture)).ToArray();
+        var levelAxis = Axis(0, width,
+            ("title", Title(DrawnTree.Axis, ("standoff", 6))), ("tickvals", tree.Levels.Skip(1).ToArray()), ("ticktext", levels));
+        var layout = Layout(tree.Title, Top + height + 74, margin, legendBelow: 48.0 / height,
             ("width", Left + width + Right),
             ("showlegend", true), ("hovermode", "closest"), ("dragmode", "pan"),
-            ("xaxis", Axis(0, width, ("title", Title(DrawnTree.Axis, ("standoff", 6))), ("tickvals", tree.Levels.Skip(1).ToArray()), ("ticktext", Enumerable.Range(1, tree.Levels.Count - 1).Select(level => level.ToString(CultureInfo.InvariantCulture)).ToArray()))),
+            ("xaxis", levelAxis),
             ("yaxis", Axis(height, 0, ("visible", false))));
-        // What was kept lies over what was not.
-        return Figure(layout, [.. tree.Fates.Reverse().Select(fate => Edges(tree, fate)), .. tree.Fates.Prepend(Fate.Root).Select(fate => Nodes(tree, fate))]);
+        // Accepted edges are drawn over rejected ones.
+        var edges = tree.Fates.Reverse().Select(fate => Edges(tree, fate));
+        var nodes = tree.Fates.Prepend(Fate.Root).Select(fate => Nodes(tree, fate));
+        return Figure(layout, [.. edges, .. nodes]);
     }
 
     private static Part Axis(double from, double to, params (string, object?)[] more) =>
@@ -29,24 +36,39 @@ internal static class TreePlotlyJson
 
     private static Trace Edges(DrawnTree tree, Fate fate)
     {
-        // A null lifts the pen.
-        var corners = tree.Nodes.Where(node => node.Fate == fate).SelectMany(node => tree.Edge(node).Select(at => ((double?)at.X, (double?)at.Y)).Append((null, null))).ToArray();
+        // A null interrupts the line after each edge.
+        IEnumerable<(double? X, double? Y)> Corners(DrawnNode node) =>
+            tree.Edge(node).Select(corner => ((double?)corner.X, (double?)corner.Y)).Append((null, null));
+        var corners = tree.Nodes.Where(node => node.Fate == fate).SelectMany(Corners).ToArray();
+        var (width, dashes) = (fate == Fate.Rejected ? 1 : 2, fate == Fate.Bonus ? "4px,3px" : null);
+        var line = New(("color", DrawnTree.ColourOf(fate)), ("width", width), ("dash", dashes));
         return Set(new Trace("scatter"), ("mode", "lines"), ("showlegend", false), ("hoverinfo", "skip"),
-            ("x", corners.Select(at => Tenth(at.Item1)).ToArray()), ("y", corners.Select(at => Tenth(at.Item2)).ToArray()),
-            ("line", New(("color", DrawnTree.ColourOf(fate)), ("width", fate == Fate.Rejected ? 1 : 2), ("dash", fate == Fate.Bonus ? "4px,3px" : null))));
+            ("x", corners.Select(corner => Tenth(corner.X)).ToArray()),
+            ("y", corners.Select(corner => Tenth(corner.Y)).ToArray()),
+            ("line", line));
     }
 
     private static Trace Nodes(DrawnTree tree, Fate fate)
     {
         DrawnNode[] nodes = [.. tree.Nodes.Where(node => node.Fate == fate)];
-        var probabilities = fate switch { Fate.Root => "", Fate.Bonus => "<br>p %{customdata[1]}", _ => "<br>p %{customdata[1]}, q %{customdata[2]}" };
+        var probabilities = fate switch
+        {
+            Fate.Root => "",
+            Fate.Bonus => "<br>p %{customdata[1]}",
+            _ => "<br>p %{customdata[1]}, q %{customdata[2]}",
+        };
+        string[] Texts(DrawnNode node) => [Markup(node.Text), TreeTable.Number(node.P), TreeTable.Number(node.Q)];
+        var colour = DrawnTree.ColourOf(fate);
+        var marker = New(("size", 8), ("color", colour), ("symbol", fate is Fate.Rejected or Fate.Root ? "circle-open" : "circle"),
+            ("line", New(("width", 1.5), ("color", colour))));
         return Set(new Trace("scatter"), ("name", DrawnTree.NameOf(fate)), ("showlegend", fate != Fate.Root),
             ("mode", "markers+text"), ("textposition", "middle right"), ("cliponaxis", false),
-            ("x", nodes.Select(node => Tenth(tree.At(node).X)).ToArray()), ("y", nodes.Select(node => Tenth(tree.At(node).Y)).ToArray()),
+            ("x", nodes.Select(node => Tenth(tree.At(node).X)).ToArray()),
+            ("y", nodes.Select(node => Tenth(tree.At(node).Y)).ToArray()),
             ("text", nodes.Select(node => Markup(tree.Label(node))).ToArray()),
-            ("customdata", nodes.Select(node => new[] { Markup(node.Text), TreeTable.Number(node.P), TreeTable.Number(node.Q) }).ToArray()),
+            ("customdata", nodes.Select(Texts).ToArray()),
             ("hovertemplate", $"%{{customdata[0]}}{probabilities}<extra>{DrawnTree.NameOf(fate)}</extra>"),
-            ("marker", New(("size", 8), ("color", DrawnTree.ColourOf(fate)), ("symbol", fate is Fate.Rejected or Fate.Root ? "circle-open" : "circle"), ("line", New(("width", 1.5), ("color", DrawnTree.ColourOf(fate)))))));
+            ("marker", marker));
     }
 
     private static double? Tenth(double? value) => value is { } x ? Math.Round(x, 1) : null;

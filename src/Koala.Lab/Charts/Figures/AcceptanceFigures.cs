@@ -5,15 +5,18 @@ using Koala.Lab.Evaluation;
 
 namespace Koala.Lab.Charts.Figures;
 
-/// <summary>How much of what was drafted is kept.</summary>
+/// <summary>The charts of acceptance.</summary>
 internal static class AcceptanceFigures
 {
     public static Plot ByPosition(IReadOnlyList<(string Name, IReadOnlyList<double> Alphas)> sides)
     {
         var depths = Enumerable.Range(1, sides.Select(s => s.Alphas.Count).DefaultIfEmpty(0).Max());
-        return new Plot("Position acceptance", new KeyAxis("depth in the draft", [.. depths.Select(d => d.ToString(CultureInfo.InvariantCulture))]),
+        string[] names = [.. depths.Select(depth => depth.ToString(CultureInfo.InvariantCulture))];
+        return new Plot("Position acceptance", new KeyAxis("depth in the draft", names),
             new ValueAxis("accepted, share of rounds", "F2", High: 1),
-            [.. sides.Select((side, i) => new Series(side.Name, Mark.Bar, Colours.At(i), [.. side.Alphas.Select((alpha, depth) => new Point(depth, alpha))]))]);
+            [.. sides.Select((side, i) => new Series(side.Name, Mark.Bar, Colours.At(i), Points(side.Alphas)))]);
+
+        static Point[] Points(IReadOnlyList<double> alphas) => [.. alphas.Select((alpha, depth) => new Point(depth, alpha))];
     }
 
     public static Plot ByPosition(IReadOnlyList<EvaluationReport> reports) =>
@@ -22,12 +25,13 @@ internal static class AcceptanceFigures
     public static Plot LengthByRound(DecodingTrace trace)
     {
         var (size, title) = Rounds.Bins(trace);
+        var mean = string.Create(CultureInfo.InvariantCulture, $"mean {trace.AcceptanceLength:F2}");
         Series Part(string name, string colour, Func<Round, double> value) => new(name, Mark.Bar, colour, Rounds.Means(trace, size, value));
-        return new Plot("Acceptance length by round", new KeyAxis(title), new ValueAxis("tokens committed a round", "0.##"),
+        return new Plot("Acceptance length by round", new KeyAxis(title), new ValueAxis("tokens committed per round", "0.##"),
             [Part("accepted tokens", Colours.Blue, r => r.Accepted), Part("bonus token", Colours.Orange, _ => 1)])
         {
             Stacked = true,
-            Rules = trace.Rounds.Count == 0 ? [] : [new Rule(trace.AcceptanceLength, string.Create(CultureInfo.InvariantCulture, $"mean {trace.AcceptanceLength:F2}"))],
+            Rules = trace.Rounds.Count == 0 ? [] : [new Rule(trace.AcceptanceLength, mean)],
         };
     }
 }

@@ -1,9 +1,11 @@
 namespace Koala.Lab.Charts.Figures;
 
-/// <summary>Long series shortened to means of equal stretches, so that a figure of any training or evaluation stays small.</summary>
+/// <summary>
+/// Shortens a long series to the means of bins of equal size, so that a figure of any training or evaluation stays small.
+/// </summary>
 internal static class Binned
 {
-    /// <summary>How many items stand for one: 1 up to <paramref name="most"/> items, then 2, 5, 10, 20 …</summary>
+    /// <summary>The number of items per bin: 1 up to <paramref name="most"/> items, then 2, 5, 10, 20 …</summary>
     public static int Size(int count, int most)
     {
         var size = 1;
@@ -11,7 +13,10 @@ internal static class Binned
         return size;
     }
 
-    /// <summary>The means of every <paramref name="size"/> items, the last stretch as long as it is. What is not finite is left out; NaN where nothing is left.</summary>
+    /// <summary>
+    /// The means of bins of <paramref name="size"/> items; the last bin may be shorter. Values that are not finite are left out, and a
+    /// bin without any other value is NaN.
+    /// </summary>
     public static IEnumerable<double> Means(IEnumerable<double> values, int size) =>
         values.Chunk(size).Select(chunk => chunk.Where(double.IsFinite).DefaultIfEmpty(double.NaN).Average());
 }

@@ -4,20 +4,23 @@ using Koala.Lab.Decoding.Trace;
 
 namespace Koala.Lab.Charts.Figures;
 
-/// <summary>What a round drafted, and what came of it.</summary>
+/// <summary>The draft tree of a round with the fate of each candidate.</summary>
 internal static class DraftTreeFigure
 {
     public static DrawnTree Create(Round round)
     {
         if (round.Candidates is not { } candidates || round.Bonus is not { } bonus)
-            throw new KoalaException("the round", "has no candidates recorded, so that its tree cannot be drawn", "generate with FullTrace = true");
+            throw new KoalaException("the round", "has no recorded candidates, so its tree cannot be drawn",
+                "generate with FullTrace = true");
         var last = candidates.Index().Where(c => c.Item.Accepted).Select(c => c.Index).DefaultIfEmpty(-1).Last();
         var nodes = new List<DrawnNode> { new("root", -1, 0, 0, Fate.Root, null, null) };
         var row = 0;
         Children(-1, 0);
-        return new DrawnTree(string.Create(CultureInfo.InvariantCulture, $"Draft tree: {round.Accepted} of {round.Drafted} candidates accepted"), nodes);
+        var title = string.Create(CultureInfo.InvariantCulture, $"Draft tree: {round.Accepted} of {round.Drafted} candidates accepted");
+        return new DrawnTree(title, nodes);
 
-        // Depth first; the first child stands beside its parent, each further one below all before it. The bonus token comes last, as it was decided last.
+        // The tree is walked depth first. The first child stands beside its parent, and each further child below all nodes before it. The
+        // bonus token comes last, because it was decided last.
         void Children(int candidate, int node)
         {
             var first = true;
@@ -38,7 +41,8 @@ internal static class DraftTreeFigure
         }
     }
 
-    // Spaces and line ends are tokens' parts that count; special tokens have no text.
-    private static string Label(string text, int token) => text.Length == 0 ? string.Create(CultureInfo.InvariantCulture, $"#{token}")
+    // Spaces and line ends are parts of tokens and are made visible; special tokens have no text.
+    private static string Label(string text, int token) => text.Length == 0
+        ? string.Create(CultureInfo.InvariantCulture, $"#{token}")
         : text.Replace(' ', '␣').Replace('\n', '↵').Replace('\t', '⇥').Replace('\r', '↵');
 }

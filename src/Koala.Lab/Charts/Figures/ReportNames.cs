@@ -4,7 +4,7 @@ using Koala.Lab.Evaluation;
 
 namespace Koala.Lab.Charts.Figures;
 
-/// <summary>Short names that tell reports apart: the head, and of its circumstances those that are not the same in all.</summary>
+/// <summary>Short names that distinguish reports: the head, and those of its circumstances that are not the same in all reports.</summary>
 internal static class ReportNames
 {
     private static readonly Func<EvaluationReport, string>[] s_circumstances =
@@ -17,9 +17,15 @@ internal static class ReportNames
 
     public static IReadOnlyList<string> Create(IReadOnlyList<EvaluationReport> reports)
     {
-        var telling = s_circumstances.Where(c => reports.Select(c).Distinct().Count() > 1).ToArray();
-        var names = reports.Select(r => string.Join(", ", telling.Select(c => c(r)).Prepend(r.Head))).ToArray();
-        // Still the same: the same thing measured twice. An axis of names needs each once.
-        return [.. names.Select((name, i) => names.Count(n => n == name) == 1 ? name : $"{name} #{names.Take(i + 1).Count(n => n == name)}")];
+        var different = s_circumstances.Where(c => reports.Select(c).Distinct().Count() > 1).ToArray();
+        var names = reports.Select(r => string.Join(", ", different.Select(c => c(r)).Prepend(r.Head))).ToArray();
+        // Names that are still equal belong to repeated measurements. An axis of names needs unique names.
+        return [.. names.Select(Unique)];
+
+        string Unique(string name, int index)
+        {
+            if (names.Count(n => n == name) == 1) return name;
+            return $"{name} #{names.Take(index + 1).Count(n => n == name)}";
+        }
     }
 }

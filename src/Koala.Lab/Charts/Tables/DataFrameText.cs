@@ -3,7 +3,7 @@ using Microsoft.Data.Analysis;
 
 namespace Koala.Lab.Charts.Tables;
 
-/// <summary>A data frame as a table: its first rows and columns, and how many there are.</summary>
+/// <summary>Shows a data frame as a table: its first rows and columns, and their total numbers.</summary>
 internal static class DataFrameText
 {
     private const int MostRows = 50;
@@ -17,9 +17,12 @@ internal static class DataFrameText
         return new TextTable([.. columns.Select(c => new Column(c.Name, c.IsNumericColumn()))],
             [.. Enumerable.Range(0, rows).Select(i => (IReadOnlyList<string>)[.. columns.Select(c => Cell(c[i]))])])
         {
-            Note = string.Create(CultureInfo.InvariantCulture, $"{(rows < frame.Rows.Count ? $"{rows} of " : "")}{frame.Rows.Count} rows, {(columns.Length < frame.Columns.Count ? $"{columns.Length} of " : "")}{frame.Columns.Count} columns"),
+            Note = $"{Count(rows, frame.Rows.Count)} rows, {Count(columns.Length, frame.Columns.Count)} columns",
         };
     }
+
+    private static string Count(int shown, long all) =>
+        string.Create(CultureInfo.InvariantCulture, $"{(shown < all ? $"{shown} of " : "")}{all}");
 
     private static string Cell(object? value)
     {

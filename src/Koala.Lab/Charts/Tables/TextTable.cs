@@ -2,15 +2,15 @@ using System.Text;
 
 namespace Koala.Lab.Charts.Tables;
 
-/// <summary>A table as it is shown, in HTML and in plain text: numbers to the right, the rest to the left.</summary>
-/// <param name="Columns">The heads, from left to right.</param>
-/// <param name="Rows">A text a column.</param>
+/// <summary>A table in HTML and in plain text; numbers are aligned to the right and other cells to the left.</summary>
+/// <param name="Columns">The columns, from left to right.</param>
+/// <param name="Rows">The rows, with one text per column.</param>
 internal sealed record TextTable(IReadOnlyList<Column> Columns, IReadOnlyList<IReadOnlyList<string>> Rows)
 {
-    /// <summary>Above the table.</summary>
+    /// <summary>The text above the table.</summary>
     public string? Title { get; init; }
 
-    /// <summary>Below it.</summary>
+    /// <summary>The text below the table.</summary>
     public string? Note { get; init; }
 
     /// <summary>The table in plain text.</summary>
@@ -20,23 +20,29 @@ internal sealed record TextTable(IReadOnlyList<Column> Columns, IReadOnlyList<IR
         if (Title is not null) text.Append(Title).Append('\n');
         var widths = Columns.Select((c, i) => Rows.Select(r => r[i].Length).Append(c.Name.Length).Max()).ToArray();
         foreach (var row in Rows.Prepend([.. Columns.Select(c => c.Name)]))
-            text.Append(string.Join("  ", row.Select((cell, i) => Columns[i].Number ? cell.PadLeft(widths[i]) : cell.PadRight(widths[i]))).TrimEnd()).Append('\n');
+        {
+            var cells = row.Select((cell, i) => Columns[i].Number ? cell.PadLeft(widths[i]) : cell.PadRight(widths[i]));
+            text.Append(string.Join("  ", cells).TrimEnd()).Append('\n');
+        }
         if (Note is not null) text.Append(Note).Append('\n');
         return text.ToString(0, text.Length - 1);
     }
 
-    /// <summary>The table in HTML. Styles stand in the elements: an output has no other place that every front end reads.</summary>
+    /// <summary>
+    /// The table in HTML. The styles stand in the elements, because an output has no other place that every front end reads.
+    /// </summary>
     public string ToHtml()
     {
         var html = new StringBuilder("<table class=\"koala-table\" style=\"border-collapse:collapse;font-variant-numeric:tabular-nums\">");
-        if (Title is not null) html.Append("<caption style=\"text-align:left;font-weight:600;padding:4px 0\">").Append(Html.Escape(Title)).Append("</caption>");
+        if (Title is not null)
+            html.Append($"<caption style=\"text-align:left;font-weight:600;padding:4px 0\">{Html.Escape(Title)}</caption>");
         html.Append("<thead><tr style=\"border-bottom:1px solid currentColor\">");
-        foreach (var column in Columns) html.Append("<th").Append(Align(column)).Append('>').Append(Html.Escape(column.Name)).Append("</th>");
+        foreach (var column in Columns) html.Append($"<th{Align(column)}>{Html.Escape(column.Name)}</th>");
         html.Append("</tr></thead><tbody>");
         foreach (var row in Rows)
         {
             html.Append("<tr>");
-            for (var i = 0; i < row.Count; i++) html.Append("<td").Append(Align(Columns[i])).Append('>').Append(Html.Escape(row[i])).Append("</td>");
+            foreach (var (i, cell) in row.Index()) html.Append($"<td{Align(Columns[i])}>{Html.Escape(cell)}</td>");
             html.Append("</tr>");
         }
         html.Append("</tbody></table>");
@@ -44,8 +50,8 @@ internal sealed record TextTable(IReadOnlyList<Column> Columns, IReadOnlyList<IR
         return html.ToString();
     }
 
-    private static string Align(Column column) => column.Number ? " style=\"text-align:right;padding:2px 10px\"" : " style=\"text-align:left;padding:2px 10px\"";
+    private static string Align(Column column) => $" style=\"text-align:{(column.Number ? "right" : "left")};padding:2px 10px\"";
 }
 
-/// <summary>A column's head, and whether numbers stand under it.</summary>
+/// <summary>The heading of a column, and whether its cells are numbers.</summary>
 internal sealed record Column(string Name, bool Number = true);

@@ -12,16 +12,19 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Evaluation.Cost;
 
-/// <summary>Rounds of the decoder on a text that says nothing, only to be timed: half of each draft's depth counts as accepted.</summary>
-/// <remarks>The text repeats a few tokens, so that a drafter that looks for repetitions finds one. The target stays where it is; the drafter goes on.</remarks>
+/// <summary>Times rounds of the decoder on an arbitrary text; half of each draft's depth counts as accepted.</summary>
+/// <remarks>
+/// The text repeats a few tokens, so that a drafter that looks for repetitions finds one. After a round the target's cache is truncated to
+/// its old length, and the drafter goes on.
+/// </remarks>
 internal sealed class RoundBenchmark : IDisposable
 {
-    // Where answers to short prompts are about.
+    // The usual context length of answers to short prompts.
     private const int Context = 128;
     private const int Period = 7;
     private const int Growth = 256;
 
-    // Each answer has one round: it never comes to its end.
+    // Each answer has one round, so it never ends.
     private static readonly GenerationOptions s_endless = new() { MaxTokens = int.MaxValue };
 
     private readonly Target _target;
@@ -33,7 +36,7 @@ internal sealed class RoundBenchmark : IDisposable
     private readonly int _start;
     private readonly int _capacity;
     private Drafter? _drafter;
-    private int _length;   // tokens that the drafter knows, the root counted
+    private int _length;   // the number of tokens that the drafter has seen, the root included
 
     public RoundBenchmark(Target target, IDraftSource source, GenerationOptions options, int batch, int nodes)
     {
@@ -46,14 +49,14 @@ internal sealed class RoundBenchmark : IDisposable
         _verifier = new HalfDepthVerifier(Verifier.Create(options), accepted => TokenAt(_length + accepted));
     }
 
-    /// <summary>A round in which nothing is drafted. Milliseconds.</summary>
+    /// <summary>Runs a round in which nothing is drafted, and returns its milliseconds.</summary>
     public double Baseline()
     {
         Begin();
         return Round(null, null).RoundMs;
     }
 
-    /// <summary>A round with a draft.</summary>
+    /// <summary>Runs a round with a draft.</summary>
     public TreeCost With(DraftTree tree)
     {
         Begin();
@@ -82,23 +85,24 @@ internal sealed class RoundBenchmark : IDisposable
 
         var acceptedPaths = sequences.Accept(_verifier, distributions, drafts);
         var (committed, rows) = sequences.Commit(drafts, acceptedPaths);
-        if (drafter is not null) clock.Draft(() => CatchUp(drafter, output.FeaturesAt(rows), committed));
+        if (drafter is not null) clock.Draft(() => Extend(drafter, output.FeaturesAt(rows), committed));
         var (draftMs, verifyMs, bookkeepingMs) = clock.Stop();
 
         for (var b = 0; b < _cache.Batch; b++) _cache.Truncate(b, _start);
-        return new TreeCost(tree ?? new ChainTree(0), drafts.Max(draft => draft.Candidates.Count), draftMs, verifyMs, bookkeepingMs);
+        var nodes = drafts.Max(draft => draft.Candidates.Count);
+        return new TreeCost(tree ?? new ChainTree(0), nodes, draftMs, verifyMs, bookkeepingMs);
     }
 
-    private void CatchUp(Drafter drafter, Tensor features, int[][] committed)
+    private void Extend(Drafter drafter, Tensor features, int[][] committed)
     {
         drafter.Extend(features, committed);
-        // On a GPU a drafter's work goes on behind the host's back: it would fall on the next round.
+        // On a GPU the drafter's work is asynchronous; without the synchronisation its time would count for the next round.
         if (_target.Device.type == DeviceType.CUDA) cuda.synchronize();
-        // The old root comes first.
+        // The first committed token is the old root.
         _length += committed.Max(tokens => tokens.Length) - 1;
     }
 
-    // A batch of answers whose roots are the text's last token.
+    // Creates a batch of sequences whose root is the last token of the text.
     private SequenceBatch AtTheEndOfTheText()
     {
         var count = _cache.Batch;
@@ -109,7 +113,7 @@ internal sealed class RoundBenchmark : IDisposable
         return batch;
     }
 
-    // A drafter and a target that have read the text; anew when the drafter's room is used up.
+    // Lets the target and a new drafter read the text. The drafter is replaced once its capacity is used up.
     private void Begin()
     {
         if (_drafter is not null && _length + _cache.Capacity - _start <= _capacity) return;
@@ -124,5 +128,5 @@ internal sealed class RoundBenchmark : IDisposable
         _length = text.Length;
     }
 
-    private int TokenAt(int place) => place % Math.Min(Period, _target.Config.VocabularySize);
+    private int TokenAt(int index) => index % Math.Min(Period, _target.Config.VocabularySize);
 }

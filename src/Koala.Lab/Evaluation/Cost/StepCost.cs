@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Koala.Lab.Decoding;
 using Koala.Lab.Drafting;
 using Koala.Lab.Drafting.Trees;
@@ -6,57 +7,78 @@ using MathNet.Numerics.Statistics;
 
 namespace Koala.Lab.Evaluation.Cost;
 
-/// <summary>What rounds cost on this device: measured apart from answers, whatever is accepted, so that it also holds for a head that was never trained.</summary>
-/// <param name="BaselineMs">Median milliseconds of a round of the target alone: a step of one token a sequence.</param>
-/// <param name="Trees">Rounds with a draft, by rising number of candidates.</param>
-public sealed record StepCost(double BaselineMs, IReadOnlyList<TreeCost> Trees)
+/// <summary>
+/// What rounds cost on this device. It is measured apart from answers and whatever is accepted, so it also holds for a head that was never
+/// trained.
+/// </summary>
+/// <param name="BaselineMs">The median milliseconds of a baseline round, which is a step of one token per sequence.</param>
+/// <param name="Trees">The rounds with a draft, in ascending order of the number of candidates.</param>
+public sealed record StepCost(
+    [property: JsonPropertyName("aloneMs")] double BaselineMs, [property: JsonPropertyName("shapes")] IReadOnlyList<TreeCost> Trees)
 {
     private const int WarmUps = 2;
     private const int FewestRounds = 3;
     private const int MostRounds = 40;
 
-    /// <summary>Milliseconds of a round with so many candidates; between two measured numbers, and beyond the largest, in proportion.</summary>
+    /// <summary>
+    /// The milliseconds of a round with a number of candidates. Between two measured numbers, and beyond the largest, the cost is linear.
+    /// </summary>
     public double RoundMs(int nodes)
     {
-        (int Nodes, double Ms)[] points = [(0, BaselineMs), .. Trees.Where(shape => shape.Nodes > 0).DistinctBy(shape => shape.Nodes).Select(shape => (shape.Nodes, shape.RoundMs))];
+        var drafted = Trees.Where(tree => tree.Nodes > 0).DistinctBy(tree => tree.Nodes);
+        (int Nodes, double Ms)[] points = [(0, BaselineMs), .. drafted.Select(tree => (tree.Nodes, tree.RoundMs))];
         if (points.FirstOrDefault(point => point.Nodes == nodes, (-1, 0)) is (>= 0, var ms)) return ms;
         if (points.Length == 1) throw new ArgumentOutOfRangeException(nameof(nodes), nodes, "no round with a draft was measured");
         var above = Array.FindIndex(points, point => point.Nodes > nodes);
-        // A drawn tree may have more candidates in an answer than it had when it was measured.
+        // A dynamic tree may have more candidates in an answer than it had in the measurement.
         if (above < 0) above = points.Length - 1;
         var ((low, lowMs), (high, highMs)) = (points[above - 1], points[above]);
         return lowMs + (highMs - lowMs) * (nodes - low) / (high - low);
     }
 
-    /// <summary>The acceptance length at which rounds that drafted so many candidates each are as fast as the target alone. NaN without rounds.</summary>
+    /// <summary>The acceptance length at which rounds are as fast as the baseline. NaN without rounds.</summary>
+    /// <param name="drafted">The number of candidates of each round.</param>
     public double BreakEven(IReadOnlyList<int> drafted) => drafted.Count == 0 ? double.NaN : drafted.Average(RoundMs) / BaselineMs;
 
-    /// <summary>Chains up to a length that between them say what every chain up to it costs: with the root they make 2, 3, 4, 6, 8, 12, ... tokens, and the longest.</summary>
-    public static IReadOnlyList<DraftTree> Chains(int longest) =>
-        [.. Enumerable.Range(1, 29).SelectMany(power => (int[])[(1 << power) - 1, 3 * (1 << power) / 2 - 1])
-            .TakeWhile(length => length < longest).Append(longest).Where(length => length > 0).Select(length => new ChainTree(length))];
+    /// <summary>
+    /// Some of the chains up to a length, from which the cost of all follows. With the root they make 2, 3, 4, 6, 8, 12, ... tokens; the
+    /// longest is always among them.
+    /// </summary>
+    public static IReadOnlyList<DraftTree> Chains(int longest)
+    {
+        var roundLengths = Enumerable.Range(1, 29).SelectMany(power => (int[])[(1 << power) - 1, 3 * (1 << power) / 2 - 1]);
+        var lengths = roundLengths.TakeWhile(length => length < longest).Append(longest).Where(length => length > 0);
+        return [.. lengths.Select(length => new ChainTree(length))];
+    }
 
-    /// <summary>What has to be measured to know the cost of rounds that draft a shape: of a chain, shorter chains too; a tree is measured alone.</summary>
+    /// <summary>
+    /// The trees to measure for the cost of rounds that draft a tree: for a chain, shorter chains too; otherwise only the tree.
+    /// </summary>
     internal static IReadOnlyList<DraftTree> TreesUpTo(DraftTree tree) => tree is ChainTree chain ? Chains(chain.Length) : [tree];
 
-    /// <summary>Measures rounds of the target alone and of each shape in turn, so that other work on the machine falls on all alike.</summary>
+    /// <summary>
+    /// Measures baseline rounds and rounds with each tree alternately, so that other work on the machine affects all of them alike.
+    /// </summary>
     /// <param name="target">The target.</param>
-    /// <param name="source">What drafts.</param>
-    /// <param name="trees">At most as deep as it can draft.</param>
-    /// <param name="options">How tokens are chosen. Null: greedy.</param>
-    /// <param name="batch">Sequences side by side. Default 1.</param>
-    /// <param name="budget">Time after which no further turn begins; three are made in any case. Null: a second.</param>
-    /// <param name="cancel">Looked at between rounds.</param>
+    /// <param name="source">The draft source.</param>
+    /// <param name="trees">The trees, none of them deeper than the source can draft.</param>
+    /// <param name="options">How tokens are chosen. Null means greedy.</param>
+    /// <param name="batch">The number of sequences in a batch. Default 1.</param>
+    /// <param name="budget">The time after which no further turn begins; at least three turns are made. Null means one second.</param>
+    /// <param name="cancel">Checked between rounds.</param>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public static StepCost Measure(Target target, IDraftSource source, IReadOnlyList<DraftTree> trees, GenerationOptions? options = null, int batch = 1,
-        TimeSpan? budget = null, CancellationToken cancel = default)
+    public static StepCost Measure(Target target, IDraftSource source, IReadOnlyList<DraftTree> trees, GenerationOptions? options = null,
+        int batch = 1, TimeSpan? budget = null, CancellationToken cancel = default)
     {
-        using var rounds = new RoundBenchmark(target, source, options ?? new GenerationOptions(), batch, trees.Select(tree => tree.Nodes).Append(0).Max());
-        var (baseline, drafted) = (new List<double>(), trees.Select(_ => new List<TreeCost>()).ToArray());
-        var began = TimeProvider.System.GetTimestamp();
+        var mostNodes = trees.Select(tree => tree.Nodes).Append(0).Max();
+        using var rounds = new RoundBenchmark(target, source, options ?? new GenerationOptions(), batch, mostNodes);
+        var baseline = new List<double>();
+        var drafted = trees.Select(_ => new List<TreeCost>()).ToArray();
+        var limit = budget ?? TimeSpan.FromSeconds(1);
+        var start = TimeProvider.System.GetTimestamp();
         for (var turn = 0; turn < WarmUps + MostRounds; turn++)
         {
-            if (turn >= WarmUps + FewestRounds && TimeProvider.System.GetElapsedTime(began) > (budget ?? TimeSpan.FromSeconds(1))) break;
+            if (turn >= WarmUps + FewestRounds && TimeProvider.System.GetElapsedTime(start) > limit) break;
             if (turn == WarmUps)
             {
                 baseline.Clear();

@@ -3,12 +3,16 @@ using MathNet.Numerics.Statistics;
 
 namespace Koala.Lab.Evaluation.Statistics;
 
-/// <summary>Percentile bootstrap over prompts: 2,000 resamples with a fixed seed, so that a report is the same for the same measurements.</summary>
+/// <summary>
+/// Percentile bootstrap over prompts: 2,000 resamples with a fixed seed, so that a report is the same for the same measurements.
+/// </summary>
 internal static class Bootstrap
 {
     private const int Resamples = 2000;
 
-    /// <summary>The 95% interval of a statistic of <paramref name="items"/>; NaN where there are fewer than two, which say nothing of how they vary.</summary>
+    /// <summary>
+    /// The 95% interval of a statistic of <paramref name="items"/>. It is NaN for fewer than two items, which do not show how they vary.
+    /// </summary>
     public static (double Low, double High) Interval<T>(IReadOnlyList<T> items, Func<IReadOnlyList<T>, double> statistic)
     {
         if (items.Count < 2) return (double.NaN, double.NaN);

@@ -3,16 +3,16 @@ using MathNet.Numerics.Statistics;
 
 namespace Koala.Lab.Evaluation.Statistics;
 
-/// <summary>The figures of a report, each from the measurements that have something to say about it.</summary>
+/// <summary>Computes the figures of a report, each from those measurements that have data for it.</summary>
 internal static class EvaluationStatistics
 {
-    /// <summary>Pooled over all rounds; the interval resamples measurements.</summary>
+    /// <summary>The acceptance length, pooled over all rounds; the interval resamples measurements.</summary>
     public static MeanInterval AcceptanceLengthOf(IReadOnlyList<Measurement> measured)
     {
         static double Pooled(IReadOnlyList<Measurement> sample) =>
             new DecodingTrace([.. sample.SelectMany(m => m.Speculative.Rounds)]).AcceptanceLength;
 
-        // An answer of one token has no round and says nothing about it.
+        // An answer of one token has no round and therefore no acceptance length.
         var withRounds = measured.Where(m => m.Speculative.Rounds.Any()).ToArray();
         if (withRounds.Length == 0) return new MeanInterval(double.NaN, double.NaN, double.NaN);
         var (low, high) = Bootstrap.Interval(withRounds, Pooled);
@@ -22,7 +22,7 @@ internal static class EvaluationStatistics
     /// <summary>The median of the measurements' ratios: baseline seconds per token divided by those with the drafter.</summary>
     public static MedianInterval SpeedupOf(IReadOnlyList<Measurement> measured)
     {
-        // An answer of one token has no round on either side and so no speed.
+        // An answer of one token has no round on either side and therefore no speed.
         var ratios = measured.Select(m => m.Baseline.SecondsPerToken / m.Speculative.SecondsPerToken).Where(double.IsFinite).ToArray();
         if (ratios.Length == 0) return new MedianInterval(double.NaN, double.NaN, double.NaN);
         var (low, high) = Bootstrap.Interval(ratios, sample => sample.Median());

@@ -4,10 +4,12 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Evaluation.Statistics;
 
-/// <summary>Whether greedy answers of both sides are the same, and if not, whether the target itself was undecided.</summary>
+/// <summary>
+/// Compares the greedy answers of both sides; where they differ, it checks whether the target's own logits were a near-tie.
+/// </summary>
 /// <remarks>
-/// A step over several tokens adds up in another order than a step over one, so two logits that are equal to the last digits may
-/// change places. Such a near-tie is told apart from a wrong token.
+/// A step over several tokens adds up in another order than a step over one token, so two logits that are equal to the last digits may
+/// swap their order. Such a near-tie is distinguished from a wrong token.
 /// </remarks>
 internal static class OutputMatch
 {

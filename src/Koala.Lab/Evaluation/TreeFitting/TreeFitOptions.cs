@@ -3,13 +3,16 @@ using Koala.Lab.Drafting.Trees;
 
 namespace Koala.Lab.Evaluation.TreeFitting;
 
-/// <summary>What a tree is fitted to.</summary>
+/// <summary>The options of a tree fit.</summary>
 public sealed record TreeFitOptions
 {
-    /// <summary>The most nodes of the tree; of the one with the longest acceptance, exactly so many. 1 to <see cref="DraftTree.MaxNodes"/>, default 64.</summary>
+    /// <summary>
+    /// The most nodes of the tree; a tree fitted for acceptance has exactly this number. 1 to <see cref="DraftTree.MaxNodes"/>, default
+    /// 64.
+    /// </summary>
     public int Nodes { get; init; } = 64;
 
-    /// <summary>What it is best in. Default: speed.</summary>
+    /// <summary>What the tree is fitted for. Default: speed.</summary>
     public TreeFitBy By { get; init; } = TreeFitBy.Speed;
 
     /// <summary>The most tokens of an answer. Default 128.</summary>
@@ -27,15 +30,15 @@ public sealed record TreeFitOptions
     }
 }
 
-/// <summary>What a fitted tree is best in.</summary>
+/// <summary>What a tree is fitted for.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<TreeFitBy>))]
 public enum TreeFitBy
 {
-    /// <summary>Tokens a second on this device: acceptance against what rounds with the tree cost.</summary>
+    /// <summary>Tokens per second on this device: acceptance divided by the cost of rounds with the tree.</summary>
     [JsonStringEnumMemberName("speed")]
     Speed,
 
-    /// <summary>Acceptance alone.</summary>
+    /// <summary>Acceptance only.</summary>
     [JsonStringEnumMemberName("acceptance")]
     Acceptance,
 }

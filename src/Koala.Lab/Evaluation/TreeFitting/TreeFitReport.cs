@@ -5,7 +5,7 @@ using Koala.Lab.Drafting.Trees;
 
 namespace Koala.Lab.Evaluation.TreeFitting;
 
-/// <summary>A fitted tree and what is expected of it. <c>koala fit-tree</c> prints it, also as JSON.</summary>
+/// <summary>A fitted tree and its predicted speed. <c>koala fit-tree</c> prints this report, also as JSON.</summary>
 public sealed record TreeFitReport : Circumstances
 {
     internal const string TreeName = "fitted";
@@ -15,42 +15,44 @@ public sealed record TreeFitReport : Circumstances
     {
     }
 
-    /// <summary>0: a tree is fitted to greedy answers. As it is always so, the report's JSON does not say it.</summary>
+    /// <summary>0, because a tree is always fitted to greedy answers; the report's JSON leaves it out.</summary>
     [JsonIgnore]
     public override double Temperature => 0;
 
-    /// <summary>1: a tree is fitted for one answer at a time. As it is always so, the report's JSON does not say it.</summary>
+    /// <summary>1, because a tree is always fitted for one answer at a time; the report's JSON leaves it out.</summary>
     [JsonIgnore]
     public override int Batch => 1;
 
-    /// <summary>What the tree is best in.</summary>
+    /// <summary>What the tree is fitted for.</summary>
     public required TreeFitBy By { get; init; }
 
-    /// <summary>Prompts answered.</summary>
+    /// <summary>The number of prompts that were answered.</summary>
     public required int Prompts { get; init; }
 
-    /// <summary>Prompts left out because they do not fit the context.</summary>
+    /// <summary>The number of prompts that were skipped because they do not fit the context.</summary>
     public required int Skipped { get; init; }
 
-    /// <summary>Places of the answers that were counted.</summary>
+    /// <summary>The number of positions of the answers that were counted.</summary>
+    [JsonPropertyName("places")]
     public required int Positions { get; init; }
 
-    /// <summary>The tree.</summary>
+    /// <summary>The fitted tree.</summary>
     public required FittedTree Tree { get; init; }
 
-    /// <summary>The chain with the most tokens a second, to compare with.</summary>
+    /// <summary>The chain with the most tokens per second, for comparison.</summary>
     public required FittedTree Chain { get; init; }
 
-    /// <summary>Tokens a second of the target alone, by its rounds.</summary>
+    /// <summary>The baseline's tokens per second, from its rounds.</summary>
+    [JsonPropertyName("aloneTokensPerSecond")]
     public required double BaselineTokensPerSecond { get; init; }
 
-    /// <summary>For some numbers of nodes the tree with the most tokens a second.</summary>
+    /// <summary>The tree with the most tokens per second for some numbers of nodes.</summary>
     public required IReadOnlyList<FittedTree> ByNodes { get; init; }
 
-    /// <summary>The tree's paths, as its file holds them.</summary>
+    /// <summary>The paths of the tree, as in its file.</summary>
     public IReadOnlyList<IReadOnlyList<int>> Paths => Shape.Paths;
 
-    /// <summary>The tree, to decode with or to write.</summary>
+    /// <summary>The tree in the form that the decoder takes and that can be written to a file.</summary>
     [JsonIgnore]
     public StaticTree Shape => new(TreeName, Tree.Paths);
 
@@ -58,28 +60,40 @@ public sealed record TreeFitReport : Circumstances
     public override string ToString()
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{base.ToString()}; {Positions} places in the answers to {Prompts} prompts ({Skipped} skipped)\n");
+        text.Append(CultureInfo.InvariantCulture, $"{base.ToString()}; ");
+        text.Append(CultureInfo.InvariantCulture, $"{Positions} positions in the answers to {Prompts} prompts ({Skipped} skipped)\n");
         text.Append("            nodes  depth  acceptance length  round ms  predicted tokens/s\n");
-        text.Append(CultureInfo.InvariantCulture, $"{"alone",-10}  {0,5}  {0,5}  {1,17:F2}  {1000 / BaselineTokensPerSecond,8:F2}  {BaselineTokensPerSecond,18:F0}\n");
-        Line("best chain", Chain);
-        foreach (var tree in ByNodes) Line("", tree);
-        Line("the tree", Tree);
-        text.Append(CultureInfo.InvariantCulture, $"best in {(By == TreeFitBy.Speed ? "tokens/s here" : "acceptance")}; predicted to be {Tree.TokensPerSecond / Chain.TokensPerSecond:F2} times as fast as the best chain, {Tree.TokensPerSecond / BaselineTokensPerSecond:F2} times as fast as the target alone\n");
+        Line("baseline", 0, 0, 1, 1000 / BaselineTokensPerSecond, BaselineTokensPerSecond);
+        TreeLine("best chain", Chain);
+        foreach (var tree in ByNodes) TreeLine("", tree);
+        TreeLine("best tree", Tree);
+        var (overChain, overBaseline) = (Tree.TokensPerSecond / Chain.TokensPerSecond, Tree.TokensPerSecond / BaselineTokensPerSecond);
+        text.Append(CultureInfo.InvariantCulture, $"fitted for {(By == TreeFitBy.Speed ? "tokens/s on this device" : "acceptance")}; ");
+        text.Append(CultureInfo.InvariantCulture, $"predicted speed: {overChain:F2} times the best chain, ");
+        text.Append(CultureInfo.InvariantCulture, $"{overBaseline:F2} times the baseline\n");
         return text.ToString();
 
-        void Line(string name, FittedTree tree) =>
-            text.Append(CultureInfo.InvariantCulture, $"{name,-10}  {tree.Nodes,5}  {tree.Depth,5}  {tree.AcceptanceLength,17:F2}  {tree.RoundMs,8:F2}  {tree.TokensPerSecond,18:F0}\n");
+        void TreeLine(string name, FittedTree tree) =>
+            Line(name, tree.Nodes, tree.Depth, tree.AcceptanceLength, tree.RoundMs, tree.TokensPerSecond);
+
+        void Line(string name, int nodes, int depth, double acceptanceLength, double roundMs, double tokensPerSecond)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{name,-10}  {nodes,5}  {depth,5}  {acceptanceLength,17:F2}  ");
+            text.Append(CultureInfo.InvariantCulture, $"{roundMs,8:F2}  {tokensPerSecond,18:F0}\n");
+        }
     }
 }
 
-/// <summary>A tree with what is expected of it on the answers it was fitted to.</summary>
-/// <param name="Paths">The tree.</param>
-/// <param name="Nodes">Candidates a round.</param>
-/// <param name="Depth">Levels.</param>
-/// <param name="AcceptanceLength">Tokens committed a round along those answers.</param>
-/// <param name="RoundMs">Milliseconds of a round, measured or between two measured ones.</param>
-/// <param name="TokensPerSecond">What follows from both; reading the prompt is not counted.</param>
-public sealed record FittedTree([property: JsonIgnore] IReadOnlyList<IReadOnlyList<int>> Paths, int Nodes, int Depth, double AcceptanceLength, double RoundMs, double TokensPerSecond)
+/// <summary>A tree with its predicted figures on the answers that it was fitted to.</summary>
+/// <param name="Paths">The paths of the tree.</param>
+/// <param name="Nodes">The number of candidates per round.</param>
+/// <param name="Depth">The number of levels.</param>
+/// <param name="AcceptanceLength">The tokens committed per round along those answers.</param>
+/// <param name="RoundMs">The milliseconds of a round, measured or interpolated.</param>
+/// <param name="TokensPerSecond">The tokens per second that follow from both, without prefill.</param>
+public sealed record FittedTree(
+    [property: JsonIgnore] IReadOnlyList<IReadOnlyList<int>> Paths,
+    int Nodes, int Depth, double AcceptanceLength, double RoundMs, double TokensPerSecond)
 {
     internal static FittedTree Create(IReadOnlyList<IReadOnlyList<int>> paths, double acceptanceLength, double roundMs) =>
         new(paths, paths.Count, paths.Max(path => path.Count), acceptanceLength, roundMs, 1000 * acceptanceLength / roundMs);

@@ -1,18 +1,23 @@
 namespace Koala.Lab.Evaluation.TreeFitting;
 
-/// <summary>Grows a tree a node at a time: always the node, among those whose parent is in, that lies on the paths of the most places.</summary>
+/// <summary>
+/// Grows a tree node by node. The next node is, among those whose parent is in the tree, the one on the paths of the most positions.
+/// </summary>
 internal static class TreeGrowth
 {
-    /// <summary>The tree's paths in the order they came in: any number of the first ones is a tree too. Paths of no place do not come.</summary>
-    /// <param name="paths">What was counted.</param>
+    /// <summary>
+    /// The paths of the tree in the order in which they were added; any number of the first ones is also a tree. Paths of no position are
+    /// not added.
+    /// </summary>
+    /// <param name="paths">The recorded rank paths.</param>
     /// <param name="nodes">The most nodes.</param>
     /// <param name="depth">The most levels.</param>
     public static IReadOnlyList<IReadOnlyList<int>> Grow(RankPaths paths, int nodes, int depth)
     {
-        var places = new Dictionary<long, int>();
+        var counts = new Dictionary<long, int>();
         foreach (var code in paths.Answers.SelectMany(answer => answer).SelectMany(path => CodesAlong(path).Take(depth)))
-            places[code] = places.GetValueOrDefault(code) + 1;
-        // Of equals the smaller code: shorter paths first, then lower ranks.
+            counts[code] = counts.GetValueOrDefault(code) + 1;
+        // Of equal counts the smaller code comes first: shorter paths, then lower ranks.
         var open = new PriorityQueue<IReadOnlyList<int>, (int, long)>();
         void Open(IReadOnlyList<int> parent)
         {
@@ -20,7 +25,7 @@ internal static class TreeGrowth
             {
                 IReadOnlyList<int> child = [.. parent, rank];
                 var code = CodeOf(child);
-                if (places.TryGetValue(code, out var count)) open.Enqueue(child, (-count, code));
+                if (counts.TryGetValue(code, out var count)) open.Enqueue(child, (-count, code));
             }
         }
         var tree = new List<IReadOnlyList<int>>();
@@ -33,11 +38,16 @@ internal static class TreeGrowth
         return tree;
     }
 
-    /// <summary>A path as a number: a one, then four bits a rank. Ranks beyond those looked at are on no path, nor is what is deeper than they are long.</summary>
-    public static long CodeOf(IReadOnlyList<int> path) =>
-        path.Count > RankPaths.MostDepth || path.Any(rank => rank >= RankPaths.Ranks) ? 0 : path.Aggregate(1L, (code, rank) => (code << 4) + rank);
+    /// <summary>
+    /// The code of a path: a 1, then four bits per rank. It is 0 for a path that is deeper, or has higher ranks, than any recorded path.
+    /// </summary>
+    public static long CodeOf(IReadOnlyList<int> path)
+    {
+        var isRecorded = path.Count <= RankPaths.MostDepth && path.All(rank => rank < RankPaths.Ranks);
+        return isRecorded ? path.Aggregate(1L, (code, rank) => (code << 4) + rank) : 0;
+    }
 
-    /// <summary>The numbers of a path's beginnings, the shortest first.</summary>
+    /// <summary>The codes of a path's prefixes, the shortest first.</summary>
     public static IEnumerable<long> CodesAlong(IReadOnlyList<int> path)
     {
         var code = 1L;

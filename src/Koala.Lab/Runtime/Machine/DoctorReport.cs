@@ -84,7 +84,9 @@ public sealed record DoctorReport
 /// <param name="Folder">The folder it was loaded from; null if TorchSharp loaded it.</param>
 /// <param name="Origin">Why it was loaded from that folder: see <see cref="LibTorch.Origin"/>.</param>
 /// <param name="BindingsPatched">Whether the bindings were patched: see <see cref="LibTorch.BindingsPatched"/>.</param>
-public sealed record LibTorchInfo(string? Version, string BuiltFor, string? Folder, string Origin, bool BindingsPatched)
+public sealed record LibTorchInfo(
+    string? Version, string BuiltFor, string? Folder, string Origin,
+    [property: JsonPropertyName("bindingsMended")] bool BindingsPatched)
 {
     /// <summary>Returns one line: the version and where it was loaded from.</summary>
     public override string ToString() =>

@@ -1,0 +1,120 @@
+using System.Text.Json;
+using Koala.Lab.Adversary;
+using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Hub;
+using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Trace;
+using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Cost;
+using Koala.Lab.Evaluation.TreeFitting;
+using Koala.Lab.Heads.Eagle;
+using Koala.Lab.Heads.Medusa;
+using Koala.Lab.Regeneration;
+using Koala.Lab.Runs;
+using Koala.Lab.Runtime.Cuda;
+using Koala.Lab.Runtime.Files;
+using Koala.Lab.Runtime.Machine;
+using Koala.Lab.Targets;
+using Koala.Lab.Training;
+
+namespace Koala.Lab.Tests;
+
+/// <summary>JSON fields keep their names when a member of a C# type is renamed, because files and scripts rely on the names.</summary>
+public sealed class JsonFieldNamesTests
+{
+    public static TheoryData<Type, string> Types => new()
+    {
+        // Reports.
+        {
+            typeof(EvaluationReport),
+            "target head device dtype threads temperature batch acceptance draftLength tree draftLengthChosen repeats prompts skipped tokens lossless " +
+            "nearTies equalAnswers acceptanceLength positionAcceptance nAlpha treeNodeAcceptance baseline speculative speedup predicted breakEven round " +
+            "byCategory provenance"
+        },
+        { typeof(TreeReport), "name nodes depth" },
+        { typeof(MeanInterval), "mean low high" },
+        { typeof(MedianInterval), "median low high" },
+        { typeof(Throughput), "tokensPerSecond stepMs" },
+        { typeof(RoundTimes), "draftMs verifyMs bookkeepingMs" },
+        { typeof(CategoryReport), "category prompts acceptanceLength speedup nAlpha" },
+        {
+            typeof(BreakEvenReport),
+            "target head device dtype threads temperature batch draftLength aloneMs breakEven round byDraftLength provenance"
+        },
+        { typeof(BreakEvenRow), "draftLength round breakEven" },
+        { typeof(StepCost), "aloneMs shapes" },
+        { typeof(TreeCost), "nodes draftMs verifyMs bookkeepingMs roundMs" },
+        {
+            typeof(TreeFitReport),
+            "target head device dtype threads by prompts skipped places tree chain aloneTokensPerSecond byNodes paths provenance"
+        },
+        { typeof(FittedTree), "nodes depth acceptanceLength roundMs tokensPerSecond" },
+        { typeof(RegenerationReport), "chats answers tokens cut shortened skipped seconds tokensPerSecond" },
+        { typeof(HubPull), "repo revision commit path target files" },
+        { typeof(PulledFile), "name size hash downloaded" },
+        {
+            typeof(ModelConfig),
+            "architecture modelType hiddenSize intermediateSize layers heads keyValueHeads headDim vocabularySize rmsNormEps ropeTheta ropeScaling " +
+            "contextLength tieWordEmbeddings attentionBias queryKeyNorm dtype beginOfSequenceId endOfSequenceIds"
+        },
+
+        // Answers and their traces.
+        { typeof(Generation), "promptTokens tokens text finish seconds prefillSeconds rounds" },
+        { typeof(Round), "drafted accepted draftMs verifyMs bookkeepingMs depth levels bonus candidates" },
+        { typeof(LevelAcceptance), "children kept" },
+        { typeof(TracedToken), "token text p" },
+        { typeof(TracedCandidate), "token text parent p q accepted" },
+        { typeof(BatchTimes), "prefill steps host" },
+
+        // The machine.
+        {
+            typeof(DoctorReport),
+            "koala machine libTorch device gpus cudaGraphs halfInstructions step memoryReadGBPerSecond threads environment findings"
+        },
+        { typeof(LibTorchInfo), "version builtFor folder origin bindingsMended" },
+        { typeof(Finding), "level what mend" },
+        { typeof(StepTiming), "fp32Ms bf16Ms fastest" },
+        { typeof(MachineInfo), "cpu cores memoryBytes os dotNet gpu" },
+        { typeof(Gpu), "name memoryBytes" },
+
+        // Runs and heads.
+        {
+            typeof(RunRecord),
+            "formatVersion kind command options seeds commit packages machine device dtype started ended state failure"
+        },
+        { typeof(Provenance), "command commit machine libTorch prompts promptsHash measured" },
+        { typeof(GitCommit), "hash clean" },
+        { typeof(LockHolder), "processId host started" },
+        { typeof(TargetIdentity), "name hiddenSize vocabularySize embeddingHash" },
+        { typeof(TrainingPlan), "data validation head training withControl target dtype device threads targetIdentity dataHash" },
+        {
+            typeof(TrainingOptions),
+            "steps batch rowLength losses trainingTimeTest featureNoise learningRate schedule warmup beta1 beta2 weightDecay clip clipBy adversary seed " +
+            "validateEvery saveEvery"
+        },
+        { typeof(LossTerm), "name weight decay" },
+        { typeof(AdversaryOptions), "weight warmup width learningRate" },
+        { typeof(MedusaOptions), "layers heads tied ownLmHeads" },
+        { typeof(EagleOptions), "layers draftVocabulary fusedFeatures bias" },
+        {
+            typeof(RegenerationRecord),
+            "target tokenizer dtype prompts promptsHash limit system maxTokens temperature topK topP seed"
+        },
+        { typeof(RegeneratedAnswer), "row turn tokens done content" },
+    };
+
+    [Theory, MemberData(nameof(Types))]
+    public void A_type_has_the_fields_that_its_files_have(Type type, string fields)
+    {
+        var written = JsonFormat.Document.GetTypeInfo(type).Properties.Where(property => property.Get is not null).Select(property => property.Name);
+        Assert.Equal(fields.Split(' ').Order(StringComparer.Ordinal), written.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void A_report_of_doctor_is_written_as_it_was_read()
+    {
+        var text = File.ReadAllText(TestFiles.At("docs", "results", "doctor.json"));
+        var report = JsonSerializer.Deserialize<DoctorReport>(text, JsonFormat.Document);
+        Assert.Equal(text.TrimEnd(), JsonSerializer.Serialize(report, JsonFormat.Document));
+    }
+}
