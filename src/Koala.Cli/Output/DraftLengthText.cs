@@ -3,13 +3,15 @@ using Koala.Lab.Evaluation.Cost;
 
 namespace Koala.Cli.Output;
 
-/// <summary>A draft length that was chosen for the device, as standard error tells it.</summary>
+/// <summary>The line on standard error that says which draft length was chosen, and why.</summary>
 internal static class DraftLengthText
 {
-    public static string Render(DraftLengthChoice choice)
+    public static string Render(DraftLengthChoice choice) => $"draft length {choice.Length}, {Reason(choice)}; --draft-length sets it";
+
+    private static string Reason(DraftLengthChoice choice)
     {
-        var why = double.IsNaN(choice.Speedup) ? "the longest, for no round was seen to choose by"
-            : string.Create(CultureInfo.InvariantCulture, $"chosen for this device: {choice.Speedup:F2} times the target alone by a short measurement{(choice.Speedup < 1 ? ", which is slower" : "")}");
-        return string.Create(CultureInfo.InvariantCulture, $"draft length {choice.Length}, {why}; --draft-length sets it");
+        if (double.IsNaN(choice.Speedup)) return "the longest, because no round was measured";
+        var measured = string.Create(CultureInfo.InvariantCulture, $"{choice.Speedup:F2} times the baseline by a short measurement");
+        return $"chosen for this device: {measured}{(choice.Speedup < 1 ? ", which is slower" : "")}";
     }
 }
