@@ -18,7 +18,11 @@ public static class KoalaCommand
     /// <param name="cancel">Interrupts long work, as Ctrl-C does.</param>
     /// <returns>One of <see cref="ExitCodes"/>.</returns>
     public static int Run(
-        IReadOnlyList<string> args, TextWriter output, TextWriter error, TextReader? input = null, CancellationToken cancel = default)
+        IReadOnlyList<string> args,
+        TextWriter output,
+        TextWriter error,
+        TextReader? input = null,
+        CancellationToken cancel = default)
     {
         var root = Build(new Streams(output, error, input ?? TextReader.Null, cancel), args);
         // A prompt may begin with "@", and Koala's options are words, not combinations of letters.
@@ -101,7 +105,8 @@ public static class KoalaCommand
         || e.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase)
         || e.Message.Contains("can't allocate memory", StringComparison.Ordinal);
 
-    // The part of libtorch's message that says how much was requested and how much is free. The advice after it is not for users of Koala.
+    // The part of libtorch's message that says how much was requested and how much is free.
+    // The advice that follows it is not for users of Koala.
     private static string Sizes(string message)
     {
         var line = message.Split('\n')[0];

@@ -24,17 +24,20 @@ internal static class ParseFault
     private static string Fault(ParseResult result, Command command)
     {
         // The parser may have taken a mistyped option for the command's argument; then it cannot match what follows.
-        var ofArgument = result.Errors.FirstOrDefault(e => e.SymbolResult is ArgumentResult { Tokens.Count: > 0, Parent: CommandResult });
+        var ofArgument = result.Errors.FirstOrDefault(e =>
+            e.SymbolResult is ArgumentResult { Tokens.Count: > 0, Parent: CommandResult });
         if (ofArgument is not null) return ofArgument.Message;
         if (result.UnmatchedTokens.Count > 0) return Unknown(result.UnmatchedTokens[0], command);
-        var missing = command.Options.FirstOrDefault(option => option.Required && result.GetResult(option) is null or { Implicit: true });
+        var missing = command.Options.FirstOrDefault(option =>
+            option.Required && result.GetResult(option) is null or { Implicit: true });
         var error = result.Errors[0];
         return error.SymbolResult switch
         {
             OptionResult { Tokens.Count: 0, Implicit: false } withoutValue => $"{withoutValue.Option.Name} needs a value",
             ArgumentResult { Tokens.Count: 0, Parent: OptionResult option } => $"{option.Option.Name} needs a value",
             ArgumentResult { Tokens.Count: 0 } argument => $"{argument.Argument.HelpName} is missing",
-            CommandResult or OptionResult { Implicit: true } when missing is not null => $"{missing.Name} {missing.HelpName} is missing",
+            CommandResult or OptionResult { Implicit: true } when missing is not null =>
+                $"{missing.Name} {missing.HelpName} is missing",
             _ => error.Message.ReplaceLineEndings(" ").TrimEnd('.'),
         };
     }
@@ -69,7 +72,8 @@ internal static class ParseFault
                     continue;
                 }
                 d[i, j] = Math.Min(Math.Min(d[i - 1, j], d[i, j - 1]) + 1, d[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1));
-                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
+                var swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                if (swapped) d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
             }
         return d[a.Length, b.Length];
     }

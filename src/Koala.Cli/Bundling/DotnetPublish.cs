@@ -39,8 +39,9 @@ internal sealed class DotnetPublish(string sources, string scratch, string outpu
     {
         string[] arguments =
         [
-            "publish", Path.Combine("src", "Koala.Cli"), "-c", "Release", "-r", "linux-x64", "--self-contained", "-p:Backend=external",
-            "--artifacts-path", scratch, "-o", output, "-v", "q", "-nologo", "-tl:off", "-nodeReuse:false", "-p:UseSharedCompilation=false",
+            "publish", Path.Combine("src", "Koala.Cli"), "-c", "Release", "-r", "linux-x64", "--self-contained",
+            "-p:Backend=external", "--artifacts-path", scratch, "-o", output,
+            "-v", "q", "-nologo", "-tl:off", "-nodeReuse:false", "-p:UseSharedCompilation=false",
         ];
         var start = new ProcessStartInfo("dotnet", arguments)
         {
@@ -49,7 +50,8 @@ internal sealed class DotnetPublish(string sources, string scratch, string outpu
             RedirectStandardError = true,
         };
         // A bundle runs where no clone is, so it contains the commit that reports name; + means that files were changed.
-        if (GitCommit.Read(sources) is { } commit) start.ArgumentList.Add($"-p:BuiltFrom={commit.Hash}{(commit.Clean ? "" : "+")}");
+        if (GitCommit.Read(sources) is { } commit)
+            start.ArgumentList.Add($"-p:BuiltFrom={commit.Hash}{(commit.Clean ? "" : "+")}");
         // No build server may keep running afterwards.
         start.Environment["DOTNET_CLI_USE_MSBUILD_SERVER"] = "0";
         start.Environment["DOTNET_CLI_TELEMETRY_OPTOUT"] = "1";

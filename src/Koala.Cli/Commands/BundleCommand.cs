@@ -20,7 +20,8 @@ internal static class BundleCommand
         @out.Required = true;
         var (json, quiet) = (SharedOptions.Json(), SharedOptions.Quiet());
         var command = new Command("bundle",
-            "Make a folder, and an archive of it, that run on a machine with PyTorch (and a GPU) but no .NET.") { @out, json, quiet };
+            "Make a folder, and an archive of it, that run on a machine with PyTorch (and a GPU) but no .NET.")
+            { @out, json, quiet };
         command.SetAction(result => Run(streams, result.GetValue(@out)!, result.GetValue(json), result.GetValue(quiet)));
         return command;
     }

@@ -47,14 +47,16 @@ internal sealed class EvaluateCommand
     {
         var self = new EvaluateCommand(streams);
         var command = new Command("evaluate",
-            "Measure a draft head against the baseline, its target alone: acceptance, speedup, and whether the answers stay the same.");
+            "Measure a draft head against the baseline, which is its target alone: "
+            + "acceptance, speedup, and whether the answers stay the same.");
         self._model.Target.Required = true;
         self._model.AddTo(command);
         self._draft.AddTo(command);
         self._prompts.AddTo(command);
         self._sampling.AddTo(command);
         self._tree.AddTo(command);
-        command.AddOptions([self._batch, self._repeats, self._untrained, .. self._newHead.Sizes, self._out, self._json, self._quiet]);
+        command.AddOptions([self._batch, self._repeats, self._untrained, .. self._newHead.Sizes]);
+        command.AddOptions(self._out, self._json, self._quiet);
         command.SetAction(self.Run);
         return command;
     }
@@ -122,7 +124,8 @@ internal sealed class EvaluateCommand
         if (!_draft.IsGiven(result))
         {
             throw new KoalaException("--head", "is missing",
-                "give --head FOLDER, --head prompt-lookup or --draft-model PATH; or --untrained KIND to see what a head must reach");
+                "give --head FOLDER, --head prompt-lookup or --draft-model PATH; "
+                + "or --untrained KIND to see what a head must reach");
         }
         if (!result.Has(_prompts.File)) throw new KoalaException(_prompts.File.Name, "is missing", "give --prompts FILE");
     }

@@ -34,7 +34,8 @@ internal sealed class FitTreeCommand
     {
         var self = new FitTreeCommand(streams);
         var command = new Command("fit-tree",
-            "Fit a draft tree to what a head predicts correctly along the target's greedy answers, and to what rounds cost on this device.");
+            "Fit a draft tree to what a head predicts correctly along the target's greedy answers, "
+            + "and to what rounds cost on this device.");
         foreach (var option in (Option[])[self._model.Target, self._prompts.File, self._out]) option.Required = true;
         self._model.AddTo(command);
         self._draft.AddTo(command);

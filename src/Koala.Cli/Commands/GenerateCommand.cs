@@ -102,7 +102,8 @@ internal sealed class GenerateCommand
     }
 
     // Returns false if a turn does not fit the context; the turns after it would not fit either.
-    private bool Answer(Context context, SpeculativeDecoder decoder, Prompt prompt, GenerationOptions options, CancellationToken cancel)
+    private bool Answer(
+        Context context, SpeculativeDecoder decoder, Prompt prompt, GenerationOptions options, CancellationToken cancel)
     {
         var json = context.Arguments.GetValue(_json);
         var allTurns = _prompts.AllTurns(context.Arguments);
@@ -146,8 +147,8 @@ internal sealed class GenerateCommand
     }
 
     // Measures with the first prompt that fits the context.
-    private GenerationOptions ChooseDraftLength(Context context, IDraftSource source, IReadOnlyList<Prompt> prompts,
-        GenerationOptions options, CancellationToken cancel)
+    private GenerationOptions ChooseDraftLength(
+        Context context, IDraftSource source, IReadOnlyList<Prompt> prompts, GenerationOptions options, CancellationToken cancel)
     {
         var system = context.Arguments.GetValue(_system);
         var firstTurns = prompts.Select(prompt => new Dialogue(context.Target, prompt, allTurns: false, system).Next()!);

@@ -14,9 +14,11 @@ internal sealed class RegenerateCommand
 {
     private readonly Streams _streams;
     private readonly ModelOptions _model = new(ModelOptions.UsualDtype);
-    private readonly SamplingOptions _sampling = new(() => new GenerationOptions { MaxTokens = RegenerationOptions.StandardMaxTokens });
+    private readonly SamplingOptions _sampling = new(() =>
+        new GenerationOptions { MaxTokens = RegenerationOptions.StandardMaxTokens });
     private readonly Option<string?> _prompts = SharedOptions.Text("--prompts", "FILE",
-        "The file to answer (JSON lines, also .gz): prompts in any form that koala generate reads, or chats, whose answers are replaced.");
+        "The file to answer (JSON lines, also .gz): prompts in any form that koala generate reads, "
+        + "or chats, whose answers are replaced.");
     private readonly Option<string?> _out = SharedOptions.Text("--out", "FILE",
         "The file of chats to write, in the order of the prompts; compressed if the name ends in .gz. It must not exist yet.");
     private readonly Option<int?> _limit = SharedOptions.OptionalInteger("--limit",

@@ -37,7 +37,8 @@ internal sealed class TrainCommand
 
     private TrainCommand(Streams streams) => _streams = streams;
 
-    private sealed record TrainSummary(string Run, TrainedHead Trained, TrainedHead? Control, IReadOnlyList<EvaluationReport> Reports);
+    private sealed record TrainSummary(
+        string Run, TrainedHead Trained, TrainedHead? Control, IReadOnlyList<EvaluationReport> Reports);
 
     private sealed record TrainedHead(string Head, IReadOnlyList<double> ValidationAccuracy);
 
@@ -96,11 +97,12 @@ internal sealed class TrainCommand
         }
         try
         {
+            var (arguments, cancel) = (ArgumentsOf(result), interruption.Token);
             ProgressLine.Run(_streams, result.GetValue(_quiet), show =>
             {
                 var progress = new TrainingProgressText(folder, show);
-                if (resumed is null) TrainingRun.Start(folder, target, data, plan, ArgumentsOf(result), progress, interruption.Token);
-                else TrainingRun.Resume(folder, target, data, progress, interruption.Token);
+                if (resumed is null) TrainingRun.Start(folder, target, data, plan, arguments, progress, cancel);
+                else TrainingRun.Resume(folder, target, data, progress, cancel);
             });
         }
         catch (OperationCanceledException)
@@ -125,7 +127,9 @@ internal sealed class TrainCommand
         }
         try
         {
-            var (reports, exitCode) = evaluation is null ? ([], ExitCodes.Done) : Evaluate(result, runs, target, evaluation, cancel);
+            var (reports, exitCode) = evaluation is null
+                ? ([], ExitCodes.Done)
+                : Evaluate(result, runs, target, evaluation, cancel);
             var summary = new TrainSummary(folder.Path, heads[0], heads.ElementAtOrDefault(1), reports);
             if (result.GetValue(_json)) _streams.Output.WriteLine(JsonOutput.Document(summary));
             if (evaluation is null)
@@ -137,8 +141,8 @@ internal sealed class TrainCommand
         }
         catch (OperationCanceledException)
         {
-            _streams.Error.WriteLine("interrupted: the head is trained. "
-                + $"Measure it with: {CommandName.AsTyped} train --resume {DisplayPath(folder.Path)} --evaluate {evaluation?.File}");
+            _streams.Error.WriteLine("interrupted: the head is trained. Measure it with: "
+                + $"{CommandName.AsTyped} train --resume {DisplayPath(folder.Path)} --evaluate {evaluation?.File}");
             return ExitCodes.Interrupted;
         }
     }
@@ -201,7 +205,8 @@ internal sealed class TrainCommand
         Option[] allowed = [_resume, _evaluate, _limit, _maxTokens, _json, _quiet];
         if (resumes && result.FirstGiven(result.CommandResult.Command.Options.Except(allowed)) is { } other)
         {
-            throw new KoalaException("--resume", $"goes on with all the options that the run was started with, but {other.Name} is given too",
+            throw new KoalaException("--resume",
+                $"goes on with all the options that the run was started with, but {other.Name} is given too",
                 $"leave {other.Name} out, or start a new run");
         }
         if (!result.Has(_evaluate) && result.FirstGiven(_limit, _maxTokens) is { } given)
@@ -217,7 +222,8 @@ internal sealed class TrainCommand
     }
 
     private static string CheckGiven(ParseResult result, Option<string?> option) => result.GetValue(option)
-        ?? throw new KoalaException(option.Name, "is missing", $"give {option.Name} {option.HelpName}, or resume a run with --resume RUN");
+        ?? throw new KoalaException(option.Name, "is missing",
+            $"give {option.Name} {option.HelpName}, or go on with a run by --resume RUN");
 
     private static double[] AccuracyOf(RunFolder run)
     {

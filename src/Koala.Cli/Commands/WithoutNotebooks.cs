@@ -9,8 +9,8 @@ internal static class WithoutNotebooks
     public static Command Create(string name)
     {
         var command = new Command(name, "Not available in a bundle.") { TreatUnmatchedTokensAsErrors = false };
-        command.SetAction(int (_) =>
-            throw new KoalaException($"koala {name}", "is not available: a bundle has no notebooks", "run notebooks in a clone of Koala"));
+        command.SetAction(int (_) => throw new KoalaException(
+            $"koala {name}", "is not available: a bundle has no notebooks", "run notebooks in a clone of Koala"));
         return command;
     }
 }

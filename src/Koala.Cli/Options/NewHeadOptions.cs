@@ -39,11 +39,14 @@ internal sealed class NewHeadOptions(Option<string> kind)
     public HeadOptions Read(ParseResult result, params Option[] eagleOnly)
     {
         var isMedusa = result.GetValue(kind) == "medusa";
-        Option[] ofOtherKind = isMedusa ? [_draftVocabulary, _fusedFeatures, _bias, .. eagleOnly] : [_medusaHeads, _tied, _ownLmHeads];
+        Option[] ofOtherKind = isMedusa
+            ? [_draftVocabulary, _fusedFeatures, _bias, .. eagleOnly]
+            : [_medusaHeads, _tied, _ownLmHeads];
         if (result.FirstGiven(ofOtherKind) is { } given)
         {
             var (thisKind, otherKind) = isMedusa ? ("a medusa", "eagle") : ("an eagle", "medusa");
-            throw new KoalaException(given.Name, $"does not apply to {thisKind} head", $"leave it out, or give {kind.Name} {otherKind}");
+            throw new KoalaException(given.Name, $"does not apply to {thisKind} head",
+                $"leave it out, or give {kind.Name} {otherKind}");
         }
         var layers = result.GetValue(_layers);
         if (isMedusa)

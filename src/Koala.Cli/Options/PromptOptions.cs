@@ -9,7 +9,8 @@ internal sealed class PromptOptions
     private const StringSplitOptions TrimmedNames = StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries;
 
     public Option<string?> File { get; } = SharedOptions.Text("--prompts", "FILE",
-        "A file of prompts (JSON lines, also .gz): MT-bench, Spec-Bench, GSM8K, HumanEval, or lines with prompt, turns or messages.");
+        "A file of prompts (JSON lines, also .gz): MT-bench, Spec-Bench, GSM8K, HumanEval, "
+        + "or lines with prompt, turns or messages.");
 
     public Option<int?> Limit { get; } = SharedOptions.OptionalInteger("--limit",
         "Use the first N prompts. Default: all.");

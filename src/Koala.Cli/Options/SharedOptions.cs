@@ -105,7 +105,8 @@ internal static class SharedOptions
     public static bool Has(this ParseResult result, Option option) => result.GetResult(option) is { Implicit: false };
 
     /// <summary>The first of these options that the user gave; null if there is none.</summary>
-    public static Option? FirstGiven(this ParseResult result, params IEnumerable<Option> options) => options.FirstOrDefault(result.Has);
+    public static Option? FirstGiven(this ParseResult result, params IEnumerable<Option> options) =>
+        options.FirstOrDefault(result.Has);
 
     private static int? ReadInteger(string name, ArgumentResult result)
     {

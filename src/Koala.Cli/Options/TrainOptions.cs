@@ -52,7 +52,8 @@ internal sealed class TrainOptions
     private readonly Option<double?> _clip = SharedOptions.OptionalNumber("--clip",
         "The limit of gradient clipping. Default: the preset's.");
     private readonly Option<string> _clipBy = SharedOptions.OptionalChoice("--clip-by",
-        "What is clipped: the norm of all gradients together, or each value of a gradient. Default: the preset's.", "norm", "value");
+        "What is clipped: the norm of all gradients together, or each value of a gradient. Default: the preset's.",
+        "norm", "value");
     private readonly Option<double> _adversaryWeight = SharedOptions.Number("--adversary-weight",
         "The weight of the adversarial loss; 0 trains without the adversary.", () => Defaults.Adversary.Weight);
     private readonly Option<int> _adversaryWarmup = SharedOptions.Integer("--adversary-warmup",
@@ -141,6 +142,7 @@ internal sealed class TrainOptions
 
         double Number(string part) => double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)
             ? value
-            : throw new KoalaException("--loss", $"is '{text}', but '{part}' is not a number", "write it as soft-cross-entropy=0.1@0.8");
+            : throw new KoalaException("--loss", $"is '{text}', but '{part}' is not a number",
+                "write it as soft-cross-entropy=0.1@0.8");
     }
 }

@@ -16,7 +16,8 @@ internal sealed class TreeOptions
 
     private readonly Option<string?> _tree = SharedOptions.Text("--tree", "NAME",
         "The draft tree of a round: chain, mc_sim_7b_63 or eagle-1 (published static trees), "
-        + "dynamic (the candidates that the head considers most likely), or a file that koala fit-tree has written. Default: chain.");
+        + "dynamic (the candidates that the head considers most likely), "
+        + "or a file that koala fit-tree has written. Default: chain.");
     private readonly Option<int?> _tokens = SharedOptions.OptionalInteger("--tree-tokens",
         "Tokens of a dynamic tree, including the root. Default: 60.");
     private readonly Option<int?> _depth = SharedOptions.OptionalInteger("--tree-depth",

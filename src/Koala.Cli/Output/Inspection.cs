@@ -12,8 +12,14 @@ internal static class Inspection
 {
     private const string WeightsFile = "model.safetensors";
 
-    private sealed record TargetInspection(string Kind, string Name, long Parameters, IReadOnlyDictionary<string, long> ParametersByPart,
-        IReadOnlyDictionary<string, long> ParametersByDtype, ModelConfig Config, TokenizerInspection Tokenizer);
+    private sealed record TargetInspection(
+        string Kind,
+        string Name,
+        long Parameters,
+        IReadOnlyDictionary<string, long> ParametersByPart,
+        IReadOnlyDictionary<string, long> ParametersByDtype,
+        ModelConfig Config,
+        TokenizerInspection Tokenizer);
 
     private sealed record TokenizerInspection(int VocabularySize);
 
@@ -30,8 +36,14 @@ internal static class Inspection
         using var files = ModelFiles.Open(path);
         var tensors = files.Tensors.Tensors.Values;
         var tokenizer = new TokenizerInspection(Tokenizer.Load(path).VocabularySize);
-        return new TargetInspection("target", files.Name, tensors.Sum(t => t.Count), Sums(tensors, PartOf), Sums(tensors, t => t.Stored),
-            files.Config, tokenizer);
+        return new TargetInspection(
+            "target",
+            files.Name,
+            tensors.Sum(t => t.Count),
+            Sums(tensors, PartOf),
+            Sums(tensors, t => t.Stored),
+            files.Config,
+            tokenizer);
     }
 
     public static object OfHead(string path)
@@ -45,7 +57,9 @@ internal static class Inspection
     public static object OfRun(string path)
     {
         var run = RunFolder.Open(path);
-        Dictionary<string, double> last = MetricsLog.Read(run.MetricsFile) is [.., var line] ? new(line.Values) { ["step"] = line.Step } : [];
+        Dictionary<string, double> last = MetricsLog.Read(run.MetricsFile) is [.., var line]
+            ? new(line.Values) { ["step"] = line.Step }
+            : [];
         return new RunInspection("run", run.ReadRecord(), last);
     }
 
@@ -54,7 +68,8 @@ internal static class Inspection
         using var file = SafetensorsFile.Open(path);
         var tensors = file.Tensors.Values;
         var descriptions = tensors.ToDictionary(t => t.Name, t => $"{t.Stored} [{string.Join(", ", t.Shape)}]");
-        return new FileInspection("safetensors", tensors.Sum(t => t.Count), Sums(tensors, t => t.Stored), file.Metadata, descriptions);
+        var parameters = tensors.Sum(t => t.Count);
+        return new FileInspection("safetensors", parameters, Sums(tensors, t => t.Stored), file.Metadata, descriptions);
     }
 
     private static Dictionary<string, long> Sums(IEnumerable<TensorInfo> tensors, Func<TensorInfo, string> key) =>

@@ -21,7 +21,8 @@ internal sealed class PullProgressText(Report show) : IProgress<PullProgress>
         var tenth = value.Total == 0 ? 0 : value.Done * Milestones / value.Total;
         var megabytes = $"{Number(value.Done / Mega)} of {Number(value.Total / Mega)} MB";
         var text = value.Note ?? $"{value.File} ({value.Index}/{value.Files}): {megabytes}{Rate(value)}";
-        show((int)(value.Done * 1000 / Math.Max(1, value.Total)), 1000, text, value.Note is not null || _last != (value.Index, tenth));
+        var milestone = value.Note is not null || _last != (value.Index, tenth);
+        show((int)(value.Done * 1000 / Math.Max(1, value.Total)), 1000, text, milestone);
         _last = (value.Index, tenth);
     }
 
