@@ -148,7 +148,7 @@ internal sealed class TrainCommand
     }
 
     // Measures the head of each run: the run itself and, if there is one, its control.
-    private (IReadOnlyList<EvaluationReport> Reports, int ExitCode) Evaluate(ParseResult result, IReadOnlyList<RunFolder> runs,
+    private (IReadOnlyList<EvaluationReport> Reports, int ExitCode) Evaluate(ParseResult result, RunFolder[] runs,
         Target target, Evaluation evaluation, CancellationToken cancel)
     {
         var reports = new List<EvaluationReport>();
