@@ -1,5 +1,5 @@
 @echo off
-rem Starts the command `koala`. Windows is not tested; an up-to-date build costs a second or two each time.
+rem Starts the command `koala` after a build, which takes a second or two if nothing changed. Not tested on Windows.
 setlocal
 pushd "%~dp0"
 if not exist src\Koala.Cli\bin\Release\net10.0\koala.dll echo Building Koala (first use, about a minute)... 1>&2

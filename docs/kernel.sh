@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Measures the kernel with Jupyter's own client (Debian: python3-jupyter-client), as another program sees it, and writes docs/results/kernel.json,
-# or the file given as the argument. Takes about a minute on two cores. Nothing else should run meanwhile.
+# Measures the kernel with Jupyter's own client (Debian: python3-jupyter-client), as another program sees it, and
+# writes docs/results/kernel.json, or the file given as the argument. Takes about a minute on two cores. Nothing else
+# should run meanwhile.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 out=$(realpath -m "${1:-docs/results/kernel.json}")
@@ -19,14 +20,14 @@ KERNELS, TRIVIAL, CELLS, LINES = 5, 50, 300, 1000
 
 class Kernel:
     def __enter__(self):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         self.manager = KernelManager(kernel_name="koala-csharp")
         self.manager.start_kernel()
         self.client = self.manager.client()
         self.client.start_channels()
         self.client.kernel_info()
         self.client.get_shell_msg(timeout=60)
-        self.ready = time.perf_counter() - begun
+        self.ready = time.perf_counter() - start
         # Messages that the kernel publishes before the subscription is in place are lost.
         heard = False
         while not heard:
@@ -46,9 +47,10 @@ class Kernel:
     def run(self, code):
         """Returns the seconds from sending a cell to its end, and what the cell printed."""
         printed = []
-        begun = time.perf_counter()
-        reply = self.client.execute_interactive(code, timeout=120, output_hook=lambda message: printed.append(message["content"].get("text", "")))
-        seconds = time.perf_counter() - begun
+        start = time.perf_counter()
+        keep = lambda message: printed.append(message["content"].get("text", ""))
+        reply = self.client.execute_interactive(code, timeout=120, output_hook=keep)
+        seconds = time.perf_counter() - start
         assert reply["content"]["status"] == "ok", reply
         return seconds, "".join(printed)
 
@@ -79,7 +81,8 @@ with open(sys.argv[1]) as file:
     doctor = json.load(file)
 result = {
     "koala": doctor["koala"], "machine": doctor["machine"], "kernels": KERNELS,
-    "readyMs": milliseconds(ready), "firstCellMs": milliseconds(first), "trivialCellMs": milliseconds(trivial), "thousandLinesMs": milliseconds(lines),
+    "readyMs": milliseconds(ready), "firstCellMs": milliseconds(first), "trivialCellMs": milliseconds(trivial),
+    "thousandLinesMs": milliseconds(lines),
     "cells": CELLS, "megabytesACell": round((after - before) / CELLS, 3), "megabytesAfter": round(after, 1),
 }
 with open(sys.argv[2] + ".new", "w") as file:

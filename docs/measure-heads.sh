@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Measures the heads of this clone on this machine, and writes docs/results/heads and docs/measurements.md. Takes about 15 minutes on two cores.
-# Nothing else should run meanwhile. The script works in runs/measure-heads, which must not exist yet, so the working tree is clean while it measures.
+# Measures the heads of this clone on this machine, and writes docs/results/heads and docs/measurements.md. Takes about
+# 15 minutes on two cores. Nothing else should run meanwhile. The script works in runs/measure-heads, which must not
+# exist yet, so the working tree is clean while it measures.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
@@ -14,7 +15,8 @@ for head in eagle-k2 eagle-k1 medusa-k2 medusa-k1; do
     evaluate "mt-bench-$head" --head "checkpoints/koala-mini-$head" --prompts data/mt-bench.jsonl --dtype fp32
 done
 evaluate mt-bench-eagle-k2-bf16 --head checkpoints/koala-mini-eagle-k2 --prompts data/mt-bench.jsonl --dtype bf16
-evaluate mt-bench-eagle-k2-dynamic --head checkpoints/koala-mini-eagle-k2 --prompts data/mt-bench.jsonl --dtype fp32 --tree dynamic --tree-tokens 8 --tree-depth 4 --tree-topk 2
+evaluate mt-bench-eagle-k2-dynamic --head checkpoints/koala-mini-eagle-k2 --prompts data/mt-bench.jsonl --dtype fp32 \
+    --tree dynamic --tree-tokens 8 --tree-depth 4 --tree-topk 2
 evaluate mt-bench-prompt-lookup --head prompt-lookup --prompts data/mt-bench.jsonl --dtype fp32
 # The best head also gets ten prompts of each category of Spec-Bench.
 for category in $(grep -o '"category": "[^"]*"' data/spec-bench.jsonl | sort -u | cut -d'"' -f4); do

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Measures everything again, and writes docs/results and docs/measurements.md. Takes about half an hour on two cores. Nothing else should run meanwhile.
-# The script works in runs/measure, which must not exist yet, so the working tree is clean while it measures.
+# Measures everything again, and writes docs/results and docs/measurements.md. Takes about half an hour on two cores.
+# Nothing else should run meanwhile. The script works in runs/measure, which must not exist yet, so the working tree is
+# clean while it measures.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
@@ -11,16 +12,20 @@ dotnet build -c Release src/Koala.Benchmarks --verbosity quiet
 benchmarks() { dotnet src/Koala.Benchmarks/bin/Release/net10.0/koala-benchmarks.dll "$@"; }
 
 benchmarks steps checkpoints/koala-mini "$work/results/steps-koala-mini.json"
-benchmarks batch --target checkpoints/koala-mini --prompts data/gsm8k.jsonl --batch 32,64 --count 192 --max-tokens 320 --out "$work/results/batch-koala-mini.json"
+benchmarks batch --target checkpoints/koala-mini --prompts data/gsm8k.jsonl --batch 32,64 --count 192 --max-tokens 320 \
+    --out "$work/results/batch-koala-mini.json"
 ./koala doctor --json | sed "s#$HOME#~#g" > "$work/results/doctor.json"
-# SmolLM2-135M-Instruct as GGUF is not in the repository. SMOLLM2 names the file; without SMOLLM2 this measurement is left out.
-[[ -z ${SMOLLM2:-} ]] || benchmarks batch --target "$SMOLLM2" --prompts data/gsm8k.jsonl --batch 16 --count 32 --max-tokens 64 --out "$work/results/batch-smollm2.json"
+# SmolLM2-135M-Instruct as GGUF is not in the repository. The variable SMOLLM2 names the file; without it this measurement
+# is left out.
+[[ -z ${SMOLLM2:-} ]] || benchmarks batch --target "$SMOLLM2" --prompts data/gsm8k.jsonl --batch 16 --count 32 \
+    --max-tokens 64 --out "$work/results/batch-smollm2.json"
 
 for target in koala-nano koala-mini; do
     for layers in 1 2; do
         for weight in 0 0.1; do
+            kind=$([[ $weight == 0 ]] && echo plain || echo adversary)
             ./koala train --target "checkpoints/$target" --head medusa --layers "$layers" --data data/chats-train.jsonl.gz \
-                --adversary-weight "$weight" --out "$work/heads/$target-medusa-k$layers-$([[ $weight == 0 ]] && echo plain || echo adversary)"
+                --adversary-weight "$weight" --out "$work/heads/$target-medusa-k$layers-$kind"
         done
     done
 done
@@ -30,8 +35,8 @@ for head in "$work"/heads/*; do
     name=$(basename "$head")
     for dtype in fp32 bf16; do
         # All runs use one draft length, so only K and the adversary differ.
-        ./koala evaluate --target "checkpoints/${name%%-medusa*}" --head "$head" --prompts data/mt-bench.jsonl --limit 20 --max-tokens 64 --draft-length 4 \
-            --dtype "$dtype" --repeats 3 --out "$work/results/evaluate-$name-$dtype.json"
+        ./koala evaluate --target "checkpoints/${name%%-medusa*}" --head "$head" --prompts data/mt-bench.jsonl --limit 20 \
+            --max-tokens 64 --draft-length 4 --dtype "$dtype" --repeats 3 --out "$work/results/evaluate-$name-$dtype.json"
     done
 done
 

@@ -1,5 +1,6 @@
-// The whole set-up of a notebook in the clone: #load "_setup.csx" in its first cell.
-// In Koala's own kernel the library is there already; in another .NET kernel it is this file that brings it (build it first: dotnet build -c Release src/Koala.Lab).
+// The whole set-up of a notebook in the clone: its first cell is #load "_setup.csx".
+// Koala's own kernel contains the library. Another .NET kernel loads it here; build it first with
+// dotnet build -c Release src/Koala.Lab
 #r "../src/Koala.Lab/bin/Release/net10.0/Koala.Lab.dll"
 #r "../src/Koala.Lab/bin/Release/net10.0/TorchSharp.dll"
 #r "../src/Koala.Lab/bin/Release/net10.0/Microsoft.Data.Analysis.dll"
@@ -30,6 +31,6 @@ global using Koala.Lab.Text.Tokenizers;
 global using Koala.Lab.Training;
 global using TorchSharp;
 
-// Before anything touches TorchSharp.
+// This must run before anything uses TorchSharp.
 LibTorch.EnsureLoaded();
 NotebookFormatters.Register(typeof(Microsoft.DotNet.Interactive.Formatting.Formatter));

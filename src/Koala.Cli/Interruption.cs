@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Koala.Cli;
 
-/// <summary>The first Ctrl-C or SIGTERM asks long work to stop, a second one ends the process at once.</summary>
+/// <summary>The first Ctrl-C or SIGTERM cancels <see cref="Token"/>; a second one ends the process at once.</summary>
 internal sealed class Interruption : IDisposable
 {
     private readonly CancellationTokenSource _source;
@@ -11,7 +11,11 @@ internal sealed class Interruption : IDisposable
     public Interruption(Streams streams)
     {
         _source = CancellationTokenSource.CreateLinkedTokenSource(streams.Cancel);
-        _registrations = [PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal), PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal)];
+        _registrations =
+        [
+            PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal),
+            PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal),
+        ];
     }
 
     public CancellationToken Token => _source.Token;
@@ -24,7 +28,7 @@ internal sealed class Interruption : IDisposable
 
     private void OnSignal(PosixSignalContext context)
     {
-        // A signal that is not cancelled takes its usual way: the process ends.
+        // A signal that is not cancelled has its usual effect: the process ends.
         context.Cancel = !_source.IsCancellationRequested;
         _source.Cancel();
     }

@@ -7,21 +7,27 @@ using Koala.Lab;
 
 namespace Koala.Cli;
 
-/// <summary>The command <c>koala</c>: from arguments to an exit code.</summary>
+/// <summary>The command <c>koala</c>: it turns arguments into output and an exit code.</summary>
 public static class KoalaCommand
 {
     /// <summary>Runs the command in this process.</summary>
-    /// <param name="args">Arguments without the program's name.</param>
-    /// <param name="output">Where results go.</param>
-    /// <param name="error">Where everything else goes.</param>
-    /// <param name="input">Where <c>-</c> reads from; null: nothing to read.</param>
-    /// <param name="cancel">Stops long work as Ctrl-C does.</param>
-    /// <returns>0 done, 1 a check failed, 2 wrong input, 70 a fault of Koala, 130 interrupted.</returns>
-    public static int Run(IReadOnlyList<string> args, TextWriter output, TextWriter error, TextReader? input = null, CancellationToken cancel = default)
+    /// <param name="args">The arguments, without the program's name.</param>
+    /// <param name="output">Receives the results.</param>
+    /// <param name="error">Receives everything else.</param>
+    /// <param name="input">What <c>-</c> reads; null means empty.</param>
+    /// <param name="cancel">Interrupts long work, as Ctrl-C does.</param>
+    /// <returns>One of <see cref="ExitCodes"/>.</returns>
+    public static int Run(
+        IReadOnlyList<string> args,
+        TextWriter output,
+        TextWriter error,
+        TextReader? input = null,
+        CancellationToken cancel = default)
     {
         var root = Build(new Streams(output, error, input ?? TextReader.Null, cancel), args);
-        // A prompt may begin with "@", and options are words, not bundles of letters.
-        var result = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
+        // A prompt may begin with "@", and Koala's options are words, not combinations of letters.
+        var parsing = new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
+        var result = root.Parse(args, parsing);
         if (result.Errors.Count > 0 && result.Action is not { ClearsParseErrors: true })
         {
             error.WriteLine(ParseFault.Line(result));
@@ -29,7 +35,8 @@ public static class KoalaCommand
         }
         try
         {
-            return result.Invoke(new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false });
+            var invocation = new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false };
+            return result.Invoke(invocation);
         }
         catch (KoalaException e)
         {
@@ -44,14 +51,15 @@ public static class KoalaCommand
         }
         catch (Exception e) when (IsOutOfMemory(e))
         {
-            error.WriteLine($"the memory of the device is used up ({Sizes(e.Message)}). "
-                + "Fix: lower --batch, --row-length or --max-tokens, use --dtype bf16, or take a smaller target.");
+            error.WriteLine($"the device is out of memory ({Sizes(e.Message)}). "
+                + "Fix: lower --batch, --row-length or --max-tokens, use --dtype bf16, or use a smaller target.");
             return ExitCodes.WrongInput;
         }
         catch (Exception e)
         {
             error.WriteLine(e);
-            error.WriteLine($"This is a fault of Koala itself: please report it with the lines above and the output of '{OwnName.Typed} doctor'.");
+            error.WriteLine("This is a fault in Koala itself: please report it with the lines above "
+                + $"and the output of '{CommandName.AsTyped} doctor'.");
             return ExitCodes.Fault;
         }
     }
@@ -62,7 +70,7 @@ public static class KoalaCommand
         root.Options.Add(new HelpOption("--help", "-h"));
         root.Options.Add(new VersionOption { Action = new PrintVersion(streams) });
 #if NOTEBOOKS
-        // Jupyter waits for the kernel, which is there sooner without what the other commands load.
+        // Jupyter waits for the kernel, which starts sooner if the other commands are not created.
         if (args is ["kernel", ..]) root.Subcommands.Add(KernelCommand.Create(streams));
         else
 #endif
@@ -92,11 +100,13 @@ public static class KoalaCommand
 #endif
     }
 
-    // TorchSharp passes libtorch's message on and has no exception type for it.
-    private static bool IsOutOfMemory(Exception e) =>
-        e is OutOfMemoryException || e.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase) || e.Message.Contains("can't allocate memory", StringComparison.Ordinal);
+    // TorchSharp has no exception type for this; it passes on libtorch's message.
+    private static bool IsOutOfMemory(Exception e) => e is OutOfMemoryException
+        || e.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase)
+        || e.Message.Contains("can't allocate memory", StringComparison.Ordinal);
 
-    // What was asked for and what is left; libtorch's message goes on with advice that is not for users of Koala.
+    // The part of libtorch's message that says how much was requested and how much is free.
+    // The advice that follows it is not for users of Koala.
     private static string Sizes(string message)
     {
         var line = message.Split('\n')[0];
@@ -110,7 +120,8 @@ public static class KoalaCommand
 
         public override int Invoke(ParseResult parseResult)
         {
-            streams.Output.WriteLine(typeof(KoalaCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0]);
+            var version = typeof(KoalaCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!;
+            streams.Output.WriteLine(version.InformationalVersion.Split('+')[0]);
             return ExitCodes.Done;
         }
     }

@@ -3,7 +3,7 @@ using System.CommandLine.Parsing;
 
 namespace Koala.Cli;
 
-/// <summary>What is wrong with the arguments, in one line, with the nearest known word.</summary>
+/// <summary>Describes a mistake in the arguments in one line, and suggests the nearest known word.</summary>
 internal static class ParseFault
 {
     public static string Line(ParseResult result)
@@ -13,28 +13,36 @@ internal static class ParseFault
         return $"{fault}{(fault.EndsWith('?') ? "" : ".")} See {FullName(result.CommandResult)} --help";
     }
 
-    /// <summary>The known word that a mistyped one is nearest to; null if none is near.</summary>
-    public static string? Nearest(string word, IEnumerable<string> known) => known
-        .Select(candidate => (Candidate: candidate, Distance: Distance(word, candidate)))
-        .Where(x => x.Distance <= Math.Max(1, word.TrimStart('-').Length / 3))
-        .OrderBy(x => x.Distance)
-        .Select(x => x.Candidate)
-        .FirstOrDefault();
+    /// <summary>The known word that is nearest to a mistyped one; null if none is near.</summary>
+    public static string? Nearest(string word, IEnumerable<string> known)
+    {
+        var limit = Math.Max(1, word.TrimStart('-').Length / 3);
+        var near = known.Where(candidate => Distance(word, candidate) <= limit);
+        return near.MinBy(candidate => Distance(word, candidate));
+    }
 
     private static string Fault(ParseResult result, Command command)
     {
-        // A mistyped option may have been taken for the command's argument; what follows it then has no place.
-        if (result.Errors.FirstOrDefault(e => e.SymbolResult is ArgumentResult { Tokens.Count: > 0, Parent: CommandResult }) is { } misplaced) return misplaced.Message;
+        // The parser may have taken a mistyped option for the command's argument; then it cannot match what follows.
+        var ofArgument = result.Errors.FirstOrDefault(e =>
+            e.SymbolResult is ArgumentResult { Tokens.Count: > 0, Parent: CommandResult });
+        if (ofArgument is not null) return ofArgument.Message;
         if (result.UnmatchedTokens.Count > 0) return Unknown(result.UnmatchedTokens[0], command);
-        var missing = command.Options.FirstOrDefault(option => option.Required && result.GetResult(option) is null or { Implicit: true });
+        var missing = command.Options.FirstOrDefault(option =>
+            option.Required && result.GetResult(option) is null or { Implicit: true });
         var error = result.Errors[0];
-        if (error.SymbolResult is OptionResult { Tokens.Count: 0, Implicit: false } valueless) return $"{valueless.Option.Name} needs a value";
-        if (error.SymbolResult is ArgumentResult { Tokens.Count: 0, Parent: OptionResult parent }) return $"{parent.Option.Name} needs a value";
-        if (error.SymbolResult is ArgumentResult { Tokens.Count: 0 } argument) return $"{argument.Argument.HelpName} is missing";
-        if (missing is not null && error.SymbolResult is CommandResult or OptionResult { Implicit: true }) return $"{missing!.Name} {missing.HelpName} is missing";
-        return error.Message.ReplaceLineEndings(" ").TrimEnd('.');
+        return error.SymbolResult switch
+        {
+            OptionResult { Tokens.Count: 0, Implicit: false } withoutValue => $"{withoutValue.Option.Name} needs a value",
+            ArgumentResult { Tokens.Count: 0, Parent: OptionResult option } => $"{option.Option.Name} needs a value",
+            ArgumentResult { Tokens.Count: 0 } argument => $"{argument.Argument.HelpName} is missing",
+            CommandResult or OptionResult { Implicit: true } when missing is not null =>
+                $"{missing.Name} {missing.HelpName} is missing",
+            _ => error.Message.ReplaceLineEndings(" ").TrimEnd('.'),
+        };
     }
 
+    /// <summary>Says that a word is not known, and suggests the nearest known one.</summary>
     public static string Unknown(string word, Command command)
     {
         var isOption = word.StartsWith('-');
@@ -51,7 +59,7 @@ internal static class ParseFault
     private static string FullName(CommandResult result) =>
         result.Parent is CommandResult parent ? $"{FullName(parent)} {result.Command.Name}" : result.Command.Name;
 
-    // Letters put in, left out, replaced or swapped with their neighbour (optimal string alignment).
+    // The number of letters that are inserted, left out, replaced or swapped with their neighbour (optimal string alignment).
     private static int Distance(string a, string b)
     {
         var d = new int[a.Length + 1, b.Length + 1];
@@ -64,7 +72,8 @@ internal static class ParseFault
                     continue;
                 }
                 d[i, j] = Math.Min(Math.Min(d[i - 1, j], d[i, j - 1]) + 1, d[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1));
-                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
+                var swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                if (swapped) d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
             }
         return d[a.Length, b.Length];
     }

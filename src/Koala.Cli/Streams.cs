@@ -1,13 +1,15 @@
 namespace Koala.Cli;
 
-/// <summary>What a command reads and writes: results to <see cref="Output"/>, everything else to <see cref="Error"/>.</summary>
+/// <summary>
+/// The streams of a command: it writes results to <see cref="Output"/> and everything else to <see cref="Error"/>.
+/// </summary>
 /// <param name="Output">Standard output.</param>
 /// <param name="Error">Standard error.</param>
 /// <param name="Input">Standard input.</param>
-/// <param name="Cancel">Stops long work as Ctrl-C does.</param>
+/// <param name="Cancel">Interrupts long work, as Ctrl-C does.</param>
 internal sealed record Streams(TextWriter Output, TextWriter Error, TextReader Input, CancellationToken Cancel)
 {
-    /// <summary>All of standard input, without the line feed that <c>echo</c> puts at its end.</summary>
+    /// <summary>Reads all of standard input and drops the line feed that <c>echo</c> adds at the end.</summary>
     public string ReadInput()
     {
         var text = Input.ReadToEnd();

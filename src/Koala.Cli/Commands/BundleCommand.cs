@@ -6,17 +6,22 @@ using Koala.Cli.Output;
 
 namespace Koala.Cli.Commands;
 
-/// <summary><c>koala bundle</c>: makes a folder and an archive of it that run on a machine with a GPU and PyTorch but no .NET.</summary>
+/// <summary>
+/// <c>koala bundle</c>: makes a folder, and an archive of it, that run on a machine with PyTorch but no .NET.
+/// </summary>
 internal static class BundleCommand
 {
     private sealed record Result(string Folder, long FolderBytes, string Archive, long ArchiveBytes);
 
     public static Command Create(Streams streams)
     {
-        var @out = SharedOptions.Text("--out", "FOLDER", "The folder to make, which must not exist yet; FOLDER.tar.gz stands beside it.");
+        var @out = SharedOptions.Text("--out", "FOLDER",
+            "The folder to make, which must not exist yet. The archive is FOLDER.tar.gz beside it.");
         @out.Required = true;
         var (json, quiet) = (SharedOptions.Json(), SharedOptions.Quiet());
-        var command = new Command("bundle", "Make a folder, and an archive of it, that run on a machine with PyTorch (and a GPU) but no .NET.") { @out, json, quiet };
+        var command = new Command("bundle",
+            "Make a folder, and an archive of it, that run on a machine with PyTorch (and a GPU) but no .NET.")
+            { @out, json, quiet };
         command.SetAction(result => Run(streams, result.GetValue(@out)!, result.GetValue(json), result.GetValue(quiet)));
         return command;
     }
@@ -27,10 +32,14 @@ internal static class BundleCommand
         using var interruption = new Interruption(streams);
         if (!quiet) streams.Error.WriteLine("building (about half a minute)…");
         bundle.Write(interruption.Token);
+        var files = Directory.EnumerateFiles(bundle.Folder, "*", SearchOption.AllDirectories);
+        var folderBytes = files.Sum(path => new FileInfo(path).Length);
         var archive = new FileInfo(bundle.Archive);
-        var bytes = Directory.EnumerateFiles(bundle.Folder, "*", SearchOption.AllDirectories).Sum(path => new FileInfo(path).Length);
-        if (json) streams.Output.WriteLine(JsonOutput.Document(new Result(bundle.Folder, bytes, archive.FullName, archive.Length)));
-        else streams.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{bundle.Folder}: {bytes / 1e6:F1} MB\n{archive.FullName}: {archive.Length / 1e6:F1} MB\nits README.txt says how it runs there"));
+        streams.Output.WriteLine(json
+            ? JsonOutput.Document(new Result(bundle.Folder, folderBytes, archive.FullName, archive.Length))
+            : string.Create(CultureInfo.InvariantCulture,
+                $"{bundle.Folder}: {folderBytes / 1e6:F1} MB\n{archive.FullName}: {archive.Length / 1e6:F1} MB\n")
+                + "README.txt in it says how to run it on the other machine");
         return ExitCodes.Done;
     }
 }

@@ -5,13 +5,13 @@ using Koala.Lab.Runtime.Machine;
 
 namespace Koala.Cli.Commands;
 
-/// <summary><c>koala doctor</c>: what Koala found on this machine, and how to fix what is missing.</summary>
+/// <summary><c>koala doctor</c>: says what this machine can do, and how to fix what is missing.</summary>
 internal static class DoctorCommand
 {
     public static Command Create(Streams streams)
     {
         var json = SharedOptions.Json();
-        var command = new Command("doctor", "Say what Koala found on this machine, and how to fix what is missing.") { json };
+        var command = new Command("doctor", "Say what this machine can do, and how to fix what is missing.") { json };
         command.SetAction(result => Run(streams, result.GetValue(json)));
         return command;
     }

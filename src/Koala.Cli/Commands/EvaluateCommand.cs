@@ -9,44 +9,62 @@ using Koala.Lab.Runtime.Files;
 
 namespace Koala.Cli.Commands;
 
-/// <summary><c>koala evaluate</c>: measures a head, or what drafts in its place, against its target alone; or what a head would have to reach.</summary>
+/// <summary>
+/// <c>koala evaluate</c>: measures a head or another draft source against the baseline, or says which acceptance length
+/// a head must reach.
+/// </summary>
 internal sealed class EvaluateCommand
 {
     private readonly Streams _streams;
-    private readonly ModelOptions _model = new("on a CPU the faster of the two here, bf16 on a GPU");
-    private readonly SamplingOptions _sampling = new(() => new EvaluationOptions().Generation);
+    private readonly ModelOptions _model = new(ModelOptions.MeasuringDtype);
+    private readonly SamplingOptions _sampling = new(() => Defaults.Generation);
     private readonly TreeOptions _tree = new();
     private readonly PromptOptions _prompts = new();
     private readonly DraftOptions _draft = new("");
-    private readonly Option<string> _untrained = SharedOptions.ChoiceOrNone("--untrained",
-        "In place of --head: a head of this kind that was never trained. Only rounds are timed, and no prompts are needed: the answer is the acceptance length above which it would pay here.", NewHeadOptions.Kinds);
-    private readonly NewHeadOptions _new;
-    private readonly Option<int> _batch = SharedOptions.Whole("--batch", "Prompts answered side by side, on both sides alike.", () => new EvaluationOptions().Batch);
-    private readonly Option<int> _repeats = SharedOptions.Whole("--repeats", "Times each prompt is measured, both sides in turn; the median counts.", () => new EvaluationOptions().Repeats);
-    private readonly Option<string?> _out = SharedOptions.Text("--out", "FILE", "Write the report to this file as well, as JSON.");
+    private readonly Option<string> _untrained = SharedOptions.OptionalChoice("--untrained",
+        "Instead of --head: an untrained head of this kind. Koala then needs no prompts and only times rounds. "
+        + "It reports the break-even: the acceptance length above which such a head pays on this device.",
+        NewHeadOptions.Kinds);
+    private readonly NewHeadOptions _newHead;
+    private readonly Option<int> _batch = SharedOptions.Integer("--batch",
+        "Prompts that are answered as a batch, with the head and without it.", () => Defaults.Batch);
+    private readonly Option<int> _repeats = SharedOptions.Integer("--repeats",
+        "Measurements per prompt, alternately with the head and without it; the median counts.", () => Defaults.Repeats);
+    private readonly Option<string?> _out = SharedOptions.Text("--out", "FILE",
+        "Also write the report to this file, as JSON. It must not exist yet.");
     private readonly Option<bool> _json = SharedOptions.Json();
     private readonly Option<bool> _quiet = SharedOptions.Quiet();
 
-    private EvaluateCommand(Streams streams) => (_streams, _new) = (streams, new NewHeadOptions(_untrained));
+    private EvaluateCommand(Streams streams)
+    {
+        _streams = streams;
+        _newHead = new NewHeadOptions(_untrained);
+    }
+
+    private static EvaluationOptions Defaults => new();
 
     public static Command Create(Streams streams)
     {
         var self = new EvaluateCommand(streams);
-        var command = new Command("evaluate", "Measure a draft head against its target alone: acceptance, speedup, and whether answers stay the same.");
+        var command = new Command("evaluate",
+            "Measure a draft head against the baseline, which is its target alone: "
+            + "acceptance, speedup, and whether the answers stay the same.");
         self._model.Target.Required = true;
         self._model.AddTo(command);
         self._draft.AddTo(command);
         self._prompts.AddTo(command);
         self._sampling.AddTo(command);
         self._tree.AddTo(command);
-        foreach (Option option in (Option[])[self._batch, self._repeats, self._untrained, .. self._new.Sizes, self._out, self._json, self._quiet]) command.Options.Add(option);
+        command.AddOptions([self._batch, self._repeats, self._untrained, .. self._newHead.Sizes]);
+        command.AddOptions(self._out, self._json, self._quiet);
         command.SetAction(self.Run);
         return command;
     }
 
     private int Run(ParseResult result)
     {
-        CheckTogether(result);
+        if (result.Has(_untrained)) CheckUntrained(result);
+        else CheckDrafted(result);
         var options = new EvaluationOptions
         {
             Generation = _tree.Read(result, _sampling.Read(result)),
@@ -55,36 +73,40 @@ internal sealed class EvaluateCommand
             Repeats = result.GetValue(_repeats),
         };
         options.Validate();
-        if (result.GetValue(_out) is { } file && Path.Exists(file)) throw new KoalaException(file, "exists already", "choose another --out, or remove it");
-        return result.Has(_untrained) ? Untrained(result, options) : Drafted(result, options);
+        if (result.GetValue(_out) is { } file && Path.Exists(file))
+            throw new KoalaException(file, "exists already", "choose another --out, or remove it");
+        return result.Has(_untrained) ? RunUntrained(result, options) : RunDrafted(result, options);
     }
 
-    private int Drafted(ParseResult result, EvaluationOptions options)
+    private int RunDrafted(ParseResult result, EvaluationOptions options)
     {
-        var place = _draft.Find(result)!;
+        var location = _draft.Find(result)!;
         var prompts = _prompts.Read(result, result.GetValue(_prompts.File)!);
         var provenance = ProvenanceOf(result);
         using var interruption = new Interruption(_streams);
         using var target = _model.Load(result, fastest: true);
-        var source = place.Load(target);
-        using var owned = source as IDisposable;
-        var report = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, source, place.Name, prompts, options, interruption.Token)
-            with { Provenance = provenance };
+        var source = location.Load(target);
+        using var disposable = source as IDisposable;
+        var measured = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, source, location.Name, prompts, options,
+            interruption.Token);
+        var report = measured with { Provenance = provenance };
         Write(result, report);
-        return EvaluationWork.Judge(_streams, report);
+        return EvaluationWork.ExitCodeOf(_streams, report);
     }
 
-    private int Untrained(ParseResult result, EvaluationOptions options)
+    private int RunUntrained(ParseResult result, EvaluationOptions options)
     {
-        var head = _new.Read(result);
+        var head = _newHead.Read(result);
         var provenance = ProvenanceOf(result);
         using var interruption = new Interruption(_streams);
         using var target = _model.Load(result, fastest: true);
-        Write(result, BreakEvenReport.Measure(target, head, options.Generation, options.Batch, interruption.Token) with { Provenance = provenance });
+        var report = BreakEvenReport.Measure(target, head, options.Generation, options.Batch, interruption.Token);
+        Write(result, report with { Provenance = provenance });
         return ExitCodes.Done;
     }
 
-    private Provenance ProvenanceOf(ParseResult result) => Provenance.Create([.. result.Tokens.Select(token => token.Value)], result.GetValue(_prompts.File));
+    private Provenance ProvenanceOf(ParseResult result) =>
+        Provenance.Create([.. result.Tokens.Select(token => token.Value)], result.GetValue(_prompts.File));
 
     private void Write(ParseResult result, object report)
     {
@@ -92,18 +114,30 @@ internal sealed class EvaluateCommand
         if (result.GetValue(_out) is { } file) AtomicFile.WriteText(file, JsonOutput.Document(report) + "\n");
     }
 
-    private void CheckTogether(ParseResult result)
+    private void CheckDrafted(ParseResult result)
     {
-        if (!result.Has(_untrained))
+        if (result.FirstGiven(_newHead.Sizes) is { } size)
         {
-            if (_new.Sizes.FirstOrDefault(result.Has) is { } size)
-                throw new KoalaException(size.Name, "says what head to make, but none is made", "give --untrained, or leave it out");
-            if (!_draft.IsGiven(result)) throw new KoalaException("--head", "is missing", "give --head FOLDER, --head prompt-lookup or --draft-model PATH; or --untrained KIND to see what a head would have to reach");
-            if (!result.Has(_prompts.File)) throw new KoalaException(_prompts.File.Name, "is missing", "give --prompts FILE");
-            return;
+            throw new KoalaException(size.Name, "describes a new head, but no new head is made",
+                "give --untrained, or leave it out");
         }
-        if (_draft.IsGiven(result)) throw new KoalaException(_untrained.Name, "and something that drafts are given, but one is measured", "leave --head and --draft-model out, or --untrained");
-        if (((Option[])[_prompts.File, _prompts.Limit, _prompts.Categories, _prompts.Turns, _repeats]).FirstOrDefault(result.Has) is { } other)
-            throw new KoalaException(other.Name, "is about prompts, but --untrained asks none", "leave it out");
+        if (!_draft.IsGiven(result))
+        {
+            throw new KoalaException("--head", "is missing",
+                "give --head FOLDER, --head prompt-lookup or --draft-model PATH; "
+                + "or --untrained KIND to see what a head must reach");
+        }
+        if (!result.Has(_prompts.File)) throw new KoalaException(_prompts.File.Name, "is missing", "give --prompts FILE");
+    }
+
+    private void CheckUntrained(ParseResult result)
+    {
+        if (_draft.IsGiven(result))
+        {
+            throw new KoalaException(_untrained.Name, "is given together with --head or --draft-model, but one of them is measured",
+                "leave --head and --draft-model out, or --untrained");
+        }
+        if (result.FirstGiven(_prompts.File, _prompts.Limit, _prompts.Categories, _prompts.Turns, _repeats) is { } given)
+            throw new KoalaException(given.Name, "is about prompts, but --untrained uses none", "leave it out");
     }
 }

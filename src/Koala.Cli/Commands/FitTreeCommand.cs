@@ -11,27 +11,36 @@ namespace Koala.Cli.Commands;
 internal sealed class FitTreeCommand
 {
     private readonly Streams _streams;
-    private readonly ModelOptions _model = new("on a CPU the faster of the two here, bf16 on a GPU");
+    private readonly ModelOptions _model = new(ModelOptions.MeasuringDtype);
     private readonly DraftOptions _draft = new("");
     private readonly PromptOptions _prompts = new();
-    private readonly Option<string?> _out = SharedOptions.Text("--out", "FILE", "The tree to write: a JSON list of paths, each a list of child ranks. It must not exist yet.");
-    private readonly Option<int> _nodes = SharedOptions.Whole("--nodes", "The most nodes of the tree; by acceptance, exactly so many.", () => new TreeFitOptions().Nodes);
-    private readonly Option<string> _by = SharedOptions.Choice("--by", "What the tree is best in: tokens a second on this device, by measured rounds, or acceptance alone.", () => "speed", "speed", "acceptance");
-    private readonly Option<int> _maxTokens = SharedOptions.Whole("--max-tokens", "The most tokens of an answer.", () => new TreeFitOptions().MaxTokens);
+    private readonly Option<string?> _out = SharedOptions.Text("--out", "FILE",
+        "The file to write: a JSON list of paths, each of which is a list of child ranks. It must not exist yet.");
+    private readonly Option<int> _nodes = SharedOptions.Integer("--nodes",
+        "The most nodes of the tree; with --by acceptance, the exact number.", () => Defaults.Nodes);
+    private readonly Option<string> _by = SharedOptions.Choice("--by",
+        "What the tree maximises: speed (tokens per second on this device, from measured rounds) or acceptance alone.",
+        () => "speed", "speed", "acceptance");
+    private readonly Option<int> _maxTokens = SharedOptions.Integer("--max-tokens", "The most tokens of an answer.",
+        () => Defaults.MaxTokens);
     private readonly Option<bool> _json = SharedOptions.Json();
     private readonly Option<bool> _quiet = SharedOptions.Quiet();
 
     private FitTreeCommand(Streams streams) => _streams = streams;
 
+    private static TreeFitOptions Defaults => new();
+
     public static Command Create(Streams streams)
     {
         var self = new FitTreeCommand(streams);
-        var command = new Command("fit-tree", "Fit a draft tree to what a head gets right along the target's own greedy answers, and to what rounds cost on this device.");
+        var command = new Command("fit-tree",
+            "Fit a draft tree to what a head predicts correctly along the target's greedy answers, "
+            + "and to what rounds cost on this device.");
         foreach (var option in (Option[])[self._model.Target, self._prompts.File, self._out]) option.Required = true;
         self._model.AddTo(command);
         self._draft.AddTo(command);
-        foreach (Option option in (Option[])[self._prompts.File, self._prompts.Limit, self._prompts.Categories, self._out, self._nodes, self._by, self._maxTokens, self._json, self._quiet])
-            command.Options.Add(option);
+        command.AddOptions(self._prompts.File, self._prompts.Limit, self._prompts.Categories);
+        command.AddOptions(self._out, self._nodes, self._by, self._maxTokens, self._json, self._quiet);
         command.SetAction(self.Run);
         return command;
     }
@@ -47,19 +56,26 @@ internal sealed class FitTreeCommand
         options.Validate();
         var file = result.GetValue(_out)!;
         if (Path.Exists(file)) throw new KoalaException(file, "exists already", "choose another --out, or remove it");
-        var place = _draft.Find(result) ?? throw new KoalaException("--head", "is missing", "give --head FOLDER or --draft-model PATH");
+        var location = _draft.Find(result)
+            ?? throw new KoalaException("--head", "is missing", "give --head FOLDER or --draft-model PATH");
         var prompts = _prompts.Read(result, result.GetValue(_prompts.File)!);
         var provenance = Provenance.Create([.. result.Tokens.Select(token => token.Value)], result.GetValue(_prompts.File));
 
         using var interruption = new Interruption(_streams);
         using var target = _model.Load(result, fastest: true);
-        var source = place.Load(target);
-        using var owned = source as IDisposable;
-        TreeFitReport? report = null;
+        var source = location.Load(target);
+        using var disposable = source as IDisposable;
+        TreeFitReport? measured = null;
         ProgressLine.Run(_streams, result.GetValue(_quiet), show =>
-            report = TreeFit.Run(target, source, place.Name, prompts, options, new PromptProgressText(show, "looking"), interruption.Token) with { Provenance = provenance });
-        report!.Shape.Save(file);
-        _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(report) : $"{report.ToString().TrimEnd()}\n{file} is written: --tree {file}");
+        {
+            var progress = new PromptProgressText(show, "measuring");
+            measured = TreeFit.Run(target, source, location.Name, prompts, options, progress, interruption.Token);
+        });
+        var report = measured! with { Provenance = provenance };
+        report.Shape.Save(file);
+        _streams.Output.WriteLine(result.GetValue(_json)
+            ? JsonOutput.Document(report)
+            : $"{report.ToString().TrimEnd()}\nthe tree is in {file}; use it with: --tree {file}");
         return ExitCodes.Done;
     }
 }

@@ -11,39 +11,59 @@ using Koala.Lab.Targets;
 
 namespace Koala.Cli.Commands;
 
-/// <summary><c>koala generate</c>: answers one prompt or a file of them, alone or with a draft head.</summary>
+/// <summary><c>koala generate</c>: answers one prompt or a file of prompts, with a draft head or without one.</summary>
 internal sealed class GenerateCommand
 {
-    private static readonly TimeSpan s_choosing = TimeSpan.FromSeconds(0.4);
+    private static readonly TimeSpan s_tuningBudget = TimeSpan.FromSeconds(0.4);
 
     private readonly Streams _streams;
-    private readonly ModelOptions _model = new("fp32 on a CPU, bf16 on a GPU");
+    private readonly ModelOptions _model = new(ModelOptions.UsualDtype);
     private readonly SamplingOptions _sampling = new(() => new GenerationOptions());
     private readonly TreeOptions _tree = new();
     private readonly PromptOptions _prompts = new();
     private readonly DraftOptions _draft = new(" Default: the target alone.");
-    private readonly Option<string?> _prompt = SharedOptions.Text("--prompt", "TEXT", "What to answer; - reads standard input.");
-    private readonly Option<bool> _raw = SharedOptions.Flag("--raw", "Take prompts as they are, without the chat template.");
-    private readonly Option<string?> _system = SharedOptions.Text("--system", "TEXT", "A system message before the prompt.");
-    private readonly Option<string[]> _stop = new("--stop") { HelpName = "TEXT", Description = "A text that ends the answer and is cut off; may be given again.", AllowMultipleArgumentsPerToken = false };
-    private readonly Option<string> _trace = SharedOptions.ChoiceOrNone("--trace", "Show the rounds; full: with candidates and probabilities in JSON, which costs time. Default: rounds in JSON where there is a head.", "rounds", "full");
+    private readonly Option<string?> _prompt = SharedOptions.Text("--prompt", "TEXT",
+        "The prompt to answer; - reads standard input.");
+    private readonly Option<bool> _raw = SharedOptions.Flag("--raw",
+        "Use the prompts as they are, without the chat template.");
+    private readonly Option<string?> _system = SharedOptions.Text("--system", "TEXT",
+        "A system message before the prompt. Default: none.");
+    private readonly Option<string[]> _stop = new("--stop")
+    {
+        HelpName = "TEXT",
+        Description = "A text that ends the answer and is cut off. The option may be given more than once. Default: none.",
+        AllowMultipleArgumentsPerToken = false,
+    };
+    private readonly Option<string> _trace = SharedOptions.OptionalChoice("--trace",
+        "Show each round; with --json, full adds every candidate with its probabilities, which costs time. "
+        + "Default: no rounds; with --json and a head, rounds.", "rounds", "full");
     private readonly Option<bool> _json = SharedOptions.Json();
     private readonly Option<bool> _quiet = SharedOptions.Quiet();
 
+    // How many answers have been started: each has its own random stream.
+    private int _answers;
+
     private GenerateCommand(Streams streams) => _streams = streams;
+
+    /// <summary>What stays the same for all prompts.</summary>
+    /// <param name="Arguments">The arguments.</param>
+    /// <param name="Target">The target.</param>
+    /// <param name="Source">The draft source; null for the target alone.</param>
+    /// <param name="FromFile">Whether the prompts come from a file.</param>
+    private sealed record Context(ParseResult Arguments, Target Target, IDraftSource? Source, bool FromFile);
 
     public static Command Create(Streams streams)
     {
         var self = new GenerateCommand(streams);
-        var command = new Command("generate", "Answer prompts with a target, alone or with a draft head.");
+        var command = new Command("generate", "Answer prompts with a target, with a draft head or without one.");
         self._model.Target.Required = true;
         self._model.AddTo(command);
         self._draft.AddTo(command);
-        foreach (Option option in (Option[])[self._prompt, self._raw, self._system]) command.Options.Add(option);
+        command.AddOptions(self._prompt, self._raw, self._system);
         self._prompts.AddTo(command);
         self._sampling.AddTo(command);
         self._tree.AddTo(command);
-        foreach (Option option in (Option[])[self._stop, self._trace, self._json, self._quiet]) command.Options.Add(option);
+        command.AddOptions(self._stop, self._trace, self._json, self._quiet);
         command.SetAction(self.Run);
         return command;
     }
@@ -51,66 +71,91 @@ internal sealed class GenerateCommand
     private int Run(ParseResult result)
     {
         Check(result);
-        var options = _tree.Read(result, _sampling.Read(result)) with { Stop = result.GetValue(_stop) ?? [], FullTrace = result.GetValue(_trace) == "full" };
+        var options = _tree.Read(result, _sampling.Read(result)) with
+        {
+            Stop = result.GetValue(_stop) ?? [],
+            FullTrace = result.GetValue(_trace) == "full",
+        };
         options.Validate();
-        var place = _draft.Find(result);
+        var location = _draft.Find(result);
         var file = result.GetValue(_prompts.File);
         var prompts = file is null ? [OnePrompt(result)] : _prompts.Read(result, file);
+        if (result.GetValue(_raw)) prompts = [.. prompts.Select(prompt => prompt with { Raw = true })];
 
         using var interruption = new Interruption(_streams);
         using var target = _model.Load(result);
-        var source = place?.Load(target);
-        using var owned = source as IDisposable;
-        if (source is not null && options is { DraftLength: null, Tree: null }) options = ChooseDraftLength(result, target, source, prompts, options, interruption.Token);
+        var source = location?.Load(target);
+        using var disposable = source as IDisposable;
+        var context = new Context(result, target, source, file is not null);
+        if (source is not null && options is { DraftLength: null, Tree: null })
+            options = ChooseDraftLength(context, source, prompts, options, interruption.Token);
         using var decoder = new SpeculativeDecoder(target, source);
-        var (skipped, answers) = (0, 0);
-        for (var i = 0; i < prompts.Count; i++)
+        var skipped = 0;
+        foreach (var prompt in prompts)
+            if (!Answer(context, decoder, prompt, options, interruption.Token)) skipped++;
+        if (skipped > 0)
         {
-            var prompt = result.GetValue(_raw) ? prompts[i] with { Raw = true } : prompts[i];
-            if (!Answer(result, decoder, target, source, prompt, options, ref answers, file is not null, interruption.Token)) skipped++;
+            _streams.Error.WriteLine($"{skipped} of {prompts.Count} prompts skipped: "
+                + $"they leave no room in the context of {target.Config.ContextLength} tokens");
         }
-        if (skipped > 0) _streams.Error.WriteLine($"{skipped} of {prompts.Count} prompts skipped: they leave no room in the context of {target.Config.ContextLength} tokens");
         return ExitCodes.Done;
     }
 
-    // False: a turn does not fit the context, and neither would those after it.
-    private bool Answer(ParseResult result, SpeculativeDecoder decoder, Target target, IDraftSource? source, Prompt prompt, GenerationOptions options, ref int answers, bool ofFile, CancellationToken cancel)
+    // Returns false if a turn does not fit the context; the turns after it would not fit either.
+    private bool Answer(
+        Context context, SpeculativeDecoder decoder, Prompt prompt, GenerationOptions options, CancellationToken cancel)
     {
-        var json = result.GetValue(_json);
-        var allTurns = _prompts.AllTurns(result);
-        var dialogue = new Dialogue(target, prompt, allTurns, result.GetValue(_system));
+        var json = context.Arguments.GetValue(_json);
+        var allTurns = _prompts.AllTurns(context.Arguments);
+        var dialogue = new Dialogue(context.Target, prompt, allTurns, context.Arguments.GetValue(_system));
         for (var turn = 1; dialogue.Next() is { } tokens; turn++)
         {
-            if (ofFile && tokens.Count >= target.Config.ContextLength) return false;
-            if (ofFile && !json) _streams.Output.WriteLine(allTurns ? $"[{prompt.Id}, turn {turn}]" : $"[{prompt.Id}]");
-            var generation = decoder.Generate(tokens, options with { Stream = answers++ }, json ? null : chunk =>
-            {
-                _streams.Output.Write(chunk.Text);
-                _streams.Output.Flush();
-            }, cancel);
+            if (context.FromFile && tokens.Count >= context.Target.Config.ContextLength) return false;
+            if (context.FromFile && !json) _streams.Output.WriteLine(allTurns ? $"[{prompt.Id}, turn {turn}]" : $"[{prompt.Id}]");
+            var generation = decoder.Generate(tokens, options with { Stream = _answers++ }, json ? null : Print, cancel);
             dialogue.Answer(generation.Text);
-
-            var traced = result.GetValue(_trace) is not null;
             if (json)
             {
-                _streams.Output.WriteLine(JsonOutput.Line(new AnswerLine(ofFile ? prompt.Id : null, ofFile && allTurns ? turn : null, generation.PromptTokens,
-                    generation.Tokens, generation.Text, generation.FinishReason, generation.Seconds, traced || source is not null ? generation.Rounds : null)));
+                var line = LineOf(context, prompt, allTurns ? turn : null, generation);
+                _streams.Output.WriteLine(JsonOutput.Line(line));
                 continue;
             }
             _streams.Output.WriteLine();
-            if (traced) _streams.Error.WriteLine(decoder.Trace);
+            if (context.Arguments.Has(_trace)) _streams.Error.WriteLine(decoder.Trace);
         }
         return true;
     }
 
-    // By the first prompt that fits.
-    private GenerationOptions ChooseDraftLength(ParseResult result, Target target, IDraftSource source, IReadOnlyList<Prompt> prompts, GenerationOptions options, CancellationToken cancel)
+    private void Print(GenerationChunk chunk)
     {
-        var first = prompts.Select(prompt => new Dialogue(target, result.GetValue(_raw) ? prompt with { Raw = true } : prompt, allTurns: false, result.GetValue(_system)).Next()!)
-            .FirstOrDefault(tokens => tokens.Count > 0 && tokens.Count < target.Config.ContextLength);
-        if (first is null) return options;
-        var (choice, _) = DraftLengthTuner.Measure(target, source, [[first]], options, s_choosing, cancel);
-        if (!result.GetValue(_quiet)) _streams.Error.WriteLine(DraftLengthText.Render(choice));
+        _streams.Output.Write(chunk.Text);
+        _streams.Output.Flush();
+    }
+
+    private AnswerLine LineOf(Context context, Prompt prompt, int? turn, Generation generation)
+    {
+        var withRounds = context.Source is not null || context.Arguments.Has(_trace);
+        return new AnswerLine(
+            context.FromFile ? prompt.Id : null,
+            context.FromFile ? turn : null,
+            generation.PromptTokens,
+            generation.Tokens,
+            generation.Text,
+            generation.FinishReason,
+            generation.Seconds,
+            withRounds ? generation.Rounds : null);
+    }
+
+    // Measures with the first prompt that fits the context.
+    private GenerationOptions ChooseDraftLength(
+        Context context, IDraftSource source, IReadOnlyList<Prompt> prompts, GenerationOptions options, CancellationToken cancel)
+    {
+        var system = context.Arguments.GetValue(_system);
+        var firstTurns = prompts.Select(prompt => new Dialogue(context.Target, prompt, allTurns: false, system).Next()!);
+        var fitting = firstTurns.FirstOrDefault(tokens => tokens.Count > 0 && tokens.Count < context.Target.Config.ContextLength);
+        if (fitting is null) return options;
+        var (choice, _) = DraftLengthTuner.Measure(context.Target, source, [[fitting]], options, s_tuningBudget, cancel);
+        if (!context.Arguments.GetValue(_quiet)) _streams.Error.WriteLine(DraftLengthText.Render(choice));
         return options with { DraftLength = choice.Length };
     }
 
@@ -123,15 +168,26 @@ internal sealed class GenerateCommand
     private void Check(ParseResult result)
     {
         if (result.Has(_prompt) == result.Has(_prompts.File))
-            throw new KoalaException("--prompt", result.Has(_prompt) ? "and --prompts are given, but one of them is answered" : "is missing",
+        {
+            throw new KoalaException("--prompt",
+                result.Has(_prompt) ? "is given together with --prompts, but only one of them is answered" : "is missing",
                 "give --prompt TEXT, --prompt - for standard input, or --prompts FILE");
-        if (!result.Has(_prompts.File) && ((Option[])[_prompts.Limit, _prompts.Categories, _prompts.Turns]).FirstOrDefault(result.Has) is { } ofFile)
-            throw new KoalaException(ofFile.Name, "chooses from a file of prompts, but there is none", "give --prompts FILE, or leave it out");
+        }
+        if (!result.Has(_prompts.File) && result.FirstGiven(_prompts.Limit, _prompts.Categories, _prompts.Turns) is { } ofFile)
+        {
+            throw new KoalaException(ofFile.Name, "chooses from a file of prompts, but there is none",
+                "give --prompts FILE, or leave it out");
+        }
         if (result.Has(_raw) && result.Has(_system))
-            throw new KoalaException("--system", "goes through the chat template, which --raw leaves out", "leave one of them out");
-        if (result.Has(_sampling.DraftLength) && !_draft.IsGiven(result))
-            throw new KoalaException("--draft-length", "is given, but nothing drafts", "give --head or --draft-model, or leave it out");
-        if (_tree.OfHead(result) is { } option && !_draft.IsGiven(result))
-            throw new KoalaException(option.Name, "is given, but nothing drafts", "give --head or --draft-model, or leave it out");
+        {
+            throw new KoalaException("--system", "goes through the chat template, which --raw leaves out",
+                "leave one of them out");
+        }
+        if (_draft.IsGiven(result)) return;
+        if ((result.FirstGiven(_sampling.DraftLength) ?? _tree.FirstGiven(result)) is { } ofDraft)
+        {
+            throw new KoalaException(ofDraft.Name, "is given, but nothing drafts",
+                "give --head or --draft-model, or leave it out");
+        }
     }
 }

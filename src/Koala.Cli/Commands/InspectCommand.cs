@@ -8,18 +8,19 @@ using Koala.Lab.Runs;
 
 namespace Koala.Cli.Commands;
 
-/// <summary><c>koala inspect</c>: what a target, a head, a run or a file of weights is.</summary>
+/// <summary><c>koala inspect</c>: describes a target, a head, a run or a file of weights.</summary>
 internal static class InspectCommand
 {
     public static Command Create(Streams streams)
     {
-        var path = SharedOptions.Path("path", "The folder of a target, a head or a run, a GGUF file, or a .safetensors file.");
+        var path = SharedOptions.PathArgument("path",
+            "The folder of a target, a head or a run; a GGUF file, a .safetensors file, or the name of a pulled model (org/name).");
         var json = SharedOptions.Json();
-        var command = new Command("inspect", "Say what a target, a head, a run or a file of weights is.") { path, json };
+        var command = new Command("inspect", "Describe a target, a head, a run or a file of weights.") { path, json };
         command.SetAction(result =>
         {
-            var found = Inspect(result.GetValue(path)!);
-            streams.Output.WriteLine(result.GetValue(json) ? JsonOutput.Document(found) : JsonOutput.Listing(found));
+            var inspection = Inspect(result.GetValue(path)!);
+            streams.Output.WriteLine(result.GetValue(json) ? JsonOutput.Document(inspection) : JsonOutput.Listing(inspection));
             return ExitCodes.Done;
         });
         return command;

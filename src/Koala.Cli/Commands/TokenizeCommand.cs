@@ -5,17 +5,21 @@ using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Cli.Commands;
 
-/// <summary><c>koala tokenize</c>: text as a target's tokens; no template, no added tokens.</summary>
+/// <summary>
+/// <c>koala tokenize</c>: shows the tokens of a text, without a chat template and without added tokens.
+/// </summary>
 internal static class TokenizeCommand
 {
     private sealed record Tokenized(IReadOnlyList<int> Ids, string Decoded);
 
     public static Command Create(Streams streams)
     {
-        var target = SharedOptions.Path("target", "The target: a folder in Hugging Face's layout, or a GGUF file.");
-        var text = SharedOptions.Text("--text", "TEXT", "The text. Default, and with -: standard input.");
+        var target = SharedOptions.PathArgument("target",
+            "The target: a Hugging Face folder, a GGUF file, or the name of a model that koala pull has downloaded (org/name).");
+        var text = SharedOptions.Text("--text", "TEXT", "The text; - reads standard input. Default: standard input.");
         var json = SharedOptions.Json();
-        var command = new Command("tokenize", "Show text as a target's tokens: no template, no added tokens.") { target, text, json };
+        var command = new Command("tokenize",
+            "Show the tokens of a text, without a chat template and without added tokens.") { target, text, json };
         command.SetAction(result => Run(streams, result.GetValue(target)!, result.GetValue(text), result.GetValue(json)));
         return command;
     }

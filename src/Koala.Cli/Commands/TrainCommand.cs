@@ -12,27 +12,42 @@ using Koala.Lab.Training;
 
 namespace Koala.Cli.Commands;
 
-/// <summary><c>koala train</c>: trains a head in a run folder, or goes on with a run; may evaluate it at the end.</summary>
+/// <summary>
+/// <c>koala train</c>: trains a head in a run folder, or resumes a run; can evaluate the head at the end.
+/// </summary>
 internal sealed class TrainCommand
 {
     private const string Runs = "runs";
 
     private readonly Streams _streams;
-    private readonly ModelOptions _model = new("fp32 on a CPU, bf16 on a GPU");
+    private readonly ModelOptions _model = new(ModelOptions.UsualDtype);
     private readonly TrainOptions _training = new();
-    private readonly Option<string?> _resume = SharedOptions.Text("--resume", "RUN", "Go on with this run, with all that it was begun with.");
-    private readonly Option<string?> _out = SharedOptions.Text("--out", "FOLDER", $"The run's folder, which must not exist yet. Default: a new one under {Runs}.");
-    private readonly Option<string?> _evaluate = SharedOptions.Text("--evaluate", "FILE", "Measure the trained head on this file of prompts at the end.");
-    private readonly Option<int> _limit = SharedOptions.Whole("--limit", "With --evaluate: take the first N prompts.", () => 20);
-    private readonly Option<int> _maxTokens = SharedOptions.Whole("--max-tokens", "With --evaluate: the most tokens of an answer.", () => new EvaluationOptions().Generation.MaxTokens);
+    private readonly Option<string?> _resume = SharedOptions.Text("--resume", "RUN",
+        "Go on with this run and all the options that it was started with.");
+    private readonly Option<string?> _out = SharedOptions.Text("--out", "FOLDER",
+        $"The run's folder, which must not exist yet. Default: a new folder under {Runs}.");
+    private readonly Option<string?> _evaluate = SharedOptions.Text("--evaluate", "FILE",
+        "Measure the trained head on this file of prompts at the end. Default: no measurement.");
+    private readonly Option<int> _limit = SharedOptions.Integer("--limit",
+        "With --evaluate: use the first N prompts.", () => 20);
+    private readonly Option<int> _maxTokens = SharedOptions.Integer("--max-tokens",
+        "With --evaluate: the most tokens of an answer.", () => new EvaluationOptions().Generation.MaxTokens);
     private readonly Option<bool> _json = SharedOptions.Json();
     private readonly Option<bool> _quiet = SharedOptions.Quiet();
 
     private TrainCommand(Streams streams) => _streams = streams;
 
-    private sealed record TrainSummary(string Run, TrainedHead Trained, TrainedHead? Control, IReadOnlyList<EvaluationReport> Reports);
+    private sealed record TrainSummary(
+        string Run, TrainedHead Trained, TrainedHead? Control, IReadOnlyList<EvaluationReport> Reports);
 
     private sealed record TrainedHead(string Head, IReadOnlyList<double> ValidationAccuracy);
+
+    /// <summary>The measurement that <c>--evaluate</c> asks for.</summary>
+    /// <param name="File">The file of prompts.</param>
+    /// <param name="Prompts">The prompts.</param>
+    /// <param name="Options">How they are answered.</param>
+    /// <param name="Provenance">What the reports say about their origin.</param>
+    private sealed record Evaluation(string File, IReadOnlyList<Prompt> Prompts, EvaluationOptions Options, Provenance Provenance);
 
     public static Command Create(Streams streams)
     {
@@ -40,7 +55,7 @@ internal sealed class TrainCommand
         var command = new Command("train", "Train a draft head for a target, or go on with a run (--resume).");
         self._model.AddTo(command);
         self._training.AddTo(command);
-        foreach (Option option in (Option[])[self._out, self._resume, self._evaluate, self._limit, self._maxTokens, self._json, self._quiet]) command.Options.Add(option);
+        command.AddOptions(self._out, self._resume, self._evaluate, self._limit, self._maxTokens, self._json, self._quiet);
         command.SetAction(self.Run);
         return command;
     }
@@ -48,94 +63,128 @@ internal sealed class TrainCommand
     private int Run(ParseResult result)
     {
         var resume = result.GetValue(_resume);
-        CheckTogether(result, resume is not null);
-        var evaluation = new EvaluationOptions { Generation = new EvaluationOptions().Generation with { MaxTokens = result.GetValue(_maxTokens) } };
-        evaluation.Validate();
+        CheckCombination(result, resume is not null);
+        var options = new EvaluationOptions();
+        options = options with { Generation = options.Generation with { MaxTokens = result.GetValue(_maxTokens) } };
+        options.Validate();
         var prompts = result.GetValue(_evaluate) is { } file ? Prompts.Load(file, result.GetValue(_limit)) : null;
 
         using var interruption = new Interruption(_streams);
-        var run = resume is null ? null : RunFolder.Open(resume);
-        var begun = run is null ? null : TrainingRun.PlanOf(run);
-        var request = begun ?? ReadRequest(result);
-        var done = run is not null && TrainingRun.IsDone(run);
-        var provenance = result.GetValue(_evaluate) is { } asked ? Provenance.Create(Command(result), asked) : null;
-        ModelOptions.SetThreads(begun is null ? result.GetValue(_model.Threads) : begun.Threads);
-        using var target = begun is null ? _model.Load(result) : Target.Load(begun.Target, begun.Dtype, begun.Device);
-        if (done)
+        var resumed = resume is null ? null : RunFolder.Open(resume);
+        var resumedPlan = resumed is null ? null : TrainingRun.PlanOf(resumed);
+        var request = resumedPlan ?? ReadRequest(result);
+        var isDone = resumed is not null && TrainingRun.IsDone(resumed);
+        var evaluation = prompts is null ? null : NewEvaluation(result, prompts, options);
+        ModelOptions.SetThreads(resumedPlan is null ? result.GetValue(_model.Threads) : resumedPlan.Threads);
+        using var target = resumedPlan is null
+            ? _model.Load(result)
+            : Target.Load(resumedPlan.Target, resumedPlan.Dtype, resumedPlan.Device);
+        if (isDone)
         {
-            Say(result, $"run: {Shown(run!.Path)} is finished: all {request.Training.Steps} steps are done");
-            return Finish(result, run, begun!, target, prompts, provenance, evaluation, interruption.Token);
+            Note(result, $"run: {DisplayPath(resumed!.Path)} is finished: all {request.Training.Steps} steps are done");
+            return Finish(result, resumed, resumedPlan!, target, evaluation, interruption.Token);
         }
         var data = TrainingData.Load(target, request.Data, request.Validation, request.Training, interruption.Token);
-        var plan = begun ?? new TrainingPlan(request, target, data);
+        var plan = resumedPlan ?? new TrainingPlan(request, target, data);
 
-        // Made last, so that nothing is left behind by what was wrong before.
-        var folder = run ?? NewFolder(result, plan);
-        Say(result, $"{JsonOutput.Listing(plan)}\n\nrun: {Shown(folder.Path)}");
-        if (data.Cut > 0) Say(result, $"data: {data.Cut} of {data.Conversations} conversations are longer than a row of {plan.Training.RowLength} tokens and lose their end");
+        // The folder is created last, so that a mistake found before leaves nothing behind.
+        var folder = resumed ?? NewFolder(result, plan);
+        Note(result, $"{JsonOutput.Listing(plan)}\n\nrun: {DisplayPath(folder.Path)}");
+        if (data.Cut > 0)
+        {
+            Note(result, $"data: {data.Cut} of {data.Conversations} conversations are longer than a row of "
+                + $"{plan.Training.RowLength} tokens and lose their end");
+        }
         try
         {
+            var (arguments, cancel) = (ArgumentsOf(result), interruption.Token);
             ProgressLine.Run(_streams, result.GetValue(_quiet), show =>
             {
                 var progress = new TrainingProgressText(folder, show);
-                if (run is null) TrainingRun.Start(folder, target, data, plan, Command(result), progress, interruption.Token);
-                else TrainingRun.Resume(folder, target, data, progress, interruption.Token);
+                if (resumed is null) TrainingRun.Start(folder, target, data, plan, arguments, progress, cancel);
+                else TrainingRun.Resume(folder, target, data, progress, cancel);
             });
         }
         catch (OperationCanceledException)
         {
-            _streams.Error.WriteLine($"interrupted: the state is saved. Go on with: {OwnName.Typed} train --resume {Shown(folder.Path)}");
+            _streams.Error.WriteLine("interrupted: the state is saved. "
+                + $"Go on with: {CommandName.AsTyped} train --resume {DisplayPath(folder.Path)}");
             return ExitCodes.Interrupted;
         }
-        return Finish(result, folder, plan, target, prompts, provenance, evaluation, interruption.Token);
+        return Finish(result, folder, plan, target, evaluation, interruption.Token);
     }
 
-    private int Finish(ParseResult result, RunFolder folder, TrainingPlan plan, Target target, IReadOnlyList<Prompt>? prompts, Provenance? provenance, EvaluationOptions options, CancellationToken cancel)
+    private int Finish(ParseResult result, RunFolder folder, TrainingPlan plan, Target target, Evaluation? evaluation,
+        CancellationToken cancel)
     {
         var runs = plan.WithControl ? (RunFolder[])[folder, RunFolder.Open(folder.ControlFolder)] : [folder];
         var heads = runs.Select(run => new TrainedHead(run.HeadFolder, AccuracyOf(run))).ToArray();
         for (var i = 0; i < heads.Length; i++)
-            Say(result, $"{(i == 0 ? "head" : "control")}: {Shown(heads[i].Head)}, held-out accuracy {string.Join(" ", heads[i].ValidationAccuracy.Select(a => a.ToString("F3", CultureInfo.InvariantCulture)))}");
+        {
+            var accuracies = heads[i].ValidationAccuracy.Select(accuracy => accuracy.ToString("F3", CultureInfo.InvariantCulture));
+            Note(result, $"{(i == 0 ? "head" : "control")}: {DisplayPath(heads[i].Head)}, "
+                + $"held-out accuracy {string.Join(" ", accuracies)}");
+        }
         try
         {
-            return Evaluate(result, folder, plan, target, runs, heads, prompts, provenance, options, cancel);
+            var (reports, exitCode) = evaluation is null
+                ? ([], ExitCodes.Done)
+                : Evaluate(result, runs, target, evaluation, cancel);
+            var summary = new TrainSummary(folder.Path, heads[0], heads.ElementAtOrDefault(1), reports);
+            if (result.GetValue(_json)) _streams.Output.WriteLine(JsonOutput.Document(summary));
+            if (evaluation is null)
+            {
+                Note(result, $"measure it with: {CommandName.AsTyped} evaluate --target {DisplayPath(plan.Target)} "
+                    + $"--head {DisplayPath(folder.Path)} --prompts data/mt-bench.jsonl --limit 20");
+            }
+            return exitCode;
         }
         catch (OperationCanceledException)
         {
-            _streams.Error.WriteLine($"interrupted: the head is trained. Measure it with: {OwnName.Typed} train --resume {Shown(folder.Path)} --evaluate {result.GetValue(_evaluate)}");
+            _streams.Error.WriteLine("interrupted: the head is trained. Measure it with: "
+                + $"{CommandName.AsTyped} train --resume {DisplayPath(folder.Path)} --evaluate {evaluation?.File}");
             return ExitCodes.Interrupted;
         }
     }
 
-    private int Evaluate(ParseResult result, RunFolder folder, TrainingPlan plan, Target target, RunFolder[] runs, TrainedHead[] heads, IReadOnlyList<Prompt>? prompts,
-        Provenance? provenance, EvaluationOptions options, CancellationToken cancel)
+    // Measures the head of each run: the run itself and, if there is one, its control.
+    private (IReadOnlyList<EvaluationReport> Reports, int ExitCode) Evaluate(ParseResult result, RunFolder[] runs,
+        Target target, Evaluation evaluation, CancellationToken cancel)
     {
-        var (reports, code) = (new List<EvaluationReport>(), ExitCodes.Done);
-        foreach (var run in prompts is null ? [] : runs)
+        var reports = new List<EvaluationReport>();
+        var exitCode = ExitCodes.Done;
+        var runName = Path.GetFileName(runs[0].Path);
+        foreach (var run in runs)
         {
-            var name = run == folder ? Path.GetFileName(folder.Path) : $"{Path.GetFileName(folder.Path)} (control)";
+            var name = run == runs[0] ? runName : $"{runName} (control)";
             using var head = new HeadLocation(run.HeadFolder, name).Load(target);
-            var report = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, head, name, prompts!, options, cancel)
-                with { Provenance = provenance };
+            var measured = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, head, name, evaluation.Prompts,
+                evaluation.Options, cancel);
+            var report = measured with { Provenance = evaluation.Provenance };
             if (!result.GetValue(_json)) _streams.Output.WriteLine(report);
-            AtomicFile.WriteText(Path.Combine(run.ResultsFolder, $"{NameOf(result.GetValue(_evaluate)!)}.json"), JsonOutput.Document(report) + "\n");
+            var file = Path.Combine(run.ResultsFolder, $"{NameWithoutExtensions(evaluation.File)}.json");
+            AtomicFile.WriteText(file, JsonOutput.Document(report) + "\n");
             reports.Add(report);
-            code = Math.Max(code, EvaluationWork.Judge(_streams, report));
+            exitCode = Math.Max(exitCode, EvaluationWork.ExitCodeOf(_streams, report));
         }
-        if (result.GetValue(_json)) _streams.Output.WriteLine(JsonOutput.Document(new TrainSummary(folder.Path, heads[0], heads.ElementAtOrDefault(1), reports)));
-        if (prompts is null) Say(result, $"measure it with: {OwnName.Typed} evaluate --target {Shown(plan.Target)} --head {Shown(folder.Path)} --prompts data/mt-bench.jsonl --limit 20");
-        return code;
+        return (reports, exitCode);
+    }
+
+    private Evaluation NewEvaluation(ParseResult result, IReadOnlyList<Prompt> prompts, EvaluationOptions options)
+    {
+        var file = result.GetValue(_evaluate)!;
+        return new Evaluation(file, prompts, options, Provenance.Create(ArgumentsOf(result), file));
     }
 
     private TrainingRequest ReadRequest(ParseResult result)
     {
         var head = _training.ReadHead(result);
-        // Loaded later: first everything that is asked for is checked.
-        Needed(result, _model.Target);
+        // The target is loaded later, after all options have been checked.
+        CheckGiven(result, _model.Target);
         var request = new TrainingRequest
         {
-            // Full paths, as the run keeps them: what is said about a wrong file is the same now and when the run is resumed.
-            Data = Path.GetFullPath(Needed(result, _training.Data)),
+            // The run stores full paths, so messages about a wrong file are the same now and when the run is resumed.
+            Data = Path.GetFullPath(CheckGiven(result, _training.Data)),
             Validation = result.GetValue(_training.Validation) is { } validation ? Path.GetFullPath(validation) : null,
             Head = head,
             Training = _training.ReadTraining(result, head),
@@ -150,36 +199,45 @@ internal sealed class TrainCommand
         ? RunFolder.Create(path)
         : RunFolder.CreateUnder(Runs, $"{plan.Head.Kind}-k{plan.Head.Layers}");
 
-    // Threads, dtype and device are part of what a run was begun with, like everything else.
-    private void CheckTogether(ParseResult result, bool resumes)
+    // A run was started with its threads, dtype and device as well, so none of these may be given with --resume.
+    private void CheckCombination(ParseResult result, bool resumes)
     {
-        Option[] free = [_resume, _evaluate, _limit, _maxTokens, _json, _quiet];
-        if (resumes && result.CommandResult.Command.Options.Except(free).FirstOrDefault(result.Has) is { } other)
-            throw new KoalaException("--resume", $"goes on with all that the run was begun with, but {other.Name} is given too", $"leave {other.Name} out, or start a new run");
-        if (!result.Has(_evaluate) && ((Option[])[_limit, _maxTokens]).FirstOrDefault(result.Has) is { } lone)
-            throw new KoalaException(lone.Name, "belongs to --evaluate, which is not given", "give --evaluate FILE, or leave it out");
+        Option[] allowed = [_resume, _evaluate, _limit, _maxTokens, _json, _quiet];
+        if (resumes && result.FirstGiven(result.CommandResult.Command.Options.Except(allowed)) is { } other)
+        {
+            throw new KoalaException("--resume",
+                $"goes on with all the options that the run was started with, but {other.Name} is given too",
+                $"leave {other.Name} out, or start a new run");
+        }
+        if (!result.Has(_evaluate) && result.FirstGiven(_limit, _maxTokens) is { } given)
+        {
+            throw new KoalaException(given.Name, "belongs to --evaluate, which is not given",
+                "give --evaluate FILE, or leave it out");
+        }
     }
 
-    private void Say(ParseResult result, string line)
+    private void Note(ParseResult result, string line)
     {
         if (!result.GetValue(_quiet)) _streams.Error.WriteLine(line);
     }
 
-    private static string Needed(ParseResult result, Option<string?> option) => result.GetValue(option)
-        ?? throw new KoalaException(option.Name, "is missing", $"give {option.Name} {option.HelpName}, or go on with a run by --resume RUN");
+    private static string CheckGiven(ParseResult result, Option<string?> option) => result.GetValue(option)
+        ?? throw new KoalaException(option.Name, "is missing",
+            $"give {option.Name} {option.HelpName}, or go on with a run by --resume RUN");
 
     private static double[] AccuracyOf(RunFolder run)
     {
         var last = MetricsLog.Read(run.MetricsFile)[^1].Values;
-        return [.. Enumerable.Range(1, last.Count).Select(depth => $"validationAccuracyAtDepth{depth}").TakeWhile(last.ContainsKey).Select(name => last[name])];
+        var names = Enumerable.Range(1, last.Count).Select(depth => $"validationAccuracyAtDepth{depth}");
+        return [.. names.TakeWhile(last.ContainsKey).Select(name => last[name])];
     }
 
-    private static IReadOnlyList<string> Command(ParseResult result) => [.. result.Tokens.Select(token => token.Value)];
+    private static IReadOnlyList<string> ArgumentsOf(ParseResult result) => [.. result.Tokens.Select(token => token.Value)];
 
-    private static string NameOf(string file) => Path.GetFileName(file).Split('.')[0];
+    private static string NameWithoutExtensions(string file) => Path.GetFileName(file).Split('.')[0];
 
-    // As the user would type it.
-    private static string Shown(string path)
+    // The path as the user would type it: relative, if it is below the current folder.
+    private static string DisplayPath(string path)
     {
         var relative = Path.GetRelativePath(Environment.CurrentDirectory, path);
         return relative.StartsWith("..", StringComparison.Ordinal) ? path : relative;

@@ -3,7 +3,7 @@ using Koala.Lab.Targets;
 
 namespace Koala.Cli.Options;
 
-/// <summary>What drafts, before it is loaded.</summary>
-/// <param name="Name">What reports call it.</param>
-/// <param name="Load">Loads it for the target; where it is disposable it is the caller's to dispose.</param>
+/// <summary>A draft source that is not loaded yet.</summary>
+/// <param name="Name">The name that reports use.</param>
+/// <param name="Load">Loads it for the target. If the result is disposable, the caller must dispose it.</param>
 internal sealed record DraftLocation(string Name, Func<Target, IDraftSource> Load);

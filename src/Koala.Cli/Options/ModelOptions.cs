@@ -7,37 +7,57 @@ using TorchSharp;
 
 namespace Koala.Cli.Options;
 
-/// <summary>The target and what it runs on: <c>--target --dtype --device --threads</c>.</summary>
-internal sealed class ModelOptions(string standardDtype)
+/// <summary>
+/// The target, its dtype, its device and the number of threads: <c>--target --dtype --device --threads</c>.
+/// </summary>
+/// <param name="defaultDtype">The default dtype in words.</param>
+internal sealed class ModelOptions(string defaultDtype)
 {
-    public Option<string?> Target { get; } = SharedOptions.Text("--target", "PATH", "The target: a folder in Hugging Face's layout, a GGUF file, or the name of a model that was pulled (org/name).");
+    /// <summary>The default dtype of commands that generate or train.</summary>
+    public const string UsualDtype = "fp32 on a CPU, bf16 on a GPU";
 
-    public Option<string> Dtype { get; } = SharedOptions.ChoiceOrNone("--dtype", $"What the target computes in. Default: {standardDtype}.", "fp32", "bf16");
+    /// <summary>The default dtype of commands that measure.</summary>
+    public const string MeasuringDtype = "the faster of the two on this CPU, bf16 on a GPU";
 
-    public Option<string> Device { get; } = SharedOptions.Choice("--device", "Where the target runs.", () => "cpu", "cpu", "cuda");
+    public Option<string?> Target { get; } = SharedOptions.Text("--target", "PATH",
+        "The target: a Hugging Face folder, a GGUF file, or the name of a model that koala pull has downloaded (org/name).");
 
-    public Option<int?> Threads { get; } = SharedOptions.WholeOrNone("--threads", "Threads of a CPU operation. Default: libtorch's own choice.");
+    public Option<string> Dtype { get; } = SharedOptions.OptionalChoice("--dtype",
+        $"The data type that the target computes in. Default: {defaultDtype}.", "fp32", "bf16");
 
-    public void AddTo(Command command)
-    {
-        foreach (Option option in (Option[])[Target, Dtype, Device, Threads]) command.Options.Add(option);
-    }
+    public Option<string> Device { get; } = SharedOptions.Choice("--device", "The device that the target runs on.",
+        () => "cpu", "cpu", "cuda");
 
-    /// <summary>Loads the target.</summary>
+    public Option<int?> Threads { get; } = SharedOptions.OptionalInteger("--threads",
+        "Threads that a CPU operation uses. Default: libtorch chooses.");
+
+    public void AddTo(Command command) => command.AddOptions(Target, Dtype, Device, Threads);
+
+    /// <summary>Loads the target; the caller must dispose it.</summary>
     /// <param name="result">The arguments.</param>
-    /// <param name="fastest">Where no dtype is asked for: the faster one; else fp32 on a CPU and bf16 on a GPU.</param>
+    /// <param name="fastest">
+    /// Which dtype applies if the user gives none: the faster one if true; otherwise fp32 on a CPU and bf16 on a GPU.
+    /// </param>
     public Target Load(ParseResult result, bool fastest = false)
     {
         SetThreads(result.GetValue(Threads));
         var device = result.GetValue(Device)!;
-        return Lab.Targets.Target.Load(result.GetValue(Target)!, result.GetValue(Dtype) ?? (fastest ? Fastest(device) : null), device);
+        var dtype = result.GetValue(Dtype) ?? (fastest ? Fastest(device) : null);
+        return Lab.Targets.Target.Load(result.GetValue(Target)!, dtype, device);
     }
 
-    /// <summary>Before the target is loaded: libtorch sets up its threads at the first operation.</summary>
+    /// <summary>
+    /// Sets the number of threads. Call this before the target is loaded, because libtorch sets up its threads at the
+    /// first operation.
+    /// </summary>
     public static void SetThreads(int? threads)
     {
         if (threads is null) return;
-        if (threads is < 1 or > 1024) throw new KoalaException("--threads", $"is {threads}, but an operation has 1 to 1024 threads", "set it to the number of cores");
+        if (threads is < 1 or > 1024)
+        {
+            throw new KoalaException("--threads", $"is {threads}, but an operation has 1 to 1024 threads",
+                "set it to the number of cores");
+        }
         LibTorch.EnsureLoaded();
         torch.set_num_threads(threads.Value);
     }

@@ -3,24 +3,29 @@ using Koala.Lab.Data;
 
 namespace Koala.Cli.Options;
 
-/// <summary>Which prompts of a file are asked: <c>--prompts --limit --categories --turns</c>.</summary>
+/// <summary>A file of prompts and the choice among them: <c>--prompts --limit --categories --turns</c>.</summary>
 internal sealed class PromptOptions
 {
-    public Option<string?> File { get; } = SharedOptions.Text("--prompts", "FILE", "A file of prompts (JSON Lines, also .gz): MT-bench, Spec-Bench, GSM8K, HumanEval, or lines with prompt, turns or messages.");
+    private const StringSplitOptions TrimmedNames = StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries;
 
-    public Option<int?> Limit { get; } = SharedOptions.WholeOrNone("--limit", "Take the first N prompts. Default: all.");
+    public Option<string?> File { get; } = SharedOptions.Text("--prompts", "FILE",
+        "A file of prompts (JSON lines, also .gz): MT-bench, Spec-Bench, GSM8K, HumanEval, "
+        + "or lines with prompt, turns or messages.");
 
-    public Option<string?> Categories { get; } = SharedOptions.Text("--categories", "NAMES", "Take the prompts of these categories, separated by commas. Default: all.");
+    public Option<int?> Limit { get; } = SharedOptions.OptionalInteger("--limit",
+        "Use the first N prompts. Default: all.");
 
-    public Option<string> Turns { get; } = SharedOptions.Choice("--turns", "Ask the first turn of a prompt, or all in order, each after the answers before it.", () => "first", "first", "all");
+    public Option<string?> Categories { get; } = SharedOptions.Text("--categories", "NAMES",
+        "Use the prompts of these categories, separated by commas. Default: all.");
 
-    public void AddTo(Command command)
-    {
-        foreach (Option option in (Option[])[File, Limit, Categories, Turns]) command.Options.Add(option);
-    }
+    public Option<string> Turns { get; } = SharedOptions.Choice("--turns",
+        "Ask the first turn of each prompt, or all turns in order, each after the answers to the turns before it.",
+        () => "first", "first", "all");
+
+    public void AddTo(Command command) => command.AddOptions(File, Limit, Categories, Turns);
 
     public bool AllTurns(ParseResult result) => result.GetValue(Turns) == "all";
 
     public IReadOnlyList<Prompt> Read(ParseResult result, string file) =>
-        Prompts.Load(file, result.GetValue(Limit), result.GetValue(Categories)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
+        Prompts.Load(file, result.GetValue(Limit), result.GetValue(Categories)?.Split(',', TrimmedNames));
 }

@@ -3,25 +3,36 @@ using Koala.Lab.Decoding;
 
 namespace Koala.Cli.Options;
 
-/// <summary>How answers are generated: <c>--max-tokens --temperature --top-k --top-p --draft-length --seed</c>.</summary>
-internal sealed class SamplingOptions(Func<GenerationOptions> standard)
+/// <summary>
+/// How answers are generated: <c>--max-tokens --temperature --top-k --top-p --draft-length --seed</c>.
+/// </summary>
+/// <param name="defaults">Computes the default values.</param>
+internal sealed class SamplingOptions(Func<GenerationOptions> defaults)
 {
-    private readonly Option<int> _maxTokens = SharedOptions.Whole("--max-tokens", "The most tokens of an answer.", () => standard().MaxTokens);
-    private readonly Option<double> _temperature = SharedOptions.Number("--temperature", "Sampling temperature; 0 takes the best token.", () => standard().Temperature);
-    private readonly Option<int> _topK = SharedOptions.Whole("--top-k", "Sample from the k likeliest tokens; 0 keeps all.", () => standard().TopK);
-    private readonly Option<double> _topP = SharedOptions.Number("--top-p", "Sample from the likeliest tokens that together have this probability.", () => standard().TopP);
-    private readonly Option<int> _seed = SharedOptions.Whole("--seed", "Seed of sampling; each prompt has a random stream of its own under it.", () => standard().Seed);
+    private readonly Option<int> _maxTokens = SharedOptions.Integer("--max-tokens", "The most tokens of an answer.",
+        () => defaults().MaxTokens);
+    private readonly Option<double> _temperature = SharedOptions.Number("--temperature",
+        "The sampling temperature; 0 takes the best token.", () => defaults().Temperature);
+    private readonly Option<int> _topK = SharedOptions.Integer("--top-k",
+        "Sample from the k most likely tokens; 0 means all tokens.", () => defaults().TopK);
+    private readonly Option<double> _topP = SharedOptions.Number("--top-p",
+        "Sample from the most likely tokens that together have this probability.", () => defaults().TopP);
+    private readonly Option<int> _seed = SharedOptions.Integer("--seed",
+        "The seed of sampling; each prompt has its own random stream.", () => defaults().Seed);
 
-    public Option<int?> DraftLength { get; } = SharedOptions.WholeOrNone("--draft-length", "Tokens drafted a round, where the draft is a chain. Default: chosen for this device by a short measurement.");
+    public Option<int?> DraftLength { get; } = SharedOptions.OptionalInteger("--draft-length",
+        "Tokens drafted per round when the draft is a chain. Default: Koala chooses for this device by a short measurement.");
 
-    /// <param name="command">Takes the options.</param>
-    /// <param name="drafts">Whether it drafts: with <see cref="DraftLength"/>.</param>
+    /// <param name="command">The command that gets the options.</param>
+    /// <param name="drafts">Whether the command drafts, and so gets <see cref="DraftLength"/>.</param>
     public void AddTo(Command command, bool drafts = true)
     {
-        foreach (Option option in (Option[])[_maxTokens, _temperature, _topK, _topP, .. drafts ? [DraftLength] : Array.Empty<Option>(), _seed]) command.Options.Add(option);
+        command.AddOptions(_maxTokens, _temperature, _topK, _topP);
+        if (drafts) command.AddOptions(DraftLength);
+        command.AddOptions(_seed);
     }
 
-    public GenerationOptions Read(ParseResult result) => standard() with
+    public GenerationOptions Read(ParseResult result) => defaults() with
     {
         MaxTokens = result.GetValue(_maxTokens),
         Temperature = result.GetValue(_temperature),

@@ -4,50 +4,54 @@ using System.Globalization;
 
 namespace Koala.Cli.Options;
 
-/// <summary>How options are made: one spelling, one way to read numbers, one-line errors. Defaults are asked for only where a command needs them.</summary>
+/// <summary>
+/// Makes options that read numbers in one way and report errors in one line. A default value is computed only when a
+/// command needs it.
+/// </summary>
 internal static class SharedOptions
 {
-    public static Option<int> Whole(string name, string description, Func<int> standard) => new(name)
+    public static Option<int> Integer(string name, string description, Func<int> defaultValue) => new(name)
     {
         Description = description,
         HelpName = "N",
-        DefaultValueFactory = _ => standard(),
-        CustomParser = result => ReadWhole(name, result) ?? 0,
+        DefaultValueFactory = _ => defaultValue(),
+        CustomParser = result => ReadInteger(name, result) ?? 0,
     };
 
-    /// <summary>A whole number that may be left out; the description says what then holds.</summary>
-    public static Option<int?> WholeOrNone(string name, string description) => new(name)
+    /// <summary>A whole number that may be omitted; the description says what applies then.</summary>
+    public static Option<int?> OptionalInteger(string name, string description) => new(name)
     {
         Description = description,
         HelpName = "N",
-        CustomParser = result => ReadWhole(name, result),
+        CustomParser = result => ReadInteger(name, result),
     };
 
-    public static Option<double> Number(string name, string description, Func<double> standard) => new(name)
+    public static Option<double> Number(string name, string description, Func<double> defaultValue) => new(name)
     {
         Description = description,
         HelpName = "X",
-        DefaultValueFactory = _ => standard(),
+        DefaultValueFactory = _ => defaultValue(),
         CustomParser = result => ReadNumber(name, result) ?? 0,
     };
 
-    /// <summary>A number that may be left out; the description says what then holds.</summary>
-    public static Option<double?> NumberOrNone(string name, string description) => new(name)
+    /// <summary>A number that may be omitted; the description says what applies then.</summary>
+    public static Option<double?> OptionalNumber(string name, string description) => new(name)
     {
         Description = description,
         HelpName = "X",
         CustomParser = result => ReadNumber(name, result),
     };
 
-    /// <summary>One of a few words; the first is the default where none is given.</summary>
-    public static Option<string> Choice(string name, string description, Func<string> standard, params string[] words)
+    /// <summary>One of a few words.</summary>
+    public static Option<string> Choice(string name, string description, Func<string> defaultValue, params string[] words)
     {
-        var option = ChoiceOrNone(name, description, words);
-        return new Option<string>(name) { Description = description, HelpName = option.HelpName, DefaultValueFactory = _ => standard(), CustomParser = option.CustomParser };
+        var option = OptionalChoice(name, description, words);
+        option.DefaultValueFactory = _ => defaultValue();
+        return option;
     }
 
-    /// <summary>One of a few words that may be left out; the description says what then holds.</summary>
-    public static Option<string> ChoiceOrNone(string name, string description, params string[] words) => new(name)
+    /// <summary>One of a few words, which may be omitted; the description says what applies then.</summary>
+    public static Option<string> OptionalChoice(string name, string description, params string[] words) => new(name)
     {
         Description = description,
         HelpName = string.Join('|', words),
@@ -55,38 +59,56 @@ internal static class SharedOptions
         {
             if (result.Tokens is not [var token]) return null;
             if (words.Contains(token.Value)) return token.Value;
-            var nearest = ParseFault.Nearest(token.Value, words) is { } word ? $": did you mean {word}?" : "";
-            result.AddError($"{name} is '{token.Value}', but it is {string.Join(" or ", words)}{nearest}");
+            var suggestion = ParseFault.Nearest(token.Value, words) is { } word ? $": did you mean {word}?" : "";
+            result.AddError($"{name} is '{token.Value}', but it must be {string.Join(" or ", words)}{suggestion}");
             return null;
         },
     };
 
-    /// <summary>Text, a file or a folder; null where it is left out.</summary>
-    public static Option<string?> Text(string name, string helpName, string description) => new(name) { Description = description, HelpName = helpName };
+    /// <summary>A text, a file or a folder; null if it is omitted.</summary>
+    public static Option<string?> Text(string name, string helpName, string description) => new(name)
+    {
+        Description = description,
+        HelpName = helpName,
+    };
 
-    public static Option<bool> Flag(string name, string description) => new(name) { Description = description, Arity = ArgumentArity.Zero };
+    public static Option<bool> Flag(string name, string description) => new(name)
+    {
+        Description = description,
+        Arity = ArgumentArity.Zero,
+    };
 
     public static Option<bool> Json() => Flag("--json", "Print JSON on standard output.");
 
-    public static Option<bool> Quiet() => Flag("--quiet", "Print results and errors only.");
+    public static Option<bool> Quiet() => Flag("--quiet", "Print only results and errors.");
 
-    /// <summary>A file or folder that the command is about.</summary>
-    public static Argument<string> Path(string name, string description)
+    /// <summary>An argument: the file, folder or name that the command works on.</summary>
+    public static Argument<string> PathArgument(string name, string description)
     {
         var argument = new Argument<string>(name) { Description = description, HelpName = name.ToUpperInvariant() };
-        // A mistyped option would otherwise be taken for a path.
+        // Without this check the parser would take a mistyped option for a path.
         argument.Validators.Add(result =>
         {
-            if (result.Tokens is [var token] && token.Value.StartsWith("--", StringComparison.Ordinal) && result.Parent is CommandResult command)
-                result.AddError(ParseFault.Unknown(token.Value, command.Command));
+            if (result.Tokens is not [var token] || !token.Value.StartsWith("--", StringComparison.Ordinal)) return;
+            if (result.Parent is CommandResult command) result.AddError(ParseFault.Unknown(token.Value, command.Command));
         });
         return argument;
     }
 
-    /// <summary>Whether the user wrote the option.</summary>
+    /// <summary>Adds options to a command; help lists them in this order.</summary>
+    public static void AddOptions(this Command command, params IEnumerable<Option> options)
+    {
+        foreach (var option in options) command.Options.Add(option);
+    }
+
+    /// <summary>Whether the user gave the option.</summary>
     public static bool Has(this ParseResult result, Option option) => result.GetResult(option) is { Implicit: false };
 
-    private static int? ReadWhole(string name, ArgumentResult result)
+    /// <summary>The first of these options that the user gave; null if there is none.</summary>
+    public static Option? FirstGiven(this ParseResult result, params IEnumerable<Option> options) =>
+        options.FirstOrDefault(result.Has);
+
+    private static int? ReadInteger(string name, ArgumentResult result)
     {
         if (result.Tokens is not [var token]) return null;
         if (int.TryParse(token.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)) return value;

@@ -7,62 +7,90 @@ using Koala.Lab.Training;
 
 namespace Koala.Cli.Options;
 
-/// <summary>What is trained, on what, and how: the options of a training plan beside the target's. What is not given is the preset's.</summary>
+/// <summary>
+/// The options of a training plan, without those of the target. An option that is not given has the value of the
+/// preset.
+/// </summary>
 internal sealed class TrainOptions
 {
-    // Functions, not values: the library is touched only where a default is asked for.
-    private static TrainingOptions Standard => new();
+    // Created at each use, so that the library is loaded only when a default is needed.
+    private static TrainingOptions Defaults => new();
 
-    private readonly Option<string> _head = SharedOptions.Choice("--head", "The kind of head.", () => NewHeadOptions.Kinds[0], NewHeadOptions.Kinds);
-    private readonly NewHeadOptions _new;
-    private readonly Option<string> _preset = SharedOptions.Choice("--preset", "The recipe; the options below change it.", () => TrainingPresets.Standard, "koala", "eagle-1", "medusa-1");
-    private readonly Option<int> _steps = SharedOptions.Whole("--steps", "Optimizer steps.", () => Standard.Steps);
-    private readonly Option<int> _batch = SharedOptions.Whole("--batch", "Packed rows a step.", () => Standard.Batch);
-    private readonly Option<int> _rowLength = SharedOptions.Whole("--row-length", "Tokens a row.", () => Standard.RowLength);
+    private readonly NewHeadOptions _newHead;
+    private readonly Option<string> _head = SharedOptions.Choice("--head", "The kind of head.",
+        () => NewHeadOptions.Kinds[0], NewHeadOptions.Kinds);
+    private readonly Option<string> _preset = SharedOptions.Choice("--preset",
+        "The recipe; the options below override it.", () => TrainingPresets.Standard, "koala", "eagle-1", "medusa-1");
+    private readonly Option<int> _steps = SharedOptions.Integer("--steps", "Optimizer steps.", () => Defaults.Steps);
+    private readonly Option<int> _batch = SharedOptions.Integer("--batch",
+        "Packed rows per step.", () => Defaults.Batch);
+    private readonly Option<int> _rowLength = SharedOptions.Integer("--row-length",
+        "Tokens per row.", () => Defaults.RowLength);
     private readonly Option<string[]> _losses = new("--loss")
     {
-        Description = "A loss with its weight and, after @, the weight of a depth against the one before: kl=0.5@0.8. May be given several times; then these are all. Default: the preset's.",
+        Description = "A loss with its weight and, after @, the weight of each depth relative to the depth before it: kl=0.5@0.8. "
+            + "Give the option once per loss; these losses replace the preset's. Default: the preset's.",
         HelpName = "NAME=WEIGHT[@DECAY]",
         Arity = ArgumentArity.OneOrMore,
     };
-    private readonly Option<int?> _trainingTimeTest = SharedOptions.WholeOrNone("--training-time-test", "Steps on its own output that an EAGLE head is trained over. Default: the preset's.");
-    private readonly Option<double?> _featureNoise = SharedOptions.NumberOrNone("--feature-noise", "Uniform noise between plus and minus X on the head's features. Default: the preset's.");
-    private readonly Option<double?> _learningRate = SharedOptions.NumberOrNone("--learning-rate", "Peak learning rate. Default: the preset's.");
-    private readonly Option<string> _schedule = SharedOptions.ChoiceOrNone("--schedule", "How the learning rate falls. Default: the preset's.", "cosine", "linear", "hold-linear");
-    private readonly Option<int?> _warmup = SharedOptions.WholeOrNone("--warmup", "Steps over which the learning rate grows to its peak. Default: the preset's.");
-    private readonly Option<double> _beta1 = SharedOptions.Number("--beta1", "AdamW's first decay rate.", () => Standard.Beta1);
-    private readonly Option<double> _beta2 = SharedOptions.Number("--beta2", "AdamW's second decay rate.", () => Standard.Beta2);
-    private readonly Option<double> _weightDecay = SharedOptions.Number("--weight-decay", "AdamW's decoupled weight decay.", () => Standard.WeightDecay);
-    private readonly Option<double?> _clip = SharedOptions.NumberOrNone("--clip", "The limit that gradients are kept to. Default: the preset's.");
-    private readonly Option<string> _clipBy = SharedOptions.ChoiceOrNone("--clip-by", "Whether that is the norm's of all gradients or each one's. Default: the preset's.", "norm", "value");
-    private readonly Option<double> _adversaryWeight = SharedOptions.Number("--adversary-weight", "Weight of the adversarial loss; 0 trains without the adversary.", () => Standard.Adversary.Weight);
-    private readonly Option<int> _adversaryWarmup = SharedOptions.Whole("--adversary-warmup", "Steps over which that weight grows from 0.", () => Standard.Adversary.Warmup);
-    private readonly Option<int> _adversaryWidth = SharedOptions.Whole("--adversary-width", "Width of the discriminator's hidden layers.", () => Standard.Adversary.Width);
-    private readonly Option<double> _adversaryLearningRate = SharedOptions.Number("--adversary-learning-rate", "The discriminator's learning rate.", () => Standard.Adversary.LearningRate);
-    private readonly Option<int> _seed = SharedOptions.Whole("--seed", "Seed of the data order and of what starts at random.", () => Standard.Seed);
-    private readonly Option<int> _validateEvery = SharedOptions.Whole("--validate-every", "Steps between looks at held-out accuracy.", () => Standard.ValidateEvery);
-    private readonly Option<int> _saveEvery = SharedOptions.Whole("--save-every", "Steps between saved training states.", () => Standard.SaveEvery);
+    private readonly Option<int?> _trainingTimeTest = SharedOptions.OptionalInteger("--training-time-test",
+        "EAGLE: steps on its own output that the head is trained over. Default: the preset's.");
+    private readonly Option<double?> _featureNoise = SharedOptions.OptionalNumber("--feature-noise",
+        "Uniform noise from -X to X on the features that the head gets. Default: the preset's.");
+    private readonly Option<double?> _learningRate = SharedOptions.OptionalNumber("--learning-rate",
+        "The peak learning rate. Default: the preset's.");
+    private readonly Option<string> _schedule = SharedOptions.OptionalChoice("--schedule",
+        "How the learning rate decays after the warm-up. Default: the preset's.", "cosine", "linear", "hold-linear");
+    private readonly Option<int?> _warmup = SharedOptions.OptionalInteger("--warmup",
+        "Steps over which the learning rate grows to its peak. Default: the preset's.");
+    private readonly Option<double> _beta1 = SharedOptions.Number("--beta1",
+        "AdamW's first decay rate.", () => Defaults.Beta1);
+    private readonly Option<double> _beta2 = SharedOptions.Number("--beta2",
+        "AdamW's second decay rate.", () => Defaults.Beta2);
+    private readonly Option<double> _weightDecay = SharedOptions.Number("--weight-decay",
+        "AdamW's decoupled weight decay.", () => Defaults.WeightDecay);
+    private readonly Option<double?> _clip = SharedOptions.OptionalNumber("--clip",
+        "The limit of gradient clipping. Default: the preset's.");
+    private readonly Option<string> _clipBy = SharedOptions.OptionalChoice("--clip-by",
+        "What is clipped: the norm of all gradients together, or each value of a gradient. Default: the preset's.",
+        "norm", "value");
+    private readonly Option<double> _adversaryWeight = SharedOptions.Number("--adversary-weight",
+        "The weight of the adversarial loss; 0 trains without the adversary.", () => Defaults.Adversary.Weight);
+    private readonly Option<int> _adversaryWarmup = SharedOptions.Integer("--adversary-warmup",
+        "Steps over which the weight of the adversarial loss grows from 0.", () => Defaults.Adversary.Warmup);
+    private readonly Option<int> _adversaryWidth = SharedOptions.Integer("--adversary-width",
+        "The width of the discriminator's hidden layers.", () => Defaults.Adversary.Width);
+    private readonly Option<double> _adversaryLearningRate = SharedOptions.Number("--adversary-learning-rate",
+        "The discriminator's learning rate.", () => Defaults.Adversary.LearningRate);
+    private readonly Option<int> _seed = SharedOptions.Integer("--seed",
+        "The seed of the data order and of all random numbers.", () => Defaults.Seed);
+    private readonly Option<int> _validateEvery = SharedOptions.Integer("--validate-every",
+        "Steps between measurements of held-out accuracy.", () => Defaults.ValidateEvery);
+    private readonly Option<int> _saveEvery = SharedOptions.Integer("--save-every",
+        "Steps between saved training states.", () => Defaults.SaveEvery);
 
-    public TrainOptions() => _new = new NewHeadOptions(_head);
+    public TrainOptions() => _newHead = new NewHeadOptions(_head);
 
-    public Option<string?> Data { get; } = SharedOptions.Text("--data", "FILE", "Conversations to train on (JSON Lines, also .gz).");
+    public Option<string?> Data { get; } = SharedOptions.Text("--data", "FILE",
+        "The chats to train on (JSON lines, also .gz).");
 
-    public Option<string?> Validation { get; } = SharedOptions.Text("--validation", "FILE", "Conversations held out. Default: the file beside --data that says validation for train, else a part of the data.");
+    public Option<string?> Validation { get; } = SharedOptions.Text("--validation", "FILE",
+        "The chats that are held out. Default: the file beside --data whose name says validation in place of train; "
+        + "if there is none, every fiftieth row of the data.");
 
-    public Option<bool> WithControl { get; } = SharedOptions.Flag("--with-control", "Train the same head without the adversary as well: same seed, same data order.");
+    public Option<bool> WithControl { get; } = SharedOptions.Flag("--with-control",
+        "Train the same head without the adversary as well, with the same seed and data order.");
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])
-            [
-                _head, .. _new.Sizes, Data, Validation, _preset, _steps, _batch, _rowLength, _losses,
-                _trainingTimeTest, _featureNoise, _learningRate, _schedule, _warmup, _beta1, _beta2, _weightDecay, _clip, _clipBy, _adversaryWeight, _adversaryWarmup,
-                _adversaryWidth, _adversaryLearningRate, WithControl, _seed, _validateEvery, _saveEvery,
-            ])
-            command.Options.Add(option);
+        command.AddOptions([_head, .. _newHead.Sizes, Data, Validation, _preset]);
+        command.AddOptions(_steps, _batch, _rowLength, _losses, _trainingTimeTest, _featureNoise);
+        command.AddOptions(_learningRate, _schedule, _warmup, _beta1, _beta2, _weightDecay, _clip, _clipBy);
+        command.AddOptions(_adversaryWeight, _adversaryWarmup, _adversaryWidth, _adversaryLearningRate, WithControl);
+        command.AddOptions(_seed, _validateEvery, _saveEvery);
     }
 
-    public HeadOptions ReadHead(ParseResult result) => _new.Read(result, _trainingTimeTest);
+    public HeadOptions ReadHead(ParseResult result) => _newHead.Read(result, _trainingTimeTest);
 
     public TrainingOptions ReadTraining(ParseResult result, HeadOptions head)
     {
@@ -114,6 +142,7 @@ internal sealed class TrainOptions
 
         double Number(string part) => double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)
             ? value
-            : throw new KoalaException("--loss", $"is '{text}', but '{part}' is no number", "write it as soft-cross-entropy=0.1@0.8");
+            : throw new KoalaException("--loss", $"is '{text}', but '{part}' is not a number",
+                "write it as soft-cross-entropy=0.1@0.8");
     }
 }

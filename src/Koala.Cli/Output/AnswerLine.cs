@@ -4,7 +4,7 @@ using Koala.Lab.Decoding.Trace;
 
 namespace Koala.Cli.Output;
 
-/// <summary>An answer as <c>koala generate --json</c> prints it. Fields that do not apply are left out.</summary>
+/// <summary>An answer as <c>koala generate --json</c> prints it, without the fields that do not apply.</summary>
 internal sealed record AnswerLine(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Id,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? Turn,

@@ -3,13 +3,17 @@ using Koala.Lab.Evaluation.Cost;
 
 namespace Koala.Cli.Output;
 
-/// <summary>A draft length that was chosen for the device, as standard error tells it.</summary>
+/// <summary>The line on standard error that says which draft length was chosen, and why.</summary>
 internal static class DraftLengthText
 {
-    public static string Render(DraftLengthChoice choice)
+    public static string Render(DraftLengthChoice choice) =>
+        $"draft length {choice.Length}, {Reason(choice)}; --draft-length sets it";
+
+    private static string Reason(DraftLengthChoice choice)
     {
-        var why = double.IsNaN(choice.Speedup) ? "the longest, for no round was seen to choose by"
-            : string.Create(CultureInfo.InvariantCulture, $"chosen for this device: {choice.Speedup:F2} times the target alone by a short measurement{(choice.Speedup < 1 ? ", which is slower" : "")}");
-        return string.Create(CultureInfo.InvariantCulture, $"draft length {choice.Length}, {why}; --draft-length sets it");
+        if (double.IsNaN(choice.Speedup)) return "the longest, because no round was measured";
+        var speedup = choice.Speedup.ToString("F2", CultureInfo.InvariantCulture);
+        var slower = choice.Speedup < 1 ? ", which is slower" : "";
+        return $"chosen for this device: {speedup} times as fast as the baseline in a short measurement{slower}";
     }
 }

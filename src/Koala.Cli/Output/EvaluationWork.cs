@@ -5,24 +5,35 @@ using Koala.Lab.Targets;
 
 namespace Koala.Cli.Output;
 
-/// <summary>What <c>evaluate</c> and <c>train --evaluate</c> have in common: progress, and what a report means for the exit code.</summary>
+/// <summary>
+/// What <c>evaluate</c> and <c>train --evaluate</c> have in common: the progress, and the exit code of a report.
+/// </summary>
 internal static class EvaluationWork
 {
-    public static EvaluationReport Run(Streams streams, bool quiet, Target target, IDraftSource source, string name, IReadOnlyList<Prompt> prompts,
-        EvaluationOptions options, CancellationToken cancel)
+    public static EvaluationReport Run(Streams streams, bool quiet, Target target, IDraftSource source, string name,
+        IReadOnlyList<Prompt> prompts, EvaluationOptions options, CancellationToken cancel)
     {
         EvaluationReport? report = null;
         ProgressLine.Run(streams, quiet, show =>
             report = Evaluator.Run(target, source, name, prompts, options, new PromptProgressText(show, "evaluating"), cancel));
-        if (report!.DraftLengthChosen && !quiet) streams.Error.WriteLine($"draft length {report.DraftLength}, chosen for this device by a short measurement; --draft-length sets it");
+        if (report!.DraftLengthChosen && !quiet)
+        {
+            streams.Error.WriteLine($"draft length {report.DraftLength}, chosen for this device by a short measurement; "
+                + "--draft-length sets it");
+        }
         return report;
     }
 
-    /// <summary>In fp32 a difference that no near-tie explains is a failure; in bf16 near-ties are common and it is a figure of the report.</summary>
-    public static int Judge(Streams streams, EvaluationReport report)
+    /// <summary>
+    /// The exit code of a report. In fp32 a difference that no near-tie explains is a failed check. In bf16 near-ties
+    /// are common, so there the report only counts the differences.
+    /// </summary>
+    public static int ExitCodeOf(Streams streams, EvaluationReport report)
     {
         if (report is not { Lossless: false, Dtype: "fp32" }) return ExitCodes.Done;
-        streams.Error.WriteLine($"not lossless: {report.Prompts - report.EqualAnswers - report.NearTies} of {report.Prompts} answers in fp32 differ from the target's own, and no near-tie explains it");
+        var different = report.Prompts - report.EqualAnswers - report.NearTies;
+        streams.Error.WriteLine($"not lossless: {different} of {report.Prompts} answers in fp32 differ from the target's own, "
+            + "and no near-tie explains this");
         return ExitCodes.CheckFailed;
     }
 }

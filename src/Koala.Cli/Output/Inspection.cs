@@ -7,17 +7,24 @@ using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Cli.Output;
 
-/// <summary>What <c>koala inspect</c> says, ready to be printed; no weight is read for it.</summary>
+/// <summary>What <c>koala inspect</c> prints. It reads no weights.</summary>
 internal static class Inspection
 {
     private const string WeightsFile = "model.safetensors";
 
-    private sealed record TargetInspection(string Kind, string Name, long Parameters, IReadOnlyDictionary<string, long> ParametersByPart,
-        IReadOnlyDictionary<string, long> ParametersByDtype, ModelConfig Config, TokenizerInspection Tokenizer);
+    private sealed record TargetInspection(
+        string Kind,
+        string Name,
+        long Parameters,
+        IReadOnlyDictionary<string, long> ParametersByPart,
+        IReadOnlyDictionary<string, long> ParametersByDtype,
+        ModelConfig Config,
+        TokenizerInspection Tokenizer);
 
     private sealed record TokenizerInspection(int VocabularySize);
 
-    private sealed record HeadInspection(string Kind, HeadOptions Head, TargetIdentity Target, long Parameters, IReadOnlyDictionary<string, long> ParametersByDtype);
+    private sealed record HeadInspection(string Kind, HeadOptions Head, TargetIdentity Target, long Parameters,
+        IReadOnlyDictionary<string, long> ParametersByDtype);
 
     private sealed record RunInspection(string Kind, RunRecord Record, IReadOnlyDictionary<string, double> LastMetrics);
 
@@ -28,8 +35,15 @@ internal static class Inspection
     {
         using var files = ModelFiles.Open(path);
         var tensors = files.Tensors.Tensors.Values;
-        return new TargetInspection("target", files.Name, tensors.Sum(t => t.Count), Sums(tensors, PartOf), Sums(tensors, t => t.Stored), files.Config,
-            new TokenizerInspection(Tokenizer.Load(path).VocabularySize));
+        var tokenizer = new TokenizerInspection(Tokenizer.Load(path).VocabularySize);
+        return new TargetInspection(
+            "target",
+            files.Name,
+            tensors.Sum(t => t.Count),
+            Sums(tensors, PartOf),
+            Sums(tensors, t => t.Stored),
+            files.Config,
+            tokenizer);
     }
 
     public static object OfHead(string path)
@@ -43,7 +57,9 @@ internal static class Inspection
     public static object OfRun(string path)
     {
         var run = RunFolder.Open(path);
-        var last = MetricsLog.Read(run.MetricsFile) is [.., var line] ? new Dictionary<string, double>(line.Values) { ["step"] = line.Step } : [];
+        Dictionary<string, double> last = MetricsLog.Read(run.MetricsFile) is [.., var line]
+            ? new(line.Values) { ["step"] = line.Step }
+            : [];
         return new RunInspection("run", run.ReadRecord(), last);
     }
 
@@ -51,8 +67,9 @@ internal static class Inspection
     {
         using var file = SafetensorsFile.Open(path);
         var tensors = file.Tensors.Values;
-        return new FileInspection("safetensors", tensors.Sum(t => t.Count), Sums(tensors, t => t.Stored), file.Metadata,
-            tensors.ToDictionary(t => t.Name, t => $"{t.Stored} [{string.Join(", ", t.Shape)}]"));
+        var descriptions = tensors.ToDictionary(t => t.Name, t => $"{t.Stored} [{string.Join(", ", t.Shape)}]");
+        var parameters = tensors.Sum(t => t.Count);
+        return new FileInspection("safetensors", parameters, Sums(tensors, t => t.Stored), file.Metadata, descriptions);
     }
 
     private static Dictionary<string, long> Sums(IEnumerable<TensorInfo> tensors, Func<TensorInfo, string> key) =>

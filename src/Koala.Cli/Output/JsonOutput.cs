@@ -4,16 +4,18 @@ using Koala.Lab.Runtime.Files;
 
 namespace Koala.Cli.Output;
 
-/// <summary>JSON on standard output.</summary>
+/// <summary>Values as text for standard output: as JSON or as a listing.</summary>
 internal static class JsonOutput
 {
-    /// <summary>An indented document.</summary>
+    /// <summary>Indented JSON.</summary>
     public static string Document(object value) => JsonSerializer.Serialize(value, value.GetType(), JsonFormat.Document);
 
-    /// <summary>One line.</summary>
+    /// <summary>JSON on one line.</summary>
     public static string Line(object value) => JsonSerializer.Serialize(value, value.GetType(), JsonFormat.Line);
 
-    /// <summary>The values of a document one a line, named by their path: what a person reads in place of JSON.</summary>
+    /// <summary>
+    /// The values of a document, one per line and named by their path: what a person reads instead of JSON.
+    /// </summary>
     public static string Listing(object value)
     {
         var rows = Rows("", JsonSerializer.SerializeToNode(value, value.GetType(), JsonFormat.Document)).ToArray();

@@ -2,20 +2,28 @@ using Spectre.Console;
 
 namespace Koala.Cli.Output;
 
-/// <summary>Where long work stands: one live line on a terminal, else a line at each milestone; nothing when quiet.</summary>
-/// <param name="done">Parts done.</param>
-/// <param name="total">Parts in all.</param>
-/// <param name="text">What to say about it.</param>
-/// <param name="milestone">Worth a line of its own.</param>
+/// <summary>Reports the progress of long work.</summary>
+/// <param name="done">The number of parts that are done.</param>
+/// <param name="total">The number of all parts.</param>
+/// <param name="text">The progress in words.</param>
+/// <param name="milestone">Whether the report gets a line of its own where there is no terminal.</param>
 internal delegate void Report(int done, int total, string text, bool milestone);
 
-/// <summary>Shows <see cref="Report"/>s on standard error while work runs.</summary>
+/// <summary>
+/// Shows <see cref="Report"/>s on standard error while work runs: one live line on a terminal, otherwise one line per
+/// milestone; nothing if quiet.
+/// </summary>
 internal static class ProgressLine
 {
     public static void Run(Streams streams, bool quiet, Action<Report> work)
     {
-        if (quiet) work((_, _, _, _) => { });
-        else if (AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(streams.Error) }) is { Profile.Out.IsTerminal: true } console) RunLive(console, work);
+        if (quiet)
+        {
+            work((_, _, _, _) => { });
+            return;
+        }
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(streams.Error) });
+        if (console.Profile.Out.IsTerminal) RunLive(console, work);
         else work((_, _, text, milestone) =>
         {
             if (milestone) streams.Error.WriteLine(text);
@@ -28,10 +36,15 @@ internal static class ProgressLine
         .Start(context =>
         {
             var task = context.AddTask("starting");
-            work((done, total, text, _) => (task.MaxValue, task.Value, task.Description) = (total, done, Markup.Escape(text)));
+            work((done, total, text, _) =>
+            {
+                task.MaxValue = total;
+                task.Value = done;
+                task.Description = Markup.Escape(text);
+            });
         });
 
-    /// <summary>Seconds as m:ss or h:mm:ss.</summary>
+    /// <summary>A number of seconds as m:ss or h:mm:ss.</summary>
     public static string Time(double seconds)
     {
         var time = TimeSpan.FromSeconds(Math.Ceiling(seconds));

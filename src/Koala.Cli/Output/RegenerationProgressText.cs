@@ -3,7 +3,10 @@ using Koala.Lab.Regeneration;
 
 namespace Koala.Cli.Output;
 
-/// <summary>Progress of <c>regenerate</c> in words: answers done of all, tokens a second, time left. Each twentieth part is a milestone.</summary>
+/// <summary>
+/// The progress of <c>regenerate</c> in words: answers done, tokens per second and time left. Each twentieth of the
+/// answers is a milestone.
+/// </summary>
 internal sealed class RegenerationProgressText(Report show)
 {
     private const int Milestones = 20;
@@ -16,7 +19,8 @@ internal sealed class RegenerationProgressText(Report show)
         var seconds = TimeProvider.System.GetElapsedTime(_start).TotalSeconds;
         var left = seconds / Math.Max(1, value.Done - value.Began) * (value.Total - value.Done);
         var milestone = value.Done * Milestones / value.Total;
-        var text = string.Create(CultureInfo.InvariantCulture, $"answers {value.Done}/{value.Total}, {value.Tokens / seconds:F0} tokens/s, {ProgressLine.Time(left)} left");
+        var text = string.Create(CultureInfo.InvariantCulture,
+            $"answers {value.Done}/{value.Total}, {value.Tokens / seconds:F0} tokens/s, {ProgressLine.Time(left)} left");
         show(value.Done, value.Total, text, milestone > _milestone);
         _milestone = milestone;
     }

@@ -4,29 +4,37 @@ using Koala.Lab.Training;
 
 namespace Koala.Cli.Output;
 
-/// <summary>Training's progress in words: step, loss, held-out accuracy by position, steps a second, time left. A look at held-out accuracy is a milestone.</summary>
+/// <summary>
+/// The progress of training in words: step, loss, held-out accuracy at each depth, steps per second and time left. Each
+/// measurement of held-out accuracy is a milestone.
+/// </summary>
 internal sealed class TrainingProgressText(RunFolder run, Report show) : IProgress<TrainingProgress>
 {
-    private readonly Dictionary<string, (int Step, long Time)> _begun = [];
+    private readonly Dictionary<string, (int Step, long Time)> _starts = [];
     private string _accuracy = "";
 
     public void Report(TrainingProgress value)
     {
-        var (metrics, name) = (value.Metrics, value.Folder.Path == run.Path ? "" : "control: ");
-        // Counted from the first step of this process on, which is the slowest; a control starts anew.
-        if (!_begun.TryGetValue(name, out var begun))
+        var metrics = value.Metrics;
+        var name = value.Folder.Path == run.Path ? "" : "control: ";
+        // The rate leaves out the first step of this process, which is the slowest. A control has its own first step.
+        if (!_starts.TryGetValue(name, out var start))
         {
-            _begun[name] = (metrics.Step, TimeProvider.System.GetTimestamp());
+            _starts[name] = (metrics.Step, TimeProvider.System.GetTimestamp());
             _accuracy = "";
         }
-        if (metrics.ValidationAccuracy is { } accuracy)
-            _accuracy = $", held-out {string.Join(" ", accuracy.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)))}";
-        var pace = "";
-        if (begun.Time != 0 && metrics.Step > begun.Step)
+        if (metrics.ValidationAccuracy is { } accuracies)
         {
-            var rate = (metrics.Step - begun.Step) / TimeProvider.System.GetElapsedTime(begun.Time).TotalSeconds;
-            pace = $", {rate:F1} steps/s, {ProgressLine.Time((value.Steps - metrics.Step) / rate)} left";
+            var texts = accuracies.Select(accuracy => accuracy.ToString("F2", CultureInfo.InvariantCulture));
+            _accuracy = $", held-out {string.Join(" ", texts)}";
         }
-        show(metrics.Step, value.Steps, $"{name}step {metrics.Step}/{value.Steps}, loss {metrics.Loss:F3}{_accuracy}{pace}", metrics.ValidationAccuracy is not null);
+        var rateText = "";
+        if (start.Time != 0 && metrics.Step > start.Step)
+        {
+            var rate = (metrics.Step - start.Step) / TimeProvider.System.GetElapsedTime(start.Time).TotalSeconds;
+            rateText = $", {rate:F1} steps/s, {ProgressLine.Time((value.Steps - metrics.Step) / rate)} left";
+        }
+        var text = $"{name}step {metrics.Step}/{value.Steps}, loss {metrics.Loss:F3}{_accuracy}{rateText}";
+        show(metrics.Step, value.Steps, text, milestone: metrics.ValidationAccuracy is not null);
     }
 }

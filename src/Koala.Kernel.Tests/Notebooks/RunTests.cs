@@ -120,7 +120,7 @@ public sealed class RunTests : IDisposable
     [Theory]
     [InlineData("k=1", "has no variable k; it has n, s")]
     [InlineData("n=many", "n is of type int")]
-    [InlineData("n", "is no NAME=VALUE")]
+    [InlineData("n", "is not of the form NAME=VALUE")]
     public void A_wrong_parameter_is_refused_before_anything_runs(string parameter, string fault)
     {
         var notebook = _folder.WriteNotebook("in.ipynb", "[parameters]var n = 5; var s = \"ant\";");

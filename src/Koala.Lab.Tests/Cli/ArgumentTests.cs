@@ -38,8 +38,8 @@ public sealed class ArgumentTests
     [InlineData("generate --target x --top-k many", "--top-k is 'many', but a whole number is expected. See koala generate --help")]
     [InlineData("generate --target x --top-k 99999999999", "--top-k is '99999999999', but a whole number is expected. See koala generate --help")]
     [InlineData("generate --target x --temperature warm", "--temperature is 'warm', but a number is expected. See koala generate --help")]
-    [InlineData("train --target x --data y --head eagel", "--head is 'eagel', but it is medusa or eagle: did you mean eagle? See koala train --help")]
-    [InlineData("generate --target x --dtype fp16", "--dtype is 'fp16', but it is fp32 or bf16. See koala generate --help")]
+    [InlineData("train --target x --data y --head eagel", "--head is 'eagel', but it must be medusa or eagle: did you mean eagle? See koala train --help")]
+    [InlineData("generate --target x --dtype fp16", "--dtype is 'fp16', but it must be fp32 or bf16. See koala generate --help")]
     public void Arguments_it_does_not_know_are_answered_in_one_line(string line, string answer)
     {
         var run = CommandRun.Of(line.Split(' '));
@@ -72,12 +72,12 @@ public sealed class ArgumentTests
     [InlineData("train --target x --data y --layers 0", "K is 0")]
     [InlineData("train --target x --data y --steps 0", "--steps: is 0")]
     [InlineData("train --target x --data y --loss seer", "--loss: 'seer' is not a registered loss; the registered losses are acceptance, cross-entropy")]
-    [InlineData("train --target x --data y --loss kl=much", "--loss: is 'kl=much', but 'much' is no number")]
+    [InlineData("train --target x --data y --loss kl=much", "--loss: is 'kl=much', but 'much' is not a number")]
     [InlineData("train --target x --data y --loss kl=1@2", "--loss: decay of kl is 2")]
     [InlineData("train --target x --data y --loss kl --loss kl", "--loss: kl is given twice")]
     [InlineData("train --target x --data y --preset eagle-1", "--loss: smooth-l1 compares features, but a medusa head predicts none")]
-    [InlineData("train --target x --data y --draft-vocabulary 8", "--draft-vocabulary: means nothing to a medusa head")]
-    [InlineData("train --target x --data y --head eagle --tied", "--tied: means nothing to an eagle head")]
+    [InlineData("train --target x --data y --draft-vocabulary 8", "--draft-vocabulary: does not apply to a medusa head")]
+    [InlineData("train --target x --data y --head eagle --tied", "--tied: does not apply to an eagle head")]
     [InlineData("train --target x --data y --head eagle --training-time-test 0", "--training-time-test: is 0 steps")]
     [InlineData("train --target x --data y --with-control", "--with-control: trains the pair")]
     [InlineData("train --target x --data y --max-tokens 3", "--max-tokens: belongs to --evaluate")]

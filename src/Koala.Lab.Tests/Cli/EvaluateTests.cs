@@ -49,9 +49,9 @@ public sealed class EvaluateTests : IDisposable
         CommandRun.Of([.. line, "--prompts", Prompts()]).AssertRefused("--head", "is missing");
         CommandRun.Of([.. line, "--head", "prompt-lookup"]).AssertRefused("--prompts", "is missing");
         CommandRun.Of([.. line, "--head", "prompt-lookup", "--draft-model", s_nano, "--prompts", Prompts()]).AssertRefused("--draft-model", "one of them drafts");
-        CommandRun.Of([.. line, "--untrained", "medusa", "--prompts", Prompts()]).AssertRefused("--prompts", "asks none");
+        CommandRun.Of([.. line, "--untrained", "medusa", "--prompts", Prompts()]).AssertRefused("--prompts", "uses none");
         CommandRun.Of([.. line, "--untrained", "medusa", "--head", "prompt-lookup"]).AssertRefused("--untrained");
-        CommandRun.Of([.. line, "--untrained", "medusa", "--bias"]).AssertRefused("--bias", "means nothing");
+        CommandRun.Of([.. line, "--untrained", "medusa", "--bias"]).AssertRefused("--bias", "does not apply");
         CommandRun.Of([.. line, "--untrained", "medusa", "--draft-length", "5"]).AssertRefused("--draft-length", "at most 4");
         CommandRun.Of([.. line, "--untrained", "medusa", "--batch", "0"]).AssertRefused("--batch");
         CommandRun.Of([.. line, "--head", "prompt-lookup", "--layers", "2", "--prompts", Prompts()]).AssertRefused("--layers", "--untrained");

@@ -6,26 +6,36 @@ using Koala.Lab;
 
 namespace Koala.Cli.Commands;
 
-/// <summary><c>koala lab</c>: opens JupyterLab, or Jupyter Notebook, with the kernel at hand.</summary>
+/// <summary><c>koala lab</c>: installs the kernel and opens JupyterLab or Jupyter Notebook.</summary>
 internal static class LabCommand
 {
     public static Command Create(Streams streams)
     {
-        var place = new Argument<string?>("place") { HelpName = "PLACE", Arity = ArgumentArity.ZeroOrOne, Description = "The notebook or folder to open. Default: the current folder." };
-        var command = new Command("lab", "Open JupyterLab (or Jupyter Notebook) with the C# kernel.") { place };
-        command.SetAction(result => Run(streams, result.GetValue(place)));
+        var path = new Argument<string?>("path")
+        {
+            HelpName = "PATH",
+            Arity = ArgumentArity.ZeroOrOne,
+            Description = "The notebook or folder to open. Default: the current folder.",
+        };
+        var command = new Command("lab", "Install the C# kernel, and open JupyterLab or Jupyter Notebook.") { path };
+        command.SetAction(result => Run(streams, result.GetValue(path)));
         return command;
     }
 
-    private static int Run(Streams streams, string? place)
+    private static int Run(Streams streams, string? path)
     {
-        if (place is not null && !File.Exists(place) && !Directory.Exists(place)) throw new KoalaException(place, "does not exist", "give a notebook or a folder");
-        var program = JupyterProgram.Find() ?? throw new KoalaException("jupyter", "neither JupyterLab nor Jupyter Notebook is on the path",
-            "install one (`pip install jupyterlab`, or Debian's jupyter-notebook), or run a notebook without it: koala run NOTEBOOK --html PAGE");
+        if (path is not null && !Path.Exists(path)) throw new KoalaException(path, "does not exist", "give a notebook or a folder");
+        var program = JupyterProgram.Find();
+        if (program is null)
+        {
+            throw new KoalaException("jupyter", "neither JupyterLab nor Jupyter Notebook is on the path",
+                "install one of them (`pip install jupyterlab`, or Debian's jupyter-notebook), "
+                + "or run a notebook without it: koala run NOTEBOOK --html PAGE");
+        }
         KernelCommand.Install(streams.Error);
-        // Ctrl-C is Jupyter's: it asks whether it shall end.
+        // Ctrl-C belongs to Jupyter, which asks whether to shut down.
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => context.Cancel = true);
-        using var process = Process.Start(new ProcessStartInfo(program, place is null ? [] : [place]))!;
+        using var process = Process.Start(new ProcessStartInfo(program, path is null ? [] : [path]))!;
         process.WaitForExit();
         return process.ExitCode == 0 ? ExitCodes.Done : ExitCodes.CheckFailed;
     }
