@@ -75,7 +75,8 @@ internal sealed class CellOutputs
     private void AddText(NotebookCell cell, string name, string text)
     {
         ClearIfDue(cell);
-        if (_open is not { } open || open.Cell != cell || open.Name != name || cell.Outputs.LastOrDefault() != open.Output)
+        var last = cell.Outputs.LastOrDefault();
+        if (_open is not { } open || open.Cell != cell || open.Name != name || !ReferenceEquals(last, open.Output))
         {
             FlushText();
             var output = new JsonObject { ["output_type"] = "stream", ["name"] = name, ["text"] = new JsonArray() };
