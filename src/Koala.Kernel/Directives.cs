@@ -8,10 +8,14 @@ using Koala.Kernel.Scripting;
 
 namespace Koala.Kernel;
 
-/// <summary>Runs the <c>#!</c> directives, and <c>#r "nuget:…"</c> and <c>#i</c>, which the compiler does not know.</summary>
+/// <summary>
+/// Runs the <c>#!</c> directives, and <c>#r "nuget:…"</c> and <c>#i</c>, which the compiler does not know.
+/// </summary>
 internal sealed partial class Directives(Engine engine, CSharpSession session)
 {
-    /// <summary>The names of all directives, which completion and the message about an unknown directive list.</summary>
+    /// <summary>
+    /// The names of all directives, which completion and the message about an unknown directive list.
+    /// </summary>
     public static readonly string[] Names = ["csharp", "markdown", "html", "javascript", "js", "time", "who", "whos", "import"];
 
     private static readonly CSharpOutcome s_nothing = new(false, null, null);

@@ -4,11 +4,12 @@ using Koala.Kernel.Scripting;
 namespace Koala.Kernel;
 
 /// <summary>
-/// Runs cells: C# and the directives of .NET Interactive. One cell runs at a time; another thread calls <see cref="Interrupt"/>.
+/// Runs cells: C# and the directives of .NET Interactive. One cell runs at a time; another thread calls
+/// <see cref="Interrupt"/>.
 /// </summary>
 /// <remarks>
-/// Nothing here waits for the thread pool, which belongs to the cells: the output of a cell that fills the pool must still be sent, and
-/// the cell must still be stopped.
+/// Nothing here waits for the thread pool, which belongs to the cells: the output of a cell that fills the pool must
+/// still be sent, and the cell must still be stopped.
 /// </remarks>
 internal sealed class Engine : IDisposable
 {
@@ -24,14 +25,18 @@ internal sealed class Engine : IDisposable
 
     public CSharpSession Session => _session;
 
-    /// <summary>Redirects the console to the cells and registers the formatters. It is called once per process.</summary>
+    /// <summary>
+    /// Redirects the console to the cells and registers the formatters. It is called once per process.
+    /// </summary>
     public static void Install()
     {
         CellConsole.Install();
         Formatters.Register();
     }
 
-    /// <summary>Loads and JIT-compiles what the first cell needs. It runs in the background while the client still connects.</summary>
+    /// <summary>
+    /// Loads and JIT-compiles what the first cell needs. It runs in the background while the client still connects.
+    /// </summary>
     public void WarmUp()
     {
         _ = MimeBundle.From(MimeBundle.Format(1));
@@ -77,8 +82,8 @@ internal sealed class Engine : IDisposable
     }
 
     /// <summary>
-    /// Stops the running cell. <see cref="StopFlag"/> ends its loops, an interrupt of the waiting threads ends its waits, and an await
-    /// whose work does not run on the cell's threads is abandoned.
+    /// Stops the running cell. <see cref="StopFlag"/> ends its loops, an interrupt of the waiting threads ends its
+    /// waits, and an await whose work does not run on the cell's threads is abandoned.
     /// </summary>
     public void Interrupt()
     {
@@ -128,7 +133,8 @@ internal sealed class Engine : IDisposable
         while (!running.IsEnded)
         {
             running.Threads.Interrupt();
-            // After several checks without running code, the cell awaits work on other threads, which the kernel cannot end.
+            // After several checks without running code, the cell awaits work on other threads, which the kernel cannot
+            // end.
             idleChecks = running.Threads.IsAnyRunning ? 0 : idleChecks + 1;
             if (idleChecks > 5) running.Abandoned.TrySetResult();
             if (!noticeWritten && TimeProvider.System.GetElapsedTime(start) > s_noticeDelay)

@@ -5,7 +5,8 @@ using Koala.Lab;
 namespace Koala.Kernel;
 
 /// <summary>
-/// Reads the cells of a file that <c>#!import</c> names: a notebook, a <c>.dib</c>, or C#, HTML, Markdown or JavaScript as one cell.
+/// Reads the cells of a file that <c>#!import</c> names: a notebook, a <c>.dib</c>, or C#, HTML, Markdown or JavaScript
+/// as one cell.
 /// </summary>
 internal static partial class ImportedFile
 {

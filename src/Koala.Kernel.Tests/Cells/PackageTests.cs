@@ -5,7 +5,8 @@ namespace Koala.Kernel.Tests.Cells;
 /// <summary>Packages from a folder: no network is needed.</summary>
 public sealed class PackageTests : IAsyncLifetime
 {
-    // NuGet's package cache is one for all processes of a user: another run of these tests must not delete this one's package.
+    // NuGet's package cache is one for all processes of a user: another run of these tests must not delete this one's
+    // package.
     private static readonly string Id = $"Koala.Test.Greeting.P{Environment.ProcessId}";
 
     private readonly TemporaryFolder _folder = new();

@@ -4,7 +4,9 @@ using Koala.Kernel.Jupyter;
 
 namespace Koala.Kernel.Tests.Installation;
 
-/// <summary><c>koala kernel install</c> and <c>koala lab</c>, with a data folder and a path of the test's own.</summary>
+/// <summary>
+/// <c>koala kernel install</c> and <c>koala lab</c>, with a data folder and a path of the test's own.
+/// </summary>
 public sealed class InstallTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

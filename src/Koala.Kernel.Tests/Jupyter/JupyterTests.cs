@@ -4,7 +4,10 @@ using Koala.Kernel.Tests.Notebooks;
 
 namespace Koala.Kernel.Tests.Jupyter;
 
-/// <summary>Other people's clients; each test skips where they are not installed (Debian: python3-jupyter-kernel-test, python3-nbclient, python3-nbconvert).</summary>
+/// <summary>
+/// Other people's clients; each test skips where they are not installed (Debian: python3-jupyter-kernel-test,
+/// python3-nbclient, python3-nbconvert).
+/// </summary>
 public sealed partial class JupyterTests
 {
     private static readonly string[] s_cells =

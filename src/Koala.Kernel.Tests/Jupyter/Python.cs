@@ -2,7 +2,9 @@ using System.Diagnostics;
 
 namespace Koala.Kernel.Tests.Jupyter;
 
-/// <summary>The system's Python with Debian's Jupyter packages, and the kernel made known to it in a folder of its own.</summary>
+/// <summary>
+/// The system's Python with Debian's Jupyter packages, and the kernel made known to it in a folder of its own.
+/// </summary>
 internal sealed class Python : IDisposable
 {
     private const string Program = "/usr/bin/python3";

@@ -24,7 +24,8 @@ public sealed class ServerTests
     [Fact]
     public async Task A_cell_sent_when_the_failure_was_told_runs()
     {
-        // A kernel that looks behind its reply for what to abort takes this cell for one of those, where the looking is slow: at the first failure of a process.
+        // A kernel that looks behind its reply for what to abort takes this cell for one of those, where the looking is
+        // slow: at the first failure of a process.
         for (var i = 0; i < 5; i++)
         {
             await using var kernel = new TestKernel();

@@ -1,6 +1,9 @@
 namespace Koala.Kernel.Tests.Notebooks;
 
-/// <summary>The cells of docs/your-own-head.md, as they stand there: a head and a loss of a user's own, with resume, control, decoding and evaluation.</summary>
+/// <summary>
+/// The cells of docs/your-own-head.md, as they stand there: a head and a loss of a user's own, with resume, control,
+/// decoding and evaluation.
+/// </summary>
 public sealed class YourOwnHeadTests(TestKernel kernel) : IClassFixture<TestKernel>
 {
     [Fact]

@@ -3,7 +3,8 @@ using System.Text;
 namespace Koala.Kernel.Display;
 
 /// <summary>
-/// Connects <see cref="Console"/> to the cells: printed text goes to the cell's output, and reading asks the front end for a line.
+/// Connects <see cref="Console"/> to the cells: printed text goes to the cell's output, and reading asks the front end
+/// for a line.
 /// </summary>
 internal static class CellConsole
 {

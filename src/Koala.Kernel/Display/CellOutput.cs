@@ -4,12 +4,16 @@ using System.Text.Json.Nodes;
 namespace Koala.Kernel.Display;
 
 /// <summary>
-/// The output of one cell, as Jupyter messages. Printed text is collected for a moment; the order of all output is kept.
+/// The output of one cell, as Jupyter messages. Printed text is collected for a moment; the order of all output is
+/// kept.
 /// </summary>
-/// <param name="send">Sends a message of a type and content. It is called from any thread, but never by two at the same time.</param>
+/// <param name="send">
+/// Sends a message of a type and content. It is called from any thread, but never by two at the same time.
+/// </param>
 internal sealed class CellOutput(Action<string, JsonObject> send) : IDisposable
 {
-    // Text is sent in chunks, so that a front end can handle them and a cell that prints without end does not fill the memory.
+    // Text is sent in chunks, so that a front end can handle them and a cell that prints without end does not fill the
+    // memory.
     private const int ChunkCharacters = 256 * 1024;
 
     private readonly Lock _lock = new();
@@ -30,7 +34,9 @@ internal sealed class CellOutput(Action<string, JsonObject> send) : IDisposable
         }
     }
 
-    /// <summary>Shows a bundle of MIME types, which <see cref="Update"/> can replace by its <paramref name="displayId"/>.</summary>
+    /// <summary>
+    /// Shows a bundle of MIME types, which <see cref="Update"/> can replace by its <paramref name="displayId"/>.
+    /// </summary>
     public void Display(JsonObject data, string displayId) => Send("display_data", new JsonObject
     {
         ["data"] = data,
@@ -54,7 +60,9 @@ internal sealed class CellOutput(Action<string, JsonObject> send) : IDisposable
 
     public void Error(CellError error) => Send("error", error.ToJson());
 
-    /// <summary>Removes the output that the cell has shown; with <paramref name="wait"/>, only when the next output comes.</summary>
+    /// <summary>
+    /// Removes the output that the cell has shown; with <paramref name="wait"/>, only when the next output comes.
+    /// </summary>
     public void Clear(bool wait) => Send("clear_output", new JsonObject { ["wait"] = wait });
 
     /// <summary>Sends the text collected so far.</summary>

@@ -18,7 +18,9 @@ internal static class Formatters
 
     private static readonly Type[] s_matrixTypes = [typeof(double[,]), typeof(float[,]), typeof(int[,]), typeof(long[,])];
 
-    /// <summary>Registers the formatters and forwards updates of displayed values. It is called once per process.</summary>
+    /// <summary>
+    /// Registers the formatters and forwards updates of displayed values. It is called once per process.
+    /// </summary>
     public static void Register()
     {
         // Plain text is enough for numbers, dates and similar values.

@@ -5,8 +5,8 @@ using Microsoft.DotNet.Interactive.Formatting;
 namespace Microsoft.DotNet.Interactive;
 
 /// <summary>
-/// The functions that cells call without a prefix (<c>using static</c>). Their names are those of .NET Interactive, so that a notebook
-/// runs in both.
+/// The functions that cells call without a prefix (<c>using static</c>). Their names are those of .NET Interactive, so
+/// that a notebook runs in both.
 /// </summary>
 public static class Kernel
 {

@@ -13,8 +13,8 @@ internal static class MimeBundle
     private const string StyleEnd = "</style>";
 
     /// <summary>
-    /// Formats a value with <see cref="Formatter"/>, as the given MIME types. If there are none, the result has those that the type of
-    /// the value prefers, and plain text.
+    /// Formats a value with <see cref="Formatter"/>, as the given MIME types. If there are none, the result has those
+    /// that the type of the value prefers, and plain text.
     /// </summary>
     public static IReadOnlyList<FormattedValue> Format(object? value, params string[] mimeTypes)
     {

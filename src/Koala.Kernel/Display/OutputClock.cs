@@ -3,7 +3,8 @@ using System.Collections.Concurrent;
 namespace Koala.Kernel.Display;
 
 /// <summary>
-/// Sends collected text a moment after its first character. It does so on a separate thread, because cells may fill the thread pool.
+/// Sends collected text a moment after its first character. It does so on a separate thread, because cells may fill the
+/// thread pool.
 /// </summary>
 internal static class OutputClock
 {

@@ -4,8 +4,8 @@ using System.Text.Json.Serialization;
 namespace Koala.Kernel.Jupyter;
 
 /// <summary>
-/// The addresses at which a kernel listens and the key with which it signs. A port of 0 asks the kernel to choose a port and to write it
-/// to the file.
+/// The addresses at which a kernel listens and the key with which it signs. A port of 0 asks the kernel to choose a
+/// port and to write it to the file.
 /// </summary>
 internal sealed record ConnectionFile
 {
@@ -69,7 +69,8 @@ internal sealed record ConnectionFile
 
     /// <summary>Writes a file that only its owner can read, because whoever has the key can run code.</summary>
     /// <remarks>
-    /// This does not use the library's AtomicFile, because loading the library loads libtorch, and the client waits for this file.
+    /// This does not use the library's AtomicFile, because loading the library loads libtorch, and the client waits for
+    /// this file.
     /// </remarks>
     public void Write(string path)
     {

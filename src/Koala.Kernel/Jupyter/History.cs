@@ -3,7 +3,9 @@ using System.Text.RegularExpressions;
 
 namespace Koala.Kernel.Jupyter;
 
-/// <summary>The cells of this session. Front ends ask for the last cells, for a range, or for those that match a pattern.</summary>
+/// <summary>
+/// The cells of this session. Front ends ask for the last cells, for a range, or for those that match a pattern.
+/// </summary>
 internal sealed class History
 {
     private readonly List<(int Line, string Code)> _cells = [];

@@ -5,7 +5,9 @@ using NetMQ.Sockets;
 
 namespace Koala.Kernel.Jupyter;
 
-/// <summary>A client of a kernel. It sends requests, and passes on the messages of the kernel in the order in which they arrive.</summary>
+/// <summary>
+/// A client of a kernel. It sends requests, and passes on the messages of the kernel in the order in which they arrive.
+/// </summary>
 internal sealed class KernelClient : IDisposable
 {
     private readonly DealerSocket _shell = new(), _control = new(), _stdin = new();

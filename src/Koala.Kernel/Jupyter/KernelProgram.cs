@@ -12,12 +12,14 @@ public static class KernelProgram
 
     /// <summary>Serves until a client asks for shutdown.</summary>
     /// <param name="connectionFile">The path of the connection file.</param>
-    /// <exception cref="Koala.Lab.KoalaException">The connection file is not valid, or its ports are in use.</exception>
+    /// <exception cref="Koala.Lab.KoalaException">
+    /// The connection file is not valid, or its ports are in use.
+    /// </exception>
     public static void Run(string connectionFile)
     {
         ParentWatch.Start();
-        // By default .NET passes what arrives at a socket to the thread pool, so a cell whose loops fill the pool could not be interrupted
-        // for seconds. .NET reads this variable once, when the first socket is created.
+        // By default .NET passes what arrives at a socket to the thread pool, so a cell whose loops fill the pool could
+        // not be interrupted for seconds. .NET reads this variable once, when the first socket is created.
         Environment.SetEnvironmentVariable(InlineCompletions, "1");
         var file = ConnectionFile.Read(connectionFile);
         KernelServer server;

@@ -5,7 +5,9 @@ using Koala.Kernel.Language;
 
 namespace Koala.Kernel.Jupyter;
 
-/// <summary>Answers the messages of Jupyter clients. Cells wait in a queue; control requests are served at once.</summary>
+/// <summary>
+/// Answers the messages of Jupyter clients. Cells wait in a queue; control requests are served at once.
+/// </summary>
 internal sealed class KernelServer : IDisposable
 {
     private readonly Sockets _sockets;

@@ -7,7 +7,9 @@ namespace Koala.Kernel.Jupyter;
 /// <summary>Ends this kernel when the client that started it has ended, even if the client was killed.</summary>
 internal static partial class ParentWatch
 {
-    /// <summary>The environment variable in which Jupyter and <see cref="KernelProcess"/> pass the process id of the client.</summary>
+    /// <summary>
+    /// The environment variable in which Jupyter and <see cref="KernelProcess"/> pass the process id of the client.
+    /// </summary>
     public const string Variable = "JPY_PARENT_PID";
 
     private const int PollMilliseconds = 500;
@@ -16,7 +18,8 @@ internal static partial class ParentWatch
     {
         var id = Environment.GetEnvironmentVariable(Variable);
         if (!int.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out var client)) return;
-        // A killed client may stay in the process table. The system then gives this process another parent, which also shows the end.
+        // A killed client may stay in the process table. The system then gives this process another parent, which also
+        // shows the end.
         var parent = OperatingSystem.IsWindows() ? 0 : GetParent();
         new Thread(() =>
         {

@@ -35,7 +35,8 @@ internal sealed class Signing(string key)
 
     /// <summary>Decodes a message.</summary>
     /// <returns>
-    /// The message; null if the frames are not a message or their signature is wrong. With a wrong signature nothing is parsed.
+    /// The message; null if the frames are not a message or their signature is wrong. With a wrong signature nothing is
+    /// parsed.
     /// </returns>
     public Message? Decode(NetMQMessage frames)
     {

@@ -7,7 +7,9 @@ using Microsoft.CodeAnalysis.QuickInfo;
 
 namespace Koala.Kernel.Language;
 
-/// <summary>Answers the requests of front ends while a person writes: completion, inspection, and whether the text is complete.</summary>
+/// <summary>
+/// Answers the requests of front ends while a person writes: completion, inspection, and whether the text is complete.
+/// </summary>
 internal sealed class Completion(CSharpSession session) : IDisposable
 {
     private const int MaxMatches = 500;

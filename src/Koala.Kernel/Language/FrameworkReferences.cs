@@ -4,8 +4,8 @@ using Microsoft.CodeAnalysis;
 namespace Koala.Kernel.Language;
 
 /// <summary>
-/// The references to the framework for completion and hover. They come from the SDK's reference pack, which has documentation, or from
-/// the runtime if there is no such pack.
+/// The references to the framework for completion and hover. They come from the SDK's reference pack, which has
+/// documentation, or from the runtime if there is no such pack.
 /// </summary>
 internal static class FrameworkReferences
 {

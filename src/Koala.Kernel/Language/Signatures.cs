@@ -20,7 +20,7 @@ internal static class Signatures
         IEnumerable<ISymbol> candidates = call switch
         {
             InvocationExpressionSyntax invocation => model.GetMemberGroup(invocation.Expression),
-            BaseObjectCreationExpressionSyntax creation => (model.GetTypeInfo(creation).Type as INamedTypeSymbol)?.InstanceConstructors ?? [],
+            BaseObjectCreationExpressionSyntax creation => Constructors(model.GetTypeInfo(creation).Type),
             _ => [],
         };
         var lines = candidates.Where(IsVisible).Select(symbol => symbol.ToMinimalDisplayString(model, cursor) + Summary(symbol)).ToArray();
@@ -29,6 +29,9 @@ internal static class Signatures
         bool HasCursor(ArgumentListSyntax list) =>
             list.OpenParenToken.Span.End <= cursor && (list.CloseParenToken.IsMissing || cursor <= list.CloseParenToken.SpanStart);
     }
+
+    private static IEnumerable<ISymbol> Constructors(ITypeSymbol? type) =>
+        type is INamedTypeSymbol named ? named.InstanceConstructors : [];
 
     private static bool IsVisible(ISymbol symbol) =>
         symbol.DeclaredAccessibility == Accessibility.Public || symbol.Locations.Any(location => location.IsInSource);

@@ -11,13 +11,16 @@ internal sealed class CellOutputs
     private readonly Dictionary<string, List<JsonObject>> _displays = [];
     private readonly HashSet<NotebookCell> _clearNext = [];
 
-    // The printed text that still grows. It becomes JSON once it is complete or about to be saved, not at every message.
+    // The printed text that still grows. It becomes JSON once it is complete or about to be saved, not at every
+    // message.
     private (NotebookCell Cell, string Name, StringBuilder Text, JsonObject Output)? _open;
 
     /// <summary>Registers the cell that a request runs.</summary>
     public void Begin(string request, NotebookCell cell) => _cells[request] = cell;
 
-    /// <summary>Adds a message that the kernel published. Messages of a cell may still come after the cell has ended.</summary>
+    /// <summary>
+    /// Adds a message that the kernel published. Messages of a cell may still come after the cell has ended.
+    /// </summary>
     public void Add(string request, string type, JsonObject content)
     {
         if (!_cells.TryGetValue(request, out var cell)) return;
@@ -65,7 +68,9 @@ internal sealed class CellOutputs
         ["traceback"] = new JsonArray([.. traceback.Select(line => JsonValue.Create(line))]),
     });
 
-    /// <summary>Writes the text that is still open into the JSON of its cell. It is called before the notebook is saved.</summary>
+    /// <summary>
+    /// Writes the text that is still open into the JSON of its cell. It is called before the notebook is saved.
+    /// </summary>
     public void FlushText()
     {
         if (_open is not var (_, _, text, output)) return;

@@ -38,13 +38,19 @@ internal static class CodeHtml
         : null;
 
     private static string? Class(SyntaxToken token) =>
-        token.IsKeyword() || token.IsContextualKeyword() || token.IsKind(SyntaxKind.IdentifierToken) && token.ValueText is "var" or "await" ? "k"
+        IsKeyword(token) ? "k"
         : token.Kind() switch
         {
             SyntaxKind.NumericLiteralToken => "n",
             SyntaxKind.StringLiteralToken or SyntaxKind.CharacterLiteralToken => "s",
             SyntaxKind.SingleLineRawStringLiteralToken or SyntaxKind.MultiLineRawStringLiteralToken => "s",
-            SyntaxKind.InterpolatedStringStartToken or SyntaxKind.InterpolatedStringTextToken or SyntaxKind.InterpolatedStringEndToken => "s",
+            SyntaxKind.InterpolatedStringStartToken or SyntaxKind.InterpolatedStringEndToken => "s",
+            SyntaxKind.InterpolatedStringTextToken => "s",
             _ => null,
         };
+
+    private static bool IsKeyword(SyntaxToken token) =>
+        token.IsKeyword()
+        || token.IsContextualKeyword()
+        || token.IsKind(SyntaxKind.IdentifierToken) && token.ValueText is "var" or "await";
 }

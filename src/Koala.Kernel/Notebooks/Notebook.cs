@@ -36,7 +36,9 @@ internal sealed partial class Notebook
 
     public string Title => System.IO.Path.GetFileNameWithoutExtension(Path);
 
-    /// <exception cref="KoalaException">The file is not a notebook that Koala can run; the message says why.</exception>
+    /// <exception cref="KoalaException">
+    /// The file is not a notebook that Koala can run; the message says why.
+    /// </exception>
     public static Notebook Read(string path)
     {
         JsonNode? json;

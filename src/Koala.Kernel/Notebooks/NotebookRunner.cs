@@ -30,7 +30,9 @@ public sealed class NotebookRunner
     /// <param name="progress">A receiver of reports, one before each cell and one at the end; null for none.</param>
     /// <param name="cancel">A token that interrupts the running cell, which then counts as failed.</param>
     /// <exception cref="KoalaException">The kernel did not start, or an output file cannot be written.</exception>
-    /// <exception cref="OperationCanceledException">The run was cancelled; the outputs of the cells that ran are saved.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// The run was cancelled; the outputs of the cells that ran are saved.
+    /// </exception>
     public async Task<RunResult> RunAsync(IProgress<RunProgress>? progress, CancellationToken cancel)
     {
         var start = TimeProvider.System.GetTimestamp();
@@ -95,7 +97,9 @@ public sealed class NotebookRunner
         return new RunFailure(number, reply["ename"]!.ToString(), reply["evalue"]!.ToString(), traceback);
     }
 
-    /// <summary>Receives messages until the cell is done, which means that its reply has come and the kernel is idle again.</summary>
+    /// <summary>
+    /// Receives messages until the cell is done, which means that its reply has come and the kernel is idle again.
+    /// </summary>
     /// <returns>The content of the reply; null if <paramref name="cancel"/> was cancelled or the kernel died.</returns>
     private async Task<JsonObject?> ListenAsync(KernelProcess kernel, string request, CancellationToken cancel)
     {

@@ -26,7 +26,8 @@ internal static partial class OutputHtml
 
     private static string Bundle(JsonObject data, MarkdownPipeline markdown)
     {
-        // The HTML of a figure is used only if it is Koala's: that of other libraries fetches plotly.js from the network.
+        // The HTML of a figure is used only if it is Koala's: that of other libraries fetches plotly.js from the
+        // network.
         var figure = data[Figure.PlotlyMimeType];
         if (Text(MimeBundle.Html) is { } html && (figure is null || html.Contains("koala-figure", StringComparison.Ordinal))) return html;
         if (figure is JsonObject) return Figure.HtmlOf(figure.ToJsonString(), "");

@@ -8,14 +8,17 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 namespace Koala.Kernel.Notebooks;
 
 /// <summary>
-/// Replaces the values that the cell tagged <c>parameters</c> sets. It inserts a cell of assignments directly after that cell.
+/// Replaces the values that the cell tagged <c>parameters</c> sets. It inserts a cell of assignments directly after
+/// that cell.
 /// </summary>
 internal static class Parameters
 {
     public const string Tag = "parameters";
     public const string InjectedTag = "injected-parameters";
 
-    /// <exception cref="KoalaException">The cell or a variable does not exist, or a value does not fit its variable.</exception>
+    /// <exception cref="KoalaException">
+    /// The cell or a variable does not exist, or a value does not fit its variable.
+    /// </exception>
     public static void Inject(Notebook notebook, IReadOnlyList<KeyValuePair<string, string>> values)
     {
         // The notebook may still have the assignments of an earlier run.
@@ -58,8 +61,10 @@ internal static class Parameters
             "bool" when bool.TryParse(text, out var b) => b ? "true" : "false",
             "int" when int.TryParse(text, NumberStyles.AllowLeadingSign, culture, out var i) => i.ToString(culture),
             "long" when long.TryParse(text, NumberStyles.AllowLeadingSign, culture, out var l) => l.ToString(culture) + "L",
-            "double" when double.TryParse(text, NumberStyles.Float, culture, out var d) && double.IsFinite(d) => d.ToString("R", culture) + "d",
-            "float" when float.TryParse(text, NumberStyles.Float, culture, out var f) && float.IsFinite(f) => f.ToString("R", culture) + "f",
+            "double" when double.TryParse(text, NumberStyles.Float, culture, out var d) && double.IsFinite(d) =>
+                d.ToString("R", culture) + "d",
+            "float" when float.TryParse(text, NumberStyles.Float, culture, out var f) && float.IsFinite(f) =>
+                f.ToString("R", culture) + "f",
             "bool" or "int" or "long" or "double" or "float" =>
                 throw new KoalaException($"-p {value.Key}={text}", $"{value.Key} is of type {type}", $"give a value of type {type}"),
             // Any other type (a list, a record, a combined path) takes a C# expression, as the cell has it.
