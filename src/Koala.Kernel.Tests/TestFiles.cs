@@ -2,13 +2,13 @@ using System.Text.Json.Nodes;
 
 namespace Koala.Kernel.Tests;
 
-/// <summary>Where tests find the repository's files.</summary>
+/// <summary>The paths of the repository's files.</summary>
 internal static class TestFiles
 {
     /// <summary>The repository's root: the folder above the test assembly that holds Koala.slnx.</summary>
     public static string Root { get; } = FindRoot();
 
-    /// <summary>The library as the tests were built with it.</summary>
+    /// <summary>The library with which the tests were built.</summary>
     public static string Library => Path.Combine(AppContext.BaseDirectory, "Koala.Lab.dll");
 
     /// <summary>A path below the root.</summary>
@@ -22,7 +22,7 @@ internal static class TestFiles
     }
 }
 
-/// <summary>A folder that is gone after the test.</summary>
+/// <summary>A folder that is deleted after the test.</summary>
 internal sealed class TemporaryFolder : IDisposable
 {
     public string Path { get; } = Directory.CreateTempSubdirectory("koala-test-").FullName;
@@ -40,7 +40,10 @@ internal sealed class TemporaryFolder : IDisposable
     public string WriteNotebook(string name, params string[] cells) => Write(name, new JsonObject
     {
         ["cells"] = new JsonArray([.. cells.Select((code, i) => Cell($"c{i}", code))]),
-        ["metadata"] = new JsonObject { ["kernelspec"] = new JsonObject { ["name"] = ".net-csharp", ["display_name"] = ".NET (C#)", ["language"] = "C#" } },
+        ["metadata"] = new JsonObject
+        {
+            ["kernelspec"] = new JsonObject { ["name"] = ".net-csharp", ["display_name"] = ".NET (C#)", ["language"] = "C#" },
+        },
         ["nbformat"] = 4,
         ["nbformat_minor"] = 5,
     }.ToJsonString());

@@ -1,5 +1,5 @@
 using Xunit.Sdk;
 using Xunit.v3;
 
-// One test at a time: times are measured.
+// The tests run one at a time, because some of them measure time.
 [assembly: Parallelization(Mode = ParallelMode.None)]

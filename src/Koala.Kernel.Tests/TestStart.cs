@@ -4,7 +4,8 @@ namespace Koala.Kernel.Tests;
 
 internal static class TestStart
 {
-    // Inherited by the kernels. libtorch's threads spin while they wait for each other: beside other work, four times as long for the same.
+    // The kernels inherit this. By default libtorch's threads spin while they wait for each other, which takes four
+    // times as long on a machine under load.
     [ModuleInitializer]
     internal static void Wait() => Environment.SetEnvironmentVariable("OMP_WAIT_POLICY", "passive");
 }

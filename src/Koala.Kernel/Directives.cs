@@ -8,10 +8,14 @@ using Koala.Kernel.Scripting;
 
 namespace Koala.Kernel;
 
-/// <summary>The <c>#!</c> directives, and <c>#r "nuget:…"</c> and <c>#i</c>, which the compiler does not know.</summary>
+/// <summary>
+/// Runs the <c>#!</c> directives, and <c>#r "nuget:…"</c> and <c>#i</c>, which the compiler does not know.
+/// </summary>
 internal sealed partial class Directives(Engine engine, CSharpSession session)
 {
-    /// <summary>All directives, for completion and for who mistypes one.</summary>
+    /// <summary>
+    /// The names of all directives, which completion and the message about an unknown directive list.
+    /// </summary>
     public static readonly string[] Names = ["csharp", "markdown", "html", "javascript", "js", "time", "who", "whos", "import"];
 
     private static readonly CSharpOutcome s_nothing = new(false, null, null);
@@ -25,13 +29,13 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
             case "csharp" or "c#" or "C#":
                 return part.IsEmpty ? s_nothing : await CSharpAsync(part.Text, number, output, cancel);
             case "markdown":
-                Displays.Content("text/markdown", Below(part));
+                Displays.Content("text/markdown", Content(part));
                 return s_nothing;
             case "html":
-                Displays.Content(MimeBundle.Html, Below(part));
+                Displays.Content(MimeBundle.Html, Content(part));
                 return s_nothing;
             case "javascript" or "js":
-                Microsoft.DotNet.Interactive.Kernel.Javascript(Below(part));
+                Microsoft.DotNet.Interactive.Kernel.Javascript(Content(part));
                 return s_nothing;
             case "time":
                 return await TimeAsync(part, number, output, cancel);
@@ -45,11 +49,12 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
                 await ImportAsync(part.Argument, number, output, cancel);
                 return await CSharpAsync(part.Text, number, output, cancel);
             default:
-                throw Fault.Create($"#!{part.Directive}", "is no directive of this kernel", $"use one of {string.Join(", ", Names.Select(name => $"#!{name}"))}");
+                throw Fault.Create($"#!{part.Directive}", "is not a directive of this kernel",
+                    $"use one of {string.Join(", ", Names.Select(name => $"#!{name}"))}");
         }
     }
 
-    private static string Below(CellPart part) => part.Text.Trim('\n');
+    private static string Content(CellPart part) => part.Text.Trim('\n');
 
     private async Task<CSharpOutcome> CSharpAsync(string code, int number, CellOutput output, CancellationToken cancel)
     {
@@ -59,9 +64,10 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
 
     private async Task<CSharpOutcome> TimeAsync(CellPart part, int number, CellOutput output, CancellationToken cancel)
     {
-        var begun = TimeProvider.System.GetTimestamp();
+        var start = TimeProvider.System.GetTimestamp();
         var outcome = await CSharpAsync(part.Text, number, output, cancel);
-        output.Write("stdout", string.Create(CultureInfo.InvariantCulture, $"Wall time: {TimeProvider.System.GetElapsedTime(begun).TotalMilliseconds:F1} ms\n"));
+        var milliseconds = TimeProvider.System.GetElapsedTime(start).TotalMilliseconds;
+        output.Write("stdout", string.Create(CultureInfo.InvariantCulture, $"Wall time: {milliseconds:F1} ms\n"));
         return outcome;
     }
 
@@ -69,13 +75,16 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
     {
         var rows = session.Variables.Select(v => (v.Name, Type: v.Type.ToString(), Value: Short(v.Value))).ToArray();
         var html = new StringBuilder("<table><thead><tr><th>Variable</th><th>Type</th><th>Value</th></tr></thead><tbody>");
-        foreach (var row in rows) html.Append(CultureInfo.InvariantCulture, $"<tr><td>{WebUtility.HtmlEncode(row.Name)}</td><td>{WebUtility.HtmlEncode(row.Type)}</td><td>{WebUtility.HtmlEncode(row.Value)}</td></tr>");
+        foreach (var row in rows)
+            html.Append($"<tr><td>{Encode(row.Name)}</td><td>{Encode(row.Type)}</td><td>{Encode(row.Value)}</td></tr>");
         html.Append("</tbody></table>");
         output.Display(new System.Text.Json.Nodes.JsonObject
         {
             [MimeBundle.Html] = html.ToString(),
             [MimeBundle.PlainText] = string.Join('\n', rows.Select(row => $"{row.Name}  {row.Type}  {row.Value}")),
         }, Guid.NewGuid().ToString("N"));
+
+        static string Encode(string text) => WebUtility.HtmlEncode(text);
 
         static string Short(object? value)
         {
@@ -93,25 +102,34 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
         }
     }
 
-    /// <summary>Restores what the code asks for and returns it with those lines emptied.</summary>
+    /// <summary>Restores the packages that the code requests, and returns the code with those lines emptied.</summary>
     private async Task<string> PackagesAsync(string code, CellOutput output, CancellationToken cancel)
     {
         if (!code.Contains("nuget:", StringComparison.Ordinal)) return code;
         foreach (Match match in SourceLine().Matches(code)) _packages.AddSource(match.Groups[1].Value.Trim());
-        var asked = PackageLine().Matches(code).Select(m => new PackageReference(m.Groups[1].Value.Trim(), m.Groups[2].Success ? m.Groups[2].Value.Trim() : "*")).ToArray();
-        if (asked.Length > 0)
+        var requested = PackageLine().Matches(code).Select(Requested).ToArray();
+        if (requested.Length > 0)
         {
-            var restored = await _packages.AddAsync(asked, cancel);
+            var restored = await _packages.AddAsync(requested, cancel);
             foreach (var file in restored.RuntimeFiles) session.References.Add(file);
             foreach (var folder in restored.NativeFolders) session.Loading.AddNativeFolder(folder);
             session.AddReferences(restored.CompileFiles);
             output.Write("stdout", $"Installed {string.Join(", ", restored.Added.Select(p => $"{p.Name} {p.Version}"))}\n");
-            foreach (var script in restored.Extensions)
-                foreach (var cell in ImportedFile.Read(script))
-                    if (await engine.RunPartsAsync(cell, 0, output, cancel) is { } error)
-                        output.Write("stderr", $"{script}: {error.Message}\n");
+            foreach (var script in restored.Extensions) await RunExtensionAsync(script, output, cancel);
         }
         return PackageLine().Replace(SourceLine().Replace(code, ""), "");
+
+        static PackageReference Requested(Match line) =>
+            new(line.Groups[1].Value.Trim(), line.Groups[2].Success ? line.Groups[2].Value.Trim() : "*");
+    }
+
+    private async Task RunExtensionAsync(string script, CellOutput output, CancellationToken cancel)
+    {
+        foreach (var cell in ImportedFile.Read(script))
+        {
+            if (await engine.RunPartsAsync(cell, 0, output, cancel) is { } error)
+                output.Write("stderr", $"{script}: {error.Message}\n");
+        }
     }
 
     [GeneratedRegex("""^[ \t]*#r[ \t]+"nuget:([^",\n]+)(?:,([^"\n]+))?"[ \t]*;?[ \t]*$""", RegexOptions.Multiline)]

@@ -3,45 +3,56 @@ using Koala.Kernel.Scripting;
 
 namespace Koala.Kernel;
 
-/// <summary>Runs cells: C# and the directives of .NET Interactive. One cell at a time; <see cref="Interrupt"/> comes from another thread.</summary>
-/// <remarks>Nothing here waits for the thread pool, which belongs to the cells: one that fills it must still be heard and stopped.</remarks>
+/// <summary>
+/// Runs cells: C# and the directives of .NET Interactive. One cell runs at a time; another thread calls
+/// <see cref="Interrupt"/>.
+/// </summary>
+/// <remarks>
+/// Nothing here waits for the thread pool, which belongs to the cells: the output of a cell that fills the pool must
+/// still be sent, and the cell must still be stopped.
+/// </remarks>
 internal sealed class Engine : IDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2.5);
+    // The time after which an interrupt that has not ended the cell prints a notice.
+    private static readonly TimeSpan s_noticeDelay = TimeSpan.FromSeconds(2.5);
 
     private readonly CSharpSession _session = new();
     private readonly Directives _directives;
-    private readonly Lock _stopping = new();
-    private Running? _running;
+    private readonly Lock _lock = new();
+    private RunningCell? _running;
 
     public Engine() => _directives = new Directives(this, _session);
 
     public CSharpSession Session => _session;
 
-    /// <summary>Takes over the console and registers the formatters; once a process.</summary>
+    /// <summary>
+    /// Redirects the console to the cells and registers the formatters. It is called once per process.
+    /// </summary>
     public static void Install()
     {
         CellConsole.Install();
         Formatters.Register();
     }
 
-    /// <summary>Loads and jits what the first cell needs; in the background, while the client still connects.</summary>
-    public void Warm()
+    /// <summary>
+    /// Loads and JIT-compiles what the first cell needs. It runs in the background while the client still connects.
+    /// </summary>
+    public void WarmUp()
     {
         _ = MimeBundle.From(MimeBundle.Format(1));
-        _session.Warm();
+        _session.WarmUp();
     }
 
-    /// <summary>Runs one cell to its end or its interruption.</summary>
-    /// <param name="code">The cell's text.</param>
-    /// <param name="number">Its execution count, by which errors name it.</param>
-    /// <param name="output">Where what it says goes, the value and the error included.</param>
-    /// <param name="read">Asks the front end for a line; null: it cannot ask.</param>
-    /// <returns>The error; null: the cell went through.</returns>
+    /// <summary>Runs one cell until it ends or is interrupted.</summary>
+    /// <param name="code">The text of the cell.</param>
+    /// <param name="number">The execution count of the cell, by which errors name it.</param>
+    /// <param name="output">The output of the cell, which also receives its value and its error.</param>
+    /// <param name="read">A function that asks the front end for a line; null if the front end cannot ask.</param>
+    /// <returns>The error of the cell; null if the cell succeeded.</returns>
     public CellError? Run(string code, int number, CellOutput output, Func<string, bool, string?>? read = null)
     {
-        using var running = new Running();
-        lock (_stopping)
+        using var running = new RunningCell();
+        lock (_lock)
         {
             StopFlag.Clear();
             _running = running;
@@ -56,32 +67,36 @@ internal sealed class Engine : IDisposable
                 return RunPartsAsync(code, number, output, running.Cancel.Token);
             });
             Task.WaitAny(work, running.Abandoned.Task);
-            error = running.IsInterrupted && (!work.IsCompletedSuccessfully || work.Result is not null) ? Interrupted(work)
+            var succeeded = work.IsCompletedSuccessfully && work.Result is null;
+            error = running.IsInterrupted && !succeeded ? Interrupted(work)
                 : work.IsCompletedSuccessfully ? work.Result
-                : _session.Errors.Of(work.Exception!);
+                : _session.Errors.FromException(work.Exception!);
         }
         finally
         {
-            lock (_stopping) _running = null;
+            lock (_lock) _running = null;
         }
         if (error is not null) output.Error(error);
         output.Flush();
         return error;
     }
 
-    /// <summary>Stops the running cell: its loops by <see cref="StopFlag"/>, its waits by an interrupt of their threads, an await that nothing works on by leaving it.</summary>
+    /// <summary>
+    /// Stops the running cell. <see cref="StopFlag"/> ends its loops, an interrupt of the waiting threads ends its
+    /// waits, and an await whose work does not run on the cell's threads is abandoned.
+    /// </summary>
     public void Interrupt()
     {
-        lock (_stopping)
+        lock (_lock)
         {
             if (_running is not { } running || !running.BeginInterrupt()) return;
             StopFlag.Set();
-            // A thread of its own: the cell may have filled the thread pool.
+            // This needs a separate thread, because the cell may have filled the thread pool.
             new Thread(() => Stop(running)) { IsBackground = true, Name = "interrupt" }.Start();
         }
     }
 
-    /// <summary>Runs further code as part of the current cell, as imports do.</summary>
+    /// <summary>Runs code as part of the current cell: the cell itself, or a file that it imports.</summary>
     internal async Task<CellError?> RunPartsAsync(string code, int number, CellOutput output, CancellationToken cancel)
     {
         var parts = CellText.Split(code);
@@ -108,22 +123,25 @@ internal sealed class Engine : IDisposable
 
     public void Dispose() => _session.Dispose();
 
-    private static void Stop(Running running)
+    private static void Stop(RunningCell running)
     {
-        // Not awaited: what the cell registered with the token may itself not end.
+        // The call is not awaited, because a callback that the cell registered with the token may never end.
         _ = running.Cancel.CancelAsync();
-        var begun = TimeProvider.System.GetTimestamp();
-        var (quiet, said) = (0, false);
+        var start = TimeProvider.System.GetTimestamp();
+        var idleChecks = 0;
+        var noticeWritten = false;
         while (!running.IsEnded)
         {
             running.Threads.Interrupt();
-            // Nothing of the cell runs here, and what it waits for is none of ours to end.
-            quiet = running.Threads.IsAnyRunning ? 0 : quiet + 1;
-            if (quiet > 5) running.Abandoned.TrySetResult();
-            if (!said && TimeProvider.System.GetElapsedTime(begun) > s_patience)
+            // After several checks without running code, the cell awaits work on other threads, which the kernel cannot
+            // end.
+            idleChecks = running.Threads.IsAnyRunning ? 0 : idleChecks + 1;
+            if (idleChecks > 5) running.Abandoned.TrySetResult();
+            if (!noticeWritten && TimeProvider.System.GetElapsedTime(start) > s_noticeDelay)
             {
-                said = true;
-                CellContext.Current?.Output.Write("stderr", "The cell is inside a call that cannot be interrupted: wait for it to end, or restart the kernel.\n");
+                noticeWritten = true;
+                CellContext.Current?.Output.Write("stderr",
+                    "The cell is inside a call that cannot be interrupted: wait for it to end, or restart the kernel.\n");
             }
             Thread.Sleep(20);
         }
@@ -131,11 +149,12 @@ internal sealed class Engine : IDisposable
 
     private static CellError Interrupted(Task<CellError?> work)
     {
-        var where = work.IsCompletedSuccessfully ? work.Result!.Traceback.Where(line => line.StartsWith("   at cell", StringComparison.Ordinal)) : [];
-        return new CellError("Interrupted", "the cell was interrupted", ["Interrupted: the cell was interrupted", .. where]);
+        IReadOnlyList<string> traceback = work.IsCompletedSuccessfully ? work.Result!.Traceback : [];
+        var frames = traceback.Where(line => line.StartsWith("   at cell", StringComparison.Ordinal));
+        return new CellError("Interrupted", "the cell was interrupted", ["Interrupted: the cell was interrupted", .. frames]);
     }
 
-    private sealed class Running : IDisposable
+    private sealed class RunningCell : IDisposable
     {
         private int _interrupted;
 

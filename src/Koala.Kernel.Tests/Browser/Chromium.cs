@@ -3,11 +3,14 @@ using Microsoft.Playwright;
 
 namespace Koala.Kernel.Tests.Browser;
 
-/// <summary>The system's Chromium, driven by Playwright; one for all tests of a class.</summary>
+/// <summary>The system's Chromium, driven by Playwright. All tests of a class share one.</summary>
 public sealed class Chromium : IAsyncLifetime
 {
+    private static readonly string[] s_names = ["chromium", "chromium-browser", "google-chrome"];
+
     private static readonly string? s_program = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
-        .SelectMany(folder => new[] { "chromium", "chromium-browser", "google-chrome" }.Select(name => Path.Combine(folder, name))).FirstOrDefault(File.Exists);
+        .SelectMany(folder => s_names.Select(name => Path.Combine(folder, name)))
+        .FirstOrDefault(File.Exists);
 
     private IPlaywright? _playwright;
     private IBrowser? _browser;
@@ -15,13 +18,14 @@ public sealed class Chromium : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         if (s_program is null) return;
-        var package = typeof(Chromium).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == "PlaywrightPackage").Value;
+        var metadata = typeof(Chromium).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>();
+        var package = metadata.Single(a => a.Key == "PlaywrightPackage").Value;
         Environment.SetEnvironmentVariable("PLAYWRIGHT_DRIVER_SEARCH_PATH", package);
         _playwright = await Playwright.CreateAsync();
         _browser = await _playwright.Chromium.LaunchAsync(new() { ExecutablePath = s_program, Timeout = 120_000 });
     }
 
-    /// <summary>A page of a browser that has no network; skips the test where there is no Chromium.</summary>
+    /// <summary>Opens a page that has no network. If there is no Chromium, the test is skipped.</summary>
     internal async Task<IPage> NewPageAsync(ColorScheme scheme)
     {
         Assert.SkipWhen(_browser is null, "there is no Chromium on the path");

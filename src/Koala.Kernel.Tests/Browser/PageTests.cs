@@ -6,11 +6,11 @@ using Microsoft.Playwright;
 
 namespace Koala.Kernel.Tests.Browser;
 
-/// <summary>A real browser opens the pages that <c>--html</c> writes, from disk, with no network.</summary>
+/// <summary>A real browser opens the pages that <c>--html</c> writes, from disk and without a network.</summary>
 public sealed class PageTests(Chromium chromium) : IClassFixture<Chromium>, IDisposable
 {
-    // What is not as it should be yet, a line each.
-    private const string Missing = """
+    // Returns one line for each fault that the figures of the page still have.
+    private const string FindFaults = """
         ink => [...document.querySelectorAll('.koala-figure')].flatMap((box, i) => {
           const plot = box.querySelector('.js-plotly-plot'), wrong = [];
           if (!plot || !plot.querySelector('.main-svg')) return [`figure ${i} is not drawn`];
@@ -20,7 +20,8 @@ public sealed class PageTests(Chromium chromium) : IClassFixture<Chromium>, IDis
           if (!points && !plot.querySelector('.annotation text')) wrong.push('does not say that it has no data');
           const texts = [...plot.querySelectorAll('.main-svg text')].filter(text => text.textContent);
           if (!texts.length) wrong.push('has no texts');
-          for (const text of texts) if (getComputedStyle(text).fill !== ink) { wrong.push(`'${text.textContent}' is ${getComputedStyle(text).fill}`); break; }
+          const other = texts.find(text => getComputedStyle(text).fill !== ink);
+          if (other) wrong.push(`'${other.textContent}' is ${getComputedStyle(other).fill}`);
           return wrong.map(fault => `figure ${i}: ${fault}`);
         })
         """;
@@ -52,30 +53,36 @@ public sealed class PageTests(Chromium chromium) : IClassFixture<Chromium>, IDis
     [Theory]
     [InlineData(ColorScheme.Light, "rgb(27, 31, 36)")]
     [InlineData(ColorScheme.Dark, "rgb(228, 231, 235)")]
-    public Task The_quickstart_shows_all_its_charts(ColorScheme scheme, string ink) => OpenAndCheck(TestFiles.At("notebooks", "01-quickstart.ipynb"), 8, scheme, ink);
+    public Task The_quickstart_shows_all_its_charts(ColorScheme scheme, string ink) =>
+        OpenAndCheck(TestFiles.At("notebooks", "01-quickstart.ipynb"), 8, scheme, ink);
 
     private async Task OpenAndCheck(string notebook, int figures, ColorScheme scheme, string ink)
     {
         HtmlPage.Write(Notebook.Read(notebook), _folder.At("page.html"));
         var page = await chromium.NewPageAsync(scheme);
-        var faults = new List<string>();
+        var errors = new List<string>();
         page.Console += (_, message) =>
         {
-            if (message.Type is "error" or "warning") faults.Add(message.Text);
+            if (message.Type is "error" or "warning") errors.Add(message.Text);
         };
-        page.PageError += (_, message) => faults.Add(message);
-        page.Dialog += (_, dialog) => faults.Add($"a script of a stranger ran: {dialog.Message}");
+        page.PageError += (_, message) => errors.Add(message);
+        page.Dialog += (_, dialog) => errors.Add($"a foreign script ran: {dialog.Message}");
         page.Request += (_, request) =>
         {
-            if (!(request.Url.StartsWith("file:", StringComparison.Ordinal) || request.Url.StartsWith("data:", StringComparison.Ordinal) || request.Url.StartsWith("blob:", StringComparison.Ordinal))) faults.Add($"asks for {request.Url}");
+            string[] local = ["file:", "data:", "blob:"];
+            if (!local.Any(scheme => request.Url.StartsWith(scheme, StringComparison.Ordinal))) errors.Add($"asks for {request.Url}");
         };
         await page.GotoAsync(new Uri(_folder.At("page.html")).AbsoluteUri, new() { Timeout = 120_000 });
 
         Assert.Equal(figures, await page.Locator(".koala-figure").CountAsync());
-        string[] missing = [];
-        for (var i = 0; i < 300 && (missing = await page.EvaluateAsync<string[]>(Missing, ink)).Length > 0; i++) await Task.Delay(200);
-        Assert.Empty(missing);
+        var faults = await page.EvaluateAsync<string[]>(FindFaults, ink);
+        for (var i = 0; i < 300 && faults.Length > 0; i++)
+        {
+            await Task.Delay(200);
+            faults = await page.EvaluateAsync<string[]>(FindFaults, ink);
+        }
         Assert.Empty(faults);
+        Assert.Empty(errors);
         await page.Context.DisposeAsync();
     }
 

@@ -1,6 +1,6 @@
 namespace Koala.Kernel.Tests.Cells;
 
-/// <summary>What cells can say, and what comes of it.</summary>
+/// <summary>The code and the directives that a cell can have, and their output.</summary>
 public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
 {
     [Theory]
@@ -13,7 +13,10 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
     [InlineData("dynamic d = 4;\nd + 1", "5")]
     [InlineData("var x = 1;\nx", "1")]
     [InlineData("var x = \"again\";\nx", "again")]
-    [InlineData("await foreach (var i in Three()) Console.Write(i);\nasync IAsyncEnumerable<int> Three() { for (var i = 0; i < 3; i++) { await Task.Yield(); yield return i; } }\n7", "7")]
+    [InlineData(
+        "await foreach (var i in Three()) Console.Write(i);\n" +
+        "async IAsyncEnumerable<int> Three() { for (var i = 0; i < 3; i++) { await Task.Yield(); yield return i; } }\n" +
+        "7", "7")]
     [InlineData("unsafe { int i = 3; int* p = &i; }\n#nullable enable\nstring? nothing = null;\nnothing is null", "True")]
     [InlineData("Task<int> F() => Task.Run(async () => { await Task.Delay(1); return 5; });\nF().Result", "5")]
     public async Task Ends_in_its_value(string code, string value)
@@ -56,13 +59,17 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
     public async Task Output_comes_while_the_cell_runs()
     {
         using var folder = new TemporaryFolder();
-        var heard = folder.At("heard");
+        var received = folder.At("received");
         var first = "";
-        await kernel.RunAsync($"Console.WriteLine(\"early\");\nwhile (!System.IO.File.Exists(\"{heard}\")) System.Threading.Thread.Sleep(10);\nConsole.WriteLine(\"late\");", text =>
+        var code =
+            "Console.WriteLine(\"early\");\n" +
+            $"while (!System.IO.File.Exists(\"{received}\")) System.Threading.Thread.Sleep(10);\n" +
+            "Console.WriteLine(\"late\");";
+        await kernel.RunAsync(code, text =>
         {
             if (first.Length > 0) return;
             first = text;
-            File.WriteAllText(heard, "");
+            File.WriteAllText(received, "");
         });
         Assert.Equal("early\n", first);
     }
@@ -82,7 +89,8 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
         var later = await kernel.RunAsync("shown.Update(3);");
 
         var id = run.Outputs.Single(o => o.Type == "display_data").Content["transient"]!["display_id"]!.ToString();
-        Assert.Equal(id, run.Outputs.Single(o => o.Type == "update_display_data").Content["transient"]!["display_id"]!.ToString());
+        var first = run.Outputs.Single(o => o.Type == "update_display_data").Content;
+        Assert.Equal(id, first["transient"]!["display_id"]!.ToString());
         var update = later.Outputs.Single(o => o.Type == "update_display_data").Content;
         Assert.Equal(id, update["transient"]!["display_id"]!.ToString());
         Assert.Equal("3", update["data"]!["text/plain"]!.ToString());
@@ -95,33 +103,41 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
     [InlineData("#!html\n<i>y</i>", "text/html", "<i>y</i>")]
     [InlineData("#!javascript\nalert(1)", "text/html", "<script type=\"text/javascript\">alert(1)</script>")]
     [InlineData("using static Microsoft.DotNet.Interactive.Formatting.PocketViewTags;\nb(\"bold\")", "text/html", "<b>bold</b>")]
-    [InlineData("using Microsoft.DotNet.Interactive.Formatting;\nclass Sort { }\nFormatter.Register<Sort>(s => \"mine\", \"text/plain\");\nFormatter.SetPreferredMimeTypesFor(typeof(Sort), \"text/plain\");\nnew Sort()", "text/plain", "mine")]
+    [InlineData(
+        "using Microsoft.DotNet.Interactive.Formatting;\n" +
+        "class Sort { }\n" +
+        "Formatter.Register<Sort>(s => \"mine\", \"text/plain\");\n" +
+        "Formatter.SetPreferredMimeTypesFor(typeof(Sort), \"text/plain\");\n" +
+        "new Sort()", "text/plain", "mine")]
     [InlineData("(object)null", "text/plain", "<null>")]
     [InlineData("new System.IO.FileInfo(\"/tmp\")", "text/plain", "/tmp")]
     [InlineData("new float[,] { { 1, 2 }, { 3, 4 } }", "text/plain", "2 × 2\n       1         2\n       3         4")]
-    public async Task Shows(string code, string mime, string content) => Assert.Equal(content, (await kernel.RunAsync(code)).Shown(mime));
+    public async Task Shows(string code, string mime, string content) =>
+        Assert.Equal(content, (await kernel.RunAsync(code)).Shown(mime));
 
     [Fact]
     public async Task A_table_has_a_row_for_each_element()
     {
-        var html = (await kernel.RunAsync("new[] { new { A = 1, B = \"x\" }, new { A = 2, B = \"y\" } }.DisplayTable();")).Shown("text/html")!;
+        var run = await kernel.RunAsync("new[] { new { A = 1, B = \"x\" }, new { A = 2, B = \"y\" } }.DisplayTable();");
+        var html = run.Shown("text/html")!;
 
-        Assert.Equal("A  B\n1  x\n2  y", (await kernel.RunAsync("new[] { new { A = 1, B = \"x\" }, new { A = 2, B = \"y\" } }.DisplayTable();")).Shown("text/plain"));
+        Assert.Equal("A  B\n1  x\n2  y", run.Shown("text/plain"));
         Assert.Equal(3, html.Split("<tr>").Length - 1);
         Assert.DoesNotContain("<style>", html, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Time_and_the_variables_are_told()
+    public async Task Directives_show_the_time_and_the_variables()
     {
-        var time = await kernel.RunAsync("#!time\nvar told = 12;");
+        var time = await kernel.RunAsync("#!time\nvar dozen = 12;");
         Assert.Contains("Wall time: ", time.Text, StringComparison.Ordinal);
-        Assert.Contains("told", (await kernel.RunAsync("#!who")).Text, StringComparison.Ordinal);
-        Assert.Contains("<td>told</td><td>System.Int32</td><td>12</td>", (await kernel.RunAsync("#!whos")).Shown("text/html"), StringComparison.Ordinal);
+        Assert.Contains("dozen", (await kernel.RunAsync("#!who")).Text, StringComparison.Ordinal);
+        var variables = (await kernel.RunAsync("#!whos")).Shown("text/html");
+        Assert.Contains("<td>dozen</td><td>System.Int32</td><td>12</td>", variables, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Lines_stay_right_behind_a_directive()
+    public async Task Line_numbers_stay_correct_after_a_directive()
     {
         var run = await kernel.RunAsync("#!markdown\n# Title\n#!csharp\nvar fine = 1;\nthrow new Exception(\"here\");");
 
@@ -129,11 +145,12 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
     }
 
     [Fact]
-    public async Task An_unknown_directive_is_one_line_that_names_those_there_are()
+    public async Task An_unknown_directive_is_a_one_line_error_that_lists_all_directives()
     {
         var run = await kernel.RunAsync("#!pwsh\nls");
 
-        Assert.StartsWith("#!pwsh: is no directive of this kernel. Fix: use one of #!csharp, #!markdown", run.Traceback, StringComparison.Ordinal);
+        Assert.StartsWith("#!pwsh: is not a directive of this kernel. Fix: use one of #!csharp, #!markdown", run.Traceback,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -162,10 +179,19 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
     [Fact]
     public async Task The_library_is_the_kernels_own()
     {
-        var run = await kernel.RunAsync($"#r \"{TestFiles.Library}\"\nusing TorchSharp;\nvar tensor = torch.ones(2, 3);\ntensor.sum().item<float>()");
+        var run = await kernel.RunAsync($"""
+            #r "{TestFiles.Library}"
+            using TorchSharp;
+            var tensor = torch.ones(2, 3);
+            tensor.sum().item<float>()
+            """);
         Assert.Equal("6", run.Value);
 
-        Assert.Equal("1 1", (await kernel.RunAsync("string.Join(\" \", new[] { \"TorchSharp\", \"Koala.Lab\" }.Select(name => AppDomain.CurrentDomain.GetAssemblies().Count(a => a.GetName().Name == name)))")).Value);
+        var counts = await kernel.RunAsync("""
+            var assemblies = AppDomain.CurrentDomain.GetAssemblies();
+            string.Join(" ", new[] { "TorchSharp", "Koala.Lab" }.Select(name => assemblies.Count(a => a.GetName().Name == name)))
+            """);
+        Assert.Equal("1 1", counts.Value);
     }
 
     [Fact]
@@ -182,18 +208,24 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
     public async Task Calls_get_the_cells_token_where_they_were_given_none()
     {
         var run = await kernel.RunAsync("""
-            bool Can(int n, System.Threading.CancellationToken cancel = default) => cancel.CanBeCanceled;
-            async IAsyncEnumerable<int> Numbers([System.Runtime.CompilerServices.EnumeratorCancellation] System.Threading.CancellationToken cancel = default) { yield return cancel.CanBeCanceled ? 1 : 0; await Task.Yield(); }
+            using System.Runtime.CompilerServices;
+            using System.Threading;
+            bool Can(int n, CancellationToken cancel = default) => cancel.CanBeCanceled;
+            async IAsyncEnumerable<int> Numbers([EnumeratorCancellation] CancellationToken cancel = default)
+            {
+                yield return cancel.CanBeCanceled ? 1 : 0;
+                await Task.Yield();
+            }
             var sum = 0;
             await foreach (var x in Numbers()) sum += x;
-            $"{Can(1)} {Can(1, default)} {Can(n: 1, cancel: System.Threading.CancellationToken.None)} {sum}"
+            $"{Can(1)} {Can(1, default)} {Can(n: 1, cancel: CancellationToken.None)} {sum}"
             """);
 
         Assert.Equal("True False False 1", run.Value);
     }
 
     [Fact]
-    public async Task Asking_for_input_is_refused_where_nobody_can_answer()
+    public async Task Asking_for_input_is_an_error_if_nobody_can_answer()
     {
         var run = await kernel.RunAsync("Console.ReadLine()");
 

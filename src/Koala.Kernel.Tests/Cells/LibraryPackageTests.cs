@@ -2,13 +2,14 @@ using System.Diagnostics;
 using System.IO.Compression;
 using System.Xml.Linq;
 using Koala.Kernel.Jupyter;
+using Koala.Lab.Runtime.Native;
 
 namespace Koala.Kernel.Tests.Cells;
 
-/// <summary>What <c>dotnet pack src/Koala.Lab</c> makes, and a notebook that asks for it.</summary>
+/// <summary>The package that <c>dotnet pack src/Koala.Lab</c> creates, and a notebook that requests it.</summary>
 public sealed class LibraryPackageTests : IDisposable
 {
-    // A version of its own: NuGet's package cache keeps what it has seen of a version.
+    // The version is unique, because NuGet's package cache keeps the first package that it has seen of a version.
     private static readonly string s_version = $"0.0.1-test.{Environment.ProcessId}";
 
     private readonly TemporaryFolder _folder = new();
@@ -19,28 +20,39 @@ public sealed class LibraryPackageTests : IDisposable
         Pack();
         using (var package = ZipFile.OpenRead(_folder.At($"Koala.Lab.{s_version}.nupkg")))
         {
-            var files = package.Entries.Select(entry => entry.FullName).ToArray();
-            Assert.Superset(new HashSet<string> { "lib/net10.0/Koala.Lab.dll", "lib/net10.0/Koala.Lab.xml", "interactive-extensions/dotnet/extension.dib", "README.md", "third_party/plotly.js/LICENSE", "third_party/huggingface-jinja/LICENSE" },
-                files.ToHashSet());
+            var expected = new HashSet<string>
+            {
+                "lib/net10.0/Koala.Lab.dll",
+                "lib/net10.0/Koala.Lab.xml",
+                "interactive-extensions/dotnet/extension.dib",
+                "README.md",
+                "third_party/plotly.js/LICENSE",
+                "third_party/huggingface-jinja/LICENSE",
+            };
+            Assert.Superset(expected, package.Entries.Select(entry => entry.FullName).ToHashSet());
             using var spec = package.GetEntry("Koala.Lab.nuspec")!.Open();
             var metadata = XDocument.Load(spec).Root!.Elements().Single();
             Assert.Equal("Apache-2.0", Element("license"));
             Assert.Equal("README.md", Element("readme"));
             Assert.NotEmpty(Element("description"));
-            var needed = metadata.Descendants().Where(e => e.Name.LocalName == "dependency").Select(e => e.Attribute("id")!.Value).ToArray();
-            Assert.Contains("TorchSharp", needed);
-            Assert.DoesNotContain(needed, id => id.StartsWith("libtorch", StringComparison.OrdinalIgnoreCase));
+            var elements = metadata.Descendants().Where(e => e.Name.LocalName == "dependency");
+            var dependencies = elements.Select(e => e.Attribute("id")!.Value).ToArray();
+            Assert.Contains("TorchSharp", dependencies);
+            Assert.DoesNotContain(dependencies, id => id.StartsWith("libtorch", StringComparison.OrdinalIgnoreCase));
 
             string Element(string name) => metadata.Elements().Single(e => e.Name.LocalName == name).Value;
         }
 
         await using var kernel = new TestKernel();
         await kernel.InitializeAsync();
-        // The user's libtorch is the one that lies in the package cache for the tests.
-        var asked = await kernel.RunAsync($"#i \"nuget: {_folder.Path}\"\n#r \"nuget: libtorch-cpu-linux-x64, {Koala.Lab.Runtime.Native.LibTorch.Version}\"\n#r \"nuget: Koala.Lab, {s_version}\"");
-        Assert.True(asked.Status == "ok", asked.Traceback);
-        Assert.Contains($"Koala.Lab {s_version}", asked.Text, StringComparison.Ordinal);
-        Assert.Equal("", asked.ErrorText);
+        // The notebook uses the libtorch that is in the package cache for the tests.
+        var restored = await Ok(kernel, $"""
+            #i "nuget: {_folder.Path}"
+            #r "nuget: libtorch-cpu-linux-x64, {LibTorch.Version}"
+            #r "nuget: Koala.Lab, {s_version}"
+            """);
+        Assert.Contains($"Koala.Lab {s_version}", restored.Text, StringComparison.Ordinal);
+        Assert.Equal("", restored.ErrorText);
 
         var frame = await Ok(kernel, "using Microsoft.Data.Analysis;\nnew DataFrame(new Int32DataFrameColumn(\"rounds\", [1, 2]))");
         Assert.Contains("rounds", frame.Shown("text/html"), StringComparison.Ordinal);
@@ -52,7 +64,8 @@ public sealed class LibraryPackageTests : IDisposable
             using Koala.Lab.Targets;
             var target = Target.Load("{TestFiles.At("checkpoints", "koala-nano")}");
             var decoder = new SpeculativeDecoder(target);
-            await foreach (var piece in decoder.GenerateAsync("Why is the sky blue?", new GenerationOptions {"{"} MaxTokens = 8 {"}"})) Console.Write(piece.Text);
+            var options = new GenerationOptions {"{"} MaxTokens = 8 {"}"};
+            await foreach (var chunk in decoder.GenerateAsync("Why is the sky blue?", options)) Console.Write(chunk.Text);
             Chart.RoundTimes(decoder.Trace)
             """);
         Assert.NotEmpty(figure.Text);
@@ -63,14 +76,19 @@ public sealed class LibraryPackageTests : IDisposable
     public void Dispose()
     {
         _folder.Dispose();
-        TestPackages.Forget("Koala.Lab", s_version);
+        TestPackages.Remove("Koala.Lab", s_version);
     }
 
-    // As it was built with these tests.
+    // Packs the library as it was built with these tests.
     private void Pack()
     {
         var configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
-        var start = new ProcessStartInfo(KernelProcess.CommandLine()[0], ["pack", TestFiles.At("src", "Koala.Lab"), "--no-build", "-c", configuration, "-o", _folder.Path, $"-p:PackageVersion={s_version}", "-nologo", "-nodeReuse:false"])
+        string[] arguments =
+        [
+            "pack", TestFiles.At("src", "Koala.Lab"), "--no-build", "-c", configuration, "-o", _folder.Path,
+            $"-p:PackageVersion={s_version}", "-nologo", "-nodeReuse:false",
+        ];
+        var start = new ProcessStartInfo(KernelProcess.CommandLine()[0], arguments)
         {
             RedirectStandardOutput = true,
             Environment = { ["DOTNET_CLI_USE_MSBUILD_SERVER"] = "0" },

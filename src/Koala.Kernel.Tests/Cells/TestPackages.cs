@@ -1,12 +1,17 @@
 namespace Koala.Kernel.Tests.Cells;
 
-/// <summary>Packages that tests have made, in NuGet's package cache.</summary>
+/// <summary>The packages that tests have created, in NuGet's package cache.</summary>
 internal static class TestPackages
 {
     /// <summary>Removes a package, or one version of it.</summary>
-    public static void Forget(string id, string version = "")
+    public static void Remove(string id, string version = "")
     {
-        foreach (var cache in new[] { Environment.GetEnvironmentVariable("NUGET_PACKAGES"), Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages") }.OfType<string>())
-            if (Path.Combine(cache, id.ToLowerInvariant(), version) is var path && Directory.Exists(path)) Directory.Delete(path, recursive: true);
+        var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+        string?[] caches = [Environment.GetEnvironmentVariable("NUGET_PACKAGES"), Path.Combine(home, ".nuget", "packages")];
+        foreach (var cache in caches.OfType<string>())
+        {
+            var path = Path.Combine(cache, id.ToLowerInvariant(), version);
+            if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+        }
     }
 }

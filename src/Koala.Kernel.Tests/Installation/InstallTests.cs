@@ -4,7 +4,9 @@ using Koala.Kernel.Jupyter;
 
 namespace Koala.Kernel.Tests.Installation;
 
-/// <summary><c>koala kernel install</c> and <c>koala lab</c>, with a data folder and a path of the test's own.</summary>
+/// <summary>
+/// <c>koala kernel install</c> and <c>koala lab</c>, with a data folder and a path only for the test.
+/// </summary>
 public sealed class InstallTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -29,10 +31,11 @@ public sealed class InstallTests : IDisposable
     }
 
     [Fact]
-    public void Another_kernel_keeps_its_name_and_that_is_said()
+    public void Another_kernel_keeps_its_name_and_a_message_says_so()
     {
         Directory.CreateDirectory(_folder.At("kernels", ".net-csharp"));
-        var other = _folder.Write("kernels/.net-csharp/kernel.json", "{\"argv\":[\"dotnet\",\"interactive\"],\"display_name\":\".NET (C#)\",\"language\":\"C#\"}");
+        var other = _folder.Write("kernels/.net-csharp/kernel.json",
+            """{"argv":["dotnet","interactive"],"display_name":".NET (C#)","language":"C#"}""");
         var before = File.ReadAllText(other);
         var run = Koala("kernel", "install");
 
@@ -53,7 +56,7 @@ public sealed class InstallTests : IDisposable
     }
 
     [Fact]
-    public void Lab_opens_what_is_installed_with_the_kernel_at_hand()
+    public void Lab_opens_the_installed_Jupyter_and_installs_the_kernel()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "the program is a shell script");
         var program = _folder.Write("jupyter-lab", $"#!/bin/sh\necho \"$@\" > '{_folder.At("opened")}'\n");
@@ -70,7 +73,11 @@ public sealed class InstallTests : IDisposable
     private (int ExitCode, string Output, string Error) Koala(params string[] args)
     {
         var command = KernelProcess.CommandLine();
-        var start = new ProcessStartInfo(command[0], [.. command[1..], .. args]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(command[0], [.. command[1..], .. args])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         start.Environment["JUPYTER_DATA_DIR"] = _folder.Path;
         start.Environment["JUPYTER_PATH"] = "";
         start.Environment["PATH"] = _folder.Path;

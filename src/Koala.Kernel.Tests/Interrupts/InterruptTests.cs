@@ -4,7 +4,7 @@ using Koala.Kernel.Jupyter;
 
 namespace Koala.Kernel.Tests.Interrupts;
 
-/// <summary>Each cell prints "started" and then does not end by itself.</summary>
+/// <summary>Interrupts of cells that print "started" and then would not end.</summary>
 public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel>
 {
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(3);
@@ -23,7 +23,11 @@ public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel
         { "parallel loops", "Parallel.For(0, 8, i => { while (true) { } });" },
         { "task with a loop", "await Task.Run(() => { while (true) { } });" },
         { "loop around try", "while (true) { try { System.Threading.Thread.Sleep(10); } catch { } }" },
-        { "endless stream", "async IAsyncEnumerable<int> Endless() { for (var i = 0; ; i++) { await Task.Yield(); yield return i; } }\nawait foreach (var x in Endless()) { }" },
+        {
+            "endless stream",
+            "async IAsyncEnumerable<int> Endless() { for (var i = 0; ; i++) { await Task.Yield(); yield return i; } }\n" +
+            "await foreach (var x in Endless()) { }"
+        },
         { "loop in a function of an earlier cell", "Spin();" },
     };
 
@@ -62,20 +66,30 @@ public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel
     }
 
     [Theory]
-    [InlineData("new SpeculativeDecoder(target).Generate([1, 2, 3], new() { Temperature = 1, MaxTokens = 400 }, _ => System.Threading.Thread.SpinWait(20_000_000))")]
+    [InlineData(
+        "var options = new GenerationOptions { Temperature = 1, MaxTokens = 400 };\n" +
+        "new SpeculativeDecoder(target).Generate([1, 2, 3], options, _ => System.Threading.Thread.SpinWait(20_000_000))")]
     [InlineData("TrainingRun.Start(RunFolder.Create(System.IO.Path.Combine(folder, \"run\")), target, data, plan, [\"train\"]);")]
     public async Task Work_of_the_library_stops_between_its_steps(string code)
     {
         using var folder = new TemporaryFolder();
         var prepared = await kernel.RunAsync($$"""
             #r "{{TestFiles.Library}}"
-            using Koala.Lab.Data; using Koala.Lab.Decoding; using Koala.Lab.Heads.Medusa; using Koala.Lab.Runs; using Koala.Lab.Targets; using Koala.Lab.Training;
+            using Koala.Lab.Data;
+            using Koala.Lab.Decoding;
+            using Koala.Lab.Heads.Medusa;
+            using Koala.Lab.Runs;
+            using Koala.Lab.Targets;
+            using Koala.Lab.Training;
             var folder = "{{folder.Path}}";
             var target = Target.Load("{{TestFiles.At("checkpoints", "koala-nano")}}");
             var training = new TrainingOptions { Steps = 1_000_000, Batch = 1, RowLength = 64, Warmup = 1 };
-            System.IO.File.WriteAllText(folder + "/chats.jsonl", string.Concat(Enumerable.Range(0, 40).Select(i => "{\"messages\":[{\"role\":\"user\",\"content\":\"What is " + i + "?\"},{\"role\":\"assistant\",\"content\":\"A number, and a small one at that.\"}]}\n")));
-            var data = TrainingData.Load(target, folder + "/chats.jsonl", folder + "/chats.jsonl", training);
-            var request = new TrainingRequest { Data = folder + "/chats.jsonl", Head = new MedusaOptions(), Training = training };
+            var chats = folder + "/chats.jsonl";
+            var answer = "{\"role\":\"assistant\",\"content\":\"A number, and a small one at that.\"}";
+            string Chat(int i) => "{\"messages\":[{\"role\":\"user\",\"content\":\"What is " + i + "?\"}," + answer + "]}\n";
+            System.IO.File.WriteAllText(chats, string.Concat(Enumerable.Range(0, 40).Select(Chat)));
+            var data = TrainingData.Load(target, chats, chats, training);
+            var request = new TrainingRequest { Data = chats, Head = new MedusaOptions(), Training = training };
             var plan = new TrainingPlan(request, target, data);
             """);
         Assert.True(prepared.Status == "ok", prepared.Traceback);
@@ -86,9 +100,10 @@ public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel
     }
 
     [Fact]
-    public async Task An_idle_kernel_bears_an_interrupt()
+    public async Task An_interrupt_of_an_idle_kernel_has_no_effect()
     {
-        // Answered before the cell is sent: the two come by different ways, and one that comes late would end the cell.
+        // The interrupt must be answered before the cell is sent. The two use different sockets, and a late interrupt
+        // would end the cell.
         await kernel.AskAsync("interrupt_request", [], control: true);
 
         Assert.Equal("2", (await kernel.RunAsync("1 + 1")).Value);
@@ -97,12 +112,13 @@ public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel
     [Theory]
     [InlineData("Enumerable.Range(0, int.MaxValue).SelectMany(_ => Enumerable.Range(0, int.MaxValue)).LongCount()")]
     [InlineData("new System.Text.RegularExpressions.Regex(\"^(a+)+$\").IsMatch(new string('a', 60) + \"!\")")]
-    public async Task What_only_a_restart_stops_is_said_and_a_restart_works(string code)
+    public async Task A_message_says_when_only_a_restart_helps_and_a_restart_works(string code)
     {
         await using var doomed = new TestKernel();
         await doomed.InitializeAsync();
         var client = doomed.Process.Client;
-        client.Send("execute_request", new JsonObject { ["code"] = $"Console.WriteLine(\"started\");\n{code}", ["silent"] = false });
+        var startedCode = $"Console.WriteLine(\"started\");\n{code}";
+        client.Send("execute_request", new JsonObject { ["code"] = startedCode, ["silent"] = false });
         await NextText(client);
         await Task.Delay(200);
         client.SendControl("interrupt_request", []);
@@ -117,10 +133,10 @@ public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel
 
     private static async Task<string> NextText(KernelClient client)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        using var timeout = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         while (true)
         {
-            var message = await client.Incoming.ReadAsync(patience.Token);
+            var message = await client.Incoming.ReadAsync(timeout.Token);
             if (message.Type == "stream") return message.Content["text"]!.ToString();
         }
     }
@@ -131,7 +147,7 @@ public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel
         var run = await kernel.RunAsync($"Console.WriteLine(\"started\");\n{code}", text =>
         {
             if (sent != 0 || !text.Contains("started", StringComparison.Ordinal)) return;
-            // It has begun, and is well inside.
+            // After this time the cell is inside the code that does not end.
             Thread.Sleep(200);
             sent = Stopwatch.GetTimestamp();
             kernel.Process.Client.SendControl("interrupt_request", []);

@@ -4,7 +4,10 @@ using Koala.Kernel.Tests.Notebooks;
 
 namespace Koala.Kernel.Tests.Jupyter;
 
-/// <summary>Other people's clients; each test skips where they are not installed (Debian: python3-jupyter-kernel-test, python3-nbclient, python3-nbconvert).</summary>
+/// <summary>
+/// Jupyter's own clients. A test is skipped if they are not installed (Debian: python3-jupyter-kernel-test,
+/// python3-nbclient, python3-nbconvert).
+/// </summary>
 public sealed partial class JupyterTests
 {
     private static readonly string[] s_cells =
@@ -26,7 +29,7 @@ public sealed partial class JupyterTests
     }
 
     [Fact]
-    public void Gives_the_same_outputs_through_nbclient_as_by_itself()
+    public void Gives_the_same_outputs_through_nbclient_as_through_koala_run()
     {
         using var python = Python.With("nbclient", "nbformat");
         using var folder = new TemporaryFolder();
@@ -38,20 +41,25 @@ public sealed partial class JupyterTests
             nbformat.write(nb, "client.ipynb")
             """);
         Assert.True(exitCode == 0, text);
-        Assert.Equal(0, CommandRun.Of("run", notebook, "--output", folder.At("own.ipynb"), "--quiet").ExitCode);
+        Assert.Equal(0, CommandRun.Of("run", notebook, "--output", folder.At("koala.ipynb"), "--quiet").ExitCode);
 
-        Assert.Equal(Outputs(folder.At("client.ipynb")), Outputs(folder.At("own.ipynb")));
+        Assert.Equal(Outputs(folder.At("client.ipynb")), Outputs(folder.At("koala.ipynb")));
     }
 
     [Fact]
-    public void What_it_writes_is_valid()
+    public void The_written_notebook_is_valid()
     {
         using var python = Python.With("nbformat");
         using var folder = new TemporaryFolder();
         var notebook = folder.WriteNotebook("in.ipynb", [.. s_cells, "throw new Exception(\"no\");"]);
-        Assert.Equal(1, CommandRun.Of("run", notebook, "--output", folder.At("own.ipynb"), "--quiet").ExitCode);
+        Assert.Equal(1, CommandRun.Of("run", notebook, "--output", folder.At("koala.ipynb"), "--quiet").ExitCode);
 
-        var (exitCode, text) = python.Run(folder.Path, "-c", "import nbformat; nb = nbformat.read('own.ipynb', as_version=4); nbformat.validate(nb); assert (nb.nbformat, nb.nbformat_minor) == (4, 5)");
+        var (exitCode, text) = python.Run(folder.Path, "-c", """
+            import nbformat
+            nb = nbformat.read("koala.ipynb", as_version=4)
+            nbformat.validate(nb)
+            assert (nb.nbformat, nb.nbformat_minor) == (4, 5)
+            """);
         Assert.True(exitCode == 0, text);
     }
 
@@ -69,14 +77,17 @@ public sealed partial class JupyterTests
             client.wait_for_ready(timeout=60)
             first = manager.provisioner.process.pid
             client.execute_interactive("var x = 1;", timeout=60)
-            client.execute_interactive('var answer = Console.ReadLine();', timeout=60, allow_stdin=True, stdin_hook=lambda message: client.input("typed"))
-            said = []
-            client.execute_interactive('Console.Write(answer);', timeout=60, output_hook=lambda message: said.append(message["content"].get("text", "")))
-            assert "".join(said) == "typed", said
+            type = lambda message: client.input("typed")
+            client.execute_interactive("var answer = Console.ReadLine();", timeout=60, allow_stdin=True, stdin_hook=type)
+            printed = []
+            collect = lambda message: printed.append(message["content"].get("text", ""))
+            client.execute_interactive("Console.Write(answer);", timeout=60, output_hook=collect)
+            assert "".join(printed) == "typed", printed
             manager.restart_kernel()
             client.wait_for_ready(timeout=60)
             second = manager.provisioner.process.pid
-            assert client.execute_interactive("x", timeout=60, output_hook=lambda message: None)["content"]["status"] == "error"
+            reply = client.execute_interactive("x", timeout=60, output_hook=lambda message: None)
+            assert reply["content"]["status"] == "error"
             manager.shutdown_kernel()
             time.sleep(0.5)
             assert first != second
@@ -92,7 +103,7 @@ public sealed partial class JupyterTests
         using var python = Python.With("nbconvert", "nbclient");
         using var folder = new TemporaryFolder();
         folder.WriteNotebook("in.ipynb", s_cells);
-        var (exitCode, text) = python.Run(folder.Path, "-m", "nbconvert", "--to", "notebook", "--execute", "--output", "converted.ipynb", "in.ipynb");
+        var (exitCode, text) = Nbconvert(python, folder.Path, "in.ipynb", "converted.ipynb");
 
         Assert.True(exitCode == 0, text);
         Assert.Contains("10", File.ReadAllText(folder.At("converted.ipynb")), StringComparison.Ordinal);
@@ -101,30 +112,41 @@ public sealed partial class JupyterTests
     [Fact]
     public void Executes_the_quickstart()
     {
-        // nbconvert's executor is nbclient's: one run is a test of both.
+        // nbconvert executes with nbclient, so one run tests both.
         using var python = Python.With("nbconvert", "nbclient");
         using var folder = new TemporaryFolder();
-        // A clone as the notebook sees it.
-        foreach (var name in (string[])["checkpoints", "data", "src"]) Directory.CreateSymbolicLink(folder.At(name), TestFiles.At(name));
+        // For the notebook, the folder looks like a clone of the repository.
+        foreach (var name in (string[])["checkpoints", "data", "src"])
+            Directory.CreateSymbolicLink(folder.At(name), TestFiles.At(name));
         var notebooks = Directory.CreateDirectory(folder.At("notebooks")).FullName;
         File.Copy(TestFiles.At("notebooks", "_setup.csx"), Path.Combine(notebooks, "_setup.csx"));
         var json = JsonNode.Parse(File.ReadAllText(TestFiles.At("notebooks", "01-quickstart.ipynb")))!;
-        var parameters = json["cells"]!.AsArray().Single(cell => cell!["metadata"]!["tags"]?.AsArray().Any(tag => tag!.ToString() == "parameters") == true)!;
-        var defaults = Text(parameters["source"]);
-        var few = Steps().Replace(Prompts().Replace(defaults, "prompts = 2;"), "steps = 20;");
-        Assert.Contains("steps = 20;", few, StringComparison.Ordinal);
-        parameters["source"] = few;
-        // What is found in the end was made by this run.
-        foreach (var cell in json["cells"]!.AsArray().Where(cell => cell!["cell_type"]!.ToString() == "code")) cell!["outputs"] = new JsonArray();
+        var cells = json["cells"]!.AsArray();
+        var parameters = cells.Single(IsParameters)!;
+        var shortRun = Steps().Replace(Prompts().Replace(Text(parameters["source"]), "prompts = 2;"), "steps = 20;");
+        Assert.Contains("steps = 20;", shortRun, StringComparison.Ordinal);
+        parameters["source"] = shortRun;
+        // The outputs are removed, so that all outputs in the end are those of this run.
+        foreach (var cell in cells.Where(cell => cell!["cell_type"]!.ToString() == "code")) cell!["outputs"] = new JsonArray();
         File.WriteAllText(Path.Combine(notebooks, "01-quickstart.ipynb"), json.ToJsonString());
 
-        var (exitCode, text) = python.Run(notebooks, "-m", "nbconvert", "--to", "notebook", "--execute", "--output", "executed.ipynb", "01-quickstart.ipynb");
+        var (exitCode, text) = Nbconvert(python, notebooks, "01-quickstart.ipynb", "executed.ipynb");
 
         Assert.True(exitCode == 0, text);
-        var outputs = JsonNode.Parse(File.ReadAllText(Path.Combine(notebooks, "executed.ipynb")))!["cells"]!.AsArray().SelectMany(cell => cell!["outputs"]?.AsArray() ?? []).ToArray();
+        var executed = JsonNode.Parse(File.ReadAllText(Path.Combine(notebooks, "executed.ipynb")))!;
+        var outputs = executed["cells"]!.AsArray().SelectMany(cell => cell!["outputs"]?.AsArray() ?? []).ToArray();
         Assert.DoesNotContain(outputs, output => output!["output_type"]!.ToString() == "error");
-        Assert.Equal(8, outputs.Count(output => output!["data"]?["application/vnd.plotly.v1+json"]?["data"]?.AsArray().Count > 0));
+        Assert.Equal(8, outputs.Count(HasFigure));
+
+        static bool IsParameters(JsonNode? cell) =>
+            cell!["metadata"]!["tags"]?.AsArray().Any(tag => tag!.ToString() == "parameters") == true;
+
+        static bool HasFigure(JsonNode? output) =>
+            output!["data"]?["application/vnd.plotly.v1+json"]?["data"]?.AsArray().Count > 0;
     }
+
+    private static (int ExitCode, string Text) Nbconvert(Python python, string folder, string input, string output) =>
+        python.Run(folder, "-m", "nbconvert", "--to", "notebook", "--execute", "--output", output, input);
 
     [GeneratedRegex(@"\bsteps = \d+;")]
     private static partial Regex Steps();
@@ -132,12 +154,23 @@ public sealed partial class JupyterTests
     [GeneratedRegex(@"\bprompts = \d+;")]
     private static partial Regex Prompts();
 
-    // Text joined, as the two write it in other pieces.
-    private static string[] Outputs(string path) =>
-    [
-        .. JsonNode.Parse(File.ReadAllText(path))!["cells"]!.AsArray().SelectMany(cell => cell!["outputs"]!.AsArray())
-            .Select(output => $"{output!["output_type"]} {output["name"]} {Text(output["text"])}{string.Join(' ', (output["data"] as JsonObject ?? []).OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={Text(pair.Value)}"))}"),
-    ];
+    // Each output is one string, because the two programs split text into lines differently.
+    private static string[] Outputs(string path)
+    {
+        var cells = JsonNode.Parse(File.ReadAllText(path))!["cells"]!.AsArray();
+        return [.. cells.SelectMany(cell => cell!["outputs"]!.AsArray()).Select(output => Describe(output!))];
+    }
 
-    private static string Text(JsonNode? node) => (node is JsonArray lines ? string.Concat(lines.Select(line => line!.ToString())) : node?.ToString() ?? "").ReplaceLineEndings("\n");
+    private static string Describe(JsonNode output)
+    {
+        var data = (output["data"] as JsonObject ?? []).OrderBy(pair => pair.Key, StringComparer.Ordinal);
+        var bundle = string.Join(' ', data.Select(pair => $"{pair.Key}={Text(pair.Value)}"));
+        return $"{output["output_type"]} {output["name"]} {Text(output["text"])}{bundle}";
+    }
+
+    private static string Text(JsonNode? node)
+    {
+        var text = node is JsonArray lines ? string.Concat(lines.Select(line => line!.ToString())) : node?.ToString() ?? "";
+        return text.ReplaceLineEndings("\n");
+    }
 }

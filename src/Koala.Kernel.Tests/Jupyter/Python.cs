@@ -2,20 +2,23 @@ using System.Diagnostics;
 
 namespace Koala.Kernel.Tests.Jupyter;
 
-/// <summary>The system's Python with Debian's Jupyter packages, and the kernel made known to it in a folder of its own.</summary>
+/// <summary>
+/// The system's Python with Debian's Jupyter packages, and a data folder in which the kernel is installed for it.
+/// </summary>
 internal sealed class Python : IDisposable
 {
     private const string Program = "/usr/bin/python3";
 
     private readonly TemporaryFolder _data = new();
 
-    /// <summary>Skips the test where a module is missing.</summary>
+    /// <summary>Prepares Python. If a module is missing, the test is skipped.</summary>
     public static Python With(params string[] modules)
     {
         Assert.SkipUnless(File.Exists(Program), $"no {Program}");
         foreach (var module in modules)
         {
-            using var process = Process.Start(new ProcessStartInfo(Program, ["-c", $"import {module}"]) { RedirectStandardError = true })!;
+            var start = new ProcessStartInfo(Program, ["-c", $"import {module}"]) { RedirectStandardError = true };
+            using var process = Process.Start(start)!;
             process.StandardError.ReadToEnd();
             process.WaitForExit();
             Assert.SkipUnless(process.ExitCode == 0, $"{Program} has no {module}");
@@ -23,10 +26,15 @@ internal sealed class Python : IDisposable
         return new Python();
     }
 
-    /// <summary>Runs it and returns exit code and everything it said.</summary>
+    /// <summary>Runs Python, and returns its exit code and everything that it printed.</summary>
     public (int ExitCode, string Text) Run(string folder, params string[] args)
     {
-        var start = new ProcessStartInfo(Program, args) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(Program, args)
+        {
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         start.Environment["JUPYTER_DATA_DIR"] = _data.Path;
         start.Environment["JUPYTER_RUNTIME_DIR"] = _data.At("runtime");
         using var process = Process.Start(start)!;
@@ -41,7 +49,9 @@ internal sealed class Python : IDisposable
     private Python()
     {
         var command = Koala.Kernel.Jupyter.KernelProcess.CommandLine();
-        using var process = Process.Start(new ProcessStartInfo(command[0], [.. command[1..], "kernel", "install"]) { Environment = { ["JUPYTER_DATA_DIR"] = _data.Path }, RedirectStandardOutput = true })!;
+        var start = new ProcessStartInfo(command[0], [.. command[1..], "kernel", "install"]) { RedirectStandardOutput = true };
+        start.Environment["JUPYTER_DATA_DIR"] = _data.Path;
+        using var process = Process.Start(start)!;
         var text = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         Assert.Equal(0, process.ExitCode);

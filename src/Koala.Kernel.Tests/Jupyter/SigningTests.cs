@@ -6,28 +6,30 @@ namespace Koala.Kernel.Tests.Jupyter;
 
 public sealed class SigningTests
 {
-    private static readonly Message s_message = Message.New("kernel_info_request", new JsonObject { ["text"] = "é" }, "session", identities: [[1, 2]]);
+    private static readonly Message s_message =
+        Message.New("kernel_info_request", new JsonObject { ["text"] = "é" }, "session", identities: [[1, 2]]);
 
     [Fact]
-    public void A_message_comes_back_as_it_was()
+    public void A_decoded_message_equals_the_encoded_one()
     {
         var signing = new Signing("key");
-        var back = signing.Decode(signing.Encode(s_message))!;
+        var decoded = signing.Decode(signing.Encode(s_message))!;
 
-        Assert.Equal(s_message.Header.ToJsonString(), back.Header.ToJsonString());
-        Assert.Equal(s_message.Content.ToJsonString(), back.Content.ToJsonString());
-        Assert.Equal(s_message.Identities, back.Identities);
+        Assert.Equal(s_message.Header.ToJsonString(), decoded.Header.ToJsonString());
+        Assert.Equal(s_message.Content.ToJsonString(), decoded.Content.ToJsonString());
+        Assert.Equal(s_message.Identities, decoded.Identities);
     }
 
     [Fact]
-    public void Another_key_is_refused() => Assert.Null(new Signing("other").Decode(new Signing("key").Encode(s_message)));
+    public void A_message_signed_with_another_key_is_rejected() =>
+        Assert.Null(new Signing("other").Decode(new Signing("key").Encode(s_message)));
 
     [Fact]
-    public void Every_changed_frame_is_refused()
+    public void A_message_with_any_changed_frame_is_rejected()
     {
         var signing = new Signing("key");
         var frames = signing.Encode(s_message).Select(frame => frame.ToByteArray()).ToArray();
-        // Behind the identity and the delimiter: signature and what it signs.
+        // After the identity and the delimiter come the signature and the frames that it signs.
         for (var i = 2; i < frames.Length; i++)
         {
             var changed = frames.Select(frame => frame.ToArray()).ToArray();
@@ -37,11 +39,14 @@ public sealed class SigningTests
     }
 
     [Fact]
-    public void Frames_that_are_no_message_are_refused()
+    public void Frames_that_are_not_a_message_are_rejected()
     {
         var signing = new Signing("");
         Assert.Null(signing.Decode(new NetMQMessage([[1], [2]])));
-        Assert.Null(signing.Decode(new NetMQMessage(["<IDS|MSG>"u8.ToArray(), [], "{"u8.ToArray(), "{}"u8.ToArray(), "{}"u8.ToArray(), "{}"u8.ToArray()])));
-        Assert.Null(signing.Decode(new NetMQMessage(["<IDS|MSG>"u8.ToArray(), [], "[]"u8.ToArray(), "{}"u8.ToArray(), "{}"u8.ToArray(), "{}"u8.ToArray()])));
+        Assert.Null(signing.Decode(WithHeader("{"u8)));
+        Assert.Null(signing.Decode(WithHeader("[]"u8)));
+
+        static NetMQMessage WithHeader(ReadOnlySpan<byte> header) =>
+            new(["<IDS|MSG>"u8.ToArray(), [], header.ToArray(), "{}"u8.ToArray(), "{}"u8.ToArray(), "{}"u8.ToArray()]);
     }
 }

@@ -1,4 +1,4 @@
-"""Jupyter's own conformance suite, on the installed kernel."""
+"""Runs Jupyter's own conformance suite on the installed kernel."""
 import unittest
 
 import jupyter_kernel_test

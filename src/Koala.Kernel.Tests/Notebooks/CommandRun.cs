@@ -2,7 +2,7 @@ using Koala.Cli;
 
 namespace Koala.Kernel.Tests.Notebooks;
 
-/// <summary>The command, run in this process.</summary>
+/// <summary>The result of the <c>koala</c> command, which runs in this process.</summary>
 internal sealed record CommandRun(int ExitCode, string Output, string Error)
 {
     public static CommandRun Of(params string[] args)

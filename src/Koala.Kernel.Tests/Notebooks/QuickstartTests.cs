@@ -11,7 +11,8 @@ public sealed partial class QuickstartTests : IDisposable
     public void It_trains_a_head_and_shows_every_chart()
     {
         var page = _folder.At("quickstart.html");
-        var run = CommandRun.Of("run", TestFiles.At("notebooks", "01-quickstart.ipynb"), "--html", page, "-p", "steps=10", "-p", "prompts=2");
+        var notebook = TestFiles.At("notebooks", "01-quickstart.ipynb");
+        var run = CommandRun.Of("run", notebook, "--html", page, "-p", "steps=10", "-p", "prompts=2");
 
         Assert.True(run.ExitCode == 0, run.Error);
         var html = File.ReadAllText(page);

@@ -9,9 +9,11 @@ public sealed class RunTests : IDisposable
     [Fact]
     public void Runs_with_parameters_and_leaves_the_input_as_it_is()
     {
-        var notebook = _folder.WriteNotebook("in.ipynb", "[parameters]var n = 5;\nvar s = \"ant\";\ndouble x = 1;", "Console.WriteLine($\"{s} {x}\");\nn * 2");
+        var notebook = _folder.WriteNotebook("in.ipynb",
+            "[parameters]var n = 5;\nvar s = \"ant\";\ndouble x = 1;", "Console.WriteLine($\"{s} {x}\");\nn * 2");
         var before = File.ReadAllText(notebook);
-        var run = CommandRun.Of("run", notebook, "-p", "n=21", "-p", "s=bee \"b\"", "-p", "x=2.5", "--output", _folder.At("out.ipynb"), "--timeout", "60");
+        var run = CommandRun.Of("run", notebook, "-p", "n=21", "-p", "s=bee \"b\"", "-p", "x=2.5",
+            "--output", _folder.At("out.ipynb"), "--timeout", "60");
 
         Assert.Equal(0, run.ExitCode);
         Assert.Contains("cell 1/3", run.Error, StringComparison.Ordinal);
@@ -52,9 +54,15 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
-    public void An_update_replaces_the_output_and_late_words_stay_with_their_cell()
+    public void An_update_replaces_the_output_and_late_text_stays_with_its_cell()
     {
-        var notebook = _folder.WriteNotebook("in.ipynb", "var d = display(1);\nvar next = new TaskCompletionSource();\nvar late = Task.Run(async () => { await next.Task; Console.WriteLine(\"late\"); });", "next.SetResult();\nawait late;\nd.Update(\"new\");\nawait Task.Delay(1000);");
+        var notebook = _folder.WriteNotebook("in.ipynb",
+            """
+            var d = display(1);
+            var next = new TaskCompletionSource();
+            var late = Task.Run(async () => { await next.Task; Console.WriteLine("late"); });
+            """,
+            "next.SetResult();\nawait late;\nd.Update(\"new\");\nawait Task.Delay(1000);");
         Assert.Equal(0, CommandRun.Of("run", notebook, "--output", _folder.At("out.ipynb"), "--quiet").ExitCode);
 
         var outputs = Cells(_folder.At("out.ipynb"))[0]!["outputs"]!.AsArray();
@@ -84,7 +92,7 @@ public sealed class RunTests : IDisposable
     [InlineData("new System.Text.RegularExpressions.Regex(\"^(a+)+$\").IsMatch(new string('a', 60) + \"!\")")]
     public void A_cell_that_never_ends_is_ended(string code)
     {
-        // The first cell waits for the compiler; the second is at "before" at once on a slow machine too.
+        // The first cell waits for the compiler, so that the second prints "before" at once even on a slow machine.
         var notebook = _folder.WriteNotebook("in.ipynb", "1", "Console.WriteLine(\"before\");\n" + code, "2");
         var run = CommandRun.Of("run", notebook, "--output", _folder.At("out.ipynb"), "--timeout", "6", "--quiet");
 
@@ -107,21 +115,26 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
-    public void A_native_crash_is_an_error_with_what_was_said_last()
+    public void A_native_crash_is_an_error_with_the_last_printed_lines()
     {
-        var notebook = _folder.WriteNotebook("in.ipynb", $"#r \"{TestFiles.Library}\"\nusing static TorchSharp.torch;\nones(2, 3).matmul(ones(2, 3))");
+        var notebook = _folder.WriteNotebook("in.ipynb", $"""
+            #r "{TestFiles.Library}"
+            using static TorchSharp.torch;
+            ones(2, 3).matmul(ones(2, 3))
+            """);
         var run = CommandRun.Of("run", notebook, "--output", _folder.At("out.ipynb"), "--quiet");
 
         Assert.Equal(1, run.ExitCode);
         Assert.Contains("aborted by native code (exit code 134)", run.Error, StringComparison.Ordinal);
-        Assert.Contains("mat1 and mat2 shapes cannot be multiplied", string.Join('\n', Cells(_folder.At("out.ipynb"))[0]!["outputs"]![0]!["traceback"]!.AsArray().Select(line => line!.ToString())), StringComparison.Ordinal);
+        var lines = Cells(_folder.At("out.ipynb"))[0]!["outputs"]![0]!["traceback"]!.AsArray().Select(line => line!.ToString());
+        Assert.Contains("mat1 and mat2 shapes cannot be multiplied", string.Join('\n', lines), StringComparison.Ordinal);
     }
 
     [Theory]
     [InlineData("k=1", "has no variable k; it has n, s")]
     [InlineData("n=many", "n is of type int")]
     [InlineData("n", "is not of the form NAME=VALUE")]
-    public void A_wrong_parameter_is_refused_before_anything_runs(string parameter, string fault)
+    public void A_wrong_parameter_is_an_error_before_anything_runs(string parameter, string fault)
     {
         var notebook = _folder.WriteNotebook("in.ipynb", "[parameters]var n = 5; var s = \"ant\";");
         var run = CommandRun.Of("run", notebook, "-p", parameter, "--output", _folder.At("out.ipynb"));
@@ -132,7 +145,7 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
-    public void A_parameter_without_a_cell_for_it_is_refused()
+    public void A_parameter_without_a_cell_for_it_is_an_error()
     {
         var run = CommandRun.Of("run", _folder.WriteNotebook("in.ipynb", "[other]1"), "-p", "n=1");
 
@@ -141,9 +154,9 @@ public sealed class RunTests : IDisposable
     }
 
     [Theory]
-    [InlineData("", "is no JSON")]
-    [InlineData("{\"nbformat\": 4", "is no JSON")]
-    [InlineData("not json", "is no JSON")]
+    [InlineData("", "is not valid JSON")]
+    [InlineData("{\"nbformat\": 4", "is not valid JSON")]
+    [InlineData("not json", "is not valid JSON")]
     [InlineData("[]", "is not a JSON object")]
     [InlineData("{}", "has no nbformat")]
     [InlineData("{\"nbformat\":\"4\"}", "has no nbformat")]
@@ -152,13 +165,16 @@ public sealed class RunTests : IDisposable
     [InlineData("{\"nbformat\":4,\"cells\":[]}", "has no nbformat_minor")]
     [InlineData("{\"nbformat\":4,\"nbformat_minor\":5}", "has no list of cells")]
     [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":{}}", "has no list of cells")]
-    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[1]}", "cell 1 is no JSON object")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[1]}", "cell 1 is not a JSON object")]
     [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"code\"}]}", "cell 1 has no source")]
-    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"slide\",\"source\":\"\"}]}", "has the cell_type 'slide'")]
-    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"code\",\"source\":\"\",\"outputs\":3}]}", "has outputs that are no list")]
-    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"metadata\":[],\"cells\":[]}", "has metadata that is no JSON object")]
-    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"metadata\":{\"kernelspec\":{\"name\":\"python3\"}},\"cells\":[]}", "asks for the kernel 'python3'")]
-    public void A_file_that_is_no_notebook_is_one_line(string text, string fault)
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"slide\",\"source\":\"\"}]}",
+        "has the cell_type 'slide'")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"code\",\"source\":\"\",\"outputs\":3}]}",
+        "has outputs that are not a list")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"metadata\":[],\"cells\":[]}", "has metadata that is not a JSON object")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"metadata\":{\"kernelspec\":{\"name\":\"python3\"}},\"cells\":[]}",
+        "asks for the kernel 'python3'")]
+    public void A_file_that_is_not_a_notebook_is_a_one_line_error(string text, string fault)
     {
         var run = CommandRun.Of("run", _folder.Write("bad.ipynb", text));
 
@@ -168,21 +184,25 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
-    public void A_notebook_cut_off_anywhere_is_one_line()
+    public void A_truncated_notebook_is_a_one_line_error()
     {
-        var whole = File.ReadAllText(_folder.WriteNotebook("whole.ipynb", "1", "2"));
-        for (var length = 0; length < whole.TrimEnd().Length; length++)
+        var text = File.ReadAllText(_folder.WriteNotebook("complete.ipynb", "1", "2"));
+        for (var length = 0; length < text.TrimEnd().Length; length++)
         {
-            var run = CommandRun.Of("run", _folder.Write("cut.ipynb", whole[..length]));
+            var run = CommandRun.Of("run", _folder.Write("truncated.ipynb", text[..length]));
             Assert.Equal(2, run.ExitCode);
             Assert.Single(run.Error.TrimEnd('\n').Split('\n'));
         }
     }
 
     [Fact]
-    public void Ids_are_made_where_they_are_missing()
+    public void Missing_ids_are_added()
     {
-        var notebook = _folder.Write("old.ipynb", "{\"nbformat\":4,\"nbformat_minor\":2,\"metadata\":{\"mine\":1},\"cells\":[{\"cell_type\":\"markdown\",\"metadata\":{},\"source\":[\"# T\\n\",\"x\"]},{\"cell_type\":\"code\",\"metadata\":{},\"source\":\"1\",\"outputs\":[],\"execution_count\":null}]}");
+        var notebook = _folder.Write("old.ipynb", """
+            {"nbformat":4,"nbformat_minor":2,"metadata":{"mine":1},"cells":[
+              {"cell_type":"markdown","metadata":{},"source":["# T\n","x"]},
+              {"cell_type":"code","metadata":{},"source":"1","outputs":[],"execution_count":null}]}
+            """);
         Assert.Equal(0, CommandRun.Of("run", notebook, "--output", _folder.At("out.ipynb"), "--quiet").ExitCode);
 
         var json = JsonNode.Parse(File.ReadAllText(_folder.At("out.ipynb")))!;

@@ -2,10 +2,13 @@ using System.Text;
 
 namespace Koala.Kernel.Display;
 
-/// <summary><see cref="Console"/> in a cell: what is printed goes to the cell's output, what is read is asked of the front end.</summary>
+/// <summary>
+/// Connects <see cref="Console"/> to the cells: printed text goes to the cell's output, and reading asks the front end
+/// for a line.
+/// </summary>
 internal static class CellConsole
 {
-    /// <summary>Takes the place of the process's own console.</summary>
+    /// <summary>Replaces the console of the process.</summary>
     public static void Install()
     {
         Console.SetOut(new Writer("stdout"));
@@ -21,11 +24,12 @@ internal static class CellConsole
 
         public override void Write(string? value) => CellContext.Current?.Output.Write(stream, value);
 
-        public override void Write(char[] buffer, int index, int count) => CellContext.Current?.Output.Write(stream, buffer.AsSpan(index, count));
+        public override void Write(char[] buffer, int index, int count) =>
+            CellContext.Current?.Output.Write(stream, buffer.AsSpan(index, count));
 
         public override void Write(ReadOnlySpan<char> buffer) => CellContext.Current?.Output.Write(stream, buffer);
 
-        // One write a line: two threads' lines must not mix.
+        // A line and its line feed are one write, so that the lines of two threads do not mix.
         public override void WriteLine(string? value) => Write(value + "\n");
 
         public override void WriteLine() => Write('\n');
@@ -39,9 +43,11 @@ internal static class CellConsole
     {
         public override string? ReadLine() => CellContext.Current?.Read is { } read
             ? read("", false)
-            : throw new InvalidOperationException("This front end cannot ask for input: give the value in the cell, or as a parameter.");
+            : throw new InvalidOperationException(
+                "This front end cannot ask for input: set the value in the cell, or pass it as a parameter.");
 
-        public override int Read() => throw new InvalidOperationException("A notebook reads whole lines: use Console.ReadLine().");
+        public override int Read() =>
+            throw new InvalidOperationException("A notebook can only read entire lines: use Console.ReadLine().");
 
         public override string ReadToEnd() => ReadLine() ?? "";
     }

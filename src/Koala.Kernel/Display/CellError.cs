@@ -2,10 +2,13 @@ using System.Text.Json.Nodes;
 
 namespace Koala.Kernel.Display;
 
-/// <summary>Why a cell failed: the kind, the message, and the lines a reader sees.</summary>
+/// <summary>Why a cell failed.</summary>
+/// <param name="Name">The kind of error.</param>
+/// <param name="Message">The message.</param>
+/// <param name="Traceback">The lines that a reader sees.</param>
 internal sealed record CellError(string Name, string Message, IReadOnlyList<string> Traceback)
 {
-    /// <summary>As Jupyter writes it.</summary>
+    /// <summary>The error in the form of a Jupyter message.</summary>
     public JsonObject ToJson() => new()
     {
         ["ename"] = Name,

@@ -3,12 +3,18 @@ using System.Text.Json.Nodes;
 
 namespace Koala.Kernel.Display;
 
-/// <summary>What one cell says, in the words of the Jupyter messages; streams are collected for a moment, the order of everything is kept.</summary>
-/// <param name="send">Takes a message's type and content; called from any thread, one call at a time.</param>
+/// <summary>
+/// The output of one cell, as Jupyter messages. Printed text is collected for a moment; the order of all output is
+/// kept.
+/// </summary>
+/// <param name="send">
+/// Sends a message of a type and content. It is called from any thread, but never by two at the same time.
+/// </param>
 internal sealed class CellOutput(Action<string, JsonObject> send) : IDisposable
 {
-    // A front end gets text in pieces it can swallow, and a cell that prints without end does not fill the memory.
-    private const int PieceCharacters = 256 * 1024;
+    // Text is sent in chunks, so that a front end can handle them and a cell that prints without end does not fill the
+    // memory.
+    private const int ChunkCharacters = 256 * 1024;
 
     private readonly Lock _lock = new();
     private readonly StringBuilder _text = new();
@@ -23,12 +29,14 @@ internal sealed class CellOutput(Action<string, JsonObject> send) : IDisposable
             if (stream != _stream) FlushText();
             _stream = stream;
             _text.Append(text);
-            if (_text.Length >= PieceCharacters) FlushText();
+            if (_text.Length >= ChunkCharacters) FlushText();
             else if (_text.Length == text.Length) OutputClock.FlushSoon(this);
         }
     }
 
-    /// <summary>Shows a bundle of MIME types; <paramref name="displayId"/> lets it be updated.</summary>
+    /// <summary>
+    /// Shows a bundle of MIME types, which <see cref="Update"/> can replace by its <paramref name="displayId"/>.
+    /// </summary>
     public void Display(JsonObject data, string displayId) => Send("display_data", new JsonObject
     {
         ["data"] = data,
@@ -52,7 +60,9 @@ internal sealed class CellOutput(Action<string, JsonObject> send) : IDisposable
 
     public void Error(CellError error) => Send("error", error.ToJson());
 
-    /// <summary>Removes what the cell has shown; with <paramref name="wait"/> when the next output comes.</summary>
+    /// <summary>
+    /// Removes the output that the cell has shown; with <paramref name="wait"/>, only when the next output comes.
+    /// </summary>
     public void Clear(bool wait) => Send("clear_output", new JsonObject { ["wait"] = wait });
 
     /// <summary>Sends the text collected so far.</summary>

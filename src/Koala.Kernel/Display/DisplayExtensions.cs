@@ -5,12 +5,16 @@ using Microsoft.DotNet.Interactive.Formatting.TabularData;
 namespace System;
 
 /// <summary>Shows values from within a cell; the names are those of .NET Interactive.</summary>
-/// <remarks>Of the two classes of this name cells see this one: Scripting/DisplayExtensionsOfFormatting.cs says why.</remarks>
+/// <remarks>
+/// There are two classes of this name. Cells see this one; Scripting/DisplayExtensionsOfFormatting.cs says why.
+/// </remarks>
 public static class DisplayExtensions
 {
     /// <summary>Shows a value.</summary>
-    /// <param name="value">Any value, null included.</param>
-    /// <param name="mimeTypes">The forms to show; none: those its type prefers.</param>
+    /// <param name="value">Any value, including null.</param>
+    /// <param name="mimeTypes">
+    /// The MIME types to show; if there are none, those that the type of the value prefers.
+    /// </param>
     /// <returns>A handle whose <c>Update</c> shows another value in its place.</returns>
     public static DisplayedValue Display(this object? value, params string[] mimeTypes) =>
         Displays.Value(value, mimeTypes);

@@ -4,24 +4,33 @@ using Microsoft.DotNet.Interactive.Formatting.TabularData;
 
 namespace Koala.Kernel.Display;
 
-/// <summary>How values look that the formatter library shows badly by itself.</summary>
+/// <summary>Formats the values that the formatter library shows badly by default.</summary>
 internal static class Formatters
 {
-    private const int ShownOfEachDimension = 20;
+    private const int ShownPerDimension = 20;
 
-    /// <summary>Registers them and lets updates through; once a process.</summary>
+    private static readonly Type[] s_textTypes =
+    [
+        typeof(bool), typeof(byte), typeof(sbyte), typeof(short), typeof(ushort), typeof(int), typeof(uint), typeof(long), typeof(ulong),
+        typeof(float), typeof(double), typeof(decimal), typeof(Half), typeof(char), typeof(string), typeof(Guid), typeof(DateTime),
+        typeof(DateTimeOffset), typeof(DateOnly), typeof(TimeOnly), typeof(TimeSpan),
+    ];
+
+    private static readonly Type[] s_matrixTypes = [typeof(double[,]), typeof(float[,]), typeof(int[,]), typeof(long[,])];
+
+    /// <summary>
+    /// Registers the formatters and forwards updates of displayed values. It is called once per process.
+    /// </summary>
     public static void Register()
     {
-        // Numbers, dates and the like say everything as text.
-        foreach (var type in (Type[])[typeof(bool), typeof(byte), typeof(sbyte), typeof(short), typeof(ushort), typeof(int), typeof(uint), typeof(long), typeof(ulong),
-            typeof(float), typeof(double), typeof(decimal), typeof(Half), typeof(char), typeof(string), typeof(Guid), typeof(DateTime), typeof(DateTimeOffset), typeof(DateOnly), typeof(TimeOnly), typeof(TimeSpan)])
-            Formatter.SetPreferredMimeTypesFor(type, MimeBundle.PlainText);
-        // By itself 65 KB of HTML for an exception, 13 KB for a file.
+        // Plain text is enough for numbers, dates and similar values.
+        foreach (var type in s_textTypes) Formatter.SetPreferredMimeTypesFor(type, MimeBundle.PlainText);
+        // By default the library writes 65 KB of HTML for an exception and 13 KB for a file.
         Text(typeof(Exception), value => value.ToString()!);
         Text(typeof(FileSystemInfo), value => ((FileSystemInfo)value).FullName);
         Text(typeof(Type), value => value.ToString()!);
         Text(typeof(Task), value => $"{value.GetType().Name.Split('`')[0]}, {((Task)value).Status}");
-        foreach (var type in (Type[])[typeof(double[,]), typeof(float[,]), typeof(int[,]), typeof(long[,])]) Text(type, value => Grid((Array)value));
+        foreach (var type in s_matrixTypes) Text(type, value => Grid((Array)value));
         Formatter.Register<TabularDataResource>(Table, MimeBundle.PlainText);
         Formatter.SubscribeToDisplayedValues(OnDisplayed);
     }
@@ -32,7 +41,7 @@ internal static class Formatters
         Formatter.SetPreferredMimeTypesFor(type, MimeBundle.PlainText);
     }
 
-    // Updates, and what compiled libraries show through the library's own Display.
+    // The library reports updates here, and values that compiled code shows through the library's Display.
     private static void OnDisplayed(DisplayedValue value)
     {
         var data = MimeBundle.From(value.FormattedValues);
@@ -43,15 +52,19 @@ internal static class Formatters
     private static string Table(TabularDataResource table)
     {
         var names = table.Schema.Fields.Select(field => field.Name).ToArray();
-        string[][] rows = [names, .. table.Data.Select(row => row.ToDictionary(cell => cell.Key, cell => cell.Value)).Select(row => names.Select(name => $"{row.GetValueOrDefault(name)}").ToArray())];
+        var values = table.Data.Select(row => row.ToDictionary(cell => cell.Key, cell => cell.Value));
+        string[][] rows = [names, .. values.Select(row => names.Select(name => $"{row.GetValueOrDefault(name)}").ToArray())];
         var widths = names.Select((_, column) => rows.Max(row => row[column].Length)).ToArray();
-        return string.Join('\n', rows.Select(row => string.Join("  ", row.Select((cell, column) => cell.PadRight(widths[column]))).TrimEnd()));
+        return string.Join('\n', rows.Select(Line));
+
+        string Line(string[] row) => string.Join("  ", row.Select((cell, column) => cell.PadRight(widths[column]))).TrimEnd();
     }
 
     private static string Grid(Array values)
     {
         var text = new StringBuilder($"{values.GetLength(0)} × {values.GetLength(1)}\n");
-        var (rows, columns) = (Math.Min(values.GetLength(0), ShownOfEachDimension), Math.Min(values.GetLength(1), ShownOfEachDimension));
+        var rows = Math.Min(values.GetLength(0), ShownPerDimension);
+        var columns = Math.Min(values.GetLength(1), ShownPerDimension);
         for (var row = 0; row < rows; row++)
         {
             text.AppendJoin("  ", Enumerable.Range(0, columns).Select(column => $"{values.GetValue(row, column),8:G5}"));

@@ -3,7 +3,7 @@ using Microsoft.DotNet.Interactive.Formatting;
 
 namespace Koala.Kernel.Display;
 
-/// <summary>A value in the forms that front ends draw, the plain text always among them.</summary>
+/// <summary>Converts a value to the MIME types that front ends show. Plain text is always one of them.</summary>
 internal static class MimeBundle
 {
     public const string PlainText = "text/plain";
@@ -12,7 +12,10 @@ internal static class MimeBundle
     private const string StyleStart = "<style>\n.dni-code-hint";
     private const string StyleEnd = "</style>";
 
-    /// <summary>What <see cref="Formatter"/> makes of a value: the MIME types given, else those its type prefers, and plain text.</summary>
+    /// <summary>
+    /// Formats a value with <see cref="Formatter"/>, as the given MIME types. If there are none, the result has those
+    /// that the type of the value prefers, and plain text.
+    /// </summary>
     public static IReadOnlyList<FormattedValue> Format(object? value, params string[] mimeTypes)
     {
         var formatted = FormattedValue.CreateManyFromObject(value, mimeTypes);
@@ -25,7 +28,7 @@ internal static class MimeBundle
         var data = new JsonObject();
         foreach (var value in values)
         {
-            // JSON types stand in a message as JSON, not as text.
+            // A message holds JSON types as JSON, not as text.
             data[value.MimeType] = value.MimeType == Html ? WithoutNeedlessStyle(value.Value)
                 : value.MimeType.EndsWith("json", StringComparison.Ordinal) && TryParse(value.Value) is { } json ? json
                 : value.Value;
@@ -33,7 +36,7 @@ internal static class MimeBundle
         return data;
     }
 
-    // The formatter writes its 500 bytes of style behind every number; only trees and tables of its own need them.
+    // The formatter appends 500 bytes of style to every number, but only its trees and tables need them.
     private static string WithoutNeedlessStyle(string html)
     {
         if (html.Contains("class=\"dni-treeview\"", StringComparison.Ordinal)) return html;

@@ -2,7 +2,10 @@ using System.Collections.Concurrent;
 
 namespace Koala.Kernel.Display;
 
-/// <summary>Sends collected text a moment after its first character; on a thread of its own, as cells may fill the thread pool.</summary>
+/// <summary>
+/// Sends collected text a moment after its first character. It does so on a separate thread, because cells may fill the
+/// thread pool.
+/// </summary>
 internal static class OutputClock
 {
     private const int CollectMilliseconds = 30;

@@ -5,11 +5,18 @@ public static class JupyterProgram
 {
     private static readonly string[] s_names = ["jupyter-lab", "jupyter-notebook"];
 
-    /// <summary>The full path of JupyterLab, else of Jupyter Notebook; null: neither is on the path.</summary>
+    /// <summary>Finds JupyterLab, or Jupyter Notebook if there is no JupyterLab.</summary>
+    /// <returns>The full path of the program; null if neither is on the path.</returns>
     public static string? Find()
     {
-        var folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
-        string[] endings = OperatingSystem.IsWindows() ? [".exe", ".cmd"] : [""];
-        return s_names.SelectMany(name => folders.SelectMany(folder => endings.Select(ending => Path.Combine(folder, name + ending)))).FirstOrDefault(File.Exists);
+        var path = Environment.GetEnvironmentVariable("PATH") ?? "";
+        var folders = path.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
+        string[] extensions = OperatingSystem.IsWindows() ? [".exe", ".cmd"] : [""];
+        var candidates =
+            from name in s_names
+            from folder in folders
+            from extension in extensions
+            select Path.Combine(folder, name + extension);
+        return candidates.FirstOrDefault(File.Exists);
     }
 }

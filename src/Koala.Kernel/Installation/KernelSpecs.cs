@@ -5,10 +5,10 @@ using Koala.Lab.Runtime.Files;
 
 namespace Koala.Kernel.Installation;
 
-/// <summary>Tells Jupyter of this kernel: a folder with a <c>kernel.json</c> where Jupyter looks.</summary>
+/// <summary>Makes this kernel known to Jupyter, by a <c>kernel.json</c> in a folder that Jupyter searches.</summary>
 public static class KernelSpecs
 {
-    /// <summary>The name it always has.</summary>
+    /// <summary>The name under which this kernel is always installed.</summary>
     public const string Name = "koala-csharp";
 
     /// <summary>The name that notebooks of .NET Interactive ask for.</summary>
@@ -16,26 +16,32 @@ public static class KernelSpecs
 
     private const string FileName = "kernel.json";
 
-    /// <summary>Installs it for this user.</summary>
-    /// <returns>The folders written, and the folder of another kernel that has <see cref="InteractiveName"/>; null: none has.</returns>
+    /// <summary>Installs the kernel for this user.</summary>
+    /// <returns>
+    /// The folders that were written, and the folder of another kernel that has <see cref="InteractiveName"/>; null if
+    /// there is none.
+    /// </returns>
     /// <exception cref="KoalaException">A folder cannot be written.</exception>
     public static (IReadOnlyList<string> Written, string? Other) Install()
     {
-        var own = Path.Combine(UserFolder(), "kernels");
-        List<string> written = [Write(own, Name, "C# (Koala)")];
-        var other = Folders().Select(folder => Path.Combine(folder, "kernels", InteractiveName)).FirstOrDefault(folder => File.Exists(Path.Combine(folder, FileName)) && !IsOurs(folder));
-        if (other is null) written.Add(Write(own, InteractiveName, ".NET (C#)"));
+        var kernels = Path.Combine(UserFolder(), "kernels");
+        List<string> written = [Write(kernels, Name, "C# (Koala)")];
+        var candidates = Folders().Select(folder => Path.Combine(folder, "kernels", InteractiveName));
+        var other = candidates.FirstOrDefault(folder => File.Exists(Path.Combine(folder, FileName)) && !IsThisKernel(folder));
+        if (other is null) written.Add(Write(kernels, InteractiveName, ".NET (C#)"));
         return (written, other);
     }
 
-    /// <summary>Where Jupyter keeps what belongs to this user.</summary>
+    /// <summary>The folder in which Jupyter keeps the data of this user.</summary>
     private static string UserFolder()
     {
-        if (Environment.GetEnvironmentVariable("JUPYTER_DATA_DIR") is { Length: > 0 } named) return named;
+        if (Environment.GetEnvironmentVariable("JUPYTER_DATA_DIR") is { Length: > 0 } folder) return folder;
+        if (OperatingSystem.IsWindows())
+            return Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.ApplicationData), "jupyter");
         var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
-        if (OperatingSystem.IsWindows()) return Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.ApplicationData), "jupyter");
         if (OperatingSystem.IsMacOS()) return Path.Combine(home, "Library", "Jupyter");
-        return Path.Combine(Environment.GetEnvironmentVariable("XDG_DATA_HOME") is { Length: > 0 } data ? data : Path.Combine(home, ".local", "share"), "jupyter");
+        var data = Environment.GetEnvironmentVariable("XDG_DATA_HOME");
+        return Path.Combine(string.IsNullOrEmpty(data) ? Path.Combine(home, ".local", "share") : data, "jupyter");
     }
 
     private static IEnumerable<string> Folders() =>
@@ -46,11 +52,12 @@ public static class KernelSpecs
         "/usr/share/jupyter",
     ];
 
-    private static bool IsOurs(string folder)
+    private static bool IsThisKernel(string folder)
     {
         try
         {
-            return JsonNode.Parse(File.ReadAllText(Path.Combine(folder, FileName)))?["argv"] is JsonArray argv && argv.Any(word => Path.GetFileName(word?.ToString()) == "koala.dll");
+            var spec = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, FileName)));
+            return spec?["argv"] is JsonArray argv && argv.Any(argument => Path.GetFileName(argument?.ToString()) == "koala.dll");
         }
         catch (Exception e) when (e is System.Text.Json.JsonException or IOException or UnauthorizedAccessException)
         {
@@ -60,12 +67,13 @@ public static class KernelSpecs
 
     private static string Write(string folder, string name, string displayName)
     {
+        string[] command = [.. KernelProcess.CommandLine(), "kernel", "start", "--connection-file", "{connection_file}"];
         var spec = new JsonObject
         {
-            ["argv"] = new JsonArray([.. KernelProcess.CommandLine().Concat(["kernel", "start", "--connection-file", "{connection_file}"]).Select(word => JsonValue.Create(word))]),
+            ["argv"] = new JsonArray([.. command.Select(argument => JsonValue.Create(argument))]),
             ["display_name"] = displayName,
             ["language"] = "C#",
-            // By a message: a signal would have to be caught in time, and reaches no other machine.
+            // An interrupt is a message, because a signal must be handled in time and does not reach another machine.
             ["interrupt_mode"] = "message",
         };
         var path = Path.Combine(folder, name);

@@ -3,7 +3,10 @@ using System.Text.Json.Serialization;
 
 namespace Koala.Kernel.Jupyter;
 
-/// <summary>Where a kernel listens and what it signs with. A port of 0 asks the kernel to choose one and to write it back.</summary>
+/// <summary>
+/// The addresses at which a kernel listens and the key with which it signs. A port of 0 asks the kernel to choose a
+/// port and to write it to the file.
+/// </summary>
 internal sealed record ConnectionFile
 {
     [JsonPropertyName("shell_port")]
@@ -31,12 +34,14 @@ internal sealed record ConnectionFile
     public required string Transport { get; init; }
 
     [JsonPropertyName("signature_scheme")]
-    public string SignatureScheme { get; init; } = "hmac-sha256";
+    public string SignatureScheme { get; init; } = Signing.Scheme;
 
     [JsonIgnore]
     public bool IsReady => ShellPort > 0 && IopubPort > 0 && StdinPort > 0 && ControlPort > 0 && HeartbeatPort > 0;
 
-    /// <exception cref="Koala.Lab.KoalaException">It cannot be read, or asks for what this kernel does not do.</exception>
+    /// <exception cref="Koala.Lab.KoalaException">
+    /// The file cannot be read, or asks for a transport or a signature that this kernel does not support.
+    /// </exception>
     public static ConnectionFile Read(string path)
     {
         ConnectionFile? file;
@@ -46,15 +51,27 @@ internal sealed record ConnectionFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
-            throw Fault.Create(path, $"is no connection file ({e.Message.TrimEnd('.')})", "let Jupyter start the kernel; it writes the file", e);
+            throw Fault.Create(path, $"is not a connection file ({e.Message.TrimEnd('.')})",
+                "let Jupyter start the kernel; it writes the file", e);
         }
-        if (file is not { Transport: "tcp" }) throw Fault.Create(path, $"asks for the transport '{file?.Transport}', but this kernel speaks tcp", "set c.KernelManager.transport to tcp");
-        if (file.SignatureScheme != "hmac-sha256") throw Fault.Create(path, $"asks for signatures by '{file.SignatureScheme}', but this kernel signs by hmac-sha256", "leave signature_scheme as it is");
+        if (file is not { Transport: "tcp" })
+        {
+            throw Fault.Create(path, $"asks for the transport '{file?.Transport}', but this kernel uses tcp",
+                "set c.KernelManager.transport to tcp");
+        }
+        if (file.SignatureScheme != Signing.Scheme)
+        {
+            throw Fault.Create(path, $"asks for signatures by '{file.SignatureScheme}', but this kernel uses {Signing.Scheme}",
+                "leave signature_scheme as it is");
+        }
         return file;
     }
 
-    /// <summary>Writes it so that only its owner reads it: who has the key runs code.</summary>
-    /// <remarks>Not through the library's AtomicFile, whose assembly loads libtorch: the client waits for this file.</remarks>
+    /// <summary>Writes a file that only its owner can read, because whoever has the key can run code.</summary>
+    /// <remarks>
+    /// This does not use the library's AtomicFile, because loading the library loads libtorch, and the client waits for
+    /// this file.
+    /// </remarks>
     public void Write(string path)
     {
         var temporary = path + ".new";

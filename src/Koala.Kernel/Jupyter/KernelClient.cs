@@ -5,7 +5,9 @@ using NetMQ.Sockets;
 
 namespace Koala.Kernel.Jupyter;
 
-/// <summary>A client of a kernel: sends requests, and hands on in order what comes back.</summary>
+/// <summary>
+/// A client of a kernel. It sends requests, and passes on the messages of the kernel in the order in which they arrive.
+/// </summary>
 internal sealed class KernelClient : IDisposable
 {
     private readonly DealerSocket _shell = new(), _control = new(), _stdin = new();
@@ -34,21 +36,22 @@ internal sealed class KernelClient : IDisposable
         _iopub.SubscribeToAnyTopic();
         _outgoing.ReceiveReady += (_, _) =>
         {
-            while (_outgoing.TryDequeue(out var next, TimeSpan.Zero)) next.Socket.SendMultipartMessage(_signing.Encode(next.Message));
+            while (_outgoing.TryDequeue(out var next, TimeSpan.Zero))
+                next.Socket.SendMultipartMessage(_signing.Encode(next.Message));
         };
         _poller = [_shell, _control, _stdin, _iopub, _outgoing];
         _poller.RunAsync("kernel client", isBackgroundThread: true);
     }
 
-    /// <summary>What the kernel says: replies, and everything it publishes.</summary>
+    /// <summary>The messages of the kernel: its replies, and everything that it publishes.</summary>
     public ChannelReader<Message> Incoming => _incoming.Reader;
 
-    /// <summary>Sends a request that waits for its turn.</summary>
-    /// <returns>Its id, which answers name as their parent.</returns>
+    /// <summary>Sends a request that the kernel serves after all earlier ones.</summary>
+    /// <returns>The id of the request, which the answers name as their parent.</returns>
     public string Send(string type, JsonObject content) => Send(_shell, type, content);
 
-    /// <summary>Sends a request that is served while a cell runs.</summary>
-    /// <returns>Its id, which answers name as their parent.</returns>
+    /// <summary>Sends a request that the kernel serves at once, even while a cell runs.</summary>
+    /// <returns>The id of the request, which the answers name as their parent.</returns>
     public string SendControl(string type, JsonObject content) => Send(_control, type, content);
 
     public void Dispose()

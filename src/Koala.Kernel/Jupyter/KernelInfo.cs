@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Koala.Kernel.Jupyter;
 
-/// <summary>What the kernel says about itself.</summary>
+/// <summary>The description that the kernel gives of itself.</summary>
 internal static class KernelInfo
 {
     private static readonly string s_version = typeof(KernelInfo).Assembly.GetName().Version!.ToString(3);

@@ -6,12 +6,12 @@ using Koala.Lab;
 
 namespace Koala.Kernel.Jupyter;
 
-/// <summary>A kernel in a process of its own: a native crash in a cell ends that process and not this one.</summary>
+/// <summary>A kernel in a separate process. A native crash in a cell ends that process and not this one.</summary>
 internal sealed class KernelProcess : IDisposable
 {
     private const int KeptLines = 20;
 
-    private static readonly TimeSpan s_startTime = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_startTimeout = TimeSpan.FromSeconds(60);
 
     private readonly Process _process;
     private readonly string _connectionFile;
@@ -20,8 +20,8 @@ internal sealed class KernelProcess : IDisposable
     private KernelProcess(Process process, string connectionFile)
     {
         (_process, _connectionFile) = (process, connectionFile);
-        process.ErrorDataReceived += (_, e) => Keep(e.Data);
-        process.OutputDataReceived += (_, e) => Keep(e.Data);
+        process.ErrorDataReceived += (_, e) => KeepLine(e.Data);
+        process.OutputDataReceived += (_, e) => KeepLine(e.Data);
         process.BeginErrorReadLine();
         process.BeginOutputReadLine();
         Client = null!;
@@ -33,18 +33,19 @@ internal sealed class KernelProcess : IDisposable
 
     public bool HasExited => _process.HasExited;
 
-    /// <summary>How a program is started that is this command; what follows are its arguments.</summary>
+    /// <summary>The command line that starts the <c>koala</c> command; its arguments come after it.</summary>
     public static string[] CommandLine()
     {
-        // The runtime this process runs on: .../shared/Microsoft.NETCore.App/10.0.x/
-        var dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
+        // The runtime of this process is in .../shared/Microsoft.NETCore.App/10.0.x/, three folders below dotnet.
+        var program = OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet";
+        var dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", program));
         return [File.Exists(dotnet) ? dotnet : "dotnet", Path.Combine(AppContext.BaseDirectory, "koala.dll")];
     }
 
     /// <summary>Starts a kernel and waits until it answers.</summary>
-    /// <param name="folder">Its working directory.</param>
-    /// <param name="cancel">Ends it.</param>
-    /// <exception cref="KoalaException">It did not come up.</exception>
+    /// <param name="folder">The working directory of the kernel.</param>
+    /// <param name="cancel">A token that ends the kernel while it starts.</param>
+    /// <exception cref="KoalaException">The kernel did not start.</exception>
     public static async Task<KernelProcess> StartAsync(string folder, CancellationToken cancel)
     {
         var file = Path.Combine(Path.GetTempPath(), $"koala-kernel-{Guid.NewGuid():N}.json");
@@ -60,8 +61,13 @@ internal sealed class KernelProcess : IDisposable
             HeartbeatPort = 0,
         }.Write(file);
         var command = CommandLine();
-        var start = new ProcessStartInfo(command[0]) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
-        foreach (var argument in (string[])[.. command[1..], "kernel", "start", "--connection-file", file]) start.ArgumentList.Add(argument);
+        var start = new ProcessStartInfo(command[0], [.. command[1..], "kernel", "start", "--connection-file", file])
+        {
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+        };
         start.Environment[ParentWatch.Variable] = Environment.ProcessId.ToString();
         var kernel = new KernelProcess(Process.Start(start)!, file);
         try
@@ -76,18 +82,18 @@ internal sealed class KernelProcess : IDisposable
         }
     }
 
-    /// <summary>Completes when the process has ended.</summary>
+    /// <summary>A task that completes when the process has ended.</summary>
     public Task Ended => _process.WaitForExitAsync();
 
-    /// <summary>How it ended, in words, and what it said last.</summary>
-    public (string Cause, IReadOnlyList<string> LastLines) Ending()
+    /// <summary>Describes how the process ended, and returns the last lines that it printed.</summary>
+    public (string Cause, IReadOnlyList<string> LastLines) DescribeEnd()
     {
         _process.WaitForExit(1000);
         var cause = _process.HasExited ? Cause(_process.ExitCode) : "does not answer";
         lock (_lastLines) return (cause, [.. _lastLines]);
     }
 
-    /// <summary>Asks it to end, and ends it if it does not.</summary>
+    /// <summary>Asks the kernel to end, and kills its process if it does not.</summary>
     public async Task ShutdownAsync()
     {
         if (_process.HasExited) return;
@@ -116,58 +122,64 @@ internal sealed class KernelProcess : IDisposable
     private static string Cause(int exitCode) => exitCode switch
     {
         134 => "was aborted by native code (exit code 134)",
-        137 => "was killed, as the system does when memory runs out (exit code 137)",
+        137 => "was killed, which the system does when memory runs out (exit code 137)",
         139 => "crashed in native code (exit code 139)",
         _ => $"ended with exit code {exitCode}",
     };
 
     private async Task ConnectAsync(CancellationToken cancel)
     {
-        using var late = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        late.CancelAfter(s_startTime);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        timeout.CancelAfter(s_startTimeout);
         try
         {
             ConnectionFile file;
             while (!(file = ConnectionFile.Read(_connectionFile)).IsReady)
             {
-                if (_process.HasExited) throw NotUp();
-                await Task.Delay(5, late.Token).ConfigureAwait(false);
+                if (_process.HasExited) throw StartFailure();
+                await Task.Delay(5, timeout.Token).ConfigureAwait(false);
             }
             Client = new KernelClient(file);
-            // Until its own publications arrive, the subscription is not in place.
-            for (var heard = false; !heard;)
+            // The subscription is active once a message arrives that the kernel published for a request of this client.
+            while (!await IsSubscribedAsync(timeout.Token).ConfigureAwait(false))
             {
-                if (_process.HasExited) throw NotUp();
-                var id = Client.Send("kernel_info_request", []);
-                using var patience = CancellationTokenSource.CreateLinkedTokenSource(late.Token);
-                patience.CancelAfter(200);
-                try
-                {
-                    while (!heard)
-                    {
-                        var message = await Client.Incoming.ReadAsync(patience.Token).ConfigureAwait(false);
-                        heard = message.Type == "status" && message.Parent["msg_id"]?.ToString() == id;
-                    }
-                }
-                catch (OperationCanceledException) when (!late.IsCancellationRequested)
-                {
-                    // Asked again.
-                }
+                if (_process.HasExited) throw StartFailure();
             }
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            throw NotUp();
+            throw StartFailure();
         }
     }
 
-    private KoalaException NotUp()
+    // Sends a request, and waits for a moment until the kernel publishes its status for it.
+    private async Task<bool> IsSubscribedAsync(CancellationToken cancel)
     {
-        var (cause, lines) = Ending();
-        return new KoalaException("kernel", $"did not start: it {cause}{(lines.Count > 0 ? $" ({lines[^1]})" : "")}", "run `koala doctor`");
+        var id = Client.Send("kernel_info_request", []);
+        using var attempt = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        attempt.CancelAfter(200);
+        try
+        {
+            while (true)
+            {
+                var message = await Client.Incoming.ReadAsync(attempt.Token).ConfigureAwait(false);
+                if (message.Type == "status" && message.Parent["msg_id"]?.ToString() == id) return true;
+            }
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            return false;
+        }
     }
 
-    private void Keep(string? line)
+    private KoalaException StartFailure()
+    {
+        var (cause, lines) = DescribeEnd();
+        var lastLine = lines.Count > 0 ? $" ({lines[^1]})" : "";
+        return new KoalaException("kernel", $"did not start: it {cause}{lastLine}", "run `koala doctor`");
+    }
+
+    private void KeepLine(string? line)
     {
         if (line is null) return;
         lock (_lastLines)

@@ -4,35 +4,38 @@ using NetMQ;
 
 namespace Koala.Kernel.Jupyter;
 
-/// <summary>The kernel's process, from its connection file to its end.</summary>
+/// <summary>The main program of a kernel process.</summary>
 public static class KernelProgram
 {
     private const int EndMilliseconds = 2000;
     private const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
 
     /// <summary>Serves until a client asks for shutdown.</summary>
-    /// <param name="connectionFile">Path of the connection file.</param>
-    /// <exception cref="Koala.Lab.KoalaException">The connection file does not fit, or its ports are taken.</exception>
+    /// <param name="connectionFile">The path of the connection file.</param>
+    /// <exception cref="Koala.Lab.KoalaException">
+    /// The connection file is not valid, or its ports are in use.
+    /// </exception>
     public static void Run(string connectionFile)
     {
         ParentWatch.Start();
-        // By itself .NET hands what arrives at a socket to the thread pool: a cell whose loops fill the pool could not be interrupted for
-        // seconds. Read once, when the first socket is made.
+        // By default .NET passes what arrives at a socket to the thread pool, so a cell whose loops fill the pool could
+        // not be interrupted for seconds. .NET reads this variable once, when the first socket is created.
         Environment.SetEnvironmentVariable(InlineCompletions, "1");
-        var asked = ConnectionFile.Read(connectionFile);
+        var file = ConnectionFile.Read(connectionFile);
         KernelServer server;
         try
         {
-            server = new KernelServer(asked);
+            server = new KernelServer(file);
         }
         catch (NetMQException e)
         {
-            throw Fault.Create(connectionFile, $"names an address that cannot be bound ({e.Message.TrimEnd('.')})", "start the kernel anew, with other ports", e);
+            throw Fault.Create(connectionFile, $"names an address that cannot be bound ({e.Message.TrimEnd('.')})",
+                "start the kernel again with other ports", e);
         }
-        // Not for what cells start.
+        // Processes that cells start must not inherit the variable.
         Environment.SetEnvironmentVariable(InlineCompletions, null);
         using var terminate = new CancellationTokenSource();
-        // Jupyter's older kernel specs interrupt by signal; unhandled it would end the process.
+        // Older kernel specs of Jupyter interrupt by this signal. If it were not handled, it would end the process.
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context =>
         {
             context.Cancel = true;
@@ -43,9 +46,9 @@ public static class KernelProgram
             context.Cancel = true;
             terminate.Cancel();
         });
-        if (!asked.IsReady) server.File.Write(connectionFile);
+        if (!file.IsReady) server.File.Write(connectionFile);
         server.RunAsync(terminate.Token).GetAwaiter().GetResult();
-        // A cell that still runs must not keep the process.
+        // A cell that still runs must not keep the process alive.
         new Thread(() =>
         {
             Thread.Sleep(EndMilliseconds);

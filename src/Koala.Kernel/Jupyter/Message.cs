@@ -3,10 +3,10 @@ using System.Text.Json.Nodes;
 namespace Koala.Kernel.Jupyter;
 
 /// <summary>A message of the Jupyter protocol.</summary>
-/// <param name="Identities">Whom a reply goes to; for iopub its topic.</param>
-/// <param name="Header">Kind, id, session and user.</param>
-/// <param name="Parent">The header of the request that caused it; empty where there is none.</param>
-/// <param name="Content">What the kind says.</param>
+/// <param name="Identities">The receivers of a reply; on iopub, the topic of the message.</param>
+/// <param name="Header">The type, id, session and user of the message.</param>
+/// <param name="Parent">The header of the request that caused the message; empty if there is none.</param>
+/// <param name="Content">The content, which depends on the type.</param>
 internal sealed record Message(IReadOnlyList<byte[]> Identities, JsonObject Header, JsonObject Parent, JsonObject Content)
 {
     public const string ProtocolVersion = "5.3";
@@ -15,14 +15,19 @@ internal sealed record Message(IReadOnlyList<byte[]> Identities, JsonObject Head
 
     public string Id => Header["msg_id"]?.ToString() ?? "";
 
-    /// <summary>A message of this process.</summary>
-    public static Message New(string type, JsonObject content, string session, JsonObject? parent = null, IReadOnlyList<byte[]>? identities = null) => new(identities ?? [], new JsonObject
+    /// <summary>Creates a message of this process.</summary>
+    public static Message New(
+        string type, JsonObject content, string session, JsonObject? parent = null, IReadOnlyList<byte[]>? identities = null)
     {
-        ["msg_id"] = Guid.NewGuid().ToString("N"),
-        ["session"] = session,
-        ["username"] = "koala",
-        ["date"] = TimeProvider.System.GetUtcNow().ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ"),
-        ["msg_type"] = type,
-        ["version"] = ProtocolVersion,
-    }, (JsonObject?)parent?.DeepClone() ?? [], content);
+        var header = new JsonObject
+        {
+            ["msg_id"] = Guid.NewGuid().ToString("N"),
+            ["session"] = session,
+            ["username"] = "koala",
+            ["date"] = TimeProvider.System.GetUtcNow().ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ"),
+            ["msg_type"] = type,
+            ["version"] = ProtocolVersion,
+        };
+        return new Message(identities ?? [], header, (JsonObject?)parent?.DeepClone() ?? [], content);
+    }
 }

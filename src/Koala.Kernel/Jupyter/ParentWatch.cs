@@ -4,23 +4,27 @@ using System.Runtime.InteropServices;
 
 namespace Koala.Kernel.Jupyter;
 
-/// <summary>Ends this kernel when the client that started it is gone, even killed: nobody else would.</summary>
+/// <summary>Ends this kernel when the client that started it has ended, even if the client was killed.</summary>
 internal static partial class ParentWatch
 {
-    /// <summary>Set by Jupyter, and by <see cref="KernelProcess"/>, to the client's process id.</summary>
+    /// <summary>
+    /// The environment variable in which Jupyter and <see cref="KernelProcess"/> pass the process id of the client.
+    /// </summary>
     public const string Variable = "JPY_PARENT_PID";
 
-    private const int LookEveryMilliseconds = 500;
+    private const int PollMilliseconds = 500;
 
     public static void Start()
     {
-        if (!int.TryParse(Environment.GetEnvironmentVariable(Variable), NumberStyles.None, CultureInfo.InvariantCulture, out var client)) return;
-        // A killed client may stay in the process table; being handed to another parent shows it all the same.
+        var id = Environment.GetEnvironmentVariable(Variable);
+        if (!int.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out var client)) return;
+        // A killed client may stay in the process table. The system then gives this process another parent, which also
+        // shows the end.
         var parent = OperatingSystem.IsWindows() ? 0 : GetParent();
         new Thread(() =>
         {
-            while (Exists(client) && (OperatingSystem.IsWindows() || GetParent() == parent)) Thread.Sleep(LookEveryMilliseconds);
-            // At once: a cell may be running, and an orderly end would wait for it.
+            while (Exists(client) && (OperatingSystem.IsWindows() || GetParent() == parent)) Thread.Sleep(PollMilliseconds);
+            // The process is killed, because an orderly end would wait for a running cell.
             Process.GetCurrentProcess().Kill();
         })
         { IsBackground = true, Name = "parent watch" }.Start();

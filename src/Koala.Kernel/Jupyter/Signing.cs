@@ -7,10 +7,15 @@ using NetMQ;
 
 namespace Koala.Kernel.Jupyter;
 
-/// <summary>Messages as signed frames: identities, a delimiter, HMAC-SHA256 in hex, header, parent, metadata, content.</summary>
+/// <summary>
+/// Encodes messages as signed frames: identities, a delimiter, HMAC-SHA256 in hex, header, parent, metadata, content.
+/// </summary>
 internal sealed class Signing(string key)
 {
-    private const int PartsBehindSignature = 4;
+    /// <summary>The one signature scheme that is supported.</summary>
+    public const string Scheme = "hmac-sha256";
+
+    private const int PartsAfterSignature = 4;
 
     private static readonly byte[] s_delimiter = "<IDS|MSG>"u8.ToArray();
     private static readonly JsonSerializerOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = 200 };
@@ -28,18 +33,24 @@ internal sealed class Signing(string key)
         return frames;
     }
 
-    /// <summary>Null: the frames are no message or their signature is wrong; nothing of it has been looked at then.</summary>
+    /// <summary>Decodes a message.</summary>
+    /// <returns>
+    /// The message; null if the frames are not a message or their signature is wrong. With a wrong signature nothing is
+    /// parsed.
+    /// </returns>
     public Message? Decode(NetMQMessage frames)
     {
         var delimiter = 0;
         while (delimiter < frames.FrameCount && !Bytes(frames[delimiter]).SequenceEqual(s_delimiter)) delimiter++;
-        if (frames.FrameCount < delimiter + 2 + PartsBehindSignature) return null;
-        var parts = Enumerable.Range(delimiter + 2, PartsBehindSignature).Select(i => Bytes(frames[i]).ToArray()).ToArray();
-        if (!CryptographicOperations.FixedTimeEquals(Bytes(frames[delimiter + 1]), Encoding.ASCII.GetBytes(Signature(parts)))) return null;
+        if (frames.FrameCount < delimiter + 2 + PartsAfterSignature) return null;
+        var identities = CopyFrames(0, delimiter);
+        var parts = CopyFrames(delimiter + 2, PartsAfterSignature);
+        var expected = Encoding.ASCII.GetBytes(Signature(parts));
+        if (!CryptographicOperations.FixedTimeEquals(Bytes(frames[delimiter + 1]), expected)) return null;
         try
         {
             return Parse(parts[0]) is { } header && Parse(parts[1]) is { } parent && Parse(parts[3]) is { } content
-                ? new Message([.. Enumerable.Range(0, delimiter).Select(i => Bytes(frames[i]).ToArray())], header, parent, content)
+                ? new Message(identities, header, parent, content)
                 : null;
         }
         catch (JsonException)
@@ -47,10 +58,13 @@ internal sealed class Signing(string key)
             return null;
         }
 
-        static JsonObject? Parse(byte[] json) => JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { MaxDepth = 200 }) as JsonObject;
+        byte[][] CopyFrames(int first, int count) => [.. Enumerable.Range(first, count).Select(i => Bytes(frames[i]).ToArray())];
+
+        static JsonObject? Parse(byte[] json) =>
+            JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { MaxDepth = 200 }) as JsonObject;
     }
 
-    // Without a key the protocol leaves the signature empty.
+    // Without a key the signature is empty, as the protocol requires.
     private string Signature(byte[][] parts)
     {
         if (_key.Length == 0) return "";

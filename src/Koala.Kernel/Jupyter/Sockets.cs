@@ -3,11 +3,11 @@ using NetMQ.Sockets;
 
 namespace Koala.Kernel.Jupyter;
 
-/// <summary>The five sockets of a kernel and the thread they belong to. Sending is open to any thread.</summary>
+/// <summary>The five sockets of a kernel and the thread that they belong to. Any thread may send.</summary>
 internal sealed class Sockets : IDisposable
 {
-    // How long the end waits for what is still queued.
-    private static readonly TimeSpan s_farewell = TimeSpan.FromSeconds(2);
+    // The longest time that Dispose waits until the queued messages are sent.
+    private static readonly TimeSpan s_flushTimeout = TimeSpan.FromSeconds(2);
 
     private readonly ResponseSocket _heartbeat = new();
     private readonly RouterSocket _shell = new(), _control = new(), _stdin = new();
@@ -19,9 +19,12 @@ internal sealed class Sockets : IDisposable
     public Sockets(ConnectionFile file)
     {
         _signing = new Signing(file.Key);
-        // A full queue would drop messages: a reader that is slow costs memory instead.
-        foreach (var socket in (NetMQSocket[])[_shell, _control, _stdin, _iopub]) socket.Options.SendHighWatermark = 0;
-        foreach (var socket in (NetMQSocket[])[_shell, _control, _stdin, _iopub]) socket.Options.Linger = TimeSpan.FromSeconds(1);
+        foreach (var socket in (NetMQSocket[])[_shell, _control, _stdin, _iopub])
+        {
+            // A queue of limited length would drop messages. Without a limit a slow reader costs memory instead.
+            socket.Options.SendHighWatermark = 0;
+            socket.Options.Linger = TimeSpan.FromSeconds(1);
+        }
         File = file with
         {
             ShellPort = Bind(_shell, file, file.ShellPort),
@@ -47,19 +50,21 @@ internal sealed class Sockets : IDisposable
 
     public Action<Message>? Stdin { get; set; }
 
-    public void Start() => _poller.RunAsync("wire", isBackgroundThread: true);
+    public void Start() => _poller.RunAsync("kernel sockets", isBackgroundThread: true);
 
-    public void Reply(Message request, bool onControl, Message reply) => _outgoing.Enqueue((onControl ? _control : _shell, reply with { Identities = request.Identities }));
+    public void Reply(Message request, bool onControl, Message reply) =>
+        _outgoing.Enqueue((onControl ? _control : _shell, reply with { Identities = request.Identities }));
 
-    public void Ask(Message request, Message question) => _outgoing.Enqueue((_stdin, question with { Identities = request.Identities }));
+    public void Ask(Message request, Message question) =>
+        _outgoing.Enqueue((_stdin, question with { Identities = request.Identities }));
 
     public void Publish(Message message) => _outgoing.Enqueue((_iopub, message));
 
-    /// <summary>Sends what is queued, and closes.</summary>
+    /// <summary>Sends the queued messages, and closes the sockets.</summary>
     public void Dispose()
     {
-        var begun = TimeProvider.System.GetTimestamp();
-        while (!_outgoing.IsEmpty && TimeProvider.System.GetElapsedTime(begun) < s_farewell) Thread.Sleep(5);
+        var start = TimeProvider.System.GetTimestamp();
+        while (!_outgoing.IsEmpty && TimeProvider.System.GetElapsedTime(start) < s_flushTimeout) Thread.Sleep(5);
         _poller.Stop();
         foreach (var socket in (NetMQSocket[])[_shell, _control, _stdin, _iopub, _heartbeat]) socket.Dispose();
         _poller.Dispose();
@@ -76,16 +81,17 @@ internal sealed class Sockets : IDisposable
     private void Receive(RouterSocket socket, Action<Message>? handler)
     {
         NetMQMessage? frames = null;
-        // Only a few at a time, so that the other sockets have their turn.
+        // At most 100 messages are read at a time, so that the other sockets are served too.
         for (var i = 0; i < 100 && socket.TryReceiveMultipartMessage(ref frames); i++)
         {
-            // A wrong signature is dropped without a word.
+            // Messages with a wrong signature are dropped silently.
             if (_signing.Decode(frames!) is { } message) handler?.Invoke(message);
         }
     }
 
     private void SendQueued()
     {
-        while (_outgoing.TryDequeue(out var next, TimeSpan.Zero)) next.Socket.SendMultipartMessage(_signing.Encode(next.Message));
+        while (_outgoing.TryDequeue(out var next, TimeSpan.Zero))
+            next.Socket.SendMultipartMessage(_signing.Encode(next.Message));
     }
 }

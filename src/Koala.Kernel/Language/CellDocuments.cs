@@ -8,7 +8,7 @@ using Microsoft.CodeAnalysis.Text;
 
 namespace Koala.Kernel.Language;
 
-/// <summary>The cells so far, and the one being written, as documents of the compiler's workspace.</summary>
+/// <summary>Holds the cells that ran, and the one being written, as documents of a compiler workspace.</summary>
 internal sealed partial class CellDocuments : IDisposable
 {
     private readonly AdhocWorkspace _workspace = new(MefHostServices.DefaultHost);
@@ -29,37 +29,36 @@ internal sealed partial class CellDocuments : IDisposable
         _solution = _workspace.CurrentSolution;
     }
 
-    /// <summary>A cell that ran: its names are known from now on.</summary>
+    /// <summary>Adds a cell that ran, so that later cells know its names.</summary>
     public void Add(string code) => _pending.Enqueue(code);
 
-    /// <summary>The text being written, behind all cells that ran.</summary>
+    /// <summary>Creates a document of the cell that is being written, which follows all cells that ran.</summary>
     public Document Current(string code)
     {
-        while (_pending.TryDequeue(out var ran)) (_solution, _latest, _) = With(ran);
-        var (solution, _, document) = With(code);
+        while (_pending.TryDequeue(out var cell)) (_solution, _latest, _) = WithCell(cell);
+        var (solution, _, document) = WithCell(code);
         return solution.GetDocument(document)!;
     }
 
     public void Dispose() => _workspace.Dispose();
 
-    private (Solution Solution, ProjectId Project, DocumentId Document) With(string code)
+    private (Solution Solution, ProjectId Project, DocumentId Document) WithCell(string code)
     {
         var name = $"cell-{(++_count).ToString(CultureInfo.InvariantCulture)}";
-        var project = ProjectId.CreateNewId(name);
-        var document = DocumentId.CreateNewId(project, name);
-        var solution = _solution
-            .AddProject(ProjectInfo.Create(project, VersionStamp.Create(), name, name, LanguageNames.CSharp, isSubmission: true)
-                .WithCompilationOptions(_options.WithScriptClassName(name.Replace('-', '_')))
-                .WithParseOptions(CSharpSession.ParseOptions)
-                .WithMetadataReferences(_framework.Concat(_session.AddedReferences))
-                .WithProjectReferences(_latest is null ? [] : [new ProjectReference(_latest)]))
-            .AddDocument(DocumentInfo.Create(document, name, sourceCodeKind: SourceCodeKind.Script,
-                loader: TextLoader.From(TextAndVersion.Create(SourceText.From(OnlyCSharp(code)), VersionStamp.Create()))));
-        return (solution, project, document);
+        var projectId = ProjectId.CreateNewId(name);
+        var project = ProjectInfo.Create(projectId, VersionStamp.Create(), name, name, LanguageNames.CSharp, isSubmission: true)
+            .WithCompilationOptions(_options.WithScriptClassName(name.Replace('-', '_')))
+            .WithParseOptions(CSharpSession.ParseOptions)
+            .WithMetadataReferences(_framework.Concat(_session.AddedReferences))
+            .WithProjectReferences(_latest is null ? [] : [new ProjectReference(_latest)]);
+        var documentId = DocumentId.CreateNewId(projectId, name);
+        var text = TextAndVersion.Create(SourceText.From(BlankForeignLines(code)), VersionStamp.Create());
+        var document = DocumentInfo.Create(documentId, name, sourceCodeKind: SourceCodeKind.Script, loader: TextLoader.From(text));
+        return (_solution.AddProject(project).AddDocument(document), projectId, documentId);
     }
 
-    // Blanks in place of lines that the compiler does not know: places stay as they are.
-    private static string OnlyCSharp(string code) => ForeignLine().Replace(code, line => new string(' ', line.Length));
+    // Lines that the compiler does not know become blanks of the same length, so that all positions stay as they are.
+    private static string BlankForeignLines(string code) => ForeignLine().Replace(code, line => new string(' ', line.Length));
 
     [GeneratedRegex("""^[ \t]*(#!.*|#[ri][ \t]+"nuget:.*)$""", RegexOptions.Multiline)]
     private static partial Regex ForeignLine();

@@ -1,9 +1,9 @@
 namespace Koala.Kernel.Language;
 
-/// <summary>Jupyter counts characters as code points, .NET as UTF-16 units.</summary>
+/// <summary>Converts positions in text: Jupyter counts code points, and .NET counts UTF-16 units.</summary>
 internal static class CodePoints
 {
-    /// <summary>The index into <paramref name="text"/> of the given code point.</summary>
+    /// <summary>The index in <paramref name="text"/> that comes after the given number of code points.</summary>
     public static int ToIndex(string text, int codePoints)
     {
         var index = 0;
@@ -11,7 +11,7 @@ internal static class CodePoints
         return index;
     }
 
-    /// <summary>How many code points stand before an index.</summary>
+    /// <summary>The number of code points before an index.</summary>
     public static int FromIndex(string text, int index)
     {
         var count = 0;

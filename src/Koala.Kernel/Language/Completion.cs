@@ -7,45 +7,45 @@ using Microsoft.CodeAnalysis.QuickInfo;
 
 namespace Koala.Kernel.Language;
 
-/// <summary>Answers what front ends ask while a person writes.</summary>
+/// <summary>
+/// Answers the requests of front ends while a person writes: completion, inspection, and whether the text is complete.
+/// </summary>
 internal sealed class Completion(CSharpSession session) : IDisposable
 {
-    private const int MostMatches = 500;
+    private const int MaxMatches = 500;
 
-    // Half a second and 100 MB: only who asks pays.
+    // The workspace takes half a second and 100 MB, so it is created at the first request.
     private readonly Lazy<CellDocuments> _documents = new(() => new CellDocuments(session));
-    private readonly List<string> _ran = [];
+    private readonly List<string> _newCells = [];
 
-    /// <summary>Takes a cell that ran into account.</summary>
-    public void Follow(string code) => _ran.Add(code);
+    /// <summary>Adds a cell that ran, so that its names are known to later requests.</summary>
+    public void AddCell(string code) => _newCells.Add(code);
 
     public JsonObject Complete(JsonObject content)
     {
         var code = content["code"]?.ToString() ?? "";
-        var at = CodePoints.ToIndex(code, content["cursor_pos"]?.GetValue<int>() ?? 0);
-        var lineStart = at == 0 ? 0 : code.LastIndexOf('\n', at - 1) + 1;
+        var cursor = CodePoints.ToIndex(code, content["cursor_pos"]?.GetValue<int>() ?? 0);
+        var lineStart = cursor == 0 ? 0 : code.LastIndexOf('\n', cursor - 1) + 1;
         if (code.AsSpan(lineStart).StartsWith("#!"))
         {
-            var begun = code[(lineStart + 2)..at];
-            return Matches(code, lineStart + 2, at, [.. Directives.Names.Where(name => name.StartsWith(begun, StringComparison.Ordinal)).Select(name => (name, "keyword"))]);
+            var written = code[(lineStart + 2)..cursor];
+            var names = Directives.Names.Where(name => name.StartsWith(written, StringComparison.Ordinal));
+            return Matches(code, lineStart + 2, cursor, [.. names.Select(name => (name, "keyword"))]);
         }
         var document = Document(code);
         var service = CompletionService.GetService(document)!;
-        var list = service.GetCompletionsAsync(document, at).GetAwaiter().GetResult();
-        var prefix = list.ItemsList.Count == 0 ? "" : code[list.Span.Start..at];
-        var matches = list.ItemsList.Where(item => item.FilterText.StartsWith(prefix, StringComparison.OrdinalIgnoreCase))
-            .OrderByDescending(item => item.FilterText.StartsWith(prefix, StringComparison.Ordinal)).ThenBy(item => item.SortText, StringComparer.OrdinalIgnoreCase)
-            .Select(item => (Text: item.DisplayText, Kind: item.Tags.Length > 0 ? item.Tags[0].ToLowerInvariant() : "text"))
-            .DistinctBy(match => match.Text).Take(MostMatches).ToArray();
-        return Matches(code, list.ItemsList.Count == 0 ? at : list.Span.Start, at, matches);
+        var list = service.GetCompletionsAsync(document, cursor).GetAwaiter().GetResult();
+        var start = list.ItemsList.Count == 0 ? cursor : list.Span.Start;
+        var matches = Ordered(list.ItemsList, code[start..cursor]).Select(item => (item.DisplayText, Kind(item)));
+        return Matches(code, start, cursor, [.. matches.DistinctBy(match => match.DisplayText).Take(MaxMatches)]);
     }
 
     public JsonObject Inspect(JsonObject content)
     {
         var code = content["code"]?.ToString() ?? "";
-        var at = CodePoints.ToIndex(code, content["cursor_pos"]?.GetValue<int>() ?? 0);
+        var cursor = CodePoints.ToIndex(code, content["cursor_pos"]?.GetValue<int>() ?? 0);
         var document = Document(code);
-        var text = Hover(document, at) ?? (at > 0 ? Hover(document, at - 1) : null) ?? Signatures.Around(document, at);
+        var text = Hover(document, cursor) ?? (cursor > 0 ? Hover(document, cursor - 1) : null) ?? Signatures.Around(document, cursor);
         return new JsonObject
         {
             ["found"] = text is not null,
@@ -57,10 +57,12 @@ internal sealed class Completion(CSharpSession session) : IDisposable
     /// <summary>Whether Enter should run the text or begin another line.</summary>
     public static JsonObject IsComplete(JsonObject content)
     {
-        if (CellText.Split(content["code"]?.ToString() ?? "") is not [.., { Directive: "csharp" } part]) return new JsonObject { ["status"] = "complete" };
+        var parts = CellText.Split(content["code"]?.ToString() ?? "");
+        if (parts is not [.., { Directive: "csharp" } part]) return new JsonObject { ["status"] = "complete" };
         var tree = CSharpSyntaxTree.ParseText(part.Text, CSharpSession.ParseOptions);
         if (!SyntaxFactory.IsCompleteSubmission(tree)) return new JsonObject { ["status"] = "incomplete", ["indent"] = "" };
-        return new JsonObject { ["status"] = tree.GetDiagnostics().Any(d => d.Severity == DiagnosticSeverity.Error) ? "invalid" : "complete" };
+        var hasErrors = tree.GetDiagnostics().Any(d => d.Severity == DiagnosticSeverity.Error);
+        return new JsonObject { ["status"] = hasErrors ? "invalid" : "complete" };
     }
 
     public void Dispose()
@@ -68,12 +70,20 @@ internal sealed class Completion(CSharpSession session) : IDisposable
         if (_documents.IsValueCreated) _documents.Value.Dispose();
     }
 
-    private static string? Hover(Document document, int at)
+    // Items in the case of the prefix come first.
+    private static IEnumerable<CompletionItem> Ordered(IEnumerable<CompletionItem> items, string prefix) =>
+        items.Where(item => item.FilterText.StartsWith(prefix, StringComparison.OrdinalIgnoreCase))
+            .OrderByDescending(item => item.FilterText.StartsWith(prefix, StringComparison.Ordinal))
+            .ThenBy(item => item.SortText, StringComparer.OrdinalIgnoreCase);
+
+    private static string Kind(CompletionItem item) => item.Tags.Length > 0 ? item.Tags[0].ToLowerInvariant() : "text";
+
+    private static string? Hover(Document document, int position)
     {
-        var item = QuickInfoService.GetService(document)!.GetQuickInfoAsync(document, at).GetAwaiter().GetResult();
+        var item = QuickInfoService.GetService(document)!.GetQuickInfoAsync(document, position).GetAwaiter().GetResult();
         if (item is null) return null;
-        var sections = item.Sections.Select(section => string.Concat(section.TaggedParts.Select(part => part.Text)).Trim()).Where(section => section.Length > 0);
-        return string.Join('\n', sections) is { Length: > 0 } text ? text : null;
+        var sections = item.Sections.Select(section => string.Concat(section.TaggedParts.Select(part => part.Text)).Trim());
+        return string.Join('\n', sections.Where(section => section.Length > 0)) is { Length: > 0 } text ? text : null;
     }
 
     private static JsonObject Matches(string code, int start, int end, IReadOnlyList<(string Text, string Kind)> matches)
@@ -86,15 +96,18 @@ internal sealed class Completion(CSharpSession session) : IDisposable
             ["cursor_end"] = last,
             ["metadata"] = new JsonObject
             {
-                ["_jupyter_types_experimental"] = new JsonArray([.. matches.Select(match => new JsonObject { ["text"] = match.Text, ["type"] = match.Kind, ["start"] = first, ["end"] = last })]),
+                ["_jupyter_types_experimental"] = new JsonArray([.. matches.Select(Typed)]),
             },
         };
+
+        JsonObject Typed((string Text, string Kind) match) =>
+            new() { ["text"] = match.Text, ["type"] = match.Kind, ["start"] = first, ["end"] = last };
     }
 
     private Document Document(string code)
     {
-        foreach (var ran in _ran) _documents.Value.Add(ran);
-        _ran.Clear();
+        foreach (var cell in _newCells) _documents.Value.Add(cell);
+        _newCells.Clear();
         return _documents.Value.Current(code);
     }
 }

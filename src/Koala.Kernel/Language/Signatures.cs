@@ -5,27 +5,36 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Koala.Kernel.Language;
 
-/// <summary>The ways to call what the cursor stands in the arguments of.</summary>
+/// <summary>Finds the signatures of the call in whose arguments the cursor is.</summary>
 internal static class Signatures
 {
-    /// <summary>One a line, the summary of each behind it; null: the cursor is in no call.</summary>
-    public static string? Around(Document document, int at)
+    /// <summary>Lists the signatures, one per line, each followed by its summary.</summary>
+    /// <returns>The list; null if the cursor is not in a call.</returns>
+    public static string? Around(Document document, int cursor)
     {
         var root = document.GetSyntaxRootAsync().GetAwaiter().GetResult()!;
-        var arguments = root.FindToken(Math.Max(0, Math.Min(at, root.FullSpan.End) - 1)).Parent?.AncestorsAndSelf().OfType<ArgumentListSyntax>()
-            .FirstOrDefault(list => list.OpenParenToken.Span.End <= at && (list.CloseParenToken.IsMissing || at <= list.CloseParenToken.SpanStart));
+        var token = root.FindToken(Math.Max(0, Math.Min(cursor, root.FullSpan.End) - 1));
+        var arguments = token.Parent?.AncestorsAndSelf().OfType<ArgumentListSyntax>().FirstOrDefault(HasCursor);
         if (arguments?.Parent is not { } call) return null;
         var model = document.GetSemanticModelAsync().GetAwaiter().GetResult()!;
         IEnumerable<ISymbol> candidates = call switch
         {
             InvocationExpressionSyntax invocation => model.GetMemberGroup(invocation.Expression),
-            BaseObjectCreationExpressionSyntax creation => model.GetTypeInfo(creation).Type is INamedTypeSymbol type ? type.InstanceConstructors : [],
+            BaseObjectCreationExpressionSyntax creation => Constructors(model.GetTypeInfo(creation).Type),
             _ => [],
         };
-        var lines = candidates.Where(symbol => symbol.DeclaredAccessibility == Accessibility.Public || symbol.Locations.Any(l => l.IsInSource))
-            .Select(symbol => symbol.ToMinimalDisplayString(model, at) + Summary(symbol)).ToArray();
+        var lines = candidates.Where(IsVisible).Select(symbol => symbol.ToMinimalDisplayString(model, cursor) + Summary(symbol)).ToArray();
         return lines.Length > 0 ? string.Join('\n', lines) : null;
+
+        bool HasCursor(ArgumentListSyntax list) =>
+            list.OpenParenToken.Span.End <= cursor && (list.CloseParenToken.IsMissing || cursor <= list.CloseParenToken.SpanStart);
     }
+
+    private static IEnumerable<ISymbol> Constructors(ITypeSymbol? type) =>
+        type is INamedTypeSymbol named ? named.InstanceConstructors : [];
+
+    private static bool IsVisible(ISymbol symbol) =>
+        symbol.DeclaredAccessibility == Accessibility.Public || symbol.Locations.Any(location => location.IsInSource);
 
     private static string Summary(ISymbol symbol)
     {
@@ -33,7 +42,9 @@ internal static class Signatures
         try
         {
             var summary = XElement.Parse(xml).Element("summary")?.Value;
-            return string.IsNullOrWhiteSpace(summary) ? "" : $"\n    {string.Join(' ', summary.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))}";
+            if (string.IsNullOrWhiteSpace(summary)) return "";
+            var words = summary.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+            return $"\n    {string.Join(' ', words)}";
         }
         catch (System.Xml.XmlException)
         {

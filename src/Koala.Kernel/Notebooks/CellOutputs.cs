@@ -4,21 +4,24 @@ using System.Text.Json.Nodes;
 
 namespace Koala.Kernel.Notebooks;
 
-/// <summary>Puts what the kernel says into the cells' outputs, as nbformat writes them.</summary>
+/// <summary>Adds the messages of the kernel to the outputs of the cells, in the form of nbformat.</summary>
 internal sealed class CellOutputs
 {
     private readonly Dictionary<string, NotebookCell> _cells = [];
     private readonly Dictionary<string, List<JsonObject>> _displays = [];
     private readonly HashSet<NotebookCell> _clearNext = [];
 
-    // The growing end of a cell's printed text: joined when it is done, not at every piece.
+    // The printed text that still grows. It becomes JSON once it is complete or about to be saved, not at every
+    // message.
     private (NotebookCell Cell, string Name, StringBuilder Text, JsonObject Output)? _open;
 
-    /// <summary>Names the cell that a request runs.</summary>
+    /// <summary>Registers the cell that a request runs.</summary>
     public void Begin(string request, NotebookCell cell) => _cells[request] = cell;
 
-    /// <summary>Takes a message that the kernel published; a cell that ended may still speak.</summary>
-    public void Take(string request, string type, JsonObject content)
+    /// <summary>
+    /// Adds a message that the kernel published. Messages of a cell may still come after the cell has ended.
+    /// </summary>
+    public void Add(string request, string type, JsonObject content)
     {
         if (!_cells.TryGetValue(request, out var cell)) return;
         switch (type)
@@ -27,25 +30,37 @@ internal sealed class CellOutputs
                 AddText(cell, content["name"]!.ToString(), content["text"]!.ToString());
                 break;
             case "display_data":
-                Remember(Add(cell, new JsonObject { ["output_type"] = type, ["data"] = Data(content["data"]), ["metadata"] = content["metadata"]?.DeepClone() ?? new JsonObject() }), content);
+                AddDisplay(cell, content, new JsonObject
+                {
+                    ["output_type"] = type,
+                    ["data"] = Data(content["data"]),
+                    ["metadata"] = Metadata(content),
+                });
                 break;
             case "execute_result":
-                Remember(Add(cell, new JsonObject { ["output_type"] = type, ["data"] = Data(content["data"]), ["execution_count"] = content["execution_count"]?.DeepClone(), ["metadata"] = content["metadata"]?.DeepClone() ?? new JsonObject() }), content);
+                AddDisplay(cell, content, new JsonObject
+                {
+                    ["output_type"] = type,
+                    ["data"] = Data(content["data"]),
+                    ["execution_count"] = content["execution_count"]?.DeepClone(),
+                    ["metadata"] = Metadata(content),
+                });
                 break;
             case "update_display_data":
-                foreach (var output in _displays.GetValueOrDefault(content["transient"]?["display_id"]?.ToString() ?? "", [])) output["data"] = Data(content["data"]);
+                foreach (var output in _displays.GetValueOrDefault(DisplayId(content) ?? "", [])) output["data"] = Data(content["data"]);
                 break;
             case "clear_output":
                 if (content["wait"]?.GetValue<bool>() == true) _clearNext.Add(cell);
                 else Clear(cell);
                 break;
             case "error":
-                AddError(cell, content["ename"]!.ToString(), content["evalue"]!.ToString(), [.. content["traceback"]!.AsArray().Select(line => line!.ToString())]);
+                string[] traceback = [.. content["traceback"]!.AsArray().Select(line => line!.ToString())];
+                AddError(cell, content["ename"]!.ToString(), content["evalue"]!.ToString(), traceback);
                 break;
         }
     }
 
-    public void AddError(NotebookCell cell, string name, string message, IReadOnlyList<string> traceback) => Add(cell, new JsonObject
+    public void AddError(NotebookCell cell, string name, string message, IReadOnlyList<string> traceback) => AddOutput(cell, new JsonObject
     {
         ["output_type"] = "error",
         ["ename"] = name,
@@ -53,8 +68,10 @@ internal sealed class CellOutputs
         ["traceback"] = new JsonArray([.. traceback.Select(line => JsonValue.Create(line))]),
     });
 
-    /// <summary>Brings the cells' JSON up to date, before it is written.</summary>
-    public void Settle()
+    /// <summary>
+    /// Writes the text that is still open into the JSON of its cell. It is called before the notebook is saved.
+    /// </summary>
+    public void FlushText()
     {
         if (_open is not var (_, _, text, output)) return;
         output["text"] = NotebookCell.Lines(text.ToString());
@@ -63,9 +80,10 @@ internal sealed class CellOutputs
     private void AddText(NotebookCell cell, string name, string text)
     {
         ClearIfDue(cell);
-        if (_open is not { } open || open.Cell != cell || open.Name != name || !ReferenceEquals(cell.Outputs.LastOrDefault(), open.Output))
+        var last = cell.Outputs.LastOrDefault();
+        if (_open is not { } open || open.Cell != cell || open.Name != name || !ReferenceEquals(last, open.Output))
         {
-            Settle();
+            FlushText();
             var output = new JsonObject { ["output_type"] = "stream", ["name"] = name, ["text"] = new JsonArray() };
             cell.Outputs.Add(output);
             _open = open = (cell, name, new StringBuilder(), output);
@@ -73,13 +91,21 @@ internal sealed class CellOutputs
         open.Text.Append(text);
     }
 
-    private JsonObject Add(NotebookCell cell, JsonObject output)
+    private void AddOutput(NotebookCell cell, JsonObject output)
     {
         ClearIfDue(cell);
-        Settle();
+        FlushText();
         _open = null;
         cell.Outputs.Add(output);
-        return output;
+    }
+
+    // An output with a display id can be updated by later messages.
+    private void AddDisplay(NotebookCell cell, JsonObject content, JsonObject output)
+    {
+        AddOutput(cell, output);
+        if (DisplayId(content) is not { } id) return;
+        if (!_displays.TryGetValue(id, out var outputs)) _displays[id] = outputs = [];
+        outputs.Add(output);
     }
 
     private void ClearIfDue(NotebookCell cell)
@@ -93,19 +119,19 @@ internal sealed class CellOutputs
         cell.Outputs.Clear();
     }
 
-    private void Remember(JsonObject output, JsonObject content)
-    {
-        if (content["transient"]?["display_id"]?.ToString() is not { } id) return;
-        if (!_displays.TryGetValue(id, out var outputs)) _displays[id] = outputs = [];
-        outputs.Add(output);
-    }
+    private static string? DisplayId(JsonObject content) => content["transient"]?["display_id"]?.ToString();
 
-    // Text in lines, JSON as JSON.
+    private static JsonNode Metadata(JsonObject content) => content["metadata"]?.DeepClone() ?? new JsonObject();
+
+    // Text becomes a list of lines; JSON stays JSON.
     private static JsonObject Data(JsonNode? data)
     {
         var result = new JsonObject();
         foreach (var (mime, value) in data as JsonObject ?? [])
-            result[mime] = value is JsonValue text && text.GetValueKind() == JsonValueKind.String ? NotebookCell.Lines(text.ToString()) : value?.DeepClone();
+        {
+            var isText = value is JsonValue && value.GetValueKind() == JsonValueKind.String;
+            result[mime] = isText ? NotebookCell.Lines(value!.ToString()) : value?.DeepClone();
+        }
         return result;
     }
 }

@@ -6,7 +6,7 @@ using Microsoft.CodeAnalysis.CSharp;
 
 namespace Koala.Kernel.Notebooks;
 
-/// <summary>C# as HTML with its keywords, texts, numbers and comments marked.</summary>
+/// <summary>Renders C# as HTML in which keywords, strings, numbers and comments are marked.</summary>
 internal static class CodeHtml
 {
     public static string Render(string code)
@@ -23,22 +23,34 @@ internal static class CodeHtml
 
     private static void Append(StringBuilder html, SyntaxTriviaList trivia)
     {
-        foreach (var piece in trivia) Append(html, piece.IsKind(SyntaxKind.SingleLineCommentTrivia) || piece.IsKind(SyntaxKind.MultiLineCommentTrivia) ? "c" : piece.IsDirective ? "k" : null, piece.ToFullString());
+        foreach (var item in trivia) Append(html, Class(item), item.ToFullString());
     }
 
-    private static void Append(StringBuilder html, string? kind, string text)
+    private static void Append(StringBuilder html, string? cssClass, string text)
     {
-        if (kind is null || text.Length == 0) html.Append(WebUtility.HtmlEncode(text));
-        else html.Append($"<span class=\"{kind}\">{WebUtility.HtmlEncode(text)}</span>");
+        if (cssClass is null || text.Length == 0) html.Append(WebUtility.HtmlEncode(text));
+        else html.Append($"<span class=\"{cssClass}\">{WebUtility.HtmlEncode(text)}</span>");
     }
+
+    private static string? Class(SyntaxTrivia trivia) =>
+        trivia.IsKind(SyntaxKind.SingleLineCommentTrivia) || trivia.IsKind(SyntaxKind.MultiLineCommentTrivia) ? "c"
+        : trivia.IsDirective ? "k"
+        : null;
 
     private static string? Class(SyntaxToken token) =>
-        token.IsKeyword() || token.IsContextualKeyword() || token.IsKind(SyntaxKind.IdentifierToken) && token.ValueText is "var" or "await" ? "k"
+        IsKeyword(token) ? "k"
         : token.Kind() switch
         {
             SyntaxKind.NumericLiteralToken => "n",
-            SyntaxKind.StringLiteralToken or SyntaxKind.CharacterLiteralToken or SyntaxKind.InterpolatedStringTextToken or SyntaxKind.InterpolatedStringStartToken
-                or SyntaxKind.InterpolatedStringEndToken or SyntaxKind.SingleLineRawStringLiteralToken or SyntaxKind.MultiLineRawStringLiteralToken => "s",
+            SyntaxKind.StringLiteralToken or SyntaxKind.CharacterLiteralToken => "s",
+            SyntaxKind.SingleLineRawStringLiteralToken or SyntaxKind.MultiLineRawStringLiteralToken => "s",
+            SyntaxKind.InterpolatedStringStartToken or SyntaxKind.InterpolatedStringEndToken => "s",
+            SyntaxKind.InterpolatedStringTextToken => "s",
             _ => null,
         };
+
+    private static bool IsKeyword(SyntaxToken token) =>
+        token.IsKeyword()
+        || token.IsContextualKeyword()
+        || token.IsKind(SyntaxKind.IdentifierToken) && token.ValueText is "var" or "await";
 }

@@ -7,7 +7,7 @@ using Markdig;
 
 namespace Koala.Kernel.Notebooks;
 
-/// <summary>A notebook as one HTML page that needs nothing else: no network, no second file.</summary>
+/// <summary>Writes a notebook as one HTML page that needs neither a network nor a second file.</summary>
 internal static class HtmlPage
 {
     private static readonly MarkdownPipeline s_markdown = new MarkdownPipelineBuilder().UseAdvancedExtensions().Build();
@@ -17,29 +17,37 @@ internal static class HtmlPage
     public static string Text(Notebook notebook)
     {
         var page = new StringBuilder();
-        page.Append($"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{Encode(notebook.Title)}</title>\n<style>\n{Styles}</style>\n</head>\n<body>\n<main>\n");
+        page.Append("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+        page.Append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
+        page.Append($"<title>{Encode(notebook.Title)}</title>\n<style>\n{Styles}</style>\n</head>\n<body>\n<main>\n");
         foreach (var cell in notebook.Cells) Append(page, cell);
-        // Once a page, and only where it is needed: it is large.
-        if (notebook.Cells.Any(cell => cell.IsCode && cell.Outputs.OfType<JsonObject>().Any(OutputHtml.IsFigure))) page.Append($"<script>{PlotlyScript.Text}</script>\n");
+        // The script is large, so the page has it once, and only if it has a figure.
+        if (notebook.Cells.Any(HasFigure)) page.Append($"<script>{PlotlyScript.Text}</script>\n");
         return page.Append("</main>\n</body>\n</html>\n").ToString();
     }
 
+    private static bool HasFigure(NotebookCell cell) => cell.IsCode && cell.Outputs.OfType<JsonObject>().Any(OutputHtml.IsFigure);
+
     private static void Append(StringBuilder page, NotebookCell cell)
     {
-        if (cell.Kind == "markdown") page.Append($"<section class=\"text\">\n{Markdown.ToHtml(cell.Source, s_markdown)}</section>\n");
+        if (cell.Kind == "markdown")
+            page.Append($"<section class=\"text\">\n{Markdown.ToHtml(cell.Source, s_markdown)}</section>\n");
         if (!cell.IsCode) return;
         page.Append($"<section class=\"cell\">\n<pre class=\"source\"><code>{CodeHtml.Render(cell.Source)}</code></pre>\n");
-        foreach (var output in cell.Outputs.OfType<JsonObject>()) page.Append($"<div class=\"output\">{OutputHtml.Render(output, s_markdown)}</div>\n");
+        foreach (var output in cell.Outputs.OfType<JsonObject>())
+            page.Append($"<div class=\"output\">{OutputHtml.Render(output, s_markdown)}</div>\n");
         page.Append("</section>\n");
     }
 
     private static string Encode(string text) => WebUtility.HtmlEncode(text);
 
-    // Contrast of 4.5 and more in both; the page follows the reader's system.
+    // The page follows the light or dark scheme of the reader's system. The contrast is at least 4.5 in both.
     private const string Styles = """
-        :root { color-scheme: light dark; --ink: #1b1f24; --paper: #ffffff; --soft: #f5f6f8; --line: #d6dae0; --faint: #5b6470; --fault: #a31515; --fault-paper: #fdf1f0;
+        :root { color-scheme: light dark;
+          --ink: #1b1f24; --paper: #ffffff; --soft: #f5f6f8; --line: #d6dae0; --faint: #5b6470; --fault: #a31515; --fault-paper: #fdf1f0;
           --keyword: #0b4fb3; --string: #8a3b12; --comment: #4c6b3f; --number: #096b5a; }
-        @media (prefers-color-scheme: dark) { :root { --ink: #e4e7eb; --paper: #15181c; --soft: #1e2227; --line: #3a4048; --faint: #9aa4b0; --fault: #ff9d93; --fault-paper: #2c1a1a;
+        @media (prefers-color-scheme: dark) { :root {
+          --ink: #e4e7eb; --paper: #15181c; --soft: #1e2227; --line: #3a4048; --faint: #9aa4b0; --fault: #ff9d93; --fault-paper: #2c1a1a;
           --keyword: #7fb2ff; --string: #e8b07c; --comment: #94b884; --number: #6fd1bd; } }
         body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
         main { max-width: 60rem; margin: 0 auto; padding: 2rem 1rem 4rem; }
@@ -52,7 +60,8 @@ internal static class HtmlPage
         div.output { margin: 0.4rem 0 0 0.9rem; overflow-x: auto; }
         pre.stdout { white-space: pre-wrap; }
         pre.stderr { color: var(--faint); }
-        pre.error { color: var(--fault); background: var(--fault-paper); border-left: 3px solid var(--fault); padding: 0.6rem 0.9rem; white-space: pre-wrap; }
+        pre.error { color: var(--fault); background: var(--fault-paper); border-left: 3px solid var(--fault); padding: 0.6rem 0.9rem;
+          white-space: pre-wrap; }
         table { border-collapse: collapse; margin: 0.5rem 0; font-size: 0.9rem; }
         th, td { border-bottom: 1px solid var(--line); padding: 0.25rem 0.7rem; text-align: start; vertical-align: top; }
         img, svg { max-width: 100%; height: auto; }

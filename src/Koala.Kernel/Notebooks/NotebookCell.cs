@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Koala.Kernel.Notebooks;
 
-/// <summary>One cell of a notebook, over its JSON: what is not touched stays as it was.</summary>
+/// <summary>A view of the JSON of one cell of a notebook. Members that are not set stay as they were.</summary>
 internal sealed class NotebookCell(JsonObject json)
 {
     public JsonObject Json => json;
@@ -13,7 +13,8 @@ internal sealed class NotebookCell(JsonObject json)
 
     public string Source => Text(json["source"]);
 
-    public IReadOnlyList<string> Tags => json["metadata"]?["tags"] is JsonArray tags ? [.. tags.OfType<JsonValue>().Select(tag => tag.ToString())] : [];
+    public IReadOnlyList<string> Tags =>
+        json["metadata"]?["tags"] is JsonArray tags ? [.. tags.OfType<JsonValue>().Select(tag => tag.ToString())] : [];
 
     public JsonArray Outputs => (JsonArray)json["outputs"]!;
 
@@ -23,7 +24,7 @@ internal sealed class NotebookCell(JsonObject json)
         set => json["execution_count"] = value;
     }
 
-    /// <summary>Text that the format writes as one string or as a list of lines.</summary>
+    /// <summary>Reads text that the format stores as one string or as a list of lines.</summary>
     public static string Text(JsonNode? node) => node switch
     {
         JsonArray lines => string.Concat(lines.Select(line => line?.ToString())),
@@ -31,13 +32,14 @@ internal sealed class NotebookCell(JsonObject json)
         _ => node.ToString(),
     };
 
-    /// <summary>Text as a list of lines that keep their line feeds, as the format writes it.</summary>
+    /// <summary>Splits text into a list of lines that keep their line feeds, as the format stores it.</summary>
     public static JsonArray Lines(string text)
     {
         var lines = new JsonArray();
         for (var start = 0; start < text.Length;)
         {
-            var end = text.IndexOf('\n', start) is var at and >= 0 ? at + 1 : text.Length;
+            var lineFeed = text.IndexOf('\n', start);
+            var end = lineFeed >= 0 ? lineFeed + 1 : text.Length;
             lines.Add(JsonValue.Create(text[start..end]));
             start = end;
         }

@@ -5,17 +5,18 @@ using Koala.Lab;
 
 namespace Koala.Kernel.Notebooks;
 
-/// <summary>Runs a notebook from its first cell to its last in a kernel of its own, without Jupyter.</summary>
+/// <summary>Runs all cells of a notebook in a new kernel, without Jupyter.</summary>
 public sealed class NotebookRunner
 {
-    private static readonly TimeSpan s_stopTime = TimeSpan.FromSeconds(5);
+    // The time that an interrupted cell has before its kernel is killed.
+    private static readonly TimeSpan s_interruptTime = TimeSpan.FromSeconds(5);
 
     private readonly Notebook _notebook;
     private readonly RunOptions _options;
     private readonly CellOutputs _outputs = new();
 
-    /// <summary>Reads the notebook and puts the parameters in.</summary>
-    /// <exception cref="KoalaException">The notebook or a parameter does not fit; nothing has run.</exception>
+    /// <summary>Reads the notebook and injects the parameters.</summary>
+    /// <exception cref="KoalaException">The notebook or a parameter is not valid; nothing has run.</exception>
     public NotebookRunner(string path, RunOptions options)
     {
         _options = options;
@@ -25,17 +26,20 @@ public sealed class NotebookRunner
         _notebook.Clear();
     }
 
-    /// <summary>Runs all cells, or up to the first that fails; writes the outputs after each.</summary>
-    /// <param name="progress">Told of each cell before it runs; null: nobody.</param>
-    /// <param name="cancel">Interrupts the running cell, which then counts as failed.</param>
-    /// <exception cref="KoalaException">The kernel did not start, or an output cannot be written.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled; what ran is written.</exception>
+    /// <summary>Runs the cells up to the first that fails, and saves the outputs after each cell.</summary>
+    /// <param name="progress">A receiver of reports, one before each cell and one at the end; null for none.</param>
+    /// <param name="cancel">A token that interrupts the running cell, which then counts as failed.</param>
+    /// <exception cref="KoalaException">The kernel did not start, or an output file cannot be written.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// The run was cancelled; the outputs of the cells that ran are saved.
+    /// </exception>
     public async Task<RunResult> RunAsync(IProgress<RunProgress>? progress, CancellationToken cancel)
     {
-        var begun = TimeProvider.System.GetTimestamp();
-        // Told now, not after an hour of work.
+        var start = TimeProvider.System.GetTimestamp();
+        // A file that cannot be written is an error now, and not after an hour of work.
         Save();
-        using var kernel = await KernelProcess.StartAsync(Path.GetDirectoryName(Path.GetFullPath(_notebook.Path))!, cancel).ConfigureAwait(false);
+        var folder = Path.GetDirectoryName(Path.GetFullPath(_notebook.Path))!;
+        using var kernel = await KernelProcess.StartAsync(folder, cancel).ConfigureAwait(false);
         var cells = _notebook.Cells.Where(cell => cell.IsCode).ToArray();
         var ran = 0;
         RunFailure? failure = null;
@@ -50,14 +54,15 @@ public sealed class NotebookRunner
         Save();
         cancel.ThrowIfCancellationRequested();
         progress?.Report(new RunProgress(ran, cells.Length, ""));
-        return new RunResult(_notebook.Path, cells.Length, ran, TimeProvider.System.GetElapsedTime(begun).TotalSeconds, failure);
+        var seconds = TimeProvider.System.GetElapsedTime(start).TotalSeconds;
+        return new RunResult(_notebook.Path, cells.Length, ran, seconds, failure);
     }
 
     private async Task<RunFailure?> RunCellAsync(KernelProcess kernel, NotebookCell cell, int number, CancellationToken cancel)
     {
         if (string.IsNullOrWhiteSpace(cell.Source)) return null;
-        using var late = new CancellationTokenSource();
-        if (_options.TimeoutSeconds is { } seconds) late.CancelAfter(TimeSpan.FromSeconds(seconds));
+        using var timeout = new CancellationTokenSource();
+        if (_options.TimeoutSeconds is { } seconds) timeout.CancelAfter(TimeSpan.FromSeconds(seconds));
         var request = kernel.Client.Send("execute_request", new JsonObject
         {
             ["code"] = cell.Source,
@@ -70,27 +75,32 @@ public sealed class NotebookRunner
         _outputs.Begin(request, cell);
         cell.ExecutionCount = number;
 
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancel);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancel);
         var reply = await ListenAsync(kernel, request, stop.Token).ConfigureAwait(false);
-        var timedOut = late.IsCancellationRequested && reply is null;
+        var timedOut = timeout.IsCancellationRequested && reply is null;
         if (reply is null && !kernel.HasExited)
         {
             kernel.Client.SendControl("interrupt_request", []);
-            using var patience = new CancellationTokenSource(s_stopTime);
-            reply = await ListenAsync(kernel, request, patience.Token).ConfigureAwait(false);
+            using var interruptTimeout = new CancellationTokenSource(s_interruptTime);
+            reply = await ListenAsync(kernel, request, interruptTimeout.Token).ConfigureAwait(false);
             if (reply is null && !kernel.HasExited) kernel.Kill();
         }
         if (timedOut) return Fail(cell, number, "Timeout", $"the cell took longer than {_options.TimeoutSeconds} s", []);
         if (reply is null)
         {
-            var (cause, last) = kernel.Ending();
-            return Fail(cell, number, "KernelDied", $"the kernel's process {cause}", last.Count > 0 ? ["What it said last:", .. last] : ["It said nothing."]);
+            var (cause, lastLines) = kernel.DescribeEnd();
+            return Fail(cell, number, "KernelDied", $"the kernel's process {cause}",
+                lastLines.Count > 0 ? ["The last lines that it printed:", .. lastLines] : ["It printed nothing."]);
         }
         if (reply["status"]?.ToString() == "ok") return null;
-        return new RunFailure(number, reply["ename"]!.ToString(), reply["evalue"]!.ToString(), [.. reply["traceback"]!.AsArray().Select(line => line!.ToString())]);
+        string[] traceback = [.. reply["traceback"]!.AsArray().Select(line => line!.ToString())];
+        return new RunFailure(number, reply["ename"]!.ToString(), reply["evalue"]!.ToString(), traceback);
     }
 
-    /// <summary>Takes what comes until the cell is done: the reply has come and the kernel is idle again. Null: cancelled, or the kernel died.</summary>
+    /// <summary>
+    /// Receives messages until the cell is done, which means that its reply has come and the kernel is idle again.
+    /// </summary>
+    /// <returns>The content of the reply; null if <paramref name="cancel"/> was cancelled or the kernel died.</returns>
     private async Task<JsonObject?> ListenAsync(KernelProcess kernel, string request, CancellationToken cancel)
     {
         JsonObject? reply = null;
@@ -105,7 +115,7 @@ public sealed class NotebookRunner
                 var parent = message.Parent["msg_id"]?.ToString() ?? "";
                 if (parent == request && message.Type == "execute_reply") reply = message.Content;
                 else if (parent == request && message.Type == "status") idle = message.Content["execution_state"]?.ToString() == "idle";
-                else _outputs.Take(parent, message.Type, message.Content);
+                else _outputs.Add(parent, message.Type, message.Content);
             }
             return reply;
         }
@@ -118,7 +128,8 @@ public sealed class NotebookRunner
 
     private void Drain(ChannelReader<Message> incoming)
     {
-        while (incoming.TryRead(out var message)) _outputs.Take(message.Parent["msg_id"]?.ToString() ?? "", message.Type, message.Content);
+        while (incoming.TryRead(out var message))
+            _outputs.Add(message.Parent["msg_id"]?.ToString() ?? "", message.Type, message.Content);
     }
 
     private RunFailure Fail(NotebookCell cell, int number, string name, string message, IReadOnlyList<string> details)
@@ -130,11 +141,15 @@ public sealed class NotebookRunner
 
     private void Save()
     {
-        _outputs.Settle();
+        _outputs.FlushText();
         if (_options.Output is { } output) _notebook.Write(output);
         if (_options.Html is { } html) HtmlPage.Write(_notebook, html);
     }
 
-    private static string FirstLine(string source) =>
-        source.Split('\n').Select(line => line.Trim()).FirstOrDefault(line => line.Length > 0 && !line.StartsWith("//", StringComparison.Ordinal)) ?? "";
+    // The first line that is neither empty nor a comment.
+    private static string FirstLine(string source)
+    {
+        var lines = source.Split('\n').Select(line => line.Trim());
+        return lines.FirstOrDefault(line => line.Length > 0 && !line.StartsWith("//", StringComparison.Ordinal)) ?? "";
+    }
 }

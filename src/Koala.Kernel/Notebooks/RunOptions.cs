@@ -1,17 +1,17 @@
 namespace Koala.Kernel.Notebooks;
 
-/// <summary>How a notebook is run.</summary>
+/// <summary>The options of running a notebook.</summary>
 public sealed record RunOptions
 {
-    /// <summary>Values for the variables of the cell tagged <c>parameters</c>. Default none.</summary>
+    /// <summary>Values for the variables of the cell tagged <c>parameters</c>. The default is none.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Parameters { get; init; } = [];
 
-    /// <summary>Seconds a cell may take; null: as long as it likes.</summary>
+    /// <summary>The number of seconds that a cell may take; null for no limit.</summary>
     public double? TimeoutSeconds { get; init; }
 
-    /// <summary>Where the notebook is written with its outputs, after every cell; null: nowhere.</summary>
+    /// <summary>The file to which the notebook and its outputs are written after every cell; null for none.</summary>
     public string? Output { get; init; }
 
-    /// <summary>Where a page of it is written; null: nowhere.</summary>
+    /// <summary>The file to which the notebook is written as an HTML page after every cell; null for none.</summary>
     public string? Html { get; init; }
 }

@@ -1,7 +1,7 @@
 namespace Koala.Kernel.Notebooks;
 
-/// <summary>Where a run stands: a cell begins, or all are done.</summary>
-/// <param name="Done">Code cells done.</param>
-/// <param name="Total">Code cells in all.</param>
-/// <param name="Line">The first line of the cell that runs now; empty at the end.</param>
+/// <summary>The progress of a run, before each cell and at the end.</summary>
+/// <param name="Done">The number of code cells that are done.</param>
+/// <param name="Total">The number of all code cells.</param>
+/// <param name="Line">The first line of code of the cell that runs now; empty at the end.</param>
 public readonly record struct RunProgress(int Done, int Total, string Line);

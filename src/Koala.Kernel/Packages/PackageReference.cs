@@ -1,6 +1,8 @@
 namespace Koala.Kernel.Packages;
 
-/// <summary>A package that a notebook asks for.</summary>
-/// <param name="Name">Its id; case does not matter.</param>
-/// <param name="Version">As NuGet writes it: a minimum, <c>[exact]</c>, <c>*</c> for the newest.</param>
+/// <summary>A package that a notebook requests.</summary>
+/// <param name="Name">The id of the package; case does not matter.</param>
+/// <param name="Version">
+/// The version in NuGet's notation: a minimum, <c>[exact]</c>, or <c>*</c> for the newest.
+/// </param>
 internal sealed record PackageReference(string Name, string Version);

@@ -6,17 +6,21 @@ using Koala.Lab;
 
 namespace Koala.Kernel.Packages;
 
-/// <summary>The NuGet packages of a session: each request restores all of them together with <c>dotnet restore</c>, so that versions fit.</summary>
+/// <summary>
+/// The NuGet packages of a session. Each request restores all of them together with <c>dotnet restore</c>, so that
+/// their versions fit.
+/// </summary>
 internal sealed class PackageSession
 {
     private const string Target = "net10.0";
 
-    private readonly string _folder = Path.Combine(Path.GetTempPath(), $"koala-packages-{Environment.ProcessId}-{Guid.NewGuid():N}");
-    private readonly Dictionary<string, PackageReference> _asked = new(StringComparer.OrdinalIgnoreCase);
+    private readonly string _folder =
+        Path.Combine(Path.GetTempPath(), $"koala-packages-{Environment.ProcessId}-{Guid.NewGuid():N}");
+    private readonly Dictionary<string, PackageReference> _requested = new(StringComparer.OrdinalIgnoreCase);
     private readonly Dictionary<string, string> _loaded = new(StringComparer.OrdinalIgnoreCase);
     private readonly List<string> _sources = [];
 
-    /// <summary>A folder or feed beside the user's own.</summary>
+    /// <summary>Adds a folder or feed to the sources that the user has configured.</summary>
     public void AddSource(string source)
     {
         var full = Directory.Exists(source) ? Path.GetFullPath(source) : source;
@@ -24,28 +28,35 @@ internal sealed class PackageSession
     }
 
     /// <summary>Restores further packages.</summary>
-    /// <exception cref="KoalaException">One cannot be had, or is loaded in another version; none of them is remembered then.</exception>
-    public async Task<RestoredPackages> AddAsync(IReadOnlyList<PackageReference> asked, CancellationToken cancel)
+    /// <exception cref="KoalaException">
+    /// A package cannot be restored, or another version of it is loaded; then none of the packages is added.
+    /// </exception>
+    public async Task<RestoredPackages> AddAsync(IReadOnlyList<PackageReference> requested, CancellationToken cancel)
     {
-        foreach (var package in asked)
-        {
-            if (_asked.TryGetValue(package.Name, out var earlier) && earlier.Version != package.Version && package.Version != "*" && _loaded.GetValueOrDefault(package.Name) != package.Version.Trim('[', ']'))
-                throw new KoalaException($"#r \"nuget: {package.Name}, {package.Version}\"", $"{package.Name} {_loaded.GetValueOrDefault(package.Name) ?? earlier.Version} is loaded already",
-                    $"restart the kernel to use {package.Version}");
-        }
-        var all = new Dictionary<string, PackageReference>(_asked, StringComparer.OrdinalIgnoreCase);
-        foreach (var package in asked) all.TryAdd(package.Name, package);
+        foreach (var package in requested) CheckVersion(package);
+        var all = new Dictionary<string, PackageReference>(_requested, StringComparer.OrdinalIgnoreCase);
+        foreach (var package in requested) all.TryAdd(package.Name, package);
         var assets = await RestoreAsync(all.Values, cancel).ConfigureAwait(false);
-        var restored = Read(assets, asked);
-        foreach (var (name, package) in all) _asked[name] = package;
+        var restored = Read(assets, requested);
+        foreach (var (name, package) in all) _requested[name] = package;
         return restored;
     }
 
-    private RestoredPackages Read(JsonNode assets, IReadOnlyList<PackageReference> asked)
+    private void CheckVersion(PackageReference package)
+    {
+        if (!_requested.TryGetValue(package.Name, out var earlier)) return;
+        var loaded = _loaded.GetValueOrDefault(package.Name);
+        if (package.Version == earlier.Version || package.Version == "*" || package.Version.Trim('[', ']') == loaded) return;
+        throw new KoalaException($"#r \"nuget: {package.Name}, {package.Version}\"",
+            $"{package.Name} {loaded ?? earlier.Version} is loaded already", $"restart the kernel to use {package.Version}");
+    }
+
+    private RestoredPackages Read(JsonNode assets, IReadOnlyList<PackageReference> requested)
     {
         var roots = assets["packageFolders"]!.AsObject().Select(folder => folder.Key).ToArray();
         var libraries = assets["libraries"]!.AsObject();
-        var target = assets["targets"]!.AsObject().First(t => t.Key.StartsWith(Target + "/", StringComparison.Ordinal)).Value!.AsObject();
+        var targets = assets["targets"]!.AsObject();
+        var target = targets.First(t => t.Key.StartsWith(Target + "/", StringComparison.Ordinal)).Value!.AsObject();
         List<string> compile = [], runtime = [], native = [], extensions = [];
         var versions = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
         foreach (var (key, library) in target)
@@ -53,8 +64,13 @@ internal sealed class PackageSession
             var (name, version) = (key.Split('/')[0], key.Split('/')[1]);
             versions[name] = version;
             if (_loaded.TryGetValue(name, out var loaded) && loaded != version)
-                throw new KoalaException($"{name} {version}", $"is needed by {string.Join(", ", asked.Select(p => p.Name))}, but {name} {loaded} is loaded already", "restart the kernel and ask for all packages in one cell");
-            var folder = roots.Select(root => Path.Combine(root, libraries[key]!["path"]!.GetValue<string>())).FirstOrDefault(Directory.Exists);
+            {
+                var names = string.Join(", ", requested.Select(p => p.Name));
+                throw new KoalaException($"{name} {version}", $"is needed by {names}, but {name} {loaded} is loaded already",
+                    "restart the kernel and request all packages in one cell");
+            }
+            var path = libraries[key]!["path"]!.GetValue<string>();
+            var folder = roots.Select(root => Path.Combine(root, path)).FirstOrDefault(Directory.Exists);
             if (folder is null) continue;
             compile.AddRange(Files(library!["compile"]));
             runtime.AddRange(Files(library["runtime"]));
@@ -62,11 +78,13 @@ internal sealed class PackageSession
             var extension = Path.Combine(folder, "interactive-extensions", "dotnet", "extension.dib");
             if (!_loaded.ContainsKey(name) && File.Exists(extension)) extensions.Add(extension);
 
+            // A file named _._ stands for an empty folder.
             IEnumerable<string> Files(JsonNode? node) => node is not JsonObject files ? []
                 : files.Select(file => Path.Combine(folder, file.Key)).Where(file => !file.EndsWith("_._", StringComparison.Ordinal));
         }
         foreach (var (name, version) in versions) _loaded[name] = version;
-        return new RestoredPackages([.. asked.Select(p => new PackageReference(p.Name, versions.GetValueOrDefault(p.Name, p.Version)))], compile, runtime, [.. native.Distinct()], extensions);
+        var added = requested.Select(p => new PackageReference(p.Name, versions.GetValueOrDefault(p.Name, p.Version)));
+        return new RestoredPackages([.. added], compile, runtime, [.. native.Distinct()], extensions);
     }
 
     private async Task<JsonNode> RestoreAsync(IEnumerable<PackageReference> packages, CancellationToken cancel)
@@ -76,9 +94,13 @@ internal sealed class PackageSession
         {
             var project = Path.Combine(_folder, "packages.csproj");
             await File.WriteAllTextAsync(project, Project(packages), cancel).ConfigureAwait(false);
-            var start = new ProcessStartInfo("dotnet") { WorkingDirectory = _folder, RedirectStandardOutput = true, RedirectStandardError = true };
-            foreach (var argument in (string[])["restore", project, "-v", "q", "-nologo", "-tl:off", "-nodeReuse:false"]) start.ArgumentList.Add(argument);
-            // No build server may stay behind.
+            var start = new ProcessStartInfo("dotnet", ["restore", project, "-v", "q", "-nologo", "-tl:off", "-nodeReuse:false"])
+            {
+                WorkingDirectory = _folder,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            };
+            // No build server may keep running after the restore.
             start.Environment["DOTNET_CLI_USE_MSBUILD_SERVER"] = "0";
             start.Environment["DOTNET_CLI_TELEMETRY_OPTOUT"] = "1";
             start.Environment["DOTNET_CLI_UI_LANGUAGE"] = "en";
@@ -89,7 +111,8 @@ internal sealed class PackageSession
             await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
             cancel.ThrowIfCancellationRequested();
             if (process.ExitCode != 0) throw Failed(packages, $"{log}\n{await errors.ConfigureAwait(false)}", process.ExitCode);
-            return JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(_folder, "obj", "project.assets.json"), cancel).ConfigureAwait(false))!;
+            var assets = Path.Combine(_folder, "obj", "project.assets.json");
+            return JsonNode.Parse(await File.ReadAllTextAsync(assets, cancel).ConfigureAwait(false))!;
         }
         finally
         {
@@ -105,17 +128,19 @@ internal sealed class PackageSession
         }
         catch (System.ComponentModel.Win32Exception e)
         {
-            throw new KoalaException("dotnet", "is not on the path, and packages are restored with it", "install the .NET 10 SDK", e);
+            throw new KoalaException("dotnet", "is not on the path, but restoring packages needs it", "install the .NET 10 SDK", e);
         }
     }
 
     private static KoalaException Failed(IEnumerable<PackageReference> packages, string log, int exitCode)
     {
         var lines = log.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        var cause = lines.FirstOrDefault(line => line.Contains("error", StringComparison.OrdinalIgnoreCase)) ?? lines.LastOrDefault() ?? $"exit code {exitCode}";
-        // "/tmp/…/packages.csproj : error NU1101: Unable to find package X. …"
-        var text = cause[(cause.IndexOf("error ", StringComparison.OrdinalIgnoreCase) is var at and >= 0 ? at : 0)..];
-        return new KoalaException($"#r \"nuget: {packages.Last().Name}\"", $"the restore failed ({text.TrimEnd('.')})", "check name, version and sources (`#i \"nuget: FOLDER-OR-FEED\"` adds one)");
+        var error = lines.FirstOrDefault(line => line.Contains("error", StringComparison.OrdinalIgnoreCase));
+        var cause = error ?? lines.LastOrDefault() ?? $"exit code {exitCode}";
+        // A line looks like "/tmp/…/packages.csproj : error NU1101: Unable to find package X. …"; the path is left out.
+        var text = cause[Math.Max(0, cause.IndexOf("error ", StringComparison.OrdinalIgnoreCase))..];
+        return new KoalaException($"#r \"nuget: {packages.Last().Name}\"", $"the restore failed ({text.TrimEnd('.')})",
+            "check name, version and sources (`#i \"nuget: FOLDER-OR-FEED\"` adds a source)");
     }
 
     private string Project(IEnumerable<PackageReference> packages)
@@ -135,7 +160,10 @@ internal sealed class PackageSession
 
             """);
         foreach (var package in packages)
-            text.Append($"    <PackageReference Include=\"{SecurityElement.Escape(package.Name)}\" Version=\"{SecurityElement.Escape(package.Version)}\" />\n");
+        {
+            var (name, version) = (SecurityElement.Escape(package.Name), SecurityElement.Escape(package.Version));
+            text.Append($"    <PackageReference Include=\"{name}\" Version=\"{version}\" />\n");
+        }
         return text.Append("  </ItemGroup>\n</Project>\n").ToString();
     }
 }

@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Loader;
 using Koala.Kernel.Display;
 using Koala.Lab.Runtime.Native;
@@ -8,8 +9,13 @@ using Microsoft.CodeAnalysis.Scripting.Hosting;
 
 namespace Koala.Kernel.Scripting;
 
-/// <summary>Loads what cells refer to into the process's own load context, so that a type is the same type everywhere.</summary>
-/// <remarks>The scripting loader gives each folder a context of its own: packages that share an assembly would get two of it.</remarks>
+/// <summary>
+/// Loads the assemblies that cells refer to into the default load context, so that a type is the same type everywhere.
+/// </summary>
+/// <remarks>
+/// The scripting loader gives each folder its own context, so packages that share an assembly would get two copies of
+/// it.
+/// </remarks>
 internal sealed class AssemblyLoading : IDisposable
 {
     private readonly References _references;
@@ -26,17 +32,18 @@ internal sealed class AssemblyLoading : IDisposable
 
     public InteractiveAssemblyLoader Loader { get; } = new();
 
-    /// <summary>A folder with native libraries of packages.</summary>
+    /// <summary>Adds a folder with native libraries of packages.</summary>
     public void AddNativeFolder(string folder)
     {
         lock (_nativeFolders)
             if (!_nativeFolders.Contains(folder)) _nativeFolders.Add(folder);
     }
 
-    /// <summary>Loads the files that a compiled cell refers to beyond those of earlier cells.</summary>
+    /// <summary>Loads the files that a compiled cell refers to and that no earlier cell has loaded.</summary>
     public void Load(Compilation compilation)
     {
-        foreach (var reference in compilation.ExternalReferences.Concat(compilation.DirectiveReferences).OfType<PortableExecutableReference>())
+        var references = compilation.ExternalReferences.Concat(compilation.DirectiveReferences);
+        foreach (var reference in references.OfType<PortableExecutableReference>())
         {
             if (reference.FilePath is { } path && _registered.Add(path)) Register(path);
         }
@@ -50,13 +57,14 @@ internal sealed class AssemblyLoading : IDisposable
         Loader.Dispose();
     }
 
-    // TorchSharp by itself does not find libtorch in the package cache; the library, which a cell may not have touched yet, does.
+    // TorchSharp does not find libtorch in the package cache. The library does, but the cell may not have used the
+    // library yet.
     private static void OnLoad(object? sender, AssemblyLoadEventArgs args)
     {
         if (args.LoadedAssembly.GetName().Name == "TorchSharp") LoadLibTorch();
     }
 
-    // Apart: a method that names the library loads it, and libtorch with it, when it is compiled.
+    // This is a separate method, because compiling a method that names the library loads the library and libtorch.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void LoadLibTorch()
     {
@@ -81,11 +89,11 @@ internal sealed class AssemblyLoading : IDisposable
 
     private Assembly? OnResolving(AssemblyLoadContext context, AssemblyName name) =>
         name.Name is { } simple && _references.FileOf(simple) is { } path && File.Exists(path) ? context.LoadFromAssemblyPath(path)
-        : Beside(name) is { } beside ? context.LoadFromAssemblyPath(beside)
+        : FindBesideRegistered(name) is { } neighbor ? context.LoadFromAssemblyPath(neighbor)
         : null;
 
-    // Needed by an assembly that a cell named by its file, and lying next to it.
-    private string? Beside(AssemblyName name)
+    // An assembly that a cell named by its file may need another assembly in the same folder.
+    private string? FindBesideRegistered(AssemblyName name)
     {
         lock (_registered)
             return _registered.Select(path => Path.Combine(Path.GetDirectoryName(path)!, name.Name + ".dll")).FirstOrDefault(File.Exists);
@@ -95,9 +103,11 @@ internal sealed class AssemblyLoading : IDisposable
     {
         string[] folders;
         lock (_nativeFolders) folders = [.. _nativeFolders, Path.GetDirectoryName(assembly.Location) ?? ""];
-        foreach (var folder in folders)
-            foreach (var file in (string[])[name, $"lib{name}.so", $"{name}.so", $"lib{name}", $"{name}.dll", $"lib{name}.dylib"])
-                if (Path.Combine(folder, file) is var path && File.Exists(path) && System.Runtime.InteropServices.NativeLibrary.TryLoad(path, out var handle)) return handle;
+        string[] files = [name, $"lib{name}.so", $"{name}.so", $"lib{name}", $"{name}.dll", $"lib{name}.dylib"];
+        foreach (var path in folders.SelectMany(folder => files.Select(file => Path.Combine(folder, file))).Where(File.Exists))
+        {
+            if (NativeLibrary.TryLoad(path, out var handle)) return handle;
+        }
         return IntPtr.Zero;
     }
 }

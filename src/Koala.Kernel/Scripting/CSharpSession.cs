@@ -5,24 +5,39 @@ using Koala.Kernel.Display;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Scripting;
+using Microsoft.CodeAnalysis.Emit;
 using Microsoft.CodeAnalysis.Scripting;
 
 namespace Koala.Kernel.Scripting;
 
-/// <summary>What came of a stretch of C#.</summary>
-/// <param name="HasValue">Whether it ended in an expression.</param>
-/// <param name="Value">That expression's value.</param>
-/// <param name="Error">Why it failed; null: it did not.</param>
+/// <summary>The outcome of running a piece of C#.</summary>
+/// <param name="HasValue">Whether the code ended in an expression.</param>
+/// <param name="Value">The value of that expression.</param>
+/// <param name="Error">The error; null if the code succeeded.</param>
 internal sealed record CSharpOutcome(bool HasValue, object? Value, CellError? Error);
 
-/// <summary>C# cells one after the other, each seeing what the earlier ones declared.</summary>
+/// <summary>Runs C# cells one after the other. Each cell sees what the earlier ones declared.</summary>
 internal sealed class CSharpSession : IDisposable
 {
-    /// <summary>Those of .NET Interactive and no more: with others a notebook would run here alone.</summary>
+    /// <summary>
+    /// The namespaces and types that cells use without a directive. They are those of .NET Interactive; with more of
+    /// them, notebooks would run only in this kernel.
+    /// </summary>
     public static readonly string[] Imports =
-        ["System", "System.Text", "System.Collections", "System.Collections.Generic", "System.Threading.Tasks", "System.Linq", "Microsoft.DotNet.Interactive.Kernel"];
+    [
+        "System", "System.Text", "System.Collections", "System.Collections.Generic", "System.Threading.Tasks", "System.Linq",
+        "Microsoft.DotNet.Interactive.Kernel",
+    ];
 
     public static readonly CSharpParseOptions ParseOptions = new(LanguageVersion.CSharp14, kind: SourceCodeKind.Script);
+
+    // Cells can use these types without #r.
+    private static readonly Type[] s_displayTypes =
+    [
+        typeof(Microsoft.DotNet.Interactive.Kernel),
+        typeof(Microsoft.DotNet.Interactive.Formatting.Formatter),
+        typeof(Microsoft.AspNetCore.Html.IHtmlContent),
+    ];
 
     private readonly AssemblyLoading _loading;
     private readonly CellErrors _errors = new();
@@ -33,12 +48,13 @@ internal sealed class CSharpSession : IDisposable
     public CSharpSession()
     {
         References = new References();
-        _added.AddRange(((Type[])[typeof(Microsoft.DotNet.Interactive.Kernel), typeof(Microsoft.DotNet.Interactive.Formatting.Formatter), typeof(Microsoft.AspNetCore.Html.IHtmlContent)]).Select(type => References.Of(type.Assembly)));
+        _added.AddRange(s_displayTypes.Select(type => References.FromAssembly(type.Assembly)));
         _loading = new AssemblyLoading(References);
         _options = ScriptOptions.Default
             .WithMetadataResolver(References)
             .WithSourceResolver(new CellSources(ParseOptions))
-            // Missing from the default list, but used by LINQ, `dynamic` and what cells do every day. Each reference costs memory in every cell.
+            // The default list lacks these, but LINQ, `dynamic` and everyday code need them. Each reference costs
+            // memory in every cell.
             .AddReferences("System.Linq", "System.Linq.Expressions", "Microsoft.CSharp", "System.Net.Http", "System.Text.Json")
             .AddReferences(_added)
             .AddImports(Imports)
@@ -55,13 +71,13 @@ internal sealed class CSharpSession : IDisposable
 
     public CellErrors Errors => _errors;
 
-    /// <summary>The variables of all cells; of several with one name the latest.</summary>
+    /// <summary>The variables of all cells. Of several variables with the same name it has the latest.</summary>
     public IEnumerable<ScriptVariable> Variables => _state is null ? [] : _state.Variables.Reverse().DistinctBy(v => v.Name).Reverse();
 
-    /// <summary>Loads and jits the compiler, so that the first cell does not wait for it.</summary>
-    public void Warm()
+    /// <summary>Loads and JIT-compiles the compiler, so that the first cell does not wait for it.</summary>
+    public void WarmUp()
     {
-        var code = InterruptRewriter.Weave("var x = 1; for (var i = 0; i < 1; i++) x += i; Console.Write(\"\"); x", ParseOptions);
+        var code = InterruptRewriter.Rewrite("var x = 1; for (var i = 0; i < 1; i++) x += i; Console.Write(\"\"); x", ParseOptions);
         var script = CSharpScript.Create<object>(code, _options.WithFilePath("warm-up"), assemblyLoader: _loading.Loader);
         script.Compile();
         script.RunAsync().GetAwaiter().GetResult();
@@ -70,50 +86,62 @@ internal sealed class CSharpSession : IDisposable
     /// <summary>Makes the assemblies of restored packages known to the cells that follow.</summary>
     public void AddReferences(IEnumerable<string> files)
     {
-        var added = files.Select(References.OfFile).ToArray();
+        var added = files.Select(References.FromFile).ToArray();
         _added.AddRange(added);
         _options = _options.AddReferences(added);
     }
 
-    /// <summary>What cells refer to beyond the framework.</summary>
+    /// <summary>The references of the cells besides the framework.</summary>
     public IEnumerable<MetadataReference> AddedReferences => _added;
 
-    /// <summary>Compiles and runs; an exception of the cell is an outcome, what it assigned before stays.</summary>
+    /// <summary>
+    /// Compiles and runs a cell. If the cell throws, the exception is part of the outcome, and the values that the cell
+    /// assigned before stay.
+    /// </summary>
     public async Task<CSharpOutcome> RunAsync(string code, int number, CancellationToken cancel)
     {
         var name = _errors.Add(number, code);
-        if (ExtensionLibrary.Cut(code, name) is var (rest, library))
+        if (ExtensionLibrary.Extract(code, name) is var (rest, library))
         {
             var failure = AddLibrary(library, name);
             if (failure is not null) return new CSharpOutcome(false, null, failure);
             code = rest;
         }
-        var script = Make(InterruptRewriter.Weave(code, ParseOptions), name);
+        var script = CreateScript(InterruptRewriter.Rewrite(code, ParseOptions), name);
         var errors = Compile(script, cancel);
         if (errors.Length > 0)
         {
-            // Once more as written, for the columns.
-            var written = Compile(Make(code, name), cancel);
-            return new CSharpOutcome(false, null, _errors.Of(written.Length > 0 ? written : errors));
+            // The original code is compiled too, because the rewritten code has other columns.
+            var originalErrors = Compile(CreateScript(code, name), cancel);
+            return new CSharpOutcome(false, null, _errors.FromDiagnostics(originalErrors.Length > 0 ? originalErrors : errors));
         }
-        if (CancellationRewriter.Pass(script.GetCompilation(), name) is { } passing && Make(passing, name) is var other && Compile(other, cancel).Length == 0) script = other;
+        if (CancellationRewriter.Rewrite(script.GetCompilation(), name) is { } codeWithTokens)
+        {
+            var scriptWithTokens = CreateScript(codeWithTokens, name);
+            if (Compile(scriptWithTokens, cancel).Length == 0) script = scriptWithTokens;
+        }
         _loading.Load(script.GetCompilation());
         var state = await (_state is null ? script.RunAsync(null, _ => true, cancel) : script.RunFromAsync(_state, _ => true, cancel));
         cancel.ThrowIfCancellationRequested();
         _state = state;
-        return state.Exception is null ? new CSharpOutcome(HasReturnValue(script), state.ReturnValue, null) : new CSharpOutcome(false, null, _errors.Of(state.Exception));
+        return state.Exception is null
+            ? new CSharpOutcome(HasReturnValue(script), state.ReturnValue, null)
+            : new CSharpOutcome(false, null, _errors.FromException(state.Exception));
     }
 
     public void Dispose() => _loading.Dispose();
 
     private CellError? AddLibrary(string library, string name)
     {
-        // The references that a script's own compilation finds by itself are in no list of it.
-        if (_state is null) Make("", name).Compile();
-        var compilation = ExtensionLibrary.Compile(InterruptRewriter.Weave(library, ParseOptions.WithKind(SourceCodeKind.Regular)), name, References.Used.Append(References.Of(typeof(object).Assembly)).Concat(_added).Distinct());
+        // Compiling a script finds its default references, which no list of the script has; they are then in
+        // References.Used.
+        if (_state is null) CreateScript("", name).Compile();
+        var references = References.Used.Append(References.FromAssembly(typeof(object).Assembly)).Concat(_added).Distinct();
+        var code = InterruptRewriter.Rewrite(library, ParseOptions.WithKind(SourceCodeKind.Regular));
         using var image = new MemoryStream();
-        var emitted = compilation.Emit(image, options: new Microsoft.CodeAnalysis.Emit.EmitOptions(debugInformationFormat: Microsoft.CodeAnalysis.Emit.DebugInformationFormat.Embedded));
-        if (!emitted.Success) return _errors.Of(emitted.Diagnostics.Where(d => d.Severity == DiagnosticSeverity.Error));
+        var options = new EmitOptions(debugInformationFormat: DebugInformationFormat.Embedded);
+        var emitted = ExtensionLibrary.Compile(code, name, references).Emit(image, options: options);
+        if (!emitted.Success) return _errors.FromDiagnostics(emitted.Diagnostics.Where(d => d.Severity == DiagnosticSeverity.Error));
         image.Position = 0;
         _loading.Loader.RegisterDependency(AssemblyLoadContext.Default.LoadFromStream(image));
         var reference = MetadataReference.CreateFromImage(image.ToArray());
@@ -122,14 +150,14 @@ internal sealed class CSharpSession : IDisposable
         return null;
     }
 
-    private Script<object> Make(string code, string name) => _state is null
+    private Script<object> CreateScript(string code, string name) => _state is null
         ? CSharpScript.Create<object>(code, _options.WithFilePath(name), assemblyLoader: _loading.Loader)
         : _state.Script.ContinueWith<object>(code, _options.WithFilePath(name));
 
     private static Diagnostic[] Compile(Script script, CancellationToken cancel) =>
         [.. script.Compile(cancel).Where(d => d.Severity == DiagnosticSeverity.Error)];
 
-    // ReturnValue is null for "no value" and for null alike.
+    // ReturnValue is null both for a script without a value and for one whose value is null.
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "HasReturnValue")]
     private static extern bool HasReturnValue(Script script);
 }

@@ -8,14 +8,15 @@ using Microsoft.CodeAnalysis;
 
 namespace Koala.Kernel.Scripting;
 
-/// <summary>Makes errors that say cell, line and the line's text.</summary>
+/// <summary>Creates errors that name the cell and the line, and show the text of the line.</summary>
 internal sealed class CellErrors
 {
     private const string Prefix = "cell-";
 
     private readonly ConcurrentDictionary<string, string[]> _lines = [];
 
-    /// <summary>The name under which a cell is compiled, and its text remembered.</summary>
+    /// <summary>Stores the text of a cell.</summary>
+    /// <returns>The name under which the cell is compiled.</returns>
     public string Add(int number, string code)
     {
         var name = Prefix + number.ToString(CultureInfo.InvariantCulture);
@@ -23,42 +24,47 @@ internal sealed class CellErrors
         return name;
     }
 
-    public CellError Of(IEnumerable<Diagnostic> errors)
+    public CellError FromDiagnostics(IEnumerable<Diagnostic> errors)
     {
-        var shown = errors.OrderBy(d => d.Location.SourceSpan.Start).ToArray();
-        var traceback = new List<string>();
-        foreach (var diagnostic in shown)
-        {
-            if (!diagnostic.Location.IsInSource)
-            {
-                traceback.Add($"error {diagnostic.Id}: {diagnostic.GetMessage(CultureInfo.InvariantCulture)}");
-                continue;
-            }
-            var place = diagnostic.Location.GetMappedLineSpan();
-            traceback.Add(string.Create(CultureInfo.InvariantCulture,
-                $"{Place(place.Path, place.StartLinePosition.Line + 1)}, column {place.StartLinePosition.Character + 1}: error {diagnostic.Id}: {diagnostic.GetMessage(CultureInfo.InvariantCulture)}"));
-            if (Line(place.Path, place.StartLinePosition.Line + 1) is not { } line) continue;
-            traceback.Add("    " + line);
-            var before = line[..Math.Min(place.StartLinePosition.Character, line.Length)];
-            var length = place.EndLinePosition.Line == place.StartLinePosition.Line ? place.EndLinePosition.Character - place.StartLinePosition.Character : 1;
-            // Tabs stay tabs, so that the mark stands below its text.
-            traceback.Add("    " + string.Concat(before.Select(c => c == '\t' ? '\t' : ' ')) + new string('^', Math.Max(1, length)));
-        }
-        return new CellError("CompilationError", traceback.Count > 0 ? traceback[0] : "", traceback);
+        var traceback = errors.OrderBy(error => error.Location.SourceSpan.Start).SelectMany(Lines).ToArray();
+        return new CellError("CompilationError", traceback.Length > 0 ? traceback[0] : "", traceback);
     }
 
-    public CellError Of(Exception exception)
+    public CellError FromException(Exception exception)
     {
-        // The await of several tasks, and the loader's wrapping of a type's initialiser, say nothing themselves.
-        while (exception is AggregateException { InnerExceptions.Count: 1 } or TargetInvocationException or TypeInitializationException && exception.InnerException is { } cause) exception = cause;
+        // These exceptions only wrap the actual one.
+        while (exception is AggregateException { InnerExceptions.Count: 1 } or TargetInvocationException or TypeInitializationException
+            && exception.InnerException is { } cause)
+            exception = cause;
         var traceback = new List<string>();
         for (var e = exception; e is not null; e = e.InnerException)
         {
-            var head = Fault.Is(e) ? e.Message : $"{e.GetType().FullName}: {e.Message}";
-            traceback.AddRange($"{(traceback.Count > 0 ? "caused by " : "")}{head}".ReplaceLineEndings("\n").Split('\n'));
+            var prefix = traceback.Count > 0 ? "caused by " : "";
+            var message = Fault.Is(e) ? e.Message : $"{e.GetType().FullName}: {e.Message}";
+            traceback.AddRange($"{prefix}{message}".ReplaceLineEndings("\n").Split('\n'));
             traceback.AddRange(Frames(e));
         }
         return new CellError(exception.GetType().Name, exception.Message, traceback);
+    }
+
+    private IEnumerable<string> Lines(Diagnostic diagnostic)
+    {
+        var message = $"error {diagnostic.Id}: {diagnostic.GetMessage(CultureInfo.InvariantCulture)}";
+        if (!diagnostic.Location.IsInSource)
+        {
+            yield return message;
+            yield break;
+        }
+        var span = diagnostic.Location.GetMappedLineSpan();
+        var (start, end) = (span.StartLinePosition, span.EndLinePosition);
+        var position = string.Create(CultureInfo.InvariantCulture, $"{Position(span.Path, start.Line + 1)}, column {start.Character + 1}");
+        yield return $"{position}: {message}";
+        if (Line(span.Path, start.Line + 1) is not { } line) yield break;
+        yield return "    " + line;
+        // Tabs stay tabs, so that the marks are below the text that they mark.
+        var indent = string.Concat(line[..Math.Min(start.Character, line.Length)].Select(c => c == '\t' ? '\t' : ' '));
+        var length = end.Line == start.Line ? end.Character - start.Character : 1;
+        yield return "    " + indent + new string('^', Math.Max(1, length));
     }
 
     private IEnumerable<string> Frames(Exception exception)
@@ -67,27 +73,39 @@ internal sealed class CellErrors
         {
             var method = frame.GetMethod();
             var file = frame.GetFileName();
-            var ours = file is not null && Path.GetFileName(file).StartsWith(Prefix, StringComparison.Ordinal) && _lines.ContainsKey(Path.GetFileName(file));
-            if (file is not null && frame.GetFileLineNumber() > 0 && (ours || file.EndsWith(".csx", StringComparison.Ordinal)))
+            var number = frame.GetFileLineNumber();
+            if (file is not null && number > 0 && (IsCell(file) || file.EndsWith(".csx", StringComparison.Ordinal)))
             {
-                yield return $"   at {Place(file, frame.GetFileLineNumber())}{(Line(file, frame.GetFileLineNumber()) is { } line ? $": {line.Trim()}" : "")}";
+                var text = Line(file, number) is { } line ? $": {line.Trim()}" : "";
+                yield return $"   at {Position(file, number)}{text}";
                 continue;
             }
-            if (method?.DeclaringType is not { } type || IsMachinery(type)) continue;
-            yield return $"   at {type.FullName?.Replace('+', '.')}.{method.Name}{(file is null ? "" : string.Create(CultureInfo.InvariantCulture, $" in {Path.GetFileName(file)}:{frame.GetFileLineNumber()}"))}";
+            if (method?.DeclaringType is not { } type || IsInfrastructure(type)) continue;
+            var source = file is null ? "" : string.Create(CultureInfo.InvariantCulture, $" in {Path.GetFileName(file)}:{number}");
+            yield return $"   at {type.FullName?.Replace('+', '.')}.{method.Name}{source}";
         }
     }
 
-    private static bool IsMachinery(Type type) =>
-        type.Namespace is "System.Runtime.CompilerServices" or "System.Runtime.ExceptionServices" or "Koala.Kernel.Scripting"
-        || type.Namespace?.StartsWith("Microsoft.CodeAnalysis", StringComparison.Ordinal) == true
-        || type.FullName?.StartsWith("Submission#", StringComparison.Ordinal) == true
-        || type.GetCustomAttribute<CompilerGeneratedAttribute>() is not null && type.DeclaringType?.FullName?.StartsWith("Submission#", StringComparison.Ordinal) == true;
-
-    private static string Place(string file, int line)
+    private bool IsCell(string file)
     {
         var name = Path.GetFileName(file);
-        return string.Create(CultureInfo.InvariantCulture, $"{(name.StartsWith(Prefix, StringComparison.Ordinal) ? $"cell {name[Prefix.Length..]}" : file)}, line {line}");
+        return name.StartsWith(Prefix, StringComparison.Ordinal) && _lines.ContainsKey(name);
+    }
+
+    // The types that run a cell, and the types that the compiler generates for it.
+    private static bool IsInfrastructure(Type type) =>
+        type.Namespace is "System.Runtime.CompilerServices" or "System.Runtime.ExceptionServices" or "Koala.Kernel.Scripting"
+        || type.Namespace?.StartsWith("Microsoft.CodeAnalysis", StringComparison.Ordinal) == true
+        || IsSubmission(type)
+        || type.GetCustomAttribute<CompilerGeneratedAttribute>() is not null && IsSubmission(type.DeclaringType);
+
+    private static bool IsSubmission(Type? type) => type?.FullName?.StartsWith("Submission#", StringComparison.Ordinal) == true;
+
+    private static string Position(string file, int line)
+    {
+        var name = Path.GetFileName(file);
+        var source = name.StartsWith(Prefix, StringComparison.Ordinal) ? $"cell {name[Prefix.Length..]}" : file;
+        return string.Create(CultureInfo.InvariantCulture, $"{source}, line {line}");
     }
 
     private string? Line(string file, int line)

@@ -5,23 +5,26 @@ using Microsoft.CodeAnalysis.Text;
 
 namespace Koala.Kernel.Scripting;
 
-/// <summary>The files that cells <c>#load</c>, woven like cells; paths are relative to the loading file, for a cell to the working directory.</summary>
+/// <summary>
+/// Reads the files that cells <c>#load</c>, and rewrites them like cells. Paths are relative to the file that loads
+/// them; in a cell they are relative to the working directory.
+/// </summary>
 internal sealed class CellSources(CSharpParseOptions parse) : SourceReferenceResolver
 {
     public override string? NormalizePath(string path, string? baseFilePath) => path;
 
     public override string? ResolveReference(string path, string? baseFilePath)
     {
-        var folder = Path.GetDirectoryName(baseFilePath) is { Length: > 0 } loading ? loading : Directory.GetCurrentDirectory();
+        var folder = Path.GetDirectoryName(baseFilePath) is { Length: > 0 } baseFolder ? baseFolder : Directory.GetCurrentDirectory();
         var full = Path.GetFullPath(Path.Combine(folder, path));
         return File.Exists(full) ? full : null;
     }
 
     public override Stream OpenRead(string resolvedPath) =>
-        new MemoryStream(Encoding.UTF8.GetBytes(InterruptRewriter.Weave(File.ReadAllText(resolvedPath), parse)));
+        new MemoryStream(Encoding.UTF8.GetBytes(InterruptRewriter.Rewrite(File.ReadAllText(resolvedPath), parse)));
 
     public override SourceText ReadText(string resolvedPath) =>
-        SourceText.From(InterruptRewriter.Weave(File.ReadAllText(resolvedPath), parse), Encoding.UTF8);
+        SourceText.From(InterruptRewriter.Rewrite(File.ReadAllText(resolvedPath), parse), Encoding.UTF8);
 
     public override bool Equals(object? other) => ReferenceEquals(this, other);
 

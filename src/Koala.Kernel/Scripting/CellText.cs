@@ -2,16 +2,21 @@ using System.Text.RegularExpressions;
 
 namespace Koala.Kernel.Scripting;
 
-/// <summary>One stretch of a cell in one language, with its first line of the cell.</summary>
-/// <param name="Directive">The directive at its head without <c>#!</c>, <c>csharp</c> where there is none.</param>
-/// <param name="Argument">What stands behind the directive on its line.</param>
-/// <param name="Text">The lines below, behind as many empty lines as come before them in the cell: line numbers stay those of the cell.</param>
+/// <summary>A part of a cell in one language.</summary>
+/// <param name="Directive">The directive in its first line, without <c>#!</c>; <c>csharp</c> if there is none.</param>
+/// <param name="Argument">The text after the directive on the same line.</param>
+/// <param name="Text">
+/// The lines after the directive. Before them are as many empty lines as they have lines before them in the cell, so
+/// that line numbers stay those of the cell.
+/// </param>
 internal sealed record CellPart(string Directive, string Argument, string Text)
 {
     public bool IsEmpty => string.IsNullOrWhiteSpace(Text);
 }
 
-/// <summary>A cell cut at its lines that begin with <c>#!</c>: the compiler takes such a line for the path of a program.</summary>
+/// <summary>
+/// Splits a cell at the lines that begin with <c>#!</c>. The compiler would read such a line as the path of a program.
+/// </summary>
 internal static partial class CellText
 {
     public static IReadOnlyList<CellPart> Split(string code)
@@ -26,7 +31,7 @@ internal static partial class CellText
             parts.Add(new CellPart(directive, argument, new string('\n', start) + string.Join('\n', lines[start..i])));
             if (match is not null) (directive, argument, start) = (match.Groups[1].Value, match.Groups[2].Value.Trim(), i + 1);
         }
-        // In front of a directive on the first line there is nothing.
+        // Before a directive in the first line there is an empty part, which is left out.
         return [.. parts.Where(part => part.Directive != "csharp" || !part.IsEmpty)];
     }
 

@@ -1,17 +1,23 @@
 namespace Koala.Kernel.Scripting;
 
-/// <summary>Runs a cell and what follows its awaits on threads that are known, so that an interrupt can wake those that wait.</summary>
-/// <remarks>As many threads as there are continuations at once: with a single one, a cell that waits for its own task (<c>F().Result</c>) would never end.</remarks>
+/// <summary>
+/// Runs a cell, and the code after its awaits, on threads that it keeps a list of. An interrupt can therefore wake the
+/// threads that wait.
+/// </summary>
+/// <remarks>
+/// Each continuation that is due gets a thread. With a single thread, a cell that waits for its own task
+/// (<c>F().Result</c>) would never end.
+/// </remarks>
 internal sealed class CellThreads : SynchronizationContext
 {
-    // Each thread, and whether it was interrupted.
+    // The threads that run code of the cell, each with whether it was interrupted.
     private readonly Dictionary<Thread, bool> _running = [];
     private int _posted;
 
-    /// <summary>Whether code of the cell runs or is about to, outside the thread pool.</summary>
+    /// <summary>Whether code of the cell runs, or is about to run, outside the thread pool.</summary>
     public bool IsAnyRunning => Volatile.Read(ref _posted) > 0;
 
-    /// <summary>Starts <paramref name="work"/>, whose continuations run here too.</summary>
+    /// <summary>Starts <paramref name="work"/>. Its continuations run on threads of this object too.</summary>
     public Task<T> Start<T>(Func<Task<T>> work)
     {
         var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -24,7 +30,7 @@ internal sealed class CellThreads : SynchronizationContext
             {
                 done.SetResult(await work());
             }
-#pragma warning disable CA1031 // It goes to who waits for the task.
+#pragma warning disable CA1031 // The exception goes to the code that waits for the task.
             catch (Exception e)
 #pragma warning restore CA1031
             {
@@ -44,7 +50,9 @@ internal sealed class CellThreads : SynchronizationContext
 
     public override SynchronizationContext CreateCopy() => this;
 
-    /// <summary>Ends the waits of the cell's threads: each gets a <see cref="ThreadInterruptedException"/>.</summary>
+    /// <summary>
+    /// Ends the waits of the cell's threads, with a <see cref="ThreadInterruptedException"/> in each of them.
+    /// </summary>
     public void Interrupt()
     {
         lock (_running)
@@ -68,7 +76,7 @@ internal sealed class CellThreads : SynchronizationContext
         }
         catch (Exception e) when (e is ThreadInterruptedException or OperationCanceledException)
         {
-            // An `async void` of the cell that was interrupted.
+            // An `async void` method of the cell was interrupted. No task carries its exception, so it ends here.
         }
         finally
         {
@@ -78,7 +86,8 @@ internal sealed class CellThreads : SynchronizationContext
         }
     }
 
-    // An interrupt that found nothing to wake waits for the thread's next wait, which may be another cell's.
+    // An interrupt of a thread that does not wait stays pending, and would end the thread's next wait, perhaps in
+    // another cell. So a thread that was interrupted receives a pending interrupt here, in a short sleep.
     private void End()
     {
         while (true)
@@ -95,7 +104,8 @@ internal sealed class CellThreads : SynchronizationContext
             }
             catch (ThreadInterruptedException)
             {
-                // The interrupt has arrived here, where it ends no cell. Once more round, in case the thread is not removed yet.
+                // The pending interrupt has arrived. It may have arrived at the lock, before the thread was removed
+                // from the list, so the loop tries again.
             }
         }
     }

@@ -2,14 +2,17 @@ using System.Collections.Concurrent;
 
 namespace Koala.Kernel.Scripting;
 
-/// <summary>The threads on which cells run; kept for a moment, so that a stream of continuations does not start one each.</summary>
+/// <summary>
+/// The threads on which cells run. An idle thread is kept for a moment, so that not every continuation of a series
+/// starts a new thread.
+/// </summary>
 internal static class CellWorkers
 {
     private const int IdleMilliseconds = 1000;
 
     private static readonly BlockingCollection<Action> s_work = [];
 
-    // Threads that wait for work and that no work has been promised to.
+    // The number of threads that wait for work, less the number of work items that are queued for them.
     private static int s_idle;
 
     public static void Run(Action work)
@@ -29,7 +32,7 @@ internal static class CellWorkers
                 if (!s_work.TryTake(out var next, IdleMilliseconds))
                 {
                     if (Interlocked.Decrement(ref s_idle) >= 0) return;
-                    // Work was promised to this thread as its patience ended.
+                    // Work was queued for this thread at the moment when its wait ended.
                     Interlocked.Increment(ref s_idle);
                     continue;
                 }
@@ -38,7 +41,7 @@ internal static class CellWorkers
             }
             catch (ThreadInterruptedException)
             {
-                // Meant for work that had ended already.
+                // The interrupt was meant for work that has already ended.
             }
         }
     }

@@ -5,25 +5,33 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Koala.Kernel.Scripting;
 
-/// <summary>Puts a look at <see cref="StopFlag"/> into every loop and before every <c>goto</c>, so that an interrupt reaches code that never waits.</summary>
-/// <remarks>No line feed is added: lines stay as written, columns behind a check do not. .NET has no other way that stops a loop and leaves the process whole.</remarks>
+/// <summary>
+/// Inserts a check of <see cref="StopFlag"/> into every loop and before every <c>goto</c>, so that an interrupt
+/// reaches code that never waits.
+/// </summary>
+/// <remarks>
+/// The insertions add no line feed, so line numbers stay as they are, but columns after a check change. .NET has no
+/// other way to stop a loop without harm to the process.
+/// </remarks>
 internal static class InterruptRewriter
 {
     private const string Check = "global::Koala.Kernel.Scripting.StopFlag.Check();";
 
-    public static string Weave(string code, CSharpParseOptions options)
+    private static readonly string[] s_keywords = ["for", "while", "goto"];
+
+    public static string Rewrite(string code, CSharpParseOptions options)
     {
-        // Most cells have no loop; they are not parsed a second time.
-        if (!code.Contains("for", StringComparison.Ordinal) && !code.Contains("while", StringComparison.Ordinal) && !code.Contains("goto", StringComparison.Ordinal)) return code;
+        // Most cells have no loop, and need not be parsed a second time.
+        if (!s_keywords.Any(keyword => code.Contains(keyword, StringComparison.Ordinal))) return code;
         var walker = new Walker();
         walker.Visit(CSharpSyntaxTree.ParseText(code, options).GetRoot());
         if (walker.Insertions.Count == 0) return code;
-        var woven = new StringBuilder(code);
-        // From the end on, so that places stay right; at one place the outer opens first and closes last.
-        foreach (var (position, text) in walker.Insertions.Select((insertion, order) => (insertion, order))
-            .OrderByDescending(x => x.insertion.Position).ThenByDescending(x => x.order).Select(x => x.insertion))
-            woven.Insert(position, text);
-        return woven.ToString();
+        var rewritten = new StringBuilder(code);
+        // The insertions begin at the end of the code, so that the positions before them stay valid. Insertions at the
+        // same position are reversed, so that an outer statement opens first and closes last.
+        var fromEnd = walker.Insertions.Index().OrderByDescending(x => x.Item.Position).ThenByDescending(x => x.Index);
+        foreach (var (_, (position, text)) in fromEnd) rewritten.Insert(position, text);
+        return rewritten.ToString();
     }
 
     private sealed class Walker : CSharpSyntaxWalker
@@ -36,9 +44,11 @@ internal static class InterruptRewriter
 
         public override void VisitForStatement(ForStatementSyntax node) => Loop(node.Statement, () => base.VisitForStatement(node));
 
-        public override void VisitForEachStatement(ForEachStatementSyntax node) => Loop(node.Statement, () => base.VisitForEachStatement(node));
+        public override void VisitForEachStatement(ForEachStatementSyntax node) =>
+            Loop(node.Statement, () => base.VisitForEachStatement(node));
 
-        public override void VisitForEachVariableStatement(ForEachVariableStatementSyntax node) => Loop(node.Statement, () => base.VisitForEachVariableStatement(node));
+        public override void VisitForEachVariableStatement(ForEachVariableStatementSyntax node) =>
+            Loop(node.Statement, () => base.VisitForEachVariableStatement(node));
 
         public override void VisitGotoStatement(GotoStatementSyntax node) => Wrap(node, () => base.VisitGotoStatement(node));
 
@@ -57,7 +67,8 @@ internal static class InterruptRewriter
 
         private void Wrap(StatementSyntax statement, Action inner)
         {
-            // What does not parse is compiled as it is, for its errors.
+            // A statement with syntax errors stays as it is, so that the compiler reports the errors of the original
+            // text.
             if (statement.ContainsDiagnostics || statement.Span.IsEmpty)
             {
                 inner();

@@ -2,7 +2,10 @@ using Koala.Kernel.Display;
 
 namespace Koala.Kernel.Scripting;
 
-/// <summary>What an interrupt sets and every loop of a cell looks at. Calls of <see cref="Check"/> are woven into cells by <see cref="InterruptRewriter"/>; nobody writes them.</summary>
+/// <summary>
+/// The flag that an interrupt sets and that every loop of a cell checks. <see cref="InterruptRewriter"/> inserts the
+/// calls of <see cref="Check"/> into cells; nobody writes them by hand.
+/// </summary>
 public static class StopFlag
 {
     private static volatile bool s_set;
@@ -10,9 +13,10 @@ public static class StopFlag
     /// <summary>Whether the running cell has been told to stop.</summary>
     public static bool IsSet => s_set;
 
-    /// <summary>The running cell's token; what <see cref="CancellationRewriter"/> passes.</summary>
+    /// <summary>The token of the running cell, which <see cref="CancellationRewriter"/> passes to calls.</summary>
     public static CancellationToken Cancel => CellContext.Current?.Cancel ?? CancellationToken.None;
 
+    /// <summary>Throws if the running cell has been told to stop.</summary>
     /// <exception cref="OperationCanceledException">The cell was interrupted.</exception>
     public static void Check()
     {
