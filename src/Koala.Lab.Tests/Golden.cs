@@ -14,7 +14,8 @@ internal static class Golden
         using var document = JsonDocument.Parse(File.ReadAllText(At($"{target}.json")));
         static int[] Ids(JsonElement list) => [.. list.EnumerateArray().Select(x => x.GetInt32())];
         return [.. document.RootElement.GetProperty("prompts").EnumerateArray().Select(p =>
-            new GoldenPrompt(p.GetProperty("chat").GetString()!, Ids(p.GetProperty("ids")), Ids(p.GetProperty("greedy")), p.GetProperty("decoded").GetString()!))];
+            new GoldenPrompt(p.GetProperty("chat").GetString()!, Ids(p.GetProperty("ids")),
+                Ids(p.GetProperty("greedy")), p.GetProperty("decoded").GetString()!))];
     }
 
     /// <summary>All tensors of a file, in fp32 where they are floating; the caller's scope owns them.</summary>

@@ -17,9 +17,13 @@ internal static class Mutations
     ];
 
     private static readonly string[] s_words =
-        ["null", "true", "-1", "0", "1e308", "1e999", "2147483648", "9223372036854775808", "16777217", "[]", "{}", "\"\"", "\"\\ud800\"", "[[[[[[[[", ",", "\"", "0.5", "NaN"];
+        ["null", "true", "-1", "0", "1e308", "1e999", "2147483648", "9223372036854775808", "16777217", "[]", "{}",
+            "\"\"", "\"\\ud800\"", "[[[[[[[[", ",", "\"", "0.5", "NaN"];
 
-    /// <summary>Loads mutation after mutation; each must load or be refused with a <see cref="KoalaException"/>, on bounded memory.</summary>
+    /// <summary>
+    /// Loads mutation after mutation; each must load or be refused with a <see cref="KoalaException"/>, on bounded
+    /// memory.
+    /// </summary>
     /// <param name="valid">The file that is damaged.</param>
     /// <param name="seed">Of the damage.</param>
     /// <param name="load">Reads the whole of it.</param>
@@ -48,7 +52,8 @@ internal static class Mutations
                 throw new InvalidOperationException($"seed {seed}, mutation {i}: {Convert.ToBase64String(bytes)}", e);
             }
             var taken = GC.GetAllocatedBytesForCurrentThread() - before;
-            Assert.True(taken <= Multiple * bytes.Length + Margin, $"seed {seed}, mutation {i} took {taken} bytes for a file of {bytes.Length}");
+            Assert.True(taken <= Multiple * bytes.Length + Margin,
+                $"seed {seed}, mutation {i} took {taken} bytes for a file of {bytes.Length}");
         }
         // Damage that always or never shows would test little.
         Assert.InRange(loaded, Count / 100, Count);

@@ -1,6 +1,9 @@
 namespace Koala.Lab.Tests;
 
-/// <summary>How much the tests do that would rather do everything: a few prompts in `dotnet test`, all of them in docs/thorough.sh.</summary>
+/// <summary>
+/// How much the tests do that would rather do everything: a few prompts in `dotnet test`, all of them in
+/// docs/thorough.sh.
+/// </summary>
 internal static class PromptSample
 {
     /// <summary>The value of the trait <see cref="Category"/> that docs/thorough.sh selects the tests by.</summary>

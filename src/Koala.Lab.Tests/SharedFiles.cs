@@ -1,6 +1,9 @@
 namespace Koala.Lab.Tests;
 
-/// <summary>Large models and recorded outputs that do not ship: a folder <c>shared</c> beside the repository or beside a folder above it.</summary>
+/// <summary>
+/// Large models and recorded outputs that do not ship: a folder <c>shared</c> beside the repository or beside a folder
+/// above it.
+/// </summary>
 internal static class SharedFiles
 {
     private static readonly string? s_folder = Find();

@@ -3,7 +3,10 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests;
 
-/// <summary>How far apart two float32 computations of the same values may lie: it follows from the arithmetic, not from one processor.</summary>
+/// <summary>
+/// How far apart two float32 computations of the same values may lie: it follows from the arithmetic, not from one
+/// processor.
+/// </summary>
 /// <remarks>
 /// A float32 operation rounds its result by at most u = 2⁻²⁴ of it. Processors, vector units and numbers of threads add the terms of
 /// a sum in other orders and fuse other operations, so the errors differ, but not their size: a sum of n terms whose roundings have
@@ -36,7 +39,8 @@ internal static class Tolerance
     /// <summary>The largest difference allowed between two values.</summary>
     /// <param name="magnitude">The largest value that was added up on the way.</param>
     /// <param name="roundings">The terms of all sums on the way, together.</param>
-    /// <param name="amplification">How many times a relative change on the way is multiplied up to the end, where that is more than 1.</param>
+    /// <param name="amplification">How many times a relative change on the way is multiplied up to the end, where that
+    /// is more than 1.</param>
     public static double Of(double magnitude, long roundings, double amplification = 1) =>
         Spread * UnitRoundoff * Math.Sqrt(roundings) * amplification * magnitude;
 
@@ -44,7 +48,8 @@ internal static class Tolerance
     /// <param name="expected">One computation's rows, [..., N].</param>
     /// <param name="actual">The other's, of the same shape.</param>
     /// <param name="roundings">The terms of all sums on the way, together.</param>
-    /// <param name="amplification">How many times a relative change on the way is multiplied up to the end, where that is more than 1.</param>
+    /// <param name="amplification">How many times a relative change on the way is multiplied up to the end, where that
+    /// is more than 1.</param>
     /// <param name="what">What is compared, for the message.</param>
     public static void AssertClose(Tensor expected, Tensor actual, long roundings, double amplification = 1, string what = "")
     {
@@ -64,7 +69,8 @@ internal static class Tolerance
     /// <param name="expected">One computation's rows, [..., N].</param>
     /// <param name="actual">The other's, of the same shape.</param>
     /// <param name="roundings">The terms of all sums on the way, together.</param>
-    /// <param name="amplification">How many times a relative change on the way is multiplied up to the end, where that is more than 1.</param>
+    /// <param name="amplification">How many times a relative change on the way is multiplied up to the end, where that
+    /// is more than 1.</param>
     public static double Excess(Tensor expected, Tensor actual, long roundings, double amplification = 1)
     {
         using var scope = NewDisposeScope();

@@ -5,22 +5,31 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests;
 
-/// <summary>What is right in any order of the same operations lies inside the tolerance, and what is wrong a hundred times outside.</summary>
+/// <summary>
+/// What is right in any order of the same operations lies inside the tolerance, and what is wrong a hundred times
+/// outside.
+/// </summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class ToleranceTests
 {
     private const double Far = 100;
 
     public static TheoryData<string> Faults =>
-        ["the last token one position later", "another token before the last", "a norm without its weights", "a layer left out", "theta off by a tenth"];
+        ["the last token one position later", "another token before the last", "a norm without its weights",
+            "a layer left out", "theta off by a tenth"];
 
-    /// <summary>In one lane as the formula has it, and in as many as vector units have, with a product rounded by itself or fused.</summary>
+    /// <summary>
+    /// In one lane as the formula has it, and in as many as vector units have, with a product rounded by itself or
+    /// fused.
+    /// </summary>
     [Theory, InlineData(64), InlineData(704), InlineData(4096)]
     public void Sums_in_any_order_are_close_and_one_without_a_term_is_not(int terms)
     {
         using var scope = NewDisposeScope();
         var random = new Random(terms);
-        var pairs = Enumerable.Range(0, 300).Select(_ => Enumerable.Range(0, terms).Select(_ => (Number(random), Number(random))).ToArray()).ToArray();
+        var pairs = Enumerable.Range(0, 300)
+            .Select(_ => Enumerable.Range(0, terms).Select(_ => (Number(random), Number(random))).ToArray())
+            .ToArray();
         var exact = tensor(pairs.Select(row => row.Sum(pair => (double)pair.Item1 * pair.Item2)).ToArray());
         foreach (var lanes in (int[])[1, 4, 8, 16])
             foreach (var fused in (bool[])[false, true])
@@ -36,7 +45,8 @@ public sealed class ToleranceTests
         using var scope = NewDisposeScope();
         using var generator = new Generator(5, CPU);
         const int Width = 64;
-        var (x, up, down) = (randn([20, Width], generator: generator), randn([Width, 176], generator: generator) / 8, randn([176, Width], generator: generator) / 13);
+        var (x, up, down) = (randn([20, Width], generator: generator), randn([Width, 176], generator: generator) / 8,
+            randn([176, Width], generator: generator) / 13);
         Tensor Block(Tensor input, bool normed)
         {
             var h = normed ? input * (input.square().mean([-1], keepdim: true) + 1e-5).rsqrt() : input;
@@ -57,7 +67,8 @@ public sealed class ToleranceTests
         var config = JsonNode.Parse(File.ReadAllText(Path.Combine(ShippedModels.Folder("koala-nano"), "config.json")))!.AsObject();
         using var files = ModelFiles.Open(ShippedModels.Folder("koala-nano"));
         var weights = files.Tensors.Tensors.Keys.ToDictionary(name => name, name => files.Tensors.Read(name, ScalarType.Float32, CPU));
-        var roundings = Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, ids.Length, ShippedModels.Nano.Config.HiddenSize);
+        var roundings = Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, ids.Length,
+            ShippedModels.Nano.Config.HiddenSize);
         var right = LastState(ids);
         Tolerance.AssertClose(new ReferenceModel(config, weights).States(ids)[^1][-1], right, roundings);
 

@@ -104,7 +104,8 @@ public sealed class AdversarialGameTests
     public void The_weight_grows_in_a_line_and_stays()
     {
         var options = new AdversaryOptions { Weight = 0.4, Warmup = 8 };
-        foreach (var (step, weight) in ((int, double)[])[(0, 0), (1, 0.05), (4, 0.2), (7, 0.35), (8, 0.4), (5000, 0.4)]) Assert.Equal(weight, options.WeightAt(step), 12);
+        foreach (var (step, weight) in ((int, double)[])[(0, 0), (1, 0.05), (4, 0.2), (7, 0.35), (8, 0.4), (5000, 0.4)])
+            Assert.Equal(weight, options.WeightAt(step), 12);
         Assert.Equal(0.4, new AdversaryOptions { Weight = 0.4, Warmup = 0 }.WeightAt(0));
     }
 
@@ -112,7 +113,8 @@ public sealed class AdversarialGameTests
 
     private static AdversarialGame Game(int width) => new(new AdversaryOptions { Weight = 1, Width = width }, 512, 3, CPU);
 
-    private static DistillationTerms[] Judged(IEnumerable<HeadOutput> headOutputs, TrainingBatch batch) => [.. headOutputs.Select(p => new DistillationTerms(p, batch))];
+    private static DistillationTerms[] Judged(IEnumerable<HeadOutput> headOutputs, TrainingBatch batch) =>
+        [.. headOutputs.Select(p => new DistillationTerms(p, batch))];
 
     // As peaked as a target's, about the wrong tokens.
     private static HeadOutput[] Random(TrainingBatch batch)

@@ -26,8 +26,11 @@ public sealed partial class ColouredTextTests
         var spans = Spans(shown);
         Assert.Equal(answer.Text, string.Concat(spans.Select(s => s.Text)));
         // The answer may end in the middle of its last round.
-        Assert.InRange(spans.Count(s => s.Style.Contains("solid", StringComparison.Ordinal)), answer.Rounds.SkipLast(1).Sum(r => r.Accepted), answer.Rounds.Sum(r => r.Accepted));
-        Assert.Equal(spans.Count, 1 + spans.Count(s => s.Style.Contains("solid", StringComparison.Ordinal)) + spans.Count(s => s.Style.Contains("dashed", StringComparison.Ordinal)));
+        Assert.InRange(spans.Count(s => s.Style.Contains("solid", StringComparison.Ordinal)),
+            answer.Rounds.SkipLast(1).Sum(r => r.Accepted), answer.Rounds.Sum(r => r.Accepted));
+        Assert.Equal(spans.Count,
+            1 + spans.Count(s => s.Style.Contains("solid", StringComparison.Ordinal)) +
+                spans.Count(s => s.Style.Contains("dashed", StringComparison.Ordinal)));
         Assert.Contains("dotted", spans[0].Style, StringComparison.Ordinal);
         var plain = shown.ToString();
         Assert.Equal(answer.Text, Bracket().Replace(plain[(plain.IndexOf('\n', StringComparison.Ordinal) + 1)..], ""));
@@ -71,11 +74,15 @@ public sealed partial class ColouredTextTests
     private static Generation Answer(string text)
     {
         var tokens = s_tokenizer.Encode(text);
-        return new Generation([], tokens, text, FinishReason.Length, 1, 0.5, [.. Enumerable.Repeat(new Round(1, 1, 1, 1, 1), tokens.Count)]);
+        return new Generation([], tokens, text, FinishReason.Length, 1, 0.5,
+            [.. Enumerable.Repeat(new Round(1, 1, 1, 1, 1), tokens.Count)]);
     }
 
     private static List<(string Text, string Style)> Spans(ColouredText shown) =>
-        [.. XDocument.Parse(shown.Html, LoadOptions.PreserveWhitespace).Root!.Elements().Last().Elements("span").Select(s => (s.Value, s.Attribute("style")!.Value))];
+        [.. XDocument.Parse(shown.Html, LoadOptions.PreserveWhitespace).Root!.Elements()
+            .Last()
+            .Elements("span")
+            .Select(s => (s.Value, s.Attribute("style")!.Value))];
 
     [GeneratedRegex(@"[\[\]]")]
     private static partial Regex Bracket();

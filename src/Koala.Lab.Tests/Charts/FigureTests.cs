@@ -31,7 +31,8 @@ public sealed class FigureTests
         Assert.Equal(figure.Title, json.GetProperty("layout").GetProperty("title").GetProperty("text").GetString());
         JsonElement Axis(string axis) => json.GetProperty("layout").GetProperty(axis);
         foreach (var axis in (JsonElement[])[Axis("xaxis"), Axis("yaxis")])
-            if (!axis.TryGetProperty("visible", out var visible) || visible.GetBoolean()) Assert.NotEqual("", axis.GetProperty("title").GetProperty("text").GetString());
+            if (!axis.TryGetProperty("visible", out var visible) || visible.GetBoolean())
+                Assert.NotEqual("", axis.GetProperty("title").GetProperty("text").GetString());
 
         Assert.StartsWith(figure.Title, figure.ToString(), StringComparison.Ordinal);
         Assert.InRange(figure.Json.Length + figure.Svg.Length, 1000, 60_000);
@@ -43,7 +44,9 @@ public sealed class FigureTests
         foreach (var figure in Sample.All.Values.Select(make => make()))
         {
             Assert.False(Parse(figure.Json).GetProperty("config").GetProperty("showSendToCloud").GetBoolean());
-            Assert.DoesNotContain("http", figure.Html.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal), StringComparison.Ordinal);
+            Assert.DoesNotContain("http",
+                figure.Html.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal),
+                StringComparison.Ordinal);
             Assert.DoesNotContain("<script>", figure.Html, StringComparison.Ordinal);
         }
     }
@@ -101,10 +104,15 @@ public sealed class FigureTests
         var figure = Chart.Speedup(Sample.Reports);
         Assert.Equal(Sample.Reports.Select(r => r.Speedup.Median), Values(figure, 0, "x"), Close);
         var error = Parse(figure.Json).GetProperty("data")[0].GetProperty("error_x");
-        Assert.Equal(Sample.Reports.Select(r => r.Speedup.High - r.Speedup.Median), error.GetProperty("array").EnumerateArray().Select(x => x.GetDouble()), Close);
-        Assert.Equal(Sample.Reports.Select(r => r.Speedup.Median - r.Speedup.Low), error.GetProperty("arrayminus").EnumerateArray().Select(x => x.GetDouble()), Close);
+        Assert.Equal(Sample.Reports.Select(r => r.Speedup.High - r.Speedup.Median),
+            error.GetProperty("array").EnumerateArray().Select(x => x.GetDouble()), Close);
+        Assert.Equal(Sample.Reports.Select(r => r.Speedup.Median - r.Speedup.Low),
+            error.GetProperty("arrayminus").EnumerateArray().Select(x => x.GetDouble()), Close);
         Assert.Contains("95% interval", AxisTitle(figure, "xaxis"), StringComparison.Ordinal);
-        Assert.Contains(string.Create(null, $"{Sample.Reports[0].Speedup.Median:F2} [{Sample.Reports[0].Speedup.Low:F2}, {Sample.Reports[0].Speedup.High:F2}]"), figure.ToString(), StringComparison.Ordinal);
+        Assert.Contains(string.Create(null,
+            $"{Sample.Reports[0].Speedup.Median:F2} [{Sample.Reports[0].Speedup.Low:F2}, " +
+            $"{Sample.Reports[0].Speedup.High:F2}]"),
+            figure.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -113,7 +121,8 @@ public sealed class FigureTests
         var figure = Chart.ThroughputByLayers(Sample.Paces);
         Assert.Equal(["target alone", "without the adversary", "with the adversary"], Names(figure));
         Assert.Equal([1, 2], Values(figure, 1, "x"));
-        Assert.Equal([Sample.Reports[0].Speculative.TokensPerSecond, Sample.Reports[2].Speculative.TokensPerSecond], Values(figure, 1, "y"), Close);
+        Assert.Equal([Sample.Reports[0].Speculative.TokensPerSecond, Sample.Reports[2].Speculative.TokensPerSecond],
+            Values(figure, 1, "y"), Close);
         Assert.Equal("tokens/s", AxisTitle(figure, "yaxis"));
     }
 
@@ -134,7 +143,12 @@ public sealed class FigureTests
         StepMetrics[] far = [.. Enumerable.Range(1, 6).Select(i => new StepMetrics { Step = 50 * i, ValidationAccuracy = [0.1 * i] })];
         Assert.False(Parse(Chart.TrainingAccuracy(far).Json).GetProperty("layout").GetProperty("xaxis").TryGetProperty("dtick", out _));
         StepMetrics[] near = [.. Enumerable.Range(1, 6).Select(i => new StepMetrics { Step = i, ValidationAccuracy = [0.1 * i] })];
-        Assert.Equal(1, Parse(Chart.TrainingAccuracy(near).Json).GetProperty("layout").GetProperty("xaxis").GetProperty("dtick").GetInt32());
+        Assert.Equal(1,
+            Parse(Chart.TrainingAccuracy(near).Json)
+                .GetProperty("layout")
+                .GetProperty("xaxis")
+                .GetProperty("dtick")
+                .GetInt32());
     }
 
     [Fact]
@@ -170,7 +184,10 @@ public sealed class FigureTests
     {
         foreach (var name in new[] { "hostile", "hostile series" })
             Assert.DoesNotContain("<script", JsonDocument.Parse(Sample.All[name]().Json).RootElement.GetProperty("data").EnumerateArray()
-                .SelectMany(trace => trace.GetProperty("y").EnumerateArray().Append(trace.GetProperty("name"))).Select(x => x.ToString()).Aggregate(string.Concat), StringComparison.Ordinal);
+                .SelectMany(trace => trace.GetProperty("y").EnumerateArray().Append(trace.GetProperty("name")))
+                .Select(x => x.ToString())
+                .Aggregate(string.Concat),
+                StringComparison.Ordinal);
     }
 
     private static bool Close(double a, double b) => Math.Abs(a - b) <= 1e-5 * Math.Max(1, Math.Abs(b));
@@ -180,7 +197,9 @@ public sealed class FigureTests
     private static double[] Values(Figure figure, int trace, string axis) =>
         [.. Parse(figure.Json).GetProperty("data")[trace].GetProperty(axis).EnumerateArray().Select(x => x.GetDouble())];
 
-    private static IEnumerable<string?> Names(Figure figure) => Parse(figure.Json).GetProperty("data").EnumerateArray().Select(t => t.GetProperty("name").GetString());
+    private static IEnumerable<string?> Names(Figure figure) =>
+        Parse(figure.Json).GetProperty("data").EnumerateArray().Select(t => t.GetProperty("name").GetString());
 
-    private static string? AxisTitle(Figure figure, string axis) => Parse(figure.Json).GetProperty("layout").GetProperty(axis).GetProperty("title").GetProperty("text").GetString();
+    private static string? AxisTitle(Figure figure, string axis) =>
+        Parse(figure.Json).GetProperty("layout").GetProperty(axis).GetProperty("title").GetProperty("text").GetString();
 }

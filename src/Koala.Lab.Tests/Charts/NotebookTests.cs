@@ -44,7 +44,9 @@ public sealed class NotebookTests
         Assert.StartsWith("<table", writer.ToString(), StringComparison.Ordinal);
         Assert.Contains((typeof(DataFrame), "text/plain"), Formatter.Registered.Keys);
         Assert.Equal(["text/html", "text/plain"], Formatter.Preferred[typeof(DataFrame)]);
-        Assert.Contains("Register", Assert.Throws<KoalaException>(() => NotebookFormatters.Register(typeof(string))).Message, StringComparison.Ordinal);
+        Assert.Contains("Register",
+            Assert.Throws<KoalaException>(() => NotebookFormatters.Register(typeof(string))).Message,
+            StringComparison.Ordinal);
     }
 
     /// <summary>As a kernel does it.</summary>
@@ -61,13 +63,16 @@ public sealed class NotebookTests
         var source = Activator.CreateInstance(type)!;
         foreach (var formatter in (IEnumerable)type.GetMethod("CreateTypeFormatters")!.Invoke(source, null)!)
             if ((string)Property(formatter, "MimeType")! == mimeType)
-                return (bool)formatter.GetType().GetMethod("Format", [typeof(object), typeof(TextWriter)])!.Invoke(formatter, [shown, writer])!;
+                return (bool)formatter.GetType()
+                    .GetMethod("Format", [typeof(object), typeof(TextWriter)])!
+                    .Invoke(formatter, [shown, writer])!;
         throw new InvalidOperationException($"no formatter of {mimeType}");
     }
 
     private static IEnumerable<string> Preferred(Type type) => (string[])Property(Mark(type), "PreferredMimeTypes")!;
 
-    private static object Mark(Type type) => type.GetCustomAttributes(false).Single(a => a.GetType().Name == "TypeFormatterSourceAttribute");
+    private static object Mark(Type type) =>
+        type.GetCustomAttributes(false).Single(a => a.GetType().Name == "TypeFormatterSourceAttribute");
 
     private static object? Property(object of, string name) => of.GetType().GetProperty(name)!.GetValue(of);
 
@@ -78,7 +83,8 @@ public sealed class NotebookTests
 
         public static Dictionary<Type, string[]> Preferred { get; } = [];
 
-        public static void Register(Type type, Action<object, TextWriter> formatter, string mimeType) => Registered[(type, mimeType)] = formatter;
+        public static void Register(Type type, Action<object, TextWriter> formatter, string mimeType) =>
+            Registered[(type, mimeType)] = formatter;
 
         public static void SetPreferredMimeTypesFor(Type type, params string[] preferredMimeTypes) => Preferred[type] = preferredMimeTypes;
     }

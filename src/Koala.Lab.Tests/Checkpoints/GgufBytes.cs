@@ -18,17 +18,25 @@ internal sealed class GgufBytes
 
     public int Alignment { get; set; } = 32;
 
-    /// <summary>The smallest model: vocabulary 4, width 4, two heads of 2 with one key-value head, one layer, all weights fp32 from 0 on.</summary>
+    /// <summary>
+    /// The smallest model: vocabulary 4, width 4, two heads of 2 with one key-value head, one layer, all weights fp32
+    /// from 0 on.
+    /// </summary>
     public static GgufBytes Small()
     {
         var file = new GgufBytes()
-            .Set("general.architecture", "llama").Set("llama.context_length", 16u).Set("llama.embedding_length", 4u).Set("llama.block_count", 1u)
+            .Set("general.architecture", "llama")
+            .Set("llama.context_length", 16u)
+            .Set("llama.embedding_length", 4u)
+            .Set("llama.block_count", 1u)
             .Set("llama.feed_forward_length", 6u).Set("llama.attention.head_count", 2u).Set("llama.attention.head_count_kv", 1u)
             .Set("llama.attention.layer_norm_rms_epsilon", 1e-5f).Set("llama.vocab_size", 4u)
             .Set("tokenizer.ggml.model", "gpt2").Set("tokenizer.ggml.pre", "gpt-2").Set("tokenizer.ggml.tokens", ["a", "b", "ab", "<e>"])
             .Set("tokenizer.ggml.token_type", [1, 1, 1, 3]).Set("tokenizer.ggml.merges", ["a b"]).Set("tokenizer.ggml.eos_token_id", 3u);
         void Add(string name, params ulong[] dimensions) =>
-            file.Tensor(name, dimensions, 0, [.. Enumerable.Range(0, (int)dimensions.Aggregate((a, b) => a * b)).SelectMany(i => BitConverter.GetBytes((float)i))]);
+            file.Tensor(name, dimensions, 0,
+                [.. Enumerable.Range(0, (int)dimensions.Aggregate((a, b) => a * b))
+                    .SelectMany(i => BitConverter.GetBytes((float)i))]);
         Add("token_embd.weight", 4, 4);
         Add("output_norm.weight", 4);
         Add("blk.0.attn_norm.weight", 4);
@@ -53,7 +61,8 @@ internal sealed class GgufBytes
 
     public GgufBytes Set(string key, string[] values) => SetRaw(key, 9, List(8, (ulong)values.Length, [.. values.SelectMany(Text)]));
 
-    public GgufBytes Set(string key, int[] values) => SetRaw(key, 9, List(5, (ulong)values.Length, [.. values.SelectMany(BitConverter.GetBytes)]));
+    public GgufBytes Set(string key, int[] values) =>
+        SetRaw(key, 9, List(5, (ulong)values.Length, [.. values.SelectMany(BitConverter.GetBytes)]));
 
     /// <summary>A value in the file's own bytes; a key that is there already is replaced in its place.</summary>
     public GgufBytes SetRaw(string key, uint type, byte[] value)
@@ -117,7 +126,8 @@ internal sealed class GgufBytes
         foreach (var (name, dimensions, type, bytes, offset) in _tensors)
         {
             Pad(data);
-            header.AddRange([.. Text(name), .. BitConverter.GetBytes((uint)dimensions.Length), .. dimensions.SelectMany(BitConverter.GetBytes),
+            header.AddRange([.. Text(name), .. BitConverter.GetBytes((uint)dimensions.Length),
+                .. dimensions.SelectMany(BitConverter.GetBytes),
                 .. BitConverter.GetBytes(type), .. BitConverter.GetBytes(offset ?? (ulong)data.Count)]);
             data.AddRange(bytes);
         }
@@ -125,9 +135,11 @@ internal sealed class GgufBytes
         return [.. header, .. data];
     }
 
-    public static byte[] Text(string text) => [.. BitConverter.GetBytes((ulong)Encoding.UTF8.GetByteCount(text)), .. Encoding.UTF8.GetBytes(text)];
+    public static byte[] Text(string text) =>
+        [.. BitConverter.GetBytes((ulong)Encoding.UTF8.GetByteCount(text)), .. Encoding.UTF8.GetBytes(text)];
 
-    public static byte[] List(uint type, ulong count, byte[] elements) => [.. BitConverter.GetBytes(type), .. BitConverter.GetBytes(count), .. elements];
+    public static byte[] List(uint type, ulong count, byte[] elements) =>
+        [.. BitConverter.GetBytes(type), .. BitConverter.GetBytes(count), .. elements];
 
     private void Pad(List<byte> bytes) => bytes.AddRange(new byte[(Alignment - bytes.Count % Alignment) % Alignment]);
 }

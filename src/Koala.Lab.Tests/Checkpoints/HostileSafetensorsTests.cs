@@ -32,7 +32,8 @@ public sealed class HostileSafetensorsTests : IDisposable
                 { "length one beyond the file", Length(9), "8 after its length" },
                 { "length in big endian", [0, 0, 0, 0, 0, 0, 0, 2, (byte)'{', (byte)'}'], "at most 100000000" },
             };
-            void Header(string name, string header, string fault, int bytes = 0) => data.Add(name, SafetensorsBytes.File(header, bytes), fault);
+            void Header(string name, string header, string fault, int bytes = 0) =>
+                data.Add(name, SafetensorsBytes.File(header, bytes), fault);
             void Raw(string name, byte[] header, string fault) => data.Add(name, SafetensorsBytes.File(header), fault);
             void Entry(string name, string entry, string fault, int bytes = 0) => Header(name, "{\"x\":" + entry + "}", fault, bytes);
 
@@ -47,17 +48,24 @@ public sealed class HostileSafetensorsTests : IDisposable
             Header("comma at the end", """{"__metadata__":{},}""", "not valid JSON");
             Header("a comment", "{/**/}", "not valid JSON");
             Header("nested a thousand deep", """{"x":""" + new string('[', 1000) + new string(']', 1000) + "}", "not an object");
-            Header("nested a thousand deep in an entry", """{"x":{"shape":""" + new string('[', 1000) + new string(']', 1000) + "}}", "whole numbers");
+            Header("nested a thousand deep in an entry",
+                """{"x":{"shape":""" + new string('[', 1000) + new string(']', 1000) + "}}", "whole numbers");
             Header("half a surrogate pair as a name", """{"\ud800":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""", "surrogate");
-            Header("half a surrogate pair in a name as long as __metadata__", """{"\udc00___________":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""", "surrogate");
-            Header("half a surrogate pair as an entry's key", """{"x":{"\ud800type":"U8","shape":[0],"data_offsets":[0,0]}}""", "surrogate");
+            Header("half a surrogate pair in a name as long as __metadata__",
+                """{"\udc00___________":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""", "surrogate");
+            Header("half a surrogate pair as an entry's key",
+                """{"x":{"\ud800type":"U8","shape":[0],"data_offsets":[0,0]}}""", "surrogate");
             Header("half a surrogate pair in metadata", """{"__metadata__":{"a":"\ud800"}}""", "surrogate");
             Header("metadata twice", """{"__metadata__":{},"__metadata__":{}}""", "once");
             Header("metadata is a string", """{"__metadata__":"a"}""", "object of strings");
             Header("metadata value is a number", """{"__metadata__":{"a":1}}""", "not a string");
             Header("metadata key twice", """{"__metadata__":{"a":"1","a":"2"}}""", "twice");
-            Header("a name twice", """{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""", "twice");
-            Header("a name twice, once escaped", """{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\u0078":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""", "twice");
+            Header("a name twice",
+                """{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""",
+                "twice");
+            Header("a name twice, once escaped",
+                """{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\u0078":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""",
+                "twice");
             Entry("entry is a list", "[]", "not an object");
             Entry("entry is null", "null", "not an object");
             Entry("no dtype", """{"shape":[0],"data_offsets":[0,0]}""", "lacks dtype");
@@ -79,10 +87,14 @@ public sealed class HostileSafetensorsTests : IDisposable
             Entry("string as a size", """{"dtype":"U8","shape":["1"],"data_offsets":[0,1]}""", "whole numbers", 1);
             Entry("null as a size", """{"dtype":"U8","shape":[null],"data_offsets":[0,1]}""", "whole numbers", 1);
             Entry("size beyond 64 bits", """{"dtype":"U8","shape":[18446744073709551616],"data_offsets":[0,0]}""", "whole numbers");
-            Entry("sizes whose product wraps to 0", """{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}""", "more elements");
+            Entry("sizes whose product wraps to 0",
+                """{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}""", "more elements");
             Entry("sizes whose bytes wrap to 0", """{"dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,0]}""", "more elements");
-            Entry("an empty tensor with sizes that overflow", """{"dtype":"F64","shape":[0,4611686018427387904,4],"data_offsets":[0,0]}""", "more elements");
-            Entry("65 dimensions", $$"""{"dtype":"U8","shape":[{{string.Join(",", Enumerable.Repeat(1, 65))}}],"data_offsets":[0,1]}""", "64", 1);
+            Entry("an empty tensor with sizes that overflow",
+                """{"dtype":"F64","shape":[0,4611686018427387904,4],"data_offsets":[0,0]}""", "more elements");
+            Entry("65 dimensions",
+                $$"""{"dtype":"U8","shape":[{{string.Join(",", Enumerable.Repeat(1, 65))}}],"data_offsets":[0,1]}""",
+                "64", 1);
             Entry("shape larger than the range", """{"dtype":"F32","shape":[2],"data_offsets":[0,4]}""", "takes 8 bytes", 4);
             Entry("shape smaller than the range", """{"dtype":"F32","shape":[1],"data_offsets":[0,8]}""", "takes 4 bytes", 8);
             Entry("one offset", """{"dtype":"U8","shape":[1],"data_offsets":[1]}""", "begin and an end", 1);
@@ -90,18 +102,30 @@ public sealed class HostileSafetensorsTests : IDisposable
             Entry("end before begin", """{"dtype":"U8","shape":[1],"data_offsets":[1,0]}""", "begin and an end", 1);
             Entry("negative offset", """{"dtype":"U8","shape":[1],"data_offsets":[-1,0]}""", "'-1'", 1);
             Entry("range beyond the file", """{"dtype":"U8","shape":[2],"data_offsets":[0,2]}""", "holds 1 bytes", 1);
-            Entry("range far beyond the file", """{"dtype":"U8","shape":[9223372036854775807],"data_offsets":[0,9223372036854775807]}""", "holds 1 bytes", 1);
+            Entry("range far beyond the file",
+                """{"dtype":"U8","shape":[9223372036854775807],"data_offsets":[0,9223372036854775807]}""",
+                "holds 1 bytes", 1);
             Entry("data do not begin at 0", """{"dtype":"U8","shape":[1],"data_offsets":[1,2]}""", "gap", 2);
             Entry("bytes behind the last tensor", """{"dtype":"U8","shape":[1],"data_offsets":[0,1]}""", "1 bytes at the end", 2);
             Header("bytes and no tensor", "{}", "belong to no tensor", 1);
-            Header("two tensors over the same bytes", """{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"y":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}""", "overlap", 4);
-            Header("two tensors overlap by a byte", """{"x":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"y":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}}""", "overlap", 4);
-            Header("a gap between tensors", """{"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"y":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}""", "gap", 3);
-            Header("an empty tensor inside another", """{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"y":{"dtype":"U8","shape":[0],"data_offsets":[2,2]}}""", "overlap", 4);
+            Header("two tensors over the same bytes",
+                """{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"y":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}""",
+                "overlap", 4);
+            Header("two tensors overlap by a byte",
+                """{"x":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"y":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}}""",
+                "overlap", 4);
+            Header("a gap between tensors",
+                """{"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"y":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}""",
+                "gap", 3);
+            Header("an empty tensor inside another",
+                """{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"y":{"dtype":"U8","shape":[0],"data_offsets":[2,2]}}""",
+                "overlap", 4);
             Header("100,000 empty tensors", "{" + string.Join(",", Enumerable.Range(0, 100_000).Select(i => $$"""
                 "{{i}}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}
                 """)) + "}", "more memory");
-            Header("a name of a million letters", $$$"""{"{{{new string('x', 1_200_000)}}}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""", "more memory");
+            Header("a name of a million letters",
+                $$$"""{"{{{new string('x', 1_200_000)}}}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""",
+                "more memory");
             return data;
         }
     }
@@ -133,7 +157,8 @@ public sealed class HostileSafetensorsTests : IDisposable
     [Fact]
     public void The_error_names_the_tensor_and_the_byte_of_its_entry()
     {
-        var e = Assert.Throws<KoalaException>(() => Header(SafetensorsBytes.File("""{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""", 4)));
+        var e = Assert.Throws<KoalaException>(() =>
+            Header(SafetensorsBytes.File("""{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""", 4)));
         Assert.Equal("f, tensor 'x', byte 9", e.Where);
     }
 

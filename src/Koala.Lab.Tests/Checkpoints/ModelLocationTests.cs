@@ -44,7 +44,8 @@ public sealed class ModelLocationTests : IDisposable
         Assert.Equal(new ModelLocation(Path.Combine(repo, "snapshots", Old), "koala/nano"), Find("koala/nano"));
         Assert.Equal(new ModelLocation(Path.Combine(repo, "snapshots", New), "koala/nano"), Find("koala/nano@v2"));
         Assert.Equal(new ModelLocation(Path.Combine(repo, "snapshots", New), "koala/nano"), Find($"koala/nano@{New}"));
-        Assert.Equal(new ModelLocation(Path.Combine(repo, "snapshots", New, "sub", "a.gguf"), "koala/nano/sub/a.gguf"), Find("koala/nano@v2/sub/a.gguf"));
+        Assert.Equal(new ModelLocation(Path.Combine(repo, "snapshots", New, "sub", "a.gguf"), "koala/nano/sub/a.gguf"),
+            Find("koala/nano@v2/sub/a.gguf"));
     }
 
     [Fact]
@@ -99,7 +100,8 @@ public sealed class ModelLocationTests : IDisposable
         Assert.Contains("commit of 40 hex digits", Assert.Throws<KoalaException>(() => Find("koala/nano")).Message);
     }
 
-    private ModelLocation Find(string name) => ModelLocation.Find(name, () => new HubSettings(_folder.Path, "http://127.0.0.1:1", null, true));
+    private ModelLocation Find(string name) =>
+        ModelLocation.Find(name, () => new HubSettings(_folder.Path, "http://127.0.0.1:1", null, true));
 
     // As huggingface_hub does it: contents by hash, relative links by name.
     private static string LayOutNano(string cache)

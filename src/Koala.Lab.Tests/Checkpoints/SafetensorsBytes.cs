@@ -20,5 +20,9 @@ internal static class SafetensorsBytes
 
     /// <summary>A valid file of five tensors (one empty, one scalar) and metadata.</summary>
     public static byte[] Small() => File(
-        """{"__metadata__":{"by":"h\u00e4nd"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"empty":{"dtype":"I64","shape":[0,4],"data_offsets":[24,24]},"b":{"dtype":"BF16","shape":[],"data_offsets":[24,26]},"c":{"dtype":"BOOL","shape":[3],"data_offsets":[26,29]},"d":{"dtype":"I16","shape":[1,1],"data_offsets":[29,31]}}""", 31);
+        """{"__metadata__":{"by":"h\u00e4nd"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"empty":""" +
+        """{"dtype":"I64","shape":[0,4],"data_offsets":[24,24]},"b":{"dtype":"BF16","shape":[],"data_offsets":""" +
+        """[24,26]},"c":{"dtype":"BOOL","shape":[3],"data_offsets":[26,29]},"d":{"dtype":"I16","shape":[1,1]""" +
+        ""","data_offsets":[29,31]}}""",
+        31);
 }

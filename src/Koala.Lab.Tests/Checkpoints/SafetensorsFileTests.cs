@@ -11,7 +11,8 @@ public sealed class SafetensorsFileTests : IDisposable
     private readonly TemporaryFolder _folder = new();
 
     public static TheoryData<ScalarType> Dtypes =>
-        [ScalarType.Float64, ScalarType.Float32, ScalarType.Float16, ScalarType.BFloat16, ScalarType.Int64, ScalarType.Int32, ScalarType.Int16, ScalarType.Int8, ScalarType.Byte, ScalarType.Bool];
+        [ScalarType.Float64, ScalarType.Float32, ScalarType.Float16, ScalarType.BFloat16, ScalarType.Int64,
+            ScalarType.Int32, ScalarType.Int16, ScalarType.Int8, ScalarType.Byte, ScalarType.Bool];
 
     public void Dispose() => _folder.Dispose();
 
@@ -23,7 +24,8 @@ public sealed class SafetensorsFileTests : IDisposable
         var path = _folder.At("model.safetensors");
         StateDict tensors =
         [
-            new("matrix", (randn(5, 7) * 50).to(dtype)), new("scalar", ones([], dtype: dtype)), new("empty", zeros([3, 0, 2], dtype: dtype)),
+            new("matrix", (randn(5, 7) * 50).to(dtype)), new("scalar", ones([], dtype: dtype)),
+            new("empty", zeros([3, 0, 2], dtype: dtype)),
             new("turned", arange(12).reshape(3, 4).to(dtype).t()),
         ];
         SafetensorsWriter.Write(path, tensors);

@@ -19,7 +19,8 @@ public sealed class SafetensorsWriterTests : IDisposable
         using var x = full(2, 1.5f);
         using var flag = ones(1, dtype: ScalarType.Bool);
         SafetensorsWriter.Write(_folder.At("f"), [new("flag", flag), new("x", x)], new Dictionary<string, string> { ["step"] = "7" });
-        var header = """{"__metadata__":{"step":"7"},"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"flag":{"dtype":"BOOL","shape":[1],"data_offsets":[8,9]}}""";
+        var header = """{"__metadata__":{"step":"7"},"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"flag":""" +
+            """{"dtype":"BOOL","shape":[1],"data_offsets":[8,9]}}""";
         header = header.PadRight((header.Length + 7) / 8 * 8);
         var bytes = File.ReadAllBytes(_folder.At("f"));
         Assert.Equal(header.Length, BinaryPrimitives.ReadInt64LittleEndian(bytes));
@@ -43,7 +44,8 @@ public sealed class SafetensorsWriterTests : IDisposable
     {
         using var scope = NewDisposeScope();
         SafetensorsWriter.Write(_folder.At("f"),
-            [new("odd", zeros(3, dtype: ScalarType.Byte)), new("half", zeros(3, dtype: ScalarType.BFloat16)), new("single", zeros(3)), new("long", zeros(3, dtype: ScalarType.Int64))]);
+            [new("odd", zeros(3, dtype: ScalarType.Byte)), new("half", zeros(3, dtype: ScalarType.BFloat16)),
+                new("single", zeros(3)), new("long", zeros(3, dtype: ScalarType.Int64))]);
         var bytes = File.ReadAllBytes(_folder.At("f"));
         var header = SafetensorsHeader.Read("f", bytes, bytes.Length);
         Assert.All(header.Tensors.Values, t => Assert.Equal(0, header.Offset(t.Name) % SafetensorsDtypes.Size(t.Dtype)));

@@ -26,13 +26,15 @@ public sealed class ShippedDataTests
     }
 
     [Fact]
-    public void The_readme_lists_every_file() => Assert.All(Directory.EnumerateFiles(TestFiles.At("data")).Select(Path.GetFileName).Where(f => f != "README.md"),
+    public void The_readme_lists_every_file() =>
+        Assert.All(Directory.EnumerateFiles(TestFiles.At("data")).Select(Path.GetFileName).Where(f => f != "README.md"),
         file => Assert.Contains($"| `{file}` |", s_readme));
 
     [Theory]
     [InlineData("chats-train.jsonl.gz", 4_000_000)]
     [InlineData("chats-validation.jsonl.gz", 500_000)]
-    public void The_chats_stay_under_their_sizes(string file, long most) => Assert.InRange(new FileInfo(TestFiles.At("data", file)).Length, 1, most);
+    public void The_chats_stay_under_their_sizes(string file, long most) =>
+        Assert.InRange(new FileInfo(TestFiles.At("data", file)).Length, 1, most);
 
     [Fact]
     public void Validation_ids_are_those_from_p_00_to_p_03_and_none_is_in_training()
@@ -76,7 +78,9 @@ public sealed class ShippedDataTests
         Assert.All(train.Keys.Union(validation.Keys), licence =>
         {
             Assert.NotEmpty(licence);
-            Assert.Contains($"\n| {licence} | {train.GetValueOrDefault(licence):N0} | {validation.GetValueOrDefault(licence):N0} |\n", s_readme);
+            Assert.Contains($"\n| {licence} | {train.GetValueOrDefault(licence):N0} | " +
+                $"{validation.GetValueOrDefault(licence):N0} |\n",
+                s_readme);
         });
     }
 
@@ -97,7 +101,9 @@ public sealed class ShippedDataTests
     private static JsonElement[] Lines(string file)
     {
         using var stream = File.OpenRead(TestFiles.At("data", file));
-        using var reader = new StreamReader(file.EndsWith(".gz", StringComparison.Ordinal) ? new GZipStream(stream, CompressionMode.Decompress) : stream);
+        using var reader = new StreamReader(file.EndsWith(".gz", StringComparison.Ordinal)
+            ? new GZipStream(stream, CompressionMode.Decompress)
+            : stream);
         var lines = new List<JsonElement>();
         while (reader.ReadLine() is { } line) lines.Add(JsonElement.Parse(line));
         return [.. lines];

@@ -7,7 +7,8 @@ public sealed class ArgumentTests
     public void Alone_it_prints_its_commands_and_exit_codes()
     {
         var run = CommandRun.Of().AssertDone();
-        foreach (var word in (string[])["doctor", "inspect", "tokenize", "generate", "train", "evaluate", "130"]) Assert.Contains(word, run.Output, StringComparison.Ordinal);
+        foreach (var word in (string[])["doctor", "inspect", "tokenize", "generate", "train", "evaluate", "130"])
+            Assert.Contains(word, run.Output, StringComparison.Ordinal);
         Assert.Equal(run.Output, CommandRun.Of("--help").Output);
     }
 
@@ -36,9 +37,11 @@ public sealed class ArgumentTests
     [InlineData("tokenize", "TARGET is missing. See koala tokenize --help")]
     [InlineData("generate --target", "--target needs a value. See koala generate --help")]
     [InlineData("generate --target x --top-k many", "--top-k is 'many', but a whole number is expected. See koala generate --help")]
-    [InlineData("generate --target x --top-k 99999999999", "--top-k is '99999999999', but a whole number is expected. See koala generate --help")]
+    [InlineData("generate --target x --top-k 99999999999",
+        "--top-k is '99999999999', but a whole number is expected. See koala generate --help")]
     [InlineData("generate --target x --temperature warm", "--temperature is 'warm', but a number is expected. See koala generate --help")]
-    [InlineData("train --target x --data y --head eagel", "--head is 'eagel', but it is medusa or eagle: did you mean eagle? See koala train --help")]
+    [InlineData("train --target x --data y --head eagel",
+        "--head is 'eagel', but it is medusa or eagle: did you mean eagle? See koala train --help")]
     [InlineData("generate --target x --dtype fp16", "--dtype is 'fp16', but it is fp32 or bf16. See koala generate --help")]
     public void Arguments_it_does_not_know_are_answered_in_one_line(string line, string answer)
     {
@@ -56,9 +59,11 @@ public sealed class ArgumentTests
     [InlineData("generate --target x --prompt a --draft-length 2", "--draft-length: is given, but nothing drafts")]
     [InlineData("generate --target x --prompt a --tree dynamic", "--tree: is given, but nothing drafts")]
     [InlineData("generate --target x --prompt a --acceptance typical --temperature 1", "--acceptance: is given, but nothing drafts")]
-    [InlineData("generate --target x --prompt a --head h --tree eagle-1 --draft-length 2", "--draft-length: is the length of a chain, but --tree is eagle-1")]
+    [InlineData("generate --target x --prompt a --head h --tree eagle-1 --draft-length 2",
+        "--draft-length: is the length of a chain, but --tree is eagle-1")]
     [InlineData("generate --target x --prompt a --head h --tree-topk 3", "--tree-topk: shapes a dynamic tree, but --tree is chain")]
-    [InlineData("evaluate --target x --head y --prompts z --tree eagle-1 --tree-tokens 9", "--tree-tokens: shapes a dynamic tree, but --tree is eagle-1")]
+    [InlineData("evaluate --target x --head y --prompts z --tree eagle-1 --tree-tokens 9",
+        "--tree-tokens: shapes a dynamic tree, but --tree is eagle-1")]
     [InlineData("evaluate --target x --head y --prompts z --tree dynamic --tree-tokens 1", "--tree-tokens: is 1")]
     [InlineData("evaluate --target x --head y --prompts z --tree eagel-1", "--tree: eagel-1 is no file")]
     [InlineData("evaluate --target x --head y --prompts z --acceptance typical", "--acceptance: is typical, a rule for sampling")]
@@ -88,5 +93,6 @@ public sealed class ArgumentTests
 
     [Fact]
     public void A_prompt_may_look_like_a_file_of_arguments_or_an_option() =>
-        CommandRun.Of("generate", "--target", "no/such/target", "--prompt", "@home --and --away").AssertRefused("no/such/target", "does not exist");
+        CommandRun.Of("generate", "--target", "no/such/target", "--prompt", "@home --and --away")
+            .AssertRefused("no/such/target", "does not exist");
 }

@@ -6,7 +6,10 @@ using Koala.Lab.Runtime.Native;
 
 namespace Koala.Lab.Tests.Cli;
 
-/// <summary>The bundle as it is carried to another machine: built once, unpacked from its archive, run without .NET or a package cache.</summary>
+/// <summary>
+/// The bundle as it is carried to another machine: built once, unpacked from its archive, run without .NET or a package
+/// cache.
+/// </summary>
 public sealed class BundleTests(BundleTests.Built built) : IClassFixture<BundleTests.Built>
 {
     [Fact]
@@ -14,15 +17,23 @@ public sealed class BundleTests(BundleTests.Built built) : IClassFixture<BundleT
     {
         Assert.InRange(built.Files.Sum(f => f.Length), 1, 100_000_000);
         Assert.InRange(new FileInfo(built.Archive).Length, 1, 48_000_000);
-        Assert.DoesNotContain(built.Files, f => f.Name.StartsWith("libtorch", StringComparison.Ordinal) || f.Name.StartsWith("libc10", StringComparison.Ordinal));
+        Assert.DoesNotContain(built.Files,
+            f => f.Name.StartsWith("libtorch", StringComparison.Ordinal)
+                || f.Name.StartsWith("libc10", StringComparison.Ordinal));
         Assert.Contains(built.Files, f => f.Name == "README.txt");
         Assert.Contains(built.Files, f => f.Name == "LICENSE");
     }
 
     [Fact]
     public void It_holds_no_path_of_the_machine_that_built_it() =>
-        Assert.DoesNotContain(built.Files, f => File.ReadAllBytes(f.FullName).AsSpan().IndexOf(System.Text.Encoding.Unicode.GetBytes(TestFiles.Root)) >= 0
-            || f.Name.StartsWith("Koala", StringComparison.OrdinalIgnoreCase) && File.ReadAllBytes(f.FullName).AsSpan().IndexOf(System.Text.Encoding.UTF8.GetBytes(TestFiles.Root)) >= 0);
+        Assert.DoesNotContain(built.Files,
+            f => File.ReadAllBytes(f.FullName)
+                .AsSpan()
+                .IndexOf(System.Text.Encoding.Unicode.GetBytes(TestFiles.Root)) >= 0
+            || f.Name.StartsWith("Koala", StringComparison.OrdinalIgnoreCase)
+                && File.ReadAllBytes(f.FullName)
+                    .AsSpan()
+                    .IndexOf(System.Text.Encoding.UTF8.GetBytes(TestFiles.Root)) >= 0);
 
     [Fact]
     public void Without_a_libtorch_it_says_how_to_name_one()
@@ -36,14 +47,16 @@ public sealed class BundleTests(BundleTests.Built built) : IClassFixture<BundleT
     [Fact]
     public void With_one_it_answers_as_the_project_does()
     {
-        string[] args = ["generate", "--target", TestFiles.At("checkpoints", "koala-nano"), "--prompt", "Why is the sky blue?", "--max-tokens", "24"];
+        string[] args = ["generate", "--target", TestFiles.At("checkpoints", "koala-nano"), "--prompt",
+            "Why is the sky blue?", "--max-tokens", "24"];
         var run = built.Run(LibTorch.Folder, args);
         Assert.True(run.ExitCode == 0, run.Error);
         Assert.Equal(CommandRun.Of(args).AssertDone().Output, run.Output);
     }
 
     [Fact]
-    public void A_folder_that_exists_is_refused() => CommandRun.Of("bundle", "--out", built.Folder).AssertRefused("exists already", built.Folder);
+    public void A_folder_that_exists_is_refused() =>
+        CommandRun.Of("bundle", "--out", built.Folder).AssertRefused("exists already", built.Folder);
 
     [Fact]
     public void Outside_a_clone_it_is_refused()
@@ -82,7 +95,10 @@ public sealed class BundleTests(BundleTests.Built built) : IClassFixture<BundleT
 
         internal CommandRun Run(string? libtorch, params string[] args)
         {
-            var start = new ProcessStartInfo(Path.Combine(Folder, "koala"), args) { RedirectStandardOutput = true, RedirectStandardError = true };
+            var start = new ProcessStartInfo(Path.Combine(Folder, "koala"), args)
+            {
+                RedirectStandardOutput = true, RedirectStandardError = true,
+            };
             start.Environment.Clear();
             start.Environment["HOME"] = _parent;
             if (libtorch is not null) start.Environment[LibTorch.FolderVariable] = libtorch;

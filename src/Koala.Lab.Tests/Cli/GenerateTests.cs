@@ -12,7 +12,9 @@ public sealed class GenerateTests
     {
         var golden = Golden.Prompts("koala-nano")[0];
         var count = Math.Min(12, golden.Greedy.Length);
-        var json = CommandRun.Of("generate", "--target", s_nano, "--prompt", golden.Chat, "--max-tokens", $"{count}", "--dtype", "fp32", "--json").AssertDone().Json;
+        var json = CommandRun.Of("generate", "--target", s_nano, "--prompt", golden.Chat, "--max-tokens", $"{count}",
+            "--dtype", "fp32", "--json")
+            .AssertDone().Json;
         Assert.Equal(golden.Ids, Ids(json, "promptTokens"));
         Assert.Equal(golden.Greedy[..count], Ids(json, "tokens"));
         Assert.Contains(json.GetProperty("finish").GetString(), (string[])["stop", "length"]);
@@ -49,13 +51,15 @@ public sealed class GenerateTests
 
         var all = CommandRun.Of([.. line, "--turns", "all"]).AssertDone();
         Assert.Equal([1, 1, 2], all.Lines.Select(l => CommandRun.Parse(l).GetProperty("turn").GetInt32()));
-        Assert.Equal(CommandRun.Parse(all.Lines[1]).GetProperty("id").GetString(), CommandRun.Parse(all.Lines[2]).GetProperty("id").GetString());
+        Assert.Equal(CommandRun.Parse(all.Lines[1]).GetProperty("id").GetString(),
+            CommandRun.Parse(all.Lines[2]).GetProperty("id").GetString());
         Assert.Single(CommandRun.Of([.. line, "--limit", "1"]).AssertDone().Lines);
     }
 
     [Fact]
     public void A_single_prompt_that_does_not_fit_is_an_error() =>
-        CommandRun.Of("generate", "--target", s_nano, "--prompt", string.Concat(Enumerable.Repeat("word ", 3000))).AssertRefused("the prompt", "context");
+        CommandRun.Of("generate", "--target", s_nano, "--prompt", string.Concat(Enumerable.Repeat("word ", 3000)))
+            .AssertRefused("the prompt", "context");
 
     [Fact]
     public void Cuda_asked_for_and_absent_is_an_error()
@@ -70,7 +74,9 @@ public sealed class GenerateTests
         using var folder = new TemporaryFolder();
         var cancelled = new CancellationToken(canceled: true);
         using var error = new StringWriter();
-        Assert.Equal(130, Koala.Cli.KoalaCommand.Run(["generate", "--target", s_nano, "--prompt", "Name a colour.", "--quiet"], TextWriter.Null, error, cancel: cancelled));
+        Assert.Equal(130,
+            Koala.Cli.KoalaCommand.Run(["generate", "--target", s_nano, "--prompt", "Name a colour.", "--quiet"],
+                TextWriter.Null, error, cancel: cancelled));
         Assert.Equal("interrupted", error.ToString().Trim());
     }
 

@@ -42,7 +42,9 @@ public sealed class GgufCommandTests : IDisposable
     {
         var prompts = _folder.At("prompts.jsonl");
         File.WriteAllLines(prompts, ["""{"prompt":"Name a colour."}""", """{"prompt":"Why is the sky blue?"}"""]);
-        var line = CommandRun.Of("train", "--target", _file, "--data", TestFiles.At("data", "chats-validation.jsonl.gz"), "--out", _folder.At("run"), "--layers", "1", "--steps", "2",
+        var line = CommandRun.Of("train", "--target", _file, "--data",
+            TestFiles.At("data", "chats-validation.jsonl.gz"), "--out", _folder.At("run"), "--layers", "1", "--steps",
+            "2",
             "--batch", "2", "--row-length", "32", "--warmup", "1", "--evaluate", prompts, "--max-tokens", "8").AssertDone();
         Assert.Contains("nano-file", line.Output, StringComparison.Ordinal);
     }

@@ -37,7 +37,8 @@ public sealed partial class OptionNamesTests
         { "regenerate", new GenerationOptions(), ["DraftLength", "Acceptance", "Stop"] },
     };
 
-    private static readonly Command s_koala = KoalaCommand.Build(new Streams(TextWriter.Null, TextWriter.Null, TextReader.Null, default), []);
+    private static readonly Command s_koala =
+        KoalaCommand.Build(new Streams(TextWriter.Null, TextWriter.Null, TextReader.Null, default), []);
 
     [Theory, MemberData(nameof(Filled))]
     public void Every_property_that_may_be_refused_has_its_option(string command, object options, string[] notThere)
@@ -63,7 +64,11 @@ public sealed partial class OptionNamesTests
     [Fact]
     public void Every_name_that_a_message_has_is_an_option_of_a_command()
     {
-        var named = Sources().SelectMany(file => Named().Matches(file.Text)).Select(match => NameOf(match.Groups[1].Value)).Distinct().ToArray();
+        var named = Sources()
+            .SelectMany(file => Named().Matches(file.Text))
+            .Select(match => NameOf(match.Groups[1].Value))
+            .Distinct()
+            .ToArray();
         Assert.True(named.Length > 40, string.Join(", ", named));
         Assert.All(named, name => Assert.Contains(s_koala.Subcommands, command => OptionNames.Find(name, command) is not null));
     }
@@ -72,7 +77,8 @@ public sealed partial class OptionNamesTests
     public void The_library_knows_no_spelling_of_the_command_line()
     {
         // Arguments of other programs, and one line for a shell that says how to get a model.
-        string[] others = ["\"--porcelain=v2\", \"--branch\"", "dotnet restore --force", "llama-gguf-split --merge", "$\" --revision {name.Revision}\""];
+        string[] others = ["\"--porcelain=v2\", \"--branch\"", "dotnet restore --force", "llama-gguf-split --merge",
+            "$\" --revision {name.Revision}\""];
         foreach (var (path, text) in Sources())
         {
             var own = others.Aggregate(text, (rest, other) => rest.Replace(other, "", StringComparison.Ordinal));
@@ -95,7 +101,8 @@ public sealed partial class OptionNamesTests
     {
         Assert.Equal("maxTokens: is 0, but an answer has at least one token. Fix: set it to 1 or more.",
             Assert.Throws<KoalaException>(new GenerationOptions { MaxTokens = 0 }.Validate).Message);
-        Assert.Equal("acceptance: is typical, a rule for sampling, but temperature is 0. Fix: set temperature to about 0.7, or leave it out.",
+        Assert.Equal("acceptance: is typical, a rule for sampling, but temperature is 0. Fix: set temperature to " +
+            "about 0.7, or leave it out.",
             Assert.Throws<KoalaException>(new GenerationOptions { Acceptance = AcceptanceMode.Typical }.Validate).Message);
     }
 

@@ -10,7 +10,8 @@ public sealed class PullTests : IDisposable
 
     public PullTests()
     {
-        foreach (var path in Directory.GetFiles(ShippedModels.Folder("koala-nano"))) _hub.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
+        foreach (var path in Directory.GetFiles(ShippedModels.Folder("koala-nano")))
+            _hub.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
         _environment = new EnvironmentScope(("HF_HOME", _folder.Path), ("HF_ENDPOINT", _hub.Endpoint));
     }
 
@@ -30,7 +31,9 @@ public sealed class PullTests : IDisposable
         Assert.Equal([Snapshot], run.Lines);
         Assert.Contains("model.safetensors", run.Error, StringComparison.Ordinal);
         Assert.EndsWith("use it with: --target koala/nano\n", run.Error, StringComparison.Ordinal);
-        Assert.NotEqual("", CommandRun.Of("generate", "--target", "koala/nano", "--prompt", "Hello", "--max-tokens", "4").AssertDone().Output);
+        Assert.NotEqual("",
+            CommandRun.Of("generate", "--target", "koala/nano", "--prompt", "Hello", "--max-tokens", "4")
+                .AssertDone().Output);
         Assert.Equal("koala/nano", CommandRun.Of("inspect", "koala/nano", "--json").AssertDone().Json.GetProperty("name").GetString());
         CommandRun.Of("tokenize", "koala/nano", "--text", "a").AssertDone();
     }
@@ -40,8 +43,14 @@ public sealed class PullTests : IDisposable
     {
         CommandRun.Of("pull", "koala/nano", "--quiet").AssertDone();
         var chats = _folder.At("chats.jsonl");
-        File.WriteAllLines(chats, Enumerable.Range(0, 60).Select(i => $$"""{"messages":[{"role":"user","content":"Say {{i}}."},{"role":"assistant","content":"Here is {{i}}, and then some more words."}]}"""));
-        CommandRun.Of("train", "--target", "koala/nano", "--data", chats, "--steps", "1", "--batch", "1", "--row-length", "64", "--out", _folder.At("run"), "--quiet").AssertDone();
+        File.WriteAllLines(chats,
+            Enumerable.Range(0, 60)
+                .Select(i =>
+                    $$"""{"messages":[{"role":"user","content":"Say {{i}}."},""" +
+                    $$"""{"role":"assistant","content":"Here is {{i}}, and then some more words."}]}"""));
+        CommandRun.Of("train", "--target", "koala/nano", "--data", chats, "--steps", "1", "--batch", "1",
+            "--row-length", "64", "--out", _folder.At("run"), "--quiet")
+            .AssertDone();
         var record = CommandRun.Of("inspect", _folder.At("run"), "--json").AssertDone().Output;
         Assert.Contains($"\"target\": \"{Snapshot}\"", record, StringComparison.Ordinal);
         Assert.Contains("\"name\": \"koala/nano\"", record, StringComparison.Ordinal);
@@ -51,9 +60,13 @@ public sealed class PullTests : IDisposable
     public void Json_is_one_document_and_the_second_time_nothing_is_downloaded()
     {
         var json = CommandRun.Of("pull", "koala/nano", "--json").AssertDone().Json;
-        Assert.Equal(("koala/nano", "main", _hub.Commit, Snapshot), (json.GetProperty("repo").GetString(), json.GetProperty("revision").GetString(), json.GetProperty("commit").GetString(), json.GetProperty("path").GetString()));
+        Assert.Equal(("koala/nano", "main", _hub.Commit, Snapshot),
+            (json.GetProperty("repo").GetString(), json.GetProperty("revision").GetString(),
+                json.GetProperty("commit").GetString(), json.GetProperty("path").GetString()));
         Assert.All(json.GetProperty("files").EnumerateArray(), file => Assert.True(file.GetProperty("downloaded").GetBoolean()));
-        var weights = json.GetProperty("files").EnumerateArray().Single(file => file.GetProperty("name").GetString() == "model.safetensors");
+        var weights = json.GetProperty("files")
+            .EnumerateArray()
+            .Single(file => file.GetProperty("name").GetString() == "model.safetensors");
         Assert.Equal(_hub.Files["model.safetensors"].Length, weights.GetProperty("size").GetInt64());
         Assert.Equal(FakeHub.HashOf(_hub.Files["model.safetensors"]), weights.GetProperty("hash").GetString());
 
@@ -69,14 +82,18 @@ public sealed class PullTests : IDisposable
         var run = CommandRun.Of("pull", "koala/nano", "a.gguf", "--quiet").AssertDone();
         Assert.Equal([Path.Combine(Snapshot, "a.gguf")], run.Lines);
         Assert.Equal("", run.Error);
-        Assert.Contains("--target koala/nano/a.gguf", CommandRun.Of("pull", "koala/nano", "a.gguf").AssertDone().Error, StringComparison.Ordinal);
+        Assert.Contains("--target koala/nano/a.gguf", CommandRun.Of("pull", "koala/nano", "a.gguf").AssertDone().Error,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void Interrupted_it_goes_on_with_the_same_command()
     {
         var weights = _hub.Files["model.safetensors"];
-        _hub.Misbehave = request => request.IsFor("model.safetensors") && request.From is null ? _hub.Behave(request) with { CutAfter = weights.Length / 2, Hangs = true } : null;
+        _hub.Misbehave = request =>
+            request.IsFor("model.safetensors") && request.From is null
+                ? _hub.Behave(request) with { CutAfter = weights.Length / 2, Hangs = true }
+                : null;
         var run = CommandRun.Interrupted("model.safetensors", "pull", "koala/nano", "--revision", "main");
         Assert.Equal(130, run.ExitCode);
         Assert.Equal("", run.Output);

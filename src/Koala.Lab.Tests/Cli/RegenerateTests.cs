@@ -31,7 +31,9 @@ public sealed class RegenerateTests : IDisposable
         CommandRun.Of([.. Line("whole.jsonl")]).AssertDone();
         var stopped = CommandRun.Interrupted("answers 4/30", Line("chats.jsonl"));
         Assert.Equal(130, stopped.ExitCode);
-        Assert.Matches(@"interrupted: \d+ of 30 answers are saved in .*chats\.jsonl\.part\. Go on with the same command and --resume", stopped.Error);
+        Assert.Matches(@"interrupted: \d+ of 30 answers are saved in .*chats\.jsonl\.part\. Go on with the same " +
+            "command and --resume",
+            stopped.Error);
         CommandRun.Of(Line("chats.jsonl")).AssertRefused("chats.jsonl.part", "--resume");
         CommandRun.Of([.. Line("chats.jsonl"), "--resume", "--seed", "9"]).AssertRefused("--seed 0", "9");
         CommandRun.Of([.. Line("chats.jsonl"), "--resume"]).AssertDone();
@@ -43,7 +45,8 @@ public sealed class RegenerateTests : IDisposable
     {
         CommandRun.Of([.. Line("whole.jsonl")]).AssertDone();
         var part = _folder.At("chats.jsonl.part");
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", ["exec", typeof(KoalaCommand).Assembly.Location, .. Line("chats.jsonl")])
+        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
+            ["exec", typeof(KoalaCommand).Assembly.Location, .. Line("chats.jsonl")])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -70,7 +73,10 @@ public sealed class RegenerateTests : IDisposable
     private string[] Line(string name)
     {
         var prompts = _folder.At("prompts.jsonl");
-        if (!File.Exists(prompts)) File.WriteAllLines(prompts, Enumerable.Range(0, 30).Select(i => $$"""{"id":"q{{i}}","prompt":"Say {{i}}."}"""));
-        return ["regenerate", "--target", ShippedModels.Folder("koala-nano"), "--prompts", prompts, "--out", _folder.At(name), "--batch", "4", "--max-tokens", "12"];
+        if (!File.Exists(prompts))
+            File.WriteAllLines(prompts,
+                Enumerable.Range(0, 30).Select(i => $$"""{"id":"q{{i}}","prompt":"Say {{i}}."}"""));
+        return ["regenerate", "--target", ShippedModels.Folder("koala-nano"), "--prompts", prompts, "--out",
+            _folder.At(name), "--batch", "4", "--max-tokens", "12"];
     }
 }

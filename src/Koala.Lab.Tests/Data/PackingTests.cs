@@ -10,17 +10,22 @@ public sealed class PackingTests
         .Select((tokens, mask) => new TokenizedConversation(tokens, mask[..tokens.Length])).Array[0, 30];
 
     [Fact]
-    public void Every_token_stands_in_a_row_once_with_its_mask() => Gen.Select(s_conversations, Gen.Int[2, 16]).Sample((conversations, length) =>
+    public void Every_token_stands_in_a_row_once_with_its_mask() =>
+        Gen.Select(s_conversations, Gen.Int[2, 16]).Sample((conversations, length) =>
     {
         var (rows, cut) = Packing.Pack(conversations, length);
         var packed = rows.SelectMany(row => SegmentsOf(row)).Select(Text).Order().ToArray();
         var given = conversations.Where(c => c.Tokens.Length > 0)
-            .Select(c => Text((c.Tokens[..Math.Min(length, c.Tokens.Length)], c.LossMask[..Math.Min(length, c.Tokens.Length)]))).Order().ToArray();
+            .Select(c =>
+                Text((c.Tokens[..Math.Min(length, c.Tokens.Length)], c.LossMask[..Math.Min(length, c.Tokens.Length)])))
+            .Order()
+            .ToArray();
         return packed.SequenceEqual(given) && cut == conversations.Count(c => c.Tokens.Length > length);
     });
 
     [Fact]
-    public void Rows_have_one_length_and_count_positions_and_segments() => Gen.Select(s_conversations, Gen.Int[2, 16]).Sample((conversations, length) =>
+    public void Rows_have_one_length_and_count_positions_and_segments() =>
+        Gen.Select(s_conversations, Gen.Int[2, 16]).Sample((conversations, length) =>
         Packing.Pack(conversations, length).Rows.All(row =>
             row.Tokens.Length == length && row.Positions.Length == length && row.Segments.Length == length && row.LossMask.Length == length
             && row.Segments[0] == 0 && row.Positions[0] == 0
@@ -50,12 +55,15 @@ public sealed class PackingTests
     [Fact]
     public void Rejects_a_row_without_room_to_learn() => Assert.Throws<KoalaException>(() => Packing.Pack([], 1));
 
-    private static TokenizedConversation Of(int token, int count) => new([.. Enumerable.Repeat(token, count)], [.. Enumerable.Repeat(true, count)]);
+    private static TokenizedConversation Of(int token, int count) =>
+        new([.. Enumerable.Repeat(token, count)], [.. Enumerable.Repeat(true, count)]);
 
     // Padding is token 0, which no conversation here has.
-    private static IEnumerable<(int[], bool[])> SegmentsOf(PackedRow row) => row.Segments.Select((s, t) => (s, t)).GroupBy(x => x.s, x => x.t)
+    private static IEnumerable<(int[], bool[])> SegmentsOf(PackedRow row) =>
+        row.Segments.Select((s, t) => (s, t)).GroupBy(x => x.s, x => x.t)
         .Select(g => (g.Select(t => row.Tokens[t]).ToArray(), g.Select(t => row.LossMask[t]).ToArray()))
         .Where(s => s.Item1[0] != 0);
 
-    private static string Text((int[] Tokens, bool[] Mask) segment) => $"{string.Join(' ', segment.Tokens)} {string.Join(' ', segment.Mask)}";
+    private static string Text((int[] Tokens, bool[] Mask) segment) =>
+        $"{string.Join(' ', segment.Tokens)} {string.Join(' ', segment.Mask)}";
 }

@@ -91,7 +91,8 @@ public sealed class AcceptanceLengthTests
         Assert.Empty(trace.PositionAcceptance);
     }
 
-    private static (Generation Answer, DecodingTrace Trace, ScriptedHead Head) Run(int max, int? draftLength, int tokens, Func<int, int> right)
+    private static (Generation Answer, DecodingTrace Trace, ScriptedHead Head) Run(int max, int? draftLength,
+        int tokens, Func<int, int> right)
     {
         var head = ScriptedHead.Right(ShippedModels.Nano, s_prompt.Length, max, s_truth, right);
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);

@@ -44,11 +44,15 @@ public sealed class EndTests
         {
             var before = ShippedModels.Nano.Tokenizer.Decode(s_truth[..at], skipSpecialTokens: true);
             var stop = whole[(before.Length - 1)..(before.Length + 2)];   // the last character of one token and two after it
-            var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 40, DraftLength = draftLength, Stop = ["never comes", stop] });
+            var answer = decoder.Generate(s_prompt,
+                new GenerationOptions { MaxTokens = 40, DraftLength = draftLength, Stop = ["never comes", stop] });
             Assert.Equal(whole[..whole.IndexOf(stop, StringComparison.Ordinal)], answer.Text);
             Assert.Equal(FinishReason.Stop, answer.FinishReason);
             // The tokens go on to the one that completed it, and no further.
-            var needed = Enumerable.Range(1, 40).First(n => ShippedModels.Nano.Tokenizer.Decode(s_truth[..n], skipSpecialTokens: true).Contains(stop, StringComparison.Ordinal));
+            var needed = Enumerable.Range(1, 40)
+                .First(n =>
+                    ShippedModels.Nano.Tokenizer.Decode(s_truth[..n], skipSpecialTokens: true)
+                        .Contains(stop, StringComparison.Ordinal));
             Assert.Equal(s_truth[..needed], answer.Tokens);
         }
     }
@@ -59,7 +63,8 @@ public sealed class EndTests
         var whole = ShippedModels.Nano.Tokenizer.Decode(s_truth[..12], skipSpecialTokens: true);
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
         var text = "";
-        var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 12, Stop = [whole[^3..] + "\u0001"] }, chunk => text += chunk.Text);
+        var answer = decoder.Generate(s_prompt,
+            new GenerationOptions { MaxTokens = 12, Stop = [whole[^3..] + "\u0001"] }, chunk => text += chunk.Text);
         Assert.Equal(whole, answer.Text);
         Assert.Equal(whole, text);
         Assert.Equal(FinishReason.Length, answer.FinishReason);
@@ -93,7 +98,8 @@ public sealed class EndTests
     }
 
     [Theory]
-    [InlineData(1, 4), InlineData(2, 4), InlineData(3, 4), InlineData(4, 4), InlineData(5, 4), InlineData(6, 4), InlineData(7, 4), InlineData(12, 4), InlineData(12, 0), InlineData(12, 1)]
+    [InlineData(1, 4), InlineData(2, 4), InlineData(3, 4), InlineData(4, 4), InlineData(5, 4), InlineData(6, 4)]
+    [InlineData(7, 4), InlineData(12, 4), InlineData(12, 0), InlineData(12, 1)]
     public void A_context_that_fills_up_ends_the_answer_at_the_last_token_that_fits(int room, int right)
     {
         var prompt = LongPrompt(ShippedModels.Nano.Config.ContextLength - room);
@@ -142,7 +148,8 @@ public sealed class EndTests
     private static readonly Lazy<Target> s_ending = new(() =>
     {
         using var folder = new TemporaryFolder();
-        foreach (var file in Directory.EnumerateFiles(ShippedModels.Folder("koala-nano"))) File.Copy(file, folder.At(Path.GetFileName(file)));
+        foreach (var file in Directory.EnumerateFiles(ShippedModels.Folder("koala-nano")))
+            File.Copy(file, folder.At(Path.GetFileName(file)));
         File.WriteAllText(folder.At("generation_config.json"), $$"""{"bos_token_id": 0, "eos_token_id": [2, {{s_truth[s_length - 1]}}]}""");
         return Target.Load(folder.Path);
     });

@@ -24,7 +24,8 @@ public sealed class GpuDecodingTests
         using var source = DraftHead.Load(ShippedModels.Folder(head), target);
         using var decoder = new SpeculativeDecoder(target, source);
         using var baseline = new SpeculativeDecoder(ShippedModels.Nano);
-        string[] questions = ["What is a koala?", "Name three colours.", "Why is the sky blue?", "Tell me a story.", "How do I boil an egg?", "What is two and two?"];
+        string[] questions = ["What is a koala?", "Name three colours.", "Why is the sky blue?", "Tell me a story.",
+            "How do I boil an egg?", "What is two and two?"];
         var prompts = questions.Select(q => ShippedModels.Nano.Tokenizer.EncodeChat([new("user", q)])).ToArray();
         var options = new GenerationOptions { MaxTokens = 60 };
         // Twice, so that the second time everything is a recording of the first one's memory.

@@ -41,12 +41,16 @@ public sealed class LosslessTests
     public void Mt_bench_answers_of_mini_stay_the_same()
     {
         using var head = PlainDecoding.RandomHead(ShippedModels.Mini, 2);
-        int[][] questions = [.. PlainDecoding.MtBench(ShippedModels.Mini, 80).Where(p => p.Length < ShippedModels.Mini.Config.ContextLength)];
+        int[][] questions = [.. PlainDecoding.MtBench(ShippedModels.Mini, 80)
+            .Where(p => p.Length < ShippedModels.Mini.Config.ContextLength)];
         foreach (var prompt in PromptSample.Spread(questions, PromptSample.Count(questions.Length, 4)))
             AssertLossless(ShippedModels.Mini, head, prompt, null);
     }
 
-    /// <summary>Every pattern of acceptance follows every other, so that what a rejected candidate leaves in the cache would show.</summary>
+    /// <summary>
+    /// Every pattern of acceptance follows every other, so that what a rejected candidate leaves in the cache would
+    /// show.
+    /// </summary>
     [Fact]
     public void A_head_that_is_right_by_turns_changes_nothing()
     {
@@ -54,7 +58,8 @@ public sealed class LosslessTests
         foreach (var prompt in NanoPrompts())
         {
             var truth = PlainDecoding.Greedy(ShippedModels.Nano, prompt, Tokens + 8);
-            var head = ScriptedHead.Right(ShippedModels.Nano, prompt.Length, 4, Padded(truth), done => (done * 7 + done / 3 + prompt.Length) % 5);
+            var head = ScriptedHead.Right(ShippedModels.Nano, prompt.Length, 4, Padded(truth),
+                done => (done * 7 + done / 3 + prompt.Length) % 5);
             AssertLossless(ShippedModels.Nano, head, prompt, null, seen);
         }
         Assert.Equal([0, 1, 2, 3, 4], seen.Order());

@@ -12,7 +12,10 @@ public sealed class MemoryTests
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         using var head = PlainDecoding.RecordedHead();
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
-        var options = new GenerationOptions { MaxTokens = 200, Temperature = temperature, TopP = temperature == 0 ? 1 : 0.95, FullTrace = fullTrace };
+        var options = new GenerationOptions
+        {
+            MaxTokens = 200, Temperature = temperature, TopP = temperature == 0 ? 1 : 0.95, FullTrace = fullTrace,
+        };
         var prompt = Golden.Prompts("koala-nano")[3].Ids;
         decoder.Generate(prompt, options);   // makes the cache
         var before = live.ThreadTotalLiveCount;

@@ -67,7 +67,8 @@ internal static class PlainDecoding
     public static DraftHead RecordedHead()
     {
         using var file = SafetensorsFile.Open(Golden.At("heads-koala-nano", "medusa-k2.safetensors"));
-        return MedusaStateDict.Read(file, new MedusaOptions { Layers = 2, OwnLmHeads = true }, ShippedModels.Nano.Identity, ScalarType.Float32, CPU);
+        return MedusaStateDict.Read(file, new MedusaOptions { Layers = 2, OwnLmHeads = true },
+            ShippedModels.Nano.Identity, ScalarType.Float32, CPU);
     }
 
     /// <summary>A head of K layers with small random weights, so that its layers say something.</summary>

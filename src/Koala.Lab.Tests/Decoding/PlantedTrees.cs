@@ -6,7 +6,10 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>Proposes trees of random form in which the target's own next tokens stand somewhere, as deep as chance has it: every way of accepting comes up.</summary>
+/// <summary>
+/// Proposes trees of random form in which the target's own next tokens stand somewhere, as deep as chance has it: every
+/// way of accepting comes up.
+/// </summary>
 /// <param name="truths">Of each sequence the target's own answer.</param>
 /// <param name="nodes">The most candidates of a tree.</param>
 internal sealed class PlantedTrees(IReadOnlyList<int[]> truths, int nodes) : IDraftSource

@@ -45,7 +45,10 @@ public sealed class SampledDecodingTests
         Assert.Equal(8, answers.Count);
     }
 
-    /// <summary>The first three tokens, with a head that draws and one that chooses, come as often as the target's own distribution says.</summary>
+    /// <summary>
+    /// The first three tokens, with a head that draws and one that chooses, come as often as the target's own
+    /// distribution says.
+    /// </summary>
     [Theory, InlineData(false), InlineData(true)]
     public void The_answers_have_the_targets_distribution(bool chosen)
     {
@@ -74,7 +77,9 @@ public sealed class SampledDecodingTests
         var common = expected.Where(e => e.Value * Answers >= 5).ToArray();
         var rest = 1 - common.Sum(e => e.Value);
         var sum = common.Sum(e => Math.Pow(counts.GetValueOrDefault(e.Key) - e.Value * Answers, 2) / (e.Value * Answers));
-        if (rest * Answers >= 1) sum += Math.Pow(Answers - common.Sum(e => counts.GetValueOrDefault(e.Key)) - rest * Answers, 2) / (rest * Answers);
+        if (rest * Answers >= 1)
+            sum += Math.Pow(Answers - common.Sum(e => counts.GetValueOrDefault(e.Key)) - rest * Answers,
+                2) / (rest * Answers);
         Assert.InRange(1 - ChiSquared.CDF(common.Length - (rest * Answers >= 1 ? 0 : 1), sum), 0.001, 1);
     }
 

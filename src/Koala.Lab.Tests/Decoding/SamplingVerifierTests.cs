@@ -9,8 +9,9 @@ using MathNet.Numerics.Random;
 namespace Koala.Lab.Tests.Decoding;
 
 /// <summary>
-/// Three consecutive tokens of a toy model, drawn 200,000 times with chains of two candidates, have exactly the model's distribution; and rules
-/// known to be wrong fail the same test. Toy: p and q of the next token depend on the token before.
+/// Three consecutive tokens of a toy model, drawn 200,000 times with chains of two candidates, have exactly the model's
+/// distribution; and rules known to be wrong fail the same test. Toy: p and q of the next token depend on the token
+/// before.
 /// </summary>
 public sealed class SamplingVerifierTests
 {
@@ -91,12 +92,14 @@ public sealed class SamplingVerifierTests
         for (var i = 0; i < Draws; i++) accepted += Koala([s_p[0], s_p[0]], Drawn(s_q, 0, 1, random), random).Accepted;
         double overlap = s_p[0].Zip(s_q[0], Math.Min).Sum();
         // Five standard deviations.
-        Assert.InRange((double)accepted / Draws, overlap - 5 * Math.Sqrt(overlap * (1 - overlap) / Draws), overlap + 5 * Math.Sqrt(overlap * (1 - overlap) / Draws));
+        Assert.InRange((double)accepted / Draws, overlap - 5 * Math.Sqrt(overlap * (1 - overlap) / Draws),
+            overlap + 5 * Math.Sqrt(overlap * (1 - overlap) / Draws));
     }
 
     [Fact]
     public void A_bonus_from_p_after_a_rejection_is_found_out() =>
-        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, q) => q, (row, _) => row, _ => 0), s_p, s_q, Drawn) < Significance);
+        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, q) => q, (row, _) => row, _ => 0),
+            s_p, s_q, Drawn) < Significance);
 
     [Fact]
     public void A_raw_q_for_candidates_drawn_from_a_tempered_one_is_found_out()
@@ -110,15 +113,20 @@ public sealed class SamplingVerifierTests
 
     [Fact]
     public void A_bonus_from_another_row_is_found_out() =>
-        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, q) => q, Left, accepted => Math.Max(accepted - 1, 0) - accepted), s_p, s_q, Drawn) < Significance);
+        Assert.True(Probability((p, draft, random) =>
+            Judge(p, draft, random, (_, q) => q, Left, accepted => Math.Max(accepted - 1, 0) - accepted),
+            s_p, s_q, Drawn) < Significance);
 
     [Fact]
     public void A_residual_of_the_row_after_the_rejected_candidate_is_found_out() =>
-        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, q) => q, Left, accepted => Math.Min(accepted + 1, p.Length - 1) - accepted), s_p, s_q, Drawn) < Significance);
+        Assert.True(Probability((p, draft, random) =>
+            Judge(p, draft, random, (_, q) => q, Left, accepted => Math.Min(accepted + 1, p.Length - 1) - accepted),
+            s_p, s_q, Drawn) < Significance);
 
     [Fact]
     public void Chosen_candidates_judged_as_if_drawn_are_found_out() =>
-        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, _) => s_q[0], Left, _ => 0), s_p, s_q, Chosen) < Significance);
+        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, _) => s_q[0], Left, _ => 0), s_p, s_q,
+            Chosen) < Significance);
 
     /// <summary>The test's own rule is right where it is not told to be wrong.</summary>
     [Fact]
@@ -128,16 +136,21 @@ public sealed class SamplingVerifierTests
     private static AcceptedPath Koala(float[][] p, Draft draft, RandomSource random) =>
         new SamplingVerifier(new GenerationOptions { Temperature = 1 }).Verify(new TargetDistributions(null, p), draft, random);
 
-    // The rule of arXiv 2211.17192, with its three places open: which q is judged by, what is left after a rejection, and from which row (an offset).
-    private static AcceptedPath Judge(float[][] p, Draft draft, RandomSource random, Func<Draft, float[], float[]> judgedBy, Func<float[], float[], float[]> left, Func<int, int> offset)
+    // The rule of arXiv 2211.17192, with its three places open: which q is judged by, what is left after a rejection,
+    // and from which row (an offset).
+    private static AcceptedPath Judge(float[][] p, Draft draft, RandomSource random,
+        Func<Draft, float[], float[]> judgedBy, Func<float[], float[], float[]> left, Func<int, int> offset)
     {
         for (var i = 0; i < draft.Candidates.Count; i++)
         {
             var token = draft.Candidates[i].Token;
             var q = judgedBy(draft, draft.Candidates[i].Distribution ?? []);
-            if (random.NextDouble() * q[token] >= p[i][token]) return new AcceptedPath([.. Enumerable.Range(0, i)], TokenDraw.Sample(left(p[i + offset(i)], q), random));
+            if (random.NextDouble() * q[token] >= p[i][token])
+                return new AcceptedPath([.. Enumerable.Range(0, i)],
+                    TokenDraw.Sample(left(p[i + offset(i)], q), random));
         }
-        return new AcceptedPath([.. Enumerable.Range(0, draft.Candidates.Count)], TokenDraw.Sample(p[draft.Candidates.Count + offset(draft.Candidates.Count)], random));
+        return new AcceptedPath([.. Enumerable.Range(0, draft.Candidates.Count)],
+            TokenDraw.Sample(p[draft.Candidates.Count + offset(draft.Candidates.Count)], random));
     }
 
     private static float[] Left(float[] p, float[] q)

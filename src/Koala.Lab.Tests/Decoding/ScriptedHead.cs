@@ -31,12 +31,16 @@ internal sealed class ScriptedHead(int prompt, int maxDraftLength, Func<int, int
     public List<int> Asked { get; } = [];
 
     /// <summary>
-    /// Right for the given number of candidates of each round (by round's place in the answer), wrong after them. On another text, where costs are measured,
-    /// it proposes anything.
+    /// Right for the given number of candidates of each round (by round's place in the answer), wrong after them. On
+    /// another text, where costs are measured, it proposes anything.
     /// </summary>
     public static ScriptedHead Right(Target target, int prompt, int maxDraftLength, IReadOnlyList<int> truth, Func<int, int> right) =>
         new(prompt, maxDraftLength, (done, length) => Enumerable.Range(0, length).Select(i =>
-            done < 0 || done + i >= truth.Count ? 0 : i < right(done) ? truth[done + i] : (truth[done + i] + 1) % target.Config.VocabularySize));
+            done < 0 || done + i >= truth.Count
+                ? 0
+                : i < right(done)
+                ? truth[done + i]
+                : (truth[done + i] + 1) % target.Config.VocabularySize));
 
     public Drafter NewDrafter(Target target, int batch, int capacity) => new Scripted(this);
 

@@ -6,7 +6,9 @@ namespace Koala.Lab.Tests.Decoding;
 /// <summary>Prompts answered side by side get the answers they get alone.</summary>
 public sealed class SequenceBatchTests
 {
-    private static readonly IReadOnlyList<IReadOnlyList<int>> s_prompts = [.. Golden.Prompts("koala-nano").Take(5).Select(p => (IReadOnlyList<int>)p.Ids)];
+    private static readonly IReadOnlyList<IReadOnlyList<int>> s_prompts = [.. Golden.Prompts("koala-nano")
+        .Take(5)
+        .Select(p => (IReadOnlyList<int>)p.Ids)];
 
     public static TheoryData<GenerationOptions> Settings =>
     [

@@ -49,7 +49,8 @@ public sealed class StreamingTests
         var asked = head.Asked.Count;
         Assert.InRange(asked, 0, 300);
         Assert.Empty(decoder.Trace.Rounds);   // no answer was finished
-        Assert.Equal([.. decoder.Generate(prompt, new GenerationOptions { MaxTokens = 5 }).Tokens], PlainDecoding.Greedy(ShippedModels.Nano, prompt, 5));
+        Assert.Equal([.. decoder.Generate(prompt, new GenerationOptions { MaxTokens = 5 }).Tokens],
+            PlainDecoding.Greedy(ShippedModels.Nano, prompt, 5));
     }
 
     [Fact]
@@ -73,7 +74,8 @@ public sealed class StreamingTests
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
         var e = await Assert.ThrowsAsync<KoalaException>(async () =>
         {
-            await foreach (var _ in decoder.GenerateAsync(string.Concat(Enumerable.Repeat("a long story ", 400)))) Assert.Fail("a piece came");
+            await foreach (var _ in decoder.GenerateAsync(string.Concat(Enumerable.Repeat("a long story ", 400))))
+                Assert.Fail("a piece came");
         });
         Assert.Equal("the prompt", e.Where);
         Assert.Equal("topP", (await Assert.ThrowsAsync<KoalaException>(async () =>

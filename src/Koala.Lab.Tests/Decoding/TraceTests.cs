@@ -41,7 +41,8 @@ public sealed class TraceTests
     [Fact]
     public void A_full_greedy_trace_has_the_targets_probabilities_and_its_best_tokens()
     {
-        var head = ScriptedHead.Right(ShippedModels.Nano, s_prompt.Length, 4, PlainDecoding.Greedy(ShippedModels.Nano, s_prompt, 60), done => done % 4);
+        var head = ScriptedHead.Right(ShippedModels.Nano, s_prompt.Length, 4,
+            PlainDecoding.Greedy(ShippedModels.Nano, s_prompt, 60), done => done % 4);
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var options = new GenerationOptions { MaxTokens = 40, FullTrace = true };
         var answer = decoder.Generate(s_prompt, options);
@@ -59,7 +60,8 @@ public sealed class TraceTests
         {
             // The rows that judged: the answer so far, then the accepted candidates.
             using var cache = ShippedModels.Nano.NewCache(1);
-            var hidden = ShippedModels.Nano.Append(cache, [.. s_prompt, .. answer.Tokens.Take(done), .. round.Candidates!.Select(c => c.Token)]);
+            var hidden = ShippedModels.Nano.Append(cache,
+                [.. s_prompt, .. answer.Tokens.Take(done), .. round.Candidates!.Select(c => c.Token)]);
             var logits = ShippedModels.Nano.Logits(hidden.narrow(0, s_prompt.Length + done - 1, round.Drafted + 1));
             var rows = logits.softmax(-1);
             // p changes by p·(1 - p), a quarter at most, of the change of its logit.

@@ -77,7 +77,9 @@ public sealed class TreeDecodingTests
         using var decoder = new SpeculativeDecoder(target, head);
         var options = new GenerationOptions { MaxTokens = Tokens, Tree = Shape(tree) };
         int[][] prompts = [.. Prompts(target, 6)];
-        var answers = batch == 0 ? [.. prompts.Select(p => decoder.Generate(p, options))] : prompts.Chunk(batch).SelectMany(group => decoder.GenerateAll(group, options)).ToArray();
+        var answers = batch == 0
+            ? [.. prompts.Select(p => decoder.Generate(p, options))]
+            : prompts.Chunk(batch).SelectMany(group => decoder.GenerateAll(group, options)).ToArray();
         foreach (var (prompt, answer) in prompts.Zip(answers)) AssertSame(target, prompt, answer);
         Assert.Contains(answers.SelectMany(a => a.Rounds), r => r.Drafted > r.Depth);
     }
@@ -98,11 +100,16 @@ public sealed class TreeDecodingTests
     [Fact]
     public void A_draft_length_beside_a_tree_and_typical_acceptance_without_a_temperature_are_refused()
     {
-        Assert.Equal("draftLength", Assert.Throws<KoalaException>(() => new GenerationOptions { DraftLength = 2, Tree = StaticTree.Find("eagle-1") }.Validate()).Where);
-        Assert.Equal("acceptance", Assert.Throws<KoalaException>(() => new GenerationOptions { Acceptance = AcceptanceMode.Typical }.Validate()).Where);
+        Assert.Equal("draftLength",
+            Assert.Throws<KoalaException>(() =>
+                new GenerationOptions { DraftLength = 2, Tree = StaticTree.Find("eagle-1") }.Validate()).Where);
+        Assert.Equal("acceptance",
+            Assert.Throws<KoalaException>(() =>
+                new GenerationOptions { Acceptance = AcceptanceMode.Typical }.Validate()).Where);
     }
 
-    private static DraftTree Shape(string name) => name == "dynamic" ? new DynamicTree { Tokens = 20, Levels = 4, TopK = 5 } : StaticTree.Find(name);
+    private static DraftTree Shape(string name) =>
+        name == "dynamic" ? new DynamicTree { Tokens = 20, Levels = 4, TopK = 5 } : StaticTree.Find(name);
 
     private static DraftHead Medusa(Target target, int heads) => DraftHead.Create(new MedusaOptions { Heads = heads }, target);
 
@@ -112,6 +119,8 @@ public sealed class TreeDecodingTests
     private static void AssertSame(Target target, int[] prompt, Generation answer)
     {
         var expected = PlainDecoding.Answer(target, prompt, Tokens);
-        if (!expected.SequenceEqual(answer.Tokens)) Assert.Equal(OutputMatch.Kind.NearTie, OutputMatch.Compare(target, answer with { Tokens = expected }, answer));
+        if (!expected.SequenceEqual(answer.Tokens))
+            Assert.Equal(OutputMatch.Kind.NearTie,
+                OutputMatch.Compare(target, answer with { Tokens = expected }, answer));
     }
 }

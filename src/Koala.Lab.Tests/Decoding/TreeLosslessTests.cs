@@ -8,7 +8,10 @@ using Koala.Lab.Targets;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>Greedy with trees: the same tokens as the target alone; contexts that fill up; answers side by side; what the trace says of trees.</summary>
+/// <summary>
+/// Greedy with trees: the same tokens as the target alone; contexts that fill up; answers side by side; what the trace
+/// says of trees.
+/// </summary>
 [Trait(PromptSample.Category, PromptSample.Sampled)]
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class TreeLosslessTests
@@ -80,7 +83,9 @@ public sealed class TreeLosslessTests
         }
     }
 
-    [Theory, InlineData("mc_sim_7b_63", 0), InlineData("wide", 0.7), InlineData("dynamic", 0), InlineData("dynamic", 1), InlineData("mc_sim_7b_63", 1)]
+    [Theory]
+    [InlineData("mc_sim_7b_63", 0), InlineData("wide", 0.7), InlineData("dynamic", 0), InlineData("dynamic", 1)]
+    [InlineData("mc_sim_7b_63", 1)]
     public void Answers_of_a_batch_are_those_alone(string shape, double temperature)
     {
         var options = new GenerationOptions { MaxTokens = 24, Tree = s_shapes[shape], Temperature = temperature };
@@ -88,7 +93,8 @@ public sealed class TreeLosslessTests
         using var head = PlainDecoding.RecordedHead();
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var together = decoder.GenerateAll(prompts, options);
-        for (var b = 0; b < prompts.Length; b++) Assert.Equal(decoder.Generate(prompts[b], options with { Stream = b }).Tokens, together[b].Tokens);
+        for (var b = 0; b < prompts.Length; b++)
+            Assert.Equal(decoder.Generate(prompts[b], options with { Stream = b }).Tokens, together[b].Tokens);
     }
 
     [Fact]
@@ -99,7 +105,8 @@ public sealed class TreeLosslessTests
         foreach (var tree in s_shapes.Values)
             foreach (var temperature in (double[])[0, 0.8])
             {
-                var answer = decoder.Generate(Golden.Prompts("koala-nano")[0].Ids, new GenerationOptions { MaxTokens = 30, Tree = tree, Temperature = temperature, FullTrace = true });
+                var answer = decoder.Generate(Golden.Prompts("koala-nano")[0].Ids,
+                    new GenerationOptions { MaxTokens = 30, Tree = tree, Temperature = temperature, FullTrace = true });
                 foreach (var round in answer.Rounds)
                 {
                     var kept = round.Candidates!.Where(c => c.Accepted).ToArray();
@@ -120,7 +127,8 @@ public sealed class TreeLosslessTests
     public void Tree_node_acceptance_counts_children_of_nodes_that_were_reached()
     {
         Round Of(params LevelAcceptance[] levels) => new(9, levels.Count(l => l.Kept is not null), 1, 1, 1) { Depth = 2, Levels = levels };
-        var trace = new DecodingTrace([Of(new(3, 0), new(2, 1)), Of(new(3, 0), new(1, null)), Of(new LevelAcceptance(3, null)), Of(new LevelAcceptance(3, 2))]);
+        var trace = new DecodingTrace([Of(new(3, 0), new(2, 1)), Of(new(3, 0), new(1, null)),
+            Of(new LevelAcceptance(3, null)), Of(new LevelAcceptance(3, 2))]);
         Assert.Equal([[0.5, 0, 0.25], [0, 1]], trace.TreeNodeAcceptance!);
         Assert.Contains("accepted at depth 1, by child rank: 0.50  0.00  0.25", trace.ToString(), StringComparison.Ordinal);
         Assert.Null(new DecodingTrace([new Round(3, 2, 1, 1, 1)]).TreeNodeAcceptance);
@@ -166,7 +174,9 @@ public sealed class TreeLosslessTests
                 {
                     var onPath = path.Count <= right.Count && path.SequenceEqual(right.Take(path.Count));
                     var token = (trees.Truth[done + path.Count - 1] + (onPath ? 0 : 1 + path[^1])) % 512;
-                    return new Candidate(token, path.Count == 1 ? -1 : paths.ToList().FindIndex(p => p.SequenceEqual(path.SkipLast(1))), 1, null);
+                    return new Candidate(token,
+                        path.Count == 1 ? -1 : paths.ToList().FindIndex(p => p.SequenceEqual(path.SkipLast(1))), 1,
+                        null);
                 })])];
             }
         }

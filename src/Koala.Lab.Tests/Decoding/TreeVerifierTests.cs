@@ -31,7 +31,9 @@ public sealed class TreeVerifierTests
         ["drawn chain"] = (new ChainTree(2), true),
         ["chosen chain"] = (new ChainTree(2), false),
         ["drawn tree"] = (s_tree, true),
-        ["drawn tree of all tokens"] = (new StaticTree("all", [.. Enumerable.Range(0, Vocabulary).Select(i => new[] { i }), [1, 0], [7, 0]]), true),
+        ["drawn tree of all tokens"] = (new StaticTree("all",
+            [.. Enumerable.Range(0, Vocabulary).Select(i => new[] { i }), [1, 0], [7, 0]]),
+            true),
         ["chosen tree"] = (s_tree, false),
         ["dynamic tree"] = (new DynamicTree { Tokens = 9, Levels = 3, TopK = 3 }, false),
     };
@@ -74,25 +76,31 @@ public sealed class TreeVerifierTests
     public void The_rule_that_the_wrong_ones_are_made_from_passes(string scheme) => Assert.True(Of(new TestRule(), scheme) > Significance);
 
     [Theory, InlineData("drawn tree"), InlineData("drawn tree of all tokens")]
-    public void A_residual_that_is_not_normalised_is_found_out(string scheme) => Assert.True(Of(new TestRule { NormaliseP = false }, scheme) < Significance);
+    public void A_residual_that_is_not_normalised_is_found_out(string scheme) =>
+        Assert.True(Of(new TestRule { NormaliseP = false }, scheme) < Significance);
 
     [Fact]
-    public void A_q_that_is_not_normalised_after_a_rejection_is_found_out() => Assert.True(Of(new TestRule { NormaliseQ = false }, "drawn tree") < Significance);
+    public void A_q_that_is_not_normalised_after_a_rejection_is_found_out() =>
+        Assert.True(Of(new TestRule { NormaliseQ = false }, "drawn tree") < Significance);
 
     [Fact]
-    public void A_rejected_sibling_left_in_q_is_found_out() => Assert.True(Of(new TestRule { TakeOut = false }, "drawn tree") < Significance);
+    public void A_rejected_sibling_left_in_q_is_found_out() =>
+        Assert.True(Of(new TestRule { TakeOut = false }, "drawn tree") < Significance);
 
     [Theory, InlineData("chosen tree"), InlineData("dynamic tree"), InlineData("chosen chain")]
-    public void Chosen_candidates_judged_as_if_drawn_are_found_out(string scheme) => Assert.True(Of(new TestRule { AsDrawn = true }, scheme) < Significance);
+    public void Chosen_candidates_judged_as_if_drawn_are_found_out(string scheme) =>
+        Assert.True(Of(new TestRule { AsDrawn = true }, scheme) < Significance);
 
     [Fact]
     public void A_bonus_from_p_after_rejections_is_found_out()
     {
-        foreach (var scheme in (string[])["drawn tree", "chosen tree"]) Assert.True(Of(new TestRule { BonusFromP = true }, scheme) < Significance);
+        foreach (var scheme in (string[])["drawn tree", "chosen tree"])
+            Assert.True(Of(new TestRule { BonusFromP = true }, scheme) < Significance);
     }
 
     [Theory, InlineData("drawn tree"), InlineData("drawn chain"), InlineData("chosen tree")]
-    public void A_bonus_from_the_row_of_the_last_candidate_is_found_out(string scheme) => Assert.True(Of(new TestRule { BonusFromLastRow = true }, scheme) < Significance);
+    public void A_bonus_from_the_row_of_the_last_candidate_is_found_out(string scheme) =>
+        Assert.True(Of(new TestRule { BonusFromLastRow = true }, scheme) < Significance);
 
     [Theory, InlineData("drawn tree"), InlineData("drawn chain")]
     public void A_raw_q_for_candidates_of_a_tempered_one_is_found_out(string scheme)
@@ -109,7 +117,10 @@ public sealed class TreeVerifierTests
         Assert.True(Probability(Koala, scheme, cut, new GenerationOptions { Temperature = 1 }, FewerDraws) < Significance);
     }
 
-    /// <summary>The worked example: judged as if drawn, two chosen candidates give .6 .4 0 0 0 in place of the target's .3 .3 .2 .1 .1.</summary>
+    /// <summary>
+    /// The worked example: judged as if drawn, two chosen candidates give .6 .4 0 0 0 in place of the target's .3 .3 .2
+    /// .1 .1.
+    /// </summary>
     [Fact]
     public void Two_chosen_candidates_leave_the_textbook_distribution_as_it_is()
     {
@@ -152,12 +163,15 @@ public sealed class TreeVerifierTests
         Assert.InRange(first / (double)Draws, 0.295, 0.305);
     }
 
-    private static double Of(TestRule rule, string scheme) => Probability(rule.Judge, scheme, new GenerationOptions { Temperature = 1 }, new GenerationOptions { Temperature = 1 }, FewerDraws);
+    private static double Of(TestRule rule, string scheme) =>
+        Probability(rule.Judge, scheme, new GenerationOptions { Temperature = 1 },
+            new GenerationOptions { Temperature = 1 }, FewerDraws);
 
     private static AcceptedPath Koala(float[][] p, Draft draft, RandomSource random) =>
         new SamplingVerifier(new GenerationOptions { Temperature = 1 }).Verify(new TargetDistributions(null, p), draft, random);
 
-    // Of a chi-square test of two tokens against p: how likely a deviation as large as this is. Judged: how the rule's p was made, where that is wrong.
+    // Of a chi-square test of two tokens against p: how likely a deviation as large as this is. Judged: how the rule's
+    // p was made, where that is wrong.
     private static double Probability(Rule rule, string scheme, GenerationOptions options, GenerationOptions judged, int draws)
     {
         using var scope = NewDisposeScope();
@@ -178,7 +192,9 @@ public sealed class TreeVerifierTests
 
             IEnumerable<int[]> Round(int[] roots)
             {
-                ITokenSampler sampler = drawn ? new MultinomialSampler(options, [.. Enumerable.Repeat(random, roots.Length)]) : new GreedySampler(true);
+                ITokenSampler sampler = drawn
+                    ? new MultinomialSampler(options, [.. Enumerable.Repeat(random, roots.Length)])
+                    : new GreedySampler(true);
                 var drafts = new ToyDrafter(head, roots).Propose(tree, sampler);
                 for (var i = 0; i < roots.Length; i++)
                 {
@@ -232,7 +248,10 @@ public sealed class TreeVerifierTests
                     var c = draft.Candidates[i];
                     if (c.Parent != node) continue;
                     q ??= c.Distribution is { } d ? [.. RawQ ? d.Select(x => Math.Sqrt(x)) : d.Select(x => (double)x)] : null;
-                    var drawn = q ?? (AsDrawn ? [.. Enumerable.Range(0, g.Length).Select(t => t == c.Token ? (double)c.Q!.Value : 0)] : null);
+                    var drawn = q
+                        ?? (AsDrawn
+                            ? [.. Enumerable.Range(0, g.Length).Select(t => t == c.Token ? (double)c.Q!.Value : 0)]
+                            : null);
                     if (random.NextDouble() < (drawn is null ? g[c.Token] : g[c.Token] / drawn[c.Token]))
                     {
                         kept = i;

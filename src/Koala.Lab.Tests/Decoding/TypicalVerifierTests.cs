@@ -56,7 +56,11 @@ public sealed class TypicalVerifierTests
     {
         using var head = PlainDecoding.RecordedHead();
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
-        var options = new GenerationOptions { MaxTokens = 30, Temperature = 0.7, Acceptance = AcceptanceMode.Typical, Tree = StaticTree.Find("mc_sim_7b_63") };
+        var options = new GenerationOptions
+        {
+            MaxTokens = 30, Temperature = 0.7, Acceptance = AcceptanceMode.Typical,
+            Tree = StaticTree.Find("mc_sim_7b_63"),
+        };
         var prompt = Golden.Prompts("koala-nano")[1].Ids;
         var answer = decoder.Generate(prompt, options);
         Assert.Equal(30, answer.Tokens.Count);
@@ -68,5 +72,6 @@ public sealed class TypicalVerifierTests
         Enumerable.Range(0, p.Length).Select(token => Judge([p, p], new Draft([new(token, -1, 0, null)])).Accepted == 1);
 
     private static AcceptedPath Judge(float[][] p, Draft draft, int stream = 0) =>
-        new TypicalVerifier(new GenerationOptions { Temperature = 1 }).Verify(new TargetDistributions(null, p), draft, RandomStreams.Create(0, stream));
+        new TypicalVerifier(new GenerationOptions { Temperature = 1 })
+            .Verify(new TargetDistributions(null, p), draft, RandomStreams.Create(0, stream));
 }

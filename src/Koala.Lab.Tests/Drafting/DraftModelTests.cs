@@ -31,18 +31,24 @@ public sealed class DraftModelTests : IDisposable
     public void The_target_itself_is_always_right_for_several_prompts_side_by_side()
     {
         using var source = new DraftModel(ShippedModels.Mini, ShippedModels.Mini);
-        var answers = DrafterDriver.AssertLossless(ShippedModels.Mini, source, [.. Golden.Prompts("koala-mini").Select(p => p.Ids)], 30, new ChainTree(4));
+        var answers = DrafterDriver.AssertLossless(ShippedModels.Mini, source,
+            [.. Golden.Prompts("koala-mini").Select(p => p.Ids)], 30, new ChainTree(4));
         Assert.All(answers.SelectMany(a => a.Rounds), round => Assert.Equal((4, 4), (round.Drafted, round.Accepted)));
     }
 
-    /// <summary>Four of twelve layers are often wrong, so that kept and dropped candidates follow each other in the draft model's cache.</summary>
+    /// <summary>
+    /// Four of twelve layers are often wrong, so that kept and dropped candidates follow each other in the draft
+    /// model's cache.
+    /// </summary>
     [Fact]
     public void The_first_layers_of_mini_draft_for_it()
     {
         using var source = DraftModel.Load(FirstLayers(4), ShippedModels.Mini);
         Assert.Equal(4, source.Model.Config.Layers);
         int[][] prompts = [.. Golden.Prompts("koala-mini").Select(p => p.Ids)];
-        var one = prompts.Select(prompt => DrafterDriver.AssertLossless(ShippedModels.Mini, source, prompt, 40, new ChainTree(3))).ToArray();
+        var one = prompts.Select(prompt =>
+            DrafterDriver.AssertLossless(ShippedModels.Mini, source, prompt, 40, new ChainTree(3)))
+            .ToArray();
         var rounds = one.SelectMany(a => a.Rounds).ToArray();
         Assert.Contains(rounds, r => r.Accepted == 0);
         Assert.Contains(rounds, r => r.Accepted > 0);
@@ -72,7 +78,9 @@ public sealed class DraftModelTests : IDisposable
     {
         using var source = DraftModel.Load(FirstLayers(4), ShippedModels.Mini);
         int[][] prompts = [.. Golden.Prompts("koala-mini").Select(p => p.Ids).Take(3)];
-        double Length(DraftTree tree) => new DecodingTrace([.. DrafterDriver.AssertLossless(ShippedModels.Mini, source, prompts, 30, tree).SelectMany(a => a.Rounds)]).AcceptanceLength;
+        double Length(DraftTree tree) =>
+            new DecodingTrace([.. DrafterDriver.AssertLossless(ShippedModels.Mini, source, prompts, 30, tree)
+                .SelectMany(a => a.Rounds)]).AcceptanceLength;
         var chain = Length(new ChainTree(5));
         Assert.True(Length(StaticTree.Find("eagle-1")) > chain);
         Assert.True(Length(new DynamicTree { Tokens = 40, Levels = 5, TopK = 5 }) > chain);
@@ -153,7 +161,9 @@ public sealed class DraftModelTests : IDisposable
         var (one, other) = (vocabulary.First(t => (int)t.Value! == 4000).Key, vocabulary.First(t => (int)t.Value! == 4001).Key);
         (vocabulary[one], vocabulary[other]) = (4001, 4000);
         File.WriteAllText(file, json.ToJsonString());
-        Assert.Contains("token 4000 is", Assert.Throws<KoalaException>(() => DraftModel.Load(folder, ShippedModels.Mini)).Message, StringComparison.Ordinal);
+        Assert.Contains("token 4000 is",
+            Assert.Throws<KoalaException>(() => DraftModel.Load(folder, ShippedModels.Mini)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -161,10 +171,15 @@ public sealed class DraftModelTests : IDisposable
     {
         var folder = FirstLayers(1);
         var file = Path.Combine(folder, "config.json");
-        File.WriteAllText(file, File.ReadAllText(file).Replace("\"max_position_embeddings\": 1024", "\"max_position_embeddings\": 64", StringComparison.Ordinal));
+        File.WriteAllText(file,
+            File.ReadAllText(file)
+                .Replace("\"max_position_embeddings\": 1024", "\"max_position_embeddings\": 64",
+                    StringComparison.Ordinal));
         using var source = DraftModel.Load(folder, ShippedModels.Mini);
         source.NewDrafter(ShippedModels.Mini, 1, 64).Dispose();
-        Assert.Contains("context of 64", Assert.Throws<KoalaException>(() => source.NewDrafter(ShippedModels.Mini, 1, 65)).Message, StringComparison.Ordinal);
+        Assert.Contains("context of 64",
+            Assert.Throws<KoalaException>(() => source.NewDrafter(ShippedModels.Mini, 1, 65)).Message,
+            StringComparison.Ordinal);
     }
 
     private static void Close(int[] text, Tensor logits)

@@ -15,7 +15,8 @@ internal static class DrafterDriver
         AssertLossless(target, source, [prompt], tokens, tree)[0];
 
     /// <summary>The same of several prompts side by side.</summary>
-    public static IReadOnlyList<Generation> AssertLossless(Target target, IDraftSource source, IReadOnlyList<int[]> prompts, int tokens, DraftTree? tree = null)
+    public static IReadOnlyList<Generation> AssertLossless(Target target, IDraftSource source,
+        IReadOnlyList<int[]> prompts, int tokens, DraftTree? tree = null)
     {
         using var speculative = new SpeculativeDecoder(target, source);
         var options = new GenerationOptions { MaxTokens = tokens };

@@ -66,8 +66,10 @@ public sealed class PromptLookupTests
     [Fact]
     public void A_text_that_repeats_is_accepted_at_length()
     {
-        var verse = ShippedModels.Mini.Tokenizer.Encode("The koala sat in the tree. The bird sat on the koala. The tree stood in the rain. ");
-        var answer = DrafterDriver.AssertLossless(ShippedModels.Mini, new PromptLookup(), [.. Enumerable.Repeat(verse, 6).SelectMany(v => v).SkipLast(verse.Count / 2)], 48);
+        var verse = ShippedModels.Mini.Tokenizer.Encode("The koala sat in the tree. The bird sat on the koala. The " +
+            "tree stood in the rain. ");
+        var answer = DrafterDriver.AssertLossless(ShippedModels.Mini, new PromptLookup(),
+            [.. Enumerable.Repeat(verse, 6).SelectMany(v => v).SkipLast(verse.Count / 2)], 48);
         Assert.True(new DecodingTrace(answer.Rounds).AcceptanceLength > 3, new DecodingTrace(answer.Rounds).ToString());
         Assert.All(answer.Rounds, round => Assert.InRange(round.Drafted, 0, 10));
     }
@@ -76,7 +78,8 @@ public sealed class PromptLookupTests
     public void Sampled_answers_can_be_drafted_and_traced()
     {
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, new PromptLookup());
-        var answer = decoder.Generate(Golden.Prompts("koala-nano")[3].Ids, new GenerationOptions { MaxTokens = 40, Temperature = 0.7, FullTrace = true });
+        var answer = decoder.Generate(Golden.Prompts("koala-nano")[3].Ids,
+            new GenerationOptions { MaxTokens = 40, Temperature = 0.7, FullTrace = true });
         var candidates = answer.Rounds.SelectMany(round => round.Candidates!).ToArray();
         Assert.NotEmpty(candidates);
         Assert.All(candidates, candidate => Assert.Equal(1, candidate.Q));

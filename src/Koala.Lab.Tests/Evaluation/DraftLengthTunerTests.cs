@@ -16,7 +16,9 @@ public sealed class DraftLengthTunerTests
 
     // Alone 10 ms; a candidate costs so much more.
     private static StepCost Cost(double candidateMs, double roundMs = 0) => new(10,
-        [.. s_nodes.Select(nodes => new TreeCost(new ChainTree(nodes), nodes, nodes * candidateMs / 2, 10 + nodes * candidateMs / 2, roundMs))]);
+        [.. s_nodes.Select(nodes =>
+            new TreeCost(new ChainTree(nodes), nodes, nodes * candidateMs / 2, 10 + nodes * candidateMs / 2,
+                roundMs))]);
 
     private static Round[] Rounds(int drafted, params int[] accepted) => [.. accepted.Select(a => new Round(drafted, a, 0, 0, 0))];
 
@@ -63,15 +65,19 @@ public sealed class DraftLengthTunerTests
         Assert.True(double.IsNaN(DraftLengthTuner.Choose(Cost(1), [], 6).Speedup));
     }
 
-    [Theory, InlineData(0, new int[0]), InlineData(1, new[] { 1 }), InlineData(4, new[] { 1, 2, 3, 4 }), InlineData(7, new[] { 1, 2, 3, 5, 7 }), InlineData(10, new[] { 1, 2, 3, 5, 7, 10 })]
-    public void Few_chains_stand_for_all(int longest, int[] expected) => Assert.Equal(expected, StepCost.Chains(longest).Select(tree => tree.Depth));
+    [Theory]
+    [InlineData(0, new int[0]), InlineData(1, new[] { 1 }), InlineData(4, new[] { 1, 2, 3, 4 })]
+    [InlineData(7, new[] { 1, 2, 3, 5, 7 }), InlineData(10, new[] { 1, 2, 3, 5, 7, 10 })]
+    public void Few_chains_stand_for_all(int longest, int[] expected) =>
+        Assert.Equal(expected, StepCost.Chains(longest).Select(tree => tree.Depth));
 
     [Fact]
     public void It_measures_and_chooses_by_the_first_prompts()
     {
         using var source = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
         var prompts = Golden.Prompts("koala-nano").Select(p => (IReadOnlyList<IReadOnlyList<int>>)[p.Ids]);
-        var (choice, cost) = DraftLengthTuner.Measure(ShippedModels.Nano, source, prompts, new GenerationOptions { MaxTokens = 8 }, TimeSpan.FromSeconds(0.3));
+        var (choice, cost) = DraftLengthTuner.Measure(ShippedModels.Nano, source, prompts,
+            new GenerationOptions { MaxTokens = 8 }, TimeSpan.FromSeconds(0.3));
         Assert.InRange(choice.Length, 1, 10);
         Assert.True(choice.Speedup > 0);
         Assert.Equal(10, cost.Trees[^1].Nodes);
@@ -101,7 +107,8 @@ public sealed class DraftLengthTunerTests
     public void A_head_that_drafts_less_is_asked_for_less()
     {
         using var head = PlainDecoding.RandomHead(ShippedModels.Nano, 1);
-        var (choice, cost) = DraftLengthTuner.Measure(ShippedModels.Nano, head, [[Golden.Prompts("koala-nano")[0].Ids]], new GenerationOptions { MaxTokens = 8 }, TimeSpan.FromSeconds(0.1));
+        var (choice, cost) = DraftLengthTuner.Measure(ShippedModels.Nano, head, [[Golden.Prompts("koala-nano")[0].Ids]],
+            new GenerationOptions { MaxTokens = 8 }, TimeSpan.FromSeconds(0.1));
         Assert.InRange(choice.Length, 1, 4);
         Assert.Equal(4, cost.Trees[^1].Nodes);
     }

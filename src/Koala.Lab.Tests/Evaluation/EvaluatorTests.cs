@@ -78,17 +78,26 @@ public sealed class EvaluatorTests
     public void Json_has_the_fields_that_scripts_read()
     {
         using var head = PlainDecoding.RecordedHead();
-        using var json = JsonDocument.Parse(JsonSerializer.Serialize(Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2], Options(8)), JsonFormat.Document));
+        using var json = JsonDocument.Parse(JsonSerializer.Serialize(Evaluator.Run(ShippedModels.Nano, head, "recorded",
+            s_prompts[..2], Options(8)),
+            JsonFormat.Document));
         var root = json.RootElement;
-        foreach (var name in (string[])["target", "head", "device", "dtype", "threads", "temperature", "prompts", "skipped", "tokens", "lossless", "nearTies",
-            "acceptanceLength", "positionAcceptance", "baseline", "speculative", "speedup", "round", "byCategory", "batch", "draftLength", "draftLengthChosen",
+        foreach (var name in (string[])["target", "head", "device", "dtype", "threads", "temperature", "prompts",
+            "skipped", "tokens", "lossless", "nearTies",
+            "acceptanceLength", "positionAcceptance", "baseline", "speculative", "speedup", "round", "byCategory",
+            "batch", "draftLength", "draftLengthChosen",
             "nAlpha", "predicted", "breakEven"])
             Assert.True(root.TryGetProperty(name, out _), name);
-        foreach (var name in (string[])["mean", "low", "high"]) Assert.Equal(JsonValueKind.Number, root.GetProperty("acceptanceLength").GetProperty(name).ValueKind);
-        foreach (var name in (string[])["median", "low", "high"]) Assert.Equal(JsonValueKind.Number, root.GetProperty("speedup").GetProperty(name).ValueKind);
-        foreach (var name in (string[])["draftMs", "verifyMs", "bookkeepingMs"]) Assert.Equal(JsonValueKind.Number, root.GetProperty("round").GetProperty(name).ValueKind);
-        foreach (var name in (string[])["category", "prompts", "acceptanceLength", "speedup", "nAlpha"]) Assert.True(root.GetProperty("byCategory")[0].TryGetProperty(name, out _), name);
-        foreach (var side in (string[])["baseline", "speculative"]) Assert.True(root.GetProperty(side).GetProperty("tokensPerSecond").GetDouble() > 0);
+        foreach (var name in (string[])["mean", "low", "high"])
+            Assert.Equal(JsonValueKind.Number, root.GetProperty("acceptanceLength").GetProperty(name).ValueKind);
+        foreach (var name in (string[])["median", "low", "high"])
+            Assert.Equal(JsonValueKind.Number, root.GetProperty("speedup").GetProperty(name).ValueKind);
+        foreach (var name in (string[])["draftMs", "verifyMs", "bookkeepingMs"])
+            Assert.Equal(JsonValueKind.Number, root.GetProperty("round").GetProperty(name).ValueKind);
+        foreach (var name in (string[])["category", "prompts", "acceptanceLength", "speedup", "nAlpha"])
+            Assert.True(root.GetProperty("byCategory")[0].TryGetProperty(name, out _), name);
+        foreach (var side in (string[])["baseline", "speculative"])
+            Assert.True(root.GetProperty(side).GetProperty("tokensPerSecond").GetDouble() > 0);
         Assert.Equal(JsonValueKind.True, root.GetProperty("lossless").ValueKind);
         Assert.False(root.TryGetProperty("speedupIsClear", out _));
     }
@@ -108,7 +117,11 @@ public sealed class EvaluatorTests
     {
         using var head = PlainDecoding.RecordedHead();
         var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2],
-            new EvaluationOptions { Generation = new GenerationOptions { MaxTokens = 12, Temperature = 0.8 }, Repeats = 2, ChooseDraftLength = false });
+            new EvaluationOptions
+            {
+                Generation = new GenerationOptions { MaxTokens = 12, Temperature = 0.8 }, Repeats = 2,
+                ChooseDraftLength = false,
+            });
         Assert.Null(report.Lossless);
         Assert.Null(report.NearTies);
         Assert.Null(report.EqualAnswers);
@@ -120,7 +133,9 @@ public sealed class EvaluatorTests
     public void Nothing_left_to_measure_is_a_fault()
     {
         using var head = PlainDecoding.RecordedHead();
-        Assert.Contains("1 skipped", Assert.Throws<KoalaException>(() => Evaluator.Run(ShippedModels.Nano, head, "recorded", [s_tooLong])).Message);
+        Assert.Contains("1 skipped",
+            Assert.Throws<KoalaException>(() =>
+                Evaluator.Run(ShippedModels.Nano, head, "recorded", [s_tooLong])).Message);
         Assert.Throws<KoalaException>(() => Evaluator.Run(ShippedModels.Nano, head, "recorded", []));
     }
 
@@ -128,7 +143,9 @@ public sealed class EvaluatorTests
     public void Options_out_of_range_are_refused_by_name()
     {
         using var head = PlainDecoding.RecordedHead();
-        string Where(EvaluationOptions options) => Assert.Throws<KoalaException>(() => Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, options)).Where;
+        string Where(EvaluationOptions options) =>
+            Assert.Throws<KoalaException>(() =>
+                Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, options)).Where;
         Assert.Equal("repeats", Where(new EvaluationOptions { Repeats = 0 }));
         Assert.Equal("batch", Where(new EvaluationOptions { Batch = 0 }));
         Assert.Equal("maxTokens", Where(Options(0)));
@@ -194,7 +211,8 @@ public sealed class EvaluatorTests
         Assert.True(report.DraftLengthChosen);
         Assert.InRange(report.DraftLength, 1, 4);
         Assert.Contains("(chosen)", report.ToString());
-        var given = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2], new EvaluationOptions { Generation = new GenerationOptions { MaxTokens = 8, DraftLength = 2 } });
+        var given = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2],
+            new EvaluationOptions { Generation = new GenerationOptions { MaxTokens = 8, DraftLength = 2 } });
         Assert.Equal((2, false), (given.DraftLength, given.DraftLengthChosen));
     }
 
@@ -206,7 +224,8 @@ public sealed class EvaluatorTests
         Assert.Empty(lookup.NAlpha);
         Assert.True(lookup.BreakEven > 0);
         using var model = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
-        var itself = Evaluator.Run(ShippedModels.Nano, model, "nano", s_prompts[..2], Options(24) with { Generation = new GenerationOptions { MaxTokens = 24, DraftLength = 3 } });
+        var itself = Evaluator.Run(ShippedModels.Nano, model, "nano", s_prompts[..2],
+            Options(24) with { Generation = new GenerationOptions { MaxTokens = 24, DraftLength = 3 } });
         Assert.True(itself.Lossless);
         Assert.Equal(4, itself.AcceptanceLength.Mean, 9);
         Assert.All(itself.NAlpha, alpha => Assert.Equal(1, alpha));
@@ -219,10 +238,12 @@ public sealed class EvaluatorTests
         using var head = PlainDecoding.RecordedHead();
         using var cancel = new CancellationTokenSource();
         cancel.Cancel();
-        Assert.ThrowsAny<OperationCanceledException>(() => Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, cancel: cancel.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, cancel: cancel.Token));
     }
 
-    private static EvaluationOptions Options(int tokens) => new() { Generation = new GenerationOptions { MaxTokens = tokens }, ChooseDraftLength = false };
+    private static EvaluationOptions Options(int tokens) =>
+        new() { Generation = new GenerationOptions { MaxTokens = tokens }, ChooseDraftLength = false };
 
     private static int[] Ids(string message) => [.. ShippedModels.Nano.Tokenizer.EncodeChat([new Message("user", message)])];
 

@@ -47,7 +47,10 @@ public sealed class NAlphaTests
         for (var n = 0; n < 4; n++) Tolerance.AssertClose(accepted[n] / judged[n], alpha[n], roundings, magnitude: 1);
     }
 
-    /// <summary>Five steps of an untrained EAGLE head, each on its own output with the right tokens, made here by hand for every place.</summary>
+    /// <summary>
+    /// Five steps of an untrained EAGLE head, each on its own output with the right tokens, made here by hand for every
+    /// place.
+    /// </summary>
     [Theory, InlineData(0), InlineData(200)]
     public void Of_an_eagle_head_it_is_what_its_own_features_and_the_right_tokens_give(int vocabulary)
     {

@@ -20,7 +20,8 @@ public sealed class OutputMatchTests
     {
         var answer = PlainDecoding.Answer(ShippedModels.Nano, s_prompt, 12);
         for (var at = 0; at < answer.Length; at++)
-            Assert.Equal(OutputMatch.Kind.Different, Of(ShippedModels.Nano, answer, x => [.. x.Select((token, i) => i == at ? (token + 1) % 512 : token)]));
+            Assert.Equal(OutputMatch.Kind.Different,
+                Of(ShippedModels.Nano, answer, x => [.. x.Select((token, i) => i == at ? (token + 1) % 512 : token)]));
     }
 
     [Fact]
@@ -67,7 +68,8 @@ public sealed class OutputMatchTests
 
     private static Target WithTwin(TemporaryFolder folder, int token, int twin)
     {
-        foreach (var file in Directory.EnumerateFiles(ShippedModels.Folder("koala-nano"))) File.Copy(file, folder.At(Path.GetFileName(file)));
+        foreach (var file in Directory.EnumerateFiles(ShippedModels.Folder("koala-nano")))
+            File.Copy(file, folder.At(Path.GetFileName(file)));
         var bytes = File.ReadAllBytes(folder.At("model.safetensors"));
         var header = (int)BinaryPrimitives.ReadUInt64LittleEndian(bytes);
         using var json = JsonDocument.Parse(bytes.AsMemory(8, header));

@@ -34,7 +34,9 @@ public sealed class StepCostTests
         using var model = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
         foreach (var source in (IDraftSource[])[head, model])
         {
-            var cost = StepCost.Measure(ShippedModels.Nano, source, [StaticTree.Find("eagle-1"), new DynamicTree { Tokens = 60 }], new GenerationOptions { Temperature = temperature }, batch: 2, budget: s_short);
+            var cost = StepCost.Measure(ShippedModels.Nano, source,
+                [StaticTree.Find("eagle-1"), new DynamicTree { Tokens = 60 }],
+                new GenerationOptions { Temperature = temperature }, batch: 2, budget: s_short);
             Assert.Equal([25, 59], cost.Trees.Select(shape => shape.Nodes));
             Assert.True(cost.BreakEven([25, 59]) > 0);
         }
@@ -67,7 +69,8 @@ public sealed class StepCostTests
     {
         using var cancel = new CancellationTokenSource();
         cancel.Cancel();
-        Assert.ThrowsAny<OperationCanceledException>(() => StepCost.Measure(ShippedModels.Nano, new PromptLookup(), StepCost.Chains(2), cancel: cancel.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            StepCost.Measure(ShippedModels.Nano, new PromptLookup(), StepCost.Chains(2), cancel: cancel.Token));
     }
 
     [Fact]
@@ -75,14 +78,19 @@ public sealed class StepCostTests
     {
         using var target = Koala.Lab.Targets.Target.Load(ShippedModels.Folder("koala-nano"), "bf16");
         var before = Untrained();
-        var report = BreakEvenReport.Measure(target, new EagleOptions { Layers = 2, DraftVocabulary = 100 }, new GenerationOptions { DraftLength = 3 }, batch: 2);
-        Assert.Equal(("koala-nano", "eagle K=2, untrained", "bf16", 2, 3), (report.Target, report.Head, report.Dtype, report.Batch, report.DraftLength));
+        var report = BreakEvenReport.Measure(target, new EagleOptions { Layers = 2, DraftVocabulary = 100 },
+            new GenerationOptions { DraftLength = 3 }, batch: 2);
+        Assert.Equal(("koala-nano", "eagle K=2, untrained", "bf16", 2, 3),
+            (report.Target, report.Head, report.Dtype, report.Batch, report.DraftLength));
         Assert.Equal([1, 2, 3], report.ByDraftLength.Select(row => row.DraftLength));
         Assert.Equal(report.ByDraftLength[^1].BreakEven, report.BreakEven);
         Assert.Equal((report.Round.DraftMs + report.Round.VerifyMs + report.Round.BookkeepingMs) / report.BaselineMs, report.BreakEven, 9);
         // Another test beside this one may have a head there at the moment, but not for long: what stays was left.
-        Assert.True(SpinWait.SpinUntil(() => !Untrained().Except(before).Any(), TimeSpan.FromSeconds(30)), string.Join(", ", Untrained().Except(before)));
-        Assert.Equal("draftLength", Assert.Throws<KoalaException>(() => BreakEvenReport.Measure(target, new MedusaOptions(), new GenerationOptions { DraftLength = 0 })).Where);
+        Assert.True(SpinWait.SpinUntil(() => !Untrained().Except(before).Any(), TimeSpan.FromSeconds(30)),
+            string.Join(", ", Untrained().Except(before)));
+        Assert.Equal("draftLength",
+            Assert.Throws<KoalaException>(() =>
+                BreakEvenReport.Measure(target, new MedusaOptions(), new GenerationOptions { DraftLength = 0 })).Where);
     }
 
     private static string[] Untrained() => Directory.GetDirectories(Path.GetTempPath(), "koala-untrained-*");

@@ -18,7 +18,8 @@ public sealed class TreeFitTests
 {
     private static readonly Prompt[] s_prompts = [.. Prompts.Load(TestFiles.At("data", "mt-bench.jsonl"), 20)];
     private static readonly Lazy<DraftHead> s_medusa = new(() => TinyModels.Train(TinyModels.Options with { Steps = 60 }));
-    private static readonly Lazy<DraftHead> s_eagle = new(() => TinyModels.Train(TinyModels.Options with { Steps = 60 }, new EagleOptions { DraftVocabulary = 300 }));
+    private static readonly Lazy<DraftHead> s_eagle =
+        new(() => TinyModels.Train(TinyModels.Options with { Steps = 60 }, new EagleOptions { DraftVocabulary = 300 }));
     private static readonly Lazy<Generation[]> s_answers = new(Answers);
 
     public static TheoryData<string> Heads => ["medusa", "eagle"];
@@ -29,7 +30,8 @@ public sealed class TreeFitTests
     {
         var (head, answers) = (Head(name), s_answers.Value);
         var paths = RankPaths.Collect(ShippedModels.Nano, head, answers);
-        StaticTree[] trees = [new("grown", TreeGrowth.Grow(paths, 25, paths.Depth)), new("shallow", TreeGrowth.Grow(paths, 9, 2)), new("chain", [[0], [0, 0], [0, 0, 0]])];
+        StaticTree[] trees = [new("grown", TreeGrowth.Grow(paths, 25, paths.Depth)),
+            new("shallow", TreeGrowth.Grow(paths, 9, 2)), new("chain", [[0], [0, 0], [0, 0, 0]])];
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         foreach (var tree in trees)
         {
@@ -43,7 +45,10 @@ public sealed class TreeFitTests
                 {
                     if (place >= paths.Answers[i].Count) break;   // what would follow here is not known to the end
                     var path = paths.Answers[i][place];
-                    Assert.Equal(Enumerable.Range(1, path.Count).TakeWhile(depth => tree.Paths.Any(p => p.SequenceEqual(path.Take(depth)))).Count(), round.Accepted);
+                    Assert.Equal(Enumerable.Range(1, path.Count)
+                        .TakeWhile(depth => tree.Paths.Any(p => p.SequenceEqual(path.Take(depth))))
+                        .Count(),
+                        round.Accepted);
                     counted.Add(round);
                     place += round.Committed;
                 }
@@ -76,7 +81,9 @@ public sealed class TreeFitTests
             for (var place = 0; place < paths.Answers[b].Count; place++)
             {
                 var root = answer.PromptTokens.Count + place;
-                var ranks = Enumerable.Range(0, 3).Select(n => (int)(logits[n, root - 1] > logits[n, root - 1, text[root + 1 + n]]).sum().item<long>());
+                var ranks = Enumerable.Range(0, 3)
+                    .Select(n =>
+                        (int)(logits[n, root - 1] > logits[n, root - 1, text[root + 1 + n]]).sum().item<long>());
                 Assert.Equal(ranks.TakeWhile(rank => rank < RankPaths.Ranks), paths.Answers[b][place]);
             }
         }
@@ -85,8 +92,10 @@ public sealed class TreeFitTests
     [Fact]
     public void A_fit_by_speed_reports_a_tree_that_beats_the_best_chain_or_is_it()
     {
-        var report = TreeFit.Run(ShippedModels.Nano, s_medusa.Value, "medusa", s_prompts, new TreeFitOptions { Nodes = 12, MaxTokens = 40 });
-        Assert.Equal(("koala-nano", "medusa", "cpu", "fp32", TreeFitBy.Speed, 20, 0), (report.Target, report.Head, report.Device, report.Dtype, report.By, report.Prompts, report.Skipped));
+        var report = TreeFit.Run(ShippedModels.Nano, s_medusa.Value, "medusa", s_prompts,
+            new TreeFitOptions { Nodes = 12, MaxTokens = 40 });
+        Assert.Equal(("koala-nano", "medusa", "cpu", "fp32", TreeFitBy.Speed, 20, 0),
+            (report.Target, report.Head, report.Device, report.Dtype, report.By, report.Prompts, report.Skipped));
         Assert.InRange(report.Tree.Nodes, 1, 12);
         Assert.InRange(report.Tree.Depth, 1, 3);
         Assert.Equal((report.Tree.Nodes, report.Tree.Depth), (report.Shape.Nodes, report.Shape.Depth));
@@ -104,7 +113,8 @@ public sealed class TreeFitTests
         var before = 0.0;
         foreach (var nodes in new[] { 1, 4, 16, 40 })
         {
-            var report = TreeFit.Run(ShippedModels.Nano, s_medusa.Value, "medusa", s_prompts, new TreeFitOptions { Nodes = nodes, By = TreeFitBy.Acceptance, MaxTokens = 60 });
+            var report = TreeFit.Run(ShippedModels.Nano, s_medusa.Value, "medusa", s_prompts,
+                new TreeFitOptions { Nodes = nodes, By = TreeFitBy.Acceptance, MaxTokens = 60 });
             Assert.Equal((nodes, nodes), (report.Tree.Nodes, report.Paths.Count));
             Assert.True(report.Tree.AcceptanceLength > before, $"{nodes} nodes: {report.Tree.AcceptanceLength} after {before}");
             before = report.Tree.AcceptanceLength;
@@ -130,10 +140,18 @@ public sealed class TreeFitTests
         Assert.Contains("no tree can be fitted", Fault(new PromptLookup(), new TreeFitOptions(), s_prompts[0]), StringComparison.Ordinal);
         Assert.Contains("nodes: is 0", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 0 }, s_prompts[0]), StringComparison.Ordinal);
         Assert.Contains("nodes: is 257", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 257 }, s_prompts[0]), StringComparison.Ordinal);
-        Assert.Contains("maxTokens: is 0", Fault(s_medusa.Value, new TreeFitOptions { MaxTokens = 0 }, s_prompts[0]), StringComparison.Ordinal);
-        Assert.Contains("raise maxTokens", Fault(s_medusa.Value, new TreeFitOptions { MaxTokens = 2 }, s_prompts[0]), StringComparison.Ordinal);
-        Assert.Contains("paths were ever right", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 200, By = TreeFitBy.Acceptance, MaxTokens = 10 }, s_prompts[0]), StringComparison.Ordinal);
-        Assert.Contains("1 of 1 skipped", Fault(s_medusa.Value, new TreeFitOptions(), s_prompts[0] with { Turns = [string.Concat(Enumerable.Repeat("too long ", 2000))] }), StringComparison.Ordinal);
+        Assert.Contains("maxTokens: is 0", Fault(s_medusa.Value, new TreeFitOptions { MaxTokens = 0 }, s_prompts[0]),
+            StringComparison.Ordinal);
+        Assert.Contains("raise maxTokens", Fault(s_medusa.Value, new TreeFitOptions { MaxTokens = 2 }, s_prompts[0]),
+            StringComparison.Ordinal);
+        Assert.Contains("paths were ever right",
+            Fault(s_medusa.Value, new TreeFitOptions { Nodes = 200, By = TreeFitBy.Acceptance, MaxTokens = 10 },
+                s_prompts[0]),
+            StringComparison.Ordinal);
+        Assert.Contains("1 of 1 skipped",
+            Fault(s_medusa.Value, new TreeFitOptions(),
+                s_prompts[0] with { Turns = [string.Concat(Enumerable.Repeat("too long ", 2000))] }),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -146,7 +164,8 @@ public sealed class TreeFitTests
         Assert.Equal(before, live.ThreadTotalLiveCount);
         using var cancel = new CancellationTokenSource();
         cancel.Cancel();
-        Assert.ThrowsAny<OperationCanceledException>(() => RankPaths.Collect(ShippedModels.Nano, s_medusa.Value, s_answers.Value, cancel.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            RankPaths.Collect(ShippedModels.Nano, s_medusa.Value, s_answers.Value, cancel.Token));
     }
 
     private static DraftHead Head(string name) => (name == "medusa" ? s_medusa : s_eagle).Value;
@@ -154,6 +173,8 @@ public sealed class TreeFitTests
     private static Generation[] Answers()
     {
         using var baseline = new SpeculativeDecoder(ShippedModels.Nano);
-        return [.. s_prompts.Select(prompt => baseline.Generate(new Dialogue(ShippedModels.Nano, prompt, allTurns: false).Next()!, new GenerationOptions { MaxTokens = 60 }))];
+        return [.. s_prompts.Select(prompt =>
+            baseline.Generate(new Dialogue(ShippedModels.Nano, prompt, allTurns: false).Next()!,
+                new GenerationOptions { MaxTokens = 60 }))];
     }
 }

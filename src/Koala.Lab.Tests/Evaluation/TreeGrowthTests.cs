@@ -29,14 +29,19 @@ public sealed class TreeGrowthTests
         {
             var grown = TreeGrowth.Grow(paths, 80, depth);
             Assert.Equal(depth == 1 ? 10 : 80, grown.Count);
-            for (var nodes = 1; nodes <= grown.Count; nodes++) Assert.Equal(nodes, new StaticTree("grown", [.. grown.Take(nodes)]).Nodes);   // refuses an orphan
+            // refuses an orphan
+            for (var nodes = 1; nodes <= grown.Count; nodes++)
+                Assert.Equal(nodes, new StaticTree("grown", [.. grown.Take(nodes)]).Nodes);
             var gains = grown.Select(node => Places(paths, node)).ToArray();
             Assert.Equal(gains.OrderDescending(), gains);
             Assert.All(grown, path => Assert.InRange(path.Count, 1, depth));
         }
     }
 
-    /// <summary>Greedy is not only good here but best: what a node adds does not depend on the others, and a child never adds more than its parent.</summary>
+    /// <summary>
+    /// Greedy is not only good here but best: what a node adds does not depend on the others, and a child never adds
+    /// more than its parent.
+    /// </summary>
     [Fact]
     public void No_other_tree_of_as_many_nodes_accepts_more_places()
     {
@@ -45,7 +50,8 @@ public sealed class TreeGrowthTests
         {
             var best = Enumerable.Range(0, 1 << all.Count)
                 .Select(bits => all.Where((_, i) => (bits >> i & 1) == 1).ToArray())
-                .Where(tree => tree.Length == nodes && tree.All(path => path.Count == 1 || tree.Any(other => other.SequenceEqual(path.SkipLast(1)))))
+                .Where(tree => tree.Length == nodes
+                    && tree.All(path => path.Count == 1 || tree.Any(other => other.SequenceEqual(path.SkipLast(1)))))
                 .Max(tree => tree.Sum(path => Places(s_paths, path)));
             Assert.Equal(best, TreeGrowth.Grow(s_paths, nodes, 3).Sum(path => Places(s_paths, path)));
         }
@@ -70,7 +76,9 @@ public sealed class TreeGrowthTests
     {
         var family = TreeFamily.Create(TreeGrowth.Grow(s_paths, 9, 2), 2, [1, 4, 8])!;
         Assert.Equal("2: 2 4 6", $"{family.First}: {string.Join(' ', family.Measured.Select(tree => tree.Nodes))}");
-        var cost = new StepCost(1, [.. family.Measured.Select((tree, i) => new TreeCost(tree, tree.Nodes, i, 10, 0)), new TreeCost(new ChainTree(3), 3, 500, 500, 0)]);
+        var cost = new StepCost(1,
+            [.. family.Measured.Select((tree, i) => new TreeCost(tree, tree.Nodes, i, 10, 0)),
+                new TreeCost(new ChainTree(3), 3, 500, 500, 0)]);
         var fitted = family.Fit(s_paths, cost).ToArray();
         Assert.Equal([2, 3, 4, 5, 6], fitted.Select(tree => tree.Nodes));
         Assert.All(fitted, tree => Assert.Equal(2, tree.Depth));
@@ -86,10 +94,16 @@ public sealed class TreeGrowthTests
         var random = new Random(seed);
         // Ranks are small more often than not, as a head's are.
         int Rank() => (int)(10 * Math.Pow(random.NextDouble(), 2.5));
-        return new RankPaths(5, [.. Enumerable.Range(0, 5).Select(_ => Enumerable.Range(0, 200).Select(_ => Enumerable.Range(0, random.Next(6)).Select(_ => Rank()).ToArray()).ToArray())]);
+        return new RankPaths(5,
+            [.. Enumerable.Range(0, 5)
+                .Select(_ =>
+                    Enumerable.Range(0, 200)
+                        .Select(_ => Enumerable.Range(0, random.Next(6)).Select(_ => Rank()).ToArray())
+                        .ToArray())]);
     }
 
-    private static int Places(RankPaths paths, IReadOnlyList<int> node) => paths.Answers.SelectMany(a => a).Count(path => path.Take(node.Count).SequenceEqual(node));
+    private static int Places(RankPaths paths, IReadOnlyList<int> node) =>
+        paths.Answers.SelectMany(a => a).Count(path => path.Take(node.Count).SequenceEqual(node));
 
     private static string Text(IReadOnlyList<int> path) => string.Join(',', path);
 }

@@ -22,7 +22,10 @@ public sealed class EagleDrafterTests
         new EagleOptions { Layers = 3, DraftVocabulary = 100 },
         new EagleOptions { Layers = 2, FusedFeatures = true });
 
-    /// <summary>Two sequences at different paces, each with a tree of four levels after every commitment; every node is looked up in a row that ends in its path.</summary>
+    /// <summary>
+    /// Two sequences at different paces, each with a tree of four levels after every commitment; every node is looked
+    /// up in a row that ends in its path.
+    /// </summary>
     [Theory, MemberData(nameof(Variants))]
     public void Every_node_of_a_tree_says_what_training_says_on_its_path(EagleOptions options)
     {
@@ -48,12 +51,15 @@ public sealed class EagleDrafterTests
             {
                 var width = 1 + level % 3;
                 int[][] parents = [.. paths.Select((p, b) => Enumerable.Range(0, width).Select(i => (i * 2 + b) % p.Length).ToArray())];
-                int[][] tokens = [.. parents.Select((p, b) => p.Select((parent, i) => 3 + (level * 31 + i * 7 + b * 13 + parent) % 90).ToArray())];
+                int[][] tokens = [.. parents.Select((p, b) =>
+                    p.Select((parent, i) => 3 + (level * 31 + i * 7 + b * 13 + parent) % 90).ToArray())];
                 var logits = drafter.Next(tokens, parents);
                 for (var b = 0; b < 2; b++)
                 {
                     paths[b] = [.. parents[b].Select((parent, i) => (int[])[.. paths[b][parent], tokens[b][i]])];
-                    for (var i = 0; i < width; i++) Check(head, texts[b][..(known[b] + 1)], paths[b][i], drafter.Outputs[b * width + i], logits[b * width + i]);
+                    for (var i = 0; i < width; i++)
+                        Check(head, texts[b][..(known[b] + 1)], paths[b][i], drafter.Outputs[b * width + i],
+                            logits[b * width + i]);
                 }
             }
         }
@@ -143,7 +149,8 @@ public sealed class EagleDrafterTests
         // A row of its own: what the target says of the path is not what is fed.
         var row = new PackedRow(tokens, [.. Enumerable.Range(0, tokens.Length)], new int[tokens.Length], [.. tokens.Select(_ => true)]);
         using var cache = ShippedModels.Nano.NewCache(1, tokens.Length);
-        using var batch = new TrainingBatch(ShippedModels.Nano, cache, [row], head.FeatureLayers) { TrainingTimeTestSteps = path.Length + 1 };
+        using var batch = new TrainingBatch(ShippedModels.Nano, cache, [row],
+            head.FeatureLayers) { TrainingTimeTestSteps = path.Length + 1 };
         var outputs = EagleFixtures.Rehearsed(head, batch)[path.Length];
         var expected = outputs[committed.Length - 2];
         // Each step's weights are random and its output is the next step's input, so that rounding grows from step to step.

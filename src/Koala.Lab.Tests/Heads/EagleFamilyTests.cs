@@ -6,7 +6,10 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Heads;
 
-/// <summary>A head has layers of its target's kind. With biases or norms in them too, the drafter says what the training path says.</summary>
+/// <summary>
+/// A head has layers of its target's kind. With biases or norms in them too, the drafter says what the training path
+/// says.
+/// </summary>
 public sealed class EagleFamilyTests
 {
     [Theory]

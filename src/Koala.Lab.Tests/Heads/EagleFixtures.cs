@@ -29,6 +29,8 @@ internal static class EagleFixtures
     public static IReadOnlyList<Tensor> Rehearsed(DraftHead head, TrainingBatch batch, Target target)
     {
         var weights = head.Parameters.ToDictionary(p => p.Key, p => p.Value);
-        return EagleTrainingPass.Outputs(EagleWeights.Create(target.Config, (EagleOptions)head.Options, name => weights[name]), batch, target);
+        return EagleTrainingPass.Outputs(EagleWeights.Create(target.Config, (EagleOptions)head.Options,
+            name => weights[name]),
+            batch, target);
     }
 }

@@ -70,7 +70,9 @@ public sealed class EagleGoldenTests
             var judges = arange(1 + step, outputs[step].shape[0], ScalarType.Int64);
             Assert.Equal(recorded.GetProperty("positions").GetInt64(), judges.shape[0]);
             var features = outputs[step].narrow(0, 0, judges.shape[0]);
-            using var terms = new DistillationTerms(new HeadOutput(step, head.Logits(features, ShippedModels.Nano), judges) { Features = features }, batch);
+            using var terms = new DistillationTerms(new HeadOutput(step, head.Logits(features, ShippedModels.Nano),
+                judges) { Features = features },
+                batch);
             // The LM head, the softmax and the sum over the vocabulary follow.
             var roundings = s_roundings + Width + 2 * Vocabulary;
             void Near(string name, double value) => Tolerance.AssertClose(recorded.GetProperty(name).GetDouble(), value, roundings);
@@ -94,12 +96,17 @@ public sealed class EagleGoldenTests
     {
         var ids = Ids();
         using var cache = ShippedModels.Nano.NewCache(1, ids.Length);
-        return new TrainingBatch(ShippedModels.Nano, cache, [new PackedRow(ids, [.. Enumerable.Range(0, ids.Length)], new int[ids.Length], [.. ids.Select(_ => true)])]) { TrainingTimeTestSteps = 3 };
+        return new TrainingBatch(ShippedModels.Nano, cache,
+            [new PackedRow(ids, [.. Enumerable.Range(0, ids.Length)], new int[ids.Length],
+                [.. ids.Select(_ => true)])]) { TrainingTimeTestSteps = 3 };
     }
 
     private static Tensor Recorded(int step) => Golden.Tensors("heads-koala-nano", "expected.safetensors")[$"eagle.output.{step}"];
 
-    private static int[] Ids() => [.. Golden.Tensors("heads-koala-nano", "expected.safetensors")["ids"].to(ScalarType.Int64).data<long>().Select(x => (int)x)];
+    private static int[] Ids() =>
+        [.. Golden.Tensors("heads-koala-nano", "expected.safetensors")["ids"].to(ScalarType.Int64)
+            .data<long>()
+            .Select(x => (int)x)];
 
     private static void AssertNear(Tensor expected, Tensor actual) =>
         Tolerance.AssertClose(expected, actual, s_roundings);

@@ -48,8 +48,10 @@ public sealed class EagleHeadTests : IDisposable
         using var three = DraftHead.Create(new EagleOptions { Layers = 3 }, ShippedModels.Nano, seed: 4);
         using var other = DraftHead.Create(new EagleOptions(), ShippedModels.Nano, seed: 5);
         using var batch = Batch(one);
-        Assert.Equal(TinyModels.Doubles(EagleFixtures.Rehearsed(one, batch)[1]), TinyModels.Doubles(EagleFixtures.Rehearsed(three, batch)[1]));
-        Assert.NotEqual(TinyModels.Doubles(EagleFixtures.Rehearsed(one, batch)[1]), TinyModels.Doubles(EagleFixtures.Rehearsed(other, batch)[1]));
+        Assert.Equal(TinyModels.Doubles(EagleFixtures.Rehearsed(one, batch)[1]),
+            TinyModels.Doubles(EagleFixtures.Rehearsed(three, batch)[1]));
+        Assert.NotEqual(TinyModels.Doubles(EagleFixtures.Rehearsed(one, batch)[1]),
+            TinyModels.Doubles(EagleFixtures.Rehearsed(other, batch)[1]));
     }
 
     [Fact]
@@ -62,7 +64,8 @@ public sealed class EagleHeadTests : IDisposable
         Assert.Equal([0, 1, 2], headOutputs.Select(p => p.Depth));
         foreach (var output in headOutputs)
         {
-            Assert.Equal(batch.LabelPositions(2 + output.Depth).Select(place => place + 1 + output.Depth), output.TargetPositions.data<long>().ToArray());
+            Assert.Equal(batch.LabelPositions(2 + output.Depth).Select(place => place + 1 + output.Depth),
+                output.TargetPositions.data<long>().ToArray());
             Assert.Equal([output.TargetPositions.shape[0], 512], output.Logits.shape);
             Assert.Equal([output.TargetPositions.shape[0], 64], output.Features!.shape);
         }
@@ -78,7 +81,8 @@ public sealed class EagleHeadTests : IDisposable
         Tensor Noise(long seed)
         {
             using var cache = ShippedModels.Nano.NewCache(2, 64);
-            using var batch = new TrainingBatch(ShippedModels.Nano, cache, [TinyModels.Data.Rows[0], TinyModels.Data.Rows[1]]) { Noise = (0.3, seed) };
+            using var batch = new TrainingBatch(ShippedModels.Nano, cache,
+                [TinyModels.Data.Rows[0], TinyModels.Data.Rows[1]]) { Noise = (0.3, seed) };
             return batch.WithNoise(batch.Features) - batch.Features;
         }
         var noise = Noise(1);
@@ -87,7 +91,8 @@ public sealed class EagleHeadTests : IDisposable
         Assert.Equal(TinyModels.Doubles(noise), TinyModels.Doubles(Noise(1)));
         Assert.NotEqual(TinyModels.Doubles(noise), TinyModels.Doubles(Noise(2)));
         // As a uniform distribution has it, in each half, and no seed's numbers are another's moved by a few places.
-        var (one, other) = (TinyModels.Doubles(UniformNoise.Sample([20_000], 1, CPU)), TinyModels.Doubles(UniformNoise.Sample([20_000], 2, CPU)));
+        var (one, other) = (TinyModels.Doubles(UniformNoise.Sample([20_000], 1, CPU)),
+            TinyModels.Doubles(UniformNoise.Sample([20_000], 2, CPU)));
         foreach (var part in (double[][])[one[..10_000], one[10_000..], other])
         {
             Assert.InRange(part.Average(), -0.03, 0.03);
@@ -130,7 +135,9 @@ public sealed class EagleHeadTests : IDisposable
             {
                 var wrong = KeyValuePair.Create("d2t", tensor(new[] { 0, 0, offset, 0, 0 }));
                 SafetensorsWriter.Write(_folder.At("model.safetensors"), [.. head.ToStateDict().Select(t => t.Key == "d2t" ? wrong : t)]);
-                Assert.Contains("d2t", Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Nano)).Fault, StringComparison.Ordinal);
+                Assert.Contains("d2t",
+                    Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Nano)).Fault,
+                    StringComparison.Ordinal);
             }
         }
     }
@@ -149,6 +156,7 @@ public sealed class EagleHeadTests : IDisposable
     private static TrainingBatch Batch(DraftHead head)
     {
         using var cache = ShippedModels.Nano.NewCache(2, 64);
-        return new TrainingBatch(ShippedModels.Nano, cache, [TinyModels.Data.Rows[0], TinyModels.Data.Rows[1]], head.FeatureLayers) { TrainingTimeTestSteps = 3 };
+        return new TrainingBatch(ShippedModels.Nano, cache, [TinyModels.Data.Rows[0], TinyModels.Data.Rows[1]],
+            head.FeatureLayers) { TrainingTimeTestSteps = 3 };
     }
 }

@@ -65,7 +65,8 @@ public sealed class MedusaGoldenTests
     }
 
     // Of the target's features, and of what follows them.
-    private static long Roundings(long further) => Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, 64, further);
+    private static long Roundings(long further) =>
+        Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, 64, further);
 
     private static MedusaHead Read()
     {
@@ -73,5 +74,8 @@ public sealed class MedusaGoldenTests
         return MedusaStateDict.Read(file, s_options, ShippedModels.Nano.Identity, ScalarType.Float32, CPU);
     }
 
-    private static int[] Ids() => [.. Golden.Tensors("heads-koala-nano", "expected.safetensors")["ids"].to(ScalarType.Int64).data<long>().Select(x => (int)x)];
+    private static int[] Ids() =>
+        [.. Golden.Tensors("heads-koala-nano", "expected.safetensors")["ids"].to(ScalarType.Int64)
+            .data<long>()
+            .Select(x => (int)x)];
 }

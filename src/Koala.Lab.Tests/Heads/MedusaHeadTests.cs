@@ -48,7 +48,8 @@ public sealed class MedusaHeadTests
         {
             var stepwise = Enumerable.Range(0, length).Select(depth => depth == 0 ? drafter.First() : drafter.Next([[0], [0]], [[0], [0]]))
                 .Select(logits => logits.argmax(-1).data<long>().ToArray()).ToArray();
-            Assert.Equal(Enumerable.Range(0, 2).SelectMany(b => stepwise.Select(tokens => tokens[b])), drafter.GreedyChain(length)!.data<long>().ToArray());
+            Assert.Equal(Enumerable.Range(0, 2).SelectMany(b => stepwise.Select(tokens => tokens[b])),
+                drafter.GreedyChain(length)!.data<long>().ToArray());
         }
     }
 
@@ -58,7 +59,8 @@ public sealed class MedusaHeadTests
     {
         using var head = DraftHead.Create(options, ShippedModels.Nano);
         var blocks = options.Tied ? 1 : options.Layers;
-        Assert.Equal(options.Heads * (blocks * (Width * Width + Width) + (options.OwnLmHeads ? Vocabulary * Width : 0)), head.ParameterCount);
+        Assert.Equal(options.Heads * (blocks * (Width * Width + Width) + (options.OwnLmHeads ? Vocabulary * Width : 0)),
+            head.ParameterCount);
         Assert.Equal(options.Heads, head.MaxDraftLength);
         Assert.All(head.Parameters, p => Assert.True(p.Value.requires_grad && p.Value.dtype == ScalarType.Float32));
     }
@@ -68,7 +70,8 @@ public sealed class MedusaHeadTests
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        foreach (var options in (MedusaOptions[])[new() { Layers = 3, Heads = 2 }, new() { Layers = 3, Heads = 2, Tied = true }, new() { Layers = 3, Heads = 2, OwnLmHeads = true }])
+        foreach (var options in (MedusaOptions[])[new() { Layers = 3, Heads = 2 },
+            new() { Layers = 3, Heads = 2, Tied = true }, new() { Layers = 3, Heads = 2, OwnLmHeads = true }])
         {
             using var head = Randomised(options);
             var (features, file) = (Features(), head.ToStateDict().ToDictionary());
@@ -132,7 +135,8 @@ public sealed class MedusaHeadTests
     [InlineData(1, 17)]
     public void Sizes_out_of_range_are_refused(int layers, int heads)
     {
-        var e = Assert.Throws<KoalaException>(() => DraftHead.Create(new MedusaOptions { Layers = layers, Heads = heads }, ShippedModels.Nano));
+        var e = Assert.Throws<KoalaException>(() =>
+            DraftHead.Create(new MedusaOptions { Layers = layers, Heads = heads }, ShippedModels.Nano));
         Assert.Equal(heads == 4 ? "layers" : "heads", e.Where);
     }
 

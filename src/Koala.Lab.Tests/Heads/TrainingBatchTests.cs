@@ -14,7 +14,8 @@ public sealed class TrainingBatchTests
     public void Places_lie_inside_one_answer()
     {
         int[] segments = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2];
-        using var batch = TinyModels.Batch(TinyModels.Row(Tokens(16), segments, "...xxxxxx..xxx.."), TinyModels.Row(Tokens(16), new int[16], "............xxxx"));
+        using var batch = TinyModels.Batch(TinyModels.Row(Tokens(16), segments, "...xxxxxx..xxx.."),
+            TinyModels.Row(Tokens(16), new int[16], "............xxxx"));
         // t+1 is the answer's, and so is t+ahead; t itself may be the prompt's last token. The second row's answer ends with the row.
         Assert.Equal([2, 3, 4, 5, 6, 10, 11, 27, 28, 29], batch.LabelPositions(2));
         Assert.Equal([2, 3, 4, 5, 10, 27, 28], batch.LabelPositions(3));
@@ -46,7 +47,8 @@ public sealed class TrainingBatchTests
     {
         using var scope = NewDisposeScope();
         var (one, two) = (Tokens(9), Tokens(7).Reverse().ToArray());
-        using var packed = TinyModels.Batch(TinyModels.Row([.. one, .. two], [.. new int[9], .. Enumerable.Repeat(1, 7)], "................"));
+        using var packed = TinyModels.Batch(TinyModels.Row([.. one, .. two],
+            [.. new int[9], .. Enumerable.Repeat(1, 7)], "................"));
         using var first = TinyModels.Batch(TinyModels.Row(one, new int[9], "........."));
         using var second = TinyModels.Batch(TinyModels.Row(two, new int[7], "......."));
         Tolerance.AssertClose(cat([first.Features, second.Features], 0), packed.Features, Roundings(0));
@@ -69,7 +71,8 @@ public sealed class TrainingBatchTests
     public void A_head_judges_where_the_target_decides_the_same_token()
     {
         using var scope = NewDisposeScope();
-        using var batch = TinyModels.Batch(TinyModels.Row(Tokens(12), new int[12], "...xxxxxx..."), TinyModels.Row(Tokens(12), new int[12], ".......xxxxx"));
+        using var batch = TinyModels.Batch(TinyModels.Row(Tokens(12), new int[12], "...xxxxxx..."),
+            TinyModels.Row(Tokens(12), new int[12], ".......xxxxx"));
         using var head = DraftHead.Create(TinyModels.Head with { Heads = 6 }, ShippedModels.Nano);
         var headOutputs = head.Predict(batch, ShippedModels.Nano);
         Assert.Equal([0, 1, 2, 3, 4, 5], headOutputs.Select(p => p.Depth));

@@ -36,9 +36,13 @@ public sealed class BatchDecoderTests
         var context = target.Config.ContextLength;
         var words = PlainDecoding.MtBench(target, 20).SelectMany(p => p).ToArray();
         // Between long prompts with room for 1 to 17 tokens stand short ones, which go on beside them.
-        BatchPrompt[] prompts = [.. Enumerable.Range(0, 12).Select(i => new BatchPrompt(words[(40 * i)..(40 * i + (i % 2 == 0 ? context - 1 - 3 * i / 2 : 30 + i))]))];
+        BatchPrompt[] prompts = [.. Enumerable.Range(0, 12)
+            .Select(i => new BatchPrompt(words[(40 * i)..(40 * i + (i % 2 == 0 ? context - 1 - 3 * i / 2 : 30 + i))]))];
         var answers = Answers(target, batch, new GenerationOptions { MaxTokens = 60 }, prompts);
-        Assert.True(answers.Where((a, i) => i % 2 == 0 && a.FinishReason == FinishReason.Length && a.Tokens.Count == 1 + 3 * i / 2).Count() >= 3);
+        Assert.True(answers.Where((a, i) => i % 2 == 0
+            && a.FinishReason == FinishReason.Length
+            && a.Tokens.Count == 1 + 3 * i / 2)
+            .Count() >= 3);
         for (var i = 0; i < prompts.Length; i++) AssertSame(target, prompts[i], answers[i], 60);
     }
 
@@ -73,12 +77,14 @@ public sealed class BatchDecoderTests
         var options = new GenerationOptions { MaxTokens = Tokens, Temperature = 0.8, TopK = 100, TopP = 0.95, Seed = 3 };
         var one = Answers(target, 1, options, prompts);
         foreach (var batch in (int[])[3, 24])
-            Assert.Equal(one.Select(a => string.Join(' ', a.Tokens)), Answers(target, batch, options, prompts).Select(a => string.Join(' ', a.Tokens)));
+            Assert.Equal(one.Select(a => string.Join(' ', a.Tokens)),
+                Answers(target, batch, options, prompts).Select(a => string.Join(' ', a.Tokens)));
         // Another order and other neighbours.
         var reversed = Answers(target, 5, options, [.. prompts.Reverse().Take(10)]);
         for (var i = 0; i < 10; i++) Assert.Equal(one[^(i + 1)].Tokens, reversed[i].Tokens);
 
-        Assert.NotEqual(one.Select(a => string.Join(' ', a.Tokens)), Answers(target, 3, options with { Seed = 4 }, prompts).Select(a => string.Join(' ', a.Tokens)));
+        Assert.NotEqual(one.Select(a => string.Join(' ', a.Tokens)),
+            Answers(target, 3, options with { Seed = 4 }, prompts).Select(a => string.Join(' ', a.Tokens)));
         var same = Answers(target, 4, options, [.. Enumerable.Range(0, 4).Select(stream => prompts[0] with { Stream = stream })]);
         Assert.Equal(4, same.Select(a => string.Join(' ', a.Tokens)).Distinct().Count());
     }
@@ -103,7 +109,8 @@ public sealed class BatchDecoderTests
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         var before = live.ThreadTotalLiveCount;
-        using (var decoder = new BatchDecoder(ShippedModels.Nano, 4, new GenerationOptions { MaxTokens = 30, Temperature = temperature, TopP = 0.9 }))
+        using (var decoder = new BatchDecoder(ShippedModels.Nano, 4,
+            new GenerationOptions { MaxTokens = 30, Temperature = temperature, TopP = 0.9 }))
         {
             var counts = new List<long>();
             decoder.Run(Ragged(ShippedModels.Nano, 40), _ => counts.Add(live.ThreadTotalLiveCount));
@@ -111,7 +118,8 @@ public sealed class BatchDecoderTests
             Assert.Single(counts.Distinct());
             var between = live.ThreadTotalLiveCount;
             using var cancel = new CancellationTokenSource();
-            Assert.ThrowsAny<OperationCanceledException>(() => decoder.Run(Ragged(ShippedModels.Nano, 40), _ => cancel.Cancel(), cancel.Token));
+            Assert.ThrowsAny<OperationCanceledException>(() =>
+                decoder.Run(Ragged(ShippedModels.Nano, 40), _ => cancel.Cancel(), cancel.Token));
             Assert.Equal(between, live.ThreadTotalLiveCount);
         }
         Assert.Equal(before, live.ThreadTotalLiveCount);
@@ -120,11 +128,15 @@ public sealed class BatchDecoderTests
     [Fact]
     public void Refuses_what_it_cannot_answer()
     {
-        Assert.Contains("batch: is 0", Assert.Throws<KoalaException>(() => new BatchDecoder(ShippedModels.Nano, 0, new GenerationOptions())).Message, StringComparison.Ordinal);
+        Assert.Contains("batch: is 0",
+            Assert.Throws<KoalaException>(() =>
+                new BatchDecoder(ShippedModels.Nano, 0, new GenerationOptions())).Message,
+            StringComparison.Ordinal);
         using var decoder = new BatchDecoder(ShippedModels.Nano, 2, new GenerationOptions());
         foreach (var tokens in (int[][])[[], new int[ShippedModels.Nano.Config.ContextLength]])
         {
-            var fault = Assert.Throws<KoalaException>(() => decoder.Run([new BatchPrompt([1]), new BatchPrompt(tokens)], _ => Assert.Fail("an answer")));
+            var fault = Assert.Throws<KoalaException>(() =>
+                decoder.Run([new BatchPrompt([1]), new BatchPrompt(tokens)], _ => Assert.Fail("an answer")));
             Assert.Equal("prompt 2", fault.Where);
         }
     }
@@ -144,7 +156,8 @@ public sealed class BatchDecoderTests
     }
 
     /// <summary>Real prompts of many lengths.</summary>
-    private static BatchPrompt[] Ragged(Target target, int count) => [.. Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz"))
+    private static BatchPrompt[] Ragged(Target target, int count) =>
+        [.. Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz"))
         .Select(c => target.Tokenizer.EncodeChat([new Message(Message.User, c.Messages[0].Content)]))
         .Where(tokens => tokens.Count + 30 < target.Config.ContextLength).Take(count).Select((tokens, i) => new BatchPrompt(tokens, i))];
 

@@ -19,20 +19,26 @@ public sealed class RegenerationTests : IDisposable
         var prompts = Write("prompts.jsonl",
             """{"id":"p-1","source":"a","licence":"MIT","category":"code","prompt":"Name a colour.","weight":1.50,"tags":["x"]}""",
             """{"question_id":81,"category":"writing","turns":["Say “one”."],"reference":["1"]}""",
-            """{"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hello"},{"role":"assistant","content":"An old answer."}],"id":"c","done":false}""");
+            """{"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hello"},""" +
+            """{"role":"assistant","content":"An old answer."}],"id":"c","done":false}""");
         var report = Regenerate(prompts, "chats.jsonl", maxTokens: 12, target: "koala-nano");
         var lines = File.ReadAllLines(_folder.At("chats.jsonl"));
         Assert.Equal((3, 3, 0, 0), (report.Chats, report.Answers, report.Skipped, report.Shortened));
 
-        Assert.StartsWith("""{"id":"p-1","source":"a","licence":"MIT","category":"code","messages":[{"role":"user","content":"Name a colour."},{"role":"assistant","content":""", lines[0], StringComparison.Ordinal);
+        Assert.StartsWith("""{"id":"p-1","source":"a","licence":"MIT","category":"code","messages":[""" +
+            """{"role":"user","content":"Name a colour."},{"role":"assistant","content":""",
+            lines[0], StringComparison.Ordinal);
         Assert.EndsWith(""","weight":1.50,"tags":["x"]}""", lines[0], StringComparison.Ordinal);
-        Assert.StartsWith("""{"id":"81","source":"","licence":"","category":"writing","messages":[{"role":"user","content":"Say “one”."}""", lines[1], StringComparison.Ordinal);
+        Assert.StartsWith("""{"id":"81","source":"","licence":"","category":"writing","messages":[""" +
+            """{"role":"user","content":"Say “one”."}""",
+            lines[1], StringComparison.Ordinal);
         Assert.EndsWith(""","question_id":81,"reference":["1"]}""", lines[1], StringComparison.Ordinal);
 
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
         foreach (var chat in Conversations.Load(_folder.At("chats.jsonl")))
         {
-            var baseline = decoder.Generate(ShippedModels.Nano.Tokenizer.EncodeChat([.. chat.Messages.SkipLast(1)]), new GenerationOptions { MaxTokens = 12 });
+            var baseline = decoder.Generate(ShippedModels.Nano.Tokenizer.EncodeChat([.. chat.Messages.SkipLast(1)]),
+                new GenerationOptions { MaxTokens = 12 });
             Assert.Equal((baseline.Text, baseline.FinishReason == FinishReason.Stop), (chat.Messages[^1].Content, chat.Done));
         }
         Assert.Equal(["system", "user", "assistant"], Conversations.Load(_folder.At("chats.jsonl"))[2].Messages.Select(m => m.Role));
@@ -54,7 +60,8 @@ public sealed class RegenerationTests : IDisposable
             Assert.Equal("You are short of words.", chat.Messages[0].Content);
             for (var i = 2; i < chat.Messages.Count; i += 2)
             {
-                var baseline = decoder.Generate(ShippedModels.Mini.Tokenizer.EncodeChat([.. chat.Messages.Take(i)]), new GenerationOptions { MaxTokens = 120 });
+                var baseline = decoder.Generate(ShippedModels.Mini.Tokenizer.EncodeChat([.. chat.Messages.Take(i)]),
+                    new GenerationOptions { MaxTokens = 120 });
                 Assert.Equal(baseline.Text, chat.Messages[i].Content);
                 Assert.Equal(baseline.FinishReason == FinishReason.Stop, i < chat.Messages.Count - 1 || chat.Done);
             }
@@ -130,14 +137,19 @@ public sealed class RegenerationTests : IDisposable
         Stop(prompts, "chats.jsonl", answers: 1);
         var part = _folder.At("chats.jsonl.part");
         var lines = File.ReadAllLines(part);
-        foreach (var damaged in (string[][])[["{}", .. lines[1..]], [lines[0], "{\"row\":1}", .. lines[1..]], [lines[0], lines[1].Replace("\"turn\":0", "\"turn\":1", StringComparison.Ordinal)]])
+        foreach (var damaged in (string[][])[["{}", .. lines[1..]], [lines[0], "{\"row\":1}", .. lines[1..]],
+            [lines[0], lines[1].Replace("\"turn\":0", "\"turn\":1", StringComparison.Ordinal)]])
         {
             File.WriteAllLines(part, damaged);
-            Assert.Contains("chats.jsonl.part", Assert.Throws<KoalaException>(() => Regenerate(prompts, "chats.jsonl", resume: true)).Where, StringComparison.Ordinal);
+            Assert.Contains("chats.jsonl.part",
+                Assert.Throws<KoalaException>(() => Regenerate(prompts, "chats.jsonl", resume: true)).Where,
+                StringComparison.Ordinal);
             Assert.Equal(damaged, File.ReadAllLines(part));
         }
         File.WriteAllText(part, lines[0][..20]);
-        Assert.Contains("is empty", Assert.Throws<KoalaException>(() => Regenerate(prompts, "chats.jsonl", resume: true)).Message, StringComparison.Ordinal);
+        Assert.Contains("is empty",
+            Assert.Throws<KoalaException>(() => Regenerate(prompts, "chats.jsonl", resume: true)).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -154,11 +166,13 @@ public sealed class RegenerationTests : IDisposable
         Assert.False(File.Exists(_folder.At("chats.jsonl.part")));
     }
 
-    private RegenerationReport Regenerate(string prompts, string name, int maxTokens = 24, string target = "koala-mini", string? system = null, int? limit = null, bool resume = false, double temperature = 0) =>
+    private RegenerationReport Regenerate(string prompts, string name, int maxTokens = 24, string target = "koala-mini",
+        string? system = null, int? limit = null, bool resume = false, double temperature = 0) =>
         Regenerator.Run(ShippedModels.Of(target),
             Options(prompts, name, maxTokens, system, limit, resume, temperature));
 
-    private RegenerationOptions Options(string prompts, string name, int maxTokens = 24, string? system = null, int? limit = null, bool resume = false, double temperature = 0) => new()
+    private RegenerationOptions Options(string prompts, string name, int maxTokens = 24, string? system = null,
+        int? limit = null, bool resume = false, double temperature = 0) => new()
     {
         Prompts = prompts,
         Out = _folder.At(name),
@@ -177,7 +191,9 @@ public sealed class RegenerationTests : IDisposable
         {
             if (value.Done - value.Began >= answers) cancel.Cancel();
         });
-        Assert.ThrowsAny<OperationCanceledException>(() => Regenerator.Run(ShippedModels.Mini, Options(prompts, name, resume: resume, temperature: temperature), progress: progress, cancel: cancel.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            Regenerator.Run(ShippedModels.Mini, Options(prompts, name, resume: resume, temperature: temperature),
+                progress: progress, cancel: cancel.Token));
     }
 
     private string Write(string name, params string[] lines)

@@ -100,7 +100,8 @@ public sealed class CheckpointStoreTests : IDisposable
     [Fact]
     public void Other_folders_are_left_alone()
     {
-        foreach (var name in (string[])["step-x", "step--1", "step-1.bak", "notes"]) Directory.CreateDirectory(_folder.At("checkpoints", name));
+        foreach (var name in (string[])["step-x", "step--1", "step-1.bak", "notes"])
+            Directory.CreateDirectory(_folder.At("checkpoints", name));
         Save(1);
         Save(2);
         Save(3);
@@ -129,5 +130,8 @@ public sealed class CheckpointStoreTests : IDisposable
         File.WriteAllText(Path.Combine(folder, "inner", "more"), "more");
     });
 
-    private IEnumerable<string?> Names() => Directory.EnumerateDirectories(_folder.At("checkpoints")).Select(Path.GetFileName).Order(StringComparer.Ordinal);
+    private IEnumerable<string?> Names() =>
+        Directory.EnumerateDirectories(_folder.At("checkpoints"))
+            .Select(Path.GetFileName)
+            .Order(StringComparer.Ordinal);
 }

@@ -31,7 +31,9 @@ public sealed class GitCommitTests
         using var folder = new TemporaryFolder();
         Assert.SkipUnless(Git(folder, "init", "-q") == 0, "this system has no git");
         Assert.Null(GitCommit.Read(folder.Path));
-        Assert.Equal(0, Git(folder, "-c", "user.name=a", "-c", "user.email=a@b.example", "-c", "commit.gpgsign=false", "commit", "-q", "--allow-empty", "-m", "a"));
+        Assert.Equal(0,
+            Git(folder, "-c", "user.name=a", "-c", "user.email=a@b.example", "-c", "commit.gpgsign=false", "commit",
+                "-q", "--allow-empty", "-m", "a"));
         var clean = GitCommit.Read(folder.Path);
         Assert.True(clean!.Clean);
         Assert.Equal(40, clean.Hash.Length);

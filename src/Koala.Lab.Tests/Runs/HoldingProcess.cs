@@ -13,7 +13,8 @@ internal sealed class HoldingProcess : IDisposable
 
     public HoldingProcess(RunFolder folder)
     {
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [typeof(HoldingProcess).Assembly.Location])
+        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
+            [typeof(HoldingProcess).Assembly.Location])
         {
             RedirectStandardOutput = true,
         };

@@ -127,7 +127,8 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void A_file_that_cannot_be_made_is_one_error() => Assert.Throws<KoalaException>(() => MetricsLog.Create(_folder.At("none", "metrics.jsonl")));
+    public void A_file_that_cannot_be_made_is_one_error() =>
+        Assert.Throws<KoalaException>(() => MetricsLog.Create(_folder.At("none", "metrics.jsonl")));
 
     private static IEnumerable<KeyValuePair<string, double>> Values(params (string Name, double Value)[] values) =>
         values.Select(v => KeyValuePair.Create(v.Name, v.Value));

@@ -92,7 +92,8 @@ public sealed class AtomicFileTests : IDisposable
     [Fact]
     public void A_full_disk_is_one_error_and_leaves_the_old_file()
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess, "a small disk can be mounted by root on Linux only");
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess,
+            "a small disk can be mounted by root on Linux only");
         Assert.SkipUnless(Run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", _folder.Path) == 0, "this system lets nothing be mounted");
         try
         {

@@ -17,6 +17,7 @@ public sealed class CacheFolderTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.At("file"), "");
-        Assert.Contains("XDG_CACHE_HOME", Assert.Throws<KoalaException>(() => CacheFolder.Under(folder.At("file"))).Fix, StringComparison.Ordinal);
+        Assert.Contains("XDG_CACHE_HOME", Assert.Throws<KoalaException>(() => CacheFolder.Under(folder.At("file"))).Fix,
+            StringComparison.Ordinal);
     }
 }

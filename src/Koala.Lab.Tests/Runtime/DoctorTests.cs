@@ -22,12 +22,15 @@ public sealed class DoctorTests
     public void A_missing_libtorch_is_a_finding_with_its_fix_and_nothing_is_measured()
     {
         var report = Doctor.Examine(() => throw new KoalaException("KOALA_LIBTORCH=/none", "holds no libtorch_cpu.so", "name a folder"));
-        Assert.Contains(new Finding(FindingLevel.Error, "KOALA_LIBTORCH=/none: holds no libtorch_cpu.so", "name a folder"), report.Findings);
+        Assert.Contains(new Finding(FindingLevel.Error, "KOALA_LIBTORCH=/none: holds no libtorch_cpu.so",
+            "name a folder"),
+            report.Findings);
         Assert.Null(report.LibTorch);
         Assert.Null(report.Step);
         Assert.Null(report.MemoryReadGBPerSecond);
         Assert.Null(report.Threads);
-        Assert.Contains("error    KOALA_LIBTORCH=/none: holds no libtorch_cpu.so. Fix: name a folder.", report.ToString(), StringComparison.Ordinal);
+        Assert.Contains("error    KOALA_LIBTORCH=/none: holds no libtorch_cpu.so. Fix: name a folder.",
+            report.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -39,7 +42,9 @@ public sealed class DoctorTests
         Assert.Equal("error", document.RootElement.GetProperty("findings")[0].GetProperty("level").GetString());
         Assert.Equal(report.Machine.Cores, document.RootElement.GetProperty("machine").GetProperty("cores").GetInt32());
         Assert.True(document.RootElement.GetProperty("environment").TryGetProperty("KOALA_LIBTORCH", out _));
-        Assert.Equal(json, JsonSerializer.Serialize(JsonSerializer.Deserialize<DoctorReport>(json, JsonFormat.Document), JsonFormat.Document));
+        Assert.Equal(json,
+            JsonSerializer.Serialize(JsonSerializer.Deserialize<DoctorReport>(json, JsonFormat.Document),
+                JsonFormat.Document));
     }
 
     [Fact]
@@ -53,7 +58,8 @@ public sealed class DoctorTests
     [Fact]
     public void Reads_name_and_instructions_of_the_cpu()
     {
-        var cpu = CpuInfo.Parse("processor\t: 0\nmodel name\t: AMD EPYC 9R14\nflags\t\t: fpu avx512_bf16 f16c avx512f\n\nprocessor\t: 1\nmodel name\t: other\n");
+        var cpu = CpuInfo.Parse("processor\t: 0\nmodel name\t: AMD EPYC 9R14\nflags\t\t: fpu avx512_bf16 f16c " +
+            "avx512f\n\nprocessor\t: 1\nmodel name\t: other\n");
         Assert.Equal("AMD EPYC 9R14", cpu.Name);
         Assert.Equal(["avx512_bf16", "f16c"], cpu.HalfInstructions);
         Assert.True(cpu.HasBf16);

@@ -29,7 +29,8 @@ public class GraphCacheTests
             foreach (var limit in (int[])[2, 4])
             {
                 var x = full(3, 4, (float)time);
-                var sums = graphs.Run(new GraphKey("sum", 3, limit), [x, tensor((long)time)], inputs => [inputs[0].narrow(1, 0, limit).sum(-1), inputs[1] * 2]);
+                var sums = graphs.Run(new GraphKey("sum", 3, limit), [x, tensor((long)time)],
+                    inputs => [inputs[0].narrow(1, 0, limit).sum(-1), inputs[1] * 2]);
                 Assert.Equal(Enumerable.Repeat((float)time * limit, 3), sums[0].cpu().data<float>().ToArray());
                 Assert.Equal(2L * time, sums[1].cpu().item<long>());
             }

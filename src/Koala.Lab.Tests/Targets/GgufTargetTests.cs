@@ -55,7 +55,11 @@ public sealed class GgufTargetTests : IDisposable
             Assert.Equal([2], files.Config.EndOfSequenceIds);
             Assert.Equal(folder.Tensors.Tensors.Keys.Order(), files.Tensors.Tensors.Keys.Order());
             foreach (var name in folder.Tensors.Tensors.Keys)
-                Assert.True(folder.Tensors.Read(name, ScalarType.Float32, CPU).equal(files.Tensors.Read(name, ScalarType.Float32, CPU)).all().item<bool>(), name);
+                Assert.True(folder.Tensors.Read(name, ScalarType.Float32, CPU)
+                    .equal(files.Tensors.Read(name, ScalarType.Float32, CPU))
+                    .all()
+                    .item<bool>(),
+                    name);
         }
         using var target = Target.Load(NanoPath, "bf16");
         Assert.Equal(ShippedModels.Nano.Identity, target.Identity);
@@ -72,7 +76,11 @@ public sealed class GgufTargetTests : IDisposable
         Directory.CreateDirectory(scaled);
         foreach (var file in Directory.EnumerateFiles(s_nano)) File.Copy(file, Path.Combine(scaled, Path.GetFileName(file)));
         var config = JsonNode.Parse(File.ReadAllText(Path.Combine(scaled, "config.json")))!;
-        config["rope_scaling"] = new JsonObject { ["rope_type"] = "llama3", ["factor"] = factor, ["low_freq_factor"] = low, ["high_freq_factor"] = high, ["original_max_position_embeddings"] = original };
+        config["rope_scaling"] = new JsonObject
+        {
+            ["rope_type"] = "llama3", ["factor"] = factor, ["low_freq_factor"] = low, ["high_freq_factor"] = high,
+            ["original_max_position_embeddings"] = original,
+        };
         File.WriteAllText(Path.Combine(scaled, "config.json"), config.ToJsonString());
         var divisors = Enumerable.Range(0, 8).Select(i =>
         {
@@ -83,7 +91,10 @@ public sealed class GgufTargetTests : IDisposable
             return (float)(1 / ((1 - smooth) / factor + smooth));
         }).ToArray();
         Assert.Contains(divisors, d => d is > 1 and < 8);
-        File.WriteAllBytes(NanoPath, GgufConversion.Of(s_nano, ScalarType.BFloat16).Tensor("rope_freqs.weight", [8], 0, [.. divisors.SelectMany(BitConverter.GetBytes)]).Build());
+        File.WriteAllBytes(NanoPath,
+            GgufConversion.Of(s_nano, ScalarType.BFloat16)
+                .Tensor("rope_freqs.weight", [8], 0, [.. divisors.SelectMany(BitConverter.GetBytes)])
+                .Build());
 
         using var folder = Target.Load(scaled);
         using var target = Target.Load(NanoPath);

@@ -84,7 +84,8 @@ public sealed class GoldenTests
         var (a, b) = (Golden.Prompts("koala-mini")[0].Ids, Golden.Prompts("koala-mini")[1].Ids);
         Tensor Row(IEnumerable<int> values) => tensor(values.Select(x => (long)x).ToArray()).view(1, -1);
         using var cache = ShippedModels.Mini.NewCache(1, a.Length + b.Length);
-        var packed = ShippedModels.Mini.Features(cache, Row(a.Concat(b)), Row(Enumerable.Range(0, a.Length).Concat(Enumerable.Range(0, b.Length))),
+        var packed = ShippedModels.Mini.Features(cache, Row(a.Concat(b)),
+            Row(Enumerable.Range(0, a.Length).Concat(Enumerable.Range(0, b.Length))),
             Row(a.Select(_ => 0).Concat(b.Select(_ => 1))), []).Hidden[0];
         using var baseline = ShippedModels.Mini.NewCache(1, b.Length);
         AssertClose(ShippedModels.Mini.Append(baseline, b), packed.narrow(0, a.Length, b.Length));

@@ -33,7 +33,9 @@ internal sealed class ReferenceModel(JsonObject config, IReadOnlyDictionary<stri
     }
 
     /// <summary>[T,V] from the last states.</summary>
-    public Tensor Logits(Tensor hidden) => matmul(hidden, weights[(bool)config["tie_word_embeddings"]! ? "model.embed_tokens.weight" : "lm_head.weight"].t());
+    public Tensor Logits(Tensor hidden) =>
+        matmul(hidden,
+            weights[(bool)config["tie_word_embeddings"]! ? "model.embed_tokens.weight" : "lm_head.weight"].t());
 
     private Tensor Norm(Tensor x, Tensor weight) => x / (x * x).mean([-1], keepdim: true).add(_eps).sqrt() * weight;
 

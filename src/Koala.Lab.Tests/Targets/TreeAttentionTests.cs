@@ -3,7 +3,10 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Targets;
 
-/// <summary>A step over trees gives each token what it would get at the end of its own path, and the cache keeps a path as if it had come alone.</summary>
+/// <summary>
+/// A step over trees gives each token what it would get at the end of its own path, and the cache keeps a path as if it
+/// had come alone.
+/// </summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class TreeAttentionTests
 {
@@ -115,7 +118,10 @@ public sealed class TreeAttentionTests
     }
 
     // Parents before children; bushy and deep by chance, often with several roots.
-    private static int[] Tree(Random random, int size) => [.. Enumerable.Range(0, size).Select(i => random.Next(Math.Max(-1, i - 5) - 1, i)).Select(p => Math.Max(p, -1))];
+    private static int[] Tree(Random random, int size) =>
+        [.. Enumerable.Range(0, size)
+            .Select(i => random.Next(Math.Max(-1, i - 5) - 1, i))
+            .Select(p => Math.Max(p, -1))];
 
     private static int[] Path(int[] parents, int node)
     {
@@ -124,7 +130,8 @@ public sealed class TreeAttentionTests
         return [.. path];
     }
 
-    private static int[] Tokens(Random random, Target target, int count) => [.. Enumerable.Range(0, count).Select(_ => random.Next(target.Config.VocabularySize))];
+    private static int[] Tokens(Random random, Target target, int count) =>
+        [.. Enumerable.Range(0, count).Select(_ => random.Next(target.Config.VocabularySize))];
 
     private static Tensor Last(Target target, int[] tokens)
     {

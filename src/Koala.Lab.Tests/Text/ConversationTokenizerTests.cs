@@ -16,7 +16,8 @@ public sealed class ConversationTokenizerTests
     public void Only_what_the_assistant_says_and_its_end_of_turn_are_learned()
     {
         var tokenizer = new ConversationTokenizer(s_nano);
-        (string, string)[] messages = [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello there"), ("user", "Hello there"), ("assistant", "\n Bye ")];
+        (string, string)[] messages = [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello there"),
+            ("user", "Hello there"), ("assistant", "\n Bye ")];
         var done = tokenizer.Tokenize(Chat(true, messages));
         Assert.Equal("Hello there<|im_end|>\n Bye <|im_end|>", Learned(done));
         Assert.Equal(s_nano.ChatTemplate!.Render(Chat(true, messages).Messages, false), s_nano.Decode(done.Tokens));
@@ -46,6 +47,8 @@ public sealed class ConversationTokenizerTests
         File.WriteAllText(folder.At("chat_template.jinja"), template);
         var tokenizer = Tokenizer.Load(folder.Path);
         Assert.NotEqual(s_nano.Hash, tokenizer.Hash);
-        Assert.Contains("'c'", Assert.Throws<KoalaException>(() => new ConversationTokenizer(tokenizer).Tokenize(Chat(true, ("user", "hi"), ("assistant", "yes")))).Where);
+        Assert.Contains("'c'",
+            Assert.Throws<KoalaException>(() =>
+                new ConversationTokenizer(tokenizer).Tokenize(Chat(true, ("user", "hi"), ("assistant", "yes")))).Where);
     }
 }

@@ -75,7 +75,9 @@ public sealed class TokenizerFileTests
     public void Split_does_what_its_behaviour_says(string behaviour, string pieces)
     {
         var tokenizer = Load(With("pre_tokenizer", $$"""
-            {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"String": "c"}, "behavior": "{{behaviour}}", "invert": false}, {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]}
+            {"type": "Sequence", "pretokenizers": [
+             {"type": "Split", "pattern": {"String": "c"}, "behavior": "{{behaviour}}", "invert": false},
+             {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]}
             """).Replace("[\"ab\",\"c\"]", "\"a c\",\"c b\"").Replace("\"abc\":4", "\"ac\":4,\"cb\":8"));
         Assert.Equal(pieces, string.Join('|', tokenizer.Encode("acb").Select(id => tokenizer.Decode([id]))));
     }
@@ -107,9 +109,12 @@ public sealed class TokenizerFileTests
     [InlineData("normalizer", "{\"type\": \"Lowercase\"}", "normalizer.type is 'Lowercase'|normalizer.type: is 'Lowercase'")]
     [InlineData("pre_tokenizer", "null", "pre_tokenizer")]
     [InlineData("pre_tokenizer/type", "\"Metaspace\"", "pre_tokenizer.type")]
-    [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"(\"}, \"behavior\": \"Isolated\"}", "pre_tokenizer.pattern")]
+    [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"(\"}, \"behavior\": \"Isolated\"}",
+        "pre_tokenizer.pattern")]
     [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"a\"}, \"behavior\": \"1\"}", "pre_tokenizer.behavior")]
-    [InlineData("pre_tokenizer", "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"ByteLevel\"}, {\"type\": \"Digits\"}]}", "pre_tokenizer.pretokenizers[1]")]
+    [InlineData("pre_tokenizer",
+        "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"ByteLevel\"}, {\"type\": \"Digits\"}]}",
+        "pre_tokenizer.pretokenizers[1]")]
     [InlineData("post_processor", "{\"type\": \"BertProcessing\"}", "post_processor.type")]
     [InlineData("post_processor/processors/1/special_tokens", "{}", "special_tokens")]
     [InlineData("post_processor/processors/1/single", "[]", "single")]
@@ -142,12 +147,16 @@ public sealed class TokenizerFileTests
     public void A_pattern_that_runs_wild_is_one_error()
     {
         var tokenizer = Load(With("pre_tokenizer", """
-            {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated"}, {"type": "ByteLevel", "add_prefix_space": false}]}
+            {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated"},
+             {"type": "ByteLevel", "add_prefix_space": false}]}
             """));
         Assert.Contains("pre_tokenizer", Assert.Throws<KoalaException>(() => tokenizer.Encode(new string('a', 60) + "b")).Where);
     }
 
     [Fact]
     public void Letters_beyond_the_basic_plane_are_letters() =>
-        Assert.Equal(["𝔘𝔫𝔦", "!!", " 𐐀𐐨", "𓀀"], new PreTokenizer([new SplitStep(PreTokenizer.Gpt2Pattern, SplitBehaviour.Isolated)], false, "").Pieces("𝔘𝔫𝔦!! 𐐀𐐨" + "\U0001D7D8𓀀").Where(p => p != "\U0001D7D8"));
+        Assert.Equal(["𝔘𝔫𝔦", "!!", " 𐐀𐐨", "𓀀"],
+            new PreTokenizer([new SplitStep(PreTokenizer.Gpt2Pattern, SplitBehaviour.Isolated)], false, "")
+                .Pieces("𝔘𝔫𝔦!! 𐐀𐐨" + "\U0001D7D8𓀀")
+                .Where(p => p != "\U0001D7D8"));
 }

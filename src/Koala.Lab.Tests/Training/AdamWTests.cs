@@ -90,7 +90,8 @@ public sealed class AdamWTests
     private static void SetGradients(AdamW optimizer, StateDict parameters, double[][] gradients)
     {
         optimizer.ZeroGradients();
-        foreach (var (parameter, gradient) in parameters.Zip(gradients)) (parameter.Value * tensor(gradient, ScalarType.Float32)).sum().backward();
+        foreach (var (parameter, gradient) in parameters.Zip(gradients))
+            (parameter.Value * tensor(gradient, ScalarType.Float32)).sum().backward();
     }
 
     private static void AssertNear(double[] expected, Tensor actual)

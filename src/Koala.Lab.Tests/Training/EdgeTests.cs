@@ -17,7 +17,8 @@ public sealed class EdgeTests
         var silent = TinyModels.Row([.. Enumerable.Range(20, 64)], new int[64], new string('.', 64));
         var brief = TinyModels.Row([.. Enumerable.Range(20, 64)], new int[64], new string('.', 61) + "xx.");
         var data = new TrainingData([silent, brief, silent, brief], TinyModels.Data.Validation, "edge");
-        foreach (var options in (TrainingOptions[])[TinyModels.Options, TinyModels.WithAdversary, TinyModels.Options with { Losses = [new("cross-entropy")] }])
+        foreach (var options in (TrainingOptions[])[TinyModels.Options, TinyModels.WithAdversary,
+            TinyModels.Options with { Losses = [new("cross-entropy")] }])
         {
             var lines = new List<StepMetrics>();
             using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
@@ -48,7 +49,10 @@ public sealed class EdgeTests
             "weightDecay" => TinyModels.Options with { WeightDecay = double.PositiveInfinity },
             "beta1" => TinyModels.Options with { Beta1 = 1 },
             "beta2" => TinyModels.Options with { Beta2 = 1 },
-            _ => TinyModels.WithAdversary with { Adversary = TinyModels.WithAdversary.Adversary with { LearningRate = double.PositiveInfinity } },
+            _ => TinyModels.WithAdversary with
+            {
+                Adversary = TinyModels.WithAdversary.Adversary with { LearningRate = double.PositiveInfinity },
+            },
         };
         Assert.Equal(option, Assert.Throws<KoalaException>(options.Validate).Where);
     }
@@ -57,8 +61,10 @@ public sealed class EdgeTests
     public void A_rate_beyond_fp32_leaves_a_finite_state()
     {
         using var run = new TinyRun();
-        Assert.Throws<KoalaException>(() => run.Start(TinyRun.Plan with { Training = TinyModels.Options with { LearningRate = 1e39, Warmup = 0 } }));
-        if (new CheckpointStore(run.Folder.CheckpointsFolder).Latest() is { } state) Assert.Empty(TinyModels.NotFinite(Path.Combine(state.Folder, "state.safetensors")));
+        Assert.Throws<KoalaException>(() =>
+            run.Start(TinyRun.Plan with { Training = TinyModels.Options with { LearningRate = 1e39, Warmup = 0 } }));
+        if (new CheckpointStore(run.Folder.CheckpointsFolder).Latest() is { } state)
+            Assert.Empty(TinyModels.NotFinite(Path.Combine(state.Folder, "state.safetensors")));
     }
 
     [Theory]
@@ -105,6 +111,8 @@ public sealed class EdgeTests
         using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
         head.Save(folder.Path, "card");
         File.WriteAllText(folder.At("config.json"), text);
-        Assert.Contains("config.json", Assert.Throws<KoalaException>(() => DraftHead.Load(folder.Path, ShippedModels.Nano)).Message, StringComparison.Ordinal);
+        Assert.Contains("config.json",
+            Assert.Throws<KoalaException>(() => DraftHead.Load(folder.Path, ShippedModels.Nano)).Message,
+            StringComparison.Ordinal);
     }
 }

@@ -13,7 +13,8 @@ public sealed class LossTests
     private static readonly int[] s_tokens = [5, 17, 200, 31, 44, 311, 7, 90];
     private static readonly long[] s_judges = [2, 4, 5, 6];
 
-    public static TheoryData<string> OfDistributions => new("soft-cross-entropy", "cross-entropy", "kl", "jensen-shannon", "total-variation", "acceptance");
+    public static TheoryData<string> OfDistributions =>
+        new("soft-cross-entropy", "cross-entropy", "kl", "jensen-shannon", "total-variation", "acceptance");
 
     [Theory, MemberData(nameof(OfDistributions))]
     public void A_loss_of_distributions_is_the_sum_by_hand(string name)
@@ -22,7 +23,9 @@ public sealed class LossTests
         using var batch = Batch();
         var output = Prediction(0, s_judges, 1);
         using var terms = new DistillationTerms(output, batch);
-        var expected = s_judges.Select((place, i) => ByHand(name, Row(batch, place, null), Softmax(output.Logits, i), s_tokens[place + 1])).Average();
+        var expected = s_judges.Select((place, i) =>
+            ByHand(name, Row(batch, place, null), Softmax(output.Logits, i), s_tokens[place + 1]))
+            .Average();
         Tolerance.AssertClose(expected, LossRegistry.Create(name).Compute(terms).item<float>(), 2 * Vocabulary, Math.Max(1, expected));
     }
 
@@ -34,15 +37,22 @@ public sealed class LossTests
         using var batch = Batch();
         var best = batch.BestTokens.data<long>().ToArray();
         // The best tokens of three of the places, two of the four truths, and others.
-        long[] own = [.. new[] { best[2], best[4], best[6], s_tokens[3], s_tokens[5], 100, 101, 102 }.Where(token => token != best[5]).Distinct().Order()];
+        long[] own = [.. new[] { best[2], best[4], best[6], s_tokens[3], s_tokens[5], 100, 101,
+            102 }.Where(token => token != best[5])
+            .Distinct()
+            .Order()];
         var judges = s_judges.Where(place => own.Contains(best[place])).ToArray();
         Assert.InRange(judges.Length, 1, s_judges.Length - 1);
         using var generator = new Generator(1, CPU);
-        var output = new HeadOutput(0, randn(s_judges.Length, own.Length, generator: generator).requires_grad_(true), tensor(s_judges)) { Vocabulary = tensor(own) };
+        var output = new HeadOutput(0, randn(s_judges.Length, own.Length, generator: generator).requires_grad_(true),
+            tensor(s_judges)) { Vocabulary = tensor(own) };
         using var terms = new DistillationTerms(output, batch);
 
         var counted = judges.Where(place => name != "cross-entropy" || own.Contains(s_tokens[place + 1])).ToArray();
-        var expected = counted.Select(place => ByHand(name, Row(batch, place, own), Softmax(output.Logits, Array.IndexOf(s_judges, place)), Array.IndexOf(own, s_tokens[place + 1]))).Average();
+        var expected = counted.Select(place =>
+            ByHand(name, Row(batch, place, own), Softmax(output.Logits, Array.IndexOf(s_judges, place)),
+                Array.IndexOf(own, s_tokens[place + 1])))
+            .Average();
         var loss = LossRegistry.Create(name).Compute(terms);
         Tolerance.AssertClose(expected, loss.item<float>(), 2 * own.Length, Math.Max(1, expected));
         loss.backward();
@@ -81,7 +91,8 @@ public sealed class LossTests
     {
         using var scope = NewDisposeScope();
         using var batch = Batch();
-        DistillationTerms[] termsByDepth = [.. new[] { Prediction(0, [2, 3, 4, 5, 6], 1), Prediction(1, [3, 4], 2), Prediction(2, [5], 3) }.Select(p => new DistillationTerms(p, batch))];
+        DistillationTerms[] termsByDepth = [.. new[] { Prediction(0, [2, 3, 4, 5, 6], 1), Prediction(1, [3, 4], 2),
+            Prediction(2, [5], 3) }.Select(p => new DistillationTerms(p, batch))];
         double[] Each(string name) => [.. termsByDepth.Select(j => (double)LossRegistry.Create(name).Compute(j).item<float>())];
         var (kl, tv) = (Each("kl"), Each("total-variation"));
         var loss = new SupervisedLoss([new("kl", 0.5, decay), new("total-variation", 2)]);
@@ -131,7 +142,9 @@ public sealed class LossTests
             foreach (var (at, token) in changes) changed[at] = token;
             using var batch = TinyModels.Batch(TinyModels.Row(changed, segments, Mask));
             using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
-            return new SupervisedLoss([new(name, 1, 0.8)]).Compute([.. head.Predict(batch, ShippedModels.Nano).Select(p => new DistillationTerms(p, batch))]).Total.item<float>();
+            return new SupervisedLoss([new(name, 1, 0.8)])
+                .Compute([.. head.Predict(batch, ShippedModels.Nano)
+                    .Select(p => new DistillationTerms(p, batch))]).Total.item<float>();
         }
 
         var loss = Loss();

@@ -16,7 +16,10 @@ internal static class TinyModels
     private static readonly Lazy<TrainingData> s_data = new(() =>
     {
         var tokenizer = new ConversationTokenizer(ShippedModels.Nano.Tokenizer);
-        var conversations = Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz")).Take(600).Select(tokenizer.Tokenize).ToArray();
+        var conversations = Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz"))
+            .Take(600)
+            .Select(tokenizer.Tokenize)
+            .ToArray();
         // Two answers in one segment would make places ambiguous by hand, and rows without an answer teach nothing.
         var rows = Packing.Pack([.. conversations.Where(c => c.LossMask.Take(64).Count(m => m) > 24)], 64).Rows;
         return new TrainingData([.. rows.Skip(8)], [.. rows.Take(8)], "tiny");

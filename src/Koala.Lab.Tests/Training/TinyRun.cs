@@ -25,7 +25,8 @@ internal sealed class TinyRun : IDisposable
     public RunState State => Folder.ReadRecord().State;
 
     public void Start(TrainingPlan? plan = null, Action<TrainingProgress>? progress = null, CancellationToken cancel = default) =>
-        TrainingRun.Start(Folder, ShippedModels.Nano, TinyModels.Data, plan ?? Plan, ["train"], progress is null ? null : new Told(progress), cancel);
+        TrainingRun.Start(Folder, ShippedModels.Nano, TinyModels.Data, plan ?? Plan, ["train"],
+            progress is null ? null : new Told(progress), cancel);
 
     public void Resume(TrainingData? data = null, CancellationToken cancel = default) =>
         TrainingRun.Resume(Folder, ShippedModels.Nano, data ?? TinyModels.Data, null, cancel);
@@ -44,7 +45,8 @@ internal sealed class TinyRun : IDisposable
     public TinyRun Killed()
     {
         var killed = new TinyRun();
-        foreach (var file in Directory.GetFiles(Folder.Path, "*", SearchOption.AllDirectories).Where(f => f != Folder.LockFile && f != Folder.HolderFile))
+        foreach (var file in Directory.GetFiles(Folder.Path, "*", SearchOption.AllDirectories)
+            .Where(f => f != Folder.LockFile && f != Folder.HolderFile))
         {
             var copy = Path.Combine(killed.Folder.Path, Path.GetRelativePath(Folder.Path, file));
             Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
@@ -57,15 +59,21 @@ internal sealed class TinyRun : IDisposable
 
     public static byte[] HeadOf(RunFolder folder) => File.ReadAllBytes(Path.Combine(folder.HeadFolder, "model.safetensors"));
 
-    /// <summary>Asserts that the run ended as the other did: the same head, card and config, and the same metrics, each step once.</summary>
+    /// <summary>
+    /// Asserts that the run ended as the other did: the same head, card and config, and the same metrics, each step
+    /// once.
+    /// </summary>
     public static void AssertSame(RunFolder expected, RunFolder actual)
     {
         Assert.Equal(RunState.Finished, actual.ReadRecord().State);
         foreach (var file in (string[])["model.safetensors", "config.json", "card.md"])
-            Assert.True(File.ReadAllBytes(Path.Combine(expected.HeadFolder, file)).SequenceEqual(File.ReadAllBytes(Path.Combine(actual.HeadFolder, file))), file);
+            Assert.True(File.ReadAllBytes(Path.Combine(expected.HeadFolder, file))
+                .SequenceEqual(File.ReadAllBytes(Path.Combine(actual.HeadFolder, file))),
+                file);
         var (one, other) = (MetricsLog.Read(expected.MetricsFile), MetricsLog.Read(actual.MetricsFile));
         Assert.Equal(Enumerable.Range(1, 12), other.Select(line => line.Step));
-        foreach (var (a, b) in one.Zip(other)) Assert.Equal(a.Values.Where(v => v.Key != "seconds"), b.Values.Where(v => v.Key != "seconds"));
+        foreach (var (a, b) in one.Zip(other))
+            Assert.Equal(a.Values.Where(v => v.Key != "seconds"), b.Values.Where(v => v.Key != "seconds"));
     }
 
     /// <summary>Lists in plans are compared by what they hold.</summary>

@@ -16,7 +16,8 @@ public sealed class TrainerMemoryTests
         var counts = new List<long>();
         using (var folder = new TemporaryFolder())
         using (var head = DraftHead.Create(TinyModels.Head with { Layers = 2 }, target))
-        using (var trainer = new Trainer(target, head, TinyModels.Data, TinyModels.WithAdversary with { Steps = 201, ValidateEvery = 40, SaveEvery = 50 }))
+        using (var trainer = new Trainer(target, head, TinyModels.Data,
+            TinyModels.WithAdversary with { Steps = 201, ValidateEvery = 40, SaveEvery = 50 }))
             trainer.Run(_ => counts.Add(live.ThreadTotalLiveCount), () => trainer.SaveState(folder.Path));
         Assert.Equal(201, counts.Count);
         // The first step leaves the gradients.

@@ -35,9 +35,15 @@ public sealed class TrainerTests
     {
         var lines = new List<StepMetrics>();
         using var plain = TinyModels.Train(TinyModels.Options);
-        using var zero = TinyModels.Train(TinyModels.Options with { Adversary = new AdversaryOptions { Weight = 0, Warmup = 1, Width = 7, LearningRate = 0.5 } }, onStep: lines.Add);
+        using var zero = TinyModels.Train(TinyModels.Options with
+        {
+            Adversary = new AdversaryOptions { Weight = 0, Warmup = 1, Width = 7, LearningRate = 0.5 },
+        },
+            onStep: lines.Add);
         TinyModels.AssertSame(plain, zero);
-        Assert.All(lines, line => Assert.Equal((null, null, null, null), (line.AdversarialLoss, line.AdversaryWeight, line.DiscriminatorLoss, line.DiscriminatorAccuracy)));
+        Assert.All(lines,
+            line => Assert.Equal((null, null, null, null),
+                (line.AdversarialLoss, line.AdversaryWeight, line.DiscriminatorLoss, line.DiscriminatorAccuracy)));
     }
 
     [Fact]
@@ -95,7 +101,10 @@ public sealed class TrainerTests
     [InlineData(2, "cross-entropy")]
     public void The_loss_falls_and_held_out_accuracy_rises(int layers, string loss)
     {
-        var options = TinyModels.Options with { Steps = 60, Warmup = 5, LearningRate = 1e-2, Losses = [new(loss, 1, 0.8)], ValidateEvery = 1000 };
+        var options = TinyModels.Options with
+        {
+            Steps = 60, Warmup = 5, LearningRate = 1e-2, Losses = [new(loss, 1, 0.8)], ValidateEvery = 1000,
+        };
         using var head = DraftHead.Create(TinyModels.Head with { Layers = layers }, ShippedModels.Nano);
         using var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, options);
         var before = trainer.Validate();
@@ -106,7 +115,8 @@ public sealed class TrainerTests
         Assert.True(last < 0.75 * first, $"loss from {first} to {last}");
         var after = lines[^1].ValidationAccuracy!;
         Assert.Equal(3, after.Count);
-        // A head that is not trained repeats the target's next token and is hardly ever right; koala-nano's states say little of the token after.
+        // A head that is not trained repeats the target's next token and is hardly ever right; koala-nano's states say
+        // little of the token after.
         Assert.True(after[0] > before[0], $"accuracy at depth 1 from {before[0]} to {after[0]}");
         Assert.True(after.Sum() > 1.5 * before.Sum(), $"accuracies from {string.Join(' ', before)} to {string.Join(' ', after)}");
         Assert.All(after, a => Assert.InRange(a, 0, 1));
@@ -147,14 +157,17 @@ public sealed class TrainerTests
     {
         using var folder = new TemporaryFolder();
         using (var other = DraftHead.Create(new MedusaOptions { Layers = 2, Heads = 3 }, ShippedModels.Nano))
-        using (var trainer = new Trainer(ShippedModels.Nano, other, TinyModels.Data, TinyModels.Options)) trainer.SaveState(folder.At("k2"));
+        using (var trainer = new Trainer(ShippedModels.Nano, other, TinyModels.Data, TinyModels.Options))
+            trainer.SaveState(folder.At("k2"));
         using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
-        using (var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, TinyModels.Options)) trainer.SaveState(folder.At("plain"));
+        using (var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, TinyModels.Options))
+            trainer.SaveState(folder.At("plain"));
 
         using var adversarial = new Trainer(ShippedModels.Nano, head, TinyModels.Data, TinyModels.WithAdversary);
         using var fresh = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
         foreach (var state in (string[])["k2", "plain", "absent"])
-            Assert.Contains(state, Assert.Throws<KoalaException>(() => adversarial.LoadState(folder.At(state))).Message, StringComparison.Ordinal);
+            Assert.Contains(state, Assert.Throws<KoalaException>(() => adversarial.LoadState(folder.At(state))).Message,
+                StringComparison.Ordinal);
         Assert.Equal(0, adversarial.StepsDone);
         TinyModels.AssertSame(fresh, head);
     }
@@ -170,5 +183,6 @@ public sealed class TrainerTests
         Assert.Null(ShippedModels.Nano.LmHead.grad);
     }
 
-    private static string Told(StepMetrics line) => string.Join(' ', line.Values.Where(v => v.Key != "seconds").Select(v => $"{v.Key}={v.Value:R}"));
+    private static string Told(StepMetrics line) =>
+        string.Join(' ', line.Values.Where(v => v.Key != "seconds").Select(v => $"{v.Key}={v.Value:R}"));
 }

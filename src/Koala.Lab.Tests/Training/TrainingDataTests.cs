@@ -26,7 +26,10 @@ public sealed class TrainingDataTests
     {
         var data = Rows(40);
         string Epoch(int epoch, int seed) => string.Join(' ', Visit(data, epoch, 40, seed));
-        Assert.Equal(6, new[] { Epoch(0, 0), Epoch(1, 0), Epoch(2, 0), Epoch(0, 1), Epoch(1, 1), string.Join(' ', Enumerable.Range(0, 40)) }.Distinct().Count());
+        Assert.Equal(6,
+            new[] { Epoch(0, 0), Epoch(1, 0), Epoch(2, 0), Epoch(0, 1), Epoch(1, 1),
+                string.Join(' ', Enumerable.Range(0, 40)) }.Distinct()
+                .Count());
         Assert.Equal(Epoch(0, 9), string.Join(' ', Visit(Rows(40), 0, 40, 9)));
     }
 
@@ -64,7 +67,8 @@ public sealed class TrainingDataTests
         var file = Write(folder.At("chats-train.jsonl"), 12);
         Write(folder.At("chats-validation.jsonl"), 6);
         var beside = TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { RowLength = 32 });
-        var named = TrainingData.Load(ShippedModels.Nano, file, folder.At("chats-validation.jsonl"), TinyModels.Options with { RowLength = 32 });
+        var named = TrainingData.Load(ShippedModels.Nano, file, folder.At("chats-validation.jsonl"),
+            TinyModels.Options with { RowLength = 32 });
         Assert.Equal(named.Hash, beside.Hash);
         Write(folder.At("chats-validation.jsonl"), 7);
         var other = TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { RowLength = 32 });
@@ -76,14 +80,22 @@ public sealed class TrainingDataTests
     {
         using var folder = new TemporaryFolder();
         var file = Write(folder.At("chats.jsonl"), 1);
-        var e = Assert.Throws<KoalaException>(() => TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { RowLength = 513 }));
+        var e = Assert.Throws<KoalaException>(() =>
+            TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { RowLength = 513 }));
         Assert.Equal("rowLength", e.Where);
         Assert.Contains("513", e.Fault, StringComparison.Ordinal);
         Assert.Contains("512", e.Fault, StringComparison.Ordinal);
 
-        Assert.Equal(file, Assert.Throws<KoalaException>(() => TrainingData.Load(ShippedModels.Nano, file, file, TinyModels.Options with { RowLength = 512 })).Where);
-        Assert.Equal(file, Assert.Throws<KoalaException>(() => TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { Batch = 1 })).Where);
-        Assert.Contains("absent.jsonl", Assert.Throws<KoalaException>(() => TrainingData.Load(ShippedModels.Nano, folder.At("absent.jsonl"), null, TinyModels.Options)).Where, StringComparison.Ordinal);
+        Assert.Equal(file,
+            Assert.Throws<KoalaException>(() =>
+                TrainingData.Load(ShippedModels.Nano, file, file, TinyModels.Options with { RowLength = 512 })).Where);
+        Assert.Equal(file,
+            Assert.Throws<KoalaException>(() =>
+                TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { Batch = 1 })).Where);
+        Assert.Contains("absent.jsonl",
+            Assert.Throws<KoalaException>(() =>
+                TrainingData.Load(ShippedModels.Nano, folder.At("absent.jsonl"), null, TinyModels.Options)).Where,
+            StringComparison.Ordinal);
     }
 
     internal static string Write(string file, int conversations)
@@ -103,5 +115,6 @@ public sealed class TrainingDataTests
     private static TrainingData Rows(int count) =>
         new([.. Enumerable.Range(0, count).Select(i => new PackedRow([i, 0], [0, 1], [0, 0], [false, true]))], [], "rows");
 
-    private static int[] Visit(TrainingData data, int step, int batch, int seed) => [.. data.Batch(step, batch, seed).Select(row => row.Tokens[0])];
+    private static int[] Visit(TrainingData data, int step, int batch, int seed) =>
+        [.. data.Batch(step, batch, seed).Select(row => row.Tokens[0])];
 }

@@ -17,7 +17,8 @@ public sealed class TrainingRunInputTests : IDisposable
     {
         _run.Interrupt(5);
         var before = File.ReadAllBytes(_run.Folder.RecordFile);
-        var e = Assert.Throws<KoalaException>(() => _run.Resume(new TrainingData(TinyModels.Data.Rows, TinyModels.Data.Validation, "other")));
+        var e = Assert.Throws<KoalaException>(() =>
+            _run.Resume(new TrainingData(TinyModels.Data.Rows, TinyModels.Data.Validation, "other")));
         Assert.Equal(TinyRun.Plan.Data, e.Where);
         Assert.Equal(before, File.ReadAllBytes(_run.Folder.RecordFile));
         _run.Resume();
@@ -28,14 +29,16 @@ public sealed class TrainingRunInputTests : IDisposable
     public void A_finished_run_is_refused()
     {
         _run.Start(TinyRun.Plan with { Training = TinyModels.Options with { Steps = 2 } });
-        Assert.Contains("is finished: all 2 steps", Assert.Throws<KoalaException>(() => TrainingRun.PlanToResume(_run.Folder)).Fault, StringComparison.Ordinal);
+        Assert.Contains("is finished: all 2 steps",
+            Assert.Throws<KoalaException>(() => TrainingRun.PlanToResume(_run.Folder)).Fault, StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_finished_pair_is_refused()
     {
         _run.Start(TinyRun.Pair with { Training = TinyModels.WithAdversary with { Steps = 2 } });
-        Assert.Contains("is finished", Assert.Throws<KoalaException>(() => TrainingRun.PlanToResume(_run.Folder)).Fault, StringComparison.Ordinal);
+        Assert.Contains("is finished", Assert.Throws<KoalaException>(() => TrainingRun.PlanToResume(_run.Folder)).Fault,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -108,7 +111,9 @@ public sealed class TrainingRunInputTests : IDisposable
     {
         using var run = new TinyRun();
         run.Interrupt(5);
-        foreach (var file in Directory.GetFiles(run.Folder.CheckpointsFolder, "*.safetensors", SearchOption.AllDirectories)) File.WriteAllBytes(file, [1, 2, 3]);
+        foreach (var file in Directory.GetFiles(run.Folder.CheckpointsFolder, "*.safetensors",
+            SearchOption.AllDirectories))
+            File.WriteAllBytes(file, [1, 2, 3]);
         var metrics = File.ReadAllText(run.Folder.MetricsFile);
         Assert.Contains("no whole training state", Assert.Throws<KoalaException>(() => run.Resume()).Fault, StringComparison.Ordinal);
         Assert.Equal(metrics, File.ReadAllText(run.Folder.MetricsFile));

@@ -17,7 +17,8 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
         Assert.NotNull(record.Ended);
         Assert.Equal(5, record.Seeds["training"]);
         TinyRun.AssertSame(TinyRun.Plan, TrainingRun.PlanOf(whole.Plain.Folder));
-        Assert.Equal(["step-12", "step-8"], Directory.GetDirectories(whole.Plain.Folder.CheckpointsFolder).Select(Path.GetFileName).Order());
+        Assert.Equal(["step-12", "step-8"],
+            Directory.GetDirectories(whole.Plain.Folder.CheckpointsFolder).Select(Path.GetFileName).Order());
         using var head = DraftHead.Load(whole.Plain.Folder.HeadFolder, ShippedModels.Nano);
         using var trained = TinyModels.Train(TinyModels.Options);
         TinyModels.AssertSame(trained, head);
@@ -114,7 +115,8 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
         var plan = new TrainingPlan(TinyRun.Request with { Validation = "held-out.jsonl" }, ShippedModels.Nano, TinyModels.Data);
         Assert.Equal((Path.GetFullPath("tiny.jsonl"), Path.GetFullPath("held-out.jsonl")), (plan.Data, plan.Validation));
         Assert.Equal((Path.GetFullPath(ShippedModels.Nano.Path), ShippedModels.Nano.Identity), (plan.Target, plan.TargetIdentity));
-        Assert.Equal(("fp32", "cpu", torch.get_num_threads(), TinyModels.Data.Hash), (plan.Dtype, plan.Device, plan.Threads, plan.DataHash));
+        Assert.Equal(("fp32", "cpu", torch.get_num_threads(), TinyModels.Data.Hash),
+            (plan.Dtype, plan.Device, plan.Threads, plan.DataHash));
     }
 
     [Fact]

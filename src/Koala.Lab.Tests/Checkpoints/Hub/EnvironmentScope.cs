@@ -1,10 +1,14 @@
 namespace Koala.Lab.Tests.Checkpoints.Hub;
 
-/// <summary>Environment variables of the hub for the length of a test; those that are not named are unset. Tests run one at a time.</summary>
+/// <summary>
+/// Environment variables of the hub for the length of a test; those that are not named are unset. Tests run one at a
+/// time.
+/// </summary>
 internal sealed class EnvironmentScope : IDisposable
 {
     private static readonly string[] s_names =
-        ["HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
+        ["HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN",
+            "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
 
     private readonly Dictionary<string, string?> _before = s_names.ToDictionary(name => name, Environment.GetEnvironmentVariable);
 

@@ -52,7 +52,11 @@ internal sealed class FakeHub : IDisposable
         id = Repo,
         sha = Commit,
         siblings = Files.Select(file => (object)(IsLarge(file.Value)
-                ? new { rfilename = file.Key, size = file.Value.Length, blobId = new string('0', 40), lfs = new { sha256 = HashOf(file.Value), size = file.Value.Length, pointerSize = 130 } }
+                ? new
+                {
+                    rfilename = file.Key, size = file.Value.Length, blobId = new string('0', 40),
+                    lfs = new { sha256 = HashOf(file.Value), size = file.Value.Length, pointerSize = 130 },
+                }
                 : new { rfilename = file.Key, size = file.Value.Length, blobId = HashOf(file.Value) }))
             .Concat(extraName is null ? [] : [new { rfilename = extraName, size = 1, blobId = new string('1', 40) }]),
     });
@@ -65,9 +69,15 @@ internal sealed class FakeHub : IDisposable
         var path = request.Path.Split('?')[0];
         if (path == $"/api/models/{Repo}/revision/{Uri.EscapeDataString(Revision)}") return new Reply(200, Listing());
         if (path.StartsWith("/api/models/", StringComparison.Ordinal))
-            return new Reply(404) { Headers = { ["X-Error-Code"] = path.StartsWith($"/api/models/{Repo}/", StringComparison.Ordinal) ? "RevisionNotFound" : "RepoNotFound" } };
+            return new Reply(404)
+            {
+                Headers = { ["X-Error-Code"] = path.StartsWith($"/api/models/{Repo}/", StringComparison.Ordinal)
+                    ? "RevisionNotFound"
+                    : "RepoNotFound" },
+            };
         var prefix = $"/{Repo}/resolve/{Commit}/";
-        if (!path.StartsWith(prefix, StringComparison.Ordinal) || !Files.TryGetValue(Uri.UnescapeDataString(path[prefix.Length..]), out var content))
+        if (!path.StartsWith(prefix, StringComparison.Ordinal)
+            || !Files.TryGetValue(Uri.UnescapeDataString(path[prefix.Length..]), out var content))
             return new Reply(404) { Headers = { ["X-Error-Code"] = "EntryNotFound" } };
         return Part(content, request, $"\"{HashOf(content)}\"");
     }
@@ -76,7 +86,10 @@ internal sealed class FakeHub : IDisposable
     public static Reply Part(byte[] content, Request request, string tag)
     {
         if (request.From is not { } from) return new Reply(200, content) { Headers = { ["ETag"] = tag } };
-        return new Reply(206, content[from..]) { Headers = { ["ETag"] = tag, ["Content-Range"] = $"bytes {from}-{content.Length - 1}/{content.Length}" } };
+        return new Reply(206, content[from..])
+        {
+            Headers = { ["ETag"] = tag, ["Content-Range"] = $"bytes {from}-{content.Length - 1}/{content.Length}" },
+        };
     }
 
     public void Dispose()
@@ -128,7 +141,9 @@ internal sealed class FakeHub : IDisposable
         using var reader = new StreamReader(stream, leaveOpen: true);
         var path = (await reader.ReadLineAsync())!.Split(' ')[1];
         var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-        while (await reader.ReadLineAsync() is { Length: > 0 } line) headers[line[..line.IndexOf(':', StringComparison.Ordinal)]] = line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
+        while (await reader.ReadLineAsync() is { Length: > 0 } line)
+            headers[line[..line.IndexOf(':', StringComparison.Ordinal)]] =
+                line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
         return new Request(path, headers);
     }
 }

@@ -13,9 +13,12 @@ public sealed class HubDownloadTests : HubTestBase
         Assert.Equal(("koala/nano", "main", Hub.Commit, "koala/nano"), (pull.Repo, pull.Revision, pull.Commit, pull.Target));
         Assert.Equal(Hub.Commit, File.ReadAllText(At("refs", "main")));
         // git's own hash of a file with the text hello.
-        Assert.Equal("../../blobs/ce013625030ba8dba906f756967f9e9ca394464a", new FileInfo(At("snapshots", Hub.Commit, "config.json")).LinkTarget);
-        Assert.Equal($"../../blobs/{FakeHub.HashOf(Hub.Files["model.safetensors"])}", new FileInfo(At("snapshots", Hub.Commit, "model.safetensors")).LinkTarget);
-        Assert.Equal(["config.json", "model.safetensors", "tokenizer.json"], Directory.GetFiles(pull.Path).Select(path => Path.GetFileName(path)).Order());
+        Assert.Equal("../../blobs/ce013625030ba8dba906f756967f9e9ca394464a",
+            new FileInfo(At("snapshots", Hub.Commit, "config.json")).LinkTarget);
+        Assert.Equal($"../../blobs/{FakeHub.HashOf(Hub.Files["model.safetensors"])}",
+            new FileInfo(At("snapshots", Hub.Commit, "model.safetensors")).LinkTarget);
+        Assert.Equal(["config.json", "model.safetensors", "tokenizer.json"],
+            Directory.GetFiles(pull.Path).Select(path => Path.GetFileName(path)).Order());
         Assert.All(pull.Files, file => Assert.True(file.Downloaded));
     }
 
@@ -89,9 +92,12 @@ public sealed class HubDownloadTests : HubTestBase
     public void Shards_come_with_their_index_and_without_other_copies()
     {
         Hub.Files.Remove("model.safetensors");
-        foreach (var name in new[] { "model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "consolidated.safetensors", "onnx/model.safetensors", "model.gguf" })
+        foreach (var name in new[] { "model.safetensors.index.json", "model-00001-of-00002.safetensors",
+            "model-00002-of-00002.safetensors", "consolidated.safetensors", "onnx/model.safetensors", "model.gguf" })
             Hub.Files[name] = Bytes(1500, name.Length);
-        Assert.Equal(["config.json", "tokenizer.json", "model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"], Pull().Files.Select(file => file.Name));
+        Assert.Equal(["config.json", "tokenizer.json", "model.safetensors.index.json",
+            "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
+            Pull().Files.Select(file => file.Name));
     }
 
     [Fact]
@@ -165,8 +171,12 @@ public sealed class HubDownloadTests : HubTestBase
     [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}""", "siblings")]
     [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[7]}""", "rfilename")]
     [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":1,"blobId":"../x"}]}""", "blobId")]
-    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":1,"blobId":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","lfs":{}}]}""", "lfs.sha256")]
-    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":-1,"blobId":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}]}""", "size")]
+    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":1""" +
+        ""","blobId":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","lfs":{}}]}""",
+        "lfs.sha256")]
+    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":-1""" +
+        ""","blobId":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}]}""",
+        "size")]
     [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfil""", "not valid JSON")]
     [InlineData("<html>", "not valid JSON")]
     public void A_listing_that_is_none_is_one_error(string listing, string word)
@@ -200,7 +210,9 @@ public sealed class HubDownloadTests : HubTestBase
         var first = PullAsync();
         while (!Hub.FileRequests.Any(request => request.IsFor("model.safetensors"))) await Task.Delay(5);
         var second = PullAsync();
-        while (!Notes.Any(note => note.Contains("another process downloads model.safetensors", StringComparison.Ordinal))) await Task.Delay(5);
+        while (!Notes.Any(note =>
+            note.Contains("another process downloads model.safetensors", StringComparison.Ordinal)))
+            await Task.Delay(5);
         Hub.Release();
         await Task.WhenAll(first, second);
         Assert.Single(Hub.FileRequests, request => request.IsFor("model.safetensors"));

@@ -160,7 +160,8 @@ public sealed class HubNetworkTests : HubTestBase
         Hub.Misbehave = request =>
         {
             if (!request.IsFor("model.safetensors")) return null;
-            var reply = FakeHub.Part(count == 0 ? Bytes(500_000, 77) : Weights, request, "\"x\"") with { CutAfter = count++ == 0 ? 200_000 : null };
+            var content = count == 0 ? Bytes(500_000, 77) : Weights;
+            var reply = FakeHub.Part(content, request, "\"x\"") with { CutAfter = count++ == 0 ? 200_000 : null };
             reply.Headers.Remove("ETag");
             return reply;
         };
@@ -214,8 +215,10 @@ public sealed class HubNetworkTests : HubTestBase
     [Fact]
     public void Redirects_on_the_same_host_keep_the_token()
     {
-        Hub.Misbehave = request => request.Path.StartsWith("/moved", StringComparison.Ordinal) ? Hub.Behave(request with { Path = request.Path["/moved".Length..] })
-            : new Reply(307) { Headers = { ["Location"] = "/moved" + request.Path } };
+        Hub.Misbehave = request =>
+            request.Path.StartsWith("/moved", StringComparison.Ordinal)
+                ? Hub.Behave(request with { Path = request.Path["/moved".Length..] })
+                : new Reply(307) { Headers = { ["Location"] = "/moved" + request.Path } };
         Pull(settings: Settings with { Token = "hf_secret" });
         AssertComplete();
         Assert.All(Hub.Requests, request => Assert.Equal("Bearer hf_secret", request["Authorization"]));
@@ -233,7 +236,9 @@ public sealed class HubNetworkTests : HubTestBase
             cut &= !request.IsFor("model.safetensors");
             return reply;
         };
-        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal) ? null : new Reply(302) { Headers = { ["Location"] = other.Endpoint + request.Path } };
+        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal)
+            ? null
+            : new Reply(302) { Headers = { ["Location"] = other.Endpoint + request.Path } };
         Pull(settings: Settings with { Token = "hf_secret" });
         AssertComplete();
         Assert.Equal(4, other.Requests.Count);
@@ -249,7 +254,9 @@ public sealed class HubNetworkTests : HubTestBase
         foreach (var (name, content) in Hub.Files) other.Files[name] = content;
         var count = 0;
         other.Misbehave = _ => count++ == 0 ? new Reply(403) : null;
-        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal) ? null : new Reply(302) { Headers = { ["Location"] = other.Endpoint + request.Path } };
+        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal)
+            ? null
+            : new Reply(302) { Headers = { ["Location"] = other.Endpoint + request.Path } };
         Pull();
         AssertComplete();
     }
@@ -290,7 +297,9 @@ public sealed class HubNetworkTests : HubTestBase
     {
         Assert.Contains("koala/micro: does not exist on http://127.0.0.1", Fault(repo: "koala/micro"));
         Assert.Contains("has no revision v9", Fault(revision: "v9"));
-        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal) ? new Reply(403) { Headers = { ["X-Error-Code"] = "GatedRepo" } } : null;
+        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal)
+            ? new Reply(403) { Headers = { ["X-Error-Code"] = "GatedRepo" } }
+            : null;
         Assert.Contains($"ask for access at {Hub.Endpoint}/koala/nano", Fault());
     }
 
@@ -316,7 +325,10 @@ public sealed class HubNetworkTests : HubTestBase
     public void Retry_after_is_honoured()
     {
         var count = 0;
-        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal) && count++ == 0 ? new Reply(429) { Headers = { ["Retry-After"] = "77" } } : null;
+        Hub.Misbehave = request =>
+            request.Path.StartsWith("/api/", StringComparison.Ordinal) && count++ == 0
+                ? new Reply(429) { Headers = { ["Retry-After"] = "77" } }
+                : null;
         Pull();
         Assert.Equal([77], Waits.Select(span => span.TotalSeconds));
         Assert.Contains("429", Notes.Single());

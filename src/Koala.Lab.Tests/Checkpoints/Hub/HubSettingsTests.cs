@@ -30,7 +30,8 @@ public sealed class HubSettingsTests : IDisposable
     [InlineData("HF_ENDPOINT=file:///etc")]
     [InlineData("HF_ENDPOINT=https://u:p@mirror.example")]
     [InlineData("HF_ENDPOINT=https://mirror.example?x")]
-    public void Another_endpoint_is_refused(string variables) => Assert.Equal("HF_ENDPOINT", Assert.Throws<KoalaException>(() => Read(variables)).Where);
+    public void Another_endpoint_is_refused(string variables) =>
+        Assert.Equal("HF_ENDPOINT", Assert.Throws<KoalaException>(() => Read(variables)).Where);
 
     [Theory]
     [InlineData("HF_HUB_OFFLINE=1", true)]
@@ -56,12 +57,16 @@ public sealed class HubSettingsTests : IDisposable
     {
         Assert.DoesNotContain("hf_it", Read("HF_TOKEN=hf_it").ToString());
         File.WriteAllText(_folder.At("token"), "hf_a\nhf_b");
-        Assert.DoesNotContain("hf_", Assert.Throws<KoalaException>(() => Read($"HF_HOME={_folder.Path}")).Message.Replace("HF_", "", StringComparison.Ordinal));
+        Assert.DoesNotContain("hf_",
+            Assert.Throws<KoalaException>(() => Read($"HF_HOME={_folder.Path}")).Message.Replace("HF_", "",
+                StringComparison.Ordinal));
     }
 
     private static HubSettings Read(string variables)
     {
-        var values = $"HOME=/home/u {variables}".Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(pair => pair.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1]);
+        var values = $"HOME=/home/u {variables}".Split(' ', StringSplitOptions.RemoveEmptyEntries)
+            .Select(pair => pair.Split('=', 2))
+            .ToDictionary(pair => pair[0], pair => pair[1]);
         return HubSettings.Read(values.GetValueOrDefault);
     }
 }

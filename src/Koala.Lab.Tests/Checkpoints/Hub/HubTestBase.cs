@@ -48,13 +48,16 @@ public abstract class HubTestBase : IDisposable
         return bytes;
     }
 
-    private protected HubPull Pull(string? file = null, string repo = "koala/nano", string revision = "main", HubSettings? settings = null, HubCache? cache = null,
+    private protected HubPull Pull(string? file = null, string repo = "koala/nano", string revision = "main",
+        HubSettings? settings = null, HubCache? cache = null,
         RetryPolicy? policy = null, Action<PullProgress>? watch = null, CancellationToken cancel = default) =>
         PullAsync(file, repo, revision, settings, cache, policy, watch, cancel).GetAwaiter().GetResult();
 
-    private protected Task<HubPull> PullAsync(string? file = null, string repo = "koala/nano", string revision = "main", HubSettings? settings = null, HubCache? cache = null,
+    private protected Task<HubPull> PullAsync(string? file = null, string repo = "koala/nano", string revision = "main",
+        HubSettings? settings = null, HubCache? cache = null,
         RetryPolicy? policy = null, Action<PullProgress>? watch = null, CancellationToken cancel = default) =>
-        HubDownload.PullAsync(repo, file, revision, settings ?? Settings, cache ?? new HubCache((settings ?? Settings).Cache), policy ?? Patience, new Watch(progress =>
+        HubDownload.PullAsync(repo, file, revision, settings ?? Settings,
+            cache ?? new HubCache((settings ?? Settings).Cache), policy ?? Patience, new Watch(progress =>
         {
             if (progress.Note is { } note) Notes.Enqueue(note);
             watch?.Invoke(progress);

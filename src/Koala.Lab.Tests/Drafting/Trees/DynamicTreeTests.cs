@@ -27,7 +27,8 @@ public sealed class DynamicTreeTests
             var paths = PathsOf(drafts[b]);
             Assert.Equal(expected.Select(n => string.Join(' ', n.Path)).Order(StringComparer.Ordinal), paths.Order(StringComparer.Ordinal));
             Assert.All(drafts[b].Candidates, (c, i) => Assert.True(c.Parent < i));
-            foreach (var siblings in drafts[b].Candidates.GroupBy(c => c.Parent)) Assert.Equal(siblings.OrderByDescending(c => c.Q), siblings);
+            foreach (var siblings in drafts[b].Candidates.GroupBy(c => c.Parent))
+                Assert.Equal(siblings.OrderByDescending(c => c.Q), siblings);
             Assert.All(drafts[b].Candidates, c => Assert.Null(c.Distribution));
         }
         Assert.Equal(levels - 1, drafter.Calls.Count);
@@ -57,7 +58,8 @@ public sealed class DynamicTreeTests
         var logs = ((MedusaHead)head).Logits(hidden[0], ShippedModels.Nano).squeeze(1).log_softmax(-1);   // [n,V]
         var draft = drafter.Propose(new DynamicTree { Tokens = 20, Levels = 4, TopK = 4 }, new GreedySampler(false))[0];
         var expected = Expected(depth => logs[depth], 4, 4).OrderByDescending(n => n.Score).Take(19);
-        Assert.Equal(expected.Select(n => string.Join(' ', n.Path)).Order(StringComparer.Ordinal), PathsOf(draft).Order(StringComparer.Ordinal));
+        Assert.Equal(expected.Select(n => string.Join(' ', n.Path)).Order(StringComparer.Ordinal),
+            PathsOf(draft).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -69,7 +71,9 @@ public sealed class DynamicTreeTests
         Assert.Equal(59, new DynamicTree().Nodes);
     }
 
-    [Theory, InlineData(1, 3, 3, "tree.tokens"), InlineData(258, 3, 3, "tree.tokens"), InlineData(9, 0, 3, "tree.levels"), InlineData(9, 3, 0, "tree.topK"), InlineData(9, 3, 65, "tree.topK")]
+    [Theory]
+    [InlineData(1, 3, 3, "tree.tokens"), InlineData(258, 3, 3, "tree.tokens"), InlineData(9, 0, 3, "tree.levels")]
+    [InlineData(9, 3, 0, "tree.topK"), InlineData(9, 3, 65, "tree.topK")]
     public void Values_out_of_range_are_refused_by_name(int tokens, int levels, int topK, string name)
     {
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
@@ -79,16 +83,25 @@ public sealed class DynamicTreeTests
 
     private sealed record Node(int[] Path, double Score);
 
-    private static List<Node> Expected(Tensor logs, int root, int levels, int topK) => Grown(path => logs[path.Length == 0 ? root : path[^1]], levels, topK);
+    private static List<Node> Expected(Tensor logs, int root, int levels, int topK) =>
+        Grown(path => logs[path.Length == 0 ? root : path[^1]], levels, topK);
 
-    private static List<Node> Expected(Func<int, Tensor> byDepth, int levels, int topK) => Grown(path => byDepth(path.Length), levels, topK);
+    private static List<Node> Expected(Func<int, Tensor> byDepth, int levels, int topK) =>
+        Grown(path => byDepth(path.Length), levels, topK);
 
     private static List<Node> Grown(Func<int[], Tensor> after, int levels, int topK)
     {
         var (all, beam) = (new List<Node>(), new List<Node> { new([], 0) });
         for (var level = 0; level < levels; level++)
         {
-            var children = beam.SelectMany(n => after(n.Path).data<float>().ToArray().Select((log, token) => new Node([.. n.Path, token], n.Score + log)).OrderByDescending(c => c.Score).Take(topK)).ToList();
+            var children = beam.SelectMany(n =>
+                after(n.Path)
+                    .data<float>()
+                    .ToArray()
+                    .Select((log, token) => new Node([.. n.Path, token], n.Score + log))
+                    .OrderByDescending(c => c.Score)
+                    .Take(topK))
+                .ToList();
             all.AddRange(children);
             beam = [.. children.OrderByDescending(c => c.Score).Take(topK)];
         }

@@ -23,7 +23,9 @@ public sealed class StaticTreeTests
         var tree = StaticTree.Find(name);
         Assert.Equal((name, nodes, byDepth.Length), (tree.Name, tree.Nodes, tree.Depth));
         Assert.Equal(byDepth, tree.Paths.GroupBy(p => p.Count).OrderBy(g => g.Key).Select(g => g.Count()));
-        Assert.Equal(leaves, tree.Paths.Count(path => !tree.Paths.Any(p => p.Count == path.Count + 1 && p.Take(path.Count).SequenceEqual(path))));
+        Assert.Equal(leaves,
+            tree.Paths.Count(path =>
+                !tree.Paths.Any(p => p.Count == path.Count + 1 && p.Take(path.Count).SequenceEqual(path))));
     }
 
     [Fact]
@@ -64,7 +66,9 @@ public sealed class StaticTreeTests
     public void The_largest_tree_has_256_nodes_and_one_more_is_refused()
     {
         Assert.Equal(256, new StaticTree("wide", Enumerable.Range(0, 256).Select(i => new[] { i })).Nodes);
-        Assert.Contains("has 257 nodes", Assert.Throws<KoalaException>(() => new StaticTree("wide", Enumerable.Range(0, 257).Select(i => new[] { i }))).Fault);
+        Assert.Contains("has 257 nodes",
+            Assert.Throws<KoalaException>(() =>
+                new StaticTree("wide", Enumerable.Range(0, 257).Select(i => new[] { i }))).Fault);
         Assert.Contains("no tree has that name", Assert.Throws<KoalaException>(() => StaticTree.Find("eagle-9")).Fault);
     }
 
@@ -73,7 +77,8 @@ public sealed class StaticTreeTests
     {
         using var head = DraftHead.Create(new MedusaOptions { Heads = 3 }, ShippedModels.Nano);
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
-        var refused = Assert.Throws<KoalaException>(() => decoder.Generate([1, 2], new GenerationOptions { Tree = StaticTree.Find("mc_sim_7b_63") }));
+        var refused = Assert.Throws<KoalaException>(() =>
+            decoder.Generate([1, 2], new GenerationOptions { Tree = StaticTree.Find("mc_sim_7b_63") }));
         Assert.Equal("tree", refused.Where);
         Assert.Contains("4 levels deep", refused.Fault);
     }
@@ -119,7 +124,8 @@ public sealed class StaticTreeTests
         var counts = new int[Vocabulary];
         const int Sequences = 4000;
         RandomSource random = RandomStreams.Create(1, 1);
-        var drafts = new ToyDrafter(table, [.. Enumerable.Repeat(1, Sequences)]).Propose(tree, new MultinomialSampler(options, [.. Enumerable.Repeat(random, Sequences)]));
+        var drafts = new ToyDrafter(table, [.. Enumerable.Repeat(1, Sequences)])
+            .Propose(tree, new MultinomialSampler(options, [.. Enumerable.Repeat(random, Sequences)]));
         var rows = Distributions.FromLogits(table, options);
         foreach (var draft in drafts)
         {
@@ -166,7 +172,8 @@ public sealed class StaticTreeTests
         var inVocabulary = drawn.Candidates[0].Distribution!.Where((_, i) => vocabulary.Tokens.Contains(i)).Sum();
         Tolerance.AssertClose(1, inVocabulary, 2 * vocabulary.Tokens.Count);
         Assert.All(drawn.Candidates, c => Assert.Contains(c.Token, vocabulary.Tokens));
-        var dynamic = new ToyDrafter(table, [5], vocabulary).Propose(new DynamicTree { Tokens = 5, TopK = 2, Levels = 2 }, new GreedySampler(false))[0];
+        var dynamic = new ToyDrafter(table, [5], vocabulary)
+            .Propose(new DynamicTree { Tokens = 5, TopK = 2, Levels = 2 }, new GreedySampler(false))[0];
         Assert.Equal(best.Candidates[0].Token, dynamic.Candidates[0].Token);
     }
 
@@ -184,8 +191,10 @@ public sealed class StaticTreeTests
         var drafts = drafter.Propose(tree, new GreedySampler(false));
         for (var b = 0; b < 2; b++)
             for (var i = 0; i < tree.Paths.Count; i++)
-                Assert.Equal((int)logits[tree.Paths[i].Count - 1, b].topk(3).indexes[tree.Paths[i][^1]].item<long>(), drafts[b].Candidates[i].Token);
+                Assert.Equal((int)logits[tree.Paths[i].Count - 1, b].topk(3).indexes[tree.Paths[i][^1]].item<long>(),
+                    drafts[b].Candidates[i].Token);
     }
 
-    private static int[] Ranked(Tensor table, int token) => [.. table[token].argsort(-1, descending: true).data<long>().Select(t => (int)t)];
+    private static int[] Ranked(Tensor table, int token) =>
+        [.. table[token].argsort(-1, descending: true).data<long>().Select(t => (int)t)];
 }

@@ -26,7 +26,8 @@ internal sealed class ToyDrafter(Tensor table, IReadOnlyList<int> roots, DraftVo
     {
         Assert.Equal(Batch, tokens.Count);
         for (var b = 0; b < Batch; b++)
-            if (tokens[b].Length != tokens[0].Length || parents[b].Length != tokens[0].Length) Assert.Fail($"sequence {b} has another number of candidates");
+            if (tokens[b].Length != tokens[0].Length || parents[b].Length != tokens[0].Length)
+                Assert.Fail($"sequence {b} has another number of candidates");
         Calls.Add((tokens, parents));
         return After([.. tokens.SelectMany(t => t)]);
     }
