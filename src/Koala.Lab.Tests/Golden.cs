@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests;
 
-/// <summary>Recorded outputs of another implementation; see golden/README.md.</summary>
+/// <summary>Outputs of another implementation, recorded in files; see golden/README.md.</summary>
 internal static class Golden
 {
     public static string At(params string[] parts) => TestFiles.At(["src", "Koala.Lab.Tests", "golden", .. parts]);
@@ -18,7 +18,7 @@ internal static class Golden
                 Ids(p.GetProperty("greedy")), p.GetProperty("decoded").GetString()!))];
     }
 
-    /// <summary>All tensors of a file, in fp32 where they are floating; the caller's scope owns them.</summary>
+    /// <summary>All tensors of a file, floating-point ones as fp32; the caller's dispose scope owns them.</summary>
     public static Dictionary<string, Tensor> Tensors(params string[] parts)
     {
         using var file = SafetensorsFile.Open(At(parts));
@@ -26,7 +26,7 @@ internal static class Golden
             file.Read(name, IsFloatingPoint(file, name) ? ScalarType.Float32 : file.Tensors[name].Dtype, CPU));
     }
 
-    /// <summary>Largest absolute difference.</summary>
+    /// <summary>The largest absolute difference of two tensors.</summary>
     public static double Distance(Tensor a, Tensor b) => (a.to(ScalarType.Float32) - b.to(ScalarType.Float32)).abs().max().item<float>();
 
     private static bool IsFloatingPoint(SafetensorsFile file, string name) =>

@@ -21,7 +21,7 @@ public sealed class KoalaExceptionTests
     }
 
     [Fact]
-    public void What_is_learned_of_the_place_later_leaves_options_as_they_are()
+    public void Adding_the_location_later_leaves_option_names_unchanged()
     {
         var cause = KoalaException.ForOption("TopP", "is 2", $"lower {new OptionName("TopP")}");
         var e = cause.Within("line 4", cause);

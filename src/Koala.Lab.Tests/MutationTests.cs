@@ -5,8 +5,8 @@ using Koala.Lab.Text.Tokenizers;
 namespace Koala.Lab.Tests;
 
 /// <summary>
-/// Model files come from strangers: whatever is damaged in one, it loads or is refused in one line. (Safetensors and
-/// GGUF files: their own hostile tests.)
+/// Model files come from strangers: a damaged file loads or is refused in one line. (Safetensors and GGUF files have
+/// separate tests of hostile files.)
 /// </summary>
 public sealed class MutationTests : IDisposable
 {
@@ -50,7 +50,8 @@ public sealed class MutationTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    // Without emptying the file first, for which some file systems write to the disk each time.
+    // The file is overwritten without being truncated first, because some file systems then write to the disk each
+    // time.
     private void Write(string name, byte[] bytes)
     {
         using var stream = new FileStream(_folder.At(name), FileMode.OpenOrCreate, FileAccess.Write);

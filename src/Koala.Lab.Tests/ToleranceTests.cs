@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Tests;
 
 /// <summary>
-/// What is right in any order of the same operations lies inside the tolerance, and what is wrong a hundred times
-/// outside.
+/// Correct results, in any order of the same operations, are within the tolerance; wrong ones exceed it a hundred
+/// times.
 /// </summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class ToleranceTests
@@ -19,8 +19,8 @@ public sealed class ToleranceTests
             "a layer left out", "theta off by a tenth"];
 
     /// <summary>
-    /// In one lane as the formula has it, and in as many as vector units have, with a product rounded by itself or
-    /// fused.
+    /// Sums in one lane, as in the formula, and in as many lanes as vector units have, with products rounded separately
+    /// or fused.
     /// </summary>
     [Theory, InlineData(64), InlineData(704), InlineData(4096)]
     public void Sums_in_any_order_are_close_and_one_without_a_term_is_not(int terms)
@@ -69,8 +69,8 @@ public sealed class ToleranceTests
         var weights = files.Tensors.Tensors.Keys.ToDictionary(name => name, name => files.Tensors.Read(name, ScalarType.Float32, CPU));
         var roundings = Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, ids.Length,
             ShippedModels.Nano.Config.HiddenSize);
-        var right = LastState(ids);
-        Tolerance.AssertClose(new ReferenceModel(config, weights).States(ids)[^1][-1], right, roundings);
+        var correct = LastState(ids);
+        Tolerance.AssertClose(new ReferenceModel(config, weights).States(ids)[^1][-1], correct, roundings);
 
         Tensor Wrong()
         {
@@ -92,10 +92,10 @@ public sealed class ToleranceTests
             }
             return new ReferenceModel(config, weights).States(ids)[^1][-1];
         }
-        Assert.InRange(Tolerance.Excess(right, Wrong(), roundings), Far, double.MaxValue);
+        Assert.InRange(Tolerance.Excess(correct, Wrong(), roundings), Far, double.MaxValue);
     }
 
-    // The target's last state, where the last token stands as many positions later as told.
+    // The target's last state, with the last token at a position that is later by the given number.
     private static Tensor LastState(int[] ids, long later = 0)
     {
         using var cache = ShippedModels.Nano.NewCache(1, ids.Length);
@@ -105,7 +105,7 @@ public sealed class ToleranceTests
         return ShippedModels.Nano.Features(cache, tokens, positions, zeros_like(tokens), []).Hidden[0, -1];
     }
 
-    // As many partial sums as there are lanes, added up at the end.
+    // There are as many partial sums as lanes; they are added up at the end.
     private static float Sum((float, float)[] pairs, int lanes, bool fused)
     {
         var partial = new float[lanes];

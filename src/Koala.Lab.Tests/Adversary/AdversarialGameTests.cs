@@ -26,10 +26,10 @@ public sealed class AdversarialGameTests
         static double Softplus(double x) => Math.Log(1 + Math.Exp(x));
         static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
 
-        // -log D(q), and -log D(p) - log(1 - D(q)), each the mean over all places.
-        var headLoss = game.HeadLoss(Judged(headOutputs, batch)).item<float>();
+        // -log D(q), and -log D(p) - log(1 - D(q)), each as the mean over all positions.
+        var headLoss = game.HeadLoss(TermsOf(headOutputs, batch)).item<float>();
         Tolerance.AssertClose(fake.Average(s => -Math.Log(Sigmoid(s))), headLoss, fake.Count);
-        var (loss, rightAboutTarget, rightAboutHead) = game.DiscriminatorLoss(Judged(headOutputs, batch));
+        var (loss, rightAboutTarget, rightAboutHead) = game.DiscriminatorLoss(TermsOf(headOutputs, batch));
         var expected = real.Average(s => Softplus(-s)) + fake.Average(s => Softplus(s));
         Tolerance.AssertClose(expected, loss.item<float>(), real.Count + fake.Count);
         Tolerance.AssertClose(real.Average(s => s > 0 ? 1.0 : 0), rightAboutTarget.item<float>(), real.Count);
@@ -48,7 +48,7 @@ public sealed class AdversarialGameTests
         for (var step = 0; step < 80; step++)
         {
             using var scope = NewDisposeScope();
-            var (loss, target, head) = game.DiscriminatorLoss(Judged(headOutputs, batch));
+            var (loss, target, head) = game.DiscriminatorLoss(TermsOf(headOutputs, batch));
             optimizer.ZeroGradients();
             loss.backward();
             optimizer.Step(3e-3);
@@ -68,10 +68,10 @@ public sealed class AdversarialGameTests
         using var batch = Batch();
         using var game = Game(16);
         var headOutputs = Random(batch);
-        var before = game.HeadLoss(Judged(headOutputs, batch));
+        var before = game.HeadLoss(TermsOf(headOutputs, batch));
         before.backward();
         var moved = headOutputs.Select(p => p with { Logits = (p.Logits - p.Logits.grad! * 1e3).detach() }).ToArray();
-        Assert.True(game.HeadLoss(Judged(moved, batch)).item<float>() < before.item<float>());
+        Assert.True(game.HeadLoss(TermsOf(moved, batch)).item<float>() < before.item<float>());
     }
 
     [Fact]
@@ -81,7 +81,7 @@ public sealed class AdversarialGameTests
         using var batch = Batch();
         using var game = Game(8);
         using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
-        game.HeadLoss(Judged(head.Predict(batch, ShippedModels.Nano), batch)).backward();
+        game.HeadLoss(TermsOf(head.Predict(batch, ShippedModels.Nano), batch)).backward();
         Assert.All(head.Parameters, p => Assert.True(p.Value.grad!.abs().sum().item<float>() > 0));
         Assert.Null(ShippedModels.Nano.LmHead.grad);
         Assert.Null(batch.Features.grad);
@@ -95,7 +95,7 @@ public sealed class AdversarialGameTests
         using var batch = Batch();
         using var game = Game(8);
         using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
-        game.DiscriminatorLoss(Judged(head.Predict(batch, ShippedModels.Nano), batch)).Loss.backward();
+        game.DiscriminatorLoss(TermsOf(head.Predict(batch, ShippedModels.Nano), batch)).Loss.backward();
         Assert.All(head.Parameters, p => Assert.Null(p.Value.grad));
         Assert.All(game.Discriminator.Parameters, p => Assert.NotNull(p.Value.grad));
     }
@@ -113,17 +113,17 @@ public sealed class AdversarialGameTests
 
     private static AdversarialGame Game(int width) => new(new AdversaryOptions { Weight = 1, Width = width }, 512, 3, CPU);
 
-    private static DistillationTerms[] Judged(IEnumerable<HeadOutput> headOutputs, TrainingBatch batch) =>
+    private static DistillationTerms[] TermsOf(IEnumerable<HeadOutput> headOutputs, TrainingBatch batch) =>
         [.. headOutputs.Select(p => new DistillationTerms(p, batch))];
 
-    // As peaked as a target's, about the wrong tokens.
+    // The distributions are as peaked as a target's, but at the wrong tokens.
     private static HeadOutput[] Random(TrainingBatch batch)
     {
         using var generator = new Generator(8, CPU);
         return [.. Enumerable.Range(0, 2).Select(depth =>
         {
-            var judges = batch.LabelPositions(2 + depth).Select(p => p + 1 + depth).ToArray();
-            return new HeadOutput(depth, (randn(judges.Length, 512, generator: generator) * 3).requires_grad_(true), tensor(judges));
+            var positions = batch.LabelPositions(2 + depth).Select(p => p + 1 + depth).ToArray();
+            return new HeadOutput(depth, (randn(positions.Length, 512, generator: generator) * 3).requires_grad_(true), tensor(positions));
         })];
     }
 }

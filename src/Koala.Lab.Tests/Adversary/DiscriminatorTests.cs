@@ -53,7 +53,7 @@ public sealed class DiscriminatorTests
     }
 }
 
-/// <summary>Nothing may draw from torch's own generator meanwhile.</summary>
+/// <summary>Nothing may draw from torch's global generator during the test.</summary>
 [CollectionDefinition(nameof(GlobalGeneratorTests), DisableParallelization = true)]
 [Collection(nameof(GlobalGeneratorTests))]
 public sealed class GlobalGeneratorTests

@@ -8,7 +8,7 @@ using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Tests.Charts;
 
-/// <summary>Which tokens were accepted, in colours.</summary>
+/// <summary>Coloured text that shows which tokens were accepted.</summary>
 public sealed partial class ColouredTextTests
 {
     private static readonly Tokenizer s_tokenizer = ShippedModels.Nano.Tokenizer;
@@ -18,8 +18,8 @@ public sealed partial class ColouredTextTests
     public void Tokens_have_the_colour_of_their_kind()
     {
         using var baseline = new SpeculativeDecoder(ShippedModels.Nano);
-        var truth = baseline.Generate(s_prompt, new GenerationOptions { MaxTokens = 60 }).Tokens;
-        var head = ScriptedHead.Right(ShippedModels.Nano, s_prompt.Length, 4, truth, done => done % 4);
+        var greedy = baseline.Generate(s_prompt, new GenerationOptions { MaxTokens = 60 }).Tokens;
+        var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, s_prompt.Length, 4, greedy, done => done % 4);
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 40 });
         var shown = new ColouredText(answer, s_tokenizer);
@@ -46,7 +46,7 @@ public sealed partial class ColouredTextTests
     }
 
     [Fact]
-    public void A_character_of_several_tokens_stands_whole_with_the_last()
+    public void A_character_of_several_tokens_is_shown_with_the_last()
     {
         var answer = Answer("so 🐨 it is 漢字");
         Assert.Contains("🐨", string.Concat(Spans(new ColouredText(answer, s_tokenizer)).Select(s => s.Text)), StringComparison.Ordinal);
@@ -70,7 +70,7 @@ public sealed partial class ColouredTextTests
         Assert.Contains("opacity", spans[^1].Style, StringComparison.Ordinal);
     }
 
-    /// <summary>A text as an answer of rounds that accepted one token each.</summary>
+    /// <summary>Creates an answer whose rounds accepted one token each.</summary>
     private static Generation Answer(string text)
     {
         var tokens = s_tokenizer.Encode(text);

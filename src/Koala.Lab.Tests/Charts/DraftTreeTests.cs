@@ -17,7 +17,7 @@ public sealed class DraftTreeTests
     public void Nodes_and_their_labels_and_edges_do_not_overlap(string name)
     {
         var tree = DraftTreeFigure.Create(RoundOf(name));
-        Assert.Equal(RoundOf(name).Drafted + 2, tree.Nodes.Count);   // and the root and the bonus token
+        Assert.Equal(RoundOf(name).Drafted + 2, tree.Nodes.Count);   // plus the root and the bonus token
         var boxes = tree.Nodes.Select(node =>
             (At: tree.At(node), Right: tree.At(node).X + DrawnTree.LabelGap + SvgText.WidthOf(tree.Label(node))))
             .ToArray();
@@ -31,7 +31,7 @@ public sealed class DraftTreeTests
             Assert.InRange(boxes[i].Right, 0, tree.Width);
             Assert.InRange(boxes[i].At.Y, 4, tree.Height - 4);
             if (i == 0) continue;
-            // Every stretch of an edge keeps off every label.
+            // No part of an edge touches a label.
             var edge = tree.Edge(tree.Nodes[i]);
             foreach (var (from, to) in edge.Zip(edge.Skip(1)))
                 Assert.DoesNotContain(boxes, box => Math.Max(from.X, to.X) > box.At.X - 5 && Math.Min(from.X, to.X) < box.Right + 2
@@ -41,7 +41,7 @@ public sealed class DraftTreeTests
     }
 
     [Fact]
-    public void The_bonus_token_hangs_from_the_last_accepted_one()
+    public void The_bonus_token_is_attached_to_the_last_accepted_one()
     {
         var tree = DraftTreeFigure.Create(Sample.TreeRound);
         var bonus = Assert.Single(tree.Nodes, node => node.Fate == Fate.Bonus);
@@ -54,7 +54,7 @@ public sealed class DraftTreeTests
     }
 
     [Fact]
-    public void Accepted_rejected_and_bonus_have_colours_and_the_pointer_is_told_p_and_q()
+    public void Accepted_rejected_and_bonus_have_colours_and_hovering_shows_p_and_q()
     {
         var figure = Chart.DraftTree(Sample.ChainRound);
         var traces = JsonDocument.Parse(figure.Json).RootElement

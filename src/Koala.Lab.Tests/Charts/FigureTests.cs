@@ -5,7 +5,7 @@ using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Charts;
 
-/// <summary>What every figure owes, and what each says.</summary>
+/// <summary>What every figure must fulfil, and what each one shows.</summary>
 public sealed class FigureTests
 {
     [Theory, MemberData(nameof(Sample.Names), MemberType = typeof(Sample))]
@@ -18,7 +18,8 @@ public sealed class FigureTests
         Assert.DoesNotContain("NaN", figure.Svg, StringComparison.Ordinal);
         Assert.DoesNotContain("Infinity", figure.Svg, StringComparison.Ordinal);
 
-        // HTML as XML: nothing open, nothing unescaped, and inside the script element the same JSON.
+        // The HTML is valid XML: all elements are closed, everything is escaped, and the script element holds the same
+        // JSON.
         var html = XDocument.Parse(figure.Html).Root!;
         var inside = html.Element("script")!;
         Assert.Equal("application/json", inside.Attribute("type")!.Value);
@@ -52,7 +53,7 @@ public sealed class FigureTests
     }
 
     [Fact]
-    public void Position_acceptance_has_a_bar_a_depth_from_0_to_1()
+    public void Position_acceptance_has_one_bar_per_depth_from_0_to_1()
     {
         var figure = Chart.PositionAcceptance(Sample.Trace);
         Assert.Equal([2 / 3.0, 1, 0], Values(figure, 0, "y"), Close);
@@ -116,9 +117,9 @@ public sealed class FigureTests
     }
 
     [Fact]
-    public void Pace_has_a_line_a_series_and_the_target_alone()
+    public void Throughput_has_one_line_per_series_and_one_for_the_baseline()
     {
-        var figure = Chart.ThroughputByLayers(Sample.Paces);
+        var figure = Chart.ThroughputByLayers(Sample.LayerSweep);
         Assert.Equal(["target alone", "without the adversary", "with the adversary"], Names(figure));
         Assert.Equal([1, 2], Values(figure, 1, "x"));
         Assert.Equal([Sample.Reports[0].Speculative.TokensPerSecond, Sample.Reports[2].Speculative.TokensPerSecond],
@@ -171,7 +172,7 @@ public sealed class FigureTests
     }
 
     [Fact]
-    public void Reports_of_one_head_are_told_apart_by_what_differs()
+    public void Reports_of_one_head_are_distinguished_by_what_differs()
     {
         var report = Sample.Reports[0];
         var figure = Chart.Speedup(report, report with { Dtype = "bf16" }, report with { Dtype = "bf16" });

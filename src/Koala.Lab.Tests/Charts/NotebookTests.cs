@@ -7,11 +7,11 @@ using Microsoft.Data.Analysis;
 
 namespace Koala.Lab.Tests.Charts;
 
-/// <summary>The convention by which .NET kernels find how a type is shown: by names alone.</summary>
+/// <summary>The convention by which .NET kernels find out how to show a type, through names only.</summary>
 public sealed class NotebookTests
 {
     [Fact]
-    public void Types_say_what_they_are_shown_as()
+    public void Types_declare_the_formats_they_are_shown_in()
     {
         Assert.Equal([Figure.PlotlyMimeType, "text/html", "text/plain"], Preferred(typeof(Figure)));
         foreach (var type in new[] { typeof(DecodingTrace), typeof(Generation), typeof(EvaluationReport), typeof(ColouredText) })
@@ -36,7 +36,7 @@ public sealed class NotebookTests
     }
 
     [Fact]
-    public void A_kernel_is_told_how_data_frames_are_shown()
+    public void A_kernel_gets_formatters_for_data_frames()
     {
         NotebookFormatters.Register(typeof(Formatter));
         using var writer = new StringWriter();
@@ -49,7 +49,7 @@ public sealed class NotebookTests
             StringComparison.Ordinal);
     }
 
-    /// <summary>As a kernel does it.</summary>
+    /// <summary>Shows a value as a kernel does.</summary>
     public static string Show(object shown, string mimeType)
     {
         using var writer = new StringWriter();

@@ -12,7 +12,7 @@ namespace Koala.Lab.Tests.Charts;
 public sealed class TableTests
 {
     [Fact]
-    public void Numbers_stand_to_the_right_and_words_to_the_left()
+    public void Numbers_are_right_aligned_and_words_left_aligned()
     {
         var frame = new DataFrame(new StringDataFrameColumn("name", ["a", null]),
             new PrimitiveDataFrameColumn<double>("value", [1.23456789, null]),

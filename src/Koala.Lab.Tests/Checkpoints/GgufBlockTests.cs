@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Checkpoints;
 
-/// <summary>Every number format against bytes and values worked out on paper from the formats' description.</summary>
+/// <summary>
+/// Every number format, compared with bytes and values worked out on paper from the description of the formats.
+/// </summary>
 /// <remarks>Half precision, little-endian: 1 is 00 3C, 2 is 00 40, 0.5 is 00 38, 0.25 is 00 34, 0.125 is 00 30, 3 is 00
 /// 42, -1 is 00 BC.</remarks>
 public sealed class GgufBlockTests : IDisposable
@@ -120,7 +122,8 @@ public sealed class GgufBlockTests : IDisposable
     private static float[] Part(float first, float others, float sixteenth, float last) =>
         [first, .. Repeat(others, 15), sixteenth, .. Repeat(others, 14), last];
 
-    // The block in the middle of a matrix of two rows of three, so that its neighbours' place and its own are both looked at.
+    // The block is in the middle of a matrix of two rows of three blocks, so that both its position and its neighbours'
+    // are checked.
     private void AssertValues(uint type, byte[] block, float[] expected)
     {
         var zero = new byte[block.Length];
@@ -131,7 +134,7 @@ public sealed class GgufBlockTests : IDisposable
         using var file = GgufFile.Open(path);
         var zeros = new float[expected.Length];
         float[] all = [.. zeros, .. expected, .. zeros, .. zeros, .. expected, .. expected];
-        // Where the zero of a format is not 0, a block of zero bytes is 0 all the same: its scale is 0.
+        // A block of zero bytes is 0 even in formats whose zero point is not 0, because its scale is 0.
         Assert.Equal([2L, 3 * expected.Length], file.Tensors["x"].Shape);
         Assert.Equal(all, file.Read("x", ScalarType.Float32, CPU).data<float>().ToArray());
         var rounded = tensor(all).to(ScalarType.BFloat16);

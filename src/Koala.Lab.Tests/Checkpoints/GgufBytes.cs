@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Koala.Lab.Tests.Checkpoints;
 
-/// <summary>Writes GGUF files for tests: right ones, and wrong ones by what is overridden.</summary>
+/// <summary>Writes GGUF files for tests: valid ones, and invalid ones through overrides.</summary>
 internal sealed class GgufBytes
 {
     private readonly List<(string Key, byte[] Value)> _keys = [];
@@ -19,8 +19,8 @@ internal sealed class GgufBytes
     public int Alignment { get; set; } = 32;
 
     /// <summary>
-    /// The smallest model: vocabulary 4, width 4, two heads of 2 with one key-value head, one layer, all weights fp32
-    /// from 0 on.
+    /// The smallest model: vocabulary 4, width 4, two heads of size 2 with one key-value head, one layer; all weights
+    /// are fp32 and count up from 0.
     /// </summary>
     public static GgufBytes Small()
     {
@@ -64,7 +64,7 @@ internal sealed class GgufBytes
     public GgufBytes Set(string key, int[] values) =>
         SetRaw(key, 9, List(5, (ulong)values.Length, [.. values.SelectMany(BitConverter.GetBytes)]));
 
-    /// <summary>A value in the file's own bytes; a key that is there already is replaced in its place.</summary>
+    /// <summary>A value as raw bytes; it replaces the value of a key that exists already.</summary>
     public GgufBytes SetRaw(string key, uint type, byte[] value)
     {
         var at = _keys.FindIndex(k => k.Key == key);
@@ -74,10 +74,10 @@ internal sealed class GgufBytes
         return this;
     }
 
-    /// <summary>A value under a key that is not there yet.</summary>
+    /// <summary>Adds a value for a new key.</summary>
     public void SetNew(string key, uint type, byte[] value) => _keys.Add((key, [.. BitConverter.GetBytes(type), .. value]));
 
-    /// <summary>A second value under a key.</summary>
+    /// <summary>Adds a second value for a key.</summary>
     public GgufBytes Twice(string key)
     {
         _keys.Add(_keys.Find(k => k.Key == key));
@@ -90,18 +90,18 @@ internal sealed class GgufBytes
         return this;
     }
 
-    /// <param name="name">The file's name.</param>
-    /// <param name="dimensions">The innermost first, as the file has them.</param>
-    /// <param name="type">The number of its type.</param>
-    /// <param name="data">Its bytes.</param>
-    /// <param name="offset">Where it says that it is; default: where it is.</param>
+    /// <param name="name">The tensor's name in the file.</param>
+    /// <param name="dimensions">The sizes, innermost first, as in the file.</param>
+    /// <param name="type">The number of the tensor's type.</param>
+    /// <param name="data">The tensor's bytes.</param>
+    /// <param name="offset">The offset that the file states; by default the actual one.</param>
     public GgufBytes Tensor(string name, ulong[] dimensions, uint type, byte[] data, ulong? offset = null)
     {
         _tensors.Add((name, dimensions, type, data, offset));
         return this;
     }
 
-    /// <summary>Changes what the file says of a tensor; its bytes stay.</summary>
+    /// <summary>Changes the entry of a tensor; its bytes stay.</summary>
     public GgufBytes Retell(string name, ulong[]? dimensions = null, uint? type = null, ulong? offset = null, string? called = null)
     {
         var at = _tensors.FindIndex(t => t.Name == name);

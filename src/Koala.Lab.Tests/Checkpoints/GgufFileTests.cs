@@ -73,7 +73,7 @@ public sealed class GgufFileTests : IDisposable
     [Theory]
     [InlineData("none", 4f)]
     [InlineData("linear", 1f)]
-    public void Scaling_of_no_kind_or_by_1_is_none(string type, float factor)
+    public void Scaling_without_a_type_or_with_factor_1_is_no_scaling(string type, float factor)
     {
         using var file = Open(GgufBytes.Small().Set("llama.rope.scaling.type", type).Set("llama.rope.scaling.factor", factor));
         Assert.Null(file.Config.RopeScaling);

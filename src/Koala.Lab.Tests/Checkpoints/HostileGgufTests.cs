@@ -5,7 +5,10 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Checkpoints;
 
-/// <summary>GGUF files that lie: each is an error of one kind, and opening none takes more memory than its length and 1 MiB.</summary>
+/// <summary>
+/// GGUF files with false contents: each is one KoalaException, and opening none takes more memory than its length and 1
+/// MiB.
+/// </summary>
 public sealed class HostileGgufTests : IDisposable
 {
     private const int Mutations = 20_000;
@@ -16,7 +19,7 @@ public sealed class HostileGgufTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
-    /// <summary>A name, the file, and what its error must say.</summary>
+    /// <summary>The name of a case, the file, and words of its error.</summary>
     public static TheoryData<string, byte[], string> Files
     {
         get
@@ -224,7 +227,7 @@ public sealed class HostileGgufTests : IDisposable
     public void Hostile_files_have_different_names() => Assert.Distinct(Files.Select(f => f.Data.Item1));
 
     [Fact]
-    public void The_file_that_they_are_made_from_loads()
+    public void The_valid_file_behind_the_hostile_ones_loads()
     {
         using var scope = NewDisposeScope();
         var path = _folder.At("small.GGUF");
@@ -251,7 +254,7 @@ public sealed class HostileGgufTests : IDisposable
     {
         var path = _folder.At("x.gguf");
         File.WriteAllBytes(path, GgufBytes.Small().SetRaw("general.architecture", 13, []).Build());
-        // Magic, version, counts: 24 bytes; the key's length and its 20 letters: 28.
+        // Magic number, version and counts take 24 bytes; the key's length and its 20 letters take 28.
         Assert.Equal($"{path}, key 'general.architecture', byte 52", Assert.Throws<KoalaException>(() => GgufFile.Open(path)).Where);
         File.WriteAllBytes(path, GgufBytes.Small().Retell(Norm, type: 9).Build());
         Assert.StartsWith($"{path}, tensor '{Norm}', byte ", Assert.Throws<KoalaException>(() => GgufFile.Open(path)).Where);
@@ -346,7 +349,7 @@ public sealed class HostileGgufTests : IDisposable
                 case 2: bytes.Insert(at, (byte)random.Next(256)); break;
                 case 3: bytes.RemoveAt(at); break;
                 case 4: bytes.RemoveRange(at, bytes.Count - at); break;
-                // A count, a length or an offset becomes an extreme one.
+                // A count, a length or an offset becomes an extreme value.
                 default:
                     var value = BitConverter.GetBytes(random.Next(4) switch
                     {
@@ -369,7 +372,8 @@ public sealed class HostileGgufTests : IDisposable
         return bytes;
     }
 
-    // Without emptying the file first, for which some file systems write to the disk each time.
+    // The file is overwritten without being truncated first, because some file systems then write to the disk each
+    // time.
     private static void Overwrite(string path, byte[] bytes)
     {
         using var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write);
@@ -377,7 +381,7 @@ public sealed class HostileGgufTests : IDisposable
         stream.Write(bytes);
     }
 
-    // Managed memory that opening takes, the error included.
+    // The managed memory that opening takes, including the error.
     private static long Allocated(string path)
     {
         var before = GC.GetAllocatedBytesForCurrentThread();
@@ -387,7 +391,7 @@ public sealed class HostileGgufTests : IDisposable
         }
         catch (KoalaException)
         {
-            // The memory is what is asked for here.
+            // This test asks for the memory only.
         }
         return GC.GetAllocatedBytesForCurrentThread() - before;
     }

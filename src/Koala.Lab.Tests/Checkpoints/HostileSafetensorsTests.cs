@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Checkpoints;
 
-/// <summary>Files that lie: each is an error of one kind, and none takes more memory than its length and 1 MiB.</summary>
+/// <summary>
+/// Files with false contents: each is one KoalaException, and none takes more memory than its length and 1 MiB.
+/// </summary>
 public sealed class HostileSafetensorsTests : IDisposable
 {
     private const int Mutations = 20_000;
@@ -14,7 +16,7 @@ public sealed class HostileSafetensorsTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
-    /// <summary>A name, the file, and what its error must say.</summary>
+    /// <summary>The name of a case, the file, and words of its error.</summary>
     public static TheoryData<string, byte[], string> Files
     {
         get
@@ -134,7 +136,7 @@ public sealed class HostileSafetensorsTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Files), DisableDiscoveryEnumeration = true)]
-    public void A_hostile_file_is_one_error_that_names_its_place(string name, byte[] bytes, string fault)
+    public void A_hostile_file_is_one_error_that_names_the_location(string name, byte[] bytes, string fault)
     {
         var path = _folder.At("model.safetensors");
         File.WriteAllBytes(path, bytes);
@@ -198,7 +200,7 @@ public sealed class HostileSafetensorsTests : IDisposable
             }
             bytes[at] = kept;
         }
-        // The unchanged file once for each byte, and names or metadata with another letter.
+        // The unchanged file occurs once per byte; a changed letter in a name or in metadata is valid too.
         Assert.InRange(opened, length + 1, length * 256 / 4);
     }
 
@@ -248,14 +250,14 @@ public sealed class HostileSafetensorsTests : IDisposable
                 case 2: bytes.Insert(at, (byte)random.Next(256)); break;
                 case 3: bytes.RemoveAt(at); break;
                 case 4: bytes.InsertRange(at, bytes.GetRange(at, Math.Min(random.Next(1, 40), bytes.Count - at))); break;
-                // A digit of a size, an offset or a type becomes another digit: most others fail in the JSON already.
+                // One digit of a size, an offset or a type is changed; most other changes already fail in the JSON.
                 default:
                     var digits = Enumerable.Range(8, Math.Max(0, bytes.Count - 8)).Where(i => char.IsAsciiDigit((char)bytes[i])).ToList();
                     if (digits.Count > 0) bytes[digits[random.Next(digits.Count)]] = (byte)('0' + random.Next(10));
                     break;
             }
         }
-        // Half keep a true header length, so that what follows is looked at.
+        // Half of the files keep a valid header length, so that the reader gets to what follows.
         if (random.Next(2) == 0 && bytes.Count > 8)
         {
             var all = bytes.ToArray();
@@ -265,7 +267,8 @@ public sealed class HostileSafetensorsTests : IDisposable
         return [.. bytes];
     }
 
-    // Without emptying the file first, for which some file systems write to the disk each time.
+    // The file is overwritten without being truncated first, because some file systems then write to the disk each
+    // time.
     private static void Overwrite(string path, byte[] bytes)
     {
         using var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write);
@@ -296,7 +299,7 @@ public sealed class HostileSafetensorsTests : IDisposable
         return bytes;
     }
 
-    // Managed memory that opening takes, the error included.
+    // The managed memory that opening takes, including the error.
     private static long Allocated(string path)
     {
         var before = GC.GetAllocatedBytesForCurrentThread();
@@ -306,7 +309,7 @@ public sealed class HostileSafetensorsTests : IDisposable
         }
         catch (KoalaException)
         {
-            // The memory is what is asked for here.
+            // This test asks for the memory only.
         }
         return GC.GetAllocatedBytesForCurrentThread() - before;
     }

@@ -15,7 +15,7 @@ public sealed class ModelConfigTests
          "attention_bias":false,"mlp_bias":false,"bos_token_id":0,"eos_token_id":2}
         """;
 
-    /// <summary>A name, what is changed in a valid config (null removes a key), and what the error must say.</summary>
+    /// <summary>The name of a case, the change to a valid config (null removes a key), and words of the error.</summary>
     public static TheoryData<string, string, string> Wrong
     {
         get

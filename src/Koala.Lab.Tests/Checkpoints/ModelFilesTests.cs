@@ -47,7 +47,7 @@ public sealed class ModelFilesTests : IDisposable
     public void No_name_at_all_is_one_error() => Assert.Contains("does not exist", Fault(""));
 
     [Fact]
-    public void A_file_in_the_folders_place_is_one_error()
+    public void A_file_where_a_folder_is_expected_is_one_error()
     {
         File.WriteAllText(_folder.At("file"), "");
         Assert.Contains("4 bytes are expected", Fault(_folder.At("file")));

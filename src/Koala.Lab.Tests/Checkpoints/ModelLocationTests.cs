@@ -27,7 +27,7 @@ public sealed class ModelLocationTests : IDisposable
         Assert.Equal("koala/nano", target.Identity.Name);
         Assert.True(target.Identity.Matches(ShippedModels.Nano.Identity));
         Assert.Equal(ShippedModels.Nano.Tokenizer.Hash, Tokenizer.Load("koala/nano").Hash);
-        // Its path gives the same name, which is what a run remembers.
+        // The path of the snapshot gives the same name, which a run records.
         using var again = Target.Load(target.Path);
         Assert.Equal("koala/nano", again.Name);
     }
@@ -64,7 +64,7 @@ public sealed class ModelLocationTests : IDisposable
     [InlineData("koala/micro", "koala pull koala/micro.")]
     [InlineData("koala/nano@v9", "koala pull koala/nano --revision v9.")]
     [InlineData("koala/nano/none.gguf", "koala pull koala/nano none.gguf.")]
-    public void What_is_not_there_says_how_to_get_it(string name, string fix)
+    public void The_error_for_a_missing_model_says_how_to_get_it(string name, string fix)
     {
         LayOutNano(_folder.Path);
         var line = Assert.Throws<KoalaException>(() => Find(name)).Message;
@@ -103,7 +103,7 @@ public sealed class ModelLocationTests : IDisposable
     private ModelLocation Find(string name) =>
         ModelLocation.Find(name, () => new HubSettings(_folder.Path, "http://127.0.0.1:1", null, true));
 
-    // As huggingface_hub does it: contents by hash, relative links by name.
+    // The layout of huggingface_hub: contents by hash, relative links by name.
     private static string LayOutNano(string cache)
     {
         var repo = Path.Combine(cache, "models--koala--nano");

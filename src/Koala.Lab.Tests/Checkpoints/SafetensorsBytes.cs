@@ -3,10 +3,10 @@ using System.Text;
 
 namespace Koala.Lab.Tests.Checkpoints;
 
-/// <summary>Safetensors files made by hand, right and wrong ones.</summary>
+/// <summary>Safetensors files written by hand, valid and invalid ones.</summary>
 internal static class SafetensorsBytes
 {
-    /// <summary>Length, header and <paramref name="data"/> bytes counting up from 0.</summary>
+    /// <summary>The length, the header and <paramref name="data"/> bytes that count up from 0.</summary>
     public static byte[] File(string header, int data = 0) => File(Encoding.UTF8.GetBytes(header), data);
 
     public static byte[] File(ReadOnlySpan<byte> header, int data = 0)

@@ -18,7 +18,7 @@ public sealed class SafetensorsFileTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Dtypes))]
-    public void Every_dtype_and_shape_comes_back_as_it_was_written(ScalarType dtype)
+    public void Every_dtype_and_shape_is_read_as_it_was_written(ScalarType dtype)
     {
         using var scope = NewDisposeScope();
         var path = _folder.At("model.safetensors");
@@ -57,7 +57,7 @@ public sealed class SafetensorsFileTests : IDisposable
     }
 
     [Fact]
-    public void A_tensor_longer_than_a_read_comes_back_whole()
+    public void A_tensor_longer_than_one_read_is_read_completely()
     {
         using var scope = NewDisposeScope();
         var path = _folder.At("model.safetensors");
@@ -130,10 +130,10 @@ public sealed class SafetensorsFileTests : IDisposable
         Assert.Equal(_folder.At("none"), Assert.Throws<KoalaException>(() => SafetensorsFile.Open(_folder.At("none"))).Where);
 
     [Fact]
-    public void A_folder_in_the_files_place_is_one_error() => Assert.Throws<KoalaException>(() => SafetensorsFile.Open(_folder.Path));
+    public void A_folder_where_a_file_is_expected_is_one_error() => Assert.Throws<KoalaException>(() => SafetensorsFile.Open(_folder.Path));
 
     [Fact]
-    public void A_device_in_the_files_place_is_one_error()
+    public void A_device_where_a_file_is_expected_is_one_error()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "devices are files on Linux");
         Assert.Throws<KoalaException>(() => SafetensorsFile.Open("/dev/null"));
@@ -161,10 +161,11 @@ public sealed class SafetensorsFileTests : IDisposable
         using (var stream = File.Create(path))
         {
             stream.Write(SafetensorsBytes.File(header));
-            // Sparse: the data take no room on the disk.
+            // The file is sparse: its data take no space on the disk.
             stream.SetLength(stream.Length + 512 * 100_000);
         }
-        // 0.3 s on an idle machine; the best of several, because a busy one says nothing about the code.
+        // This takes 0.3 s on an idle machine. The best of several times counts, because a busy machine says nothing
+        // about the code.
         var best = double.MaxValue;
         for (var i = 0; i < 5 && best > 3; i++)
         {

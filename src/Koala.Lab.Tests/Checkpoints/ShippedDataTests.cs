@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Koala.Lab.Tests.Checkpoints;
 
-/// <summary>The files of data/ are what data/README.md says of them.</summary>
+/// <summary>The files in data/ match their description in data/README.md.</summary>
 public sealed class ShippedDataTests
 {
     private static readonly Lazy<JsonElement[]> s_train = new(() => Lines("chats-train.jsonl.gz"));
@@ -61,7 +61,8 @@ public sealed class ShippedDataTests
     {
         var (train, validation) = (Shares(s_train.Value), Shares(s_validation.Value));
         Assert.Equal(train.Keys.Order(), validation.Keys.Order());
-        // Validation is a sample by hash of everything, so a share may differ from the true one by chance alone: four standard errors.
+        // The validation set is a sample by hash of all chats, so its share may differ from the true one by chance:
+        // four standard errors are allowed.
         foreach (var (category, share) in train)
             Assert.InRange(Math.Abs(validation[category] - share), 0, 4 * Math.Sqrt(share * (1 - share) / s_validation.Value.Length));
     }

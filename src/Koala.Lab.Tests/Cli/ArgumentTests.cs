@@ -4,7 +4,7 @@ namespace Koala.Lab.Tests.Cli;
 public sealed class ArgumentTests
 {
     [Fact]
-    public void Alone_it_prints_its_commands_and_exit_codes()
+    public void Without_arguments_it_prints_its_commands_and_exit_codes()
     {
         var run = CommandRun.Of().AssertDone();
         foreach (var word in (string[])["doctor", "inspect", "tokenize", "generate", "train", "evaluate", "130"])
@@ -43,7 +43,7 @@ public sealed class ArgumentTests
     [InlineData("train --target x --data y --head eagel",
         "--head is 'eagel', but it is medusa or eagle: did you mean eagle? See koala train --help")]
     [InlineData("generate --target x --dtype fp16", "--dtype is 'fp16', but it is fp32 or bf16. See koala generate --help")]
-    public void Arguments_it_does_not_know_are_answered_in_one_line(string line, string answer)
+    public void Unknown_arguments_are_refused_in_one_line(string line, string answer)
     {
         var run = CommandRun.Of(line.Split(' '));
         run.AssertRefused();

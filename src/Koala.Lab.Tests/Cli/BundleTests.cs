@@ -7,7 +7,7 @@ using Koala.Lab.Runtime.Native;
 namespace Koala.Lab.Tests.Cli;
 
 /// <summary>
-/// The bundle as it is carried to another machine: built once, unpacked from its archive, run without .NET or a package
+/// The bundle as another machine receives it: built once, unpacked from its archive, run without .NET or a package
 /// cache.
 /// </summary>
 public sealed class BundleTests(BundleTests.Built built) : IClassFixture<BundleTests.Built>
@@ -27,13 +27,11 @@ public sealed class BundleTests(BundleTests.Built built) : IClassFixture<BundleT
     [Fact]
     public void It_holds_no_path_of_the_machine_that_built_it() =>
         Assert.DoesNotContain(built.Files,
-            f => File.ReadAllBytes(f.FullName)
-                .AsSpan()
-                .IndexOf(System.Text.Encoding.Unicode.GetBytes(TestFiles.Root)) >= 0
-            || f.Name.StartsWith("Koala", StringComparison.OrdinalIgnoreCase)
-                && File.ReadAllBytes(f.FullName)
-                    .AsSpan()
-                    .IndexOf(System.Text.Encoding.UTF8.GetBytes(TestFiles.Root)) >= 0);
+            f => Holds(f, System.Text.Encoding.Unicode)
+                || f.Name.StartsWith("Koala", StringComparison.OrdinalIgnoreCase) && Holds(f, System.Text.Encoding.UTF8));
+
+    private static bool Holds(FileInfo file, System.Text.Encoding encoding) =>
+        File.ReadAllBytes(file.FullName).AsSpan().IndexOf(encoding.GetBytes(TestFiles.Root)) >= 0;
 
     [Fact]
     public void Without_a_libtorch_it_says_how_to_name_one()
@@ -88,7 +86,7 @@ public sealed class BundleTests(BundleTests.Built built) : IClassFixture<BundleT
 
         public string Archive => Path.Combine(_parent, "built.tar.gz");
 
-        /// <summary>As unpacked.</summary>
+        /// <summary>The unpacked folder.</summary>
         public string Folder => Path.Combine(_parent, "unpacked", "built");
 
         public IReadOnlyList<FileInfo> Files => [.. new DirectoryInfo(Folder).EnumerateFiles()];

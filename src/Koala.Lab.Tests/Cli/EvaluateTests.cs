@@ -10,7 +10,7 @@ public sealed class EvaluateTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Prompt_lookup_is_measured_by_its_name_with_a_draft_length_chosen_and_told()
+    public void Prompt_lookup_is_measured_by_its_name_with_a_draft_length_chosen_and_printed()
     {
         var run = CommandRun.Of("evaluate", "--target", s_nano, "--head", "prompt-lookup", "--prompts", Prompts(),
             "--max-tokens", "16", "--dtype", "fp32", "--json")
@@ -24,7 +24,7 @@ public sealed class EvaluateTests : IDisposable
     }
 
     [Fact]
-    public void A_draft_model_is_measured_side_by_side()
+    public void A_draft_model_is_measured_in_batches()
     {
         var run = CommandRun.Of("evaluate", "--target", s_nano, "--draft-model", s_nano, "--prompts", Prompts(),
             "--max-tokens", "12", "--dtype", "fp32", "--draft-length", "2", "--batch", "2", "--quiet", "--json")

@@ -10,7 +10,7 @@ public sealed class FitTreeTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void A_tree_is_fitted_told_and_written()
+    public void A_tree_is_fitted_printed_and_written()
     {
         var run = CommandRun.Of([.. Line("tree.json"), "--max-tokens", "40", "--nodes", "10", "--dtype", "fp32", "--json"]).AssertDone();
         var tree = StaticTree.Find(_folder.At("tree.json"));

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Cli;
 
-/// <summary>koala-nano as a GGUF file, without an ending that says so, wherever the commands take a target.</summary>
+/// <summary>koala-nano as a GGUF file without a file extension, in every command that takes a target.</summary>
 public sealed class GgufCommandTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

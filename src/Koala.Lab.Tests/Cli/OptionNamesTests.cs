@@ -14,10 +14,10 @@ using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Cli;
 
-/// <summary>The library names options as C# code does; the command as it is typed.</summary>
+/// <summary>The library names options as in C# code; the command names them as they are typed.</summary>
 public sealed partial class OptionNamesTests
 {
-    /// <summary>The commands that fill options, and what a user of the command cannot set there.</summary>
+    /// <summary>The commands that fill options, and the properties that a user of the command cannot set.</summary>
     public static TheoryData<string, object, string[]> Filled => new()
     {
         { "generate", new GenerationOptions(), [] },
@@ -74,15 +74,15 @@ public sealed partial class OptionNamesTests
     }
 
     [Fact]
-    public void The_library_knows_no_spelling_of_the_command_line()
+    public void The_library_does_not_use_command_line_spellings()
     {
-        // Arguments of other programs, and one line for a shell that says how to get a model.
+        // Arguments of other programs, and one shell line that says how to get a model.
         string[] others = ["\"--porcelain=v2\", \"--branch\"", "dotnet restore --force", "llama-gguf-split --merge",
             "$\" --revision {name.Revision}\""];
         foreach (var (path, text) in Sources())
         {
-            var own = others.Aggregate(text, (rest, other) => rest.Replace(other, "", StringComparison.Ordinal));
-            Assert.DoesNotMatch(Spelling(), $"{path}\n{own}");
+            var remaining = others.Aggregate(text, (rest, other) => rest.Replace(other, "", StringComparison.Ordinal));
+            Assert.DoesNotMatch(Spelling(), $"{path}\n{remaining}");
         }
     }
 
@@ -117,7 +117,8 @@ public sealed partial class OptionNamesTests
 
     private static Command CommandOf(string name) => s_koala.Subcommands.Single(command => command.Name == name);
 
-    // Each property is set to values that some option cannot have; what is refused for a file's sake has no option.
+    // Each property is set to values that some option cannot have. Values that are refused because of a file have no
+    // option.
     private static IEnumerable<(string Property, string Option)> Refusals(object options)
     {
         var type = options.GetType();
@@ -155,7 +156,7 @@ public sealed partial class OptionNamesTests
         if (type.IsEnum) return Enum.GetValues(type).Cast<object>();
         if (type == typeof(IReadOnlyList<string>)) return [new[] { "" }];
         if (type == typeof(IReadOnlyList<LossTerm>)) return [Array.Empty<LossTerm>()];
-        // Options of their own, which are in the list above, and trees.
+        // Option records, which are in the list above, and trees.
         Assert.Contains(type, (Type[])[typeof(GenerationOptions), typeof(AdversaryOptions), typeof(DraftTree)]);
         return [];
     }
@@ -167,14 +168,15 @@ public sealed partial class OptionNamesTests
         return files.Where(path => !path.Contains(obj, StringComparison.Ordinal)).Select(path => (path, File.ReadAllText(path)));
     }
 
-    // nameof(options.Batch), "Device", $"Tree.{nameof(Levels)}": what C# makes of it.
+    // The value of nameof(options.Batch), "Device" or $"Tree.{nameof(Levels)}".
     private static string NameOf(string expression)
     {
         var written = NameOfCall().Replace(expression, match => match.Groups[1].Value.Split('.')[^1]);
         return written.Trim('$', '"').Replace("{", "", StringComparison.Ordinal).Replace("}", "", StringComparison.Ordinal);
     }
 
-    // Names that are written where they are used; those in constants and parameters are found by what is refused.
+    // The names that are written where they are used; those in constants and parameters are found through refused
+    // values.
     [GeneratedRegex(@"(?:ForOption|new OptionName)\((nameof\([\w.]+\)|""[\w.]+""|\$""[\w.]+\{nameof\(\w+\)\}"")[,)]")]
     private static partial Regex Named();
 

@@ -76,7 +76,7 @@ public sealed class PullTests : IDisposable
     }
 
     [Fact]
-    public void Quiet_prints_the_path_alone()
+    public void Quiet_prints_only_the_path()
     {
         _hub.Files["a.gguf"] = new byte[2000];
         var run = CommandRun.Of("pull", "koala/nano", "a.gguf", "--quiet").AssertDone();

@@ -52,7 +52,7 @@ public sealed class RegenerateTests : IDisposable
             RedirectStandardError = true,
         };
         using var process = Process.Start(start)!;
-        // Its first line of progress comes when answers are in the file.
+        // The first line of progress is printed when answers are in the file.
         Assert.StartsWith("answers ", process.StandardError.ReadLine(), StringComparison.Ordinal);
         process.Kill();
         process.WaitForExit();

@@ -57,7 +57,7 @@ public sealed class ShortCommandTests
     }
 
     [Fact]
-    public void Inspect_refuses_what_is_none_of_these()
+    public void Inspect_refuses_anything_else()
     {
         using var folder = new TemporaryFolder();
         CommandRun.Of("inspect", folder.Path).AssertRefused("config.json", "Fix: ");

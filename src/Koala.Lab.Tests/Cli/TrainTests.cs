@@ -4,12 +4,12 @@ using Koala.Cli;
 
 namespace Koala.Lab.Tests.Cli;
 
-/// <summary>A run of six steps on koala-nano with adversary and control, and what it is used for afterwards.</summary>
+/// <summary>A run of six steps on koala-nano with adversary and control, and its later uses.</summary>
 public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<TrainTests.Trained>
 {
     private static readonly string s_nano = ShippedModels.Folder("koala-nano");
 
-    // What it says on standard error when it is started by this name.
+    // The standard error output when the command is started by this name.
     private static string Typed(string name, params string[] line)
     {
         var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
@@ -41,7 +41,7 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
     }
 
     [Fact]
-    public void With_the_head_the_answer_is_the_targets_own()
+    public void With_the_head_the_answer_equals_the_baseline()
     {
         string[] line = ["generate", "--target", s_nano, "--prompts", trained.Prompts, "--max-tokens", "16", "--json"];
         var baseline = CommandRun.Of(line).AssertDone();
@@ -85,9 +85,9 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
     }
 
     [Fact]
-    public void An_evaluation_without_a_figure_has_null_in_its_place()
+    public void An_evaluation_without_a_value_has_null_instead()
     {
-        // One token an answer: there is no round to measure.
+        // Each answer has one token, so there is no round to measure.
         var json = CommandRun.Of("evaluate", "--target", s_nano, "--head", trained.Out, "--prompts", trained.Prompts,
             "--max-tokens", "1", "--dtype", "fp32", "--json", "--quiet")
             .AssertDone().Json;
@@ -112,7 +112,7 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
             .AssertRefused("koala-nano", "koala-mini");
 
     [Fact]
-    public void A_finished_run_stays_as_it_is_and_an_existing_folder_is_not_taken()
+    public void A_finished_run_is_unchanged_and_an_existing_folder_is_refused()
     {
         var before = File.ReadAllBytes(Path.Combine(trained.Out, "run.json"));
         Assert.Contains("is finished: all", CommandRun.Of("train", "--resume", trained.Out).AssertDone().Error, StringComparison.Ordinal);
@@ -121,7 +121,7 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
     }
 
     [Fact]
-    public void What_is_wrong_leaves_no_run_folder_behind()
+    public void Invalid_input_leaves_no_run_folder_behind()
     {
         using var folder = new TemporaryFolder();
         CommandRun.Of([.. trained.Line(folder.At("out")).Select(a => a == "2" ? "0" : a)]).AssertRefused("--layers");

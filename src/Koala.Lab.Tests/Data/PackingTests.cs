@@ -10,7 +10,7 @@ public sealed class PackingTests
         .Select((tokens, mask) => new TokenizedConversation(tokens, mask[..tokens.Length])).Array[0, 30];
 
     [Fact]
-    public void Every_token_stands_in_a_row_once_with_its_mask() =>
+    public void Every_token_is_in_exactly_one_row_with_its_mask() =>
         Gen.Select(s_conversations, Gen.Int[2, 16]).Sample((conversations, length) =>
     {
         var (rows, cut) = Packing.Pack(conversations, length);
@@ -34,7 +34,7 @@ public sealed class PackingTests
                 : row.Segments[t] == row.Segments[t - 1] + 1 && row.Positions[t] == 0)));
 
     [Fact]
-    public void A_conversation_stands_in_the_first_row_with_room()
+    public void A_conversation_goes_into_the_first_row_with_room()
     {
         var (rows, _) = Packing.Pack([Of(1, 5), Of(2, 6), Of(3, 3), Of(4, 2), Of(5, 2)], 8);
         Assert.Equal([[1, 1, 1, 1, 1, 3, 3, 3], [2, 2, 2, 2, 2, 2, 4, 4], [5, 5, 0, 0, 0, 0, 0, 0]], rows.Select(r => r.Tokens));

@@ -9,11 +9,11 @@ public sealed class TokenCacheTests
     private static readonly Tokenizer s_nano = Tokenizer.Load(ShippedModels.Folder("koala-nano"));
 
     [Fact]
-    public void A_second_load_gives_the_same_rows_from_the_cache_and_a_damaged_file_is_made_again()
+    public void A_second_load_gives_the_same_rows_from_the_cache_and_a_damaged_file_is_rebuilt()
     {
         using var folder = new TemporaryFolder();
         var path = folder.At("chats.jsonl");
-        // A text of its own, so that the cache of whoever runs the tests holds nothing for it.
+        // The text is unique, so that the user's cache has no entry for it.
         var unique = Guid.NewGuid();
         File.WriteAllLines(path, Enumerable.Range(0, 20).Select(i =>
             $$"""{"id":"{{i}}","done":{{(i % 2 == 0 ? "true" : "false")}},"messages":[""" +

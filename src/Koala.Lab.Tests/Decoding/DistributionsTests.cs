@@ -5,11 +5,11 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>Temperature, top-k and top-p against values computed by hand.</summary>
+/// <summary>Temperature, top-k and top-p, compared with values computed by hand.</summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class DistributionsTests
 {
-    // Added to all logits; their rounding is in proportion to it.
+    // This is added to all logits; their rounding errors are proportional to it.
     private const int Shift = 7;
 
     private static readonly double[] s_probabilities = [0.1, 0.4, 0.05, 0.25, 0.2];
@@ -57,7 +57,8 @@ public sealed class DistributionsTests
     [Fact]
     public void Top_k_comes_before_top_p()
     {
-        // Of the two likeliest, renormalised, the first has 0.615: it alone reaches 0.6. Of all it takes both.
+        // After top-k and renormalisation the first token has 0.615 and reaches 0.6 by itself. Without top-k it takes
+        // both tokens.
         AssertNear([0, 1, 0, 0, 0], Of(new() { Temperature = 1, TopK = 2, TopP = 0.6 }));
     }
 

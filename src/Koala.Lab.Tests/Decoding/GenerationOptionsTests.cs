@@ -2,7 +2,7 @@ using Koala.Lab.Decoding;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>Values out of range are refused, each with its option's name.</summary>
+/// <summary>A value out of range is refused with the name of its option.</summary>
 public sealed class GenerationOptionsTests
 {
     public static TheoryData<GenerationOptions, string> Faults => new()

@@ -7,7 +7,7 @@ using Koala.Lab.Targets;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>Greedy: the same tokens as the target alone, whatever the head proposes.</summary>
+/// <summary>Greedy decoding gives the same tokens as the baseline, whatever the head proposes.</summary>
 [Trait(PromptSample.Category, PromptSample.Sampled)]
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class LosslessTests
@@ -48,24 +48,23 @@ public sealed class LosslessTests
     }
 
     /// <summary>
-    /// Every pattern of acceptance follows every other, so that what a rejected candidate leaves in the cache would
-    /// show.
+    /// Every pattern of acceptance follows every other, so a rejected candidate that is left in the cache would show.
     /// </summary>
     [Fact]
-    public void A_head_that_is_right_by_turns_changes_nothing()
+    public void A_head_that_is_correct_at_times_changes_nothing()
     {
         var seen = new HashSet<int>();
         foreach (var prompt in NanoPrompts())
         {
-            var truth = PlainDecoding.Greedy(ShippedModels.Nano, prompt, Tokens + 8);
-            var head = ScriptedHead.Right(ShippedModels.Nano, prompt.Length, 4, Padded(truth),
+            var expected = PlainDecoding.Greedy(ShippedModels.Nano, prompt, Tokens + 8);
+            var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, prompt.Length, 4, Padded(expected),
                 done => (done * 7 + done / 3 + prompt.Length) % 5);
             AssertLossless(ShippedModels.Nano, head, prompt, null, seen);
         }
         Assert.Equal([0, 1, 2, 3, 4], seen.Order());
     }
 
-    private static int[] Padded(int[] truth) => [.. truth, .. new int[16]];
+    private static int[] Padded(int[] expected) => [.. expected, .. new int[16]];
 
     private static IReadOnlyList<int[]> NanoPrompts() =>
         PlainDecoding.Sample(ShippedModels.Nano, few: 8, questions: 20, below: ShippedModels.Nano.Config.ContextLength);

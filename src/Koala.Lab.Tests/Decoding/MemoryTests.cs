@@ -17,13 +17,14 @@ public sealed class MemoryTests
             MaxTokens = 200, Temperature = temperature, TopP = temperature == 0 ? 1 : 0.95, FullTrace = fullTrace,
         };
         var prompt = Golden.Prompts("koala-nano")[3].Ids;
-        decoder.Generate(prompt, options);   // makes the cache
+        decoder.Generate(prompt, options);   // creates the cache
         var before = live.ThreadTotalLiveCount;
         var (rounds, counts) = (0, new List<long>());
         for (var stream = 0; rounds < 200; stream++)
             rounds += decoder.Generate(prompt, options with { Stream = stream }, _ => counts.Add(live.ThreadTotalLiveCount)).Rounds.Count;
         Assert.Equal(before, live.ThreadTotalLiveCount);
-        // Inside an answer too: the same number at every round, but for prefill, which is another scope.
+        // The number of tensors is the same at every round within an answer too, except for prefill, which is another
+        // scope.
         Assert.InRange(counts.Distinct().Count(), 1, 3);
         Assert.InRange(counts.Max() - counts.Min(), 0, 12);
     }
@@ -38,7 +39,7 @@ public sealed class MemoryTests
         using (var decoder = new SpeculativeDecoder(ShippedModels.Nano, head))
         {
             decoder.Generate(prompt, new GenerationOptions { MaxTokens = 5 });
-            decoder.Generate(prompt, new GenerationOptions { MaxTokens = 200 });   // a larger cache in its place
+            decoder.Generate(prompt, new GenerationOptions { MaxTokens = 200 });   // a larger cache replaces the first
         }
         Assert.Equal(before, live.ThreadTotalLiveCount);
     }

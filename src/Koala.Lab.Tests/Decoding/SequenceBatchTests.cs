@@ -3,7 +3,7 @@ using Koala.Lab.Drafting;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>Prompts answered side by side get the answers they get alone.</summary>
+/// <summary>Prompts in a batch get the same answers as single prompts.</summary>
 public sealed class SequenceBatchTests
 {
     private static readonly IReadOnlyList<IReadOnlyList<int>> s_prompts = [.. Golden.Prompts("koala-nano")
@@ -19,7 +19,7 @@ public sealed class SequenceBatchTests
     ];
 
     [Theory, MemberData(nameof(Settings))]
-    public void Answers_of_a_batch_are_those_alone(GenerationOptions options)
+    public void Answers_of_a_batch_equal_those_of_single_prompts(GenerationOptions options)
     {
         foreach (var source in (IDraftSource?[])[null, PlainDecoding.RecordedHead(), PlainDecoding.RandomHead(ShippedModels.Nano, 1)])
         {
@@ -42,7 +42,7 @@ public sealed class SequenceBatchTests
     [Fact]
     public void Answers_that_end_at_different_rounds_do_not_disturb_the_others()
     {
-        // A stop text that only some answers contain, at different places.
+        // Only some answers contain this stop text, at different positions.
         using var head = PlainDecoding.RecordedHead();
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var plain = s_prompts.Select(p => decoder.Generate(p, new GenerationOptions { MaxTokens = 48 })).ToArray();

@@ -3,7 +3,7 @@ using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>Answers as they come.</summary>
+/// <summary>Answers that are streamed.</summary>
 public sealed class StreamingTests
 {
     private const string Question = "Why is the sky blue?";
@@ -42,7 +42,7 @@ public sealed class StreamingTests
     public async Task Leaving_the_loop_ends_the_work()
     {
         var prompt = ShippedModels.Nano.Tokenizer.EncodeChat([new Message("user", Question)]);
-        // A head that is always wrong, so that every round is seen in what it was asked.
+        // A head that is always wrong, so that the draft length asked for shows every round.
         var head = new ScriptedHead(prompt.Count, 1, (_, length) => Enumerable.Repeat(1, length));
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         await foreach (var _ in decoder.GenerateAsync(Question, new GenerationOptions { MaxTokens = 400 })) break;
@@ -69,7 +69,7 @@ public sealed class StreamingTests
     }
 
     [Fact]
-    public async Task A_prompt_that_is_too_long_is_thrown_to_the_reader()
+    public async Task A_prompt_that_is_too_long_throws_while_streaming()
     {
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
         var e = await Assert.ThrowsAsync<KoalaException>(async () =>

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>Drawing many rows on the device is drawing each on the host.</summary>
+/// <summary>Drawing many rows on the device equals drawing each row on the host.</summary>
 public sealed class MultinomialTests
 {
     [Fact]
@@ -12,7 +12,7 @@ public sealed class MultinomialTests
     {
         using var scope = NewDisposeScope();
         var random = new Random(7);
-        // Numbers whose sums are exact, so that both ways of summing up meet the same bounds.
+        // The sums of these numbers are exact, so both ways of adding them reach the same bounds.
         float[][] weights = [.. Enumerable.Range(0, 200)
             .Select(_ =>
                 Enumerable.Range(0, 50).Select(_ => random.Next(3) == 0 ? 0 : random.Next(1, 9) / 8f).ToArray())];

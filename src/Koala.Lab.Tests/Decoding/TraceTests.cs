@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>What the trace says of each round.</summary>
+/// <summary>What the trace records of each round.</summary>
 public sealed class TraceTests
 {
     private static readonly int[] s_prompt = Golden.Prompts("koala-nano")[0].Ids;
@@ -25,7 +25,8 @@ public sealed class TraceTests
         });
         var rounds = answer.Rounds.Sum(r => r.DraftMs + r.VerifyMs + r.BookkeepingMs) / 1000;
         Assert.True(answer.PrefillSeconds > 0);
-        // Nearly all that is not prefill is rounds; what lies between them is not much, but a busy machine may stop there.
+        // Rounds take nearly all of the time after prefill. What lies between them is small, but a busy machine may
+        // pause there.
         Assert.InRange(rounds, 0.5 * (answer.Seconds - answer.PrefillSeconds), answer.Seconds - answer.PrefillSeconds);
         Assert.Equal((answer.Seconds - answer.PrefillSeconds) / (answer.Tokens.Count - 1), answer.SecondsPerToken, 12);
     }
@@ -41,7 +42,7 @@ public sealed class TraceTests
     [Fact]
     public void A_full_greedy_trace_has_the_targets_probabilities_and_its_best_tokens()
     {
-        var head = ScriptedHead.Right(ShippedModels.Nano, s_prompt.Length, 4,
+        var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, s_prompt.Length, 4,
             PlainDecoding.Greedy(ShippedModels.Nano, s_prompt, 60), done => done % 4);
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var options = new GenerationOptions { MaxTokens = 40, FullTrace = true };
@@ -58,7 +59,7 @@ public sealed class TraceTests
         var roundings = Tolerance.Roundings(config, config.Layers, seen, 2L * config.HiddenSize + config.VocabularySize);
         foreach (var round in answer.Rounds)
         {
-            // The rows that judged: the answer so far, then the accepted candidates.
+            // The rows that verified the candidates: the answer so far, then the accepted candidates.
             using var cache = ShippedModels.Nano.NewCache(1);
             var hidden = ShippedModels.Nano.Append(cache,
                 [.. s_prompt, .. answer.Tokens.Take(done), .. round.Candidates!.Select(c => c.Token)]);

@@ -7,7 +7,7 @@ using Koala.Lab.Targets;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>Trees and batches: greedy, the same tokens as the target alone.</summary>
+/// <summary>Greedy decoding with trees and batches gives the same tokens as the baseline.</summary>
 public sealed class TreeDecodingTests
 {
     private const int Tokens = 32;
@@ -17,22 +17,22 @@ public sealed class TreeDecodingTests
     [Fact]
     public void Trees_of_any_form_change_nothing()
     {
-        var told = new HashSet<int>();
+        var accepted = new HashSet<int>();
         foreach (var prompt in Prompts(ShippedModels.Nano, 12))
         {
             var source = new PlantedTrees([PlainDecoding.Greedy(ShippedModels.Nano, prompt, Tokens + 16)], 18);
             using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source);
             AssertSame(ShippedModels.Nano, prompt, decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, Tree = s_any }));
-            told.UnionWith(source.Told);
+            accepted.UnionWith(source.AcceptedCounts);
         }
-        Assert.Superset(new HashSet<int> { 0, 1, 2, 3 }, told);
+        Assert.Superset(new HashSet<int> { 0, 1, 2, 3 }, accepted);
     }
 
     [Theory, InlineData("koala-nano"), InlineData("koala-mini")]
-    public void A_batch_answers_as_each_prompt_alone(string name)
+    public void A_batch_gives_the_answers_of_single_prompts(string name)
     {
         var target = name == "koala-nano" ? ShippedModels.Nano : ShippedModels.Mini;
-        // Of different lengths, so that each sequence stands elsewhere and ends in another round.
+        // The prompts have different lengths, so that each sequence is at another position and ends in another round.
         int[][] prompts = [.. Prompts(target, 5)];
         var source = new PlantedTrees([.. prompts.Select(p => PlainDecoding.Greedy(target, p, Tokens + 16))], 9);
         using var decoder = new SpeculativeDecoder(target, source);
@@ -42,7 +42,7 @@ public sealed class TreeDecodingTests
     }
 
     [Fact]
-    public void A_batch_without_a_head_answers_as_each_prompt_alone()
+    public void A_batch_without_a_head_gives_the_answers_of_single_prompts()
     {
         int[][] prompts = [.. Prompts(ShippedModels.Nano, 4)];
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
@@ -89,12 +89,12 @@ public sealed class TreeDecodingTests
     {
         var context = ShippedModels.Nano.Config.ContextLength;
         int[] prompt = [.. Enumerable.Range(0, context - 20).Select(i => 5 + i * 7 % 400)];
-        var truth = PlainDecoding.Answer(ShippedModels.Nano, prompt, 40);
+        var expected = PlainDecoding.Answer(ShippedModels.Nano, prompt, 40);
         using var head = Medusa(ShippedModels.Nano, 4);
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var answer = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 100, Tree = Shape(tree) });
-        Assert.Equal(truth, answer.Tokens);
-        if (truth.Length == 20) Assert.Equal(FinishReason.Length, answer.FinishReason);
+        Assert.Equal(expected, answer.Tokens);
+        if (expected.Length == 20) Assert.Equal(FinishReason.Length, answer.FinishReason);
     }
 
     [Fact]

@@ -9,8 +9,7 @@ using Koala.Lab.Targets;
 namespace Koala.Lab.Tests.Decoding;
 
 /// <summary>
-/// Greedy with trees: the same tokens as the target alone; contexts that fill up; answers side by side; what the trace
-/// says of trees.
+/// Greedy decoding with trees: the same tokens as the baseline, contexts that fill up, batches, and the trace of trees.
 /// </summary>
 [Trait(PromptSample.Category, PromptSample.Sampled)]
 [Trait(PromptSample.Category, PromptSample.Numeric)]
@@ -49,15 +48,15 @@ public sealed class TreeLosslessTests
             AssertLossless(ShippedModels.Mini, head, prompt, s_shapes[shape]);
     }
 
-    /// <summary>A path of any kind is accepted and followed by any other, so that what stays in the cache by mistake would show.</summary>
+    /// <summary>Paths of every kind follow each other, so anything left in the cache by mistake would show.</summary>
     [Fact]
-    public void A_tree_that_is_right_on_other_paths_by_turns_changes_nothing()
+    public void A_tree_that_is_correct_on_a_changing_path_changes_nothing()
     {
         var kept = new HashSet<string>();
         foreach (var prompt in Golden.Prompts("koala-nano").Select(p => p.Ids))
         {
-            int[] truth = [.. PlainDecoding.Greedy(ShippedModels.Nano, prompt, 60), .. new int[8]];
-            using var source = new ScriptedTrees(prompt.Length, truth);
+            int[] expected = [.. PlainDecoding.Greedy(ShippedModels.Nano, prompt, 60), .. new int[8]];
+            using var source = new ScriptedTrees(prompt.Length, expected);
             using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source);
             var answer = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 48, Tree = s_shapes["wide"] });
             Assert.Equal(PlainDecoding.Answer(ShippedModels.Nano, prompt, 48), answer.Tokens);
@@ -71,12 +70,12 @@ public sealed class TreeLosslessTests
     {
         var some = Golden.Prompts("koala-nano")[7].Ids;
         int[] prompt = [.. Enumerable.Range(0, ShippedModels.Nano.Config.ContextLength - room).Select(i => some[i % some.Length])];
-        var truth = PlainDecoding.Answer(ShippedModels.Nano, prompt, room);
+        var expected = PlainDecoding.Answer(ShippedModels.Nano, prompt, room);
         using var head = PlainDecoding.RecordedHead();
         foreach (var tree in s_shapes.Values)
         {
             using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
-            Assert.Equal(truth, decoder.Generate(prompt, new GenerationOptions { MaxTokens = 300, Tree = tree }).Tokens);
+            Assert.Equal(expected, decoder.Generate(prompt, new GenerationOptions { MaxTokens = 300, Tree = tree }).Tokens);
             var sampled = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 300, Tree = tree, Temperature = 1 });
             Assert.InRange(sampled.Tokens.Count, 1, room);
             if (sampled.FinishReason == FinishReason.Length) Assert.Equal(room, sampled.Tokens.Count);
@@ -86,7 +85,7 @@ public sealed class TreeLosslessTests
     [Theory]
     [InlineData("mc_sim_7b_63", 0), InlineData("wide", 0.7), InlineData("dynamic", 0), InlineData("dynamic", 1)]
     [InlineData("mc_sim_7b_63", 1)]
-    public void Answers_of_a_batch_are_those_alone(string shape, double temperature)
+    public void Answers_of_a_batch_equal_those_of_single_prompts(string shape, double temperature)
     {
         var options = new GenerationOptions { MaxTokens = 24, Tree = s_shapes[shape], Temperature = temperature };
         IReadOnlyList<int>[] prompts = [.. Golden.Prompts("koala-nano").Take(4).Select(p => p.Ids)];
@@ -98,7 +97,7 @@ public sealed class TreeLosslessTests
     }
 
     [Fact]
-    public void A_full_trace_of_trees_gives_parents_and_the_path_that_was_kept()
+    public void A_full_trace_of_trees_gives_parents_and_the_accepted_path()
     {
         using var head = PlainDecoding.RecordedHead();
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
@@ -144,8 +143,9 @@ public sealed class TreeLosslessTests
         return speculative.Rounds.Sum(r => r.Accepted);
     }
 
-    // Fills a shape with the true tokens along one of its paths, another every round, and wrong ones elsewhere.
-    private sealed class ScriptedTrees(int prompt, int[] truth) : IDraftSource, IDisposable
+    // Fills a shape with the correct tokens along one of its paths, a different one every round, and wrong tokens
+    // elsewhere.
+    private sealed class ScriptedTrees(int prompt, int[] expected) : IDraftSource, IDisposable
     {
         public int MaxDraftLength => 4;
 
@@ -169,11 +169,11 @@ public sealed class TreeLosslessTests
             public override IReadOnlyList<Draft> Propose(DraftTree tree, ITokenSampler sampler)
             {
                 var (paths, done) = (((StaticTree)tree).Paths, _told + 1 - trees.Prompt);
-                var right = paths[_round++ * 7 % paths.Count];
+                var correct = paths[_round++ * 7 % paths.Count];
                 return [new Draft([.. paths.Select(path =>
                 {
-                    var onPath = path.Count <= right.Count && path.SequenceEqual(right.Take(path.Count));
-                    var token = (trees.Truth[done + path.Count - 1] + (onPath ? 0 : 1 + path[^1])) % 512;
+                    var onPath = path.Count <= correct.Count && path.SequenceEqual(correct.Take(path.Count));
+                    var token = (trees.Expected[done + path.Count - 1] + (onPath ? 0 : 1 + path[^1])) % 512;
                     return new Candidate(token,
                         path.Count == 1 ? -1 : paths.ToList().FindIndex(p => p.SequenceEqual(path.SkipLast(1))), 1,
                         null);
@@ -183,6 +183,6 @@ public sealed class TreeLosslessTests
 
         private int Prompt => prompt;
 
-        private int[] Truth => truth;
+        private int[] Expected => expected;
     }
 }

@@ -16,7 +16,7 @@ public sealed class DraftModelTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory, InlineData(1), InlineData(4), InlineData(7)]
-    public void The_target_itself_is_always_right(int length)
+    public void The_target_itself_is_always_correct(int length)
     {
         using var source = new DraftModel(ShippedModels.Mini, ShippedModels.Mini);
         foreach (var prompt in Golden.Prompts("koala-mini").Take(3))
@@ -28,7 +28,7 @@ public sealed class DraftModelTests : IDisposable
     }
 
     [Fact]
-    public void The_target_itself_is_always_right_for_several_prompts_side_by_side()
+    public void The_target_itself_is_always_correct_for_a_batch_of_prompts()
     {
         using var source = new DraftModel(ShippedModels.Mini, ShippedModels.Mini);
         var answers = DrafterDriver.AssertLossless(ShippedModels.Mini, source,
@@ -37,8 +37,8 @@ public sealed class DraftModelTests : IDisposable
     }
 
     /// <summary>
-    /// Four of twelve layers are often wrong, so that kept and dropped candidates follow each other in the draft
-    /// model's cache.
+    /// A model with four of the twelve layers is often wrong, so accepted and rejected candidates alternate in the
+    /// draft model's cache.
     /// </summary>
     [Fact]
     public void The_first_layers_of_mini_draft_for_it()
@@ -57,7 +57,9 @@ public sealed class DraftModelTests : IDisposable
         Assert.Equal(one.Select(a => a.Rounds.Select(r => r.Accepted)), together.Select(a => a.Rounds.Select(r => r.Accepted)));
     }
 
-    /// <summary>Its own cache, with what was accepted kept in it, says what a fresh pass over the same tokens says.</summary>
+    /// <summary>
+    /// The draft model's cache, which keeps accepted tokens, gives the same logits as a new pass over the same tokens.
+    /// </summary>
     [Fact]
     public void It_drafts_what_a_fresh_pass_over_the_same_tokens_would_draft()
     {
@@ -74,7 +76,7 @@ public sealed class DraftModelTests : IDisposable
     }
 
     [Fact]
-    public void Trees_of_it_change_nothing_and_bring_more_than_their_first_branch()
+    public void Its_trees_change_nothing_and_gain_more_than_their_first_branch()
     {
         using var source = DraftModel.Load(FirstLayers(4), ShippedModels.Mini);
         int[][] prompts = [.. Golden.Prompts("koala-mini").Select(p => p.Ids).Take(3)];
@@ -103,7 +105,7 @@ public sealed class DraftModelTests : IDisposable
         Close([.. prompt, 5, 8], level[1]);
         Close([.. prompt, 6, 9], level[2]);
 
-        // 6 and 9 were accepted: they stay, and the next draft goes on from there.
+        // Tokens 6 and 9 were accepted: they stay in the cache, and the next draft continues from there.
         drafter.Extend(null!, [[prompt[^1], 6, 9, 11]]);
         Close([.. prompt, 6, 9, 11], drafter.First()[0]);
         Close([.. prompt, 6, 9, 11, 12], drafter.Next([[12]], [[0]])[0]);
@@ -153,7 +155,7 @@ public sealed class DraftModelTests : IDisposable
         var e = Assert.Throws<KoalaException>(() => new DraftModel(ShippedModels.Nano, ShippedModels.Mini));
         Assert.Contains("koala-nano has 512 tokens and koala-mini has 4096", e.Message, StringComparison.Ordinal);
 
-        // As large, but two tokens have changed places.
+        // The vocabulary is as large, but two tokens are swapped.
         var folder = FirstLayers(1);
         var file = Path.Combine(folder, "tokenizer.json");
         var json = JsonNode.Parse(File.ReadAllText(file))!;
@@ -191,7 +193,7 @@ public sealed class DraftModelTests : IDisposable
         Tolerance.AssertClose(expected, logits, Tolerance.Roundings(config, config.Layers, text.Length, 2 * config.HiddenSize));
     }
 
-    // koala-mini with fewer layers, as a folder of its own.
+    // koala-mini with fewer layers, in a separate folder.
     private string FirstLayers(int layers)
     {
         using var scope = NewDisposeScope();

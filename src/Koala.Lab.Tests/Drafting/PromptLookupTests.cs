@@ -13,11 +13,11 @@ public sealed class PromptLookupTests
 {
     [Theory]
     [InlineData(new[] { 1, 2, 3, 4, 9, 2, 3 }, 3, new[] { 4, 9, 2 })]
-    // The longest run counts, not the most recent one of fewer tokens.
+    // The longest match counts, not the most recent one of fewer tokens.
     [InlineData(new[] { 1, 2, 3, 7, 5, 3, 8, 1, 2, 3 }, 2, new[] { 7, 5 })]
-    // Of equal ones the most recent.
+    // Of equally long matches the most recent one counts.
     [InlineData(new[] { 2, 3, 5, 2, 3, 6, 2, 3 }, 1, new[] { 6 })]
-    // A text that repeats goes on repeating.
+    // The draft continues a repeating text.
     [InlineData(new[] { 8, 4, 4, 4 }, 4, new[] { 4, 4, 4, 4 })]
     [InlineData(new[] { 1, 2, 1, 2 }, 5, new[] { 1, 2, 1, 2, 1 })]
     [InlineData(new[] { 1, 2, 3 }, 5, new int[0])]
@@ -85,13 +85,13 @@ public sealed class PromptLookupTests
         Assert.All(candidates, candidate => Assert.Equal(1, candidate.Q));
     }
 
-    /// <summary>However long the text: no search through it.</summary>
+    /// <summary>The time does not depend on the length of the text, because lookup does not search through it.</summary>
     [Fact]
     public void A_round_takes_microseconds()
     {
         var random = new Random(1);
         using var drafter = Drafter([[.. Enumerable.Range(0, 200_000).Select(_ => random.Next(50))]]);
-        // The best of several times: a search would take 100 µs or more a round, this takes about 2.
+        // The best of several times counts: a search would take 100 µs or more per round, this takes about 2 µs.
         var best = Enumerable.Range(0, 10).Min(_ =>
         {
             var clock = Stopwatch.StartNew();
@@ -132,7 +132,8 @@ public sealed class PromptLookupTests
 
     private static int[] Tokens(Draft draft) => [.. draft.Candidates.Select(c => c.Token)];
 
-    // The longest of the last tokens that stood before, most recent first; a copy that reaches the end goes on with what it copied.
+    // The longest suffix that occurred before, most recent first; a copy that reaches the end continues with what it
+    // copied.
     private static int[] Search(List<int> text, int count)
     {
         for (var n = Math.Min(3, text.Count); n >= 1; n--)
@@ -146,7 +147,7 @@ public sealed class PromptLookupTests
         return [];
     }
 
-    // What the drafter is handed and does not look at.
+    // The drafter receives this and does not use it.
     private static class Unused
     {
         public static Tensor Features => null!;

@@ -12,7 +12,8 @@ public sealed class BootstrapTests
         var mean = s_items.Average();
         var (low, high) = Bootstrap.Interval(s_items, sample => sample.Average());
         Assert.InRange(mean, low, high);
-        // Mean of n: 1.96 standard errors to each side, with the deviation of the items themselves.
+        // The interval of a mean of n values is 1.96 standard errors to each side, computed from the deviation of the
+        // values.
         var error = Math.Sqrt(s_items.Average(x => (x - mean) * (x - mean)) / s_items.Length);
         Assert.InRange((high - low) / (2 * 1.96 * error), 0.9, 1.1);
     }

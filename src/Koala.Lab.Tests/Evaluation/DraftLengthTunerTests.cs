@@ -14,7 +14,7 @@ public sealed class DraftLengthTunerTests
 {
     private static readonly int[] s_nodes = [1, 2, 4, 6];
 
-    // Alone 10 ms; a candidate costs so much more.
+    // The baseline takes 10 ms per token; each candidate costs this much more.
     private static StepCost Cost(double candidateMs, double roundMs = 0) => new(10,
         [.. s_nodes.Select(nodes =>
             new TreeCost(new ChainTree(nodes), nodes, nodes * candidateMs / 2, 10 + nodes * candidateMs / 2,
@@ -51,7 +51,7 @@ public sealed class DraftLengthTunerTests
     [Fact]
     public void What_was_not_drafted_costs_nothing()
     {
-        // Prompt lookup: nothing found in half of the rounds.
+        // Prompt lookup finds nothing in half of the rounds.
         Round[] rounds = [.. Rounds(0, 0, 0, 0), .. Rounds(6, 6, 6, 6)];
         var choice = DraftLengthTuner.Choose(Cost(1), rounds, 6);
         Assert.Equal(6, choice.Length);

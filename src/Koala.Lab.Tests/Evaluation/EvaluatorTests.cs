@@ -27,7 +27,8 @@ public sealed class EvaluatorTests
     {
         using var head = PlainDecoding.RecordedHead();
         var progress = new List<EvaluationProgress>();
-        var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", [.. s_prompts, s_tooLong], Options(24), new Told(progress));
+        var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", [.. s_prompts, s_tooLong], Options(24),
+            new ProgressList(progress));
 
         Assert.True(report.Lossless);
         Assert.Equal(4, report.EqualAnswers + report.NearTies);
@@ -48,7 +49,7 @@ public sealed class EvaluatorTests
         Assert.True(report.Round.DraftMs > 0 && report.Round.VerifyMs > 0 && report.Round.BookkeepingMs >= 0);
 
         Assert.Equal([("reasoning", 2), ("writing", 2)], report.ByCategory.Select(c => (c.Category, c.Prompts)));
-        // Times are those of a busy machine: only how they belong together can be asserted.
+        // The times come from a busy machine, so the test can assert only how they relate to each other.
         Assert.Equal(report.AcceptanceLength.Mean / report.BreakEven, report.Predicted, 9);
         Assert.True(report.BreakEven > 0 && double.IsFinite(report.BreakEven));
         Assert.Equal((1, false), (report.Batch, report.DraftLengthChosen));
@@ -59,15 +60,17 @@ public sealed class EvaluatorTests
         Assert.Equal(writing.AcceptanceLength, report.ByCategory[1].AcceptanceLength.Mean, 9);
     }
 
-    /// <summary>Counted before the limit cuts: 1 from prefill, 4, 4 and the first of the last 4.</summary>
+    /// <summary>
+    /// The rounds are counted before the limit cuts them: 1 token from prefill, 4, 4 and the first of the last 4.
+    /// </summary>
     [Fact]
     public void Acceptance_length_of_a_perfect_head_is_its_draft_and_one()
     {
         var ids = Ids(s_prompts[0].Turns[0]);
-        var head = ScriptedHead.Right(ShippedModels.Nano, ids.Length, 3, PlainDecoding.Greedy(ShippedModels.Nano, ids, 40), _ => 3);
+        var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, ids.Length, 3, PlainDecoding.Greedy(ShippedModels.Nano, ids, 40), _ => 3);
         var report = Evaluator.Run(ShippedModels.Nano, head, "perfect", s_prompts[..1], Options(10));
         Assert.Equal(10, report.Tokens);
-        // One prompt says nothing of how prompts vary.
+        // One prompt does not show how much prompts vary.
         Assert.Equal(new MeanInterval(4, double.NaN, double.NaN), report.AcceptanceLength);
         Assert.False(report.SpeedupIsClear);
         Assert.Equal([1, 1, 1], report.PositionAcceptance);
@@ -113,7 +116,7 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
-    public void A_sampled_report_says_nothing_of_losslessness()
+    public void A_sampled_report_makes_no_claim_about_losslessness()
     {
         using var head = PlainDecoding.RecordedHead();
         var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2],
@@ -175,26 +178,27 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
-    public void Prompts_side_by_side_have_the_same_answers()
+    public void Prompts_in_a_batch_get_the_same_answers()
     {
         using var head = PlainDecoding.RecordedHead();
         Prompt[] prompts = [.. s_prompts, s_tooLong];
         var progress = new List<EvaluationProgress>();
         var one = Evaluator.Run(ShippedModels.Nano, head, "recorded", prompts, Options(16));
-        var three = Evaluator.Run(ShippedModels.Nano, head, "recorded", prompts, Options(16) with { Batch = 3 }, new Told(progress));
+        var three = Evaluator.Run(ShippedModels.Nano, head, "recorded", prompts, Options(16) with { Batch = 3 },
+            new ProgressList(progress));
         Assert.Equal((3, true, 4, 1), (three.Batch, three.Lossless, three.Prompts, three.Skipped));
         Assert.Equal(one.Tokens, three.Tokens);
         Assert.Equal(one.AcceptanceLength.Mean, three.AcceptanceLength.Mean, 6);
         Assert.Equal(one.NAlpha, three.NAlpha);
         Assert.Equal(one.ByCategory.Select(c => (c.Category, c.Prompts)), three.ByCategory.Select(c => (c.Category, c.Prompts)));
-        // A group is of one category.
+        // All prompts of a group have the same category.
         Assert.Equal([2, 4, 5], progress.Select(p => p.Done));
         Assert.Contains("3 prompts side by side", three.ToString());
         Assert.DoesNotContain("side by side", one.ToString());
     }
 
     [Fact]
-    public void All_turns_can_be_asked_side_by_side()
+    public void All_turns_can_be_asked_in_batches()
     {
         using var head = PlainDecoding.RecordedHead();
         var one = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, Options(10) with { AllTurns = true });
@@ -247,9 +251,9 @@ public sealed class EvaluatorTests
 
     private static int[] Ids(string message) => [.. ShippedModels.Nano.Tokenizer.EncodeChat([new Message("user", message)])];
 
-    // Progress<T> tells on other threads, later.
-    private sealed class Told(List<EvaluationProgress> told) : IProgress<EvaluationProgress>
+    // Progress<T> reports later, on other threads.
+    private sealed class ProgressList(List<EvaluationProgress> reports) : IProgress<EvaluationProgress>
     {
-        public void Report(EvaluationProgress value) => told.Add(value);
+        public void Report(EvaluationProgress value) => reports.Add(value);
     }
 }

@@ -16,7 +16,7 @@ public sealed class OutputMatchTests
         Assert.Equal(OutputMatch.Kind.Equal, Of(ShippedModels.Nano, PlainDecoding.Answer(ShippedModels.Nano, s_prompt, 12), x => x));
 
     [Fact]
-    public void A_changed_token_is_a_difference_wherever_it_stands()
+    public void A_changed_token_is_a_difference_at_every_position()
     {
         var answer = PlainDecoding.Answer(ShippedModels.Nano, s_prompt, 12);
         for (var at = 0; at < answer.Length; at++)
@@ -43,7 +43,7 @@ public sealed class OutputMatchTests
         Assert.Equal(before, live.ThreadTotalLiveCount);
     }
 
-    /// <summary>A target in which one token has the embedding of another, and so always the same logit.</summary>
+    /// <summary>A target in which two tokens have the same embedding, and so always the same logit.</summary>
     [Fact]
     public void Tokens_that_tie_in_the_target_are_a_near_tie_and_a_third_one_is_a_difference()
     {

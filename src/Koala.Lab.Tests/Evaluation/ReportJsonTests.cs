@@ -7,7 +7,10 @@ using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Tests.Evaluation;
 
-/// <summary>The reports share their circumstances; in JSON each is as flat as it was before, and files of before are still read.</summary>
+/// <summary>
+/// The reports share their circumstances. In JSON each report is as flat as it was before, and older files can still be
+/// read.
+/// </summary>
 public sealed class ReportJsonTests
 {
     [Fact]
@@ -41,9 +44,9 @@ public sealed class ReportJsonTests
     [InlineData("temperature")]
     public void A_report_without_its_circumstances_is_refused(string field)
     {
-        var whole = Results()[0];
-        var text = whole.Replace($"\"{field}\":", "\"another\":", StringComparison.Ordinal);
-        Assert.NotEqual(whole, text);
+        var complete = Results()[0];
+        var text = complete.Replace($"\"{field}\":", "\"another\":", StringComparison.Ordinal);
+        Assert.NotEqual(complete, text);
         Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<EvaluationReport>(text, JsonFormat.Document));
     }
 
@@ -68,7 +71,9 @@ public sealed class ReportJsonTests
             read.ToString(), StringComparison.Ordinal);
     }
 
-    /// <summary>A tree is fitted to greedy answers, one at a time: neither has ever been in its JSON.</summary>
+    /// <summary>
+    /// A tree is fitted to greedy answers, one at a time; its JSON has therefore never had a temperature or a batch.
+    /// </summary>
     [Fact]
     public void A_tree_fit_report_is_flat_and_without_temperature_and_batch()
     {
@@ -91,7 +96,7 @@ public sealed class ReportJsonTests
         return [.. json.RootElement.EnumerateObject().Select(field => field.Name)];
     }
 
-    // The results in docs/ that are evaluations.
+    // The evaluations among the results in docs/.
     private static string[] Results()
     {
         var files = Directory.GetFiles(TestFiles.At("docs", "results"), "*.json", SearchOption.AllDirectories)

@@ -22,7 +22,7 @@ public sealed class StepCostTests
         using var _ = source as IDisposable;
         var cost = StepCost.Measure(ShippedModels.Nano, source, StepCost.Chains(4), batch: 2, budget: s_short);
         Assert.True(cost.BaselineMs > 0);
-        // Prompt lookup too drafts in full: the text repeats.
+        // Prompt lookup drafts its full length too, because the text repeats.
         Assert.Equal([1, 2, 3, 4], cost.Trees.Select(shape => shape.Nodes));
         Assert.All(cost.Trees, shape => Assert.True(shape is { DraftMs: > 0, VerifyMs: > 0, BookkeepingMs: >= 0 }, shape.ToString()));
     }
@@ -54,13 +54,14 @@ public sealed class StepCostTests
         Assert.Equal(before, live.ThreadTotalLiveCount);
     }
 
-    /// <summary>A second model as large as the target drafts: each token costs another step.</summary>
+    /// <summary>A second model as large as the target drafts, so each drafted token costs another step.</summary>
     [Fact]
     public void More_tokens_of_a_dear_drafter_cost_more()
     {
         using var source = new DraftModel(ShippedModels.Mini, ShippedModels.Mini);
         var cost = StepCost.Measure(ShippedModels.Mini, source, StepCost.Chains(8), budget: TimeSpan.FromSeconds(2));
-        // Eight steps against one: no load hides that from medians of interleaved rounds.
+        // Eight steps are compared with one; the load of the machine cannot hide that from medians of interleaved
+        // rounds.
         Assert.True(cost.Trees[^1].DraftMs > 2 * cost.Trees[0].DraftMs, string.Join(", ", cost.Trees));
     }
 
@@ -85,7 +86,7 @@ public sealed class StepCostTests
         Assert.Equal([1, 2, 3], report.ByDraftLength.Select(row => row.DraftLength));
         Assert.Equal(report.ByDraftLength[^1].BreakEven, report.BreakEven);
         Assert.Equal((report.Round.DraftMs + report.Round.VerifyMs + report.Round.BookkeepingMs) / report.BaselineMs, report.BreakEven, 9);
-        // Another test beside this one may have a head there at the moment, but not for long: what stays was left.
+        // Another test may keep a head there for a moment; what remains for longer was left behind.
         Assert.True(SpinWait.SpinUntil(() => !Untrained().Except(before).Any(), TimeSpan.FromSeconds(30)),
             string.Join(", ", Untrained().Except(before)));
         Assert.Equal("draftLength",

@@ -24,7 +24,9 @@ public sealed class TreeFitTests
 
     public static TheoryData<string> Heads => ["medusa", "eagle"];
 
-    /// <summary>What a tree accepts in decoding is what was counted along the answers, round by round; so their mean is too.</summary>
+    /// <summary>
+    /// A tree accepts in decoding what was counted along the answers, round by round; so their means are equal too.
+    /// </summary>
     [Theory, MemberData(nameof(Heads))]
     public void Decoding_with_a_tree_accepts_in_every_round_what_was_counted_there(string name)
     {
@@ -40,32 +42,35 @@ public sealed class TreeFitTests
             {
                 var answer = decoder.Generate(answers[i].PromptTokens, new GenerationOptions { MaxTokens = 60, Tree = tree });
                 Assert.Equal(answers[i].Tokens, answer.Tokens);
-                var place = 0;
+                var position = 0;
                 foreach (var round in answer.Rounds)
                 {
-                    if (place >= paths.Answers[i].Count) break;   // what would follow here is not known to the end
-                    var path = paths.Answers[i][place];
+                    if (position >= paths.Answers[i].Count) break;   // what follows here is not known completely
+                    var path = paths.Answers[i][position];
                     Assert.Equal(Enumerable.Range(1, path.Count)
                         .TakeWhile(depth => tree.Paths.Any(p => p.SequenceEqual(path.Take(depth))))
                         .Count(),
                         round.Accepted);
                     counted.Add(round);
-                    place += round.Committed;
+                    position += round.Committed;
                 }
             }
             Assert.True(counted.Count > 100);
             Assert.Contains(counted, round => round.Accepted >= (tree == trees[0] ? 2 : 1));
             Assert.Equal(new DecodingTrace(counted).AcceptanceLength, paths.AcceptanceLength(tree), 12);
         }
-        // A tree is worth more than its first chain, and more nodes more.
+        // A tree gains more than its first chain, and more nodes gain more.
         Assert.Equal(trees.Select(paths.AcceptanceLength).OrderDescending().First(), paths.AcceptanceLength(trees[0]));
     }
 
-    /// <summary>Medusa's head n says the token n + 2 places on, whatever is given to it: one pass over the text ranks all.</summary>
+    /// <summary>
+    /// Medusa's head n predicts the token n + 2 positions ahead, whatever was drafted before, so one pass over the text
+    /// ranks all tokens.
+    /// </summary>
     [Fact]
     public void Ranks_of_a_medusa_head_are_those_of_a_pass_over_the_text()
     {
-        // Trained before the scope and with gradients, whichever test comes first.
+        // The head is trained outside the dispose scope and with gradients, whichever test runs first.
         var head = (MedusaHead)s_medusa.Value;
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -78,13 +83,13 @@ public sealed class TreeFitTests
             using var cache = ShippedModels.Nano.NewCache();
             var logits = head.Logits(ShippedModels.Nano.Append(cache, text), ShippedModels.Nano);
             Assert.Equal(answer.Tokens.Count - 3, paths.Answers[b].Count);
-            for (var place = 0; place < paths.Answers[b].Count; place++)
+            for (var position = 0; position < paths.Answers[b].Count; position++)
             {
-                var root = answer.PromptTokens.Count + place;
+                var root = answer.PromptTokens.Count + position;
                 var ranks = Enumerable.Range(0, 3)
                     .Select(n =>
                         (int)(logits[n, root - 1] > logits[n, root - 1, text[root + 1 + n]]).sum().item<long>());
-                Assert.Equal(ranks.TakeWhile(rank => rank < RankPaths.Ranks), paths.Answers[b][place]);
+                Assert.Equal(ranks.TakeWhile(rank => rank < RankPaths.Ranks), paths.Answers[b][position]);
             }
         }
     }
@@ -133,7 +138,7 @@ public sealed class TreeFitTests
     }
 
     [Fact]
-    public void What_cannot_be_fitted_is_said_in_one_line()
+    public void Input_that_cannot_be_fitted_is_refused_in_one_line()
     {
         string Fault(IDraftSource source, TreeFitOptions options, params Prompt[] prompts) =>
             Assert.Throws<KoalaException>(() => TreeFit.Run(ShippedModels.Nano, source, "head", prompts, options)).Message;

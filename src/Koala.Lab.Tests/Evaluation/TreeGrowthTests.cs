@@ -6,7 +6,7 @@ namespace Koala.Lab.Tests.Evaluation;
 
 public sealed class TreeGrowthTests
 {
-    // Ten places of one answer.
+    // Ten positions of one answer.
     private static readonly RankPaths s_paths = new(3, [[[0, 0, 0], [0, 0, 1], [0, 0], [0, 2], [0], [1, 0, 0], [1], [3], [], []]]);
 
     [Fact]
@@ -29,21 +29,21 @@ public sealed class TreeGrowthTests
         {
             var grown = TreeGrowth.Grow(paths, 80, depth);
             Assert.Equal(depth == 1 ? 10 : 80, grown.Count);
-            // refuses an orphan
+            // The constructor refuses a node without its parent.
             for (var nodes = 1; nodes <= grown.Count; nodes++)
                 Assert.Equal(nodes, new StaticTree("grown", [.. grown.Take(nodes)]).Nodes);
-            var gains = grown.Select(node => Places(paths, node)).ToArray();
+            var gains = grown.Select(node => PositionsOn(paths, node)).ToArray();
             Assert.Equal(gains.OrderDescending(), gains);
             Assert.All(grown, path => Assert.InRange(path.Count, 1, depth));
         }
     }
 
     /// <summary>
-    /// Greedy is not only good here but best: what a node adds does not depend on the others, and a child never adds
-    /// more than its parent.
+    /// Greedy growth is optimal here: what a node adds does not depend on the other nodes, and a child never adds more
+    /// than its parent.
     /// </summary>
     [Fact]
-    public void No_other_tree_of_as_many_nodes_accepts_more_places()
+    public void No_other_tree_with_as_many_nodes_is_correct_at_more_positions()
     {
         var all = TreeGrowth.Grow(s_paths, 99, 3);
         for (var nodes = 1; nodes <= all.Count; nodes++)
@@ -52,8 +52,8 @@ public sealed class TreeGrowthTests
                 .Select(bits => all.Where((_, i) => (bits >> i & 1) == 1).ToArray())
                 .Where(tree => tree.Length == nodes
                     && tree.All(path => path.Count == 1 || tree.Any(other => other.SequenceEqual(path.SkipLast(1)))))
-                .Max(tree => tree.Sum(path => Places(s_paths, path)));
-            Assert.Equal(best, TreeGrowth.Grow(s_paths, nodes, 3).Sum(path => Places(s_paths, path)));
+                .Max(tree => tree.Sum(path => PositionsOn(s_paths, path)));
+            Assert.Equal(best, TreeGrowth.Grow(s_paths, nodes, 3).Sum(path => PositionsOn(s_paths, path)));
         }
     }
 
@@ -61,12 +61,14 @@ public sealed class TreeGrowthTests
     public void The_acceptance_length_follows_the_rounds()
     {
         static StaticTree Tree(params int[][] paths) => new("tree", paths);
-        // Place 0 accepts three and jumps to 4; one, to 6; one, to 8; none, to 9; none, beyond the end.
+        // Position 0 accepts three and jumps to 4; position 4 accepts one, to 6; 6 accepts one, to 8; 8 accepts none,
+        // to 9; 9 accepts none, beyond the end.
         Assert.Equal((4 + 2 + 2 + 1 + 1) / 5.0, s_paths.AcceptanceLength(Tree([0], [0, 0], [0, 0, 0], [1])), 12);
-        // Place 0 accepts one and jumps to 2; one, to 4; one, to 6; none from there on.
+        // Position 0 accepts one and jumps to 2; position 2 accepts one, to 4; 4 accepts one, to 6; from there on none
+        // is accepted.
         Assert.Equal((2 + 2 + 2 + 1 + 1 + 1 + 1) / 7.0, s_paths.AcceptanceLength(Tree([0])), 12);
         Assert.Equal(1, s_paths.AcceptanceLength(Tree([9])));
-        // Deeper and broader than was looked: on no path.
+        // Paths deeper or broader than what was collected occur nowhere.
         Assert.Equal(1, s_paths.AcceptanceLength(Tree([10], [7], [7, 0], [7, 0, 0], [7, 0, 0, 0])));
         Assert.True(double.IsNaN(new RankPaths(3, [[]]).AcceptanceLength(Tree([0]))));
     }
@@ -92,7 +94,7 @@ public sealed class TreeGrowthTests
     private static RankPaths Random(int seed)
     {
         var random = new Random(seed);
-        // Ranks are small more often than not, as a head's are.
+        // Most ranks are small, as they are for a head.
         int Rank() => (int)(10 * Math.Pow(random.NextDouble(), 2.5));
         return new RankPaths(5,
             [.. Enumerable.Range(0, 5)
@@ -102,7 +104,7 @@ public sealed class TreeGrowthTests
                         .ToArray())]);
     }
 
-    private static int Places(RankPaths paths, IReadOnlyList<int> node) =>
+    private static int PositionsOn(RankPaths paths, IReadOnlyList<int> node) =>
         paths.Answers.SelectMany(a => a).Count(path => path.Take(node.Count).SequenceEqual(node));
 
     private static string Text(IReadOnlyList<int> path) => string.Join(',', path);

@@ -8,7 +8,10 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Heads;
 
-/// <summary>The recorded random K=2 EAGLE head on koala-nano: outputs of three steps and losses, by training and by the drafter.</summary>
+/// <summary>
+/// The recorded random K=2 EAGLE head on koala-nano: the outputs of three steps and the losses, from training and from
+/// the drafter.
+/// </summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class EagleGoldenTests
 {
@@ -25,12 +28,12 @@ public sealed class EagleGoldenTests
         using var _ = no_grad();
         using var head = Read();
         using var batch = Batch();
-        var outputs = EagleFixtures.Rehearsed(head, batch);
+        var outputs = EagleFixtures.TrainingOutputs(head, batch);
         for (var step = 0; step < 3; step++) AssertNear(Recorded(step), outputs[step].narrow(0, 0, Recorded(step).shape[0]));
     }
 
     [Fact]
-    public void The_drafter_says_the_recorded_outputs_after_every_prefix()
+    public void The_drafter_gives_the_recorded_outputs_after_every_prefix()
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -39,7 +42,8 @@ public sealed class EagleGoldenTests
         using var cache = ShippedModels.Nano.NewCache(1, ids.Length);
         var features = ShippedModels.Nano.Append(cache, ids);
         using var drafter = (EagleDrafter)head.NewDrafter(ShippedModels.Nano, 1, ids.Length + 8);
-        // Prefixes grow by one to four tokens, as a round's accepted tokens do; between them the drafter is left with what it drafted.
+        // Prefixes grow by one to four tokens, like the accepted tokens of rounds; between them the drafter keeps its
+        // drafted rows.
         for (var (known, at) = (1, 0); known + 4 < ids.Length; known += 1 + known % 4)
         {
             drafter.Extend(features.narrow(0, at, known - at).unsqueeze(0), [ids[at..(known + 1)]]);
@@ -60,18 +64,18 @@ public sealed class EagleGoldenTests
         using var _ = no_grad();
         using var head = Read();
         using var batch = Batch();
-        var outputs = EagleFixtures.Rehearsed(head, batch);
+        var outputs = EagleFixtures.TrainingOutputs(head, batch);
         using var document = JsonDocument.Parse(File.ReadAllText(Golden.At("heads-koala-nano", "expected.json")));
         var steps = document.RootElement.GetProperty("eagle").GetProperty("trainingTimeTestSteps").EnumerateArray().ToArray();
         Assert.Equal(3, steps.Length);
         foreach (var (recorded, step) in steps.Select((recorded, step) => (recorded, step)))
         {
-            // All places, not an answer's only.
-            var judges = arange(1 + step, outputs[step].shape[0], ScalarType.Int64);
-            Assert.Equal(recorded.GetProperty("positions").GetInt64(), judges.shape[0]);
-            var features = outputs[step].narrow(0, 0, judges.shape[0]);
+            // All positions count, not only those of an answer.
+            var positions = arange(1 + step, outputs[step].shape[0], ScalarType.Int64);
+            Assert.Equal(recorded.GetProperty("positions").GetInt64(), positions.shape[0]);
+            var features = outputs[step].narrow(0, 0, positions.shape[0]);
             using var terms = new DistillationTerms(new HeadOutput(step, head.Logits(features, ShippedModels.Nano),
-                judges) { Features = features },
+                positions) { Features = features },
                 batch);
             // The LM head, the softmax and the sum over the vocabulary follow.
             var roundings = s_roundings + Width + 2 * Vocabulary;

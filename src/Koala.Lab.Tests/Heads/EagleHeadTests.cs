@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Heads;
 
-/// <summary>What an EAGLE head is made of: its start, its folder, its vocabulary, and what is refused.</summary>
+/// <summary>The parts of an EAGLE head: its initial weights, its folder, its vocabulary, and what is refused.</summary>
 public sealed class EagleHeadTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -48,14 +48,14 @@ public sealed class EagleHeadTests : IDisposable
         using var three = DraftHead.Create(new EagleOptions { Layers = 3 }, ShippedModels.Nano, seed: 4);
         using var other = DraftHead.Create(new EagleOptions(), ShippedModels.Nano, seed: 5);
         using var batch = Batch(one);
-        Assert.Equal(TinyModels.Doubles(EagleFixtures.Rehearsed(one, batch)[1]),
-            TinyModels.Doubles(EagleFixtures.Rehearsed(three, batch)[1]));
-        Assert.NotEqual(TinyModels.Doubles(EagleFixtures.Rehearsed(one, batch)[1]),
-            TinyModels.Doubles(EagleFixtures.Rehearsed(other, batch)[1]));
+        Assert.Equal(TinyModels.Doubles(EagleFixtures.TrainingOutputs(one, batch)[1]),
+            TinyModels.Doubles(EagleFixtures.TrainingOutputs(three, batch)[1]));
+        Assert.NotEqual(TinyModels.Doubles(EagleFixtures.TrainingOutputs(one, batch)[1]),
+            TinyModels.Doubles(EagleFixtures.TrainingOutputs(other, batch)[1]));
     }
 
     [Fact]
-    public void Predictions_judge_where_the_target_decides_the_same_token_and_every_weight_learns()
+    public void Head_outputs_are_compared_where_the_target_predicts_the_same_token_and_every_weight_learns()
     {
         using var scope = NewDisposeScope();
         using var head = EagleFixtures.Random(ShippedModels.Nano, new EagleOptions { Layers = 2, Bias = true, FusedFeatures = true });
@@ -64,7 +64,7 @@ public sealed class EagleHeadTests : IDisposable
         Assert.Equal([0, 1, 2], headOutputs.Select(p => p.Depth));
         foreach (var output in headOutputs)
         {
-            Assert.Equal(batch.LabelPositions(2 + output.Depth).Select(place => place + 1 + output.Depth),
+            Assert.Equal(batch.LabelPositions(2 + output.Depth).Select(position => position + 1 + output.Depth),
                 output.TargetPositions.data<long>().ToArray());
             Assert.Equal([output.TargetPositions.shape[0], 512], output.Logits.shape);
             Assert.Equal([output.TargetPositions.shape[0], 64], output.Features!.shape);
@@ -90,7 +90,7 @@ public sealed class EagleHeadTests : IDisposable
         Assert.InRange(noise.mean().item<float>(), -0.02, 0.02);
         Assert.Equal(TinyModels.Doubles(noise), TinyModels.Doubles(Noise(1)));
         Assert.NotEqual(TinyModels.Doubles(noise), TinyModels.Doubles(Noise(2)));
-        // As a uniform distribution has it, in each half, and no seed's numbers are another's moved by a few places.
+        // Each half follows a uniform distribution, and the numbers of one seed are not those of another, shifted.
         var (one, other) = (TinyModels.Doubles(UniformNoise.Sample([20_000], 1, CPU)),
             TinyModels.Doubles(UniformNoise.Sample([20_000], 2, CPU)));
         foreach (var part in (double[][])[one[..10_000], one[10_000..], other])

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Heads;
 
-/// <summary>A head's folder: written, read back, and refused when something is wrong with it.</summary>
+/// <summary>A head's folder is written, read back, and refused when something in it is wrong.</summary>
 public sealed class HeadFolderTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -93,7 +93,7 @@ public sealed class HeadFolderTests : IDisposable
     }
 
     [Fact]
-    public void A_kind_that_is_not_known_here_is_named_with_those_that_are()
+    public void An_unknown_kind_is_named_with_the_known_ones()
     {
         Save(new MedusaOptions());
         Change(config => config["head"]!["kind"] = "seer");

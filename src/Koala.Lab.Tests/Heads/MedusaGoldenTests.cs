@@ -59,12 +59,12 @@ public sealed class MedusaGoldenTests
             using var terms = new DistillationTerms(headOutputs[h], batch);
             // The final norm, two blocks, the LM head, and the sums of softmax and mean.
             Tolerance.AssertClose(crossEntropy, loss.Compute(terms).item<float>(), Roundings(4 * Width + Vocabulary + ids.Length));
-            var right = (headOutputs[h].Logits.argmax(-1) == terms.Labels).to(ScalarType.Float32).mean().item<float>();
-            Assert.Equal(recorded[h].GetProperty("accuracy").GetDouble(), right, 6);
+            var accuracy = (headOutputs[h].Logits.argmax(-1) == terms.Labels).to(ScalarType.Float32).mean().item<float>();
+            Assert.Equal(recorded[h].GetProperty("accuracy").GetDouble(), accuracy, 6);
         }
     }
 
-    // Of the target's features, and of what follows them.
+    // The roundings of the target's features, and of what follows them.
     private static long Roundings(long further) =>
         Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, 64, further);
 

@@ -23,7 +23,7 @@ public sealed class MedusaHeadTests
 
     [Theory]
     [MemberData(nameof(Variants))]
-    public void An_untrained_head_says_what_the_target_says(MedusaOptions options)
+    public void An_untrained_head_predicts_what_the_target_predicts(MedusaOptions options)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -31,8 +31,8 @@ public sealed class MedusaHeadTests
         var features = Features();
         var logits = head.Logits(features, ShippedModels.Nano);
         Assert.Equal([options.Heads, features.shape[0], Vocabulary], logits.shape);
-        var own = ShippedModels.Nano.Logits(features);
-        for (var h = 0; h < options.Heads; h++) Tolerance.AssertClose(own, logits[h], Width);
+        var targetLogits = ShippedModels.Nano.Logits(features);
+        for (var h = 0; h < options.Heads; h++) Tolerance.AssertClose(targetLogits, logits[h], Width);
     }
 
     [Theory]
@@ -105,7 +105,7 @@ public sealed class MedusaHeadTests
     }
 
     [Fact]
-    public void Training_and_drafting_say_the_same_of_a_place()
+    public void Training_and_drafting_agree_at_a_position()
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -115,7 +115,7 @@ public sealed class MedusaHeadTests
         var headOutputs = head.Predict(batch, ShippedModels.Nano);
         using var drafter = head.NewDrafter(ShippedModels.Nano, 1, 64);
         drafter.Extend(batch.Features.narrow(0, 0, 3).unsqueeze(0), [[5, 40, 77, 130]]);
-        // The last state is place 2's: depth h drafts the token of place 4 + h.
+        // The last state belongs to position 2: depth h drafts the token at position 4 + h.
         var chooser = new RecordingChooser();
         var draft = Assert.Single(drafter.Propose(new ChainTree(3), chooser));
         Assert.Equal([-1, 0, 1], draft.Candidates.Select(c => c.Parent));

@@ -9,7 +9,9 @@ using TorchSharp;
 
 namespace Koala.Lab.Tests.Regeneration;
 
-/// <summary>Many answers at once: each the same as one alone, whatever shares the batch with it.</summary>
+/// <summary>
+/// Many answers in one batch: each equals the answer to its prompt by itself, whatever else is in the batch.
+/// </summary>
 [Trait(PromptSample.Category, PromptSample.Sampled)]
 public sealed class BatchDecoderTests
 {
@@ -18,10 +20,10 @@ public sealed class BatchDecoderTests
     [Theory]
     [InlineData("koala-nano", 1), InlineData("koala-nano", 3), InlineData("koala-nano", 32)]
     [InlineData("koala-mini", 1), InlineData("koala-mini", 3), InlineData("koala-mini", 32)]
-    public void Greedy_answers_are_those_of_the_target_alone(string name, int batch)
+    public void Greedy_answers_equal_the_baseline(string name, int batch)
     {
         var target = ShippedModels.Of(name);
-        // More than a batch, so that rows are taken over by later prompts.
+        // There are more prompts than rows, so later prompts take over rows.
         var sample = PromptSample.Spread(Ragged(target, 100), PromptSample.Count(100, 44));
         var prompts = PromptSample.Spread(sample, PromptSample.Count(100, batch + 12)).ToArray();
         Assert.True(prompts.Select(p => p.Tokens.Count).Distinct().Count() > prompts.Length / 2);
@@ -35,7 +37,7 @@ public sealed class BatchDecoderTests
         var target = ShippedModels.Nano;
         var context = target.Config.ContextLength;
         var words = PlainDecoding.MtBench(target, 20).SelectMany(p => p).ToArray();
-        // Between long prompts with room for 1 to 17 tokens stand short ones, which go on beside them.
+        // Between long prompts with room for 1 to 17 tokens there are short ones, which continue next to them.
         BatchPrompt[] prompts = [.. Enumerable.Range(0, 12)
             .Select(i => new BatchPrompt(words[(40 * i)..(40 * i + (i % 2 == 0 ? context - 1 - 3 * i / 2 : 30 + i))]))];
         var answers = Answers(target, batch, new GenerationOptions { MaxTokens = 60 }, prompts);
@@ -79,7 +81,7 @@ public sealed class BatchDecoderTests
         foreach (var batch in (int[])[3, 24])
             Assert.Equal(one.Select(a => string.Join(' ', a.Tokens)),
                 Answers(target, batch, options, prompts).Select(a => string.Join(' ', a.Tokens)));
-        // Another order and other neighbours.
+        // The prompts are in another order and have other neighbours.
         var reversed = Answers(target, 5, options, [.. prompts.Reverse().Take(10)]);
         for (var i = 0; i < 10; i++) Assert.Equal(one[^(i + 1)].Tokens, reversed[i].Tokens);
 

@@ -6,7 +6,7 @@ using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Tests.Regeneration;
 
-/// <summary>A file answered anew: what is in it, and that stopping and going on changes nothing.</summary>
+/// <summary>Regenerating a file: what it contains, and that interrupting and resuming changes nothing.</summary>
 public sealed class RegenerationTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -14,7 +14,7 @@ public sealed class RegenerationTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Each_line_keeps_what_it_says_and_gets_the_answer_of_the_target_alone()
+    public void Each_line_keeps_its_content_and_gets_the_baseline_answer()
     {
         var prompts = Write("prompts.jsonl",
             """{"id":"p-1","source":"a","licence":"MIT","category":"code","prompt":"Name a colour.","weight":1.50,"tags":["x"]}""",
@@ -66,7 +66,7 @@ public sealed class RegenerationTests : IDisposable
                 Assert.Equal(baseline.FinishReason == FinishReason.Stop, i < chat.Messages.Count - 1 || chat.Done);
             }
         }
-        // What was made can be learned from.
+        // The regenerated file can be used for training.
         var tokenizer = new ConversationTokenizer(ShippedModels.Mini.Tokenizer);
         Assert.All(chats, chat => Assert.Contains(true, tokenizer.Tokenize(chat).LossMask));
     }
@@ -87,7 +87,7 @@ public sealed class RegenerationTests : IDisposable
     }
 
     [Theory, InlineData("jsonl", 0.0), InlineData("jsonl.gz", 0.0), InlineData("jsonl", 0.7)]
-    public void A_resumed_file_is_the_one_made_without_interruption(string ending, double temperature)
+    public void A_resumed_file_equals_an_uninterrupted_one(string ending, double temperature)
     {
         var prompts = MiniPrompts(20, turn => turn.Length % 2 == 0 ? [turn] : [turn, "And why?"]);
         Regenerate(prompts, $"whole.{ending}", temperature: temperature);
@@ -96,7 +96,7 @@ public sealed class RegenerationTests : IDisposable
         var part = _folder.At($"stopped.{ending}.part");
         var kept = File.ReadAllLines(part).Length;
         Assert.True(kept >= 6);
-        // As a kill leaves it: half a line.
+        // A killed process leaves half a line.
         File.AppendAllText(part, """{"row":3,"turn":0,"tok""");
         Stop(prompts, $"stopped.{ending}", answers: 1, temperature, resume: true);
         Assert.True(File.ReadAllLines(part).Length > kept);
@@ -183,7 +183,7 @@ public sealed class RegenerationTests : IDisposable
         Generation = new GenerationOptions { MaxTokens = maxTokens, Temperature = temperature, Seed = 5 },
     };
 
-    // Cancelled as soon as so many answers have ended.
+    // The run is cancelled as soon as this many answers have ended.
     private void Stop(string prompts, string name, int answers, double temperature = 0, bool resume = false)
     {
         using var cancel = new CancellationTokenSource();

@@ -43,10 +43,10 @@ public sealed class CheckpointStoreTests : IDisposable
         { "manifest.json", "{\"formatVersion\":1,\"step\":2,\"files\":{\"state\":null,\"inner/more\":null}}" },
         { "manifest.json", "{\"formatVersion\":1,\"step\":2,\"files\":{\"state\":{},\"inner/more\":{}}}" },
         { "state", "" },             // truncated
-        { "state", "statf" },        // as long as it was
+        { "state", "statf" },        // of the same length
         { "state", "state and" },
         { "inner/more", "mor" },
-        { "new", "" },               // no part of it
+        { "new", "" },               // not a file of the state
     };
 
     [Theory]
@@ -85,7 +85,7 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
-    public void A_run_that_went_on_from_the_older_state_comes_past_the_damaged_one()
+    public void A_run_resumed_from_the_older_state_gets_past_the_damaged_one()
     {
         Save(1);
         Save(2);
@@ -98,7 +98,7 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
-    public void Other_folders_are_left_alone()
+    public void Other_folders_are_left_unchanged()
     {
         foreach (var name in (string[])["step-x", "step--1", "step-1.bak", "notes"])
             Directory.CreateDirectory(_folder.At("checkpoints", name));
@@ -117,7 +117,7 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_that_cannot_be_made_is_one_error()
+    public void A_folder_that_cannot_be_created_is_one_error()
     {
         File.WriteAllText(_folder.At("file"), "");
         Assert.Throws<KoalaException>(() => new CheckpointStore(_folder.At("file")).Save(1, _ => { }));

@@ -15,7 +15,7 @@ public sealed class GitCommitTests
     }
 
     [Fact]
-    public void A_bundle_knows_the_commit_it_was_built_from()
+    public void A_bundle_reports_the_commit_it_was_built_from()
     {
         Assert.Null(GitCommit.BuiltFrom([new("LibTorchVersion", "1")]));
         Assert.Equal(new GitCommit("0123abcd", Clean: true), GitCommit.BuiltFrom([new("BuiltFrom", "0123abcd")]));

@@ -35,14 +35,14 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void A_half_written_last_line_is_as_good_as_never_written()
+    public void A_half_written_last_line_is_ignored()
     {
-        var whole = "{\"step\":1,\"loss\":2}\n{\"step\":2,\"loss\":1}\n";
-        var first = whole.IndexOf('\n') + 1;
-        for (var length = 0; length <= whole.Length; length++)
+        var complete = "{\"step\":1,\"loss\":2}\n{\"step\":2,\"loss\":1}\n";
+        var first = complete.IndexOf('\n') + 1;
+        for (var length = 0; length <= complete.Length; length++)
         {
-            File.WriteAllText(_file, whole[..length]);
-            Assert.Equal(length == whole.Length ? 2 : length >= first ? 1 : 0, MetricsLog.Read(_file).Count);
+            File.WriteAllText(_file, complete[..length]);
+            Assert.Equal(length == complete.Length ? 2 : length >= first ? 1 : 0, MetricsLog.Read(_file).Count);
         }
     }
 
@@ -75,7 +75,7 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void Each_step_comes_once_and_rising()
+    public void Each_step_comes_once_in_ascending_order()
     {
         using var log = MetricsLog.Create(_file);
         log.Append(2, []);
@@ -104,10 +104,10 @@ public sealed class MetricsLogTests : IDisposable
     [Fact]
     public void Every_damaged_byte_ends_in_lines_or_one_error()
     {
-        var whole = "{\"step\":1,\"loss\":2.5}\n{\"step\":2,\"loss\":null}\n{\"step\":3,\"loss\":1}\n"u8.ToArray();
-        Gen.Select(Gen.Int[0, whole.Length - 1], Gen.Byte).Array[1, 4].Sample(changes =>
+        var complete = "{\"step\":1,\"loss\":2.5}\n{\"step\":2,\"loss\":null}\n{\"step\":3,\"loss\":1}\n"u8.ToArray();
+        Gen.Select(Gen.Int[0, complete.Length - 1], Gen.Byte).Array[1, 4].Sample(changes =>
         {
-            var damaged = whole.ToArray();
+            var damaged = complete.ToArray();
             foreach (var (at, value) in changes) damaged[at] = value;
             File.WriteAllBytes(_file, damaged);
             if (Record.Exception(() => MetricsLog.Read(_file)) is { } e) Assert.IsType<KoalaException>(e);
@@ -127,7 +127,7 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void A_file_that_cannot_be_made_is_one_error() =>
+    public void A_file_that_cannot_be_created_is_one_error() =>
         Assert.Throws<KoalaException>(() => MetricsLog.Create(_folder.At("none", "metrics.jsonl")));
 
     private static IEnumerable<KeyValuePair<string, double>> Values(params (string Name, double Value)[] values) =>

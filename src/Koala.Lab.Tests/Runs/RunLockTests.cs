@@ -30,7 +30,7 @@ public sealed class RunLockTests : IDisposable
     }
 
     [Fact]
-    public void A_run_never_begun_is_not_held() => Assert.False(RunLock.IsHeld(_run));
+    public void A_run_that_was_never_started_is_not_locked() => Assert.False(RunLock.IsHeld(_run));
 
     [Theory]
     [InlineData("")]

@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Koala.Lab.Tests.Runtime;
 
 /// <summary>
-/// The build property Backend chooses which libtorch a build restores. Seen by evaluating the project; nothing is
-/// restored.
+/// The build property Backend chooses which libtorch a build restores. The tests evaluate the project and restore
+/// nothing.
 /// </summary>
 public sealed class BackendTests
 {

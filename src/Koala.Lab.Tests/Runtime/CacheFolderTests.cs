@@ -5,7 +5,7 @@ namespace Koala.Lab.Tests.Runtime;
 public sealed class CacheFolderTests
 {
     [Fact]
-    public void Is_made_on_first_use()
+    public void Is_created_on_first_use()
     {
         using var folder = new TemporaryFolder();
         Assert.Equal(folder.At("cache", "koala"), CacheFolder.Under(folder.At("cache")));
@@ -13,7 +13,7 @@ public sealed class CacheFolderTests
     }
 
     [Fact]
-    public void One_that_cannot_be_made_is_one_error()
+    public void A_folder_that_cannot_be_created_is_one_error()
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.At("file"), "");

@@ -20,7 +20,7 @@ public class GraphCacheTests
         Check(graphs);
     }
 
-    // Two kinds of work in turn, on inputs that differ from time to time.
+    // Two kinds of work alternate, on inputs that change from call to call.
     private static void Check(GraphCache graphs)
     {
         using var scope = NewDisposeScope();

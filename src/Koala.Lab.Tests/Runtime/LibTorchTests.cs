@@ -8,12 +8,12 @@ public sealed class LibTorchTests
     public void A_library_that_was_cut_off_is_one_error()
     {
         using var folder = new TemporaryFolder();
-        var whole = File.ReadAllBytes(Path.Combine(LibTorch.Folder!, "libc10.so"));
-        File.WriteAllBytes(folder.At("whole.so"), whole);
+        var complete = File.ReadAllBytes(Path.Combine(LibTorch.Folder!, "libc10.so"));
+        File.WriteAllBytes(folder.At("whole.so"), complete);
         LibTorch.CheckComplete(folder.At("whole.so"));
-        foreach (var length in (int[])[0, 3, 63, 64, 5000, whole.Length - 1])
+        foreach (var length in (int[])[0, 3, 63, 64, 5000, complete.Length - 1])
         {
-            File.WriteAllBytes(folder.At("cut.so"), whole[..length]);
+            File.WriteAllBytes(folder.At("cut.so"), complete[..length]);
             Assert.Equal(folder.At("cut.so"), Assert.Throws<KoalaException>(() => LibTorch.CheckComplete(folder.At("cut.so"))).Where);
         }
     }

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Tests.Targets;
 
 /// <summary>
-/// Writes a model's folder as a GGUF file, as converters do: other names, dimensions turned round, rows of queries and
-/// keys in pairs.
+/// Writes a model's folder as a GGUF file as converters do: with other names, reversed dimensions, and the rows of
+/// queries and keys in pairs.
 /// </summary>
 internal static class GgufConversion
 {
@@ -20,8 +20,10 @@ internal static class GgufConversion
         ("mlp.gate_proj", "ffn_gate"), ("mlp.up_proj", "ffn_up"), ("mlp.down_proj", "ffn_down"),
     ];
 
-    /// <param name="folder">A llama model without scaled rotary positions, its digits cut apart.</param>
-    /// <param name="dtype">What the weights are stored in.</param>
+    /// <param name="folder">
+    /// The folder of a Llama model without scaled rotary positions, whose tokenizer splits digits.
+    /// </param>
+    /// <param name="dtype">The number format of the stored weights.</param>
     public static GgufBytes Of(string folder, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
@@ -49,7 +51,7 @@ internal static class GgufConversion
         return file;
     }
 
-    /// <summary>Adds what tokenizer.json, tokenizer_config.json and generation_config.json say.</summary>
+    /// <summary>Adds the contents of tokenizer.json, tokenizer_config.json and generation_config.json.</summary>
     public static void AddTokenizer(GgufBytes file, string folder, int vocabulary, string pre)
     {
         using var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "tokenizer.json")));

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Targets;
 
-/// <summary>koala-nano as a GGUF file is koala-nano; SmolLM2's own file gives what was recorded.</summary>
+/// <summary>koala-nano as a GGUF file equals koala-nano; SmolLM2's own file gives the recorded outputs.</summary>
 public sealed class GgufTargetTests : IDisposable
 {
     private const int LongestPrompt = 64;
@@ -50,7 +50,8 @@ public sealed class GgufTargetTests : IDisposable
         using (var files = ModelFiles.Open(NanoPath))
         using (var folder = ModelFiles.Open(s_nano))
         {
-            // A file names no dtype for the whole; converters know one end-of-sequence token, generation_config.json another.
+            // A GGUF file names no dtype for the model, and converters store one end-of-sequence token where
+            // generation_config.json may have others.
             Assert.Equal(folder.Config with { Dtype = null, EndOfSequenceIds = [] }, files.Config with { EndOfSequenceIds = [] });
             Assert.Equal([2], files.Config.EndOfSequenceIds);
             Assert.Equal(folder.Tensors.Tensors.Keys.Order(), files.Tensors.Tensors.Keys.Order());
@@ -70,7 +71,8 @@ public sealed class GgufTargetTests : IDisposable
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        // Wavelengths from 6 to 20,000 tokens: below 64 ÷ 4 kept, above 64 ÷ 1 divided by 8, between them blended.
+        // Wavelengths range from 6 to 20,000 tokens: those below 64 ÷ 4 are kept, those above 64 ÷ 1 are divided by 8,
+        // and those between are blended.
         const double factor = 8, low = 1, high = 4, original = 64;
         var scaled = _folder.At("scaled");
         Directory.CreateDirectory(scaled);
@@ -142,7 +144,8 @@ public sealed class GgufTargetTests : IDisposable
     private static void AssertClose(Tensor expected, Tensor actual, ModelConfig config, int layers) =>
         Tolerance.AssertClose(expected, actual, Tolerance.Roundings(config, layers, LongestPrompt, config.HiddenSize));
 
-    // And so is the LM head. The smallest gap between a best and a second logit of the recorded answers is twice the thousandth.
+    // So is the LM head. The smallest gap between a best and a second logit of the recorded answers is twice a
+    // thousandth.
     private static void AssertLogits(Tensor expected, Tensor actual, ModelConfig config)
     {
         Assert.InRange(Golden.Distance(expected, actual), 0, 1e-3);

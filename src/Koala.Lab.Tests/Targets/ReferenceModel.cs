@@ -16,7 +16,7 @@ internal sealed class ReferenceModel(JsonObject config, IReadOnlyDictionary<stri
     private readonly int _width = (int)(config["head_dim"] ?? (int)config["hidden_size"]! / (int)config["num_attention_heads"]!);
     private readonly double _eps = (double)config["rms_norm_eps"]!;
 
-    /// <summary>The embedding, then each layer's output, the last one after the final norm: [T,D] each.</summary>
+    /// <summary>The embedding, then each layer's output, the last one after the final norm; [T,D] each.</summary>
     public List<Tensor> States(IReadOnlyList<int> tokens)
     {
         var x = stack(tokens.Select(token => weights["model.embed_tokens.weight"][token]));
@@ -32,7 +32,7 @@ internal sealed class ReferenceModel(JsonObject config, IReadOnlyDictionary<stri
         return states;
     }
 
-    /// <summary>[T,V] from the last states.</summary>
+    /// <summary>The logits of the last states, [T,V].</summary>
     public Tensor Logits(Tensor hidden) =>
         matmul(hidden,
             weights[(bool)config["tie_word_embeddings"]! ? "model.embed_tokens.weight" : "lm_head.weight"].t());
@@ -56,7 +56,7 @@ internal sealed class ReferenceModel(JsonObject config, IReadOnlyDictionary<stri
             var key = Rotated(HeadNorm(Head(keys, shared), at + "k_norm"));
             var scores = matmul(query, key.t()) / Math.Sqrt(_width);
             var rows = new List<Tensor>();
-            // Token t sees the tokens up to itself.
+            // Token t attends to the tokens up to itself.
             for (var t = 0; t < x.shape[0]; t++)
                 rows.Add(matmul(scores[t].narrow(0, 0, t + 1).softmax(0), Head(values, shared).narrow(0, 0, t + 1)));
             answers.Add(stack(rows));
@@ -102,7 +102,8 @@ internal sealed class ReferenceModel(JsonObject config, IReadOnlyDictionary<stri
         }];
     }
 
-    // As Meta published it with Llama 3.1: by how many turns a pair makes within the first context.
+    // The scaling that Meta published with Llama 3.1, by the number of turns that a pair makes within the original
+    // context.
     private static double Llama3(double frequency, JsonObject rope)
     {
         var turns = frequency * (double)rope["original_max_position_embeddings"]! / (2 * Math.PI);

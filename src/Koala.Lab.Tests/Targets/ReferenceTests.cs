@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Targets;
 
-/// <summary>The target against <see cref="ReferenceModel"/> on random weights, for each switch of the family.</summary>
+/// <summary>
+/// The target, compared with <see cref="ReferenceModel"/> on random weights, for each switch of the family.
+/// </summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class ReferenceTests : IDisposable
 {
@@ -13,7 +15,7 @@ public sealed class ReferenceTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
-    /// <summary>A name and what it changes in the config.</summary>
+    /// <summary>The name of a case and its changes to the config.</summary>
     public static TheoryData<string, string> Switches => new()
     {
         { "plain", "{}" },
@@ -116,8 +118,8 @@ public sealed class ReferenceTests : IDisposable
     }
 
     /// <summary>
-    /// Random weights for a config, large enough for every part to show: norms around 1, scores of attention that
-    /// differ.
+    /// Random weights for a config, large enough for every part to have an effect: norms around 1, attention scores
+    /// that differ.
     /// </summary>
     internal static Dictionary<string, Tensor> Weights(JsonObject config)
     {
@@ -145,7 +147,7 @@ public sealed class ReferenceTests : IDisposable
         }
         weights["model.norm.weight"] = Norm(Hidden);
         if (!(bool)config["tie_word_embeddings"]!) weights["lm_head.weight"] = Random(0.3, Vocabulary, Hidden);
-        // Last, so that the other weights are the same in every architecture.
+        // These come last, so that the other weights are the same in every architecture.
         for (var i = 0; i < (int)config["num_hidden_layers"]!; i++)
         {
             var at = $"model.layers.{i}.self_attn.";

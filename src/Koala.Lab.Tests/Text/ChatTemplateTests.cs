@@ -30,7 +30,7 @@ public sealed class ChatTemplateTests
     [InlineData("an exception of its own", "{{ raise_exception('no such role') }}")]
     [InlineData("no Jinja", "{% for %}")]
     [InlineData("an open block", "{% if true %}")]
-    public void A_template_that_throws_or_runs_wild_is_one_clear_error(string kind, string text)
+    public void A_template_that_throws_or_does_not_end_is_one_clear_error(string kind, string text)
     {
         var clock = Stopwatch.StartNew();
         var error = Assert.Throws<KoalaException>(() => Make(text).Render(s_hello, addGenerationPrompt: true));
@@ -55,7 +55,7 @@ public sealed class ChatTemplateTests
     }
 
     [Fact]
-    public void An_exception_of_the_template_says_what_it_says() =>
+    public void An_exception_of_the_template_keeps_its_message() =>
         Assert.Contains("no such role",
             Assert.Throws<KoalaException>(() =>
                 Make("{{ raise_exception('no such role') }}").Render(s_hello, false)).Message);

@@ -13,7 +13,7 @@ public sealed class ConversationTokenizerTests
     private static string Learned(TokenizedConversation c) => s_nano.Decode([.. c.Tokens.Where((_, i) => c.LossMask[i])]);
 
     [Fact]
-    public void Only_what_the_assistant_says_and_its_end_of_turn_are_learned()
+    public void Only_assistant_text_and_its_end_of_turn_are_learned()
     {
         var tokenizer = new ConversationTokenizer(s_nano);
         (string, string)[] messages = [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello there"),

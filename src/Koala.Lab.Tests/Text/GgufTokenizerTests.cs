@@ -49,7 +49,7 @@ public sealed class GgufTokenizerTests : IDisposable
     }
 
     [Fact]
-    public void The_begin_and_end_of_sequence_go_round_a_text_where_the_file_says_so()
+    public void The_begin_and_end_of_sequence_surround_a_text_where_the_file_says_so()
     {
         GgufBytes File() =>
             Small(["a", "b", "<s>", "</s>"], [1, 1, 3, 3])
@@ -96,14 +96,14 @@ public sealed class GgufTokenizerTests : IDisposable
     [Fact]
     public void Llama_3s_whole_words_ignore_merges()
     {
-        // "abc" is a token that no merges lead to.
+        // "abc" is a token that no merges produce.
         GgufBytes File(string pre) => Small(["a", "b", "c", "ab", "abc"], [1, 1, 1, 1, 1], ["a b"]).Set("tokenizer.ggml.pre", pre);
         Assert.Equal([4], Load(File("llama-bpe").Set("tokenizer.ggml.add_bos_token", false)).Encode("abc"));
         Assert.Equal([3, 2], Load(File("gpt-2")).Encode("abc"));
     }
 
     [Fact]
-    public void The_chat_template_knows_the_files_tokens()
+    public void The_chat_template_gets_the_files_tokens()
     {
         var file = Small(["a", "<s>", "</s>", "<u>", "<p>"], [1, 3, 3, 3, 3])
             .Set("tokenizer.ggml.bos_token_id", 1u)
@@ -158,7 +158,8 @@ public sealed class GgufTokenizerTests : IDisposable
         }
     }
 
-    // What follows from the merges: the 256 byte characters, then a token for each merge, then the one special token.
+    // The vocabulary that follows from the merges: the 256 byte characters, then one token per merge, then the special
+    // token.
     private static void WriteGpt2Folder(string folder)
     {
         using var stream = new StreamReader(new GZipInputStream(File.OpenRead(TestFiles.At("src", "Koala.Lab.Tests",

@@ -61,7 +61,8 @@ public sealed class StopStringsTests
         }
     }
 
-    // Plainly: the shortest beginning of the text that ends with a stop, without the longest stop it ends with.
+    // The expected result, computed in a simple way: the shortest prefix of the text that ends with a stop text,
+    // without the longest stop text it ends with.
     private static (string Text, bool Hit) Expected(string text, string[] stops)
     {
         for (var end = 1; end <= text.Length; end++)

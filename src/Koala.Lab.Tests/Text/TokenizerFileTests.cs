@@ -3,7 +3,7 @@ using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Tests.Text;
 
-/// <summary>A small tokenizer.json, changed here and there.</summary>
+/// <summary>A small tokenizer.json with changed parts.</summary>
 public sealed class TokenizerFileTests
 {
     private const string Small = """
@@ -60,7 +60,7 @@ public sealed class TokenizerFileTests
     }
 
     [Fact]
-    public void A_piece_that_is_a_token_is_taken_whole_where_merges_are_ignored()
+    public void A_piece_that_is_a_token_is_one_token_where_merges_are_ignored()
     {
         var unreachable = With("model/merges", """["b c"]""").Replace("\"abc\":4", "\"abc\":4,\"bc\":8");
         Assert.Equal([0, 8], Load(unreachable).Encode("abc"));
@@ -83,7 +83,7 @@ public sealed class TokenizerFileTests
     }
 
     [Fact]
-    public void A_prefix_space_is_put_where_the_file_asks_for_it() =>
+    public void A_prefix_space_is_added_where_the_file_asks_for_it() =>
         Assert.Equal([5, 0], Load(With("pre_tokenizer/add_prefix_space", "true")).Encode("a"));
 
     [Theory]
@@ -144,7 +144,7 @@ public sealed class TokenizerFileTests
     }
 
     [Fact]
-    public void A_pattern_that_runs_wild_is_one_error()
+    public void A_pattern_that_backtracks_without_end_is_one_error()
     {
         var tokenizer = Load(With("pre_tokenizer", """
             {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated"},

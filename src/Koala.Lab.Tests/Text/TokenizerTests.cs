@@ -45,7 +45,7 @@ public sealed class TokenizerTests
     private static Tokenizer Of(string name) => name == "koala-nano" ? s_nano : s_mini;
 
     [Fact]
-    public void Any_text_comes_back() => Gen.String.Sample(text =>
+    public void Any_text_survives_a_round_trip() => Gen.String.Sample(text =>
         s_nano.Decode(s_nano.Encode(text)) == new string([.. text.EnumerateRunes().SelectMany(r => r.ToString())]));
 
     [Fact]

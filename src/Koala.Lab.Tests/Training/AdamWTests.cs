@@ -81,8 +81,8 @@ public sealed class AdamWTests
         Assert.Equal([2], TinyModels.Doubles(parameters[0].Value.grad!));
     }
 
-    // Each moment three, their corrections two, the root, epsilon, the quotient, the rate, the decay and the difference. The errors of
-    // earlier steps fade.
+    // Each moment takes three operations, the corrections two, and one each for the root, epsilon, the quotient, the
+    // rate, the decay and the difference. The errors of earlier steps fade.
     private const int OperationsOfStep = 14;
 
     private static Tensor Parameter(double[] values) => tensor(values, ScalarType.Float32).requires_grad_(true);

@@ -7,7 +7,7 @@ using TorchSharp;
 
 namespace Koala.Lab.Tests.Training;
 
-/// <summary>EAGLE heads in the same trainer: they learn, resume bit for bit, and leave nothing behind.</summary>
+/// <summary>EAGLE heads in the same trainer: they learn, resume bit for bit, and leak nothing.</summary>
 public sealed class EagleTrainingTests
 {
     private static readonly EagleOptions s_head = new() { Layers = 2, DraftVocabulary = 200 };
@@ -38,7 +38,7 @@ public sealed class EagleTrainingTests
             Assert.True(now > then + 0.008, $"from {string.Join(' ', before)} to {string.Join(' ', after)}");
     }
 
-    /// <summary>What training-time test is for: without it the head has never seen its own features.</summary>
+    /// <summary>The purpose of the training-time test: without it the head has never seen its own features.</summary>
     [Fact]
     public void Trained_on_its_own_output_a_head_drifts_less()
     {
@@ -86,9 +86,9 @@ public sealed class EagleTrainingTests
         var plan = TinyRun.Plan with { Head = s_head, Training = Options(12) };
         using var run = new TinyRun();
         TinyRun? killed = null;
-        run.Start(plan, told =>
+        run.Start(plan, progress =>
         {
-            if (told.Metrics.Step == 7) killed = run.Killed();
+            if (progress.Metrics.Step == 7) killed = run.Killed();
         });
         using (killed)
         {
@@ -130,7 +130,7 @@ public sealed class EagleTrainingTests
         Assert.Equal(before, live.ThreadTotalLiveCount);
     }
 
-    /// <summary>Random heads, hardly ever right, and trained ones, which often are.</summary>
+    /// <summary>Random heads, which are rarely correct, and trained ones, which often are.</summary>
     [Theory]
     [InlineData(1, 0, false)]
     [InlineData(2, 150, false)]
@@ -153,7 +153,7 @@ public sealed class EagleTrainingTests
                 Assert.Equal(PlainDecoding.Answer(ShippedModels.Nano, prompt, 40), answer.Tokens);
                 accepted += answer.Rounds.Sum(r => r.Accepted);
             }
-            // Side by side too, each at its own pace.
+            // The same holds in a batch, where each sequence accepts its own number of tokens.
             Assert.Equal(prompts.Select(p => PlainDecoding.Answer(ShippedModels.Nano, p, 40)),
                 decoder.GenerateAll(prompts, generation).Select(a => a.Tokens.ToArray()));
             if (head == trained) Assert.True(accepted > 20, $"{accepted} accepted");

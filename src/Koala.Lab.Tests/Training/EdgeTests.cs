@@ -13,7 +13,8 @@ public sealed class EdgeTests
     [Fact]
     public void A_step_whose_rows_have_nothing_to_learn_from_does_not_end_the_run()
     {
-        // A prompt longer than the row leaves a row without an answer, a short answer leaves the deeper heads without a place.
+        // A prompt longer than the row leaves a row without an answer; a short answer leaves the deeper heads without a
+        // position.
         var silent = TinyModels.Row([.. Enumerable.Range(20, 64)], new int[64], new string('.', 64));
         var brief = TinyModels.Row([.. Enumerable.Range(20, 64)], new int[64], new string('.', 61) + "xx.");
         var data = new TrainingData([silent, brief, silent, brief], TinyModels.Data.Validation, "edge");
@@ -92,7 +93,7 @@ public sealed class EdgeTests
     }
 
     [Fact]
-    public void Places_do_not_cross_from_one_answer_into_the_next_of_the_same_conversation()
+    public void Positions_do_not_cross_from_one_answer_into_the_next_of_the_same_conversation()
     {
         using var batch = TinyModels.Batch(TinyModels.Row([.. Enumerable.Range(20, 12)], new int[12], ".xxx.xxxx..."));
         Assert.Equal([0, 1, 4, 5, 6], batch.LabelPositions(2));

@@ -6,7 +6,7 @@ using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Training;
 
-/// <summary>A loss that is not finite ends the run; what is saved is finite and belongs to the last good step.</summary>
+/// <summary>A loss that is not finite ends the run; the saved state is finite and belongs to the last good step.</summary>
 public sealed class NotFiniteTests : IDisposable
 {
     private readonly TinyRun _run = new();
@@ -47,7 +47,7 @@ public sealed class NotFiniteTests : IDisposable
             trainer.LoadState(state.Folder);
             Assert.Equal(state.Step, trainer.StepsDone);
         }
-        // Resumed as it is, it fails at the same step and is none the worse.
+        // If the run is resumed unchanged, it fails at the same step and loses nothing.
         Assert.Equal(e.Message, Assert.Throws<KoalaException>(() => _run.Resume()).Message);
         Assert.Equal(metrics.Count, MetricsLog.Read(_run.Folder.MetricsFile).Count);
         Assert.Equal(RunState.Failed, _run.State);

@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Training;
 
-/// <summary>Training small enough for a test: koala-nano, rows of 64 tokens, two a step.</summary>
+/// <summary>Training that is small enough for a test: koala-nano, rows of 64 tokens, two rows per step.</summary>
 internal static class TinyModels
 {
     private static readonly Lazy<TrainingData> s_data = new(() =>
@@ -20,7 +20,7 @@ internal static class TinyModels
             .Take(600)
             .Select(tokenizer.Tokenize)
             .ToArray();
-        // Two answers in one segment would make places ambiguous by hand, and rows without an answer teach nothing.
+        // Two answers in one segment would make positions ambiguous by hand, and rows without an answer teach nothing.
         var rows = Packing.Pack([.. conversations.Where(c => c.LossMask.Take(64).Count(m => m) > 24)], 64).Rows;
         return new TrainingData([.. rows.Skip(8)], [.. rows.Take(8)], "tiny");
     });
@@ -48,7 +48,9 @@ internal static class TinyModels
     {
     }
 
-    /// <summary>An untrained head as a training run makes it: a draft vocabulary is counted on <see cref="Data"/>.</summary>
+    /// <summary>
+    /// An untrained head as a training run creates it: its draft vocabulary is counted on <see cref="Data"/>.
+    /// </summary>
     public static DraftHead NewHead(HeadOptions options)
     {
         var head = DraftHead.Create(options, ShippedModels.Nano);
@@ -56,7 +58,7 @@ internal static class TinyModels
         return head;
     }
 
-    /// <summary>A head trained from its start to its end.</summary>
+    /// <summary>Trains a head through all steps.</summary>
     public static DraftHead Train(TrainingOptions options, HeadOptions? head = null, Action<StepMetrics>? onStep = null)
     {
         var trained = NewHead(head ?? Head);
@@ -65,7 +67,7 @@ internal static class TinyModels
         return trained;
     }
 
-    /// <summary>Every exported tensor, bit for bit.</summary>
+    /// <summary>The bytes of every exported tensor, by name.</summary>
     public static Dictionary<string, byte[]> Bits(DraftHead head)
     {
         using var scope = NewDisposeScope();
@@ -82,7 +84,7 @@ internal static class TinyModels
 
     public static bool Same(DraftHead one, DraftHead other) => Bits(one).All(t => t.Value.AsSpan().SequenceEqual(Bits(other)[t.Key]));
 
-    /// <summary>A row of one length from its parts; positions follow from the segments.</summary>
+    /// <summary>Creates a row from its parts; the positions follow from the segments.</summary>
     public static PackedRow Row(int[] tokens, int[] segments, string mask) =>
         new(tokens, [.. segments.Select((s, i) => i - Array.IndexOf(segments, s))], segments, [.. mask.Select(m => m == 'x')]);
 
@@ -99,7 +101,7 @@ internal static class TinyModels
         return [.. MemoryMarshal.Cast<byte, double>(tensor.detach().to(ScalarType.Float64).contiguous().bytes).ToArray()];
     }
 
-    /// <summary>Names of the tensors of a file that hold a NaN or an infinity.</summary>
+    /// <summary>The names of a file's tensors that hold a NaN or an infinity.</summary>
     public static string[] NotFinite(string file)
     {
         using var scope = NewDisposeScope();

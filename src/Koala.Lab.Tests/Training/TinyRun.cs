@@ -5,7 +5,7 @@ using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Training;
 
-/// <summary>A training run of twelve steps in a folder of its own.</summary>
+/// <summary>A training run of twelve steps in a temporary folder.</summary>
 internal sealed class TinyRun : IDisposable
 {
     private readonly TemporaryFolder _parent = new();
@@ -26,22 +26,22 @@ internal sealed class TinyRun : IDisposable
 
     public void Start(TrainingPlan? plan = null, Action<TrainingProgress>? progress = null, CancellationToken cancel = default) =>
         TrainingRun.Start(Folder, ShippedModels.Nano, TinyModels.Data, plan ?? Plan, ["train"],
-            progress is null ? null : new Told(progress), cancel);
+            progress is null ? null : new ProgressCallback(progress), cancel);
 
     public void Resume(TrainingData? data = null, CancellationToken cancel = default) =>
         TrainingRun.Resume(Folder, ShippedModels.Nano, data ?? TinyModels.Data, null, cancel);
 
-    /// <summary>Cancels after a step of the run, or of its control.</summary>
+    /// <summary>Starts the run and cancels it after a step of the run, or of its control.</summary>
     public void Interrupt(int step, TrainingPlan? plan = null, bool inControl = false)
     {
         using var stop = new CancellationTokenSource();
-        Assert.Throws<OperationCanceledException>(() => Start(plan, told =>
+        Assert.Throws<OperationCanceledException>(() => Start(plan, report =>
         {
-            if (told.Metrics.Step == step && told.Folder.Path != Folder.Path == inControl) stop.Cancel();
+            if (report.Metrics.Step == step && report.Folder.Path != Folder.Path == inControl) stop.Cancel();
         }, stop.Token));
     }
 
-    /// <summary>What the disk holds at this moment, as another run that was killed in it.</summary>
+    /// <summary>A copy of the run as the disk holds it now, as if the run had been killed.</summary>
     public TinyRun Killed()
     {
         var killed = new TinyRun();
@@ -60,8 +60,7 @@ internal sealed class TinyRun : IDisposable
     public static byte[] HeadOf(RunFolder folder) => File.ReadAllBytes(Path.Combine(folder.HeadFolder, "model.safetensors"));
 
     /// <summary>
-    /// Asserts that the run ended as the other did: the same head, card and config, and the same metrics, each step
-    /// once.
+    /// Asserts that two runs ended alike: with the same head, card and config, and the same metrics, each step once.
     /// </summary>
     public static void AssertSame(RunFolder expected, RunFolder actual)
     {
@@ -76,14 +75,14 @@ internal sealed class TinyRun : IDisposable
             Assert.Equal(a.Values.Where(v => v.Key != "seconds"), b.Values.Where(v => v.Key != "seconds"));
     }
 
-    /// <summary>Lists in plans are compared by what they hold.</summary>
+    /// <summary>Asserts that two plans are equal; their lists are compared by content.</summary>
     public static void AssertSame(TrainingPlan expected, TrainingPlan actual) =>
         Assert.Equal(JsonSerializer.Serialize(expected, JsonFormat.Document), JsonSerializer.Serialize(actual, JsonFormat.Document));
 
     public void Dispose() => _parent.Dispose();
 
-    private sealed class Told(Action<TrainingProgress> tell) : IProgress<TrainingProgress>
+    private sealed class ProgressCallback(Action<TrainingProgress> callback) : IProgress<TrainingProgress>
     {
-        public void Report(TrainingProgress value) => tell(value);
+        public void Report(TrainingProgress value) => callback(value);
     }
 }

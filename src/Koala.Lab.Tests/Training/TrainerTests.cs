@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Training;
 
-/// <summary>What makes two trainings the same, and that training teaches.</summary>
+/// <summary>What makes two trainings equal, and that training improves a head.</summary>
 public sealed class TrainerTests
 {
     [Fact]
@@ -53,7 +53,7 @@ public sealed class TrainerTests
         using var adversarial = TinyModels.Train(TinyModels.WithAdversary);
         Assert.False(TinyModels.Same(control, adversarial));
 
-        // Weight 0 during warm-up: one step of it changes nothing but what the metrics tell.
+        // The weight is 0 at the first step of warm-up: that step changes nothing except the metrics.
         using var oneControl = TinyModels.Train(TinyModels.Options with { Steps = 1 });
         using var oneAdversarial = TinyModels.Train(TinyModels.WithAdversary with { Steps = 1 });
         Assert.Equal(TinyModels.Bits(oneControl).SelectMany(t => t.Value), TinyModels.Bits(oneAdversarial).SelectMany(t => t.Value));
@@ -90,7 +90,7 @@ public sealed class TrainerTests
         second.Run(halves.Add, TinyModels.Nothing);
 
         TinyModels.AssertSame(expected, resumed);
-        Assert.Equal(straight.Select(Told), halves.Select(Told));
+        Assert.Equal(straight.Select(Describe), halves.Select(Describe));
         for (var i = 1; i < halves.Count; i++) Assert.True(halves[i].Seconds > halves[i - 1].Seconds);
     }
 
@@ -115,8 +115,8 @@ public sealed class TrainerTests
         Assert.True(last < 0.75 * first, $"loss from {first} to {last}");
         var after = lines[^1].ValidationAccuracy!;
         Assert.Equal(3, after.Count);
-        // A head that is not trained repeats the target's next token and is hardly ever right; koala-nano's states say
-        // little of the token after.
+        // An untrained head repeats the target's next token and is rarely correct; koala-nano's states say little about
+        // the token after it.
         Assert.True(after[0] > before[0], $"accuracy at depth 1 from {before[0]} to {after[0]}");
         Assert.True(after.Sum() > 1.5 * before.Sum(), $"accuracies from {string.Join(' ', before)} to {string.Join(' ', after)}");
         Assert.All(after, a => Assert.InRange(a, 0, 1));
@@ -183,6 +183,6 @@ public sealed class TrainerTests
         Assert.Null(ShippedModels.Nano.LmHead.grad);
     }
 
-    private static string Told(StepMetrics line) =>
+    private static string Describe(StepMetrics line) =>
         string.Join(' ', line.Values.Where(v => v.Key != "seconds").Select(v => $"{v.Key}={v.Value:R}"));
 }

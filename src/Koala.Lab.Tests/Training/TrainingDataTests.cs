@@ -15,7 +15,7 @@ public sealed class TrainingDataTests
     [InlineData(10)]
     public void Every_epoch_visits_every_row_once(int batch)
     {
-        // As many steps as rows are whole epochs, however the batches lie across their borders.
+        // As many steps as there are rows make complete epochs, however the batches cross the borders of epochs.
         var visits = Enumerable.Range(0, 7).SelectMany(step => Visit(s_seven, step, batch, 4)).ToArray();
         Assert.Equal(7 * batch, visits.Length);
         foreach (var epoch in visits.Chunk(7)) Assert.Equal(Enumerable.Range(0, 7), epoch.Order());

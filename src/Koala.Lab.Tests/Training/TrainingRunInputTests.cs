@@ -5,7 +5,7 @@ using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Training;
 
-/// <summary>What a training run refuses, and that nothing is lost by it.</summary>
+/// <summary>What a training run refuses, and that the refusal loses nothing.</summary>
 public sealed class TrainingRunInputTests : IDisposable
 {
     private readonly TinyRun _run = new();
@@ -42,7 +42,7 @@ public sealed class TrainingRunInputTests : IDisposable
     }
 
     [Fact]
-    public void A_run_that_is_held_is_refused_and_left_alone()
+    public void A_locked_run_is_refused_and_left_unchanged()
     {
         _run.Interrupt(2);
         using (RunLock.Acquire(_run.Folder))
@@ -59,7 +59,7 @@ public sealed class TrainingRunInputTests : IDisposable
     public void Nobody_else_takes_a_run_at_work()
     {
         KoalaException? refused = null;
-        _run.Start(progress: told => refused ??= Assert.Throws<KoalaException>(() => _run.Resume()));
+        _run.Start(progress: progress => refused ??= Assert.Throws<KoalaException>(() => _run.Resume()));
         Assert.Contains($"process {Environment.ProcessId}", refused!.Fault, StringComparison.Ordinal);
         Assert.False(RunLock.IsHeld(_run.Folder));
     }
@@ -94,10 +94,10 @@ public sealed class TrainingRunInputTests : IDisposable
     [Fact]
     public void A_folder_that_cannot_be_written_fails_the_run_and_the_error_says_where()
     {
-        var e = Assert.Throws<KoalaException>(() => _run.Start(progress: told =>
+        var e = Assert.Throws<KoalaException>(() => _run.Start(progress: progress =>
         {
-            // A file in the place of the folder, as good as a full disk: nothing can be saved there.
-            if (told.Metrics.Step == 6) File.WriteAllText(Path.Combine(_run.Folder.CheckpointsFolder, "step-8.tmp"), "");
+            // A file takes the folder's name; as with a full disk, nothing can be saved there.
+            if (progress.Metrics.Step == 6) File.WriteAllText(Path.Combine(_run.Folder.CheckpointsFolder, "step-8.tmp"), "");
         }));
         Assert.Contains("step-8", e.Message, StringComparison.Ordinal);
         Assert.Equal((RunState.Failed, e.Message), (_run.State, _run.Folder.ReadRecord().Failure));

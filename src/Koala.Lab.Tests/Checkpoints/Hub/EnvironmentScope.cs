@@ -1,7 +1,7 @@
 namespace Koala.Lab.Tests.Checkpoints.Hub;
 
 /// <summary>
-/// Environment variables of the hub for the length of a test; those that are not named are unset. Tests run one at a
+/// Sets the environment variables of the hub during a test and unsets those that are not named. Tests run one at a
 /// time.
 /// </summary>
 internal sealed class EnvironmentScope : IDisposable

@@ -5,7 +5,7 @@ namespace Koala.Lab.Tests.Checkpoints.Hub;
 public sealed class HubDownloadTests : HubTestBase
 {
     [Fact]
-    public void A_target_comes_into_the_standard_layout()
+    public void A_target_is_stored_in_the_standard_layout()
     {
         var pull = Pull();
         AssertComplete();
@@ -23,7 +23,7 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public void What_is_here_is_not_downloaded_again()
+    public void Files_in_the_cache_are_not_downloaded_again()
     {
         Assert.False(Pull().WasComplete);
         var before = Hub.FileRequests.Length;
@@ -42,7 +42,7 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public void A_newer_commit_shares_what_did_not_change()
+    public void A_newer_commit_shares_unchanged_files()
     {
         Pull();
         var old = Hub.Commit;
@@ -55,7 +55,7 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public void A_newer_commit_that_fails_leaves_the_name_at_the_old_one()
+    public void A_newer_commit_that_fails_leaves_the_ref_unchanged()
     {
         Pull();
         var old = Hub.Commit;
@@ -77,7 +77,7 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public void One_file_comes_alone()
+    public void One_file_is_downloaded_by_itself()
     {
         Hub.Files["sub dir/a#b.gguf"] = Bytes(2000, 5);
         var pull = Pull("sub dir/a#b.gguf");
@@ -89,7 +89,7 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public void Shards_come_with_their_index_and_without_other_copies()
+    public void Shards_are_downloaded_with_their_index_and_without_other_copies()
     {
         Hub.Files.Remove("model.safetensors");
         foreach (var name in new[] { "model.safetensors.index.json", "model-00001-of-00002.safetensors",
@@ -124,7 +124,7 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public void Offline_nothing_is_asked()
+    public void Offline_sends_no_request()
     {
         Assert.Contains("HF_HUB_OFFLINE", Fault(settings: Settings with { Offline = true }));
         Assert.Empty(Hub.Requests);
@@ -141,7 +141,7 @@ public sealed class HubDownloadTests : HubTestBase
     [InlineData("koala/nano", "", null)]
     [InlineData("koala/nano", "main", "../config.json")]
     [InlineData("koala/nano", "main", "/config.json")]
-    public void A_name_that_is_none_is_refused_unasked(string repo, string revision, string? file)
+    public void An_invalid_name_is_refused_without_a_request(string repo, string revision, string? file)
     {
         Fault(file, repo, revision);
         Assert.Empty(Hub.Requests);
@@ -157,7 +157,7 @@ public sealed class HubDownloadTests : HubTestBase
     [InlineData("./x")]
     [InlineData("a\nx")]
     [InlineData("")]
-    public void A_listed_name_that_leads_out_is_refused(string name)
+    public void A_listed_name_outside_the_folder_is_refused(string name)
     {
         Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal) ? new Reply(200, Hub.Listing(name)) : null;
         Assert.Contains("outside its folder", Fault());
@@ -179,7 +179,7 @@ public sealed class HubDownloadTests : HubTestBase
         "size")]
     [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfil""", "not valid JSON")]
     [InlineData("<html>", "not valid JSON")]
-    public void A_listing_that_is_none_is_one_error(string listing, string word)
+    public void An_invalid_listing_is_one_error(string listing, string word)
     {
         Hub.Misbehave = _ => new Reply(200, System.Text.Encoding.UTF8.GetBytes(listing));
         Assert.Contains(word, Fault());
@@ -193,7 +193,7 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public void Where_links_cannot_be_made_the_file_itself_stands_in_the_snapshot()
+    public void Where_links_cannot_be_created_the_snapshot_holds_the_file_itself()
     {
         var cache = new HubCache(CacheFolder, (_, _) => throw new IOException("no links here"));
         Pull(cache: cache);
@@ -204,7 +204,7 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public async Task Two_that_pull_the_same_download_it_once()
+    public async Task Two_pulls_of_the_same_file_download_it_once()
     {
         Once("model.safetensors", _ => new Reply(200, Hub.Files["model.safetensors"]) { CutAfter = 100_000, Hangs = true });
         var first = PullAsync();
@@ -221,7 +221,7 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public void Progress_reaches_the_whole()
+    public void Progress_reaches_the_total_size()
     {
         var seen = new List<PullProgress>();
         Pull(watch: seen.Add);

@@ -10,7 +10,7 @@ public sealed class HubNetworkTests : HubTestBase
     private Request[] WeightRequests => [.. Hub.FileRequests.Where(request => request.IsFor("model.safetensors"))];
 
     [Fact]
-    public void A_download_that_is_cut_goes_on_where_it_was_cut()
+    public void An_interrupted_download_resumes_where_it_stopped()
     {
         Once("model.safetensors", request => Hub.Behave(request) with { CutAfter = 200_000 });
         Pull();
@@ -21,7 +21,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void A_connection_that_stands_still_is_left()
+    public void A_stalled_connection_is_abandoned()
     {
         Once("model.safetensors", request => Hub.Behave(request) with { CutAfter = 200_000, Hangs = true });
         Pull(policy: Patience with { Idle = TimeSpan.FromSeconds(1) });
@@ -63,7 +63,7 @@ public sealed class HubNetworkTests : HubTestBase
     [InlineData(200_000)]
     [InlineData(500_000)]
     [InlineData(600_000)]
-    public void A_rest_that_is_something_else_is_thrown_away(int length)
+    public void A_remainder_of_another_file_is_discarded(int length)
     {
         Directory.CreateDirectory(At("blobs"));
         File.WriteAllBytes($"{Blob("model.safetensors")}.incomplete", new byte[length]);
@@ -96,7 +96,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void Another_page_in_its_place_costs_nothing_of_what_is_here()
+    public void Another_page_in_place_of_the_file_keeps_the_part_that_is_downloaded()
     {
         Directory.CreateDirectory(At("blobs"));
         File.WriteAllBytes($"{Blob("model.safetensors")}.incomplete", Weights[..200_000]);
@@ -171,7 +171,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void A_wrong_hash_leaves_nothing()
+    public void A_wrong_hash_leaves_no_file()
     {
         Hub.Misbehave = request => request.IsFor("model.safetensors") ? new Reply(200, Bytes(500_000, 77)) : null;
         var line = Fault();

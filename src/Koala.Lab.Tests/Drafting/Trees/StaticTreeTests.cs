@@ -88,7 +88,8 @@ public sealed class StaticTreeTests
     {
         using var scope = NewDisposeScope();
         var table = randn([Vocabulary, Vocabulary], generator: new Generator(3));
-        var tree = new StaticTree("t", [[1], [0], [0, 2], [3, 0], [3], [0, 0], [3, 0, 1], [0, 2, 0]]);   // in any order; ranks with gaps
+        // in any order, and with gaps in the ranks
+        var tree = new StaticTree("t", [[1], [0], [0, 2], [3, 0], [3], [0, 0], [3, 0, 1], [0, 2, 0]]);
         var drafter = new ToyDrafter(table, [2, 5]);
         var drafts = drafter.Propose(tree, new GreedySampler(true));
         for (var b = 0; b < 2; b++)
@@ -138,11 +139,13 @@ public sealed class StaticTreeTests
                 Assert.Equal(row, siblings.First().Distribution!, (a, b) => Math.Abs(a - b) < Tolerance.Of(1, 2 * Vocabulary));
             }
         }
-        // The first one drawn comes as often as q says.
+        // The frequencies of the first token drawn follow q.
         for (var t = 0; t < Vocabulary; t++) Assert.InRange(counts[t], Sequences * rows[1][t] - 160, Sequences * rows[1][t] + 160);
     }
 
-    /// <summary>Top-p may leave fewer tokens than a node has children; what stands below the missing ones is missing too.</summary>
+    /// <summary>
+    /// Top-p may leave fewer tokens than a node has children; the nodes below missing children are missing too.
+    /// </summary>
     [Fact]
     public void A_distribution_of_few_tokens_leaves_nodes_out()
     {
@@ -178,7 +181,7 @@ public sealed class StaticTreeTests
     }
 
     [Fact]
-    public void Medusas_levels_are_the_heads_own_whatever_the_parents_are()
+    public void Medusas_levels_do_not_depend_on_the_parents()
     {
         using var head = PlainDecoding.RecordedHead();
         using var scope = NewDisposeScope();
