@@ -28,9 +28,8 @@ public sealed partial class ColouredTextTests
         // The answer may end in the middle of its last round.
         Assert.InRange(spans.Count(s => s.Style.Contains("solid", StringComparison.Ordinal)),
             answer.Rounds.SkipLast(1).Sum(r => r.Accepted), answer.Rounds.Sum(r => r.Accepted));
-        Assert.Equal(spans.Count,
-            1 + spans.Count(s => s.Style.Contains("solid", StringComparison.Ordinal)) +
-                spans.Count(s => s.Style.Contains("dashed", StringComparison.Ordinal)));
+        int Styled(string style) => spans.Count(s => s.Style.Contains(style, StringComparison.Ordinal));
+        Assert.Equal(spans.Count, 1 + Styled("solid") + Styled("dashed"));
         Assert.Contains("dotted", spans[0].Style, StringComparison.Ordinal);
         var plain = shown.ToString();
         Assert.Equal(answer.Text, Bracket().Replace(plain[(plain.IndexOf('\n', StringComparison.Ordinal) + 1)..], ""));

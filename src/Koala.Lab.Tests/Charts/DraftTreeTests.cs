@@ -18,8 +18,9 @@ public sealed class DraftTreeTests
     {
         var tree = DraftTreeFigure.Create(RoundOf(name));
         Assert.Equal(RoundOf(name).Drafted + 2, tree.Nodes.Count);   // plus the root and the bonus token
-        var boxes = tree.Nodes.Select(node =>
-            (At: tree.At(node), Right: tree.At(node).X + DrawnTree.LabelGap + SvgText.WidthOf(tree.Label(node))))
+        var boxes = tree.Nodes
+            .Select(node =>
+                (At: tree.At(node), Right: tree.At(node).X + DrawnTree.LabelGap + SvgText.WidthOf(tree.Label(node))))
             .ToArray();
         for (var i = 0; i < boxes.Length; i++)
         {
@@ -48,9 +49,9 @@ public sealed class DraftTreeTests
         Assert.Equal("␣for", tree.Nodes[bonus.Parent].Text);
         Assert.Equal(["␣The", "␣reason", "␣for"], tree.Nodes.Where(node => node.Fate == Fate.Accepted).Select(node => node.Text));
         Assert.Equal(4, bonus.Level);
-        Assert.Equal("root",
-            tree.Nodes[DraftTreeFigure.Create(Sample.Round([-1], ["a"], [])).Nodes.Single(node =>
-                node.Fate == Fate.Bonus).Parent].Text);
+        var rejected = DraftTreeFigure.Create(Sample.Round([-1], ["a"], []));
+        var bonusAfterRoot = rejected.Nodes.Single(node => node.Fate == Fate.Bonus);
+        Assert.Equal("root", tree.Nodes[bonusAfterRoot.Parent].Text);
     }
 
     [Fact]

@@ -32,9 +32,8 @@ internal static class Sample
         accepted: [0, 5, 15]);
 
     /// <summary>A tree of ten levels with two children at each level and long texts.</summary>
-    public static Round DeepRound { get; } = Round([.. Enumerable.Range(0, 20)
-        .Select(i => i / 2 * 2 - 2)
-        .Select(parent => Math.Max(parent, -1))],
+    public static Round DeepRound { get; } = Round(
+        [.. Enumerable.Range(0, 20).Select(i => Math.Max(i / 2 * 2 - 2, -1))],
         [.. Enumerable.Range(0, 20).Select(i => $" extraordinary{i}")], accepted: [.. Enumerable.Range(0, 10).Select(i => 2 * i)]);
 
     public static Round Round(int[] parents, string[] texts, int[] accepted, string bonus = " because") =>
@@ -83,7 +82,7 @@ internal static class Sample
         ["nothing drafted"] = () => Chart.DraftTree(Round([], [], [])),
         ["hostile tree"] = () => Chart.DraftTree(Round([-1, 0], [Hostile, "<b>"], accepted: [0], bonus: Hostile)),
         ["speedup"] = () => Chart.Speedup(Reports),
-        ["pace by layers"] = () => Chart.ThroughputByLayers(LayerSweep),
+        ["throughput by layers"] = () => Chart.ThroughputByLayers(LayerSweep),
         ["losses"] = () => Chart.TrainingLosses(Metrics(1000)),
         ["accuracy"] = () => Chart.TrainingAccuracy(Metrics(1000)),
         ["hostile"] = () => Chart.RoundTimes(Reports.Select(r => r with { Head = Hostile })),

@@ -10,7 +10,7 @@ namespace Koala.Lab.Tests.Decoding;
 /// Proposes random trees that contain the target's next tokens down to a random depth, so that every way of accepting
 /// occurs.
 /// </summary>
-/// <param name="truths">The target's own answer for each sequence.</param>
+/// <param name="answers">The target's own answer for each sequence.</param>
 /// <param name="nodes">The largest number of candidates in a tree.</param>
 internal sealed class PlantedTrees(IReadOnlyList<int[]> answers, int nodes) : IDraftSource
 {

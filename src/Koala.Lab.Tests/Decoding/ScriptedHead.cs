@@ -39,11 +39,11 @@ internal sealed class ScriptedHead(int prompt, int maxDraftLength, Func<int, int
     public static ScriptedHead CreateCorrect(Target target, int prompt, int maxDraftLength, IReadOnlyList<int> answer,
         Func<int, int> correct) =>
         new(prompt, maxDraftLength, (done, length) => Enumerable.Range(0, length).Select(i =>
-            done < 0 || done + i >= answer.Count
-                ? 0
-                : i < correct(done)
-                ? answer[done + i]
-                : (answer[done + i] + 1) % target.Config.VocabularySize));
+        {
+            if (done < 0 || done + i >= answer.Count) return 0;
+            var token = answer[done + i];
+            return i < correct(done) ? token : (token + 1) % target.Config.VocabularySize;
+        }));
 
     public Drafter NewDrafter(Target target, int batch, int capacity) => new Scripted(this);
 

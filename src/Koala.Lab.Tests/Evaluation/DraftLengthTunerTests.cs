@@ -39,7 +39,7 @@ public sealed class DraftLengthTunerTests
     {
         var rounds = Rounds(6, 0, 1, 2, 6, 6);
         Assert.Equal(6, DraftLengthTuner.Choose(Cost(0), rounds, 6).Length);
-        // Four of five rounds keep a first candidate, three a second, two a third: at 4 ms each the third does not pay.
+        // Four of five rounds accept a first candidate, three a second, two a third: at 4 ms each the third does not pay.
         var two = DraftLengthTuner.Choose(Cost(4), rounds, 6);
         Assert.Equal(2, two.Length);
         Assert.Equal((1 + 2 + 3 + 3 + 3) * 10 / (5 * 18.0), two.Speedup, 9);

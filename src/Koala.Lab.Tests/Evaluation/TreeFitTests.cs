@@ -47,10 +47,8 @@ public sealed class TreeFitTests
                 {
                     if (position >= paths.Answers[i].Count) break;   // what follows here is not known completely
                     var path = paths.Answers[i][position];
-                    Assert.Equal(Enumerable.Range(1, path.Count)
-                        .TakeWhile(depth => tree.Paths.Any(p => p.SequenceEqual(path.Take(depth))))
-                        .Count(),
-                        round.Accepted);
+                    bool IsNode(int depth) => tree.Paths.Any(p => p.SequenceEqual(path.Take(depth)));
+                    Assert.Equal(Enumerable.Range(1, path.Count).TakeWhile(IsNode).Count(), round.Accepted);
                     counted.Add(round);
                     position += round.Committed;
                 }

@@ -30,8 +30,7 @@ internal static class EagleFixtures
     public static IReadOnlyList<Tensor> TrainingOutputs(DraftHead head, TrainingBatch batch, Target target)
     {
         var weights = head.Parameters.ToDictionary(p => p.Key, p => p.Value);
-        return EagleTrainingPass.Outputs(EagleWeights.Create(target.Config, (EagleOptions)head.Options,
-            name => weights[name]),
-            batch, target);
+        var eagle = EagleWeights.Create(target.Config, (EagleOptions)head.Options, name => weights[name]);
+        return EagleTrainingPass.Outputs(eagle, batch, target);
     }
 }

@@ -54,11 +54,12 @@ public sealed class CheckpointCrashTests
         {
             var isRemoval = operation.Contains("remove", StringComparison.Ordinal) || operation == "discard";
             if (count == at) failing = operation;
-            var hit = fault == Fault.Error
-                ? count == at
-                : fault == Fault.DiskFull
-                ? count == at || (count > at && !isRemoval)
-                : count >= at;
+            var hit = fault switch
+            {
+                Fault.Error => count == at,
+                Fault.DiskFull => count == at || (count > at && !isRemoval),
+                _ => count >= at,
+            };
             count++;
             if (hit && fault == Fault.PowerCut) CutUnfinished(folder.Path);
             if (hit && (fault is Fault.Error or Fault.DiskFull)) throw new IOException("No space left on device");

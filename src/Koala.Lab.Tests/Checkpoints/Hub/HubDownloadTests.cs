@@ -188,7 +188,7 @@ public sealed class HubDownloadTests : HubTestBase
     [Fact]
     public void A_cache_that_cannot_be_written_is_one_error()
     {
-        File.WriteAllText(At(), "a file in the folder's place");
+        File.WriteAllText(At(), "a file where a folder is expected");
         Assert.Contains("HF_HUB_CACHE", Fault());
     }
 
