@@ -27,7 +27,8 @@ internal static class Golden
     }
 
     /// <summary>The largest absolute difference of two tensors.</summary>
-    public static double Distance(Tensor a, Tensor b) => (a.to(ScalarType.Float32) - b.to(ScalarType.Float32)).abs().max().item<float>();
+    public static double Distance(Tensor a, Tensor b) =>
+        (a.to(ScalarType.Float32) - b.to(ScalarType.Float32)).abs().max().item<float>();
 
     private static bool IsFloatingPoint(SafetensorsFile file, string name) =>
         file.Tensors[name].Dtype is ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16 or ScalarType.Float16;

@@ -5,7 +5,8 @@ public sealed class KoalaExceptionTests
     [Fact]
     public void A_message_says_where_what_and_how_to_fix_it()
     {
-        var e = new KoalaException("a.json", $"has {3} tensors and {0.26:F1} more, but {"two"} are expected", "get the file again");
+        var e = new KoalaException("a.json", $"has {3} tensors and {0.26:F1} more, but {"two"} are expected",
+            "get the file again");
         Assert.Equal("a.json: has 3 tensors and 0.3 more, but two are expected. Fix: get the file again.", e.Message);
         Assert.Equal(("a.json", "get the file again", null), (e.Where, e.Fix, e.Option));
         Assert.Equal(e.Message, e.MessageWith(name => throw new InvalidOperationException(name)));
@@ -14,10 +15,12 @@ public sealed class KoalaExceptionTests
     [Fact]
     public void Options_stand_in_it_by_their_CSharp_names_or_by_those_of_who_reads()
     {
-        var e = KoalaException.ForOption("MaxTokens", $"is 0, but {new OptionName("Tree.TopK")} is 3", $"set {new OptionName("Seed")}");
+        var e = KoalaException.ForOption("MaxTokens", $"is 0, but {new OptionName("Tree.TopK")} is 3",
+            $"set {new OptionName("Seed")}");
         Assert.Equal("maxTokens: is 0, but tree.topK is 3. Fix: set seed.", e.Message);
         Assert.Equal("MaxTokens", e.Option);
-        Assert.Equal("<MaxTokens>: is 0, but <Tree.TopK> is 3. Fix: set seed.", e.MessageWith(name => name == "Seed" ? null : $"<{name}>"));
+        Assert.Equal("<MaxTokens>: is 0, but <Tree.TopK> is 3. Fix: set seed.",
+            e.MessageWith(name => name == "Seed" ? null : $"<{name}>"));
     }
 
     [Fact]

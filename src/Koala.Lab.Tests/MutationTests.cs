@@ -41,7 +41,8 @@ public sealed class MutationTests : IDisposable
         Mutations.Try(Encoding.UTF8.GetBytes(ConfigJson), 20_261_125, bytes => ModelConfig.Parse(bytes, "config.json"));
 
     [Fact]
-    public void A_damaged_tokenizer_is_read_or_refused() => Mutations.Try(Encoding.UTF8.GetBytes(TokenizerJson), 20_261_126, bytes =>
+    public void A_damaged_tokenizer_is_read_or_refused() =>
+        Mutations.Try(Encoding.UTF8.GetBytes(TokenizerJson), 20_261_126, bytes =>
     {
         Write("tokenizer.json", bytes);
         var tokenizer = Tokenizer.Load(_folder.Path);

@@ -13,7 +13,8 @@ internal static class Mutations
 
     private static readonly byte[][] s_extremes =
     [
-        [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f], [0, 0, 0, 0, 0, 0, 0, 0x80],
+        [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f],
+        [0, 0, 0, 0, 0, 0, 0, 0x80],
         [0xff, 0xff, 0xff, 0xff], [0xff, 0xff, 0xff, 0x7f], [0, 0, 0, 0x80], [0, 0, 0, 0], [0, 0, 1, 0, 0, 0, 0, 0],
     ];
 
@@ -93,7 +94,8 @@ internal static class Mutations
     // changes.
     private static void Replace(List<byte> bytes, int at, string word)
     {
-        static bool IsEdge(byte b) => b is (byte)':' or (byte)',' or (byte)'[' or (byte)']' or (byte)'{' or (byte)'}' or (byte)'\n';
+        static bool IsEdge(byte b) =>
+            b is (byte)':' or (byte)',' or (byte)'[' or (byte)']' or (byte)'{' or (byte)'}' or (byte)'\n';
         while (at > 0 && !IsEdge(bytes[at - 1])) at--;
         var end = at;
         while (end < bytes.Count && end - at < 200 && !IsEdge(bytes[end])) end++;

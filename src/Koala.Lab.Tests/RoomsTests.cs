@@ -14,7 +14,8 @@ public sealed partial class RoomsTests
     {
         var wrong = new List<string>();
         foreach (var (room, at) in s_rooms.Select((room, i) => (room, i)))
-            foreach (var file in Directory.GetFiles(TestFiles.At("src", "Koala.Lab", room), "*.cs", SearchOption.AllDirectories))
+            foreach (var file in Directory.GetFiles(TestFiles.At("src", "Koala.Lab", room), "*.cs",
+                SearchOption.AllDirectories))
                 foreach (Match use in Use().Matches(File.ReadAllText(file)))
                     if (Array.IndexOf(s_rooms, use.Groups[1].Value) > at)
                         wrong.Add($"{room}/{Path.GetFileName(file)} uses {use.Groups[1].Value}");

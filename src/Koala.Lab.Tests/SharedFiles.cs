@@ -12,14 +12,16 @@ internal static class SharedFiles
     public static string At(params string[] parts)
     {
         var path = Path.Combine([s_folder ?? "", .. parts]);
-        Assert.SkipWhen(s_folder is null || !(File.Exists(path) || Directory.Exists(path)), $"no ../shared/{string.Join('/', parts)}");
+        Assert.SkipWhen(s_folder is null || !(File.Exists(path) || Directory.Exists(path)),
+            $"no ../shared/{string.Join('/', parts)}");
         return path;
     }
 
     private static string? Find()
     {
         for (var folder = new DirectoryInfo(TestFiles.Root).Parent; folder is not null; folder = folder.Parent)
-            if (Directory.Exists(Path.Combine(folder.FullName, "shared", "models"))) return Path.Combine(folder.FullName, "shared");
+            if (Directory.Exists(Path.Combine(folder.FullName, "shared", "models")))
+                return Path.Combine(folder.FullName, "shared");
         return null;
     }
 }

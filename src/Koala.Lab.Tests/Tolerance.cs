@@ -8,17 +8,19 @@ namespace Koala.Lab.Tests;
 /// processor.
 /// </summary>
 /// <remarks>
-/// A float32 operation rounds its result by at most u = 2⁻²⁴ of it. Processors, vector units and numbers of threads add the terms of
-/// a sum in other orders and fuse other operations, so the errors differ, but not their size: a sum of n terms whose roundings have
-/// random signs is off by about u·√n (N. J. Higham and T. Mary, "A New Approach to Probabilistic Rounding Error Analysis", SIAM J.
-/// Sci. Comput. 41, 2019), and the variances of sums that follow one another add up. A value behind sums of n₁, n₂, … terms is
-/// therefore off by about u·√(n₁ + n₂ + …) of the size of its row. The number under the root is called the roundings here.
+/// A float32 operation rounds its result by at most u = 2⁻²⁴ of it. Processors, vector units and numbers of threads add
+/// the terms of a sum in other orders and fuse other operations, so the errors differ, but not their size: a sum of n
+/// terms whose roundings have random signs is off by about u·√n (N. J. Higham and T. Mary, "A New Approach to
+/// Probabilistic Rounding Error Analysis", SIAM J. Sci. Comput. 41, 2019), and the variances of sums that follow one
+/// another add up. A value behind sums of n₁, n₂, … terms is therefore off by about u·√(n₁ + n₂ + …) of the size of its
+/// row. The number under the root is called the roundings here.
 /// </remarks>
 internal static class Tolerance
 {
     private const double UnitRoundoff = 1.0 / (1 << 24);
 
-    // The largest of a million normal errors is five standard deviations, and the difference of two computations is √2 times as wide.
+    // The largest of a million normal errors is five standard deviations, and the difference of two computations is √2
+    // times as wide.
     private const double Spread = 7;
 
     /// <summary>The number of roundings in a pass through decoder layers.</summary>
@@ -59,7 +61,8 @@ internal static class Tolerance
     {
         Assert.Equal(expected.shape, actual.shape);
         var excess = Excess(expected, actual, roundings, amplification);
-        Assert.True(excess <= 1, $"{what} {excess:F2} times the difference that rounding explains: {Golden.Distance(expected, actual)}");
+        Assert.True(excess <= 1,
+            $"{what} {excess:F2} times the difference that rounding explains: {Golden.Distance(expected, actual)}");
     }
 
     /// <summary>Asserts that two values are equal up to rounding.</summary>

@@ -64,9 +64,11 @@ public sealed class ToleranceTests
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var ids = Golden.Prompts("koala-nano")[0].Ids;
-        var config = JsonNode.Parse(File.ReadAllText(Path.Combine(ShippedModels.Folder("koala-nano"), "config.json")))!.AsObject();
+        var config = JsonNode.Parse(File.ReadAllText(Path.Combine(ShippedModels.Folder("koala-nano"), "config.json")))!
+            .AsObject();
         using var files = ModelFiles.Open(ShippedModels.Folder("koala-nano"));
-        var weights = files.Tensors.Tensors.Keys.ToDictionary(name => name, name => files.Tensors.Read(name, ScalarType.Float32, CPU));
+        var weights = files.Tensors.Tensors.Keys.ToDictionary(name => name,
+            name => files.Tensors.Read(name, ScalarType.Float32, CPU));
         var roundings = Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, ids.Length,
             ShippedModels.Nano.Config.HiddenSize);
         var correct = LastState(ids);

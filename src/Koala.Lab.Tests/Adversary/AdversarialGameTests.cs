@@ -20,7 +20,8 @@ public sealed class AdversarialGameTests
         var (real, fake) = (new List<double>(), new List<double>());
         foreach (var output in headOutputs)
         {
-            real.AddRange(TinyModels.Doubles(game.Discriminator.Score(batch.Probabilities.index_select(0, output.TargetPositions))));
+            var target = batch.Probabilities.index_select(0, output.TargetPositions);
+            real.AddRange(TinyModels.Doubles(game.Discriminator.Score(target)));
             fake.AddRange(TinyModels.Doubles(game.Discriminator.Score(output.Logits.softmax(-1))));
         }
         static double Softplus(double x) => Math.Log(1 + Math.Exp(x));
@@ -123,7 +124,8 @@ public sealed class AdversarialGameTests
         return [.. Enumerable.Range(0, 2).Select(depth =>
         {
             var positions = batch.LabelPositions(2 + depth).Select(p => p + 1 + depth).ToArray();
-            return new HeadOutput(depth, (randn(positions.Length, 512, generator: generator) * 3).requires_grad_(true), tensor(positions));
+            return new HeadOutput(depth, (randn(positions.Length, 512, generator: generator) * 3).requires_grad_(true),
+                tensor(positions));
         })];
     }
 }

@@ -33,7 +33,8 @@ public sealed partial class ColouredTextTests
         Assert.Contains("dotted", spans[0].Style, StringComparison.Ordinal);
         var plain = shown.ToString();
         Assert.Equal(answer.Text, Bracket().Replace(plain[(plain.IndexOf('\n', StringComparison.Ordinal) + 1)..], ""));
-        Assert.Equal(spans.Count(s => s.Style.Contains("solid", StringComparison.Ordinal)), plain.Split('\n', 2)[1].Count(c => c == '['));
+        Assert.Equal(spans.Count(s => s.Style.Contains("solid", StringComparison.Ordinal)),
+            plain.Split('\n', 2)[1].Count(c => c == '['));
     }
 
     [Fact]
@@ -48,7 +49,8 @@ public sealed partial class ColouredTextTests
     public void A_character_of_several_tokens_is_shown_with_the_last()
     {
         var answer = Answer("so 🐨 it is 漢字");
-        Assert.Contains("🐨", string.Concat(Spans(new ColouredText(answer, s_tokenizer)).Select(s => s.Text)), StringComparison.Ordinal);
+        Assert.Contains("🐨", string.Concat(Spans(new ColouredText(answer, s_tokenizer)).Select(s => s.Text)),
+            StringComparison.Ordinal);
         Assert.DoesNotContain('\ufffd', new ColouredText(answer, s_tokenizer).Html);
     }
 

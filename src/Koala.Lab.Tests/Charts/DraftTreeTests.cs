@@ -35,7 +35,8 @@ public sealed class DraftTreeTests
             // No part of an edge touches a label.
             var edge = tree.Edge(tree.Nodes[i]);
             foreach (var (from, to) in edge.Zip(edge.Skip(1)))
-                Assert.DoesNotContain(boxes, box => Math.Max(from.X, to.X) > box.At.X - 5 && Math.Min(from.X, to.X) < box.Right + 2
+                Assert.DoesNotContain(boxes,
+                    box => Math.Max(from.X, to.X) > box.At.X - 5 && Math.Min(from.X, to.X) < box.Right + 2
                     && Math.Max(from.Y, to.Y) > box.At.Y - 7 && Math.Min(from.Y, to.Y) < box.At.Y + 7);
         }
         Assert.True(tree.Width <= 690, $"{tree.Width}");
@@ -47,7 +48,8 @@ public sealed class DraftTreeTests
         var tree = DraftTreeFigure.Create(Sample.TreeRound);
         var bonus = Assert.Single(tree.Nodes, node => node.Fate == Fate.Bonus);
         Assert.Equal("␣for", tree.Nodes[bonus.Parent].Text);
-        Assert.Equal(["␣The", "␣reason", "␣for"], tree.Nodes.Where(node => node.Fate == Fate.Accepted).Select(node => node.Text));
+        Assert.Equal(["␣The", "␣reason", "␣for"],
+            tree.Nodes.Where(node => node.Fate == Fate.Accepted).Select(node => node.Text));
         Assert.Equal(4, bonus.Level);
         var rejected = DraftTreeFigure.Create(Sample.Round([-1], ["a"], []));
         var bonusAfterRoot = rejected.Nodes.Single(node => node.Fate == Fate.Bonus);
@@ -64,14 +66,22 @@ public sealed class DraftTreeTests
             .Where(t => t.TryGetProperty("customdata", out _))
             .ToDictionary(t => t.GetProperty("name").GetString()!);
         Assert.Equal(["root", "accepted", "bonus token", "rejected"], traces.Keys);
-        Assert.Equal(3, traces.Values.Skip(1).Select(t => t.GetProperty("marker").GetProperty("color").GetString()).Distinct().Count());
+        Assert.Equal(3,
+            traces.Values.Skip(1)
+                .Select(t => t.GetProperty("marker").GetProperty("color").GetString())
+                .Distinct()
+                .Count());
         Assert.Equal(["␣the", "␣sky"], traces["accepted"].GetProperty("text").EnumerateArray().Select(t => t.GetString()));
         Assert.Equal(["␣is", "↵"], traces["rejected"].GetProperty("text").EnumerateArray().Select(t => t.GetString()));
         Assert.Equal(["␣sky", "0.333", "0.250"],
             traces["accepted"].GetProperty("customdata")[1].EnumerateArray().Select(t => t.GetString()));
         Assert.Equal(["␣because", "0.625", ""],
             traces["bonus token"].GetProperty("customdata")[0].EnumerateArray().Select(t => t.GetString()));
-        var titles = XDocument.Parse(figure.Svg).Descendants().Where(e => e.Name.LocalName == "title").Select(e => e.Value).ToArray();
+        var titles = XDocument.Parse(figure.Svg)
+            .Descendants()
+            .Where(e => e.Name.LocalName == "title")
+            .Select(e => e.Value)
+            .ToArray();
         Assert.Equal(5, titles.Length);
         Assert.Contains("␣sky: accepted, p 0.333, q 0.250", titles);
         Assert.Contains("␣because: bonus token, p 0.625", titles);
@@ -96,7 +106,10 @@ public sealed class DraftTreeTests
     {
         using var head = Decoding.PlainDecoding.RandomHead(ShippedModels.Nano, 1);
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
-        var options = new GenerationOptions { MaxTokens = 4, Tree = new StaticTree("tree", [[0], [1], [0, 0], [1, 0], [1, 1], [1, 1, 0]]) };
+        var options = new GenerationOptions
+        {
+            MaxTokens = 4, Tree = new StaticTree("tree", [[0], [1], [0, 0], [1, 0], [1, 1], [1, 1, 0]]),
+        };
         var fault = Assert.Throws<KoalaException>(() =>
             Chart.DraftTree(decoder.Generate(Golden.Prompts("koala-nano")[0].Ids, options).Rounds[0]));
         Assert.Contains("FullTrace", fault.Message, StringComparison.Ordinal);

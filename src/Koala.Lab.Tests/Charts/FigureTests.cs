@@ -141,9 +141,14 @@ public sealed class FigureTests
     [Fact]
     public void Few_steps_far_apart_have_no_tick_at_every_number_between()
     {
-        StepMetrics[] far = [.. Enumerable.Range(1, 6).Select(i => new StepMetrics { Step = 50 * i, ValidationAccuracy = [0.1 * i] })];
-        Assert.False(Parse(Chart.TrainingAccuracy(far).Json).GetProperty("layout").GetProperty("xaxis").TryGetProperty("dtick", out _));
-        StepMetrics[] near = [.. Enumerable.Range(1, 6).Select(i => new StepMetrics { Step = i, ValidationAccuracy = [0.1 * i] })];
+        StepMetrics[] far = [.. Enumerable.Range(1, 6)
+            .Select(i => new StepMetrics { Step = 50 * i, ValidationAccuracy = [0.1 * i] })];
+        Assert.False(Parse(Chart.TrainingAccuracy(far).Json)
+            .GetProperty("layout")
+            .GetProperty("xaxis")
+            .TryGetProperty("dtick", out _));
+        StepMetrics[] near = [.. Enumerable.Range(1, 6)
+            .Select(i => new StepMetrics { Step = i, ValidationAccuracy = [0.1 * i] })];
         Assert.Equal(1,
             Parse(Chart.TrainingAccuracy(near).Json)
                 .GetProperty("layout")
@@ -184,7 +189,8 @@ public sealed class FigureTests
     public void Names_from_strangers_stay_text_for_plotly_too()
     {
         foreach (var name in new[] { "hostile", "hostile series" })
-            Assert.DoesNotContain("<script", JsonDocument.Parse(Sample.All[name]().Json).RootElement.GetProperty("data").EnumerateArray()
+            Assert.DoesNotContain("<script",
+                JsonDocument.Parse(Sample.All[name]().Json).RootElement.GetProperty("data").EnumerateArray()
                 .SelectMany(trace => trace.GetProperty("y").EnumerateArray().Append(trace.GetProperty("name")))
                 .Select(x => x.ToString())
                 .Aggregate(string.Concat),

@@ -14,7 +14,8 @@ public sealed class NotebookTests
     public void Types_declare_the_formats_they_are_shown_in()
     {
         Assert.Equal([Figure.PlotlyMimeType, "text/html", "text/plain"], Preferred(typeof(Figure)));
-        foreach (var type in new[] { typeof(DecodingTrace), typeof(Generation), typeof(EvaluationReport), typeof(ColouredText) })
+        foreach (var type in new[] { typeof(DecodingTrace), typeof(Generation), typeof(EvaluationReport),
+            typeof(ColouredText) })
             Assert.Equal(["text/html", "text/plain"], Preferred(type));
     }
 
@@ -86,6 +87,7 @@ public sealed class NotebookTests
         public static void Register(Type type, Action<object, TextWriter> formatter, string mimeType) =>
             Registered[(type, mimeType)] = formatter;
 
-        public static void SetPreferredMimeTypesFor(Type type, params string[] preferredMimeTypes) => Preferred[type] = preferredMimeTypes;
+        public static void SetPreferredMimeTypesFor(Type type, params string[] preferredMimeTypes) =>
+            Preferred[type] = preferredMimeTypes;
     }
 }

@@ -16,7 +16,8 @@ internal static class Sample
     public static DecodingTrace Trace { get; } =
         new([new Round(3, 2, 1, 4, 0.5), new Round(3, 0, 1.5, 4.25, 0.25), new Round(2, 2, 0.75, 5, 0.125)]);
 
-    public static DecodingTrace LongTrace { get; } = new([.. Enumerable.Range(0, 1500).Select(i => new Round(4, i % 5, 1, 4, 0.1))]);
+    public static DecodingTrace LongTrace { get; } =
+        new([.. Enumerable.Range(0, 1500).Select(i => new Round(4, i % 5, 1, 4, 0.1))]);
 
     /// <summary>A round with a chain of four candidates, of which two were accepted.</summary>
     public static Round ChainRound { get; } = Round([-1, 0, 1, 2], [" the", " sky", " is", "\n"], accepted: [0, 1]);
@@ -34,7 +35,8 @@ internal static class Sample
     /// <summary>A tree of ten levels with two children at each level and long texts.</summary>
     public static Round DeepRound { get; } = Round(
         [.. Enumerable.Range(0, 20).Select(i => Math.Max(i / 2 * 2 - 2, -1))],
-        [.. Enumerable.Range(0, 20).Select(i => $" extraordinary{i}")], accepted: [.. Enumerable.Range(0, 10).Select(i => 2 * i)]);
+        [.. Enumerable.Range(0, 20).Select(i => $" extraordinary{i}")],
+        accepted: [.. Enumerable.Range(0, 10).Select(i => 2 * i)]);
 
     public static Round Round(int[] parents, string[] texts, int[] accepted, string bonus = " because") =>
         new(parents.Length, accepted.Length, 1, 4, 0.1)
@@ -45,8 +47,13 @@ internal static class Sample
     };
 
     public static IReadOnlyList<EvaluationReport> Reports { get; } =
-        [.. new[] { "k1-plain", "k1-adversary", "k2-plain", "k2-adversary" }.Select(name => JsonSerializer.Deserialize<EvaluationReport>(
-            File.ReadAllText(TestFiles.At("docs", "results", $"evaluate-koala-mini-medusa-{name}-fp32.json")), JsonFormat.Document)!)];
+        [Report("k1-plain"), Report("k1-adversary"), Report("k2-plain"), Report("k2-adversary")];
+
+    private static EvaluationReport Report(string name)
+    {
+        var file = TestFiles.At("docs", "results", $"evaluate-koala-mini-medusa-{name}-fp32.json");
+        return JsonSerializer.Deserialize<EvaluationReport>(File.ReadAllText(file), JsonFormat.Document)!;
+    }
 
     public static IEnumerable<LayerSweepPoint> LayerSweep =>
         Reports.Select((report, i) =>

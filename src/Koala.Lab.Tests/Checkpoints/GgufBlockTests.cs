@@ -27,7 +27,8 @@ public sealed class GgufBlockTests : IDisposable
     public void F32_is_itself() => AssertValues(0, [0, 0, 0x80, 0x3F, 0, 0, 0x20, 0xC1], [1, -10]);
 
     [Fact]
-    public void F16_is_half_precision() => AssertValues(1, [0x00, 0x3C, 0x00, 0xC2, 0x01, 0x00, 0xFF, 0x7B], [1, -3, 5.9604645e-8f, 65504]);
+    public void F16_is_half_precision() =>
+        AssertValues(1, [0x00, 0x3C, 0x00, 0xC2, 0x01, 0x00, 0xFF, 0x7B], [1, -3, 5.9604645e-8f, 65504]);
 
     [Fact]
     public void BF16_is_the_upper_half_of_F32() => AssertValues(30, [0x80, 0x3F, 0x20, 0xC1], [1, -10]);
@@ -45,7 +46,8 @@ public sealed class GgufBlockTests : IDisposable
         [0x00, 0x40, 0x00, 0xBC, 0x00, 0x10, 0x01, 0xF0, 0x0F, .. Repeat<byte>(0x77, 11)],
         [-1, -1, 1, -1, 29, .. Repeat(13f, 11), -1, 1, -1, 29, -1, .. Repeat(13f, 11)]);
 
-    // d = 1, high bits of numbers 0, 8, 17, 31; nibbles 0 below and 5 above: 0 - 16, with the bit 16 - 16; 5 - 16, with the bit 21 - 16.
+    // d = 1, high bits of numbers 0, 8, 17, 31; nibbles 0 below and 5 above: 0 - 16, with the bit 16 - 16; 5 - 16, with
+    // the bit 21 - 16.
     [Fact]
     public void Q5_0() => AssertValues(6,
         [0x00, 0x3C, 0x01, 0x01, 0x02, 0x80, .. Repeat<byte>(0x50, 16)],
@@ -129,7 +131,9 @@ public sealed class GgufBlockTests : IDisposable
         var zero = new byte[block.Length];
         var path = _folder.At("x.gguf");
         File.WriteAllBytes(path, GgufBytes.Small()
-            .Tensor("x", [3 * (ulong)expected.Length, 2], type, [.. zero, .. block, .. zero, .. zero, .. block, .. block]).Build());
+            .Tensor("x", [3 * (ulong)expected.Length, 2], type,
+                [.. zero, .. block, .. zero, .. zero, .. block, .. block])
+            .Build());
         using var scope = NewDisposeScope();
         using var file = GgufFile.Open(path);
         var zeros = new float[expected.Length];

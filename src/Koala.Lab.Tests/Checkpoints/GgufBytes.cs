@@ -31,8 +31,12 @@ internal sealed class GgufBytes
             .Set("llama.block_count", 1u)
             .Set("llama.feed_forward_length", 6u).Set("llama.attention.head_count", 2u).Set("llama.attention.head_count_kv", 1u)
             .Set("llama.attention.layer_norm_rms_epsilon", 1e-5f).Set("llama.vocab_size", 4u)
-            .Set("tokenizer.ggml.model", "gpt2").Set("tokenizer.ggml.pre", "gpt-2").Set("tokenizer.ggml.tokens", ["a", "b", "ab", "<e>"])
-            .Set("tokenizer.ggml.token_type", [1, 1, 1, 3]).Set("tokenizer.ggml.merges", ["a b"]).Set("tokenizer.ggml.eos_token_id", 3u);
+            .Set("tokenizer.ggml.model", "gpt2")
+            .Set("tokenizer.ggml.pre", "gpt-2")
+            .Set("tokenizer.ggml.tokens", ["a", "b", "ab", "<e>"])
+            .Set("tokenizer.ggml.token_type", [1, 1, 1, 3])
+            .Set("tokenizer.ggml.merges", ["a b"])
+            .Set("tokenizer.ggml.eos_token_id", 3u);
         void Add(string name, params ulong[] dimensions) =>
             file.Tensor(name, dimensions, 0,
                 [.. Enumerable.Range(0, (int)dimensions.Aggregate((a, b) => a * b))
@@ -59,7 +63,8 @@ internal sealed class GgufBytes
 
     public GgufBytes Set(string key, string value) => SetRaw(key, 8, Text(value));
 
-    public GgufBytes Set(string key, string[] values) => SetRaw(key, 9, List(8, (ulong)values.Length, [.. values.SelectMany(Text)]));
+    public GgufBytes Set(string key, string[] values) =>
+        SetRaw(key, 9, List(8, (ulong)values.Length, [.. values.SelectMany(Text)]));
 
     public GgufBytes Set(string key, int[] values) =>
         SetRaw(key, 9, List(5, (ulong)values.Length, [.. values.SelectMany(BitConverter.GetBytes)]));
@@ -102,7 +107,8 @@ internal sealed class GgufBytes
     }
 
     /// <summary>Changes the entry of a tensor; its bytes stay.</summary>
-    public GgufBytes Retell(string name, ulong[]? dimensions = null, uint? type = null, ulong? offset = null, string? called = null)
+    public GgufBytes Retell(string name, ulong[]? dimensions = null, uint? type = null, ulong? offset = null,
+        string? called = null)
     {
         var at = _tensors.FindIndex(t => t.Name == name);
         var (_, d, t, data, o) = _tensors[at];
@@ -120,7 +126,8 @@ internal sealed class GgufBytes
     {
         var header = new List<byte>();
         header.AddRange([.. BitConverter.GetBytes(Magic), .. BitConverter.GetBytes(Version),
-            .. BitConverter.GetBytes(TensorCount ?? (ulong)_tensors.Count), .. BitConverter.GetBytes(KeyCount ?? (ulong)_keys.Count)]);
+            .. BitConverter.GetBytes(TensorCount ?? (ulong)_tensors.Count),
+            .. BitConverter.GetBytes(KeyCount ?? (ulong)_keys.Count)]);
         foreach (var (key, value) in _keys) header.AddRange([.. Text(key), .. value]);
         var data = new List<byte>();
         foreach (var (name, dimensions, type, bytes, offset) in _tensors)

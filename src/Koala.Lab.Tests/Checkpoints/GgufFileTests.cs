@@ -25,7 +25,8 @@ public sealed class GgufFileTests : IDisposable
             ],
             file.Tensors.Keys.Order(StringComparer.Ordinal));
         Assert.Equal([4L, 6L], file.Tensors["model.layers.0.mlp.down_proj.weight"].Shape);
-        Assert.Equal((ScalarType.Float32, "F32"), (file.Tensors["model.norm.weight"].Dtype, file.Tensors["model.norm.weight"].Stored));
+        Assert.Equal((ScalarType.Float32, "F32"),
+            (file.Tensors["model.norm.weight"].Dtype, file.Tensors["model.norm.weight"].Stored));
     }
 
     [Fact]
@@ -100,7 +101,10 @@ public sealed class GgufFileTests : IDisposable
         {
             using var scope = NewDisposeScope();
             var x = file.Read("x", dtype, CPU).to(ScalarType.Float32);
-            Assert.True(x.select(1, 0).equal(arange(blocks).bitwise_and(255).add(128).bitwise_and(255).sub(128)).all().item<bool>());
+            Assert.True(x.select(1, 0)
+                .equal(arange(blocks).bitwise_and(255).add(128).bitwise_and(255).sub(128))
+                .all()
+                .item<bool>());
             Assert.True(x.select(1, 31).equal(7).all().item<bool>());
             Assert.True(x.narrow(1, 1, 30).equal(0).all().item<bool>());
         }

@@ -14,7 +14,9 @@ public sealed class HostileGgufTests : IDisposable
     private const int Mutations = 20_000;
     private const int Seed = 20_260_312;
     private const long Margin = 1 << 20;
-    private const string Tokens = "tokenizer.ggml.tokens", Types = "tokenizer.ggml.token_type", Merges = "tokenizer.ggml.merges";
+    private const string Tokens = "tokenizer.ggml.tokens";
+    private const string Types = "tokenizer.ggml.token_type";
+    private const string Merges = "tokenizer.ggml.merges";
     private const string Norm = "output_norm.weight", Down = "blk.0.ffn_down.weight";
 
     private readonly TemporaryFolder _folder = new();
@@ -55,7 +57,8 @@ public sealed class HostileGgufTests : IDisposable
             // Keys and values.
             data.Add("key as long as everything", Patched(24, BitConverter.GetBytes(ulong.MaxValue)),
                 "is said to be 18446744073709551615 bytes long");
-            data.Add("key longer than the file", Patched(24, BitConverter.GetBytes(100_000UL)), "is said to be 100000 bytes long");
+            data.Add("key longer than the file", Patched(24, BitConverter.GetBytes(100_000UL)),
+                "is said to be 100000 bytes long");
             data.Add("key that is not UTF-8", Patched(32, [0xFF, 0xFE]), "not valid UTF-8");
             Add("key of 70,000 letters", GgufBytes.Small().Set(new string('k', 70_000), 1u), "at most 65535");
             Add("key twice", GgufBytes.Small().Twice("llama.block_count"), "stands twice");
@@ -76,7 +79,8 @@ public sealed class HostileGgufTests : IDisposable
                 "1099511627776 bytes long");
             Add("string beyond the file", GgufBytes.Small().SetRaw("x", 8, BitConverter.GetBytes(1UL << 63)),
                 "9223372036854775808 bytes long");
-            Add("100,000 keys of one letter", With(f => { for (var i = 0; i < 100_000; i++) f.SetNew($"{i}", 0, [0]); }), "more memory");
+            Add("100,000 keys of one letter",
+                With(f => { for (var i = 0; i < 100_000; i++) f.SetNew($"{i}", 0, [0]); }), "more memory");
             foreach (var alignment in (uint[])[0, 3, 48, 1 << 17, uint.MaxValue])
                 Add($"alignment {alignment}", GgufBytes.Small().Set("general.alignment", alignment), "power of two");
             Add("alignment as a string", GgufBytes.Small().Set("general.alignment", "32"), "power of two");
@@ -84,7 +88,8 @@ public sealed class HostileGgufTests : IDisposable
             // Tensors.
             Add("tensor name of 65 letters", GgufBytes.Small().Retell(Norm, called: new string('n', 65)), "at most 64");
             Add("tensor twice", GgufBytes.Small().Retell(Norm, called: "token_embd.weight"), "stands twice");
-            Add("tensor twice under two names", GgufBytes.Small().Tensor("model.norm.weight", [4], 0, new byte[16]), "two names");
+            Add("tensor twice under two names", GgufBytes.Small().Tensor("model.norm.weight", [4], 0, new byte[16]),
+                "two names");
             Add("20,000 tensors of one number",
                 With(f => { for (var i = 0; i < 20_000; i++) f.Tensor($"{i}", [1], 0, new byte[4]); }), "more memory");
             Add("1,300 tensors of one number",
@@ -94,7 +99,8 @@ public sealed class HostileGgufTests : IDisposable
             Add("five dimensions", GgufBytes.Small().Retell(Norm, dimensions: [1, 1, 1, 1, 4]), "5 dimensions");
             Add("dimension 0", GgufBytes.Small().Retell(Norm, dimensions: [0]), "a dimension is 0");
             Add("dimension beyond 63 bits", GgufBytes.Small().Retell(Norm, dimensions: [1UL << 63]), "a dimension is");
-            Add("dimensions whose product wraps to 0", GgufBytes.Small().Retell(Norm, dimensions: [1UL << 32, 1UL << 32]), "more elements");
+            Add("dimensions whose product wraps to 0",
+                GgufBytes.Small().Retell(Norm, dimensions: [1UL << 32, 1UL << 32]), "more elements");
             Add("dimensions whose bytes wrap", GgufBytes.Small().Retell(Norm, dimensions: [1UL << 62]), "more elements");
             Add("dimensions beyond the file", GgufBytes.Small().Retell(Norm, dimensions: [1UL << 40]), "the file holds");
             foreach (var type in (uint[])[4, 9, 10, 15, 39, 1000, uint.MaxValue])
@@ -107,7 +113,8 @@ public sealed class HostileGgufTests : IDisposable
             Add("two tensors over the same bytes", GgufBytes.Small().Retell(Norm, offset: 0), "overlap");
             Add("two tensors overlap in part", GgufBytes.Small().Retell(Norm, offset: 32), "overlap");
             Add("a tensor missing", GgufBytes.Small().WithoutTensor(Down), "1 missing");
-            Add("a tensor of another layer", GgufBytes.Small().Tensor("blk.1.attn_norm.weight", [4], 0, new byte[16]), "1 unexpected");
+            Add("a tensor of another layer", GgufBytes.Small().Tensor("blk.1.attn_norm.weight", [4], 0, new byte[16]),
+                "1 unexpected");
             Add("a bias", GgufBytes.Small().Tensor("blk.0.attn_q.bias", [4], 0, new byte[16]), "1 unexpected");
             Add("a matrix turned round", GgufBytes.Small().Retell(Down, dimensions: [4, 6]), "wrongly shaped");
 
@@ -130,7 +137,8 @@ public sealed class HostileGgufTests : IDisposable
                 Key($"llama.{key}", f => f.Set($"llama.{key}", "4"), "a whole number from 1", "string");
                 Key($"llama.{key}", f => f.Set($"llama.{key}", [4]), "a list of 1 values", "list");
             }
-            Key("llama.attention.head_count", f => f.Set("llama.attention.head_count", 3u), "3 attention heads do not divide", "3");
+            Key("llama.attention.head_count", f => f.Set("llama.attention.head_count", 3u),
+                "3 attention heads do not divide", "3");
             Key("llama.attention.head_count", f => f.Set("llama.attention.head_count", 4u), "even width", "4");
             Key("llama.attention.head_count_kv", f => f.Set("llama.attention.head_count_kv", 4u), "does not divide", "4");
             Key("llama.attention.key_length", f => f.Set("llama.attention.key_length", 3u), "even width", "3");
@@ -148,7 +156,8 @@ public sealed class HostileGgufTests : IDisposable
             Key("rope attention factor", f => f.Set("llama.rope.scaling.attn_factor", 2f), "does not scale attention", "2");
             Key("experts", f => f.Set("llama.expert_count", 8u), "one feed-forward part", "8");
             Key("split", f => f.Set("split.count", 3u), "that many files", "3");
-            Add("rope divisors of another length", GgufBytes.Small().Tensor("rope_freqs.weight", [2], 0, new byte[8]), "1 finite numbers");
+            Add("rope divisors of another length", GgufBytes.Small().Tensor("rope_freqs.weight", [2], 0, new byte[8]),
+                "1 finite numbers");
             Add("a rope divisor of 0", GgufBytes.Small().Tensor("rope_freqs.weight", [1], 0, new byte[4]), "1 finite numbers");
             Add("a rope divisor that is no number",
                 GgufBytes.Small().Tensor("rope_freqs.weight", [1], 0, BitConverter.GetBytes(float.NaN)),
@@ -202,7 +211,8 @@ public sealed class HostileGgufTests : IDisposable
             Key("unknown", f => f.Set("tokenizer.chat_template", "x").Set("tokenizer.ggml.unknown_token_id", 9u),
                 "below the vocabulary's 4", "9");
             Key("chat template", f => f.Set("tokenizer.chat_template", 1u), "a string is expected", "number");
-            Key("chat template", f => f.Set("tokenizer.chat_template", new string('x', (1 << 20) + 1)), "at most 1048576", "of a megabyte");
+            Key("chat template", f => f.Set("tokenizer.chat_template", new string('x', (1 << 20) + 1)),
+                "at most 1048576", "of a megabyte");
             return data;
         }
     }
@@ -255,7 +265,8 @@ public sealed class HostileGgufTests : IDisposable
         var path = _folder.At("x.gguf");
         File.WriteAllBytes(path, GgufBytes.Small().SetRaw("general.architecture", 13, []).Build());
         // Magic number, version and counts take 24 bytes; the key's length and its 20 letters take 28.
-        Assert.Equal($"{path}, key 'general.architecture', byte 52", Assert.Throws<KoalaException>(() => GgufFile.Open(path)).Where);
+        Assert.Equal($"{path}, key 'general.architecture', byte 52",
+            Assert.Throws<KoalaException>(() => GgufFile.Open(path)).Where);
         File.WriteAllBytes(path, GgufBytes.Small().Retell(Norm, type: 9).Build());
         Assert.StartsWith($"{path}, tensor '{Norm}', byte ", Assert.Throws<KoalaException>(() => GgufFile.Open(path)).Where);
     }
@@ -279,7 +290,8 @@ public sealed class HostileGgufTests : IDisposable
         File.WriteAllBytes(path, GgufBytes.Small().Build());
         using var file = GgufFile.Open(path);
         using (var stream = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite)) stream.SetLength(100);
-        Assert.Contains("shorter", Assert.Throws<KoalaException>(() => file.Read("model.norm.weight", ScalarType.Float32, CPU)).Fault);
+        Assert.Contains("shorter",
+            Assert.Throws<KoalaException>(() => file.Read("model.norm.weight", ScalarType.Float32, CPU)).Fault);
     }
 
     [Fact]

@@ -37,7 +37,8 @@ public sealed class HostileSafetensorsTests : IDisposable
             void Header(string name, string header, string fault, int bytes = 0) =>
                 data.Add(name, SafetensorsBytes.File(header, bytes), fault);
             void Raw(string name, byte[] header, string fault) => data.Add(name, SafetensorsBytes.File(header), fault);
-            void Entry(string name, string entry, string fault, int bytes = 0) => Header(name, "{\"x\":" + entry + "}", fault, bytes);
+            void Entry(string name, string entry, string fault, int bytes = 0) =>
+                Header(name, "{\"x\":" + entry + "}", fault, bytes);
 
             Raw("not UTF-8", [(byte)'{', (byte)'"', 0xff, (byte)'"', (byte)':', (byte)'1', (byte)'}'], "UTF-8");
             Raw("byte-order mark", [0xef, 0xbb, 0xbf, (byte)'{', (byte)'}'], "does not begin with '{'");
@@ -49,10 +50,12 @@ public sealed class HostileSafetensorsTests : IDisposable
             Header("two objects", "{}{}", "not valid JSON");
             Header("comma at the end", """{"__metadata__":{},}""", "not valid JSON");
             Header("a comment", "{/**/}", "not valid JSON");
-            Header("nested a thousand deep", """{"x":""" + new string('[', 1000) + new string(']', 1000) + "}", "not an object");
+            Header("nested a thousand deep", """{"x":""" + new string('[', 1000) + new string(']', 1000) + "}",
+                "not an object");
             Header("nested a thousand deep in an entry",
                 """{"x":{"shape":""" + new string('[', 1000) + new string(']', 1000) + "}}", "whole numbers");
-            Header("half a surrogate pair as a name", """{"\ud800":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""", "surrogate");
+            Header("half a surrogate pair as a name", """{"\ud800":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""",
+                "surrogate");
             Header("half a surrogate pair in a name as long as __metadata__",
                 """{"\udc00___________":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""", "surrogate");
             Header("half a surrogate pair as an entry's key",
@@ -88,10 +91,12 @@ public sealed class HostileSafetensorsTests : IDisposable
             Entry("exponent as a size", """{"dtype":"U8","shape":[1e0],"data_offsets":[0,1]}""", "'1e0'", 1);
             Entry("string as a size", """{"dtype":"U8","shape":["1"],"data_offsets":[0,1]}""", "whole numbers", 1);
             Entry("null as a size", """{"dtype":"U8","shape":[null],"data_offsets":[0,1]}""", "whole numbers", 1);
-            Entry("size beyond 64 bits", """{"dtype":"U8","shape":[18446744073709551616],"data_offsets":[0,0]}""", "whole numbers");
+            Entry("size beyond 64 bits", """{"dtype":"U8","shape":[18446744073709551616],"data_offsets":[0,0]}""",
+                "whole numbers");
             Entry("sizes whose product wraps to 0",
                 """{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}""", "more elements");
-            Entry("sizes whose bytes wrap to 0", """{"dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,0]}""", "more elements");
+            Entry("sizes whose bytes wrap to 0",
+                """{"dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,0]}""", "more elements");
             Entry("an empty tensor with sizes that overflow",
                 """{"dtype":"F64","shape":[0,4611686018427387904,4],"data_offsets":[0,0]}""", "more elements");
             Entry("65 dimensions",
@@ -108,7 +113,8 @@ public sealed class HostileSafetensorsTests : IDisposable
                 """{"dtype":"U8","shape":[9223372036854775807],"data_offsets":[0,9223372036854775807]}""",
                 "holds 1 bytes", 1);
             Entry("data do not begin at 0", """{"dtype":"U8","shape":[1],"data_offsets":[1,2]}""", "gap", 2);
-            Entry("bytes behind the last tensor", """{"dtype":"U8","shape":[1],"data_offsets":[0,1]}""", "1 bytes at the end", 2);
+            Entry("bytes behind the last tensor", """{"dtype":"U8","shape":[1],"data_offsets":[0,1]}""",
+                "1 bytes at the end", 2);
             Header("bytes and no tensor", "{}", "belong to no tensor", 1);
             Header("two tensors over the same bytes",
                 """{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"y":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}""",
@@ -252,7 +258,9 @@ public sealed class HostileSafetensorsTests : IDisposable
                 case 4: bytes.InsertRange(at, bytes.GetRange(at, Math.Min(random.Next(1, 40), bytes.Count - at))); break;
                 // One digit of a size, an offset or a type is changed; most other changes already fail in the JSON.
                 default:
-                    var digits = Enumerable.Range(8, Math.Max(0, bytes.Count - 8)).Where(i => char.IsAsciiDigit((char)bytes[i])).ToList();
+                    var digits = Enumerable.Range(8, Math.Max(0, bytes.Count - 8))
+                        .Where(i => char.IsAsciiDigit((char)bytes[i]))
+                        .ToList();
                     if (digits.Count > 0) bytes[digits[random.Next(digits.Count)]] = (byte)('0' + random.Next(10));
                     break;
             }

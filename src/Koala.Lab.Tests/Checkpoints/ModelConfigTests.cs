@@ -39,7 +39,8 @@ public sealed class ModelConfigTests
             Add("a size as a list", """{"hidden_size":[64]}""", "whole number");
             Add("too many layers", """{"num_hidden_layers":100000}""", "1024");
             Add("a huge context", """{"max_position_embeddings":2147483647}""", "max_position_embeddings");
-            Add("heads that do not divide the width", """{"num_attention_heads":3,"num_key_value_heads":3}""", "head_dim is not given");
+            Add("heads that do not divide the width", """{"num_attention_heads":3,"num_key_value_heads":3}""",
+                "head_dim is not given");
             Add("key-value heads that do not divide the heads", """{"num_key_value_heads":3}""", "does not divide");
             Add("more key-value heads than heads", """{"num_key_value_heads":8}""", "does not divide");
             Add("an odd head", """{"head_dim":15}""", "even");
@@ -65,11 +66,13 @@ public sealed class ModelConfigTests
                 "newer spelling");
             Add("scaling as a string", """{"rope_scaling":"linear"}""", "an object");
             Add("scaling without a type", """{"rope_scaling":{"factor":2}}""", "rope_type");
-            Add("scaling of two types", """{"rope_scaling":{"type":"linear","rope_type":"llama3","factor":2}}""", "remove the wrong one");
+            Add("scaling of two types", """{"rope_scaling":{"type":"linear","rope_type":"llama3","factor":2}}""",
+                "remove the wrong one");
             Add("another kind of scaling", """{"rope_scaling":{"rope_type":"yarn","factor":4}}""", "yarn");
             Add("linear scaling without a factor", """{"rope_scaling":{"type":"linear"}}""", "factor");
             Add("linear scaling by 0", """{"rope_scaling":{"type":"linear","factor":0}}""", "factor");
-            Add("llama3 scaling without its bounds", """{"rope_scaling":{"rope_type":"llama3","factor":8}}""", "low_freq_factor");
+            Add("llama3 scaling without its bounds", """{"rope_scaling":{"rope_type":"llama3","factor":8}}""",
+                "low_freq_factor");
             Add("llama3 scaling with equal bounds",
                 """{"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":4,"high_freq_factor":4""" +
                 ""","original_max_position_embeddings":64}}""",
@@ -135,7 +138,8 @@ public sealed class ModelConfigTests
     [InlineData("[5,3]", "null", new[] { 3, 5 })]
     [InlineData("null", "9", new[] { 9 })]
     [InlineData("null", "null", new int[0])]
-    public void Ends_are_those_of_both_files_together(string config, string generation, int[] ends) => Assert.Equal(ends, ModelConfig.Parse(
+    public void Ends_are_those_of_both_files_together(string config, string generation, int[] ends) =>
+        Assert.Equal(ends, ModelConfig.Parse(
         Encoding.UTF8.GetBytes(Changed($$"""{"eos_token_id":{{config}} }""")), "config.json",
         Encoding.UTF8.GetBytes($$"""{"eos_token_id":{{generation}} }""")).EndOfSequenceIds);
 

@@ -83,7 +83,8 @@ public sealed class ModelFilesTests : IDisposable
     {
         Copy("config.json");
         File.WriteAllText(_folder.At("generation_config.json"), "{");
-        Assert.StartsWith(_folder.At("generation_config.json"), Assert.Throws<KoalaException>(() => ModelFiles.Open(_folder.Path)).Where);
+        Assert.StartsWith(_folder.At("generation_config.json"),
+            Assert.Throws<KoalaException>(() => ModelFiles.Open(_folder.Path)).Where);
     }
 
     private void Copy(string file) => File.Copy(Path.Combine(ShippedModels.Folder("koala-nano"), file), _folder.At(file));

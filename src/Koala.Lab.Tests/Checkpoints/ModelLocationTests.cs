@@ -88,7 +88,8 @@ public sealed class ModelLocationTests : IDisposable
     [Fact]
     public void A_path_needs_no_settings()
     {
-        var location = ModelLocation.Find(ShippedModels.Folder("koala-nano") + "/", () => throw new InvalidOperationException());
+        var location =
+            ModelLocation.Find(ShippedModels.Folder("koala-nano") + "/", () => throw new InvalidOperationException());
         Assert.Equal("koala-nano", location.Name);
     }
 
@@ -108,7 +109,8 @@ public sealed class ModelLocationTests : IDisposable
     {
         var repo = Path.Combine(cache, "models--koala--nano");
         var snapshot = Path.Combine(repo, "snapshots", Old);
-        foreach (var folder in new[] { "blobs", "refs", $"snapshots/{Old}" }) Directory.CreateDirectory(Path.Combine(repo, folder));
+        foreach (var folder in new[] { "blobs", "refs", $"snapshots/{Old}" })
+            Directory.CreateDirectory(Path.Combine(repo, folder));
         foreach (var path in Directory.GetFiles(ShippedModels.Folder("koala-nano")))
         {
             var hash = FakeHub.HashOf(File.ReadAllBytes(path));

@@ -130,7 +130,8 @@ public sealed class SafetensorsFileTests : IDisposable
         Assert.Equal(_folder.At("none"), Assert.Throws<KoalaException>(() => SafetensorsFile.Open(_folder.At("none"))).Where);
 
     [Fact]
-    public void A_folder_where_a_file_is_expected_is_one_error() => Assert.Throws<KoalaException>(() => SafetensorsFile.Open(_folder.Path));
+    public void A_folder_where_a_file_is_expected_is_one_error() =>
+        Assert.Throws<KoalaException>(() => SafetensorsFile.Open(_folder.Path));
 
     [Fact]
     public void A_device_where_a_file_is_expected_is_one_error()

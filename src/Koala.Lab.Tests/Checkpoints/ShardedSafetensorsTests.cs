@@ -55,7 +55,8 @@ public sealed class ShardedSafetensorsTests : IDisposable
         "'d' is in 2.safetensors")]
     [InlineData("in another shard than the index says",
         """{"weight_map":{"a":"1.safetensors","b":"2.safetensors","c":"2.safetensors"}}""", "'b' is in 2.safetensors")]
-    [InlineData("in a shard and not in the index", """{"weight_map":{"a":"1.safetensors","c":"2.safetensors"}}""", "holds tensor 'b'")]
+    [InlineData("in a shard and not in the index", """{"weight_map":{"a":"1.safetensors","c":"2.safetensors"}}""",
+        "holds tensor 'b'")]
     [InlineData("above the folder", """{"weight_map":{"a":"../1.safetensors"}}""", "without folders")]
     [InlineData("the folder above", """{"weight_map":{"a":".."}}""", "without folders")]
     [InlineData("the folder itself", """{"weight_map":{"a":"."}}""", "without folders")]

@@ -64,12 +64,14 @@ public sealed class ShippedDataTests
         // The validation set is a sample by hash of all chats, so its share may differ from the true one by chance:
         // four standard errors are allowed.
         foreach (var (category, share) in train)
-            Assert.InRange(Math.Abs(validation[category] - share), 0, 4 * Math.Sqrt(share * (1 - share) / s_validation.Value.Length));
+            Assert.InRange(Math.Abs(validation[category] - share), 0,
+                4 * Math.Sqrt(share * (1 - share) / s_validation.Value.Length));
     }
 
     [Fact]
     public void The_readme_counts_every_category_of_training() =>
-        Assert.All(s_train.Value.CountBy(chat => Text(chat, "category")), c => Assert.Contains($"{c.Key} {c.Value:N0}", s_readme));
+        Assert.All(s_train.Value.CountBy(chat => Text(chat, "category")),
+            c => Assert.Contains($"{c.Key} {c.Value:N0}", s_readme));
 
     [Fact]
     public void The_readme_counts_every_licence()

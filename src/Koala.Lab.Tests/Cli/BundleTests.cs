@@ -59,7 +59,8 @@ public sealed class BundleTests(BundleTests.Built built) : IClassFixture<BundleT
     [Fact]
     public void Outside_a_clone_it_is_refused()
     {
-        var fault = Assert.Throws<KoalaException>(() => new Bundle(Path.GetTempPath(), Path.Combine(Path.GetTempPath(), "koala-bundle")));
+        var fault = Assert.Throws<KoalaException>(() =>
+            new Bundle(Path.GetTempPath(), Path.Combine(Path.GetTempPath(), "koala-bundle")));
         Assert.Contains("in a clone", fault.Message, StringComparison.Ordinal);
     }
 
@@ -81,7 +82,8 @@ public sealed class BundleTests(BundleTests.Built built) : IClassFixture<BundleT
         {
             CommandRun.Of("bundle", "--quiet", "--out", Path.Combine(_parent, "built")).AssertDone();
             using var gzip = new GZipStream(File.OpenRead(Archive), CompressionMode.Decompress);
-            TarFile.ExtractToDirectory(gzip, Directory.CreateDirectory(Path.Combine(_parent, "unpacked")).FullName, overwriteFiles: false);
+            TarFile.ExtractToDirectory(gzip, Directory.CreateDirectory(Path.Combine(_parent, "unpacked")).FullName,
+                overwriteFiles: false);
         }
 
         public string Archive => Path.Combine(_parent, "built.tar.gz");

@@ -41,7 +41,8 @@ public sealed class EvaluateTests : IDisposable
     public void An_untrained_head_tells_what_it_would_have_to_reach(string kind, int longest)
     {
         var file = _folder.At("report.json");
-        var run = CommandRun.Of("evaluate", "--target", s_nano, "--untrained", kind, "--layers", "2", "--out", file).AssertDone();
+        var run = CommandRun.Of("evaluate", "--target", s_nano, "--untrained", kind, "--layers", "2", "--out", file)
+            .AssertDone();
         Assert.Contains("acceptance length", run.Output, StringComparison.Ordinal);
         var json = CommandRun.Parse(File.ReadAllText(file));
         Assert.Equal($"{kind} K=2, untrained", json.GetProperty("head").GetString());
@@ -77,7 +78,8 @@ public sealed class EvaluateTests : IDisposable
     [Fact]
     public void Generate_drafts_by_prompt_lookup_and_by_a_model_with_the_same_answer()
     {
-        string[] line = ["generate", "--target", s_nano, "--prompt", "Name a colour.", "--max-tokens", "20", "--dtype", "fp32", "--json"];
+        string[] line = ["generate", "--target", s_nano, "--prompt", "Name a colour.", "--max-tokens", "20", "--dtype",
+            "fp32", "--json"];
         var baseline = CommandRun.Of(line).AssertDone().Json.GetProperty("text").GetString();
         var lookup = CommandRun.Of([.. line, "--head", "prompt-lookup"]).AssertDone();
         Assert.Equal(baseline, lookup.Json.GetProperty("text").GetString());
@@ -85,7 +87,8 @@ public sealed class EvaluateTests : IDisposable
         var model = CommandRun.Of([.. line, "--draft-model", s_nano, "--draft-length", "3"]).AssertDone();
         Assert.Equal(baseline, model.Json.GetProperty("text").GetString());
         Assert.Equal("", model.Error);
-        Assert.All(model.Json.GetProperty("rounds").EnumerateArray(), round => Assert.Equal(3, round.GetProperty("accepted").GetInt32()));
+        Assert.All(model.Json.GetProperty("rounds").EnumerateArray(),
+            round => Assert.Equal(3, round.GetProperty("accepted").GetInt32()));
         CommandRun.Of("generate", "--target", s_nano, "--prompt", "a", "--draft-length", "3")
             .AssertRefused("--draft-length", "nothing drafts");
     }

@@ -12,7 +12,8 @@ public sealed class FitTreeTests : IDisposable
     [Fact]
     public void A_tree_is_fitted_printed_and_written()
     {
-        var run = CommandRun.Of([.. Line("tree.json"), "--max-tokens", "40", "--nodes", "10", "--dtype", "fp32", "--json"]).AssertDone();
+        string[] options = ["--max-tokens", "40", "--nodes", "10", "--dtype", "fp32", "--json"];
+        var run = CommandRun.Of([.. Line("tree.json"), .. options]).AssertDone();
         var tree = StaticTree.Find(_folder.At("tree.json"));
         Assert.Equal(tree.Nodes, run.Json.GetProperty("tree").GetProperty("nodes").GetInt32());
         Assert.Equal(tree.Paths.Select(path => path.ToArray()),

@@ -18,7 +18,8 @@ public sealed class GenerateTests
         Assert.Equal(golden.Ids, Ids(json, "promptTokens"));
         Assert.Equal(golden.Greedy[..count], Ids(json, "tokens"));
         Assert.Contains(json.GetProperty("finish").GetString(), (string[])["stop", "length"]);
-        Assert.Equal(["finish", "promptTokens", "seconds", "text", "tokens"], json.EnumerateObject().Select(p => p.Name).Order());
+        Assert.Equal(["finish", "promptTokens", "seconds", "text", "tokens"],
+            json.EnumerateObject().Select(p => p.Name).Order());
     }
 
     [Fact]
@@ -28,7 +29,8 @@ public sealed class GenerateTests
         var text = CommandRun.WithInput("Once upon a time\n", line).AssertDone();
         var json = CommandRun.WithInput("Once upon a time\n", [.. line, "--json"]).AssertDone().Json;
         Assert.Equal(json.GetProperty("text").GetString() + "\n", text.Output);
-        Assert.Equal(ShippedModels.Nano.Tokenizer.Encode("Once upon a time", addSpecialTokens: true), Ids(json, "promptTokens"));
+        Assert.Equal(ShippedModels.Nano.Tokenizer.Encode("Once upon a time", addSpecialTokens: true),
+            Ids(json, "promptTokens"));
         Assert.Equal("", text.Error);
     }
 
@@ -80,5 +82,6 @@ public sealed class GenerateTests
         Assert.Equal("interrupted", error.ToString().Trim());
     }
 
-    private static int[] Ids(JsonElement json, string name) => [.. json.GetProperty(name).EnumerateArray().Select(id => id.GetInt32())];
+    private static int[] Ids(JsonElement json, string name) =>
+        [.. json.GetProperty(name).EnumerateArray().Select(id => id.GetInt32())];
 }

@@ -32,7 +32,8 @@ public sealed class GgufCommandTests : IDisposable
         foreach (var line in (string[][])[["tokenize", "TARGET", "--text", "Why is the sky blue?", "--json"],
             ["generate", "--target", "TARGET", "--prompt", "Why is the sky blue?", "--max-tokens", "8", "--dtype", "fp32"]])
         {
-            string Output(string target) => CommandRun.Of([.. line.Select(word => word == "TARGET" ? target : word)]).AssertDone().Output;
+            string Output(string target) =>
+                CommandRun.Of([.. line.Select(word => word == "TARGET" ? target : word)]).AssertDone().Output;
             Assert.Equal(Output(ShippedModels.Folder("koala-nano")), Output(_file));
         }
     }

@@ -55,7 +55,8 @@ public sealed partial class OptionNamesTests
     [Fact]
     public void All_options_of_the_library_are_among_them()
     {
-        var types = typeof(KoalaException).Assembly.GetTypes().Where(type => type.Name.EndsWith("Options", StringComparison.Ordinal));
+        var types = typeof(KoalaException).Assembly.GetTypes()
+            .Where(type => type.Name.EndsWith("Options", StringComparison.Ordinal));
         var checkedTypes = types.Where(type => !type.IsAbstract && type.GetMethod("Validate", Type.EmptyTypes) is not null);
         var filled = Filled.Select(row => row.Data.Item2.GetType()).ToHashSet();
         Assert.All(checkedTypes, type => Assert.Contains(type, filled));
@@ -89,7 +90,8 @@ public sealed partial class OptionNamesTests
     [Theory]
     [InlineData("--max-tokens 0", "--max-tokens: is 0, but an answer has at least one token. Fix: set it to 1 or more.")]
     [InlineData("--acceptance typical",
-        "--acceptance: is typical, a rule for sampling, but --temperature is 0. Fix: set --temperature to about 0.7, or leave it out.")]
+        "--acceptance: is typical, a rule for sampling, but --temperature is 0. Fix: set --temperature to about " +
+        "0.7, or leave it out.")]
     public void The_command_names_options_as_they_are_typed(string wrong, string line)
     {
         string[] args = ["generate", "--target", "x", "--prompt", "a", "--head", "h", .. wrong.Split(' ')];
@@ -165,7 +167,8 @@ public sealed partial class OptionNamesTests
     {
         var files = Directory.GetFiles(TestFiles.At("src", "Koala.Lab"), "*.cs", SearchOption.AllDirectories);
         var obj = $"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}";
-        return files.Where(path => !path.Contains(obj, StringComparison.Ordinal)).Select(path => (path, File.ReadAllText(path)));
+        return files.Where(path => !path.Contains(obj, StringComparison.Ordinal))
+            .Select(path => (path, File.ReadAllText(path)));
     }
 
     // The value of nameof(options.Batch), "Device" or $"Tree.{nameof(Levels)}".

@@ -34,7 +34,8 @@ public sealed class PullTests : IDisposable
         Assert.NotEqual("",
             CommandRun.Of("generate", "--target", "koala/nano", "--prompt", "Hello", "--max-tokens", "4")
                 .AssertDone().Output);
-        Assert.Equal("koala/nano", CommandRun.Of("inspect", "koala/nano", "--json").AssertDone().Json.GetProperty("name").GetString());
+        Assert.Equal("koala/nano",
+            CommandRun.Of("inspect", "koala/nano", "--json").AssertDone().Json.GetProperty("name").GetString());
         CommandRun.Of("tokenize", "koala/nano", "--text", "a").AssertDone();
     }
 
@@ -63,7 +64,8 @@ public sealed class PullTests : IDisposable
         Assert.Equal(("koala/nano", "main", _hub.Commit, Snapshot),
             (json.GetProperty("repo").GetString(), json.GetProperty("revision").GetString(),
                 json.GetProperty("commit").GetString(), json.GetProperty("path").GetString()));
-        Assert.All(json.GetProperty("files").EnumerateArray(), file => Assert.True(file.GetProperty("downloaded").GetBoolean()));
+        Assert.All(json.GetProperty("files").EnumerateArray(),
+            file => Assert.True(file.GetProperty("downloaded").GetBoolean()));
         var weights = json.GetProperty("files")
             .EnumerateArray()
             .Single(file => file.GetProperty("name").GetString() == "model.safetensors");
@@ -71,7 +73,8 @@ public sealed class PullTests : IDisposable
         Assert.Equal(FakeHub.HashOf(_hub.Files["model.safetensors"]), weights.GetProperty("hash").GetString());
 
         var again = CommandRun.Of("pull", "koala/nano", "--json").AssertDone();
-        Assert.All(again.Json.GetProperty("files").EnumerateArray(), file => Assert.False(file.GetProperty("downloaded").GetBoolean()));
+        Assert.All(again.Json.GetProperty("files").EnumerateArray(),
+            file => Assert.False(file.GetProperty("downloaded").GetBoolean()));
         Assert.Contains("nothing downloaded", again.Error, StringComparison.Ordinal);
     }
 

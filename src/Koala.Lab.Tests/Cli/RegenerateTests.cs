@@ -15,7 +15,8 @@ public sealed class RegenerateTests : IDisposable
         var run = CommandRun.Of([.. Line("chats.jsonl.gz"), "--json"]).AssertDone();
         var file = Koala.Lab.Data.Conversations.Load(_folder.At("chats.jsonl.gz"));
         Assert.Equal(Enumerable.Range(0, 30).Select(i => $"q{i}"), file.Select(c => c.Id));
-        Assert.Equal(file.Select(c => c.Id).Order(), run.Lines.Select(l => CommandRun.Parse(l).GetProperty("id").GetString()!).Order());
+        Assert.Equal(file.Select(c => c.Id).Order(),
+            run.Lines.Select(l => CommandRun.Parse(l).GetProperty("id").GetString()!).Order());
         Assert.Contains("answers 30/30", run.Error, StringComparison.Ordinal);
         Assert.Contains("30 chats with 30 answers", run.Error, StringComparison.Ordinal);
 

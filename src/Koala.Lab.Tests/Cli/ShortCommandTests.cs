@@ -44,7 +44,8 @@ public sealed class ShortCommandTests
         Assert.Equal(ShippedModels.Nano.Parameters, json.GetProperty("parameters").GetInt64());
         Assert.Equal(ShippedModels.Nano.Parameters,
             json.GetProperty("parametersByPart").EnumerateObject().Sum(part => part.Value.GetInt64()));
-        Assert.Equal(ShippedModels.Nano.Config.ContextLength, json.GetProperty("config").GetProperty("contextLength").GetInt32());
+        Assert.Equal(ShippedModels.Nano.Config.ContextLength,
+            json.GetProperty("config").GetProperty("contextLength").GetInt32());
         Assert.Contains("config.contextLength", CommandRun.Of("inspect", s_nano).AssertDone().Output, StringComparison.Ordinal);
     }
 

@@ -115,7 +115,8 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
     public void A_finished_run_is_unchanged_and_an_existing_folder_is_refused()
     {
         var before = File.ReadAllBytes(Path.Combine(trained.Out, "run.json"));
-        Assert.Contains("is finished: all", CommandRun.Of("train", "--resume", trained.Out).AssertDone().Error, StringComparison.Ordinal);
+        Assert.Contains("is finished: all", CommandRun.Of("train", "--resume", trained.Out).AssertDone().Error,
+            StringComparison.Ordinal);
         Assert.Equal(before, File.ReadAllBytes(Path.Combine(trained.Out, "run.json")));
         CommandRun.Of([.. trained.Line(trained.Out)]).AssertRefused("is a run already", "--resume");
     }

@@ -37,7 +37,8 @@ public sealed class FilesTests
     [InlineData("""{"question_id": 3, "category": "math", "turns": ["a", "b"]}""", "3", "math", "a|b")]
     [InlineData("""{"question": "how many", "answer": "3"}""", "1", "", "how many")]
     [InlineData("""{"text": "Write a function", "code": "x", "task_id": 7}""", "7", "", "Write a function")]
-    [InlineData("""{"task": "GR", "id": 1, "history": [{"user": "a", "bot": "x"}, {"user": "b", "bot": "y"}]}""", "1", "", "a|b")]
+    [InlineData("""{"task": "GR", "id": 1, "history": [{"user": "a", "bot": "x"}, {"user": "b", "bot": "y"}]}""", "1",
+        "", "a|b")]
     [InlineData("""{"id": "p", "prompt": "Hi"}""", "p", "", "Hi")]
     [InlineData("""{"task_id": "HumanEval/0", "entry_point": "f", "prompt": "def f():\n"}""", "HumanEval/0", "",
         "Complete this Python function.\n\n```python\ndef f():\n```")]

@@ -6,7 +6,8 @@ namespace Koala.Lab.Tests.Data;
 
 public sealed class PackingTests
 {
-    private static readonly Gen<TokenizedConversation[]> s_conversations = Gen.Select(Gen.Int[1, 99].Array[0, 12], Gen.Bool.Array[12])
+    private static readonly Gen<TokenizedConversation[]> s_conversations =
+        Gen.Select(Gen.Int[1, 99].Array[0, 12], Gen.Bool.Array[12])
         .Select((tokens, mask) => new TokenizedConversation(tokens, mask[..tokens.Length])).Array[0, 30];
 
     [Fact]
@@ -27,7 +28,10 @@ public sealed class PackingTests
     public void Rows_have_one_length_and_count_positions_and_segments() =>
         Gen.Select(s_conversations, Gen.Int[2, 16]).Sample((conversations, length) =>
         Packing.Pack(conversations, length).Rows.All(row =>
-            row.Tokens.Length == length && row.Positions.Length == length && row.Segments.Length == length && row.LossMask.Length == length
+            row.Tokens.Length == length
+                && row.Positions.Length == length
+                && row.Segments.Length == length
+                && row.LossMask.Length == length
             && row.Segments[0] == 0 && row.Positions[0] == 0
             && Enumerable.Range(1, length - 1).All(t => row.Segments[t] == row.Segments[t - 1]
                 ? row.Positions[t] == row.Positions[t - 1] + 1
@@ -37,7 +41,8 @@ public sealed class PackingTests
     public void A_conversation_goes_into_the_first_row_with_room()
     {
         var (rows, _) = Packing.Pack([Of(1, 5), Of(2, 6), Of(3, 3), Of(4, 2), Of(5, 2)], 8);
-        Assert.Equal([[1, 1, 1, 1, 1, 3, 3, 3], [2, 2, 2, 2, 2, 2, 4, 4], [5, 5, 0, 0, 0, 0, 0, 0]], rows.Select(r => r.Tokens));
+        Assert.Equal([[1, 1, 1, 1, 1, 3, 3, 3], [2, 2, 2, 2, 2, 2, 4, 4], [5, 5, 0, 0, 0, 0, 0, 0]],
+            rows.Select(r => r.Tokens));
         Assert.Equal([0, 0, 1, 1, 1, 1, 1, 1], rows[2].Segments);
         Assert.Equal([true, true, false, false, false, false, false, false], rows[2].LossMask);
     }

@@ -59,7 +59,8 @@ public sealed class TokenCacheTests
 
     private static void Equal(PackedConversations a, PackedConversations b)
     {
-        Assert.Equal((a.Hash, a.Conversations, a.Tokens, a.Cut, a.Rows.Count), (b.Hash, b.Conversations, b.Tokens, b.Cut, b.Rows.Count));
+        Assert.Equal((a.Hash, a.Conversations, a.Tokens, a.Cut, a.Rows.Count),
+            (b.Hash, b.Conversations, b.Tokens, b.Cut, b.Rows.Count));
         foreach (var (x, y) in a.Rows.Zip(b.Rows))
         {
             Assert.Equal(x.Tokens, y.Tokens);

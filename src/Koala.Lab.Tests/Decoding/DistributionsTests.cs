@@ -29,10 +29,12 @@ public sealed class DistributionsTests
         AssertNear(Normal([.. s_probabilities.Select(Math.Sqrt)]), Of(new() { Temperature = 2 }));
 
     [Fact]
-    public void Top_k_keeps_the_k_likeliest() => AssertNear(Normal([0, 0.4, 0, 0.25, 0.2]), Of(new() { Temperature = 1, TopK = 3 }));
+    public void Top_k_keeps_the_k_likeliest() =>
+        AssertNear(Normal([0, 0.4, 0, 0.25, 0.2]), Of(new() { Temperature = 1, TopK = 3 }));
 
     [Theory, InlineData(5), InlineData(6), InlineData(1000)]
-    public void Top_k_of_the_vocabulary_or_more_keeps_all(int k) => AssertNear(s_probabilities, Of(new() { Temperature = 1, TopK = k }));
+    public void Top_k_of_the_vocabulary_or_more_keeps_all(int k) =>
+        AssertNear(s_probabilities, Of(new() { Temperature = 1, TopK = k }));
 
     [Theory]
     [InlineData(0.39, 1), InlineData(0.41, 2), InlineData(0.64, 2), InlineData(0.66, 3), InlineData(0.84, 3)]
@@ -49,7 +51,8 @@ public sealed class DistributionsTests
     [Fact]
     public void Temperature_comes_before_top_p()
     {
-        // Squared and normalised: 0.036, 0.582, 0.009, 0.227, 0.145. One token reaches 0.55 there; without temperature it takes two.
+        // Squared and normalised: 0.036, 0.582, 0.009, 0.227, 0.145. One token reaches 0.55 there; without temperature
+        // it takes two.
         AssertNear([0, 1, 0, 0, 0], Of(new() { Temperature = 0.5, TopP = 0.55 }));
         AssertNear(Normal([0, 0.4, 0, 0.25, 0]), Of(new() { Temperature = 1, TopP = 0.55 }));
     }
@@ -116,6 +119,7 @@ public sealed class DistributionsTests
     private static void AssertNear(double[] expected, float[] actual)
     {
         Assert.Equal(expected.Length, actual.Length);
-        for (var i = 0; i < expected.Length; i++) Tolerance.AssertClose(expected[i], actual[i], 2 * expected.Length, magnitude: Shift);
+        for (var i = 0; i < expected.Length; i++)
+            Tolerance.AssertClose(expected[i], actual[i], 2 * expected.Length, magnitude: Shift);
     }
 }

@@ -28,7 +28,8 @@ public sealed class EndTests
     public void The_limit_at_the_end_of_sequence_token_is_a_stop()
     {
         using var decoder = new SpeculativeDecoder(Ending());
-        Assert.Equal(FinishReason.Stop, decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = s_length }).FinishReason);
+        Assert.Equal(FinishReason.Stop,
+            decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = s_length }).FinishReason);
         var shorter = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = s_length - 1 });
         Assert.Equal(FinishReason.Length, shorter.FinishReason);
         Assert.Equal(s_greedy[..(s_length - 1)], shorter.Tokens);
@@ -104,7 +105,8 @@ public sealed class EndTests
     {
         var prompt = LongPrompt(ShippedModels.Nano.Config.ContextLength - room);
         var expected = PlainDecoding.Greedy(ShippedModels.Nano, prompt, room);
-        Assert.DoesNotContain(expected, ShippedModels.Nano.Config.EndOfSequenceIds.Contains);   // otherwise the test needs another prompt
+        // otherwise the test needs another prompt
+        Assert.DoesNotContain(expected, ShippedModels.Nano.Config.EndOfSequenceIds.Contains);
         var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, prompt.Length, 4, [.. expected, .. new int[8]], _ => correct);
         foreach (var limit in (int[])[room, room + 100])
         {
@@ -120,7 +122,8 @@ public sealed class EndTests
     {
         using var decoder = new SpeculativeDecoder(Ending());
         decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 2 });
-        Assert.Equal(s_greedy[..s_length], decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = int.MaxValue }).Tokens);
+        Assert.Equal(s_greedy[..s_length],
+            decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = int.MaxValue }).Tokens);
     }
 
     [Fact]

@@ -34,7 +34,8 @@ public sealed class GpuDecodingTests
             foreach (var group in prompts.Chunk(batch))
             {
                 var answers = decoder.GenerateAll(group, options with { Tree = tree });
-                Assert.Equal(group.Select(prompt => baseline.Generate(prompt, options).Tokens), answers.Select(answer => answer.Tokens));
+                Assert.Equal(group.Select(prompt => baseline.Generate(prompt, options).Tokens),
+                    answers.Select(answer => answer.Tokens));
             }
         }
     }

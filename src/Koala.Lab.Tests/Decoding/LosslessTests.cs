@@ -69,13 +69,15 @@ public sealed class LosslessTests
     private static IReadOnlyList<int[]> NanoPrompts() =>
         PlainDecoding.Sample(ShippedModels.Nano, few: 8, questions: 20, below: ShippedModels.Nano.Config.ContextLength);
 
-    private static void AssertLossless(Target target, IDraftSource head, int[] prompt, int? draftLength, HashSet<int>? seen = null)
+    private static void AssertLossless(Target target, IDraftSource head, int[] prompt, int? draftLength,
+        HashSet<int>? seen = null)
     {
         using var decoder = new SpeculativeDecoder(target, head);
         var speculative = decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, DraftLength = draftLength });
         var expected = PlainDecoding.Answer(target, prompt, Tokens);
         if (!expected.SequenceEqual(speculative.Tokens))
-            Assert.Equal(OutputMatch.Kind.NearTie, OutputMatch.Compare(target, speculative with { Tokens = expected }, speculative));
+            Assert.Equal(OutputMatch.Kind.NearTie,
+                OutputMatch.Compare(target, speculative with { Tokens = expected }, speculative));
         Assert.Equal(speculative.Tokens.Count, Math.Min(Tokens, 1 + speculative.Rounds.Sum(r => r.Committed)));
         Assert.All(speculative.Rounds, r => Assert.InRange(r.Drafted, 0, draftLength ?? head.MaxDraftLength));
         seen?.UnionWith(speculative.Rounds.Select(r => r.Accepted));

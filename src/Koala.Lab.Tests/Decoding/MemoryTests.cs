@@ -21,7 +21,8 @@ public sealed class MemoryTests
         var before = live.ThreadTotalLiveCount;
         var (rounds, counts) = (0, new List<long>());
         for (var stream = 0; rounds < 200; stream++)
-            rounds += decoder.Generate(prompt, options with { Stream = stream }, _ => counts.Add(live.ThreadTotalLiveCount)).Rounds.Count;
+            rounds += decoder.Generate(prompt, options with { Stream = stream },
+                _ => counts.Add(live.ThreadTotalLiveCount)).Rounds.Count;
         Assert.Equal(before, live.ThreadTotalLiveCount);
         // The number of tensors is the same at every round within an answer too, except for prefill, which is another
         // scope.
@@ -55,7 +56,8 @@ public sealed class MemoryTests
         var before = live.ThreadTotalLiveCount;
         using var cancel = new CancellationTokenSource();
         var pieces = 0;
-        Assert.ThrowsAny<OperationCanceledException>(() => decoder.Generate(prompt, new GenerationOptions { MaxTokens = 30 }, _ =>
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            decoder.Generate(prompt, new GenerationOptions { MaxTokens = 30 }, _ =>
         {
             if (++pieces == 4) cancel.Cancel();
         }, cancel.Token));

@@ -54,7 +54,8 @@ internal static class PlainDecoding
         return end < 0 ? tokens : tokens[..(end + 1)];
     }
 
-    public static IEnumerable<int[]> MtBench(Target target, int count) => Prompts.Load(TestFiles.At("data", "mt-bench.jsonl"), count)
+    public static IEnumerable<int[]> MtBench(Target target, int count) =>
+        Prompts.Load(TestFiles.At("data", "mt-bench.jsonl"), count)
         .Select(p => target.Tokenizer.EncodeChat([new Message("user", p.Turns[0])]).ToArray());
 
     /// <summary>
@@ -67,7 +68,8 @@ internal static class PlainDecoding
     /// <param name="below">The upper bound of the number of tokens per prompt, exclusive.</param>
     public static IReadOnlyList<int[]> Sample(Target target, int few, int questions, int below)
     {
-        int[][] all = [.. Golden.Prompts(target.Name).Select(p => p.Ids), .. MtBench(target, questions).Where(p => p.Length < below)];
+        int[][] all = [.. Golden.Prompts(target.Name).Select(p => p.Ids),
+            .. MtBench(target, questions).Where(p => p.Length < below)];
         return PromptSample.Spread(all, PromptSample.Count(all.Length, few));
     }
 

@@ -43,7 +43,8 @@ internal sealed class PlantedTrees(IReadOnlyList<int[]> answers, int nodes) : ID
             _begun = true;
         }
 
-        public override IReadOnlyList<Draft> Propose(DraftTree tree, ITokenSampler sampler) => [.. Enumerable.Range(0, batch).Select(Tree)];
+        public override IReadOnlyList<Draft> Propose(DraftTree tree, ITokenSampler sampler) =>
+            [.. Enumerable.Range(0, batch).Select(Tree)];
 
         private Draft Tree(int sequence)
         {

@@ -106,7 +106,8 @@ public sealed class SampledDecodingTests
 
         void Grow(int[] answer, double probability)
         {
-            if (answer.Length == length || (answer.Length > 0 && ShippedModels.Nano.Config.EndOfSequenceIds.Contains(answer[^1])))
+            if (answer.Length == length
+                || (answer.Length > 0 && ShippedModels.Nano.Config.EndOfSequenceIds.Contains(answer[^1])))
             {
                 answers[string.Join(' ', answer)] = probability;
                 return;

@@ -41,10 +41,12 @@ public sealed class SamplingVerifierTests
     private delegate AcceptedPath Rule(float[][] p, Draft draft, RandomSource random);
 
     [Fact]
-    public void Drawn_candidates_leave_the_distribution_unchanged() => Assert.True(Probability(Koala, s_p, s_q, Drawn) > Significance);
+    public void Drawn_candidates_leave_the_distribution_unchanged() =>
+        Assert.True(Probability(Koala, s_p, s_q, Drawn) > Significance);
 
     [Fact]
-    public void Chosen_candidates_leave_the_distribution_unchanged() => Assert.True(Probability(Koala, s_p, s_q, Chosen) > Significance);
+    public void Chosen_candidates_leave_the_distribution_unchanged() =>
+        Assert.True(Probability(Koala, s_p, s_q, Chosen) > Significance);
 
     [Fact]
     public void A_head_equal_to_the_target_is_always_accepted()
@@ -186,7 +188,8 @@ public sealed class SamplingVerifierTests
     }
 
     // The p-value of a chi-square test of the tokens against p: the probability of a deviation at least this large.
-    private static double Probability(Rule rule, float[][] p, float[][] q, Func<float[][], int, int, RandomSource, Draft> propose)
+    private static double Probability(Rule rule, float[][] p, float[][] q,
+        Func<float[][], int, int, RandomSource, Draft> propose)
     {
         var size = p.Length;
         var counts = new long[size * size * size];

@@ -69,8 +69,10 @@ internal sealed class ScriptedHead(int prompt, int maxDraftLength, Func<int, int
         {
             var length = tree.Depth;
             head.Asked.Add(length);
-            if (head.Logits is { } logits) return [Draft.Chain(sampler.Sample(logits.narrow(0, 0, length), 1).Select(row => row[0]))];
-            return [Draft.Chain(head.Script(_extended + 1 - head.Prompt, length).Select(token => new SampledToken(token, 1, null)))];
+            if (head.Logits is { } logits)
+                return [Draft.Chain(sampler.Sample(logits.narrow(0, 0, length), 1).Select(row => row[0]))];
+            return [Draft.Chain(head.Script(_extended + 1 - head.Prompt, length)
+                .Select(token => new SampledToken(token, 1, null)))];
         }
     }
 

@@ -21,7 +21,8 @@ public sealed class SequenceBatchTests
     [Theory, MemberData(nameof(Settings))]
     public void Answers_of_a_batch_equal_those_of_single_prompts(GenerationOptions options)
     {
-        foreach (var source in (IDraftSource?[])[null, PlainDecoding.RecordedHead(), PlainDecoding.RandomHead(ShippedModels.Nano, 1)])
+        foreach (var source in (IDraftSource?[])[null, PlainDecoding.RecordedHead(),
+            PlainDecoding.RandomHead(ShippedModels.Nano, 1)])
         {
             using var head = source as IDisposable;
             using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source);
@@ -33,7 +34,8 @@ public sealed class SequenceBatchTests
                 Assert.Equal(baseline.Tokens, together[b].Tokens);
                 Assert.Equal(baseline.Text, together[b].Text);
                 Assert.Equal(baseline.FinishReason, together[b].FinishReason);
-                Assert.Equal(baseline.Rounds.Select(r => (r.Drafted, r.Accepted)), together[b].Rounds.Select(r => (r.Drafted, r.Accepted)));
+                Assert.Equal(baseline.Rounds.Select(r => (r.Drafted, r.Accepted)),
+                    together[b].Rounds.Select(r => (r.Drafted, r.Accepted)));
                 Assert.Equal(together[b].Tokens, pieces[b]);
             }
         }
@@ -50,8 +52,10 @@ public sealed class SequenceBatchTests
         var options = new GenerationOptions { MaxTokens = 48, Stop = stop };
         var together = decoder.GenerateAll(s_prompts, options);
         Assert.Equal(together.Sum(a => a.Rounds.Count), decoder.Trace.Rounds.Count);
-        Assert.True(together.Select(a => a.Tokens.Count).Distinct().Count() >= 3, string.Join(' ', together.Select(a => a.Tokens.Count)));
-        for (var b = 0; b < s_prompts.Count; b++) Assert.Equal(decoder.Generate(s_prompts[b], options).Tokens, together[b].Tokens);
+        Assert.True(together.Select(a => a.Tokens.Count).Distinct().Count() >= 3,
+            string.Join(' ', together.Select(a => a.Tokens.Count)));
+        for (var b = 0; b < s_prompts.Count; b++)
+            Assert.Equal(decoder.Generate(s_prompts[b], options).Tokens, together[b].Tokens);
     }
 
     [Theory, InlineData(0), InlineData(4)]
@@ -64,7 +68,8 @@ public sealed class SequenceBatchTests
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var options = new GenerationOptions { MaxTokens = 30, DraftLength = draftLength };
         var together = decoder.GenerateAll(prompts, options);
-        for (var b = 0; b < prompts.Length; b++) Assert.Equal(PlainDecoding.Answer(ShippedModels.Nano, prompts[b], 30), together[b].Tokens);
+        for (var b = 0; b < prompts.Length; b++)
+            Assert.Equal(PlainDecoding.Answer(ShippedModels.Nano, prompts[b], 30), together[b].Tokens);
         Assert.Equal([30, 7, 1, 30], together.Select(a => a.Tokens.Count));
     }
 }

@@ -16,7 +16,8 @@ public sealed class StreamingTests
         foreach (var prompt in Golden.Prompts("koala-nano"))
         {
             var pieces = new List<GenerationChunk>();
-            var answer = decoder.Generate(prompt.Ids, new GenerationOptions { MaxTokens = 48, Temperature = temperature }, pieces.Add);
+            var answer = decoder.Generate(prompt.Ids,
+                new GenerationOptions { MaxTokens = 48, Temperature = temperature }, pieces.Add);
             Assert.Equal(answer.Tokens, pieces.SelectMany(p => p.Tokens));
             Assert.Equal(answer.Text, string.Concat(pieces.Select(p => p.Text)));
             Assert.Equal(1 + answer.Rounds.Count, pieces.Count);
@@ -80,7 +81,8 @@ public sealed class StreamingTests
         Assert.Equal("the prompt", e.Where);
         Assert.Equal("topP", (await Assert.ThrowsAsync<KoalaException>(async () =>
         {
-            await foreach (var _ in decoder.GenerateAsync(Question, new GenerationOptions { TopP = 2 })) Assert.Fail("a piece came");
+            await foreach (var _ in decoder.GenerateAsync(Question, new GenerationOptions { TopP = 2 }))
+                Assert.Fail("a piece came");
         })).Where);
     }
 }

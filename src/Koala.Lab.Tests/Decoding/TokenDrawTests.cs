@@ -16,7 +16,8 @@ public sealed class MultinomialTests
         float[][] weights = [.. Enumerable.Range(0, 200)
             .Select(_ =>
                 Enumerable.Range(0, 50).Select(_ => random.Next(3) == 0 ? 0 : random.Next(1, 9) / 8f).ToArray())];
-        double[] uniforms = [.. weights.Select((w, i) => i switch { 0 => 0, 1 => 1 - Math.Pow(2, -40), _ => random.NextDouble() })];
+        double[] uniforms =
+            [.. weights.Select((w, i) => i switch { 0 => 0, 1 => 1 - Math.Pow(2, -40), _ => random.NextDouble() })];
         var drawn = TokenDraw.SampleRows(tensor(weights.SelectMany(w => w).ToArray()).view(200, 50),
             tensor(uniforms).unsqueeze(1))
             .data<long>()

@@ -70,7 +70,8 @@ public sealed class TraceTests
             var best = rows.argmax(-1).data<long>().ToArray();
             for (var i = 0; i < round.Drafted; i++)
             {
-                Tolerance.AssertClose(rows[i][round.Candidates![i].Token].item<float>(), round.Candidates[i].P, roundings, magnitude);
+                Tolerance.AssertClose(rows[i][round.Candidates![i].Token].item<float>(), round.Candidates[i].P,
+                    roundings, magnitude);
                 if (i < round.Accepted) Assert.Equal(best[i], round.Candidates[i].Token);
             }
             Assert.Equal(best[round.Accepted], round.Bonus!.Token);
@@ -101,7 +102,8 @@ public sealed class TraceTests
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs", "depth"], Names(Round(false)));
         var full = Round(true);
-        Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs", "depth", "bonus", "candidates"], Names(full));
+        Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs", "depth", "bonus", "candidates"],
+            Names(full));
         Assert.Equal(["token", "text", "p"], Names(full.GetProperty("bonus")));
         Assert.Equal(["token", "text", "parent", "p", "q", "accepted"], Names(full.GetProperty("candidates")[0]));
 

@@ -22,7 +22,8 @@ public sealed class TreeDecodingTests
         {
             var source = new PlantedTrees([PlainDecoding.Greedy(ShippedModels.Nano, prompt, Tokens + 16)], 18);
             using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source);
-            AssertSame(ShippedModels.Nano, prompt, decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, Tree = s_any }));
+            AssertSame(ShippedModels.Nano, prompt,
+                decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, Tree = s_any }));
             accepted.UnionWith(source.AcceptedCounts);
         }
         Assert.Superset(new HashSet<int> { 0, 1, 2, 3 }, accepted);

@@ -20,7 +20,8 @@ public sealed class TreeLosslessTests
     private static readonly Dictionary<string, DraftTree> s_shapes = new()
     {
         ["mc_sim_7b_63"] = StaticTree.Find("mc_sim_7b_63"),
-        ["wide"] = new StaticTree("wide", [.. Enumerable.Range(0, 12).Select(i => new[] { i }), [3, 0], [11, 0], [11, 0, 0], [11, 0, 1]]),
+        ["wide"] = new StaticTree("wide",
+            [.. Enumerable.Range(0, 12).Select(i => new[] { i }), [3, 0], [11, 0], [11, 0, 0], [11, 0, 1]]),
         ["dynamic"] = new DynamicTree { Tokens = 24, TopK = 5 },
         ["dynamic, large"] = new DynamicTree(),
     };
@@ -31,7 +32,8 @@ public sealed class TreeLosslessTests
     public void Trees_change_nothing_on_nano(string shape)
     {
         var accepted = 0;
-        foreach (var make in (Func<DraftHead>[])[PlainDecoding.RecordedHead, () => PlainDecoding.RandomHead(ShippedModels.Nano, 3)])
+        foreach (var make in (Func<DraftHead>[])[PlainDecoding.RecordedHead,
+            () => PlainDecoding.RandomHead(ShippedModels.Nano, 3)])
         {
             using var head = make();
             accepted += PlainDecoding.Sample(ShippedModels.Nano, few: 4, questions: 12, below: 400)
@@ -60,7 +62,8 @@ public sealed class TreeLosslessTests
             using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source);
             var answer = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 48, Tree = s_shapes["wide"] });
             Assert.Equal(PlainDecoding.Answer(ShippedModels.Nano, prompt, 48), answer.Tokens);
-            kept.UnionWith(answer.Rounds.Select(r => string.Join(' ', r.Levels!.Where(l => l.Kept is not null).Select(l => l.Kept))));
+            kept.UnionWith(answer.Rounds.Select(r =>
+                string.Join(' ', r.Levels!.Where(l => l.Kept is not null).Select(l => l.Kept))));
         }
         Assert.True(kept.Count >= 4, string.Join(" | ", kept));
     }
@@ -69,7 +72,8 @@ public sealed class TreeLosslessTests
     public void A_context_that_fills_up_ends_the_answer_at_the_last_token_that_fits(int room)
     {
         var some = Golden.Prompts("koala-nano")[7].Ids;
-        int[] prompt = [.. Enumerable.Range(0, ShippedModels.Nano.Config.ContextLength - room).Select(i => some[i % some.Length])];
+        int[] prompt = [.. Enumerable.Range(0, ShippedModels.Nano.Config.ContextLength - room)
+            .Select(i => some[i % some.Length])];
         var expected = PlainDecoding.Answer(ShippedModels.Nano, prompt, room);
         using var head = PlainDecoding.RecordedHead();
         foreach (var tree in s_shapes.Values)
@@ -125,7 +129,8 @@ public sealed class TreeLosslessTests
     [Fact]
     public void Tree_node_acceptance_counts_children_of_nodes_that_were_reached()
     {
-        Round Of(params LevelAcceptance[] levels) => new(9, levels.Count(l => l.Kept is not null), 1, 1, 1) { Depth = 2, Levels = levels };
+        Round Of(params LevelAcceptance[] levels) =>
+            new(9, levels.Count(l => l.Kept is not null), 1, 1, 1) { Depth = 2, Levels = levels };
         var trace = new DecodingTrace([Of(new(3, 0), new(2, 1)), Of(new(3, 0), new(1, null)),
             Of(new LevelAcceptance(3, null)), Of(new LevelAcceptance(3, 2))]);
         Assert.Equal([[0.5, 0, 0.25], [0, 1]], trace.TreeNodeAcceptance!);
@@ -139,7 +144,8 @@ public sealed class TreeLosslessTests
         var speculative = decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, Tree = tree });
         var expected = PlainDecoding.Answer(target, prompt, Tokens);
         if (!expected.SequenceEqual(speculative.Tokens))
-            Assert.Equal(OutputMatch.Kind.NearTie, OutputMatch.Compare(target, speculative with { Tokens = expected }, speculative));
+            Assert.Equal(OutputMatch.Kind.NearTie,
+                OutputMatch.Compare(target, speculative with { Tokens = expected }, speculative));
         return speculative.Rounds.Sum(r => r.Accepted);
     }
 
@@ -159,16 +165,17 @@ public sealed class TreeLosslessTests
 
         private sealed class Scripted(ScriptedTrees trees) : Drafter
         {
-            private int _told;
+            private int _extended;
             private int _round;
 
             public override int MaxDraftLength => 4;
 
-            public override void Extend(TorchSharp.torch.Tensor features, IReadOnlyList<int[]> tokens) => _told += tokens[0].Length - 1;
+            public override void Extend(TorchSharp.torch.Tensor features, IReadOnlyList<int[]> tokens) =>
+                _extended += tokens[0].Length - 1;
 
             public override IReadOnlyList<Draft> Propose(DraftTree tree, ITokenSampler sampler)
             {
-                var (paths, done) = (((StaticTree)tree).Paths, _told + 1 - trees.Prompt);
+                var (paths, done) = (((StaticTree)tree).Paths, _extended + 1 - trees.Prompt);
                 var correct = paths[_round++ * 7 % paths.Count];
                 return [new Draft([.. paths.Select(path =>
                 {

@@ -73,7 +73,8 @@ public sealed class TreeVerifierTests
     }
 
     [Theory, InlineData("drawn tree"), InlineData("chosen tree")]
-    public void The_correct_rule_behind_the_wrong_ones_passes(string scheme) => Assert.True(Of(new TestRule(), scheme) > Significance);
+    public void The_correct_rule_behind_the_wrong_ones_passes(string scheme) =>
+        Assert.True(Of(new TestRule(), scheme) > Significance);
 
     [Theory, InlineData("drawn tree"), InlineData("drawn tree of all tokens")]
     public void A_residual_that_is_not_normalised_is_detected(string scheme) =>
@@ -173,7 +174,8 @@ public sealed class TreeVerifierTests
 
     // The p-value of a chi-square test of two tokens against p: the probability of a deviation at least this large.
     // ruleOptions make the rule's p, where that is meant to be wrong.
-    private static double Probability(Rule rule, string scheme, GenerationOptions options, GenerationOptions ruleOptions, int draws)
+    private static double Probability(Rule rule, string scheme, GenerationOptions options,
+        GenerationOptions ruleOptions, int draws)
     {
         using var scope = NewDisposeScope();
         var (target, head) = (Table(1), Table(2));
@@ -190,7 +192,8 @@ public sealed class TreeVerifierTests
             // gives the second.
             int[][] one = [.. first.Where(tokens => tokens.Length == 1)];
             foreach (var tokens in first.Where(tokens => tokens.Length > 1)) counts[tokens[0] * Vocabulary + tokens[1]]++;
-            foreach (var (tokens, next) in one.Zip(Round([.. one.Select(tokens => tokens[0])]))) counts[tokens[0] * Vocabulary + next[0]]++;
+            foreach (var (tokens, next) in one.Zip(Round([.. one.Select(tokens => tokens[0])])))
+                counts[tokens[0] * Vocabulary + next[0]]++;
 
             IEnumerable<int[]> Round(int[] roots)
             {
@@ -274,6 +277,7 @@ public sealed class TreeVerifierTests
             }
         }
 
-        private static double[] Normal(double[] weights) => weights.Sum() > 0 ? [.. weights.Select(w => w / weights.Sum())] : weights;
+        private static double[] Normal(double[] weights) =>
+            weights.Sum() > 0 ? [.. weights.Select(w => w / weights.Sum())] : weights;
     }
 }

@@ -30,7 +30,8 @@ public sealed class TypicalVerifierTests
     public void The_longest_path_wins_and_of_equals_the_likeliest()
     {
         // Token 0 is best at the root, but only 1 has an accepted child; of its children 3 is likelier than 2.
-        var draft = new Draft([new(0, -1, 0, null), new(1, -1, 0, null), new(1, 0, 0, null), new(2, 1, 0, null), new(3, 1, 0, null)]);
+        var draft = new Draft([new(0, -1, 0, null), new(1, -1, 0, null), new(1, 0, 0, null), new(2, 1, 0, null),
+            new(3, 1, 0, null)]);
         float[][] p = [[0.6f, 0.4f, 0, 0], s_sharp, [0.01f, 0.01f, 0.38f, 0.6f], s_flat, s_flat, s_flat];
         Assert.Equal([1, 4], Verify(p, draft).Path);
     }
@@ -65,7 +66,8 @@ public sealed class TypicalVerifierTests
         var answer = decoder.Generate(prompt, options);
         Assert.Equal(30, answer.Tokens.Count);
         Assert.Equal(answer.Tokens, decoder.Generate(prompt, options).Tokens);
-        Assert.Equal("acceptance", Assert.Throws<KoalaException>(() => decoder.Generate(prompt, options with { Temperature = 0 })).Where);
+        Assert.Equal("acceptance",
+            Assert.Throws<KoalaException>(() => decoder.Generate(prompt, options with { Temperature = 0 })).Where);
     }
 
     private static IEnumerable<bool> Kept(float[] p) =>

@@ -116,7 +116,9 @@ public sealed class DraftModelTests : IDisposable
     {
         using var source = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
         var context = ShippedModels.Nano.Config.ContextLength;
-        int[] prompt = [.. Enumerable.Repeat(Golden.Prompts("koala-nano")[0].Ids, 60).SelectMany(ids => ids).Take(context - 20)];
+        int[] prompt = [.. Enumerable.Repeat(Golden.Prompts("koala-nano")[0].Ids, 60)
+            .SelectMany(ids => ids)
+            .Take(context - 20)];
         var answer = DrafterDriver.AssertLossless(ShippedModels.Nano, source, prompt, 100, new ChainTree(6));
         Assert.InRange(answer.Tokens.Count, 1, 20);
     }
@@ -131,7 +133,8 @@ public sealed class DraftModelTests : IDisposable
         decoder.Generate(prompt, new GenerationOptions { MaxTokens = 100 });
         var before = live.ThreadTotalLiveCount;
         var counts = new List<long>();
-        decoder.Generate(prompt, new GenerationOptions { MaxTokens = 100, DraftLength = 2 }, _ => counts.Add(live.ThreadTotalLiveCount));
+        decoder.Generate(prompt, new GenerationOptions { MaxTokens = 100, DraftLength = 2 },
+            _ => counts.Add(live.ThreadTotalLiveCount));
         Assert.Equal(before, live.ThreadTotalLiveCount);
         Assert.InRange(counts[^1] - counts[1], 0, 2);
     }
@@ -206,7 +209,8 @@ public sealed class DraftModelTests : IDisposable
         File.WriteAllText(Path.Combine(to, "config.json"), config.ToJsonString(new() { WriteIndented = true }));
         using var source = SafetensorsFile.Open(Path.Combine(from, "model.safetensors"));
         SafetensorsWriter.Write(Path.Combine(to, "model.safetensors"), [.. source.Tensors.Keys
-            .Where(name => !name.StartsWith("model.layers.", StringComparison.Ordinal) || int.Parse(name.Split('.')[2]) < layers)
+            .Where(name => !name.StartsWith("model.layers.", StringComparison.Ordinal)
+                || int.Parse(name.Split('.')[2]) < layers)
             .Select(name => KeyValuePair.Create(name, source.Read(name, ScalarType.BFloat16, CPU)))]);
         return to;
     }

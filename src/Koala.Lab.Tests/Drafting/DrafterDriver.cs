@@ -11,7 +11,8 @@ namespace Koala.Lab.Tests.Drafting;
 internal static class DrafterDriver
 {
     /// <summary>Answers a prompt and asserts that the greedy tokens equal the baseline.</summary>
-    public static Generation AssertLossless(Target target, IDraftSource source, int[] prompt, int tokens, DraftTree? tree = null) =>
+    public static Generation AssertLossless(Target target, IDraftSource source, int[] prompt, int tokens,
+        DraftTree? tree = null) =>
         AssertLossless(target, source, [prompt], tokens, tree)[0];
 
     /// <summary>Answers a batch of prompts and asserts that the greedy tokens equal the baseline.</summary>

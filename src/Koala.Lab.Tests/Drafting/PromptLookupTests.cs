@@ -58,7 +58,8 @@ public sealed class PromptLookupTests
     {
         foreach (var target in (Target[])[ShippedModels.Nano, ShippedModels.Mini])
         {
-            foreach (var prompt in Golden.Prompts(target.Name)) DrafterDriver.AssertLossless(target, new PromptLookup(), prompt.Ids, 24);
+            foreach (var prompt in Golden.Prompts(target.Name))
+                DrafterDriver.AssertLossless(target, new PromptLookup(), prompt.Ids, 24);
             DrafterDriver.AssertLossless(target, new PromptLookup(), [.. Golden.Prompts(target.Name).Select(p => p.Ids)], 24);
         }
     }
@@ -119,8 +120,10 @@ public sealed class PromptLookupTests
     [Fact]
     public void Options_out_of_range_are_refused()
     {
-        foreach (var lookup in (PromptLookup[])[new() { Shortest = 0 }, new() { Shortest = 3, Longest = 2 }, new() { MaxDraftLength = 0 }])
-            Assert.Equal("prompt-lookup", Assert.Throws<KoalaException>(() => lookup.NewDrafter(ShippedModels.Nano, 1, 10)).Where);
+        foreach (var lookup in (PromptLookup[])[new() { Shortest = 0 }, new() { Shortest = 3, Longest = 2 },
+            new() { MaxDraftLength = 0 }])
+            Assert.Equal("prompt-lookup",
+                Assert.Throws<KoalaException>(() => lookup.NewDrafter(ShippedModels.Nano, 1, 10)).Where);
     }
 
     private static Drafter Drafter(IReadOnlyList<int[]> texts)

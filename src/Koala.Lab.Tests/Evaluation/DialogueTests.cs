@@ -32,7 +32,8 @@ public sealed class DialogueTests
     [Fact]
     public void A_conversation_is_one_turn_after_its_history()
     {
-        Message[] messages = [new("system", "Be brief."), new("user", "First?"), new("assistant", "One."), new("user", "Second?")];
+        Message[] messages =
+            [new("system", "Be brief."), new("user", "First?"), new("assistant", "One."), new("user", "Second?")];
         var dialogue = new Dialogue(ShippedModels.Nano, new Prompt("1", "", ["First?", "Second?"], messages),
             allTurns: true, system: "Ignored.");
         Assert.Equal(Ids(messages), dialogue.Next());

@@ -20,7 +20,8 @@ public sealed class DraftLengthTunerTests
             new TreeCost(new ChainTree(nodes), nodes, nodes * candidateMs / 2, 10 + nodes * candidateMs / 2,
                 roundMs))]);
 
-    private static Round[] Rounds(int drafted, params int[] accepted) => [.. accepted.Select(a => new Round(drafted, a, 0, 0, 0))];
+    private static Round[] Rounds(int drafted, params int[] accepted) =>
+        [.. accepted.Select(a => new Round(drafted, a, 0, 0, 0))];
 
     [Fact]
     public void A_round_between_two_measured_ones_costs_in_proportion()
@@ -88,7 +89,9 @@ public sealed class DraftLengthTunerTests
     {
         using var head = PlainDecoding.RandomHead(ShippedModels.Nano, 1);
         var asked = 0;
-        var prompts = Golden.Prompts("koala-nano").Take(given).Select(p => { asked++; return (IReadOnlyList<IReadOnlyList<int>>)[p.Ids]; });
+        var prompts = Golden.Prompts("koala-nano")
+            .Take(given)
+            .Select(p => { asked++; return (IReadOnlyList<IReadOnlyList<int>>)[p.Ids]; });
         DraftLengthTuner.Measure(ShippedModels.Nano, head, prompts, new GenerationOptions { MaxTokens = 4 }, TimeSpan.Zero);
         Assert.Equal(expected, asked);
     }

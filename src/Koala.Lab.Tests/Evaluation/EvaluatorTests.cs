@@ -38,7 +38,8 @@ public sealed class EvaluatorTests
         Assert.Equal(Enumerable.Range(1, 5).Select(i => new EvaluationProgress(i, 5)), progress);
 
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
-        var answers = s_prompts.Select(p => decoder.Generate(Ids(p.Turns[0]), new GenerationOptions { MaxTokens = 24 })).ToArray();
+        var answers = s_prompts.Select(p => decoder.Generate(Ids(p.Turns[0]), new GenerationOptions { MaxTokens = 24 }))
+            .ToArray();
         Assert.Equal(answers.Sum(a => a.Tokens.Count), report.Tokens);
         var trace = new DecodingTrace([.. answers.SelectMany(a => a.Rounds)]);
         Assert.Equal(trace.AcceptanceLength, report.AcceptanceLength.Mean, 9);
@@ -67,7 +68,8 @@ public sealed class EvaluatorTests
     public void Acceptance_length_of_a_perfect_head_is_its_draft_and_one()
     {
         var ids = Ids(s_prompts[0].Turns[0]);
-        var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, ids.Length, 3, PlainDecoding.Greedy(ShippedModels.Nano, ids, 40), _ => 3);
+        var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, ids.Length, 3,
+            PlainDecoding.Greedy(ShippedModels.Nano, ids, 40), _ => 3);
         var report = Evaluator.Run(ShippedModels.Nano, head, "perfect", s_prompts[..1], Options(10));
         Assert.Equal(10, report.Tokens);
         // One prompt does not show how much prompts vary.
@@ -169,7 +171,8 @@ public sealed class EvaluatorTests
             foreach (var turn in prompt.Turns)
             {
                 messages.Add(new Message("user", turn));
-                var answer = baseline.Generate(ShippedModels.Nano.Tokenizer.EncodeChat(messages), new GenerationOptions { MaxTokens = 10 });
+                var answer = baseline.Generate(ShippedModels.Nano.Tokenizer.EncodeChat(messages),
+                    new GenerationOptions { MaxTokens = 10 });
                 tokens += answer.Tokens.Count;
                 messages.Add(new Message("assistant", answer.Text));
             }
@@ -190,7 +193,8 @@ public sealed class EvaluatorTests
         Assert.Equal(one.Tokens, three.Tokens);
         Assert.Equal(one.AcceptanceLength.Mean, three.AcceptanceLength.Mean, 6);
         Assert.Equal(one.NAlpha, three.NAlpha);
-        Assert.Equal(one.ByCategory.Select(c => (c.Category, c.Prompts)), three.ByCategory.Select(c => (c.Category, c.Prompts)));
+        Assert.Equal(one.ByCategory.Select(c => (c.Category, c.Prompts)),
+            three.ByCategory.Select(c => (c.Category, c.Prompts)));
         // All prompts of a group have the same category.
         Assert.Equal([2, 4, 5], progress.Select(p => p.Done));
         Assert.Contains("3 prompts side by side", three.ToString());
@@ -202,7 +206,8 @@ public sealed class EvaluatorTests
     {
         using var head = PlainDecoding.RecordedHead();
         var one = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, Options(10) with { AllTurns = true });
-        var two = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, Options(10) with { AllTurns = true, Batch = 2 });
+        var two = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts,
+            Options(10) with { AllTurns = true, Batch = 2 });
         Assert.Equal((6, 6), (one.Prompts, two.Prompts));
         Assert.Equal(one.Tokens, two.Tokens);
     }
@@ -211,7 +216,8 @@ public sealed class EvaluatorTests
     public void The_draft_length_is_chosen_where_it_is_left_open()
     {
         using var head = PlainDecoding.RecordedHead();
-        var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2], Options(8) with { ChooseDraftLength = true });
+        var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2],
+            Options(8) with { ChooseDraftLength = true });
         Assert.True(report.DraftLengthChosen);
         Assert.InRange(report.DraftLength, 1, 4);
         Assert.Contains("(chosen)", report.ToString());

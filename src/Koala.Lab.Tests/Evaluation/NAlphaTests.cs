@@ -59,7 +59,8 @@ public sealed class NAlphaTests
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        using var head = DraftHead.Create(new EagleOptions { Layers = 2, DraftVocabulary = vocabulary }, ShippedModels.Nano, seed: 3);
+        using var head = DraftHead.Create(new EagleOptions { Layers = 2, DraftVocabulary = vocabulary },
+            ShippedModels.Nano, seed: 3);
         var answer = Answers(new GenerationOptions { MaxTokens = 14 })[0];
         int[] text = [.. answer.PromptTokens, .. answer.Tokens];
         using var cache = ShippedModels.Nano.NewCache();

@@ -13,7 +13,8 @@ public sealed class OutputMatchTests
 
     [Fact]
     public void The_same_tokens_are_equal() =>
-        Assert.Equal(OutputMatch.Kind.Equal, Of(ShippedModels.Nano, PlainDecoding.Answer(ShippedModels.Nano, s_prompt, 12), x => x));
+        Assert.Equal(OutputMatch.Kind.Equal,
+            Of(ShippedModels.Nano, PlainDecoding.Answer(ShippedModels.Nano, s_prompt, 12), x => x));
 
     [Fact]
     public void A_changed_token_is_a_difference_at_every_position()

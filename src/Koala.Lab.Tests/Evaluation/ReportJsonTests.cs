@@ -101,6 +101,7 @@ public sealed class ReportJsonTests
     {
         var files = Directory.GetFiles(TestFiles.At("docs", "results"), "*.json", SearchOption.AllDirectories)
             .Order(StringComparer.Ordinal);
-        return [.. files.Select(File.ReadAllText).Where(text => text.Contains("\"acceptanceLength\"", StringComparison.Ordinal))];
+        return [.. files.Select(File.ReadAllText)
+            .Where(text => text.Contains("\"acceptanceLength\"", StringComparison.Ordinal))];
     }
 }

@@ -24,7 +24,8 @@ public sealed class StepCostTests
         Assert.True(cost.BaselineMs > 0);
         // Prompt lookup drafts its full length too, because the text repeats.
         Assert.Equal([1, 2, 3, 4], cost.Trees.Select(shape => shape.Nodes));
-        Assert.All(cost.Trees, shape => Assert.True(shape is { DraftMs: > 0, VerifyMs: > 0, BookkeepingMs: >= 0 }, shape.ToString()));
+        Assert.All(cost.Trees,
+            shape => Assert.True(shape is { DraftMs: > 0, VerifyMs: > 0, BookkeepingMs: >= 0 }, shape.ToString()));
     }
 
     [Theory, InlineData(0.0), InlineData(0.9)]
@@ -85,7 +86,8 @@ public sealed class StepCostTests
             (report.Target, report.Head, report.Dtype, report.Batch, report.DraftLength));
         Assert.Equal([1, 2, 3], report.ByDraftLength.Select(row => row.DraftLength));
         Assert.Equal(report.ByDraftLength[^1].BreakEven, report.BreakEven);
-        Assert.Equal((report.Round.DraftMs + report.Round.VerifyMs + report.Round.BookkeepingMs) / report.BaselineMs, report.BreakEven, 9);
+        Assert.Equal((report.Round.DraftMs + report.Round.VerifyMs + report.Round.BookkeepingMs) / report.BaselineMs,
+            report.BreakEven, 9);
         // Another test may keep a head there for a moment; what remains for longer was left behind.
         Assert.True(SpinWait.SpinUntil(() => !Untrained().Except(before).Any(), TimeSpan.FromSeconds(30)),
             string.Join(", ", Untrained().Except(before)));

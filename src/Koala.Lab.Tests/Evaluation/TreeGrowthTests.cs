@@ -7,11 +7,13 @@ namespace Koala.Lab.Tests.Evaluation;
 public sealed class TreeGrowthTests
 {
     // Ten positions of one answer.
-    private static readonly RankPaths s_paths = new(3, [[[0, 0, 0], [0, 0, 1], [0, 0], [0, 2], [0], [1, 0, 0], [1], [3], [], []]]);
+    private static readonly RankPaths s_paths =
+        new(3, [[[0, 0, 0], [0, 0, 1], [0, 0], [0, 2], [0], [1, 0, 0], [1], [3], [], []]]);
 
     [Fact]
     public void Each_node_is_the_one_on_most_paths_among_those_whose_parent_is_in() =>
-        Assert.Equal(["0", "0,0", "1", "3", "0,2", "1,0", "0,0,0", "0,0,1", "1,0,0"], TreeGrowth.Grow(s_paths, 99, 3).Select(Text));
+        Assert.Equal(["0", "0,0", "1", "3", "0,2", "1,0", "0,0,0", "0,0,1", "1,0,0"],
+            TreeGrowth.Grow(s_paths, 99, 3).Select(Text));
 
     [Fact]
     public void A_shallow_tree_and_a_small_one_take_the_same_order()
@@ -85,7 +87,8 @@ public sealed class TreeGrowthTests
         Assert.Equal([2, 3, 4, 5, 6], fitted.Select(tree => tree.Nodes));
         Assert.All(fitted, tree => Assert.Equal(2, tree.Depth));
         Assert.Equal([10, 10.5, 11, 11.5, 12], fitted.Select(tree => tree.RoundMs));
-        Assert.All(fitted, tree => Assert.Equal(s_paths.AcceptanceLength(new StaticTree("tree", tree.Paths)), tree.AcceptanceLength));
+        Assert.All(fitted,
+            tree => Assert.Equal(s_paths.AcceptanceLength(new StaticTree("tree", tree.Paths)), tree.AcceptanceLength));
         Assert.All(fitted, tree => Assert.Equal(1000 * tree.AcceptanceLength / tree.RoundMs, tree.TokensPerSecond));
         Assert.Null(TreeFamily.Create(TreeGrowth.Grow(s_paths, 2, 3), 3, [1]));
         Assert.Equal([1, 2, 3], TreeFamily.Chains(3).Grown.Select(path => path.Count));

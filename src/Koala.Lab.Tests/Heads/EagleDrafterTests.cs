@@ -52,7 +52,8 @@ public sealed class EagleDrafterTests
             for (var level = 1; level <= 4; level++)
             {
                 var width = 1 + level % 3;
-                int[][] parents = [.. paths.Select((p, b) => Enumerable.Range(0, width).Select(i => (i * 2 + b) % p.Length).ToArray())];
+                int[][] parents = [.. paths.Select((p, b) =>
+                    Enumerable.Range(0, width).Select(i => (i * 2 + b) % p.Length).ToArray())];
                 int[][] tokens = [.. parents.Select((p, b) =>
                     p.Select((parent, i) => 3 + (level * 31 + i * 7 + b * 13 + parent) % 90).ToArray())];
                 var logits = drafter.Next(tokens, parents);
@@ -135,7 +136,8 @@ public sealed class EagleDrafterTests
         Assert.Equal(before, live.ThreadTotalLiveCount);
     }
 
-    private static int[] Text(int seed, int count) => [.. Enumerable.Range(0, count).Select(i => 3 + (i * i * 7 + i * seed) % 480)];
+    private static int[] Text(int seed, int count) =>
+        [.. Enumerable.Range(0, count).Select(i => 3 + (i * i * 7 + i * seed) % 480)];
 
     private static Tensor FeaturesOf(int[] text, DraftHead head)
     {
@@ -150,7 +152,8 @@ public sealed class EagleDrafterTests
         using var scope = NewDisposeScope();
         int[] tokens = [.. committed, .. path];
         // This row is separate: what the target predicts for the path is not fed to the head.
-        var row = new PackedRow(tokens, [.. Enumerable.Range(0, tokens.Length)], new int[tokens.Length], [.. tokens.Select(_ => true)]);
+        var row = new PackedRow(tokens, [.. Enumerable.Range(0, tokens.Length)], new int[tokens.Length],
+            [.. tokens.Select(_ => true)]);
         using var cache = ShippedModels.Nano.NewCache(1, tokens.Length);
         using var batch = new TrainingBatch(ShippedModels.Nano, cache, [row],
             head.FeatureLayers) { TrainingTimeTestSteps = path.Length + 1 };
@@ -165,7 +168,8 @@ public sealed class EagleDrafterTests
             TrainingTimeTestSteps = path.Length + 1,
             Noise = (amplitude, 1),
         };
-        var change = (EagleFixtures.TrainingOutputs(head, noisy)[path.Length] - outputs).abs().amax(-1) / outputs.abs().amax(-1);
+        var difference = EagleFixtures.TrainingOutputs(head, noisy)[path.Length] - outputs;
+        var change = difference.abs().amax(-1) / outputs.abs().amax(-1);
         var amplification = Math.Max(1, change.narrow(0, 0, committed.Length - 1).max().item<float>() / Change);
         var config = ShippedModels.Nano.Config;
         var layers = config.Layers + head.Options.Layers * (path.Length + 1);
@@ -184,7 +188,10 @@ public sealed class EagleDrafterTests
         public IReadOnlyList<SampledToken[]> Sample(Tensor logits, int count)
         {
             using var scope = NewDisposeScope();
-            return [.. logits.topk(count).indexes.data<long>().ToArray().Select(t => new SampledToken((int)t, null, null)).Chunk(count)];
+            return [.. logits.topk(count).indexes.data<long>()
+                .ToArray()
+                .Select(t => new SampledToken((int)t, null, null))
+                .Chunk(count)];
         }
     }
 }

@@ -17,7 +17,8 @@ internal static class EagleFixtures
         var head = (EagleHead)DraftHead.Create(options, target, seed: 3);
         using var generator = new Generator(7, CPU);
         foreach (var (name, tensor) in head.Parameters)
-            if (tensor.dim() == 2) tensor.copy_((rand(tensor.shape, generator: generator) * 2 - 1) * (2 / Math.Sqrt(tensor.shape[1])));
+            if (tensor.dim() == 2)
+                tensor.copy_((rand(tensor.shape, generator: generator) * 2 - 1) * (2 / Math.Sqrt(tensor.shape[1])));
             else tensor.add_((rand(tensor.shape, generator: generator) - 0.5) * 0.2);
         return head;
     }

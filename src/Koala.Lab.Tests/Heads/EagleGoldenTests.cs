@@ -18,7 +18,8 @@ public sealed class EagleGoldenTests
     private const int Width = 64, Vocabulary = 512, Layers = 2, Steps = 3;
 
     // The target's layers and its final norm, then in each step the product of token and feature and the head's layers.
-    private static readonly long s_roundings = Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, 64, Width)
+    private static readonly long s_roundings =
+        Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, 64, Width)
         + Steps * Tolerance.Roundings(ShippedModels.Nano.Config, Layers, 64, 2 * Width);
 
     [Fact]
@@ -79,7 +80,8 @@ public sealed class EagleGoldenTests
                 batch);
             // The LM head, the softmax and the sum over the vocabulary follow.
             var roundings = s_roundings + Width + 2 * Vocabulary;
-            void Near(string name, double value) => Tolerance.AssertClose(recorded.GetProperty(name).GetDouble(), value, roundings);
+            void Near(string name, double value) =>
+                Tolerance.AssertClose(recorded.GetProperty(name).GetDouble(), value, roundings);
             double Loss(string name) => LossRegistry.Create(name).Compute(terms).item<float>();
             Near("smoothL1", Loss("smooth-l1"));
             Near("softCrossEntropy", Loss("soft-cross-entropy"));
@@ -105,7 +107,8 @@ public sealed class EagleGoldenTests
                 [.. ids.Select(_ => true)])]) { TrainingTimeTestSteps = 3 };
     }
 
-    private static Tensor Recorded(int step) => Golden.Tensors("heads-koala-nano", "expected.safetensors")[$"eagle.output.{step}"];
+    private static Tensor Recorded(int step) =>
+        Golden.Tensors("heads-koala-nano", "expected.safetensors")[$"eagle.output.{step}"];
 
     private static int[] Ids() =>
         [.. Golden.Tensors("heads-koala-nano", "expected.safetensors")["ids"].to(ScalarType.Int64)

@@ -33,7 +33,8 @@ public sealed class EagleHeadTests : IDisposable
     [Fact]
     public void Tensors_have_their_published_names_and_nothing_of_the_target_is_stored()
     {
-        using (var head = DraftHead.Create(new EagleOptions { Layers = 2 }, ShippedModels.Nano)) head.Save(_folder.Path, "card");
+        using (var head = DraftHead.Create(new EagleOptions { Layers = 2 }, ShippedModels.Nano))
+            head.Save(_folder.Path, "card");
         using var file = SafetensorsFile.Open(_folder.At("model.safetensors"));
         using var published = SafetensorsFile.Open(Golden.At("heads-koala-nano", "eagle-k2.safetensors"));
         Assert.Equal(published.Tensors.Keys.Order(StringComparer.Ordinal), file.Tensors.Keys.Order(StringComparer.Ordinal));
@@ -58,7 +59,8 @@ public sealed class EagleHeadTests : IDisposable
     public void Head_outputs_are_compared_where_the_target_predicts_the_same_token_and_every_weight_learns()
     {
         using var scope = NewDisposeScope();
-        using var head = EagleFixtures.Random(ShippedModels.Nano, new EagleOptions { Layers = 2, Bias = true, FusedFeatures = true });
+        using var head = EagleFixtures.Random(ShippedModels.Nano,
+            new EagleOptions { Layers = 2, Bias = true, FusedFeatures = true });
         using var batch = Batch(head);
         var headOutputs = head.Predict(batch, ShippedModels.Nano);
         Assert.Equal([0, 1, 2], headOutputs.Select(p => p.Depth));
@@ -99,7 +101,8 @@ public sealed class EagleHeadTests : IDisposable
             Assert.InRange(part.Average(x => x * x), 1 / 3.0 - 0.015, 1 / 3.0 + 0.015);
             Assert.InRange(part.Zip(part.Skip(1), (a, b) => a * b).Average(), -0.02, 0.02);
         }
-        foreach (var moved in (int[])[0, 1, 2, 7]) Assert.InRange(one.Skip(moved).Zip(other, (a, b) => a * b).Average(), -0.015, 0.015);
+        foreach (var moved in (int[])[0, 1, 2, 7])
+            Assert.InRange(one.Skip(moved).Zip(other, (a, b) => a * b).Average(), -0.015, 0.015);
         Assert.Equal(20_000, one.Distinct().Count(), 40.0);
     }
 
@@ -117,7 +120,8 @@ public sealed class EagleHeadTests : IDisposable
     {
         using var head = DraftHead.Create(new EagleOptions { DraftVocabulary = 5 }, ShippedModels.Nano);
         var counts = new long[512];
-        foreach (var (token, count) in ((int, int)[])[(300, 9), (40, 8), (7, 8), (400, 5), (8, 1), (500, 5)]) counts[token] = count;
+        foreach (var (token, count) in ((int, int)[])[(300, 9), (40, 8), (7, 8), (400, 5), (8, 1), (500, 5)])
+            counts[token] = count;
         head.ChooseVocabulary(counts, ShippedModels.Nano);
         int[] ends = [.. ShippedModels.Nano.Config.EndOfSequenceIds];
         Assert.Equal(ends.Concat([300, 7, 40, 400, 500]).Take(5).Order(), head.Vocabulary!.Tokens);
@@ -134,7 +138,8 @@ public sealed class EagleHeadTests : IDisposable
             foreach (var offset in (long[])[-1, 600, long.MaxValue])
             {
                 var wrong = KeyValuePair.Create("d2t", tensor(new[] { 0, 0, offset, 0, 0 }));
-                SafetensorsWriter.Write(_folder.At("model.safetensors"), [.. head.ToStateDict().Select(t => t.Key == "d2t" ? wrong : t)]);
+                SafetensorsWriter.Write(_folder.At("model.safetensors"),
+                    [.. head.ToStateDict().Select(t => t.Key == "d2t" ? wrong : t)]);
                 Assert.Contains("d2t",
                     Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Nano)).Fault,
                     StringComparison.Ordinal);

@@ -32,7 +32,8 @@ public sealed class MedusaGoldenTests
         {
             var recorded = expected[$"medusa.logits.{h}"];
             // Two blocks and the LM head.
-            Tolerance.AssertClose(recorded, logits[h].narrow(0, logits.shape[1] - recorded.shape[0], recorded.shape[0]), 3 * Width);
+            Tolerance.AssertClose(recorded, logits[h].narrow(0, logits.shape[1] - recorded.shape[0], recorded.shape[0]),
+                3 * Width);
         }
     }
 
@@ -58,7 +59,8 @@ public sealed class MedusaGoldenTests
             var crossEntropy = recorded[h].GetProperty("crossEntropy").GetDouble();
             using var terms = new DistillationTerms(headOutputs[h], batch);
             // The final norm, two blocks, the LM head, and the sums of softmax and mean.
-            Tolerance.AssertClose(crossEntropy, loss.Compute(terms).item<float>(), Roundings(4 * Width + Vocabulary + ids.Length));
+            Tolerance.AssertClose(crossEntropy, loss.Compute(terms).item<float>(),
+                Roundings(4 * Width + Vocabulary + ids.Length));
             var accuracy = (headOutputs[h].Logits.argmax(-1) == terms.Labels).to(ScalarType.Float32).mean().item<float>();
             Assert.Equal(recorded[h].GetProperty("accuracy").GetDouble(), accuracy, 6);
         }

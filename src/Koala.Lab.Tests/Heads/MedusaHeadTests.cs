@@ -46,7 +46,8 @@ public sealed class MedusaHeadTests
         drafter.Extend(Features().narrow(0, 0, 6).view(2, 3, -1), [[1, 2, 3, 4], [5, 6, 7]]);
         for (var length = 1; length <= options.Heads; length++)
         {
-            var stepwise = Enumerable.Range(0, length).Select(depth => depth == 0 ? drafter.First() : drafter.Next([[0], [0]], [[0], [0]]))
+            var stepwise = Enumerable.Range(0, length)
+                .Select(depth => depth == 0 ? drafter.First() : drafter.Next([[0], [0]], [[0], [0]]))
                 .Select(logits => logits.argmax(-1).data<long>().ToArray()).ToArray();
             Assert.Equal(Enumerable.Range(0, 2).SelectMany(b => stepwise.Select(tokens => tokens[b])),
                 drafter.GreedyChain(length)!.data<long>().ToArray());

@@ -88,7 +88,8 @@ public sealed class TrainingBatchTests
         foreach (var output in headOutputs)
         {
             if (output.TargetPositions.shape[0] == 0) continue;
-            Tolerance.AssertClose(targetLogits.index_select(0, output.TargetPositions - 1 - output.Depth), output.Logits, Width);
+            Tolerance.AssertClose(targetLogits.index_select(0, output.TargetPositions - 1 - output.Depth),
+                output.Logits, Width);
         }
     }
 

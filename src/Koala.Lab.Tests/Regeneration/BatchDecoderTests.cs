@@ -53,7 +53,8 @@ public sealed class BatchDecoderTests
     {
         var target = ShippedModels.Mini;
         var words = PlainDecoding.MtBench(target, 40).SelectMany(p => p).ToArray();
-        BatchPrompt[] prompts = [.. ((int[])[511, 512, 513, 700, 1000, 20, 1]).Select(count => new BatchPrompt(words[..count]))];
+        BatchPrompt[] prompts =
+            [.. ((int[])[511, 512, 513, 700, 1000, 20, 1]).Select(count => new BatchPrompt(words[..count]))];
         var answers = Answers(target, 4, new GenerationOptions { MaxTokens = 10 }, prompts);
         for (var i = 0; i < prompts.Length; i++) AssertSame(target, prompts[i], answers[i], 10);
     }
@@ -87,7 +88,8 @@ public sealed class BatchDecoderTests
 
         Assert.NotEqual(one.Select(a => string.Join(' ', a.Tokens)),
             Answers(target, 3, options with { Seed = 4 }, prompts).Select(a => string.Join(' ', a.Tokens)));
-        var same = Answers(target, 4, options, [.. Enumerable.Range(0, 4).Select(stream => prompts[0] with { Stream = stream })]);
+        var same = Answers(target, 4, options,
+            [.. Enumerable.Range(0, 4).Select(stream => prompts[0] with { Stream = stream })]);
         Assert.Equal(4, same.Select(a => string.Join(' ', a.Tokens)).Distinct().Count());
     }
 
@@ -161,7 +163,9 @@ public sealed class BatchDecoderTests
     private static BatchPrompt[] Ragged(Target target, int count) =>
         [.. Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz"))
         .Select(c => target.Tokenizer.EncodeChat([new Message(Message.User, c.Messages[0].Content)]))
-        .Where(tokens => tokens.Count + 30 < target.Config.ContextLength).Take(count).Select((tokens, i) => new BatchPrompt(tokens, i))];
+        .Where(tokens => tokens.Count + 30 < target.Config.ContextLength)
+        .Take(count)
+        .Select((tokens, i) => new BatchPrompt(tokens, i))];
 
     private static void AssertSame(Target target, BatchPrompt prompt, BatchAnswer answer, int count = Tokens)
     {

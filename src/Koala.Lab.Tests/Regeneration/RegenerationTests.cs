@@ -41,8 +41,10 @@ public sealed class RegenerationTests : IDisposable
                 new GenerationOptions { MaxTokens = 12 });
             Assert.Equal((baseline.Text, baseline.FinishReason == FinishReason.Stop), (chat.Messages[^1].Content, chat.Done));
         }
-        Assert.Equal(["system", "user", "assistant"], Conversations.Load(_folder.At("chats.jsonl"))[2].Messages.Select(m => m.Role));
-        Assert.Equal(["chats.jsonl", "prompts.jsonl"], Directory.GetFiles(_folder.Path).Select(path => Path.GetFileName(path)).Order());
+        Assert.Equal(["system", "user", "assistant"],
+            Conversations.Load(_folder.At("chats.jsonl"))[2].Messages.Select(m => m.Role));
+        Assert.Equal(["chats.jsonl", "prompts.jsonl"],
+            Directory.GetFiles(_folder.Path).Select(path => Path.GetFileName(path)).Order());
     }
 
     [Fact]
@@ -123,7 +125,8 @@ public sealed class RegenerationTests : IDisposable
         Refused(same with { Limit = 5 }, "koala-mini", "limit left out", "5");
         Refused(same with { System = "s" }, "koala-mini", "system left out", "'s'");
         Refused(same, "koala-nano", "target koala-mini", "koala-nano");
-        Refused(same with { Prompts = Write("other.jsonl", """{"prompt":"a"}""") }, "koala-mini", "prompts prompts.jsonl", "other.jsonl");
+        Refused(same with { Prompts = Write("other.jsonl", """{"prompt":"a"}""") }, "koala-mini",
+            "prompts prompts.jsonl", "other.jsonl");
         Refused(same with { Resume = false }, "koala-mini", "use resume");
         File.WriteAllText(_folder.At("there.jsonl"), "");
         Refused(same with { Out = _folder.At("there.jsonl") }, "koala-mini", "exists already");
@@ -203,7 +206,9 @@ public sealed class RegenerationTests : IDisposable
     }
 
     private string MiniPrompts(int count, Func<string, string[]> turns) => Write("prompts.jsonl",
-        [.. Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz")).Where(c => c.Messages[0].Content.Length < 300).Take(count)
+        [.. Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz"))
+            .Where(c => c.Messages[0].Content.Length < 300)
+            .Take(count)
             .Select(c => JsonSerializer.Serialize(new { id = c.Id, turns = turns(c.Messages[0].Content) }))]);
 
     private sealed class Watch(Action<RegenerationProgress> act) : IProgress<RegenerationProgress>

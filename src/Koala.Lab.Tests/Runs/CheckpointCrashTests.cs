@@ -72,7 +72,9 @@ public sealed class CheckpointCrashTests
         {
             placed = false;
             var e = Record.Exception(() => Save(store, i));
-            if (e is not null) Assert.IsType(fault is Fault.Error or Fault.DiskFull ? typeof(KoalaException) : typeof(KilledException), e);
+            if (e is not null)
+                Assert.IsType(fault is Fault.Error or Fault.DiskFull ? typeof(KoalaException) : typeof(KilledException),
+                    e);
             if (placed) newest = i;
         }
 
@@ -84,7 +86,8 @@ public sealed class CheckpointCrashTests
         healthy.Save(9, f => File.WriteAllText(Path.Combine(f, "state"), "9"));
         var left = Directory.EnumerateDirectories(folder.Path).Select(Path.GetFileName).ToArray();
         Assert.True(healthy.Latest()?.Step == 9, where);
-        Assert.True(left.Length == (newest is null ? 1 : 2), $"{where}: {string.Join(' ', names)}, then {string.Join(' ', left)}");
+        Assert.True(left.Length == (newest is null ? 1 : 2),
+            $"{where}: {string.Join(' ', names)}, then {string.Join(' ', left)}");
     }
 
     private static void AssertIs(int? save, Checkpoint? found, string where)

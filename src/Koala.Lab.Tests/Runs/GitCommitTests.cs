@@ -23,7 +23,8 @@ public sealed class GitCommitTests
     }
 
     [Fact]
-    public void A_repository_without_a_commit_has_none() => Assert.Null(GitCommit.Parse("# branch.oid (initial)\n# branch.head main\n"));
+    public void A_repository_without_a_commit_has_none() =>
+        Assert.Null(GitCommit.Parse("# branch.oid (initial)\n# branch.head main\n"));
 
     [Fact]
     public void A_new_file_makes_a_clean_tree_unclean()

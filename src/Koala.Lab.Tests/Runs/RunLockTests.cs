@@ -16,7 +16,9 @@ public sealed class RunLockTests : IDisposable
     {
         using var held = RunLock.Acquire(_run, new FixedTime("2026-11-23T10:15:04Z"));
         var e = Assert.Throws<KoalaException>(() => RunLock.Acquire(_run));
-        Assert.Equal($"is held by process {Environment.ProcessId} on {Environment.MachineName} since 2026-11-23 10:15:04 UTC", e.Fault);
+        Assert.Equal($"is held by process {Environment.ProcessId} on {Environment.MachineName} since 2026-11-23 " +
+            "10:15:04 UTC",
+            e.Fault);
     }
 
     [Fact]
@@ -40,7 +42,8 @@ public sealed class RunLockTests : IDisposable
     {
         using var held = RunLock.Acquire(_run);
         File.WriteAllText(_run.HolderFile, name);
-        Assert.Contains("is held by", Assert.Throws<KoalaException>(() => RunLock.Acquire(_run)).Fault, StringComparison.Ordinal);
+        Assert.Contains("is held by", Assert.Throws<KoalaException>(() => RunLock.Acquire(_run)).Fault,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -73,7 +73,8 @@ public sealed class RunRecordTests : IDisposable
     public void A_record_without_one_of_its_fields_or_with_null_in_it_is_one_error()
     {
         var complete = JsonSerializer.Serialize(SampleRun.Record(), JsonFormat.Document);
-        foreach (var field in (string[])["kind", "command", "options", "seeds", "packages", "machine", "device", "dtype", "started"])
+        foreach (var field in (string[])["kind", "command", "options", "seeds", "packages", "machine", "device",
+            "dtype", "started"])
         {
             var without = JsonNode.Parse(complete)!.AsObject();
             without.Remove(field);

@@ -94,7 +94,8 @@ public sealed class AtomicFileTests : IDisposable
     {
         Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess,
             "a small disk can be mounted by root on Linux only");
-        Assert.SkipUnless(Run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", _folder.Path) == 0, "this system lets nothing be mounted");
+        Assert.SkipUnless(Run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", _folder.Path) == 0,
+            "this system lets nothing be mounted");
         try
         {
             var path = _folder.At("a");
@@ -109,7 +110,8 @@ public sealed class AtomicFileTests : IDisposable
         }
     }
 
-    private static IEnumerable<string?> Names(string folder) => Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName);
+    private static IEnumerable<string?> Names(string folder) =>
+        Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName);
 
     private static int Run(string command, params string[] arguments)
     {

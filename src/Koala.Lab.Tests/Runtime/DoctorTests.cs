@@ -21,7 +21,8 @@ public sealed class DoctorTests
     [Fact]
     public void A_missing_libtorch_is_a_finding_with_its_fix_and_nothing_is_measured()
     {
-        var report = Doctor.Examine(() => throw new KoalaException("KOALA_LIBTORCH=/none", "holds no libtorch_cpu.so", "name a folder"));
+        var report = Doctor.Examine(() =>
+            throw new KoalaException("KOALA_LIBTORCH=/none", "holds no libtorch_cpu.so", "name a folder"));
         Assert.Contains(new Finding(FindingLevel.Error, "KOALA_LIBTORCH=/none: holds no libtorch_cpu.so",
             "name a folder"),
             report.Findings);

@@ -14,7 +14,8 @@ public sealed class LibTorchTests
         foreach (var length in (int[])[0, 3, 63, 64, 5000, complete.Length - 1])
         {
             File.WriteAllBytes(folder.At("cut.so"), complete[..length]);
-            Assert.Equal(folder.At("cut.so"), Assert.Throws<KoalaException>(() => LibTorch.CheckComplete(folder.At("cut.so"))).Where);
+            Assert.Equal(folder.At("cut.so"),
+                Assert.Throws<KoalaException>(() => LibTorch.CheckComplete(folder.At("cut.so"))).Where);
         }
     }
 

@@ -91,7 +91,8 @@ public sealed class WeakVersionTests
 
     private static void Survives(byte[] elf)
     {
-        if (Record.Exception(() => WeakVersion.SetWeak("lib.so", elf, WeakVersion.Name)) is { } e) Assert.IsType<KoalaException>(e);
+        if (Record.Exception(() => WeakVersion.SetWeak("lib.so", elf, WeakVersion.Name)) is { } e)
+            Assert.IsType<KoalaException>(e);
     }
 
     /// <summary>

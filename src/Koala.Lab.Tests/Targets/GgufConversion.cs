@@ -34,10 +34,18 @@ internal static class GgufConversion
             .Set("llama.context_length", (uint)config.ContextLength)
             .Set("llama.embedding_length", (uint)config.HiddenSize)
             .Set("llama.block_count", (uint)config.Layers).Set("llama.feed_forward_length", (uint)config.IntermediateSize)
-            .Set("llama.attention.head_count", (uint)config.Heads).Set("llama.attention.head_count_kv", (uint)config.KeyValueHeads)
-            .Set("llama.attention.layer_norm_rms_epsilon", (float)config.RmsNormEps).Set("llama.rope.freq_base", (float)config.RopeTheta)
+            .Set("llama.attention.head_count", (uint)config.Heads)
+            .Set("llama.attention.head_count_kv", (uint)config.KeyValueHeads)
+            .Set("llama.attention.layer_norm_rms_epsilon", (float)config.RmsNormEps)
+            .Set("llama.rope.freq_base", (float)config.RopeTheta)
             .Set("llama.rope.dimension_count", (uint)config.HeadDim).Set("llama.vocab_size", (uint)config.VocabularySize);
         AddTokenizer(file, folder, config.VocabularySize, "smollm");
+        var type = dtype switch
+        {
+            ScalarType.Float32 => 0u,
+            ScalarType.Float16 => 1u,
+            _ => 30u,
+        };
         foreach (var (name, info) in model.Tensors.Tensors)
         {
             var weights = model.Tensors.Read(name, dtype, CPU);
@@ -46,7 +54,7 @@ internal static class GgufConversion
             file.Tensor(s_names.Aggregate(name,
                 (n, pair) => n.Replace(pair.HuggingFace, pair.Gguf, StringComparison.Ordinal)),
                 [.. info.Shape.Reverse().Select(s => (ulong)s)],
-                dtype switch { ScalarType.Float32 => 0u, ScalarType.Float16 => 1u, _ => 30u }, weights.contiguous().bytes.ToArray());
+                type, weights.contiguous().bytes.ToArray());
         }
         return file;
     }

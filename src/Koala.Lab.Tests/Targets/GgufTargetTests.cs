@@ -52,7 +52,8 @@ public sealed class GgufTargetTests : IDisposable
         {
             // A GGUF file names no dtype for the model, and converters store one end-of-sequence token where
             // generation_config.json may have others.
-            Assert.Equal(folder.Config with { Dtype = null, EndOfSequenceIds = [] }, files.Config with { EndOfSequenceIds = [] });
+            Assert.Equal(folder.Config with { Dtype = null, EndOfSequenceIds = [] },
+                files.Config with { EndOfSequenceIds = [] });
             Assert.Equal([2], files.Config.EndOfSequenceIds);
             Assert.Equal(folder.Tensors.Tensors.Keys.Order(), files.Tensors.Tensors.Keys.Order());
             foreach (var name in folder.Tensors.Tensors.Keys)
@@ -109,7 +110,8 @@ public sealed class GgufTargetTests : IDisposable
     [Fact]
     public void The_end_of_a_turn_ends_an_answer_too()
     {
-        File.WriteAllBytes(NanoPath, GgufConversion.Of(s_nano, ScalarType.BFloat16).Set("tokenizer.ggml.eot_token_id", 0u).Build());
+        File.WriteAllBytes(NanoPath,
+            GgufConversion.Of(s_nano, ScalarType.BFloat16).Set("tokenizer.ggml.eot_token_id", 0u).Build());
         using var files = ModelFiles.Open(NanoPath);
         Assert.Equal([0, 2], files.Config.EndOfSequenceIds);
     }
@@ -149,6 +151,7 @@ public sealed class GgufTargetTests : IDisposable
     private static void AssertLogits(Tensor expected, Tensor actual, ModelConfig config)
     {
         Assert.InRange(Golden.Distance(expected, actual), 0, 1e-3);
-        Tolerance.AssertClose(expected, actual, Tolerance.Roundings(config, config.Layers, LongestPrompt, 2L * config.HiddenSize));
+        Tolerance.AssertClose(expected, actual,
+            Tolerance.Roundings(config, config.Layers, LongestPrompt, 2L * config.HiddenSize));
     }
 }

@@ -38,7 +38,9 @@ public sealed class ProductTests
         }
     }
 
-    /// <summary>What a training step computes must not depend on the calls on which TorchScript has specialised a function.</summary>
+    /// <summary>
+    /// What a training step computes must not depend on the calls on which TorchScript has specialised a function.
+    /// </summary>
     [Fact]
     public void With_gradients_it_is_the_plain_product_bit_for_bit_whatever_was_computed_before()
     {
@@ -55,7 +57,8 @@ public sealed class ProductTests
                 (result * upstream).sum().backward();
                 return (result.detach(), input.grad!);
             }
-            var (plain, ours) = (Of(input => nn.functional.linear(input, w)), Of(input => ShippedModels.Nano.Product(input, w)));
+            var (plain, ours) =
+                (Of(input => nn.functional.linear(input, w)), Of(input => ShippedModels.Nano.Product(input, w)));
             Assert.True(plain.Made.equal(ours.Made).all().item<bool>(), $"{rows} rows");
             Assert.True(plain.Gradient.equal(ours.Gradient).all().item<bool>(), $"gradients of {rows} rows");
         }

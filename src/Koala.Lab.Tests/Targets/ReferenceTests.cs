@@ -56,7 +56,8 @@ public sealed class ReferenceTests : IDisposable
 
         var (expected, states) = (reference.States(tokens), target.States(tokens));
         Assert.Equal(expected.Count, states.Count);
-        for (var i = 0; i < states.Count; i++) Tolerance.AssertClose(expected[i], states[i], Roundings(target), what: $"{name}, state {i}");
+        for (var i = 0; i < states.Count; i++)
+            Tolerance.AssertClose(expected[i], states[i], Roundings(target), what: $"{name}, state {i}");
         var logits = reference.Logits(expected[^1]);
         Tolerance.AssertClose(logits, target.Logits(states[^1]), Roundings(target) + Hidden, what: $"{name}, logits");
     }

@@ -15,7 +15,8 @@ public sealed class ChatTemplateTests
     [InlineData("a long list", "{% set x = range(1000000000) %}")]
     [InlineData("a doubling string",
         "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s }}")]
-    [InlineData("a doubling list", "{% set ns = namespace(s=[1]) %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}")]
+    [InlineData("a doubling list",
+        "{% set ns = namespace(s=[1]) %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}")]
     [InlineData("doubling by join",
         "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s]|join(ns.s) %}{% endfor " +
         "%}{{ ns.s }}")]
@@ -93,6 +94,7 @@ public sealed class ChatTemplateTests
     {
         var template = Make("{{ messages[0].content }}");
         string[] expected = [.. Enumerable.Range(0, 200).Select(i => $"text {i}")];
-        Assert.Equal(expected, expected.AsParallel().AsOrdered().Select(text => template.Render([new(Message.User, text)], false)));
+        Assert.Equal(expected,
+            expected.AsParallel().AsOrdered().Select(text => template.Render([new(Message.User, text)], false)));
     }
 }

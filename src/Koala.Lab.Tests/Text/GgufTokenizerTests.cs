@@ -91,13 +91,15 @@ public sealed class GgufTokenizerTests : IDisposable
 
     [Fact]
     public void Qwen2_composes_text_first() =>
-        Assert.Equal([2], Load(Small(["Ã", "©", "Ã©"], [1, 1, 1], ["Ã ©"]).Set("tokenizer.ggml.pre", "qwen2")).Encode("e\u0301"));
+        Assert.Equal([2],
+            Load(Small(["Ã", "©", "Ã©"], [1, 1, 1], ["Ã ©"]).Set("tokenizer.ggml.pre", "qwen2")).Encode("e\u0301"));
 
     [Fact]
     public void Llama_3s_whole_words_ignore_merges()
     {
         // "abc" is a token that no merges produce.
-        GgufBytes File(string pre) => Small(["a", "b", "c", "ab", "abc"], [1, 1, 1, 1, 1], ["a b"]).Set("tokenizer.ggml.pre", pre);
+        GgufBytes File(string pre) =>
+            Small(["a", "b", "c", "ab", "abc"], [1, 1, 1, 1, 1], ["a b"]).Set("tokenizer.ggml.pre", pre);
         Assert.Equal([4], Load(File("llama-bpe").Set("tokenizer.ggml.add_bos_token", false)).Encode("abc"));
         Assert.Equal([3, 2], Load(File("gpt-2")).Encode("abc"));
     }
@@ -109,7 +111,8 @@ public sealed class GgufTokenizerTests : IDisposable
             .Set("tokenizer.ggml.bos_token_id", 1u)
             .Set("tokenizer.ggml.eos_token_id", 2u)
             .Set("tokenizer.ggml.unknown_token_id", 3u).Set("tokenizer.ggml.padding_token_id", 4u)
-            .Set("tokenizer.chat_template", "{{ bos_token }}{{ messages[0]['content'] }}{{ eos_token }}{{ unk_token }}{{ pad_token }}");
+            .Set("tokenizer.chat_template",
+                "{{ bos_token }}{{ messages[0]['content'] }}{{ eos_token }}{{ unk_token }}{{ pad_token }}");
         Assert.Equal("<s>a</s><u><p>", Load(file).ChatTemplate!.Render([new(Message.User, "a")], addGenerationPrompt: true));
         Assert.Null(Load(Small(["a"], [1])).ChatTemplate);
     }
@@ -136,7 +139,9 @@ public sealed class GgufTokenizerTests : IDisposable
 
     private static GgufBytes Small(string[] tokens, int[] types, string[]? merges = null) =>
         GgufBytes.Small().Without("tokenizer.ggml.eos_token_id").Set("llama.vocab_size", (uint)tokens.Length)
-        .Set("tokenizer.ggml.tokens", tokens).Set("tokenizer.ggml.token_type", types).Set("tokenizer.ggml.merges", merges ?? []);
+        .Set("tokenizer.ggml.tokens", tokens)
+        .Set("tokenizer.ggml.token_type", types)
+        .Set("tokenizer.ggml.merges", merges ?? []);
 
     private Tokenizer Load(GgufBytes file)
     {
@@ -173,7 +178,8 @@ public sealed class GgufTokenizerTests : IDisposable
             .. merges.Select(m => m.Replace(" ", "", StringComparison.Ordinal)), "<|endoftext|>",
         ];
         Assert.Equal((50_000, 50_257), (merges.Length, tokens.Length));
-        File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), """{"bos_token":"<|endoftext|>","eos_token":"<|endoftext|>"}""");
+        File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"),
+            """{"bos_token":"<|endoftext|>","eos_token":"<|endoftext|>"}""");
         File.WriteAllText(Path.Combine(folder, "tokenizer.json"), JsonSerializer.Serialize(new
         {
             added_tokens = new[] { new { id = 50256, content = "<|endoftext|>", special = true, normalized = false } },

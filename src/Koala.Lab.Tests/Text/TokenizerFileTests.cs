@@ -111,7 +111,8 @@ public sealed class TokenizerFileTests
     [InlineData("pre_tokenizer/type", "\"Metaspace\"", "pre_tokenizer.type")]
     [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"(\"}, \"behavior\": \"Isolated\"}",
         "pre_tokenizer.pattern")]
-    [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"a\"}, \"behavior\": \"1\"}", "pre_tokenizer.behavior")]
+    [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"a\"}, \"behavior\": \"1\"}",
+        "pre_tokenizer.behavior")]
     [InlineData("pre_tokenizer",
         "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"ByteLevel\"}, {\"type\": \"Digits\"}]}",
         "pre_tokenizer.pretokenizers[1]")]
@@ -138,7 +139,8 @@ public sealed class TokenizerFileTests
     [Fact]
     public void A_truncated_or_missing_file_is_one_error()
     {
-        for (var length = 0; length < Small.Length - 1; length += 37) Assert.Throws<KoalaException>(() => Load(Small[..length]));
+        for (var length = 0; length < Small.Length - 1; length += 37)
+            Assert.Throws<KoalaException>(() => Load(Small[..length]));
         using var folder = new TemporaryFolder();
         Assert.Throws<KoalaException>(() => Tokenizer.Load(folder.Path));
     }
@@ -150,7 +152,8 @@ public sealed class TokenizerFileTests
             {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated"},
              {"type": "ByteLevel", "add_prefix_space": false}]}
             """));
-        Assert.Contains("pre_tokenizer", Assert.Throws<KoalaException>(() => tokenizer.Encode(new string('a', 60) + "b")).Where);
+        Assert.Contains("pre_tokenizer",
+            Assert.Throws<KoalaException>(() => tokenizer.Encode(new string('a', 60) + "b")).Where);
     }
 
     [Fact]

@@ -12,7 +12,8 @@ public sealed class AdamWTests
     {
         const double Beta1 = 0.9, Beta2 = 0.95, Decay = 0.1, Epsilon = 1e-8;
         double[][] values = [[1, -2, 0.5], [3, 0.001]];
-        var (first, second) = (values.Select(v => new double[v.Length]).ToArray(), values.Select(v => new double[v.Length]).ToArray());
+        var (first, second) = (values.Select(v => new double[v.Length]).ToArray(),
+            values.Select(v => new double[v.Length]).ToArray());
         using var scope = NewDisposeScope();
         StateDict parameters = [.. values.Select((v, i) => KeyValuePair.Create($"p{i}", Parameter(v)))];
         using var optimizer = new AdamW(parameters, Beta1, Beta2, Decay);

@@ -85,11 +85,13 @@ public sealed class EdgeTests
         Dictionary<string, string> metadata;
         using (var file = SafetensorsFile.Open(path))
         {
-            tensors = [.. file.Tensors.Keys.Select(name => KeyValuePair.Create(name, file.Read(name, ScalarType.Float32, CPU)))];
+            tensors = [.. file.Tensors.Keys.Select(name =>
+                KeyValuePair.Create(name, file.Read(name, ScalarType.Float32, CPU)))];
             metadata = new Dictionary<string, string>(file.Metadata) { [key] = value };
         }
         SafetensorsWriter.Write(path, tensors, metadata);
-        Assert.Contains(path, Assert.Throws<KoalaException>(() => trainer.LoadState(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(path, Assert.Throws<KoalaException>(() => trainer.LoadState(folder.Path)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -26,7 +26,8 @@ public sealed class LossTests
         var expected = s_positions.Select((position, i) =>
             ByHand(name, Row(batch, position, null), Softmax(output.Logits, i), s_tokens[position + 1]))
             .Average();
-        Tolerance.AssertClose(expected, LossRegistry.Create(name).Compute(terms).item<float>(), 2 * Vocabulary, Math.Max(1, expected));
+        Tolerance.AssertClose(expected, LossRegistry.Create(name).Compute(terms).item<float>(), 2 * Vocabulary,
+            Math.Max(1, expected));
     }
 
     /// <summary>
@@ -49,7 +50,9 @@ public sealed class LossTests
             tensor(s_positions)) { Vocabulary = tensor(vocabulary) };
         using var terms = new DistillationTerms(output, batch);
 
-        var counted = positions.Where(position => name != "cross-entropy" || vocabulary.Contains(s_tokens[position + 1])).ToArray();
+        var counted =
+            positions.Where(position => name != "cross-entropy" || vocabulary.Contains(s_tokens[position + 1]))
+            .ToArray();
         var expected = counted.Select(position =>
             ByHand(name, Row(batch, position, vocabulary), Softmax(output.Logits, Array.IndexOf(s_positions, position)),
                 Array.IndexOf(vocabulary, s_tokens[position + 1])))
@@ -166,7 +169,8 @@ public sealed class LossTests
             "soft-cross-entropy" => Sum((x, y) => -x * Math.Log(y)),
             "cross-entropy" => -Math.Log(q[label]),
             "kl" => Sum((x, y) => x == 0 ? 0 : x * Math.Log(x / y)),
-            "jensen-shannon" => Sum((x, y) => ((x == 0 ? 0 : x * Math.Log(2 * x / (x + y))) + y * Math.Log(2 * y / (x + y))) / 2),
+            "jensen-shannon" =>
+                Sum((x, y) => ((x == 0 ? 0 : x * Math.Log(2 * x / (x + y))) + y * Math.Log(2 * y / (x + y))) / 2),
             "total-variation" => 1 - Sum(Math.Min),
             _ => -Math.Log(Sum(Math.Min)),
         };

@@ -61,7 +61,8 @@ public sealed class NotFiniteTests : IDisposable
         using var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data,
             TinyModels.Options with { LearningRate = 1e30, Warmup = 0 });
         var bits = TinyModels.Bits(head);
-        Assert.Throws<KoalaException>(() => trainer.Run(_ => bits = TinyModels.Bits(head), () => trainer.SaveState(folder.Path)));
+        Assert.Throws<KoalaException>(() =>
+            trainer.Run(_ => bits = TinyModels.Bits(head), () => trainer.SaveState(folder.Path)));
         foreach (var (name, value) in TinyModels.Bits(head)) Assert.True(value.AsSpan().SequenceEqual(bits[name]), name);
     }
 }

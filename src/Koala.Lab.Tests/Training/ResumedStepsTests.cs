@@ -8,7 +8,9 @@ using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Training;
 
-/// <summary>What a training step computes depends on its state and its batch, not on what the process computed before.</summary>
+/// <summary>
+/// What a training step computes depends on its state and its batch, not on what the process computed before.
+/// </summary>
 /// <remarks>
 /// Products of few rows are computed in another form than those of many rows, and TorchScript specialises a function on
 /// its first calls. So the batches differ in how many positions can be learned: none, few and many.
@@ -34,7 +36,8 @@ public sealed class ResumedStepsTests
         using (var trainer = new Trainer(target, head, data, Options(kind)))
         {
             trainer.SaveState(states.At("0"));
-            trainer.Run(line => undisturbed.Add(Describe(line, head)), () => trainer.SaveState(states.At($"{trainer.StepsDone}")));
+            trainer.Run(line => undisturbed.Add(Describe(line, head)),
+                () => trainer.SaveState(states.At($"{trainer.StepsDone}")));
         }
         Assert.Equal(s_positions.Length, undisturbed.Count);
         Assert.Equal(undisturbed, ResumingProcess.Run(kind, states.Path));

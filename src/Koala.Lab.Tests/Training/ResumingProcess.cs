@@ -5,8 +5,8 @@ using System.Runtime.CompilerServices;
 namespace Koala.Lab.Tests.Training;
 
 /// <summary>
-/// Takes the steps of <see cref="ResumedStepsTests"/> in another process, which has computed nothing before: this assembly, started with
-/// an environment variable.
+/// Takes the steps of <see cref="ResumedStepsTests"/> in another process, which has computed nothing before: this
+/// assembly, started with an environment variable.
 /// </summary>
 internal static class ResumingProcess
 {

@@ -42,7 +42,8 @@ internal static class TinyModels
         SaveEvery = 4,
     };
 
-    public static TrainingOptions WithAdversary { get; } = Options with { Adversary = new() { Weight = 0.5, Warmup = 2, Width = 16 } };
+    public static TrainingOptions WithAdversary { get; } =
+        Options with { Adversary = new() { Weight = 0.5, Warmup = 2, Width = 16 } };
 
     public static void Nothing()
     {
@@ -82,7 +83,8 @@ internal static class TinyModels
         foreach (var (name, bits) in a) Assert.True(bits.AsSpan().SequenceEqual(b[name]), $"{name} differs");
     }
 
-    public static bool Same(DraftHead one, DraftHead other) => Bits(one).All(t => t.Value.AsSpan().SequenceEqual(Bits(other)[t.Key]));
+    public static bool Same(DraftHead one, DraftHead other) =>
+        Bits(one).All(t => t.Value.AsSpan().SequenceEqual(Bits(other)[t.Key]));
 
     /// <summary>Creates a row from its parts; the positions follow from the segments.</summary>
     public static PackedRow Row(int[] tokens, int[] segments, string mask) =>
@@ -106,6 +108,7 @@ internal static class TinyModels
     {
         using var scope = NewDisposeScope();
         using var source = SafetensorsFile.Open(file);
-        return [.. source.Tensors.Keys.Where(name => !source.Read(name, ScalarType.Float32, CPU).isfinite().all().item<bool>())];
+        return [.. source.Tensors.Keys.Where(name =>
+            !source.Read(name, ScalarType.Float32, CPU).isfinite().all().item<bool>())];
     }
 }

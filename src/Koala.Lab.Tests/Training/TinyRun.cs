@@ -12,7 +12,8 @@ internal sealed class TinyRun : IDisposable
 
     public TinyRun() => Folder = RunFolder.Create(_parent.At("run"));
 
-    public static TrainingRequest Request { get; } = new() { Data = "tiny.jsonl", Head = TinyModels.Head, Training = TinyModels.Options };
+    public static TrainingRequest Request { get; } =
+        new() { Data = "tiny.jsonl", Head = TinyModels.Head, Training = TinyModels.Options };
 
     public static TrainingPlan Plan { get; } = new(Request, ShippedModels.Nano, TinyModels.Data);
 
@@ -24,7 +25,8 @@ internal sealed class TinyRun : IDisposable
 
     public RunState State => Folder.ReadRecord().State;
 
-    public void Start(TrainingPlan? plan = null, Action<TrainingProgress>? progress = null, CancellationToken cancel = default) =>
+    public void Start(TrainingPlan? plan = null, Action<TrainingProgress>? progress = null,
+        CancellationToken cancel = default) =>
         TrainingRun.Start(Folder, ShippedModels.Nano, TinyModels.Data, plan ?? Plan, ["train"],
             progress is null ? null : new ProgressCallback(progress), cancel);
 
@@ -77,7 +79,8 @@ internal sealed class TinyRun : IDisposable
 
     /// <summary>Asserts that two plans are equal; their lists are compared by content.</summary>
     public static void AssertSame(TrainingPlan expected, TrainingPlan actual) =>
-        Assert.Equal(JsonSerializer.Serialize(expected, JsonFormat.Document), JsonSerializer.Serialize(actual, JsonFormat.Document));
+        Assert.Equal(JsonSerializer.Serialize(expected, JsonFormat.Document),
+            JsonSerializer.Serialize(actual, JsonFormat.Document));
 
     public void Dispose() => _parent.Dispose();
 

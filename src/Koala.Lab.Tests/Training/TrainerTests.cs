@@ -56,7 +56,8 @@ public sealed class TrainerTests
         // The weight is 0 at the first step of warm-up: that step changes nothing except the metrics.
         using var oneControl = TinyModels.Train(TinyModels.Options with { Steps = 1 });
         using var oneAdversarial = TinyModels.Train(TinyModels.WithAdversary with { Steps = 1 });
-        Assert.Equal(TinyModels.Bits(oneControl).SelectMany(t => t.Value), TinyModels.Bits(oneAdversarial).SelectMany(t => t.Value));
+        Assert.Equal(TinyModels.Bits(oneControl).SelectMany(t => t.Value),
+            TinyModels.Bits(oneAdversarial).SelectMany(t => t.Value));
     }
 
     [Theory]
@@ -118,7 +119,8 @@ public sealed class TrainerTests
         // An untrained head repeats the target's next token and is rarely correct; koala-nano's states say little about
         // the token after it.
         Assert.True(after[0] > before[0], $"accuracy at depth 1 from {before[0]} to {after[0]}");
-        Assert.True(after.Sum() > 1.5 * before.Sum(), $"accuracies from {string.Join(' ', before)} to {string.Join(' ', after)}");
+        Assert.True(after.Sum() > 1.5 * before.Sum(),
+            $"accuracies from {string.Join(' ', before)} to {string.Join(' ', after)}");
         Assert.All(after, a => Assert.InRange(a, 0, 1));
     }
 

@@ -36,7 +36,10 @@ public sealed class TrainingOptionsTests
         var linear = new TrainingOptions { Steps = 110, Warmup = 10, LearningRate = 2, Schedule = LearningRateSchedule.Linear };
         foreach (var (step, rate) in ((int, double)[])[(0, 0.2), (9, 2), (10, 2), (35, 1.5), (60, 1), (109, 0.02)])
             Assert.Equal(rate, linear.LearningRateAt(step), 12);
-        var held = new TrainingOptions { Steps = 1000, Warmup = 100, LearningRate = 2, Schedule = LearningRateSchedule.HoldLinear };
+        var held = new TrainingOptions
+        {
+            Steps = 1000, Warmup = 100, LearningRate = 2, Schedule = LearningRateSchedule.HoldLinear,
+        };
         foreach (var (step, rate) in ((int, double)[])[(0, 0.02), (99, 2), (100, 2), (500, 2), (750, 1.02),
             (1000, 0.04)])
             Assert.Equal(rate, held.LearningRateAt(step), 12);
@@ -106,7 +109,8 @@ public sealed class TrainingOptionsTests
     {
         Assert.Equal(option, Assert.Throws<KoalaException>(options.Validate).Where);
         using var head = DraftHead.Create(new MedusaOptions { Heads = 1 }, ShippedModels.Nano);
-        Assert.Equal(option, Assert.Throws<KoalaException>(() => new Trainer(ShippedModels.Nano, head, TinyModels.Data, options)).Where);
+        Assert.Equal(option,
+            Assert.Throws<KoalaException>(() => new Trainer(ShippedModels.Nano, head, TinyModels.Data, options)).Where);
     }
 
     [Fact]
@@ -114,7 +118,8 @@ public sealed class TrainingOptionsTests
     {
         new TrainingOptions().Validate();
         new TrainingOptions { Steps = 1, Batch = 1, RowLength = 8, Warmup = 0, Beta1 = 0, WeightDecay = 0 }.Validate();
-        new TrainingOptions { Losses = [new("kl"), new("acceptance", 1e-3, 0)], TrainingTimeTest = 8, FeatureNoise = 0 }.Validate();
+        LossTerm[] losses = [new("kl"), new("acceptance", 1e-3, 0)];
+        new TrainingOptions { Losses = losses, TrainingTimeTest = 8, FeatureNoise = 0 }.Validate();
         Assert.Equal(0, new AdversaryOptions().Weight);
     }
 }

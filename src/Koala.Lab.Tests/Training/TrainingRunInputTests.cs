@@ -88,7 +88,8 @@ public sealed class TrainingRunInputTests : IDisposable
         var sample = SampleRun.Create(folder.At("sample"));
         Assert.Equal(sample.RecordFile, Assert.Throws<KoalaException>(() => TrainingRun.PlanOf(sample)).Where);
         sample.WriteRecord(SampleRun.Record() with { Kind = "ablate" });
-        Assert.Contains("'ablate'", Assert.Throws<KoalaException>(() => TrainingRun.PlanToResume(sample)).Fault, StringComparison.Ordinal);
+        Assert.Contains("'ablate'", Assert.Throws<KoalaException>(() => TrainingRun.PlanToResume(sample)).Fault,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -115,7 +116,8 @@ public sealed class TrainingRunInputTests : IDisposable
             SearchOption.AllDirectories))
             File.WriteAllBytes(file, [1, 2, 3]);
         var metrics = File.ReadAllText(run.Folder.MetricsFile);
-        Assert.Contains("no whole training state", Assert.Throws<KoalaException>(() => run.Resume()).Fault, StringComparison.Ordinal);
+        Assert.Contains("no whole training state", Assert.Throws<KoalaException>(() => run.Resume()).Fault,
+            StringComparison.Ordinal);
         Assert.Equal(metrics, File.ReadAllText(run.Folder.MetricsFile));
     }
 
@@ -123,7 +125,10 @@ public sealed class TrainingRunInputTests : IDisposable
     public void A_target_whose_weights_have_changed_is_refused()
     {
         using var run = new TinyRun();
-        var plan = TinyRun.Plan with { TargetIdentity = TinyRun.Plan.TargetIdentity with { EmbeddingHash = new string('0', 32) } };
+        var plan = TinyRun.Plan with
+        {
+            TargetIdentity = TinyRun.Plan.TargetIdentity with { EmbeddingHash = new string('0', 32) },
+        };
         Assert.Contains("was begun with", Assert.Throws<KoalaException>(() => run.Start(plan)).Fault, StringComparison.Ordinal);
     }
 }

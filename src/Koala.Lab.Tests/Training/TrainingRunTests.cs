@@ -85,7 +85,8 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted uninterrupte
         run.Interrupt(5);
         var (record, options) = (run.Folder.ReadRecord(), new JsonObject());
         string[] earlier =
-            ["target", "data", "validation", "head", "training", "dtype", "device", "threads", "withControl", "targetIdentity", "dataHash"];
+            ["target", "data", "validation", "head", "training", "dtype", "device", "threads", "withControl",
+                "targetIdentity", "dataHash"];
         foreach (var name in earlier) options[name] = record.Options[name]?.DeepClone();
         Assert.Equal(record.Options.AsObject().Select(field => field.Key).Order(), earlier.Order());
         run.Folder.WriteRecord(record with { Options = options });
@@ -107,15 +108,18 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted uninterrupte
         var record = run.Folder.ReadRecord();
         record.Options.AsObject().Remove(field);
         run.Folder.WriteRecord(record);
-        Assert.Contains(field, Assert.Throws<KoalaException>(() => TrainingRun.PlanOf(run.Folder)).Fault, StringComparison.Ordinal);
+        Assert.Contains(field, Assert.Throws<KoalaException>(() => TrainingRun.PlanOf(run.Folder)).Fault,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_plan_holds_what_the_target_and_the_data_are_and_full_paths()
     {
-        var plan = new TrainingPlan(TinyRun.Request with { Validation = "held-out.jsonl" }, ShippedModels.Nano, TinyModels.Data);
+        var plan = new TrainingPlan(TinyRun.Request with { Validation = "held-out.jsonl" }, ShippedModels.Nano,
+            TinyModels.Data);
         Assert.Equal((Path.GetFullPath("tiny.jsonl"), Path.GetFullPath("held-out.jsonl")), (plan.Data, plan.Validation));
-        Assert.Equal((Path.GetFullPath(ShippedModels.Nano.Path), ShippedModels.Nano.Identity), (plan.Target, plan.TargetIdentity));
+        Assert.Equal((Path.GetFullPath(ShippedModels.Nano.Path), ShippedModels.Nano.Identity),
+            (plan.Target, plan.TargetIdentity));
         Assert.Equal(("fp32", "cpu", torch.get_num_threads(), TinyModels.Data.Hash),
             (plan.Dtype, plan.Device, plan.Threads, plan.DataHash));
     }
@@ -146,7 +150,8 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted uninterrupte
     public void The_control_equals_a_separate_run_with_weight_0()
     {
         TinyRun.AssertSame(uninterrupted.Plain.Folder, uninterrupted.Pair.Control);
-        Assert.Equal(TinyRun.Plan.Training.Adversary.Weight, TrainingRun.PlanOf(uninterrupted.Pair.Control).Training.Adversary.Weight);
+        Assert.Equal(TinyRun.Plan.Training.Adversary.Weight,
+            TrainingRun.PlanOf(uninterrupted.Pair.Control).Training.Adversary.Weight);
         Assert.Equal(RunState.Finished, uninterrupted.Pair.State);
         Assert.NotEqual(TinyRun.HeadOf(uninterrupted.Pair.Control), TinyRun.HeadOf(uninterrupted.Pair.Folder));
         using var baseline = TinyModels.Train(TinyModels.WithAdversary);

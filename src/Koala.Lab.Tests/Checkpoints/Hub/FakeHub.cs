@@ -36,7 +36,8 @@ internal sealed class FakeHub : IDisposable
 
     public ConcurrentQueue<Request> Requests { get; } = [];
 
-    public Request[] FileRequests => [.. Requests.Where(request => request.Path.Contains("/resolve/", StringComparison.Ordinal))];
+    public Request[] FileRequests =>
+        [.. Requests.Where(request => request.Path.Contains("/resolve/", StringComparison.Ordinal))];
 
     public static bool IsLarge(byte[] content) => content.Length >= 1000;
 

@@ -159,7 +159,8 @@ public sealed class HubDownloadTests : HubTestBase
     [InlineData("")]
     public void A_listed_name_outside_the_folder_is_refused(string name)
     {
-        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal) ? new Reply(200, Hub.Listing(name)) : null;
+        Hub.Misbehave = request =>
+            request.Path.StartsWith("/api/", StringComparison.Ordinal) ? new Reply(200, Hub.Listing(name)) : null;
         Assert.Contains("outside its folder", Fault());
         Assert.Empty(Hub.FileRequests);
         Assert.Empty(Directory.GetFileSystemEntries(CacheFolder));
@@ -170,7 +171,8 @@ public sealed class HubDownloadTests : HubTestBase
     [InlineData("""{"sha":"../../../x","siblings":[]}""", "commit")]
     [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}""", "siblings")]
     [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[7]}""", "rfilename")]
-    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":1,"blobId":"../x"}]}""", "blobId")]
+    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":1,"blobId":"../x"}]}""",
+        "blobId")]
     [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":1""" +
         ""","blobId":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","lfs":{}}]}""",
         "lfs.sha256")]

@@ -198,7 +198,8 @@ public sealed class HubNetworkTests : HubTestBase
     [InlineData(499_999, -1, "ended after 499999 of 500000 bytes")]
     public void A_wrong_length_is_one_error(int length, int announced, string words)
     {
-        Hub.Misbehave = request => request.IsFor("model.safetensors") ? new Reply(200, Bytes(length, 2)) { Announced = announced } : null;
+        Hub.Misbehave = request =>
+            request.IsFor("model.safetensors") ? new Reply(200, Bytes(length, 2)) { Announced = announced } : null;
         Assert.Contains(words, Fault());
         Assert.False(File.Exists(Blob("model.safetensors")));
     }
@@ -285,7 +286,8 @@ public sealed class HubNetworkTests : HubTestBase
     [InlineData(400, "", null, "answers 400 BadRequest")]
     public void Refusals_of_a_file_are_one_error(int status, string code, string? token, string words)
     {
-        Hub.Misbehave = request => request.IsFor("config.json") ? new Reply(status) { Headers = { ["X-Error-Code"] = code } } : null;
+        Hub.Misbehave = request =>
+            request.IsFor("config.json") ? new Reply(status) { Headers = { ["X-Error-Code"] = code } } : null;
         var line = Fault(settings: Settings with { Token = token });
         Assert.Contains(words, line);
         Assert.DoesNotContain("hf_x", line);
@@ -307,7 +309,8 @@ public sealed class HubNetworkTests : HubTestBase
     public void Faults_of_the_server_are_waited_out_with_growing_pauses()
     {
         var faults = new Queue<int>([500, 502, 503, 504]);
-        Hub.Misbehave = request => request.IsFor("model.safetensors") && faults.TryDequeue(out var status) ? new Reply(status) : null;
+        Hub.Misbehave = request =>
+            request.IsFor("model.safetensors") && faults.TryDequeue(out var status) ? new Reply(status) : null;
         Pull();
         AssertComplete();
         Assert.Equal([1, 2, 4, 8], Waits.Select(span => span.TotalSeconds));
@@ -317,7 +320,9 @@ public sealed class HubNetworkTests : HubTestBase
     public void A_server_that_stays_faulty_is_given_up()
     {
         Hub.Misbehave = request => request.IsFor("config.json") ? new Reply(503) : null;
-        Assert.Contains("koala/nano/config.json: could not be downloaded in 5 attempts; at the last one 127.0.0.1 answers 503", Fault());
+        Assert.Contains("koala/nano/config.json: could not be downloaded in 5 attempts; at the last one 127.0.0.1 " +
+            "answers 503",
+            Fault());
         Assert.Equal(5, Hub.FileRequests.Length);
     }
 

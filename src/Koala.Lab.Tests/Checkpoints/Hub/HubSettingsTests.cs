@@ -17,13 +17,15 @@ public sealed class HubSettingsTests : IDisposable
     [InlineData("HF_HOME=/h HUGGINGFACE_HUB_CACHE=/old", "/old")]
     [InlineData("HF_HUB_CACHE=~/c HUGGINGFACE_HUB_CACHE=/old", "/home/u/c")]
     [InlineData("HF_HOME= HF_HUB_CACHE=", "/home/u/.cache/huggingface/hub")]
-    public void The_cache_is_where_huggingface_hub_has_it(string variables, string cache) => Assert.Equal(cache, Read(variables).Cache);
+    public void The_cache_is_where_huggingface_hub_has_it(string variables, string cache) =>
+        Assert.Equal(cache, Read(variables).Cache);
 
     [Theory]
     [InlineData("", "https://huggingface.co")]
     [InlineData("HF_ENDPOINT=http://127.0.0.1:80/", "http://127.0.0.1:80")]
     [InlineData("HF_ENDPOINT=https://mirror.example/hf/", "https://mirror.example/hf")]
-    public void The_endpoint_has_no_last_slash(string variables, string endpoint) => Assert.Equal(endpoint, Read(variables).Endpoint);
+    public void The_endpoint_has_no_last_slash(string variables, string endpoint) =>
+        Assert.Equal(endpoint, Read(variables).Endpoint);
 
     [Theory]
     [InlineData("HF_ENDPOINT=huggingface.co")]

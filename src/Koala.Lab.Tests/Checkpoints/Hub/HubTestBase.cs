@@ -64,7 +64,8 @@ public abstract class HubTestBase : IDisposable
         }), cancel);
 
     /// <summary>The one-line error of a pull that is refused.</summary>
-    internal string Fault(string? file = null, string repo = "koala/nano", string revision = "main", HubSettings? settings = null)
+    internal string Fault(string? file = null, string repo = "koala/nano", string revision = "main",
+        HubSettings? settings = null)
     {
         var line = Assert.Throws<KoalaException>(() => Pull(file, repo, revision, settings)).Message;
         Assert.DoesNotContain('\n', line);

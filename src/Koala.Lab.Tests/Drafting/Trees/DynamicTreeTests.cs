@@ -19,13 +19,15 @@ public sealed class DynamicTreeTests
         var table = randn([Vocabulary, Vocabulary], generator: new Generator((ulong)tokens)) * 2;
         int[] roots = [3, 0, 6];
         var drafter = new ToyDrafter(table, roots);
-        var drafts = drafter.Propose(new DynamicTree { Tokens = tokens, Levels = levels, TopK = topK }, new GreedySampler(false));
+        var drafts = drafter.Propose(new DynamicTree { Tokens = tokens, Levels = levels, TopK = topK },
+            new GreedySampler(false));
         var logs = table.log_softmax(-1);
         for (var b = 0; b < roots.Length; b++)
         {
             var expected = Expected(logs, roots[b], levels, topK).OrderByDescending(n => n.Score).Take(tokens - 1).ToArray();
             var paths = PathsOf(drafts[b]);
-            Assert.Equal(expected.Select(n => string.Join(' ', n.Path)).Order(StringComparer.Ordinal), paths.Order(StringComparer.Ordinal));
+            Assert.Equal(expected.Select(n => string.Join(' ', n.Path)).Order(StringComparer.Ordinal),
+                paths.Order(StringComparer.Ordinal));
             Assert.All(drafts[b].Candidates, (c, i) => Assert.True(c.Parent < i));
             foreach (var siblings in drafts[b].Candidates.GroupBy(c => c.Parent))
                 Assert.Equal(siblings.OrderByDescending(c => c.Q), siblings);
@@ -41,7 +43,8 @@ public sealed class DynamicTreeTests
         // Log-probabilities of exactly 0: all scores on the chain tie.
         var table = full([Vocabulary, Vocabulary], -1e4f);
         for (var t = 0; t < Vocabulary; t++) table[t, (t + 1) % Vocabulary] = 1e4f;
-        var draft = new ToyDrafter(table, [0]).Propose(new DynamicTree { Tokens = 6, Levels = 5, TopK = 2 }, new GreedySampler(false))[0];
+        var draft = new ToyDrafter(table, [0])
+            .Propose(new DynamicTree { Tokens = 6, Levels = 5, TopK = 2 }, new GreedySampler(false))[0];
         Assert.Equal([(1, -1), (2, 0), (3, 1), (4, 2), (5, 3)], draft.Candidates.Select(c => (c.Token, c.Parent)));
         Assert.All(draft.Candidates, c => Assert.Equal(1f, c.Q));
     }

@@ -100,11 +100,14 @@ public sealed class StaticTreeTests
                 var token = b == 0 ? 2 : 5;
                 foreach (var rank in tree.Paths[i]) token = Ranked(table, token)[rank];
                 Assert.Equal(token, drafts[b].Candidates[i].Token);
-                var parent = tree.Paths[i].Count == 1 ? -1 : tree.Paths.ToList().FindIndex(p => p.SequenceEqual(tree.Paths[i].SkipLast(1)));
+                var parent = tree.Paths[i].Count == 1
+                    ? -1
+                    : tree.Paths.ToList().FindIndex(p => p.SequenceEqual(tree.Paths[i].SkipLast(1)));
                 Assert.Equal(parent, drafts[b].Candidates[i].Parent);
                 Assert.Null(drafts[b].Candidates[i].Distribution);
                 var before = parent < 0 ? (b == 0 ? 2 : 5) : drafts[b].Candidates[parent].Token;
-                Tolerance.AssertClose(table[before].softmax(-1)[token].item<float>(), drafts[b].Candidates[i].Q!.Value, 2 * Vocabulary);
+                Tolerance.AssertClose(table[before].softmax(-1)[token].item<float>(), drafts[b].Candidates[i].Q!.Value,
+                    2 * Vocabulary);
             }
             Assert.Equal(3, drafts[b].Depth);
         }
@@ -140,7 +143,8 @@ public sealed class StaticTreeTests
             }
         }
         // The frequencies of the first token drawn follow q.
-        for (var t = 0; t < Vocabulary; t++) Assert.InRange(counts[t], Sequences * rows[1][t] - 160, Sequences * rows[1][t] + 160);
+        for (var t = 0; t < Vocabulary; t++)
+            Assert.InRange(counts[t], Sequences * rows[1][t] - 160, Sequences * rows[1][t] + 160);
     }
 
     /// <summary>

@@ -37,5 +37,7 @@ internal sealed class ToyDrafter(Tensor table, IReadOnlyList<int> roots, DraftVo
     }
 
     private Tensor After(IEnumerable<int> tokens) =>
-        table.index_select(0, tensor(tokens.Select(t => (long)(vocabulary is null ? t : vocabulary.Tokens.ToList().IndexOf(t))).ToArray()));
+        table.index_select(0,
+            tensor(tokens.Select(t => (long)(vocabulary is null ? t : vocabulary.Tokens.ToList().IndexOf(t)))
+                .ToArray()));
 }
