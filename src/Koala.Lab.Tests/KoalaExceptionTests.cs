@@ -13,7 +13,7 @@ public sealed class KoalaExceptionTests
     }
 
     [Fact]
-    public void Options_stand_in_it_by_their_CSharp_names_or_by_those_of_who_reads()
+    public void Messages_name_options_in_CSharp_or_as_the_caller_spells_them()
     {
         var e = KoalaException.ForOption("MaxTokens", $"is 0, but {new OptionName("Tree.TopK")} is 3",
             $"set {new OptionName("Seed")}");

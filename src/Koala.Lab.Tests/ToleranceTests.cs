@@ -40,7 +40,7 @@ public sealed class ToleranceTests
     }
 
     [Fact]
-    public void A_norm_left_out_is_far_outside()
+    public void A_missing_norm_is_far_outside_the_tolerance()
     {
         using var scope = NewDisposeScope();
         using var generator = new Generator(5, CPU);
@@ -59,7 +59,7 @@ public sealed class ToleranceTests
     }
 
     [Theory, MemberData(nameof(Faults))]
-    public void A_model_with_a_fault_is_far_outside(string fault)
+    public void A_model_with_a_fault_is_far_outside_the_tolerance(string fault)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();

@@ -38,7 +38,7 @@ public sealed class AdversarialGameTests
     }
 
     [Fact]
-    public void A_discriminator_learns_to_tell_fixed_distributions_apart()
+    public void A_discriminator_learns_to_distinguish_fixed_distributions()
     {
         using var batch = Batch();
         using var game = Game(16);
@@ -76,7 +76,7 @@ public sealed class AdversarialGameTests
     }
 
     [Fact]
-    public void The_heads_loss_reaches_the_head_and_not_the_target()
+    public void The_heads_loss_has_gradients_for_the_head_and_not_for_the_target()
     {
         using var scope = NewDisposeScope();
         using var batch = Batch();
@@ -90,7 +90,7 @@ public sealed class AdversarialGameTests
     }
 
     [Fact]
-    public void The_discriminators_loss_does_not_reach_the_head()
+    public void The_discriminators_loss_has_no_gradient_for_the_head()
     {
         using var scope = NewDisposeScope();
         using var batch = Batch();
@@ -102,7 +102,7 @@ public sealed class AdversarialGameTests
     }
 
     [Fact]
-    public void The_weight_grows_in_a_line_and_stays()
+    public void The_weight_grows_linearly_and_stays()
     {
         var options = new AdversaryOptions { Weight = 0.4, Warmup = 8 };
         foreach (var (step, weight) in ((int, double)[])[(0, 0), (1, 0.05), (4, 0.2), (7, 0.35), (8, 0.4), (5000, 0.4)])

@@ -158,7 +158,7 @@ public sealed class FigureTests
     }
 
     [Fact]
-    public void Accuracy_takes_the_steps_that_looked()
+    public void Accuracy_shows_the_steps_that_validated()
     {
         var figure = Chart.TrainingAccuracy(Sample.Metrics(100));
         Assert.Equal([50, 100], Values(figure, 0, "x"));

@@ -29,7 +29,7 @@ public sealed class NotebookTests
     }
 
     [Fact]
-    public void What_is_no_figure_has_no_plotly()
+    public void A_type_that_is_no_figure_has_no_plotly()
     {
         using var writer = new StringWriter();
         Assert.False(Format(Sample.Trace, Figure.PlotlyMimeType, writer));

@@ -107,12 +107,12 @@ internal sealed class GgufBytes
     }
 
     /// <summary>Changes the entry of a tensor; its bytes stay.</summary>
-    public GgufBytes Retell(string name, ulong[]? dimensions = null, uint? type = null, ulong? offset = null,
-        string? called = null)
+    public GgufBytes ChangeEntry(string name, ulong[]? dimensions = null, uint? type = null, ulong? offset = null,
+        string? newName = null)
     {
         var at = _tensors.FindIndex(t => t.Name == name);
         var (_, d, t, data, o) = _tensors[at];
-        _tensors[at] = (called ?? name, dimensions ?? d, type ?? t, data, offset ?? o);
+        _tensors[at] = (newName ?? name, dimensions ?? d, type ?? t, data, offset ?? o);
         return this;
     }
 

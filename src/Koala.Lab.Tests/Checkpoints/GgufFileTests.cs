@@ -88,7 +88,7 @@ public sealed class GgufFileTests : IDisposable
     }
 
     [Fact]
-    public void A_long_tensor_is_read_in_pieces_with_little_memory_beside_it_and_leaves_nothing_behind()
+    public void A_long_tensor_is_read_in_pieces_with_little_extra_memory_and_no_leak()
     {
         // Blocks of 32 numbers with d = 1 whose first number counts the blocks, in pieces of 128.
         const int blocks = 1 << 17;

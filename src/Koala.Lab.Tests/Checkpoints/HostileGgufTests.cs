@@ -86,8 +86,8 @@ public sealed class HostileGgufTests : IDisposable
             Add("alignment as a string", GgufBytes.Small().Set("general.alignment", "32"), "power of two");
 
             // Tensors.
-            Add("tensor name of 65 letters", GgufBytes.Small().Retell(Norm, called: new string('n', 65)), "at most 64");
-            Add("tensor twice", GgufBytes.Small().Retell(Norm, called: "token_embd.weight"), "stands twice");
+            Add("tensor name of 65 letters", GgufBytes.Small().ChangeEntry(Norm, newName: new string('n', 65)), "at most 64");
+            Add("tensor twice", GgufBytes.Small().ChangeEntry(Norm, newName: "token_embd.weight"), "stands twice");
             Add("tensor twice under two names", GgufBytes.Small().Tensor("model.norm.weight", [4], 0, new byte[16]),
                 "two names");
             Add("20,000 tensors of one number",
@@ -95,28 +95,28 @@ public sealed class HostileGgufTests : IDisposable
             Add("1,300 tensors of one number",
                 With(f => { for (var i = 0; i < 1_300; i++) f.Tensor($"{i,64}", [1, 1, 1, 1], 0, new byte[4]); }),
                 "1300 unexpected");
-            Add("no dimensions", GgufBytes.Small().Retell(Norm, dimensions: []), "0 dimensions");
-            Add("five dimensions", GgufBytes.Small().Retell(Norm, dimensions: [1, 1, 1, 1, 4]), "5 dimensions");
-            Add("dimension 0", GgufBytes.Small().Retell(Norm, dimensions: [0]), "a dimension is 0");
-            Add("dimension beyond 63 bits", GgufBytes.Small().Retell(Norm, dimensions: [1UL << 63]), "a dimension is");
+            Add("no dimensions", GgufBytes.Small().ChangeEntry(Norm, dimensions: []), "0 dimensions");
+            Add("five dimensions", GgufBytes.Small().ChangeEntry(Norm, dimensions: [1, 1, 1, 1, 4]), "5 dimensions");
+            Add("dimension 0", GgufBytes.Small().ChangeEntry(Norm, dimensions: [0]), "a dimension is 0");
+            Add("dimension beyond 63 bits", GgufBytes.Small().ChangeEntry(Norm, dimensions: [1UL << 63]), "a dimension is");
             Add("dimensions whose product wraps to 0",
-                GgufBytes.Small().Retell(Norm, dimensions: [1UL << 32, 1UL << 32]), "more elements");
-            Add("dimensions whose bytes wrap", GgufBytes.Small().Retell(Norm, dimensions: [1UL << 62]), "more elements");
-            Add("dimensions beyond the file", GgufBytes.Small().Retell(Norm, dimensions: [1UL << 40]), "the file holds");
+                GgufBytes.Small().ChangeEntry(Norm, dimensions: [1UL << 32, 1UL << 32]), "more elements");
+            Add("dimensions whose bytes wrap", GgufBytes.Small().ChangeEntry(Norm, dimensions: [1UL << 62]), "more elements");
+            Add("dimensions beyond the file", GgufBytes.Small().ChangeEntry(Norm, dimensions: [1UL << 40]), "the file holds");
             foreach (var type in (uint[])[4, 9, 10, 15, 39, 1000, uint.MaxValue])
-                Add($"number type {type}", GgufBytes.Small().Retell(Norm, type: type), $"number type is {type}");
-            Add("rows of half a block", GgufBytes.Small().Retell(Norm, type: 2), "blocks of 32");
-            Add("offset not aligned", GgufBytes.Small().Retell(Norm, offset: 65), "multiple of the alignment 32");
-            Add("offset beyond the file", GgufBytes.Small().Retell(Norm, offset: 1 << 20), "the file holds");
-            Add("offset near 2^64", GgufBytes.Small().Retell(Norm, offset: ulong.MaxValue - 31), "beyond the end");
-            Add("offset near 2^63", GgufBytes.Small().Retell(Norm, offset: (1UL << 62) - 32), "the file holds");
-            Add("two tensors over the same bytes", GgufBytes.Small().Retell(Norm, offset: 0), "overlap");
-            Add("two tensors overlap in part", GgufBytes.Small().Retell(Norm, offset: 32), "overlap");
+                Add($"number type {type}", GgufBytes.Small().ChangeEntry(Norm, type: type), $"number type is {type}");
+            Add("rows of half a block", GgufBytes.Small().ChangeEntry(Norm, type: 2), "blocks of 32");
+            Add("offset not aligned", GgufBytes.Small().ChangeEntry(Norm, offset: 65), "multiple of the alignment 32");
+            Add("offset beyond the file", GgufBytes.Small().ChangeEntry(Norm, offset: 1 << 20), "the file holds");
+            Add("offset near 2^64", GgufBytes.Small().ChangeEntry(Norm, offset: ulong.MaxValue - 31), "beyond the end");
+            Add("offset near 2^63", GgufBytes.Small().ChangeEntry(Norm, offset: (1UL << 62) - 32), "the file holds");
+            Add("two tensors over the same bytes", GgufBytes.Small().ChangeEntry(Norm, offset: 0), "overlap");
+            Add("two tensors overlap in part", GgufBytes.Small().ChangeEntry(Norm, offset: 32), "overlap");
             Add("a tensor missing", GgufBytes.Small().WithoutTensor(Down), "1 missing");
             Add("a tensor of another layer", GgufBytes.Small().Tensor("blk.1.attn_norm.weight", [4], 0, new byte[16]),
                 "1 unexpected");
             Add("a bias", GgufBytes.Small().Tensor("blk.0.attn_q.bias", [4], 0, new byte[16]), "1 unexpected");
-            Add("a matrix turned round", GgufBytes.Small().Retell(Down, dimensions: [4, 6]), "wrongly shaped");
+            Add("a matrix turned round", GgufBytes.Small().ChangeEntry(Down, dimensions: [4, 6]), "wrongly shaped");
 
             // Config.
             Key("general.architecture", f => f.Without("general.architecture"), "is missing", "missing");
@@ -267,7 +267,7 @@ public sealed class HostileGgufTests : IDisposable
         // Magic number, version and counts take 24 bytes; the key's length and its 20 letters take 28.
         Assert.Equal($"{path}, key 'general.architecture', byte 52",
             Assert.Throws<KoalaException>(() => GgufFile.Open(path)).Where);
-        File.WriteAllBytes(path, GgufBytes.Small().Retell(Norm, type: 9).Build());
+        File.WriteAllBytes(path, GgufBytes.Small().ChangeEntry(Norm, type: 9).Build());
         Assert.StartsWith($"{path}, tensor '{Norm}', byte ", Assert.Throws<KoalaException>(() => GgufFile.Open(path)).Where);
     }
 
@@ -295,7 +295,7 @@ public sealed class HostileGgufTests : IDisposable
     }
 
     [Fact]
-    public void A_tensor_that_is_not_there_is_one_error()
+    public void A_missing_tensor_is_one_error()
     {
         var path = _folder.At("x.gguf");
         File.WriteAllBytes(path, GgufBytes.Small().Build());

@@ -111,7 +111,7 @@ public sealed class ModelConfigTests
     [InlineData("""{"rope_parameters":{"rope_theta":500000,"rope_type":"default"},"dtype":"bfloat16"}""")]
     [InlineData("""{"rope_parameters":{"rope_theta":500000},"dtype":"bfloat16","torch_dtype":"bfloat16"}""")]
     [InlineData("""{"rope_theta":500000,"rope_scaling":{"type":"default"},"torch_dtype":"bfloat16"}""")]
-    public void Both_spellings_say_the_same(string spelling)
+    public void Both_spellings_are_equivalent(string spelling)
     {
         var config = Parse(Changed(spelling));
         Assert.Equal((500_000.0, null, ScalarType.BFloat16), (config.RopeTheta, config.RopeScaling, config.Dtype));
@@ -196,7 +196,7 @@ public sealed class ModelConfigTests
     [InlineData("""{"a":"\ud800"}""")]
     [InlineData("""{"\ud800":1}""")]
     [InlineData("""{"a":1}}""")]
-    public void What_is_no_JSON_object_is_one_error(string json) =>
+    public void Anything_but_a_JSON_object_is_one_error(string json) =>
         Assert.StartsWith("config.json", Assert.Throws<KoalaException>(() => Parse(json)).Where);
 
     [Fact]

@@ -41,7 +41,7 @@ public sealed class ModelFilesTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_that_is_not_there_is_one_error() => Assert.Contains("does not exist", Fault(_folder.At("none")));
+    public void A_missing_folder_is_one_error() => Assert.Contains("does not exist", Fault(_folder.At("none")));
 
     [Fact]
     public void No_name_at_all_is_one_error() => Assert.Contains("does not exist", Fault(""));
@@ -72,7 +72,7 @@ public sealed class ModelFilesTests : IDisposable
     }
 
     [Fact]
-    public void A_config_of_megabytes_is_refused_unread()
+    public void A_config_of_megabytes_is_refused_without_reading_it()
     {
         File.WriteAllBytes(_folder.At("config.json"), new byte[2 << 20]);
         Assert.Contains("at most", Fault(_folder.Path));

@@ -54,7 +54,7 @@ public sealed class SafetensorsWriterTests : IDisposable
     }
 
     [Fact]
-    public void Names_and_metadata_of_any_letters_come_back()
+    public void Names_and_metadata_of_any_letters_survive_a_round_trip()
     {
         using var x = zeros(1);
         const string odd = "a\"\\\n\u0001é𝄞 b";

@@ -27,7 +27,7 @@ public sealed class TensorCheckTests : IDisposable
         TensorCheck.Check(_file, new Dictionary<string, long[]> { ["a"] = [2, 3], ["b"] = [4], ["c"] = [] });
 
     [Fact]
-    public void An_optional_tensor_may_be_there_or_not() =>
+    public void An_optional_tensor_may_be_missing() =>
         TensorCheck.Check(_file, new Dictionary<string, long[]> { ["a"] = [2, 3], ["b"] = [4], ["d"] = [9] }, ["c", "d", "e"]);
 
     [Fact]
@@ -36,7 +36,7 @@ public sealed class TensorCheckTests : IDisposable
         TensorCheck.Check(_file, new Dictionary<string, long[]> { ["a"] = [2, 3], ["b"] = [5], ["c"] = [] }, ["b"])).Fault);
 
     [Fact]
-    public void Missing_unexpected_and_misshapen_tensors_stand_in_one_error()
+    public void Missing_unexpected_and_wrongly_shaped_tensors_are_in_one_error()
     {
         var e = Assert.Throws<KoalaException>(() =>
             TensorCheck.Check(_file, new Dictionary<string, long[]> { ["a"] = [3, 2], ["b"] = [4], ["d"] = [1] }));

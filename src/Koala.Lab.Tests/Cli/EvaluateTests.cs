@@ -38,7 +38,7 @@ public sealed class EvaluateTests : IDisposable
     }
 
     [Theory, InlineData("medusa", 4), InlineData("eagle", 10)]
-    public void An_untrained_head_tells_what_it_would_have_to_reach(string kind, int longest)
+    public void An_untrained_head_gives_the_break_even_acceptance_length(string kind, int longest)
     {
         var file = _folder.At("report.json");
         var run = CommandRun.Of("evaluate", "--target", s_nano, "--untrained", kind, "--layers", "2", "--out", file)
@@ -56,7 +56,7 @@ public sealed class EvaluateTests : IDisposable
     }
 
     [Fact]
-    public void What_does_not_go_together_is_refused()
+    public void Options_that_exclude_each_other_are_refused()
     {
         string[] line = ["evaluate", "--target", s_nano];
         CommandRun.Of([.. line, "--prompts", Prompts()]).AssertRefused("--head", "is missing");

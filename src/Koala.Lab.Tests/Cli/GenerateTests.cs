@@ -64,7 +64,7 @@ public sealed class GenerateTests
             .AssertRefused("the prompt", "context");
 
     [Fact]
-    public void Cuda_asked_for_and_absent_is_an_error()
+    public void Requesting_missing_cuda_is_an_error()
     {
         if (torch.cuda.is_available()) Assert.Skip("this machine has CUDA");
         CommandRun.Of("generate", "--target", s_nano, "--prompt", "a", "--device", "cuda").AssertRefused("--device cuda");

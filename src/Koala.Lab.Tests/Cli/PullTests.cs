@@ -40,7 +40,7 @@ public sealed class PullTests : IDisposable
     }
 
     [Fact]
-    public void A_run_remembers_the_commit_and_the_name()
+    public void A_run_records_the_commit_and_the_name()
     {
         CommandRun.Of("pull", "koala/nano", "--quiet").AssertDone();
         var chats = _folder.At("chats.jsonl");
@@ -90,7 +90,7 @@ public sealed class PullTests : IDisposable
     }
 
     [Fact]
-    public void Interrupted_it_goes_on_with_the_same_command()
+    public void An_interrupted_run_continues_with_the_same_command()
     {
         var weights = _hub.Files["model.safetensors"];
         _hub.Misbehave = request =>

@@ -42,7 +42,7 @@ public sealed class RegenerateTests : IDisposable
     }
 
     [Fact]
-    public void Killed_it_goes_on_as_well()
+    public void A_killed_run_continues_too()
     {
         CommandRun.Of([.. Line("whole.jsonl")]).AssertDone();
         var part = _folder.At("chats.jsonl.part");

@@ -17,7 +17,7 @@ public sealed class ShortCommandTests
     }
 
     [Fact]
-    public void Tokenize_reads_standard_input_and_prints_a_token_a_line()
+    public void Tokenize_reads_standard_input_and_prints_one_token_per_line()
     {
         var run = CommandRun.WithInput("a\nb\n", "tokenize", s_nano).AssertDone();
         var ids = ShippedModels.Nano.Tokenizer.Encode("a\nb");

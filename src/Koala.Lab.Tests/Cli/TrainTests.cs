@@ -95,7 +95,7 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
     }
 
     [Fact]
-    public void Inspect_tells_a_run_and_a_head()
+    public void Inspect_recognises_a_run_and_a_head()
     {
         var run = CommandRun.Of("inspect", trained.Out, "--json").AssertDone().Json;
         Assert.Equal("finished", run.GetProperty("record").GetProperty("state").GetString());

@@ -63,26 +63,26 @@ public sealed class AcceptanceLengthTests
     }
 
     [Theory, InlineData(0), InlineData(1), InlineData(3)]
-    public void The_drafter_hears_the_committed_tokens_and_no_others(int correct)
+    public void The_drafter_is_extended_with_the_committed_tokens_only(int correct)
     {
         using var scope = NewDisposeScope();
         var (answer, _, head) = Run(3, null, 20, done => correct * (done % 2));
         int[] tokens = [.. s_prompt, .. answer.Tokens];
-        var heard = head.Next.Count;
-        Assert.Equal(tokens[1..(heard + 1)], head.Next);
+        var extended = head.Next.Count;
+        Assert.Equal(tokens[1..(extended + 1)], head.Next);
         // All rounds except the one that ends the answer.
         Assert.Equal([s_prompt.Length, .. answer.Rounds.SkipLast(1).Select(r => r.Committed)], head.Calls);
 
         using var _ = no_grad();
         using var cache = ShippedModels.Nano.NewCache(1);
-        var expected = ShippedModels.Nano.Append(cache, tokens).narrow(0, 0, heard);
+        var expected = ShippedModels.Nano.Append(cache, tokens).narrow(0, 0, extended);
         var config = ShippedModels.Nano.Config;
         var roundings = Tolerance.Roundings(config, config.Layers, tokens.Length, config.HiddenSize);
-        Tolerance.AssertClose(expected, tensor(head.Features.ToArray()).view(heard, -1), roundings);
+        Tolerance.AssertClose(expected, tensor(head.Features.ToArray()).view(extended, -1), roundings);
     }
 
     [Fact]
-    public void Without_drafting_the_head_is_asked_for_nothing()
+    public void Without_drafting_the_head_is_asked_for_length_0()
     {
         var (answer, trace, head) = Run(3, 0, 6, _ => 3);
         Assert.Equal(s_greedy[..6], answer.Tokens);

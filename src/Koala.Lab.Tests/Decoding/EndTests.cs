@@ -59,7 +59,7 @@ public sealed class EndTests
     }
 
     [Fact]
-    public void A_stop_text_that_only_begins_is_given_out_at_the_end()
+    public void A_stop_text_that_is_only_begun_is_emitted_at_the_end()
     {
         var fullText = ShippedModels.Nano.Tokenizer.Decode(s_greedy[..12], skipSpecialTokens: true);
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
@@ -118,7 +118,7 @@ public sealed class EndTests
     }
 
     [Fact]
-    public void A_limit_beyond_all_bounds_means_as_much_as_fits_also_after_a_short_answer()
+    public void A_very_large_limit_means_as_much_as_fits_also_after_a_short_answer()
     {
         using var decoder = new SpeculativeDecoder(Ending());
         decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 2 });

@@ -59,7 +59,7 @@ public sealed class SequenceBatchTests
     }
 
     [Theory, InlineData(0), InlineData(4)]
-    public void A_sequence_at_the_contexts_end_ends_there_and_the_others_go_on(int draftLength)
+    public void A_sequence_at_the_end_of_the_context_ends_there_and_the_others_continue(int draftLength)
     {
         var context = ShippedModels.Nano.Config.ContextLength;
         int[] Long(int room) => [.. Enumerable.Range(0, context - room).Select(i => s_prompts[0][i % s_prompts[0].Count])];

@@ -8,7 +8,7 @@ namespace Koala.Lab.Tests.Decoding;
 public sealed class MultinomialTests
 {
     [Fact]
-    public void Rows_are_drawn_as_one_by_one()
+    public void Rows_are_drawn_as_they_are_one_at_a_time()
     {
         using var scope = NewDisposeScope();
         var random = new Random(7);

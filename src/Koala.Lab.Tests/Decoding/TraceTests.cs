@@ -119,7 +119,7 @@ public sealed class TraceTests
     }
 
     [Fact]
-    public void The_traces_text_is_a_table_with_a_line_a_round()
+    public void The_traces_text_is_a_table_with_one_line_per_round()
     {
         var text = new DecodingTrace([new Round(4, 2, 1, 2, 0.5), new Round(4, 0, 1, 2, 0.5)]).ToString();
         Assert.Equal(5, text.Split('\n').Length);

@@ -22,14 +22,14 @@ public sealed class PromptLookupTests
     [InlineData(new[] { 1, 2, 1, 2 }, 5, new[] { 1, 2, 1, 2, 1 })]
     [InlineData(new[] { 1, 2, 3 }, 5, new int[0])]
     [InlineData(new[] { 1 }, 5, new int[0])]
-    public void What_followed_before_is_proposed(int[] text, int length, int[] expected)
+    public void The_earlier_continuation_is_proposed(int[] text, int length, int[] expected)
     {
         using var drafter = Drafter([text]);
         Assert.Equal(expected, Tokens(drafter.Propose(new ChainTree(length), Unused.Chooser)[0]));
     }
 
     [Fact]
-    public void It_finds_what_a_plain_search_finds()
+    public void It_finds_the_same_as_a_plain_search()
     {
         var random = new Random(5);
         List<int> text = [0];
@@ -107,7 +107,7 @@ public sealed class PromptLookupTests
     }
 
     [Fact]
-    public void No_tensor_is_left_behind()
+    public void No_tensors_are_leaked()
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, new PromptLookup());

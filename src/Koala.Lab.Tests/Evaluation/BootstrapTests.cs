@@ -30,7 +30,7 @@ public sealed class BootstrapTests
     }
 
     [Fact]
-    public void Items_are_drawn_with_repetition_and_none_is_left_out()
+    public void Items_are_drawn_with_replacement_and_none_is_left_out()
     {
         var (repeated, seen) = (false, new HashSet<int>());
         Bootstrap.Interval<int>([0, 1, 2, 3, 4], sample =>

@@ -24,7 +24,7 @@ public sealed class DraftLengthTunerTests
         [.. accepted.Select(a => new Round(drafted, a, 0, 0, 0))];
 
     [Fact]
-    public void A_round_between_two_measured_ones_costs_in_proportion()
+    public void A_round_between_two_measured_ones_is_interpolated()
     {
         var cost = Cost(2, roundMs: 1);
         Assert.Equal([10, 13, 15, 17, 19, 21, 23, 25], Enumerable.Range(0, 8).Select(cost.RoundMs));
@@ -36,7 +36,7 @@ public sealed class DraftLengthTunerTests
     }
 
     [Fact]
-    public void Free_candidates_are_drafted_to_the_end_and_dear_ones_hardly()
+    public void Cheap_candidates_are_drafted_to_the_limit_and_expensive_ones_hardly()
     {
         var rounds = Rounds(6, 0, 1, 2, 6, 6);
         Assert.Equal(6, DraftLengthTuner.Choose(Cost(0), rounds, 6).Length);
@@ -50,7 +50,7 @@ public sealed class DraftLengthTunerTests
     }
 
     [Fact]
-    public void What_was_not_drafted_costs_nothing()
+    public void Candidates_that_are_not_drafted_cost_nothing()
     {
         // Prompt lookup finds nothing in half of the rounds.
         Round[] rounds = [.. Rounds(0, 0, 0, 0), .. Rounds(6, 6, 6, 6)];
@@ -69,7 +69,7 @@ public sealed class DraftLengthTunerTests
     [Theory]
     [InlineData(0, new int[0]), InlineData(1, new[] { 1 }), InlineData(4, new[] { 1, 2, 3, 4 })]
     [InlineData(7, new[] { 1, 2, 3, 5, 7 }), InlineData(10, new[] { 1, 2, 3, 5, 7, 10 })]
-    public void Few_chains_stand_for_all(int longest, int[] expected) =>
+    public void A_few_chains_represent_all(int longest, int[] expected) =>
         Assert.Equal(expected, StepCost.Chains(longest).Select(tree => tree.Depth));
 
     [Fact]
@@ -85,7 +85,7 @@ public sealed class DraftLengthTunerTests
     }
 
     [Theory, InlineData(2, 2), InlineData(8, 3)]
-    public void A_few_prompts_are_asked_however_little_time_there_is(int given, int expected)
+    public void A_few_prompts_are_measured_however_short_the_time(int given, int expected)
     {
         using var head = PlainDecoding.RandomHead(ShippedModels.Nano, 1);
         var asked = 0;
@@ -97,7 +97,7 @@ public sealed class DraftLengthTunerTests
     }
 
     [Fact]
-    public void The_first_prompts_asked_are_from_all_over_the_file()
+    public void The_first_prompts_are_from_all_parts_of_the_file()
     {
         Prompt[][] groups = [.. Enumerable.Range(0, 80).Select(i => new[] { new Prompt($"{i}", "", ["a"], null) })];
         var order = PromptGroups.Spread(groups).Select(group => int.Parse(group[0].Id, CultureInfo.InvariantCulture)).ToArray();

@@ -23,7 +23,7 @@ public sealed class EvaluatorTests
     private static readonly Prompt s_tooLong = new("5", "long", [string.Concat(Enumerable.Repeat("a long story ", 400))], null);
 
     [Fact]
-    public void A_report_adds_up()
+    public void The_parts_of_a_report_are_consistent()
     {
         using var head = PlainDecoding.RecordedHead();
         var progress = new List<EvaluationProgress>();
@@ -65,7 +65,7 @@ public sealed class EvaluatorTests
     /// The rounds are counted before the limit cuts them: 1 token from prefill, 4, 4 and the first of the last 4.
     /// </summary>
     [Fact]
-    public void Acceptance_length_of_a_perfect_head_is_its_draft_and_one()
+    public void Acceptance_length_of_a_perfect_head_is_its_draft_length_plus_one()
     {
         var ids = Ids(s_prompts[0].Turns[0]);
         var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, ids.Length, 3,
@@ -227,7 +227,7 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
-    public void Drafters_without_a_head_are_measured_alike()
+    public void Drafters_without_a_head_are_measured_in_the_same_way()
     {
         var lookup = Evaluator.Run(ShippedModels.Nano, new PromptLookup(), "prompt-lookup", s_prompts[..2], Options(24));
         Assert.True(lookup.Lossless);

@@ -107,7 +107,7 @@ public sealed class NAlphaTests
     }
 
     [Fact]
-    public void Nothing_is_left_behind()
+    public void No_tensors_are_leaked()
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         using var head = DraftHead.Create(new EagleOptions(), ShippedModels.Nano);

@@ -44,7 +44,7 @@ public sealed class StepCostTests
     }
 
     [Theory, InlineData(0.0), InlineData(0.9)]
-    public void Nothing_is_left_behind(double temperature)
+    public void No_tensors_are_leaked(double temperature)
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         var options = new GenerationOptions { Temperature = temperature };
@@ -57,7 +57,7 @@ public sealed class StepCostTests
 
     /// <summary>A second model as large as the target drafts, so each drafted token costs another step.</summary>
     [Fact]
-    public void More_tokens_of_a_dear_drafter_cost_more()
+    public void More_tokens_of_an_expensive_drafter_cost_more()
     {
         using var source = new DraftModel(ShippedModels.Mini, ShippedModels.Mini);
         var cost = StepCost.Measure(ShippedModels.Mini, source, StepCost.Chains(8), budget: TimeSpan.FromSeconds(2));

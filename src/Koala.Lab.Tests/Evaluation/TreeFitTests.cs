@@ -93,7 +93,7 @@ public sealed class TreeFitTests
     }
 
     [Fact]
-    public void A_fit_by_speed_reports_a_tree_that_beats_the_best_chain_or_is_it()
+    public void A_fit_by_speed_reports_a_tree_that_beats_or_equals_the_best_chain()
     {
         var report = TreeFit.Run(ShippedModels.Nano, s_medusa.Value, "medusa", s_prompts,
             new TreeFitOptions { Nodes = 12, MaxTokens = 40 });
@@ -161,7 +161,7 @@ public sealed class TreeFitTests
     }
 
     [Fact]
-    public void Nothing_is_left_behind_and_a_cancelled_fit_stops()
+    public void No_tensors_are_leaked_and_a_cancelled_fit_stops()
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         RankPaths.Collect(ShippedModels.Nano, s_medusa.Value, s_answers.Value);

@@ -11,7 +11,7 @@ public sealed class TreeGrowthTests
         new(3, [[[0, 0, 0], [0, 0, 1], [0, 0], [0, 2], [0], [1, 0, 0], [1], [3], [], []]]);
 
     [Fact]
-    public void Each_node_is_the_one_on_most_paths_among_those_whose_parent_is_in() =>
+    public void Each_node_is_on_the_most_paths_among_those_whose_parent_is_in_the_tree() =>
         Assert.Equal(["0", "0,0", "1", "3", "0,2", "1,0", "0,0,0", "0,0,1", "1,0,0"],
             TreeGrowth.Grow(s_paths, 99, 3).Select(Text));
 
@@ -76,7 +76,7 @@ public sealed class TreeGrowthTests
     }
 
     [Fact]
-    public void A_family_costs_what_was_timed_and_in_between_in_proportion()
+    public void A_family_costs_what_was_timed_and_is_interpolated_in_between()
     {
         var family = TreeFamily.Create(TreeGrowth.Grow(s_paths, 9, 2), 2, [1, 4, 8])!;
         Assert.Equal("2: 2 4 6", $"{family.First}: {string.Join(' ', family.Measured.Select(tree => tree.Nodes))}");

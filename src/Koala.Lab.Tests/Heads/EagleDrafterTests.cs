@@ -69,7 +69,7 @@ public sealed class EagleDrafterTests
     }
 
     [Theory, MemberData(nameof(Variants))]
-    public void A_chain_chosen_on_the_device_is_the_one_chosen_token_by_token(EagleOptions options)
+    public void A_chain_chosen_on_the_device_equals_the_one_chosen_token_by_token(EagleOptions options)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();

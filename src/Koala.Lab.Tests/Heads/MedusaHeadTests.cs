@@ -37,7 +37,7 @@ public sealed class MedusaHeadTests
 
     [Theory]
     [MemberData(nameof(Variants))]
-    public void A_chain_chosen_at_once_is_the_one_chosen_token_by_token(MedusaOptions options)
+    public void A_chain_chosen_at_once_equals_the_one_chosen_token_by_token(MedusaOptions options)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -56,7 +56,7 @@ public sealed class MedusaHeadTests
 
     [Theory]
     [MemberData(nameof(Variants))]
-    public void The_parameters_are_counted_without_what_the_target_lends(MedusaOptions options)
+    public void The_parameters_are_counted_without_those_of_the_target(MedusaOptions options)
     {
         using var head = DraftHead.Create(options, ShippedModels.Nano);
         var blocks = options.Tied ? 1 : options.Layers;

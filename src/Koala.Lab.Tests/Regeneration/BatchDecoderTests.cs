@@ -94,7 +94,7 @@ public sealed class BatchDecoderTests
     }
 
     [Fact]
-    public void One_decoder_serves_run_after_run_of_any_size()
+    public void One_decoder_serves_many_runs_of_any_size()
     {
         var target = ShippedModels.Nano;
         using var decoder = new BatchDecoder(target, 8, new GenerationOptions { MaxTokens = 8 });

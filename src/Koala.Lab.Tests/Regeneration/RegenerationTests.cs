@@ -108,7 +108,7 @@ public sealed class RegenerationTests : IDisposable
     }
 
     [Fact]
-    public void Resuming_otherwise_is_refused_with_both_named()
+    public void Resuming_with_other_options_is_refused_and_both_are_named()
     {
         var prompts = MiniPrompts(8, turn => [turn]);
         Stop(prompts, "chats.jsonl", answers: 1);
@@ -134,7 +134,7 @@ public sealed class RegenerationTests : IDisposable
     }
 
     [Fact]
-    public void A_damaged_log_is_an_error_and_stays()
+    public void A_damaged_log_is_an_error_and_is_kept()
     {
         var prompts = MiniPrompts(4, turn => [turn]);
         Stop(prompts, "chats.jsonl", answers: 1);

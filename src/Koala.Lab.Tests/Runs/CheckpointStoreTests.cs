@@ -51,7 +51,7 @@ public sealed class CheckpointStoreTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Damages))]
-    public void A_damaged_state_is_passed_over_for_the_one_before_and_named(string file, string content)
+    public void A_damaged_state_is_skipped_for_the_previous_one_and_named(string file, string content)
     {
         Save(1);
         Save(2);
@@ -63,7 +63,7 @@ public sealed class CheckpointStoreTests : IDisposable
     [Theory]
     [InlineData("manifest.json")]
     [InlineData("state")]
-    public void A_state_that_lacks_a_file_is_passed_over_for_the_one_before(string file)
+    public void A_state_that_lacks_a_file_is_skipped_for_the_previous_one(string file)
     {
         Save(1);
         Save(2);
@@ -109,7 +109,7 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
-    public void An_error_of_the_writer_is_the_writers_and_leaves_nothing()
+    public void An_exception_of_the_writer_is_passed_on_and_leaves_no_file()
     {
         Save(1);
         Assert.Throws<InvalidOperationException>(() => _store.Save(2, _ => throw new InvalidOperationException()));

@@ -13,7 +13,7 @@ public sealed class MetricsLogTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void A_line_is_one_object_and_can_be_read_while_the_run_is_at_work()
+    public void A_line_is_one_object_and_can_be_read_while_the_run_is_active()
     {
         using var log = MetricsLog.Create(_file);
         log.Append(1, Values(("loss", 2.5), ("loss1", 1e-300)));
@@ -47,7 +47,7 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void A_log_that_a_power_cut_left_with_zeros_at_its_end_is_read_up_to_them()
+    public void A_log_that_ends_in_zeros_after_a_power_failure_is_read_up_to_them()
     {
         File.WriteAllText(_file, "{\"step\":1}\n\0\0\0\0");
         Assert.Equal([1], MetricsLog.Read(_file).Select(l => l.Step));
@@ -58,7 +58,7 @@ public sealed class MetricsLogTests : IDisposable
     [InlineData(1, new[] { 1 })]
     [InlineData(2, new[] { 1, 2 })]
     [InlineData(9, new[] { 1, 2, 3 })]
-    public void A_resumed_log_goes_on_after_the_state_whatever_came_later(int step, int[] kept)
+    public void A_resumed_log_continues_after_the_state_and_drops_later_lines(int step, int[] kept)
     {
         File.WriteAllText(_file, "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n{\"step\":4,\"lo");
         using (var log = MetricsLog.Resume(_file, step)) log.Append(10, []);
@@ -66,7 +66,7 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void Resuming_without_a_log_begins_one_and_creating_empties_one()
+    public void Resuming_creates_a_missing_log_and_creating_empties_an_existing_one()
     {
         using (var log = MetricsLog.Resume(_file, 5)) log.Append(6, []);
         Assert.Single(MetricsLog.Read(_file));

@@ -22,7 +22,7 @@ public sealed class RunLockTests : IDisposable
     }
 
     [Fact]
-    public void A_lock_given_up_can_be_taken_and_leaves_no_name()
+    public void A_released_lock_can_be_acquired_and_leaves_no_holder()
     {
         RunLock.Acquire(_run).Dispose();
         Assert.False(RunLock.IsHeld(_run));

@@ -32,7 +32,7 @@ public sealed class RunRecordTests : IDisposable
     }
 
     [Fact]
-    public void An_ended_run_tells_how_and_a_resumed_one_forgets_it()
+    public void An_ended_run_records_its_end_and_a_resumed_one_clears_it()
     {
         var failed = SampleRun.Record().End(RunState.Failed, "the loss is not finite", new FixedTime("2026-11-23T10:20:00Z"));
         Assert.Equal(new DateTimeOffset(2026, 11, 23, 10, 20, 0, TimeSpan.Zero), failed.Ended);

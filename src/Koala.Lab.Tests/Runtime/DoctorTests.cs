@@ -49,7 +49,7 @@ public sealed class DoctorTests
     }
 
     [Fact]
-    public void The_faster_dtype_is_measured_once_a_process()
+    public void The_faster_dtype_is_measured_once_per_process()
     {
         Assert.Same(FastestDtype.OnCpu, FastestDtype.OnCpu);
         Assert.Equal("bf16", new StepTiming(Fp32Ms: 2, Bf16Ms: 1).Fastest);

@@ -6,14 +6,14 @@ namespace Koala.Lab.Tests.Runtime;
 public class GraphCacheTests
 {
     [Fact]
-    public void Without_a_gpu_the_work_is_done_each_time()
+    public void Without_a_gpu_the_work_runs_each_time()
     {
         using var graphs = new GraphCache(CPU);
         Check(graphs);
     }
 
     [Fact]
-    public void On_a_gpu_a_recording_does_what_the_work_does()
+    public void On_a_gpu_a_replay_equals_the_work()
     {
         Assert.SkipUnless(cuda.is_available(), "needs a GPU");
         using var graphs = new GraphCache(CUDA);

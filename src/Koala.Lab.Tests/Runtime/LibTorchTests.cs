@@ -5,7 +5,7 @@ namespace Koala.Lab.Tests.Runtime;
 public sealed class LibTorchTests
 {
     [Fact]
-    public void A_library_that_was_cut_off_is_one_error()
+    public void A_truncated_library_is_one_error()
     {
         using var folder = new TemporaryFolder();
         var complete = File.ReadAllBytes(Path.Combine(LibTorch.Folder!, "libc10.so"));
@@ -20,7 +20,7 @@ public sealed class LibTorchTests
     }
 
     [Fact]
-    public void A_library_that_is_not_there_is_one_error()
+    public void A_missing_library_is_one_error()
     {
         using var folder = new TemporaryFolder();
         Assert.Throws<KoalaException>(() => LibTorch.CheckComplete(folder.At("none.so")));

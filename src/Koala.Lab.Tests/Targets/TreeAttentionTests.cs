@@ -59,7 +59,7 @@ public sealed class TreeAttentionTests
     /// Many rounds of trees, of each of which a random path is accepted; rows of the cache move over one another.
     /// </summary>
     [Theory, InlineData("koala-nano"), InlineData("koala-mini")]
-    public void A_cache_that_keeps_a_path_goes_on_as_if_only_the_path_had_come(string name)
+    public void A_cache_that_keeps_a_path_continues_as_if_only_the_path_had_been_appended(string name)
     {
         var target = ShippedModels.Of(name);
         using var scope = NewDisposeScope();

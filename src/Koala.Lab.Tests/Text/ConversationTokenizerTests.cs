@@ -34,7 +34,7 @@ public sealed class ConversationTokenizerTests
     }
 
     [Fact]
-    public void A_conversation_without_an_assistant_teaches_nothing() =>
+    public void A_conversation_without_an_assistant_has_no_labels() =>
         Assert.DoesNotContain(true, new ConversationTokenizer(s_nano).Tokenize(Chat(true, ("user", "Hi"))).LossMask);
 
     [Theory]

@@ -128,7 +128,7 @@ public sealed class TokenizerFileTests
     [InlineData("added_tokens/0/id", "1.5", "added_tokens[0].id")]
     [InlineData("added_tokens/0/content", "\"\"", "empty")]
     [InlineData("added_tokens/0/special", "1", "added_tokens[0].special")]
-    public void What_has_no_match_is_one_error_that_names_it(string path, string json, string named)
+    public void An_unsupported_tokenizer_is_one_error_that_names_the_field(string path, string json, string named)
     {
         var error = Assert.Throws<KoalaException>(() => Load(With(path, json)));
         Assert.Contains(named.Split('|'), part => error.Message.Contains(part, StringComparison.Ordinal));

@@ -11,7 +11,7 @@ namespace Koala.Lab.Tests.Training;
 public sealed class EdgeTests
 {
     [Fact]
-    public void A_step_whose_rows_have_nothing_to_learn_from_does_not_end_the_run()
+    public void A_step_whose_rows_have_no_labels_does_not_end_the_run()
     {
         // A prompt longer than the row leaves a row without an answer; a short answer leaves the deeper heads without a
         // position.
@@ -73,7 +73,7 @@ public sealed class EdgeTests
     [InlineData("step", "99999999999")]
     [InlineData("tokens", "")]
     [InlineData("seconds", "soon")]
-    public void A_state_whose_numbers_are_none_is_refused(string key, string value)
+    public void A_state_with_invalid_numbers_is_refused(string key, string value)
     {
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();

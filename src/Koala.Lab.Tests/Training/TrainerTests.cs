@@ -21,7 +21,7 @@ public sealed class TrainerTests
     }
 
     [Fact]
-    public void A_trainer_that_has_not_run_leaves_its_head_as_it_was()
+    public void A_trainer_that_has_not_run_leaves_its_head_unchanged()
     {
         using var head = DraftHead.Create(new EagleOptions { DraftVocabulary = 200 }, ShippedModels.Nano);
         var (before, vocabulary) = (TinyModels.Bits(head), head.Vocabulary);
@@ -47,7 +47,7 @@ public sealed class TrainerTests
     }
 
     [Fact]
-    public void An_adversary_changes_the_head_once_its_weight_is_above_0()
+    public void An_adversary_changes_the_head_when_its_weight_is_above_0()
     {
         using var control = TinyModels.Train(TinyModels.Options);
         using var adversarial = TinyModels.Train(TinyModels.WithAdversary);
@@ -125,7 +125,7 @@ public sealed class TrainerTests
     }
 
     [Fact]
-    public void The_metrics_say_what_was_minimised()
+    public void The_metrics_contain_the_minimised_loss()
     {
         var lines = new List<StepMetrics>();
         using var head = TinyModels.Train(TinyModels.WithAdversary, onStep: lines.Add);

@@ -37,7 +37,7 @@ public sealed class TrainingDataTests
     [InlineData(-1)]
     [InlineData(int.MinValue)]
     [InlineData(int.MaxValue)]
-    public void A_batch_does_not_depend_on_what_was_asked_before(int seed)
+    public void A_batch_does_not_depend_on_earlier_batches(int seed)
     {
         var forward = Enumerable.Range(0, 12).Select(step => string.Join(' ', Visit(s_seven, step, 3, seed))).ToArray();
         var backward = Enumerable.Range(0, 12).Reverse().Select(step =>

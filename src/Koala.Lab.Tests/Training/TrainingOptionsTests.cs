@@ -23,7 +23,7 @@ public sealed class TrainingOptionsTests
     }
 
     [Fact]
-    public void Without_warm_up_it_starts_at_the_peak_and_in_a_short_run_it_only_rises()
+    public void Without_warm_up_it_starts_at_the_peak_and_in_a_short_run_it_only_grows()
     {
         Assert.Equal(2, new TrainingOptions { Steps = 5, Warmup = 0, LearningRate = 2 }.LearningRateAt(0));
         var brief = new TrainingOptions { Steps = 5, Warmup = 20, LearningRate = 2 };
@@ -31,7 +31,7 @@ public sealed class TrainingOptionsTests
     }
 
     [Fact]
-    public void It_falls_in_a_line_to_zero_or_stays_until_the_half_and_then_falls_to_two_percent()
+    public void It_falls_linearly_to_zero_or_stays_for_the_first_half_and_then_falls_to_two_percent()
     {
         var linear = new TrainingOptions { Steps = 110, Warmup = 10, LearningRate = 2, Schedule = LearningRateSchedule.Linear };
         foreach (var (step, rate) in ((int, double)[])[(0, 0.2), (9, 2), (10, 2), (35, 1.5), (60, 1), (109, 0.02)])

@@ -13,7 +13,7 @@ public sealed class TrainingRunInputTests : IDisposable
     public void Dispose() => _run.Dispose();
 
     [Fact]
-    public void Other_data_than_it_was_begun_with_is_refused_and_the_run_can_still_be_resumed()
+    public void Other_data_than_at_the_start_is_refused_and_the_run_can_still_be_resumed()
     {
         _run.Interrupt(5);
         var before = File.ReadAllBytes(_run.Folder.RecordFile);
@@ -56,7 +56,7 @@ public sealed class TrainingRunInputTests : IDisposable
     }
 
     [Fact]
-    public void Nobody_else_takes_a_run_at_work()
+    public void No_other_process_can_lock_an_active_run()
     {
         KoalaException? refused = null;
         _run.Start(progress: progress => refused ??= Assert.Throws<KoalaException>(() => _run.Resume()));
@@ -108,7 +108,7 @@ public sealed class TrainingRunInputTests : IDisposable
     }
 
     [Fact]
-    public void A_run_whose_states_are_all_damaged_is_not_begun_anew()
+    public void A_run_whose_states_are_all_damaged_is_not_restarted()
     {
         using var run = new TinyRun();
         run.Interrupt(5);

@@ -101,7 +101,7 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted uninterrupte
     [InlineData("threads")]
     [InlineData("targetIdentity")]
     [InlineData("dataHash")]
-    public void A_record_that_does_not_say_what_the_run_was_begun_with_is_refused(string field)
+    public void A_record_without_the_inputs_of_the_run_is_refused(string field)
     {
         using var run = new TinyRun();
         run.Interrupt(1);
@@ -113,7 +113,7 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted uninterrupte
     }
 
     [Fact]
-    public void A_plan_holds_what_the_target_and_the_data_are_and_full_paths()
+    public void A_plan_identifies_the_target_and_the_data_and_has_full_paths()
     {
         var plan = new TrainingPlan(TinyRun.Request with { Validation = "held-out.jsonl" }, ShippedModels.Nano,
             TinyModels.Data);
@@ -125,7 +125,7 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted uninterrupte
     }
 
     [Fact]
-    public void A_damaged_state_is_passed_over_for_the_one_before_it()
+    public void A_damaged_state_is_skipped_for_the_previous_one()
     {
         using var run = new TinyRun();
         run.Interrupt(10);
@@ -135,7 +135,7 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted uninterrupte
     }
 
     [Fact]
-    public void Died_after_the_last_step_and_before_the_head_was_written_it_needs_no_step()
+    public void A_run_that_died_before_the_head_was_written_needs_no_further_step()
     {
         using var run = new TinyRun();
         run.Start();

@@ -31,7 +31,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void What_an_interrupted_pull_has_left_is_used()
+    public void A_partial_file_of_an_interrupted_pull_is_used()
     {
         Once("model.safetensors", request => Hub.Behave(request) with { CutAfter = 200_000, Hangs = true });
         using var cancel = new CancellationTokenSource();
@@ -50,7 +50,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void A_complete_but_unnamed_rest_needs_no_request()
+    public void A_complete_partial_file_needs_no_request()
     {
         Directory.CreateDirectory(At("blobs"));
         File.WriteAllBytes($"{Blob("model.safetensors")}.incomplete", Weights);
@@ -111,7 +111,7 @@ public sealed class HubNetworkTests : HubTestBase
     [InlineData("bytes 7-499999/500000")]
     [InlineData("bytes 200000-499998/499999")]
     [InlineData("nonsense")]
-    public void Another_range_than_asked_for_begins_anew(string range)
+    public void A_range_other_than_requested_restarts_the_download(string range)
     {
         var count = 0;
         Hub.Misbehave = request => !request.IsFor("model.safetensors") ? null : count++ switch
@@ -126,7 +126,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void A_range_that_the_server_has_not_begins_anew()
+    public void A_range_that_the_server_does_not_have_restarts_the_download()
     {
         var count = 0;
         Hub.Misbehave = request => !request.IsFor("model.safetensors") ? null : count++ switch
@@ -140,7 +140,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void Another_etag_between_attempts_begins_anew()
+    public void Another_etag_between_attempts_restarts_the_download()
     {
         var count = 0;
         Hub.Misbehave = request => !request.IsFor("model.safetensors") ? null : count++ switch
@@ -154,7 +154,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void Other_content_between_attempts_without_an_etag_begins_anew()
+    public void Other_content_between_attempts_without_an_etag_restarts_the_download()
     {
         var count = 0;
         Hub.Misbehave = request =>
@@ -205,7 +205,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void A_cut_listing_is_asked_for_again()
+    public void A_truncated_listing_is_requested_again()
     {
         var count = 0;
         Hub.Misbehave = request => count++ == 0 ? Hub.Behave(request) with { CutAfter = 50 } : null;
@@ -249,7 +249,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void A_signed_address_that_has_run_out_is_asked_for_anew()
+    public void An_expired_signed_address_is_requested_again()
     {
         using var other = new FakeHub();
         foreach (var (name, content) in Hub.Files) other.Files[name] = content;
@@ -295,7 +295,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void What_is_not_on_the_hub_is_one_error()
+    public void A_model_missing_from_the_hub_is_one_error()
     {
         Assert.Contains("koala/micro: does not exist on http://127.0.0.1", Fault(repo: "koala/micro"));
         Assert.Contains("has no revision v9", Fault(revision: "v9"));
@@ -340,7 +340,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void Too_long_a_pause_is_the_users_to_decide()
+    public void A_very_long_pause_is_one_error_without_waiting()
     {
         Hub.Misbehave = _ => new Reply(429) { Headers = { ["Retry-After"] = "3600" } };
         Assert.Contains("asks to wait 3600 seconds", Fault());
@@ -348,7 +348,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void A_hub_that_is_not_there_is_one_error()
+    public void An_unreachable_hub_is_one_error()
     {
         string endpoint;
         using (var gone = new FakeHub()) endpoint = gone.Endpoint;
@@ -356,7 +356,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void No_token_no_header()
+    public void Without_a_token_no_header_is_sent()
     {
         Pull();
         Assert.All(Hub.Requests, request => Assert.Null(request["Authorization"]));

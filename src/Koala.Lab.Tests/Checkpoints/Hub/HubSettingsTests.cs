@@ -41,7 +41,7 @@ public sealed class HubSettingsTests : IDisposable
     [InlineData("TRANSFORMERS_OFFLINE=Yes", true)]
     [InlineData("HF_HUB_OFFLINE=0", false)]
     [InlineData("", false)]
-    public void Offline_is_a_word(string variables, bool offline) => Assert.Equal(offline, Read(variables).Offline);
+    public void Offline_accepts_words(string variables, bool offline) => Assert.Equal(offline, Read(variables).Offline);
 
     [Fact]
     public void The_token_comes_from_the_environment_or_its_file()

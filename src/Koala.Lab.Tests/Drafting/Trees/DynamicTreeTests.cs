@@ -66,7 +66,7 @@ public sealed class DynamicTreeTests
     }
 
     [Fact]
-    public void What_is_left_open_is_settled_for_the_head()
+    public void Options_left_open_are_chosen_for_the_head()
     {
         Assert.Equal(4, new DynamicTree().FitTo(4).Depth);
         Assert.Equal(7, new DynamicTree().FitTo(16).Depth);

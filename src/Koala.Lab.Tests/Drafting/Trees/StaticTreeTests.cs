@@ -73,7 +73,7 @@ public sealed class StaticTreeTests
     }
 
     [Fact]
-    public void A_tree_deeper_than_the_head_drafts_is_refused()
+    public void A_tree_deeper_than_the_heads_draft_length_is_refused()
     {
         using var head = DraftHead.Create(new MedusaOptions { Heads = 3 }, ShippedModels.Nano);
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
@@ -84,7 +84,7 @@ public sealed class StaticTreeTests
     }
 
     [Fact]
-    public void Greedy_nodes_are_the_choices_of_their_ranks_and_only_parents_are_looked_at()
+    public void Greedy_nodes_are_the_choices_of_their_ranks_and_only_parents_are_expanded()
     {
         using var scope = NewDisposeScope();
         var table = randn([Vocabulary, Vocabulary], generator: new Generator(3));
