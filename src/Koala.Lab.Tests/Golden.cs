@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests;
 
-/// <summary>Recorded outputs of another implementation; see golden/README.md.</summary>
+/// <summary>Outputs of another implementation, recorded in files; see golden/README.md.</summary>
 internal static class Golden
 {
     public static string At(params string[] parts) => TestFiles.At(["src", "Koala.Lab.Tests", "golden", .. parts]);
@@ -14,10 +14,11 @@ internal static class Golden
         using var document = JsonDocument.Parse(File.ReadAllText(At($"{target}.json")));
         static int[] Ids(JsonElement list) => [.. list.EnumerateArray().Select(x => x.GetInt32())];
         return [.. document.RootElement.GetProperty("prompts").EnumerateArray().Select(p =>
-            new GoldenPrompt(p.GetProperty("chat").GetString()!, Ids(p.GetProperty("ids")), Ids(p.GetProperty("greedy")), p.GetProperty("decoded").GetString()!))];
+            new GoldenPrompt(p.GetProperty("chat").GetString()!, Ids(p.GetProperty("ids")),
+                Ids(p.GetProperty("greedy")), p.GetProperty("decoded").GetString()!))];
     }
 
-    /// <summary>All tensors of a file, in fp32 where they are floating; the caller's scope owns them.</summary>
+    /// <summary>All tensors of a file, floating-point ones as fp32; the caller's dispose scope owns them.</summary>
     public static Dictionary<string, Tensor> Tensors(params string[] parts)
     {
         using var file = SafetensorsFile.Open(At(parts));
@@ -25,8 +26,9 @@ internal static class Golden
             file.Read(name, IsFloatingPoint(file, name) ? ScalarType.Float32 : file.Tensors[name].Dtype, CPU));
     }
 
-    /// <summary>Largest absolute difference.</summary>
-    public static double Distance(Tensor a, Tensor b) => (a.to(ScalarType.Float32) - b.to(ScalarType.Float32)).abs().max().item<float>();
+    /// <summary>The largest absolute difference of two tensors.</summary>
+    public static double Distance(Tensor a, Tensor b) =>
+        (a.to(ScalarType.Float32) - b.to(ScalarType.Float32)).abs().max().item<float>();
 
     private static bool IsFloatingPoint(SafetensorsFile file, string name) =>
         file.Tensors[name].Dtype is ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16 or ScalarType.Float16;

@@ -5,11 +5,13 @@ namespace Koala.Lab.Tests;
 
 internal static class LibTorchStart
 {
-    /// <summary>A test may touch TorchSharp before the library, which would have TorchSharp copy libtorch beside the tests.</summary>
+    /// <summary>
+    /// Loads libtorch before any test uses TorchSharp, which would otherwise copy libtorch next to the tests.
+    /// </summary>
     /// <remarks>
-    /// One thread, unless OMP_NUM_THREADS says otherwise, as it does in .ci/run: `dotnet test` runs the test projects side by side, and two
-    /// processes whose threads wait for each other by spinning take many times as long as one after the other. It also holds the results
-    /// to any number of threads.
+    /// Tests use one thread unless OMP_NUM_THREADS is set, as it is in .ci/run. `dotnet test` runs the test projects at
+    /// the same time, and two processes whose threads spin while they wait for each other take many times as long as
+    /// one after the other. The setting also requires that results do not depend on the number of threads.
     /// </remarks>
     [ModuleInitializer]
     internal static void Initialize()
@@ -18,7 +20,7 @@ internal static class LibTorchStart
         UseThreads();
     }
 
-    // A method of its own: libtorch has to be loaded before one that names TorchSharp is compiled.
+    // This is a separate method because libtorch has to be loaded before a method that names TorchSharp is compiled.
     private static void UseThreads()
     {
         var asked = Environment.GetEnvironmentVariable("OMP_NUM_THREADS");

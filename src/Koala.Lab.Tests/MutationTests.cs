@@ -4,23 +4,32 @@ using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Tests;
 
-/// <summary>Model files come from strangers: whatever is damaged in one, it loads or is refused in one line. (Safetensors and GGUF files: their own hostile tests.)</summary>
+/// <summary>
+/// Model files come from strangers: a damaged file loads or is refused in one line. (Safetensors and GGUF files have
+/// separate tests of hostile files.)
+/// </summary>
 public sealed class MutationTests : IDisposable
 {
     private const string TokenizerJson = """
-        {"added_tokens":[{"id":8,"content":"<s>","special":true,"normalized":false},{"id":9,"content":"<w>","special":false,"single_word":true,"lstrip":true,"normalized":true}],
+        {"added_tokens":[{"id":8,"content":"<s>","special":true,"normalized":false},
+        {"id":9,"content":"<w>","special":false,"single_word":true,"lstrip":true,"normalized":true}],
         "normalizer":{"type":"NFC"},"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},
-        {"type":"Split","pattern":{"Regex":"[a-z]+|\\s+"},"behavior":"Isolated","invert":false},{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}]},
-        "post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}],"special_tokens":{"<s>":{"id":"<s>","ids":[8],"tokens":["<s>"]}}},
+        {"type":"Split","pattern":{"Regex":"[a-z]+|\\s+"},"behavior":"Isolated","invert":false},
+        {"type":"ByteLevel","add_prefix_space":false,"use_regex":true}]},
+        "post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}],
+        "special_tokens":{"<s>":{"id":"<s>","ids":[8],"tokens":["<s>"]}}},
         "decoder":{"type":"ByteLevel"},"model":{"type":"BPE","dropout":null,"byte_fallback":false,"ignore_merges":false,
         "vocab":{"a":0,"b":1,"c":2,"ab":3,"abc":4,"\u0120":5,"1":6,"\u0120a":7},"merges":["a b",["ab","c"],"\u0120 a"]}}
         """;
 
     private const string ConfigJson = """
-        {"architectures":["Qwen2ForCausalLM"],"model_type":"qwen2","hidden_size":64,"intermediate_size":176,"num_hidden_layers":4,"num_attention_heads":4,
-        "num_key_value_heads":2,"head_dim":16,"vocab_size":512,"rms_norm_eps":1e-05,"rope_theta":10000.0,"max_position_embeddings":512,"tie_word_embeddings":true,
+        {"architectures":["Qwen2ForCausalLM"],"model_type":"qwen2","hidden_size":64,
+        "intermediate_size":176,"num_hidden_layers":4,"num_attention_heads":4,
+        "num_key_value_heads":2,"head_dim":16,"vocab_size":512,"rms_norm_eps":1e-05,"rope_theta":10000.0,
+        "max_position_embeddings":512,"tie_word_embeddings":true,
         "hidden_act":"silu","use_sliding_window":true,"sliding_window":128,"torch_dtype":"bfloat16","bos_token_id":0,"eos_token_id":[2,3],
-        "rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":256}}
+        "rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,
+        "original_max_position_embeddings":256}}
         """;
 
     private const string Sample = "abc ab 1 a<s> <w> b\u00e9";
@@ -32,7 +41,8 @@ public sealed class MutationTests : IDisposable
         Mutations.Try(Encoding.UTF8.GetBytes(ConfigJson), 20_261_125, bytes => ModelConfig.Parse(bytes, "config.json"));
 
     [Fact]
-    public void A_damaged_tokenizer_is_read_or_refused() => Mutations.Try(Encoding.UTF8.GetBytes(TokenizerJson), 20_261_126, bytes =>
+    public void A_damaged_tokenizer_is_read_or_refused() =>
+        Mutations.Try(Encoding.UTF8.GetBytes(TokenizerJson), 20_261_126, bytes =>
     {
         Write("tokenizer.json", bytes);
         var tokenizer = Tokenizer.Load(_folder.Path);
@@ -41,7 +51,8 @@ public sealed class MutationTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    // Without emptying the file first, for which some file systems write to the disk each time.
+    // The file is overwritten without being truncated first, because some file systems then write to the disk each
+    // time.
     private void Write(string name, byte[] bytes)
     {
         using var stream = new FileStream(_folder.At(name), FileMode.OpenOrCreate, FileAccess.Write);

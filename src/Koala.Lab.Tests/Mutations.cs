@@ -1,32 +1,38 @@
 namespace Koala.Lab.Tests;
 
-/// <summary>Damage done to valid files, at random and the same every time.</summary>
+/// <summary>Random damage to valid files, reproducible by its seed.</summary>
 internal static class Mutations
 {
-    /// <summary>Mutations a format.</summary>
+    /// <summary>The number of mutations per format.</summary>
     public const int Count = 20_000;
 
-    // Beside the file itself: parsers hold text as UTF-16, dictionaries and lists, each a small multiple of the file.
+    // Parsers hold text as UTF-16, dictionaries and lists in addition to the file; each is a small multiple of its
+    // size.
     private const int Multiple = 64;
     private const long Margin = 1 << 20;
 
     private static readonly byte[][] s_extremes =
     [
-        [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f], [0, 0, 0, 0, 0, 0, 0, 0x80],
+        [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f],
+        [0, 0, 0, 0, 0, 0, 0, 0x80],
         [0xff, 0xff, 0xff, 0xff], [0xff, 0xff, 0xff, 0x7f], [0, 0, 0, 0x80], [0, 0, 0, 0], [0, 0, 1, 0, 0, 0, 0, 0],
     ];
 
     private static readonly string[] s_words =
-        ["null", "true", "-1", "0", "1e308", "1e999", "2147483648", "9223372036854775808", "16777217", "[]", "{}", "\"\"", "\"\\ud800\"", "[[[[[[[[", ",", "\"", "0.5", "NaN"];
+        ["null", "true", "-1", "0", "1e308", "1e999", "2147483648", "9223372036854775808", "16777217", "[]", "{}",
+            "\"\"", "\"\\ud800\"", "[[[[[[[[", ",", "\"", "0.5", "NaN"];
 
-    /// <summary>Loads mutation after mutation; each must load or be refused with a <see cref="KoalaException"/>, on bounded memory.</summary>
+    /// <summary>
+    /// Loads one mutation after another; each must load or be refused with a <see cref="KoalaException"/>, on bounded
+    /// memory.
+    /// </summary>
     /// <param name="valid">The file that is damaged.</param>
-    /// <param name="seed">Of the damage.</param>
-    /// <param name="load">Reads the whole of it.</param>
+    /// <param name="seed">The seed of the random damage.</param>
+    /// <param name="load">Reads the complete file.</param>
     public static void Try(byte[] valid, int seed, Action<byte[]> load)
     {
         var random = new Random(seed);
-        // The first time costs what static tables and the compiler take.
+        // The first call also pays for static tables and compilation.
         load(valid);
         var (loaded, refused) = (0, 0);
         for (var i = 0; i < Count; i++)
@@ -48,9 +54,10 @@ internal static class Mutations
                 throw new InvalidOperationException($"seed {seed}, mutation {i}: {Convert.ToBase64String(bytes)}", e);
             }
             var taken = GC.GetAllocatedBytesForCurrentThread() - before;
-            Assert.True(taken <= Multiple * bytes.Length + Margin, $"seed {seed}, mutation {i} took {taken} bytes for a file of {bytes.Length}");
+            Assert.True(taken <= Multiple * bytes.Length + Margin,
+                $"seed {seed}, mutation {i} took {taken} bytes for a file of {bytes.Length}");
         }
-        // Damage that always or never shows would test little.
+        // Damage that always or never has an effect would test little.
         Assert.InRange(loaded, Count / 100, Count);
         Assert.InRange(refused, Count / 4, Count);
     }
@@ -83,10 +90,12 @@ internal static class Mutations
         for (var i = 0; i < with.Length && at + i < bytes.Count; i++) bytes[at + i] = with[i];
     }
 
-    // In text, a number, a word or a string is replaced whole, so that the file stays JSON and its meaning is what suffers.
+    // In text, a number, a word or a string is replaced as a unit, so that the file stays JSON and only its meaning
+    // changes.
     private static void Replace(List<byte> bytes, int at, string word)
     {
-        static bool IsEdge(byte b) => b is (byte)':' or (byte)',' or (byte)'[' or (byte)']' or (byte)'{' or (byte)'}' or (byte)'\n';
+        static bool IsEdge(byte b) =>
+            b is (byte)':' or (byte)',' or (byte)'[' or (byte)']' or (byte)'{' or (byte)'}' or (byte)'\n';
         while (at > 0 && !IsEdge(bytes[at - 1])) at--;
         var end = at;
         while (end < bytes.Count && end - at < 200 && !IsEdge(bytes[end])) end++;

@@ -2,7 +2,7 @@ using Koala.Lab.Targets;
 
 namespace Koala.Lab.Tests;
 
-/// <summary>The targets in the clone, loaded once for all tests.</summary>
+/// <summary>The targets that ship with the repository, loaded once for all tests.</summary>
 internal static class ShippedModels
 {
     private static readonly Lazy<Target> s_nano = new(() => Target.Load(Folder("koala-nano")));

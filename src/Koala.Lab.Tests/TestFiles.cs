@@ -1,12 +1,12 @@
 namespace Koala.Lab.Tests;
 
-/// <summary>Where tests find the repository's files and a folder of their own.</summary>
+/// <summary>Finds the repository's files for tests.</summary>
 internal static class TestFiles
 {
     /// <summary>The repository's root: the folder above the test assembly that holds Koala.slnx.</summary>
     public static string Root { get; } = FindRoot();
 
-    /// <summary>A path below the root.</summary>
+    /// <summary>The path of a file or folder below the root.</summary>
     public static string At(params string[] parts) => Path.Combine([Root, .. parts]);
 
     private static string FindRoot()
@@ -17,7 +17,7 @@ internal static class TestFiles
     }
 }
 
-/// <summary>A folder that is gone after the test.</summary>
+/// <summary>A temporary folder that is deleted after the test.</summary>
 internal sealed class TemporaryFolder : IDisposable
 {
     public string Path { get; } = Directory.CreateTempSubdirectory("koala-test-").FullName;

@@ -1,5 +1,6 @@
 using Xunit.Sdk;
 using Xunit.v3;
 
-// One test at a time: libtorch uses all cores by itself, the number of threads is the process's, and times are measured.
+// Tests run one at a time: libtorch uses all cores by itself, the number of threads belongs to the process, and some
+// tests measure times.
 [assembly: Parallelization(Mode = ParallelMode.None)]

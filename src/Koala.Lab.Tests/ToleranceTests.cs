@@ -5,22 +5,31 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests;
 
-/// <summary>What is right in any order of the same operations lies inside the tolerance, and what is wrong a hundred times outside.</summary>
+/// <summary>
+/// Correct results, in any order of the same operations, are within the tolerance; wrong ones exceed it a hundred
+/// times.
+/// </summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class ToleranceTests
 {
     private const double Far = 100;
 
     public static TheoryData<string> Faults =>
-        ["the last token one position later", "another token before the last", "a norm without its weights", "a layer left out", "theta off by a tenth"];
+        ["the last token one position later", "another token before the last", "a norm without its weights",
+            "a layer left out", "theta off by a tenth"];
 
-    /// <summary>In one lane as the formula has it, and in as many as vector units have, with a product rounded by itself or fused.</summary>
+    /// <summary>
+    /// Sums in one lane, as in the formula, and in as many lanes as vector units have, with products rounded separately
+    /// or fused.
+    /// </summary>
     [Theory, InlineData(64), InlineData(704), InlineData(4096)]
     public void Sums_in_any_order_are_close_and_one_without_a_term_is_not(int terms)
     {
         using var scope = NewDisposeScope();
         var random = new Random(terms);
-        var pairs = Enumerable.Range(0, 300).Select(_ => Enumerable.Range(0, terms).Select(_ => (Number(random), Number(random))).ToArray()).ToArray();
+        var pairs = Enumerable.Range(0, 300)
+            .Select(_ => Enumerable.Range(0, terms).Select(_ => (Number(random), Number(random))).ToArray())
+            .ToArray();
         var exact = tensor(pairs.Select(row => row.Sum(pair => (double)pair.Item1 * pair.Item2)).ToArray());
         foreach (var lanes in (int[])[1, 4, 8, 16])
             foreach (var fused in (bool[])[false, true])
@@ -31,12 +40,13 @@ public sealed class ToleranceTests
     }
 
     [Fact]
-    public void A_norm_left_out_is_far_outside()
+    public void A_missing_norm_is_far_outside_the_tolerance()
     {
         using var scope = NewDisposeScope();
         using var generator = new Generator(5, CPU);
         const int Width = 64;
-        var (x, up, down) = (randn([20, Width], generator: generator), randn([Width, 176], generator: generator) / 8, randn([176, Width], generator: generator) / 13);
+        var (x, up, down) = (randn([20, Width], generator: generator), randn([Width, 176], generator: generator) / 8,
+            randn([176, Width], generator: generator) / 13);
         Tensor Block(Tensor input, bool normed)
         {
             var h = normed ? input * (input.square().mean([-1], keepdim: true) + 1e-5).rsqrt() : input;
@@ -49,17 +59,20 @@ public sealed class ToleranceTests
     }
 
     [Theory, MemberData(nameof(Faults))]
-    public void A_model_with_a_fault_is_far_outside(string fault)
+    public void A_model_with_a_fault_is_far_outside_the_tolerance(string fault)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var ids = Golden.Prompts("koala-nano")[0].Ids;
-        var config = JsonNode.Parse(File.ReadAllText(Path.Combine(ShippedModels.Folder("koala-nano"), "config.json")))!.AsObject();
+        var config = JsonNode.Parse(File.ReadAllText(Path.Combine(ShippedModels.Folder("koala-nano"), "config.json")))!
+            .AsObject();
         using var files = ModelFiles.Open(ShippedModels.Folder("koala-nano"));
-        var weights = files.Tensors.Tensors.Keys.ToDictionary(name => name, name => files.Tensors.Read(name, ScalarType.Float32, CPU));
-        var roundings = Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, ids.Length, ShippedModels.Nano.Config.HiddenSize);
-        var right = LastState(ids);
-        Tolerance.AssertClose(new ReferenceModel(config, weights).States(ids)[^1][-1], right, roundings);
+        var weights = files.Tensors.Tensors.Keys.ToDictionary(name => name,
+            name => files.Tensors.Read(name, ScalarType.Float32, CPU));
+        var roundings = Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, ids.Length,
+            ShippedModels.Nano.Config.HiddenSize);
+        var correct = LastState(ids);
+        Tolerance.AssertClose(new ReferenceModel(config, weights).States(ids)[^1][-1], correct, roundings);
 
         Tensor Wrong()
         {
@@ -81,10 +94,10 @@ public sealed class ToleranceTests
             }
             return new ReferenceModel(config, weights).States(ids)[^1][-1];
         }
-        Assert.InRange(Tolerance.Excess(right, Wrong(), roundings), Far, double.MaxValue);
+        Assert.InRange(Tolerance.Excess(correct, Wrong(), roundings), Far, double.MaxValue);
     }
 
-    // The target's last state, where the last token stands as many positions later as told.
+    // The target's last state, with the last token at a position that is later by the given number.
     private static Tensor LastState(int[] ids, long later = 0)
     {
         using var cache = ShippedModels.Nano.NewCache(1, ids.Length);
@@ -94,7 +107,7 @@ public sealed class ToleranceTests
         return ShippedModels.Nano.Features(cache, tokens, positions, zeros_like(tokens), []).Hidden[0, -1];
     }
 
-    // As many partial sums as there are lanes, added up at the end.
+    // There are as many partial sums as lanes; they are added up at the end.
     private static float Sum((float, float)[] pairs, int lanes, bool fused)
     {
         var partial = new float[lanes];

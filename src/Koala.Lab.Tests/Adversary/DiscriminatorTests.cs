@@ -24,7 +24,8 @@ public sealed class DiscriminatorTests
             double[] x = [.. row.Select(v => v * Math.Sqrt(20))];
             for (var layer = 0; layer < 3; layer++)
             {
-                double[] y = [.. weights[$"{layer}.weight"].Chunk(x.Length).Zip(weights[$"{layer}.bias"], (w, b) => w.Zip(x, (a, c) => a * c).Sum() + b)];
+                double[] y = [.. weights[$"{layer}.weight"].Chunk(x.Length)
+                    .Zip(weights[$"{layer}.bias"], (w, b) => w.Zip(x, (a, c) => a * c).Sum() + b)];
                 x = layer < 2 ? [.. y.Select(v => v > 0 ? v : 0.2 * v)] : y;
             }
             return x.Single();
@@ -44,14 +45,15 @@ public sealed class DiscriminatorTests
         rand(3).Dispose();
         using var two = new Discriminator(30, 8, seed, CPU);
         using var other = new Discriminator(30, 8, seed + 1, CPU);
-        for (var i = 0; i < one.Parameters.Count; i++) Assert.Equal(TinyModels.Doubles(one.Parameters[i].Value), TinyModels.Doubles(two.Parameters[i].Value));
+        for (var i = 0; i < one.Parameters.Count; i++)
+            Assert.Equal(TinyModels.Doubles(one.Parameters[i].Value), TinyModels.Doubles(two.Parameters[i].Value));
         Assert.NotEqual(TinyModels.Doubles(one.Parameters[0].Value), TinyModels.Doubles(other.Parameters[0].Value));
         Assert.All(one.Parameters, p => Assert.True(p.Value.requires_grad));
         Assert.All(TinyModels.Doubles(one.Parameters[0].Value), w => Assert.InRange(Math.Abs(w), 0, 1 / Math.Sqrt(30)));
     }
 }
 
-/// <summary>Nothing may draw from torch's own generator meanwhile.</summary>
+/// <summary>Nothing may draw from torch's global generator during the test.</summary>
 [CollectionDefinition(nameof(GlobalGeneratorTests), DisableParallelization = true)]
 [Collection(nameof(GlobalGeneratorTests))]
 public sealed class GlobalGeneratorTests
@@ -62,6 +64,7 @@ public sealed class GlobalGeneratorTests
         using var scope = NewDisposeScope();
         var before = random.get_rng_state().clone();
         using (new Discriminator(30, 8, 3, CPU))
-        using (TinyModels.Train(TinyModels.WithAdversary with { Steps = 2 })) Assert.True(before.equal(random.get_rng_state()).all().item<bool>());
+        using (TinyModels.Train(TinyModels.WithAdversary with { Steps = 2 }))
+            Assert.True(before.equal(random.get_rng_state()).all().item<bool>());
     }
 }

@@ -5,7 +5,7 @@ using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Charts;
 
-/// <summary>What every figure owes, and what each says.</summary>
+/// <summary>What every figure must fulfil, and what each one shows.</summary>
 public sealed class FigureTests
 {
     [Theory, MemberData(nameof(Sample.Names), MemberType = typeof(Sample))]
@@ -18,7 +18,8 @@ public sealed class FigureTests
         Assert.DoesNotContain("NaN", figure.Svg, StringComparison.Ordinal);
         Assert.DoesNotContain("Infinity", figure.Svg, StringComparison.Ordinal);
 
-        // HTML as XML: nothing open, nothing unescaped, and inside the script element the same JSON.
+        // The HTML is valid XML: all elements are closed, everything is escaped, and the script element holds the same
+        // JSON.
         var html = XDocument.Parse(figure.Html).Root!;
         var inside = html.Element("script")!;
         Assert.Equal("application/json", inside.Attribute("type")!.Value);
@@ -31,7 +32,8 @@ public sealed class FigureTests
         Assert.Equal(figure.Title, json.GetProperty("layout").GetProperty("title").GetProperty("text").GetString());
         JsonElement Axis(string axis) => json.GetProperty("layout").GetProperty(axis);
         foreach (var axis in (JsonElement[])[Axis("xaxis"), Axis("yaxis")])
-            if (!axis.TryGetProperty("visible", out var visible) || visible.GetBoolean()) Assert.NotEqual("", axis.GetProperty("title").GetProperty("text").GetString());
+            if (!axis.TryGetProperty("visible", out var visible) || visible.GetBoolean())
+                Assert.NotEqual("", axis.GetProperty("title").GetProperty("text").GetString());
 
         Assert.StartsWith(figure.Title, figure.ToString(), StringComparison.Ordinal);
         Assert.InRange(figure.Json.Length + figure.Svg.Length, 1000, 60_000);
@@ -43,13 +45,15 @@ public sealed class FigureTests
         foreach (var figure in Sample.All.Values.Select(make => make()))
         {
             Assert.False(Parse(figure.Json).GetProperty("config").GetProperty("showSendToCloud").GetBoolean());
-            Assert.DoesNotContain("http", figure.Html.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal), StringComparison.Ordinal);
+            Assert.DoesNotContain("http",
+                figure.Html.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal),
+                StringComparison.Ordinal);
             Assert.DoesNotContain("<script>", figure.Html, StringComparison.Ordinal);
         }
     }
 
     [Fact]
-    public void Position_acceptance_has_a_bar_a_depth_from_0_to_1()
+    public void Position_acceptance_has_one_bar_per_depth_from_0_to_1()
     {
         var figure = Chart.PositionAcceptance(Sample.Trace);
         Assert.Equal([2 / 3.0, 1, 0], Values(figure, 0, "y"), Close);
@@ -101,19 +105,25 @@ public sealed class FigureTests
         var figure = Chart.Speedup(Sample.Reports);
         Assert.Equal(Sample.Reports.Select(r => r.Speedup.Median), Values(figure, 0, "x"), Close);
         var error = Parse(figure.Json).GetProperty("data")[0].GetProperty("error_x");
-        Assert.Equal(Sample.Reports.Select(r => r.Speedup.High - r.Speedup.Median), error.GetProperty("array").EnumerateArray().Select(x => x.GetDouble()), Close);
-        Assert.Equal(Sample.Reports.Select(r => r.Speedup.Median - r.Speedup.Low), error.GetProperty("arrayminus").EnumerateArray().Select(x => x.GetDouble()), Close);
+        Assert.Equal(Sample.Reports.Select(r => r.Speedup.High - r.Speedup.Median),
+            error.GetProperty("array").EnumerateArray().Select(x => x.GetDouble()), Close);
+        Assert.Equal(Sample.Reports.Select(r => r.Speedup.Median - r.Speedup.Low),
+            error.GetProperty("arrayminus").EnumerateArray().Select(x => x.GetDouble()), Close);
         Assert.Contains("95% interval", AxisTitle(figure, "xaxis"), StringComparison.Ordinal);
-        Assert.Contains(string.Create(null, $"{Sample.Reports[0].Speedup.Median:F2} [{Sample.Reports[0].Speedup.Low:F2}, {Sample.Reports[0].Speedup.High:F2}]"), figure.ToString(), StringComparison.Ordinal);
+        Assert.Contains(string.Create(null,
+            $"{Sample.Reports[0].Speedup.Median:F2} [{Sample.Reports[0].Speedup.Low:F2}, " +
+            $"{Sample.Reports[0].Speedup.High:F2}]"),
+            figure.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Pace_has_a_line_a_series_and_the_target_alone()
+    public void Throughput_has_one_line_per_series_and_one_for_the_baseline()
     {
-        var figure = Chart.ThroughputByLayers(Sample.Paces);
+        var figure = Chart.ThroughputByLayers(Sample.LayerSweep);
         Assert.Equal(["baseline", "without the adversary", "with the adversary"], Names(figure));
         Assert.Equal([1, 2], Values(figure, 1, "x"));
-        Assert.Equal([Sample.Reports[0].Speculative.TokensPerSecond, Sample.Reports[2].Speculative.TokensPerSecond], Values(figure, 1, "y"), Close);
+        Assert.Equal([Sample.Reports[0].Speculative.TokensPerSecond, Sample.Reports[2].Speculative.TokensPerSecond],
+            Values(figure, 1, "y"), Close);
         Assert.Equal("tokens/s", AxisTitle(figure, "yaxis"));
     }
 
@@ -131,14 +141,24 @@ public sealed class FigureTests
     [Fact]
     public void Few_steps_far_apart_have_no_tick_at_every_number_between()
     {
-        StepMetrics[] far = [.. Enumerable.Range(1, 6).Select(i => new StepMetrics { Step = 50 * i, ValidationAccuracy = [0.1 * i] })];
-        Assert.False(Parse(Chart.TrainingAccuracy(far).Json).GetProperty("layout").GetProperty("xaxis").TryGetProperty("dtick", out _));
-        StepMetrics[] near = [.. Enumerable.Range(1, 6).Select(i => new StepMetrics { Step = i, ValidationAccuracy = [0.1 * i] })];
-        Assert.Equal(1, Parse(Chart.TrainingAccuracy(near).Json).GetProperty("layout").GetProperty("xaxis").GetProperty("dtick").GetInt32());
+        StepMetrics[] far = [.. Enumerable.Range(1, 6)
+            .Select(i => new StepMetrics { Step = 50 * i, ValidationAccuracy = [0.1 * i] })];
+        Assert.False(Parse(Chart.TrainingAccuracy(far).Json)
+            .GetProperty("layout")
+            .GetProperty("xaxis")
+            .TryGetProperty("dtick", out _));
+        StepMetrics[] near = [.. Enumerable.Range(1, 6)
+            .Select(i => new StepMetrics { Step = i, ValidationAccuracy = [0.1 * i] })];
+        Assert.Equal(1,
+            Parse(Chart.TrainingAccuracy(near).Json)
+                .GetProperty("layout")
+                .GetProperty("xaxis")
+                .GetProperty("dtick")
+                .GetInt32());
     }
 
     [Fact]
-    public void Accuracy_takes_the_steps_that_looked()
+    public void Accuracy_shows_the_steps_that_validated()
     {
         var figure = Chart.TrainingAccuracy(Sample.Metrics(100));
         Assert.Equal([50, 100], Values(figure, 0, "x"));
@@ -157,7 +177,7 @@ public sealed class FigureTests
     }
 
     [Fact]
-    public void Reports_of_one_head_are_told_apart_by_what_differs()
+    public void Reports_of_one_head_are_distinguished_by_what_differs()
     {
         var report = Sample.Reports[0];
         var figure = Chart.Speedup(report, report with { Dtype = "bf16" }, report with { Dtype = "bf16" });
@@ -169,8 +189,12 @@ public sealed class FigureTests
     public void Names_from_strangers_stay_text_for_plotly_too()
     {
         foreach (var name in new[] { "hostile", "hostile series" })
-            Assert.DoesNotContain("<script", JsonDocument.Parse(Sample.All[name]().Json).RootElement.GetProperty("data").EnumerateArray()
-                .SelectMany(trace => trace.GetProperty("y").EnumerateArray().Append(trace.GetProperty("name"))).Select(x => x.ToString()).Aggregate(string.Concat), StringComparison.Ordinal);
+            Assert.DoesNotContain("<script",
+                JsonDocument.Parse(Sample.All[name]().Json).RootElement.GetProperty("data").EnumerateArray()
+                .SelectMany(trace => trace.GetProperty("y").EnumerateArray().Append(trace.GetProperty("name")))
+                .Select(x => x.ToString())
+                .Aggregate(string.Concat),
+                StringComparison.Ordinal);
     }
 
     private static bool Close(double a, double b) => Math.Abs(a - b) <= 1e-5 * Math.Max(1, Math.Abs(b));
@@ -180,7 +204,9 @@ public sealed class FigureTests
     private static double[] Values(Figure figure, int trace, string axis) =>
         [.. Parse(figure.Json).GetProperty("data")[trace].GetProperty(axis).EnumerateArray().Select(x => x.GetDouble())];
 
-    private static IEnumerable<string?> Names(Figure figure) => Parse(figure.Json).GetProperty("data").EnumerateArray().Select(t => t.GetProperty("name").GetString());
+    private static IEnumerable<string?> Names(Figure figure) =>
+        Parse(figure.Json).GetProperty("data").EnumerateArray().Select(t => t.GetProperty("name").GetString());
 
-    private static string? AxisTitle(Figure figure, string axis) => Parse(figure.Json).GetProperty("layout").GetProperty(axis).GetProperty("title").GetProperty("text").GetString();
+    private static string? AxisTitle(Figure figure, string axis) =>
+        Parse(figure.Json).GetProperty("layout").GetProperty(axis).GetProperty("title").GetProperty("text").GetString();
 }

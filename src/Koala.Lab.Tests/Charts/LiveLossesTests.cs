@@ -8,7 +8,7 @@ namespace Koala.Lab.Tests.Charts;
 public sealed class LiveLossesTests
 {
     [Fact]
-    public void A_figure_comes_at_once_then_from_time_to_time_and_at_the_end()
+    public void A_figure_is_shown_at_once_then_from_time_to_time_and_at_the_end()
     {
         var time = new Clock();
         var shown = new List<int>();

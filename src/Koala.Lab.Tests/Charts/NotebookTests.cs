@@ -7,14 +7,15 @@ using Microsoft.Data.Analysis;
 
 namespace Koala.Lab.Tests.Charts;
 
-/// <summary>The convention by which .NET kernels find how a type is shown: by names alone.</summary>
+/// <summary>The convention by which .NET kernels find out how to show a type, through names only.</summary>
 public sealed class NotebookTests
 {
     [Fact]
-    public void Types_say_what_they_are_shown_as()
+    public void Types_declare_the_formats_they_are_shown_in()
     {
         Assert.Equal([Figure.PlotlyMimeType, "text/html", "text/plain"], Preferred(typeof(Figure)));
-        foreach (var type in new[] { typeof(DecodingTrace), typeof(Generation), typeof(EvaluationReport), typeof(ColouredText) })
+        foreach (var type in new[] { typeof(DecodingTrace), typeof(Generation), typeof(EvaluationReport),
+            typeof(ColouredText) })
             Assert.Equal(["text/html", "text/plain"], Preferred(type));
     }
 
@@ -28,7 +29,7 @@ public sealed class NotebookTests
     }
 
     [Fact]
-    public void What_is_no_figure_has_no_plotly()
+    public void A_type_that_is_no_figure_has_no_plotly()
     {
         using var writer = new StringWriter();
         Assert.False(Format(Sample.Trace, Figure.PlotlyMimeType, writer));
@@ -36,7 +37,7 @@ public sealed class NotebookTests
     }
 
     [Fact]
-    public void A_kernel_is_told_how_data_frames_are_shown()
+    public void A_kernel_gets_formatters_for_data_frames()
     {
         NotebookFormatters.Register(typeof(Formatter));
         using var writer = new StringWriter();
@@ -44,10 +45,12 @@ public sealed class NotebookTests
         Assert.StartsWith("<table", writer.ToString(), StringComparison.Ordinal);
         Assert.Contains((typeof(DataFrame), "text/plain"), Formatter.Registered.Keys);
         Assert.Equal(["text/html", "text/plain"], Formatter.Preferred[typeof(DataFrame)]);
-        Assert.Contains("Register", Assert.Throws<KoalaException>(() => NotebookFormatters.Register(typeof(string))).Message, StringComparison.Ordinal);
+        Assert.Contains("Register",
+            Assert.Throws<KoalaException>(() => NotebookFormatters.Register(typeof(string))).Message,
+            StringComparison.Ordinal);
     }
 
-    /// <summary>As a kernel does it.</summary>
+    /// <summary>Shows a value as a kernel does.</summary>
     public static string Show(object shown, string mimeType)
     {
         using var writer = new StringWriter();
@@ -61,13 +64,16 @@ public sealed class NotebookTests
         var source = Activator.CreateInstance(type)!;
         foreach (var formatter in (IEnumerable)type.GetMethod("CreateTypeFormatters")!.Invoke(source, null)!)
             if ((string)Property(formatter, "MimeType")! == mimeType)
-                return (bool)formatter.GetType().GetMethod("Format", [typeof(object), typeof(TextWriter)])!.Invoke(formatter, [shown, writer])!;
+                return (bool)formatter.GetType()
+                    .GetMethod("Format", [typeof(object), typeof(TextWriter)])!
+                    .Invoke(formatter, [shown, writer])!;
         throw new InvalidOperationException($"no formatter of {mimeType}");
     }
 
     private static IEnumerable<string> Preferred(Type type) => (string[])Property(Mark(type), "PreferredMimeTypes")!;
 
-    private static object Mark(Type type) => type.GetCustomAttributes(false).Single(a => a.GetType().Name == "TypeFormatterSourceAttribute");
+    private static object Mark(Type type) =>
+        type.GetCustomAttributes(false).Single(a => a.GetType().Name == "TypeFormatterSourceAttribute");
 
     private static object? Property(object of, string name) => of.GetType().GetProperty(name)!.GetValue(of);
 
@@ -78,8 +84,10 @@ public sealed class NotebookTests
 
         public static Dictionary<Type, string[]> Preferred { get; } = [];
 
-        public static void Register(Type type, Action<object, TextWriter> formatter, string mimeType) => Registered[(type, mimeType)] = formatter;
+        public static void Register(Type type, Action<object, TextWriter> formatter, string mimeType) =>
+            Registered[(type, mimeType)] = formatter;
 
-        public static void SetPreferredMimeTypesFor(Type type, params string[] preferredMimeTypes) => Preferred[type] = preferredMimeTypes;
+        public static void SetPreferredMimeTypesFor(Type type, params string[] preferredMimeTypes) =>
+            Preferred[type] = preferredMimeTypes;
     }
 }

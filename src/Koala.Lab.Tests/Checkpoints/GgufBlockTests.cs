@@ -3,15 +3,19 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Checkpoints;
 
-/// <summary>Every number format against bytes and values worked out on paper from the formats' description.</summary>
-/// <remarks>Half precision, little-endian: 1 is 00 3C, 2 is 00 40, 0.5 is 00 38, 0.25 is 00 34, 0.125 is 00 30, 3 is 00 42, -1 is 00 BC.</remarks>
+/// <summary>
+/// Every number format, compared with bytes and values worked out on paper from the description of the formats.
+/// </summary>
+/// <remarks>Half precision, little-endian: 1 is 00 3C, 2 is 00 40, 0.5 is 00 38, 0.25 is 00 34, 0.125 is 00 30, 3 is 00
+/// 42, -1 is 00 BC.</remarks>
 public sealed class GgufBlockTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
-    // Scales 1 2 3 63 17 32 50 63 and minima 0 1 2 63 5 20 33 63: bytes 0-3 hold the first four scales and above them the upper two bits of the last
-    // four (17 = 1|0001, 32 = 2|0000, 50 = 3|0010, 63 = 3|1111), bytes 4-7 the same of the minima (5 = 0|0101, 20 = 1|0100, 33 = 2|0001, 63 = 3|1111),
-    // bytes 8-11 the lower four bits of the last four: minimum above, scale below.
+    // Scales 1 2 3 63 17 32 50 63 and minima 0 1 2 63 5 20 33 63: bytes 0-3 hold the first four scales and above them
+    // the upper two bits of the last four (17 = 1|0001, 32 = 2|0000, 50 = 3|0010, 63 = 3|1111), bytes 4-7 the same of
+    // the minima (5 = 0|0101, 20 = 1|0100, 33 = 2|0001, 63 = 3|1111), bytes 8-11 the lower four bits of the last four:
+    // minimum above, scale below.
     private static readonly byte[] s_scales = [0x41, 0x82, 0xC3, 0xFF, 0x00, 0x41, 0x82, 0xFF, 0x51, 0x40, 0x12, 0xFF];
 
     // 32 bytes of nibbles: numbers 0, 16, 31 are 15, 1, 14 in the low halves and 5, 7, 0 in the high ones; the others 3 and 10.
@@ -23,7 +27,8 @@ public sealed class GgufBlockTests : IDisposable
     public void F32_is_itself() => AssertValues(0, [0, 0, 0x80, 0x3F, 0, 0, 0x20, 0xC1], [1, -10]);
 
     [Fact]
-    public void F16_is_half_precision() => AssertValues(1, [0x00, 0x3C, 0x00, 0xC2, 0x01, 0x00, 0xFF, 0x7B], [1, -3, 5.9604645e-8f, 65504]);
+    public void F16_is_half_precision() =>
+        AssertValues(1, [0x00, 0x3C, 0x00, 0xC2, 0x01, 0x00, 0xFF, 0x7B], [1, -3, 5.9604645e-8f, 65504]);
 
     [Fact]
     public void BF16_is_the_upper_half_of_F32() => AssertValues(30, [0x80, 0x3F, 0x20, 0xC1], [1, -10]);
@@ -41,7 +46,8 @@ public sealed class GgufBlockTests : IDisposable
         [0x00, 0x40, 0x00, 0xBC, 0x00, 0x10, 0x01, 0xF0, 0x0F, .. Repeat<byte>(0x77, 11)],
         [-1, -1, 1, -1, 29, .. Repeat(13f, 11), -1, 1, -1, 29, -1, .. Repeat(13f, 11)]);
 
-    // d = 1, high bits of numbers 0, 8, 17, 31; nibbles 0 below and 5 above: 0 - 16, with the bit 16 - 16; 5 - 16, with the bit 21 - 16.
+    // d = 1, high bits of numbers 0, 8, 17, 31; nibbles 0 below and 5 above: 0 - 16, with the bit 16 - 16; 5 - 16, with
+    // the bit 21 - 16.
     [Fact]
     public void Q5_0() => AssertValues(6,
         [0x00, 0x3C, 0x01, 0x01, 0x02, 0x80, .. Repeat<byte>(0x50, 16)],
@@ -77,7 +83,8 @@ public sealed class GgufBlockTests : IDisposable
     // The same with 16 more: number 0 in parts 0 and 7 (0x81), number 16 in parts 2 and 5 (0x24), number 31 in all.
     [Fact]
     public void Q5_K() => AssertValues(13,
-        [0x00, 0x3C, 0x00, 0x38, .. s_scales, 0x81, .. new byte[15], 0x24, .. new byte[14], 0xFF, .. s_nibbles, .. s_nibbles, .. s_nibbles, .. s_nibbles],
+        [0x00, 0x3C, 0x00, 0x38, .. s_scales, 0x81, .. new byte[15], 0x24, .. new byte[14], 0xFF, .. s_nibbles,
+            .. s_nibbles, .. s_nibbles, .. s_nibbles],
         [
             .. Part(31, 3, 1, 30),
             .. Part(9.5f, 19.5f, 13.5f, 31.5f),
@@ -89,13 +96,15 @@ public sealed class GgufBlockTests : IDisposable
             .. Part(1291.5f, 598.5f, 409.5f, 976.5f),
         ]);
 
-    // d = 0.5, last. First half: low bits 1 2 (0x21) and 3 4 (0x43), high bits 0 1 2 3 (0xE4), so q of the groups 0 to 3 is 1 - 32, 3 + 16 - 32, 2 + 32 - 32,
-    // 4 + 48 - 32 = -31, -13, 2, 20; number 17 has 5 6 (0x65), 3 4 and high bits 3 2 1 0 (0x1B): 21, 3, -10, -28. Scales 1 -1 2 -2 3 -3 127 -128.
-    // Second half: 0 15 (0xF0) and 15 0 (0x0F), high bits 3 2 1 0: 0 + 48 - 32, 15 + 32 - 32, 15 + 16 - 32, 0 - 32 = 16, 15, -1, -32. Scales 4 to 11.
+    // d = 0.5, last. First half: low bits 1 2 (0x21) and 3 4 (0x43), high bits 0 1 2 3 (0xE4), so q of the groups 0 to
+    // 3 is 1 - 32, 3 + 16 - 32, 2 + 32 - 32, 4 + 48 - 32 = -31, -13, 2, 20; number 17 has 5 6 (0x65), 3 4 and high bits
+    // 3 2 1 0 (0x1B): 21, 3, -10, -28. Scales 1 -1 2 -2 3 -3 127 -128. Second half: 0 15 (0xF0) and 15 0 (0x0F), high
+    // bits 3 2 1 0: 0 + 48 - 32, 15 + 32 - 32, 15 + 16 - 32, 0 - 32 = 16, 15, -1, -32. Scales 4 to 11.
     [Fact]
     public void Q6_K() => AssertValues(14,
         [
-            .. Repeat<byte>(0x21, 17), 0x65, .. Repeat<byte>(0x21, 14), .. Repeat<byte>(0x43, 32), .. Repeat<byte>(0xF0, 32), .. Repeat<byte>(0x0F, 32),
+            .. Repeat<byte>(0x21, 17), 0x65, .. Repeat<byte>(0x21, 14), .. Repeat<byte>(0x43, 32),
+            .. Repeat<byte>(0xF0, 32), .. Repeat<byte>(0x0F, 32),
             .. Repeat<byte>(0xE4, 17), 0x1B, .. Repeat<byte>(0xE4, 14), .. Repeat<byte>(0x1B, 32),
             1, 0xFF, 2, 0xFE, 3, 0xFD, 127, 0x80, 4, 5, 6, 7, 8, 9, 10, 11, 0x00, 0x38,
         ],
@@ -112,20 +121,24 @@ public sealed class GgufBlockTests : IDisposable
 
     private static T[] Repeat<T>(T value, int count) => [.. Enumerable.Repeat(value, count)];
 
-    private static float[] Part(float first, float others, float sixteenth, float last) => [first, .. Repeat(others, 15), sixteenth, .. Repeat(others, 14), last];
+    private static float[] Part(float first, float others, float sixteenth, float last) =>
+        [first, .. Repeat(others, 15), sixteenth, .. Repeat(others, 14), last];
 
-    // The block in the middle of a matrix of two rows of three, so that its neighbours' place and its own are both looked at.
+    // The block is in the middle of a matrix of two rows of three blocks, so that both its position and its neighbours'
+    // are checked.
     private void AssertValues(uint type, byte[] block, float[] expected)
     {
         var zero = new byte[block.Length];
         var path = _folder.At("x.gguf");
         File.WriteAllBytes(path, GgufBytes.Small()
-            .Tensor("x", [3 * (ulong)expected.Length, 2], type, [.. zero, .. block, .. zero, .. zero, .. block, .. block]).Build());
+            .Tensor("x", [3 * (ulong)expected.Length, 2], type,
+                [.. zero, .. block, .. zero, .. zero, .. block, .. block])
+            .Build());
         using var scope = NewDisposeScope();
         using var file = GgufFile.Open(path);
         var zeros = new float[expected.Length];
         float[] all = [.. zeros, .. expected, .. zeros, .. zeros, .. expected, .. expected];
-        // Where the zero of a format is not 0, a block of zero bytes is 0 all the same: its scale is 0.
+        // A block of zero bytes is 0 even in formats whose zero point is not 0, because its scale is 0.
         Assert.Equal([2L, 3 * expected.Length], file.Tensors["x"].Shape);
         Assert.Equal(all, file.Read("x", ScalarType.Float32, CPU).data<float>().ToArray());
         var rounded = tensor(all).to(ScalarType.BFloat16);

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Koala.Lab.Tests.Checkpoints;
 
-/// <summary>Writes GGUF files for tests: right ones, and wrong ones by what is overridden.</summary>
+/// <summary>Writes GGUF files for tests: valid ones, and invalid ones through overrides.</summary>
 internal sealed class GgufBytes
 {
     private readonly List<(string Key, byte[] Value)> _keys = [];
@@ -18,17 +18,29 @@ internal sealed class GgufBytes
 
     public int Alignment { get; set; } = 32;
 
-    /// <summary>The smallest model: vocabulary 4, width 4, two heads of 2 with one key-value head, one layer, all weights fp32 from 0 on.</summary>
+    /// <summary>
+    /// The smallest model: vocabulary 4, width 4, two heads of size 2 with one key-value head, one layer; all weights
+    /// are fp32 and count up from 0.
+    /// </summary>
     public static GgufBytes Small()
     {
         var file = new GgufBytes()
-            .Set("general.architecture", "llama").Set("llama.context_length", 16u).Set("llama.embedding_length", 4u).Set("llama.block_count", 1u)
+            .Set("general.architecture", "llama")
+            .Set("llama.context_length", 16u)
+            .Set("llama.embedding_length", 4u)
+            .Set("llama.block_count", 1u)
             .Set("llama.feed_forward_length", 6u).Set("llama.attention.head_count", 2u).Set("llama.attention.head_count_kv", 1u)
             .Set("llama.attention.layer_norm_rms_epsilon", 1e-5f).Set("llama.vocab_size", 4u)
-            .Set("tokenizer.ggml.model", "gpt2").Set("tokenizer.ggml.pre", "gpt-2").Set("tokenizer.ggml.tokens", ["a", "b", "ab", "<e>"])
-            .Set("tokenizer.ggml.token_type", [1, 1, 1, 3]).Set("tokenizer.ggml.merges", ["a b"]).Set("tokenizer.ggml.eos_token_id", 3u);
+            .Set("tokenizer.ggml.model", "gpt2")
+            .Set("tokenizer.ggml.pre", "gpt-2")
+            .Set("tokenizer.ggml.tokens", ["a", "b", "ab", "<e>"])
+            .Set("tokenizer.ggml.token_type", [1, 1, 1, 3])
+            .Set("tokenizer.ggml.merges", ["a b"])
+            .Set("tokenizer.ggml.eos_token_id", 3u);
         void Add(string name, params ulong[] dimensions) =>
-            file.Tensor(name, dimensions, 0, [.. Enumerable.Range(0, (int)dimensions.Aggregate((a, b) => a * b)).SelectMany(i => BitConverter.GetBytes((float)i))]);
+            file.Tensor(name, dimensions, 0,
+                [.. Enumerable.Range(0, (int)dimensions.Aggregate((a, b) => a * b))
+                    .SelectMany(i => BitConverter.GetBytes((float)i))]);
         Add("token_embd.weight", 4, 4);
         Add("output_norm.weight", 4);
         Add("blk.0.attn_norm.weight", 4);
@@ -51,11 +63,13 @@ internal sealed class GgufBytes
 
     public GgufBytes Set(string key, string value) => SetRaw(key, 8, Text(value));
 
-    public GgufBytes Set(string key, string[] values) => SetRaw(key, 9, List(8, (ulong)values.Length, [.. values.SelectMany(Text)]));
+    public GgufBytes Set(string key, string[] values) =>
+        SetRaw(key, 9, List(8, (ulong)values.Length, [.. values.SelectMany(Text)]));
 
-    public GgufBytes Set(string key, int[] values) => SetRaw(key, 9, List(5, (ulong)values.Length, [.. values.SelectMany(BitConverter.GetBytes)]));
+    public GgufBytes Set(string key, int[] values) =>
+        SetRaw(key, 9, List(5, (ulong)values.Length, [.. values.SelectMany(BitConverter.GetBytes)]));
 
-    /// <summary>A value in the file's own bytes; a key that is there already is replaced in its place.</summary>
+    /// <summary>A value as raw bytes; it replaces the value of a key that exists already.</summary>
     public GgufBytes SetRaw(string key, uint type, byte[] value)
     {
         var at = _keys.FindIndex(k => k.Key == key);
@@ -65,10 +79,10 @@ internal sealed class GgufBytes
         return this;
     }
 
-    /// <summary>A value under a key that is not there yet.</summary>
+    /// <summary>Adds a value for a new key.</summary>
     public void SetNew(string key, uint type, byte[] value) => _keys.Add((key, [.. BitConverter.GetBytes(type), .. value]));
 
-    /// <summary>A second value under a key.</summary>
+    /// <summary>Adds a second value for a key.</summary>
     public GgufBytes Twice(string key)
     {
         _keys.Add(_keys.Find(k => k.Key == key));
@@ -81,23 +95,24 @@ internal sealed class GgufBytes
         return this;
     }
 
-    /// <param name="name">The file's name.</param>
-    /// <param name="dimensions">The innermost first, as the file has them.</param>
-    /// <param name="type">The number of its type.</param>
-    /// <param name="data">Its bytes.</param>
-    /// <param name="offset">Where it says that it is; default: where it is.</param>
+    /// <param name="name">The tensor's name in the file.</param>
+    /// <param name="dimensions">The sizes, innermost first, as in the file.</param>
+    /// <param name="type">The number of the tensor's type.</param>
+    /// <param name="data">The tensor's bytes.</param>
+    /// <param name="offset">The offset that the file states; by default the actual one.</param>
     public GgufBytes Tensor(string name, ulong[] dimensions, uint type, byte[] data, ulong? offset = null)
     {
         _tensors.Add((name, dimensions, type, data, offset));
         return this;
     }
 
-    /// <summary>Changes what the file says of a tensor; its bytes stay.</summary>
-    public GgufBytes Retell(string name, ulong[]? dimensions = null, uint? type = null, ulong? offset = null, string? called = null)
+    /// <summary>Changes the entry of a tensor; its bytes stay.</summary>
+    public GgufBytes ChangeEntry(string name, ulong[]? dimensions = null, uint? type = null, ulong? offset = null,
+        string? newName = null)
     {
         var at = _tensors.FindIndex(t => t.Name == name);
         var (_, d, t, data, o) = _tensors[at];
-        _tensors[at] = (called ?? name, dimensions ?? d, type ?? t, data, offset ?? o);
+        _tensors[at] = (newName ?? name, dimensions ?? d, type ?? t, data, offset ?? o);
         return this;
     }
 
@@ -111,13 +126,15 @@ internal sealed class GgufBytes
     {
         var header = new List<byte>();
         header.AddRange([.. BitConverter.GetBytes(Magic), .. BitConverter.GetBytes(Version),
-            .. BitConverter.GetBytes(TensorCount ?? (ulong)_tensors.Count), .. BitConverter.GetBytes(KeyCount ?? (ulong)_keys.Count)]);
+            .. BitConverter.GetBytes(TensorCount ?? (ulong)_tensors.Count),
+            .. BitConverter.GetBytes(KeyCount ?? (ulong)_keys.Count)]);
         foreach (var (key, value) in _keys) header.AddRange([.. Text(key), .. value]);
         var data = new List<byte>();
         foreach (var (name, dimensions, type, bytes, offset) in _tensors)
         {
             Pad(data);
-            header.AddRange([.. Text(name), .. BitConverter.GetBytes((uint)dimensions.Length), .. dimensions.SelectMany(BitConverter.GetBytes),
+            header.AddRange([.. Text(name), .. BitConverter.GetBytes((uint)dimensions.Length),
+                .. dimensions.SelectMany(BitConverter.GetBytes),
                 .. BitConverter.GetBytes(type), .. BitConverter.GetBytes(offset ?? (ulong)data.Count)]);
             data.AddRange(bytes);
         }
@@ -125,9 +142,11 @@ internal sealed class GgufBytes
         return [.. header, .. data];
     }
 
-    public static byte[] Text(string text) => [.. BitConverter.GetBytes((ulong)Encoding.UTF8.GetByteCount(text)), .. Encoding.UTF8.GetBytes(text)];
+    public static byte[] Text(string text) =>
+        [.. BitConverter.GetBytes((ulong)Encoding.UTF8.GetByteCount(text)), .. Encoding.UTF8.GetBytes(text)];
 
-    public static byte[] List(uint type, ulong count, byte[] elements) => [.. BitConverter.GetBytes(type), .. BitConverter.GetBytes(count), .. elements];
+    public static byte[] List(uint type, ulong count, byte[] elements) =>
+        [.. BitConverter.GetBytes(type), .. BitConverter.GetBytes(count), .. elements];
 
     private void Pad(List<byte> bytes) => bytes.AddRange(new byte[(Alignment - bytes.Count % Alignment) % Alignment]);
 }

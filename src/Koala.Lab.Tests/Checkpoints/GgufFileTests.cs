@@ -16,13 +16,17 @@ public sealed class GgufFileTests : IDisposable
         using var file = Open(GgufBytes.Small());
         Assert.Equal(
             [
-                "model.embed_tokens.weight", "model.layers.0.input_layernorm.weight", "model.layers.0.mlp.down_proj.weight", "model.layers.0.mlp.gate_proj.weight",
-                "model.layers.0.mlp.up_proj.weight", "model.layers.0.post_attention_layernorm.weight", "model.layers.0.self_attn.k_proj.weight",
-                "model.layers.0.self_attn.o_proj.weight", "model.layers.0.self_attn.q_proj.weight", "model.layers.0.self_attn.v_proj.weight", "model.norm.weight",
+                "model.embed_tokens.weight", "model.layers.0.input_layernorm.weight",
+                "model.layers.0.mlp.down_proj.weight", "model.layers.0.mlp.gate_proj.weight",
+                "model.layers.0.mlp.up_proj.weight", "model.layers.0.post_attention_layernorm.weight",
+                "model.layers.0.self_attn.k_proj.weight",
+                "model.layers.0.self_attn.o_proj.weight", "model.layers.0.self_attn.q_proj.weight",
+                "model.layers.0.self_attn.v_proj.weight", "model.norm.weight",
             ],
             file.Tensors.Keys.Order(StringComparer.Ordinal));
         Assert.Equal([4L, 6L], file.Tensors["model.layers.0.mlp.down_proj.weight"].Shape);
-        Assert.Equal((ScalarType.Float32, "F32"), (file.Tensors["model.norm.weight"].Dtype, file.Tensors["model.norm.weight"].Stored));
+        Assert.Equal((ScalarType.Float32, "F32"),
+            (file.Tensors["model.norm.weight"].Dtype, file.Tensors["model.norm.weight"].Stored));
     }
 
     [Fact]
@@ -31,9 +35,14 @@ public sealed class GgufFileTests : IDisposable
         // One head of 8 rows: rows 0, 2, 4, 6 of the file are the first half, rows 1, 3, 5, 7 the second.
         using var scope = NewDisposeScope();
         byte[] rows = [.. Enumerable.Range(0, 8).SelectMany(row => BitConverter.GetBytes((float)row))];
-        using var file = Open(GgufBytes.Small().Set("llama.attention.key_length", 8u).Tensor("blk.1.attn_q.weight", [1, 8], 0, rows).Tensor("blk.1.attn_v.weight", [1, 8], 0, rows));
-        Assert.Equal([0f, 2, 4, 6, 1, 3, 5, 7], file.Read("model.layers.1.self_attn.q_proj.weight", ScalarType.Float32, CPU).data<float>().ToArray());
-        Assert.Equal([0f, 1, 2, 3, 4, 5, 6, 7], file.Read("model.layers.1.self_attn.v_proj.weight", ScalarType.Float32, CPU).data<float>().ToArray());
+        using var file = Open(GgufBytes.Small()
+            .Set("llama.attention.key_length", 8u)
+            .Tensor("blk.1.attn_q.weight", [1, 8], 0, rows)
+            .Tensor("blk.1.attn_v.weight", [1, 8], 0, rows));
+        Assert.Equal([0f, 2, 4, 6, 1, 3, 5, 7],
+            file.Read("model.layers.1.self_attn.q_proj.weight", ScalarType.Float32, CPU).data<float>().ToArray());
+        Assert.Equal([0f, 1, 2, 3, 4, 5, 6, 7],
+            file.Read("model.layers.1.self_attn.v_proj.weight", ScalarType.Float32, CPU).data<float>().ToArray());
     }
 
     [Fact]
@@ -48,18 +57,24 @@ public sealed class GgufFileTests : IDisposable
     [Fact]
     public void Config_comes_from_the_metadata()
     {
-        using var file = Open(GgufBytes.Small().Set("llama.rope.freq_base", 500_000f).Set("llama.rope.scaling.type", "linear").Set("llama.rope.scaling.factor", 4f)
+        using var file = Open(GgufBytes.Small()
+            .Set("llama.rope.freq_base", 500_000f)
+            .Set("llama.rope.scaling.type", "linear")
+            .Set("llama.rope.scaling.factor", 4f)
             .Set("tokenizer.ggml.bos_token_id", 1u).SetRaw("llama.context_length", 10, BitConverter.GetBytes(2048UL)));
         var c = file.Config;
-        Assert.Equal(("LlamaForCausalLM", "llama", 4, 6, 1, 2, 1, 2, 4), (c.Architecture, c.ModelType, c.HiddenSize, c.IntermediateSize, c.Layers, c.Heads, c.KeyValueHeads, c.HeadDim, c.VocabularySize));
-        Assert.Equal((1e-5, 500_000, new RopeScaling("linear", 4), 2048, 1), (c.RmsNormEps, c.RopeTheta, c.RopeScaling, c.ContextLength, c.BeginOfSequenceId));
+        Assert.Equal(("LlamaForCausalLM", "llama", 4, 6, 1, 2, 1, 2, 4),
+            (c.Architecture, c.ModelType, c.HiddenSize, c.IntermediateSize, c.Layers, c.Heads, c.KeyValueHeads,
+                c.HeadDim, c.VocabularySize));
+        Assert.Equal((1e-5, 500_000, new RopeScaling("linear", 4), 2048, 1),
+            (c.RmsNormEps, c.RopeTheta, c.RopeScaling, c.ContextLength, c.BeginOfSequenceId));
         Assert.Equal([3], c.EndOfSequenceIds);
     }
 
     [Theory]
     [InlineData("none", 4f)]
     [InlineData("linear", 1f)]
-    public void Scaling_of_no_kind_or_by_1_is_none(string type, float factor)
+    public void Scaling_without_a_type_or_with_factor_1_is_no_scaling(string type, float factor)
     {
         using var file = Open(GgufBytes.Small().Set("llama.rope.scaling.type", type).Set("llama.rope.scaling.factor", factor));
         Assert.Null(file.Config.RopeScaling);
@@ -73,7 +88,7 @@ public sealed class GgufFileTests : IDisposable
     }
 
     [Fact]
-    public void A_long_tensor_is_read_in_pieces_with_little_memory_beside_it_and_leaves_nothing_behind()
+    public void A_long_tensor_is_read_in_pieces_with_little_extra_memory_and_no_leak()
     {
         // Blocks of 32 numbers with d = 1 whose first number counts the blocks, in pieces of 128.
         const int blocks = 1 << 17;
@@ -86,7 +101,10 @@ public sealed class GgufFileTests : IDisposable
         {
             using var scope = NewDisposeScope();
             var x = file.Read("x", dtype, CPU).to(ScalarType.Float32);
-            Assert.True(x.select(1, 0).equal(arange(blocks).bitwise_and(255).add(128).bitwise_and(255).sub(128)).all().item<bool>());
+            Assert.True(x.select(1, 0)
+                .equal(arange(blocks).bitwise_and(255).add(128).bitwise_and(255).sub(128))
+                .all()
+                .item<bool>());
             Assert.True(x.select(1, 31).equal(7).all().item<bool>());
             Assert.True(x.narrow(1, 1, 30).equal(0).all().item<bool>());
         }

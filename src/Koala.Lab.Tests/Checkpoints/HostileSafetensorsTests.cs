@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Checkpoints;
 
-/// <summary>Files that lie: each is an error of one kind, and none takes more memory than its length and 1 MiB.</summary>
+/// <summary>
+/// Files with false contents: each is one KoalaException, and none takes more memory than its length and 1 MiB.
+/// </summary>
 public sealed class HostileSafetensorsTests : IDisposable
 {
     private const int Mutations = 20_000;
@@ -14,7 +16,7 @@ public sealed class HostileSafetensorsTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
-    /// <summary>A name, the file, and what its error must say.</summary>
+    /// <summary>The name of a case, the file, and words of its error.</summary>
     public static TheoryData<string, byte[], string> Files
     {
         get
@@ -32,9 +34,11 @@ public sealed class HostileSafetensorsTests : IDisposable
                 { "length one beyond the file", Length(9), "8 after its length" },
                 { "length in big endian", [0, 0, 0, 0, 0, 0, 0, 2, (byte)'{', (byte)'}'], "at most 100000000" },
             };
-            void Header(string name, string header, string fault, int bytes = 0) => data.Add(name, SafetensorsBytes.File(header, bytes), fault);
+            void Header(string name, string header, string fault, int bytes = 0) =>
+                data.Add(name, SafetensorsBytes.File(header, bytes), fault);
             void Raw(string name, byte[] header, string fault) => data.Add(name, SafetensorsBytes.File(header), fault);
-            void Entry(string name, string entry, string fault, int bytes = 0) => Header(name, "{\"x\":" + entry + "}", fault, bytes);
+            void Entry(string name, string entry, string fault, int bytes = 0) =>
+                Header(name, "{\"x\":" + entry + "}", fault, bytes);
 
             Raw("not UTF-8", [(byte)'{', (byte)'"', 0xff, (byte)'"', (byte)':', (byte)'1', (byte)'}'], "UTF-8");
             Raw("byte-order mark", [0xef, 0xbb, 0xbf, (byte)'{', (byte)'}'], "does not begin with '{'");
@@ -46,18 +50,27 @@ public sealed class HostileSafetensorsTests : IDisposable
             Header("two objects", "{}{}", "not valid JSON");
             Header("comma at the end", """{"__metadata__":{},}""", "not valid JSON");
             Header("a comment", "{/**/}", "not valid JSON");
-            Header("nested a thousand deep", """{"x":""" + new string('[', 1000) + new string(']', 1000) + "}", "not an object");
-            Header("nested a thousand deep in an entry", """{"x":{"shape":""" + new string('[', 1000) + new string(']', 1000) + "}}", "whole numbers");
-            Header("half a surrogate pair as a name", """{"\ud800":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""", "surrogate");
-            Header("half a surrogate pair in a name as long as __metadata__", """{"\udc00___________":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""", "surrogate");
-            Header("half a surrogate pair as an entry's key", """{"x":{"\ud800type":"U8","shape":[0],"data_offsets":[0,0]}}""", "surrogate");
+            Header("nested a thousand deep", """{"x":""" + new string('[', 1000) + new string(']', 1000) + "}",
+                "not an object");
+            Header("nested a thousand deep in an entry",
+                """{"x":{"shape":""" + new string('[', 1000) + new string(']', 1000) + "}}", "whole numbers");
+            Header("half a surrogate pair as a name", """{"\ud800":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""",
+                "surrogate");
+            Header("half a surrogate pair in a name as long as __metadata__",
+                """{"\udc00___________":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""", "surrogate");
+            Header("half a surrogate pair as an entry's key",
+                """{"x":{"\ud800type":"U8","shape":[0],"data_offsets":[0,0]}}""", "surrogate");
             Header("half a surrogate pair in metadata", """{"__metadata__":{"a":"\ud800"}}""", "surrogate");
             Header("metadata twice", """{"__metadata__":{},"__metadata__":{}}""", "once");
             Header("metadata is a string", """{"__metadata__":"a"}""", "object of strings");
             Header("metadata value is a number", """{"__metadata__":{"a":1}}""", "not a string");
             Header("metadata key twice", """{"__metadata__":{"a":"1","a":"2"}}""", "twice");
-            Header("a name twice", """{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""", "twice");
-            Header("a name twice, once escaped", """{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\u0078":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""", "twice");
+            Header("a name twice",
+                """{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""",
+                "twice");
+            Header("a name twice, once escaped",
+                """{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\u0078":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""",
+                "twice");
             Entry("entry is a list", "[]", "not an object");
             Entry("entry is null", "null", "not an object");
             Entry("no dtype", """{"shape":[0],"data_offsets":[0,0]}""", "lacks dtype");
@@ -78,11 +91,17 @@ public sealed class HostileSafetensorsTests : IDisposable
             Entry("exponent as a size", """{"dtype":"U8","shape":[1e0],"data_offsets":[0,1]}""", "'1e0'", 1);
             Entry("string as a size", """{"dtype":"U8","shape":["1"],"data_offsets":[0,1]}""", "whole numbers", 1);
             Entry("null as a size", """{"dtype":"U8","shape":[null],"data_offsets":[0,1]}""", "whole numbers", 1);
-            Entry("size beyond 64 bits", """{"dtype":"U8","shape":[18446744073709551616],"data_offsets":[0,0]}""", "whole numbers");
-            Entry("sizes whose product wraps to 0", """{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}""", "more elements");
-            Entry("sizes whose bytes wrap to 0", """{"dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,0]}""", "more elements");
-            Entry("an empty tensor with sizes that overflow", """{"dtype":"F64","shape":[0,4611686018427387904,4],"data_offsets":[0,0]}""", "more elements");
-            Entry("65 dimensions", $$"""{"dtype":"U8","shape":[{{string.Join(",", Enumerable.Repeat(1, 65))}}],"data_offsets":[0,1]}""", "64", 1);
+            Entry("size beyond 64 bits", """{"dtype":"U8","shape":[18446744073709551616],"data_offsets":[0,0]}""",
+                "whole numbers");
+            Entry("sizes whose product wraps to 0",
+                """{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}""", "more elements");
+            Entry("sizes whose bytes wrap to 0",
+                """{"dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,0]}""", "more elements");
+            Entry("an empty tensor with sizes that overflow",
+                """{"dtype":"F64","shape":[0,4611686018427387904,4],"data_offsets":[0,0]}""", "more elements");
+            Entry("65 dimensions",
+                $$"""{"dtype":"U8","shape":[{{string.Join(",", Enumerable.Repeat(1, 65))}}],"data_offsets":[0,1]}""",
+                "64", 1);
             Entry("shape larger than the range", """{"dtype":"F32","shape":[2],"data_offsets":[0,4]}""", "takes 8 bytes", 4);
             Entry("shape smaller than the range", """{"dtype":"F32","shape":[1],"data_offsets":[0,8]}""", "takes 4 bytes", 8);
             Entry("one offset", """{"dtype":"U8","shape":[1],"data_offsets":[1]}""", "begin and an end", 1);
@@ -90,18 +109,31 @@ public sealed class HostileSafetensorsTests : IDisposable
             Entry("end before begin", """{"dtype":"U8","shape":[1],"data_offsets":[1,0]}""", "begin and an end", 1);
             Entry("negative offset", """{"dtype":"U8","shape":[1],"data_offsets":[-1,0]}""", "'-1'", 1);
             Entry("range beyond the file", """{"dtype":"U8","shape":[2],"data_offsets":[0,2]}""", "contains 1 bytes", 1);
-            Entry("range far beyond the file", """{"dtype":"U8","shape":[9223372036854775807],"data_offsets":[0,9223372036854775807]}""", "contains 1 bytes", 1);
+            Entry("range far beyond the file",
+                """{"dtype":"U8","shape":[9223372036854775807],"data_offsets":[0,9223372036854775807]}""",
+                "contains 1 bytes", 1);
             Entry("data do not begin at 0", """{"dtype":"U8","shape":[1],"data_offsets":[1,2]}""", "gap", 2);
-            Entry("bytes behind the last tensor", """{"dtype":"U8","shape":[1],"data_offsets":[0,1]}""", "1 bytes at the end", 2);
+            Entry("bytes behind the last tensor", """{"dtype":"U8","shape":[1],"data_offsets":[0,1]}""",
+                "1 bytes at the end", 2);
             Header("bytes and no tensor", "{}", "belong to no tensor", 1);
-            Header("two tensors over the same bytes", """{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"y":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}""", "overlap", 4);
-            Header("two tensors overlap by a byte", """{"x":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"y":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}}""", "overlap", 4);
-            Header("a gap between tensors", """{"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"y":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}""", "gap", 3);
-            Header("an empty tensor inside another", """{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"y":{"dtype":"U8","shape":[0],"data_offsets":[2,2]}}""", "overlap", 4);
+            Header("two tensors over the same bytes",
+                """{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"y":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}""",
+                "overlap", 4);
+            Header("two tensors overlap by a byte",
+                """{"x":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"y":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}}""",
+                "overlap", 4);
+            Header("a gap between tensors",
+                """{"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"y":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}""",
+                "gap", 3);
+            Header("an empty tensor inside another",
+                """{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"y":{"dtype":"U8","shape":[0],"data_offsets":[2,2]}}""",
+                "overlap", 4);
             Header("100,000 empty tensors", "{" + string.Join(",", Enumerable.Range(0, 100_000).Select(i => $$"""
                 "{{i}}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}
                 """)) + "}", "more memory");
-            Header("a name of a million letters", $$$"""{"{{{new string('x', 1_200_000)}}}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""", "more memory");
+            Header("a name of a million letters",
+                $$$"""{"{{{new string('x', 1_200_000)}}}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""",
+                "more memory");
             return data;
         }
     }
@@ -110,7 +142,7 @@ public sealed class HostileSafetensorsTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Files), DisableDiscoveryEnumeration = true)]
-    public void A_hostile_file_is_one_error_that_names_its_place(string name, byte[] bytes, string fault)
+    public void A_hostile_file_is_one_error_that_names_the_location(string name, byte[] bytes, string fault)
     {
         var path = _folder.At("model.safetensors");
         File.WriteAllBytes(path, bytes);
@@ -133,7 +165,8 @@ public sealed class HostileSafetensorsTests : IDisposable
     [Fact]
     public void The_error_names_the_tensor_and_the_byte_of_its_entry()
     {
-        var e = Assert.Throws<KoalaException>(() => Header(SafetensorsBytes.File("""{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""", 4)));
+        var e = Assert.Throws<KoalaException>(() =>
+            Header(SafetensorsBytes.File("""{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""", 4)));
         Assert.Equal("f, tensor 'x', byte 9", e.Where);
     }
 
@@ -173,7 +206,7 @@ public sealed class HostileSafetensorsTests : IDisposable
             }
             bytes[at] = kept;
         }
-        // The unchanged file once for each byte, and names or metadata with another letter.
+        // The unchanged file occurs once per byte; a changed letter in a name or in metadata is valid too.
         Assert.InRange(opened, length + 1, length * 256 / 4);
     }
 
@@ -223,14 +256,16 @@ public sealed class HostileSafetensorsTests : IDisposable
                 case 2: bytes.Insert(at, (byte)random.Next(256)); break;
                 case 3: bytes.RemoveAt(at); break;
                 case 4: bytes.InsertRange(at, bytes.GetRange(at, Math.Min(random.Next(1, 40), bytes.Count - at))); break;
-                // A digit of a size, an offset or a type becomes another digit: most others fail in the JSON already.
+                // One digit of a size, an offset or a type is changed; most other changes already fail in the JSON.
                 default:
-                    var digits = Enumerable.Range(8, Math.Max(0, bytes.Count - 8)).Where(i => char.IsAsciiDigit((char)bytes[i])).ToList();
+                    var digits = Enumerable.Range(8, Math.Max(0, bytes.Count - 8))
+                        .Where(i => char.IsAsciiDigit((char)bytes[i]))
+                        .ToList();
                     if (digits.Count > 0) bytes[digits[random.Next(digits.Count)]] = (byte)('0' + random.Next(10));
                     break;
             }
         }
-        // Half keep a true header length, so that what follows is looked at.
+        // Half of the files keep a valid header length, so that the reader gets to what follows.
         if (random.Next(2) == 0 && bytes.Count > 8)
         {
             var all = bytes.ToArray();
@@ -240,7 +275,8 @@ public sealed class HostileSafetensorsTests : IDisposable
         return [.. bytes];
     }
 
-    // Without emptying the file first, for which some file systems write to the disk each time.
+    // The file is overwritten without being truncated first, because some file systems then write to the disk each
+    // time.
     private static void Overwrite(string path, byte[] bytes)
     {
         using var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write);
@@ -271,7 +307,7 @@ public sealed class HostileSafetensorsTests : IDisposable
         return bytes;
     }
 
-    // Managed memory that opening takes, the error included.
+    // The managed memory that opening takes, including the error.
     private static long Allocated(string path)
     {
         var before = GC.GetAllocatedBytesForCurrentThread();
@@ -281,7 +317,7 @@ public sealed class HostileSafetensorsTests : IDisposable
         }
         catch (KoalaException)
         {
-            // The memory is what is asked for here.
+            // This test asks for the memory only.
         }
         return GC.GetAllocatedBytesForCurrentThread() - before;
     }

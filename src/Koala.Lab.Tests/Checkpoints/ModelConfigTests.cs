@@ -8,18 +8,21 @@ namespace Koala.Lab.Tests.Checkpoints;
 public sealed class ModelConfigTests
 {
     private const string Llama = """
-        {"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_size":64,"intermediate_size":176,"num_hidden_layers":4,"num_attention_heads":4,
-         "num_key_value_heads":2,"vocab_size":512,"rms_norm_eps":1e-05,"max_position_embeddings":512,"tie_word_embeddings":true,"hidden_act":"silu",
+        {"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_size":64,
+         "intermediate_size":176,"num_hidden_layers":4,"num_attention_heads":4,
+         "num_key_value_heads":2,"vocab_size":512,"rms_norm_eps":1e-05,"max_position_embeddings":512,
+         "tie_word_embeddings":true,"hidden_act":"silu",
          "attention_bias":false,"mlp_bias":false,"bos_token_id":0,"eos_token_id":2}
         """;
 
-    /// <summary>A name, what is changed in a valid config (null removes a key), and what the error must say.</summary>
+    /// <summary>The name of a case, the change to a valid config (null removes a key), and words of the error.</summary>
     public static TheoryData<string, string, string> Wrong
     {
         get
         {
             var data = new TheoryData<string, string, string>();
-            foreach (var key in (string[])["architectures", "model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size", "rms_norm_eps", "max_position_embeddings"])
+            foreach (var key in (string[])["architectures", "model_type", "hidden_size", "intermediate_size",
+                "num_hidden_layers", "num_attention_heads", "vocab_size", "rms_norm_eps", "max_position_embeddings"])
                 data.Add($"no {key}", $$"""{"{{key}}":null}""", key);
             void Add(string name, string change, string fault) => data.Add(name, change, fault);
             Add("no architecture named", """{"architectures":[]}""", "missing or empty");
@@ -36,7 +39,8 @@ public sealed class ModelConfigTests
             Add("a size as a list", """{"hidden_size":[64]}""", "whole number");
             Add("too many layers", """{"num_hidden_layers":100000}""", "1024");
             Add("a huge context", """{"max_position_embeddings":2147483647}""", "max_position_embeddings");
-            Add("heads that do not divide the width", """{"num_attention_heads":3,"num_key_value_heads":3}""", "head_dim is not given");
+            Add("heads that do not divide the width", """{"num_attention_heads":3,"num_key_value_heads":3}""",
+                "head_dim is not given");
             Add("key-value heads that do not divide the heads", """{"num_key_value_heads":3}""", "does not divide");
             Add("more key-value heads than heads", """{"num_key_value_heads":8}""", "does not divide");
             Add("an odd head", """{"head_dim":15}""", "even");
@@ -52,19 +56,30 @@ public sealed class ModelConfigTests
             Add("a switch as a string", """{"tie_word_embeddings":"true"}""", "true or false");
             Add("quantised weights", """{"quantization_config":{"quant_method":"gptq"}}""", "gptq");
             Add("half-rotated heads", """{"partial_rotary_factor":0.5}""", "whole heads");
-            Add("half-rotated heads, new spelling", """{"rope_parameters":{"rope_type":"default","partial_rotary_factor":0.5}}""", "whole heads");
+            Add("half-rotated heads, new spelling",
+                """{"rope_parameters":{"rope_type":"default","partial_rotary_factor":0.5}}""", "whole heads");
             Add("a theta of 0", """{"rope_theta":0}""", "rope_theta");
-            Add("two thetas", """{"rope_theta":10000,"rope_parameters":{"rope_type":"default","rope_theta":500000}}""", "remove the wrong one");
-            Add("both spellings of scaling", """{"rope_scaling":{"type":"linear","factor":2},"rope_parameters":{"rope_type":"default"}}""", "newer spelling");
+            Add("two thetas", """{"rope_theta":10000,"rope_parameters":{"rope_type":"default","rope_theta":500000}}""",
+                "remove the wrong one");
+            Add("both spellings of scaling",
+                """{"rope_scaling":{"type":"linear","factor":2},"rope_parameters":{"rope_type":"default"}}""",
+                "newer spelling");
             Add("scaling as a string", """{"rope_scaling":"linear"}""", "an object");
             Add("scaling without a type", """{"rope_scaling":{"factor":2}}""", "rope_type");
-            Add("scaling of two types", """{"rope_scaling":{"type":"linear","rope_type":"llama3","factor":2}}""", "remove the wrong one");
+            Add("scaling of two types", """{"rope_scaling":{"type":"linear","rope_type":"llama3","factor":2}}""",
+                "remove the wrong one");
             Add("another kind of scaling", """{"rope_scaling":{"rope_type":"yarn","factor":4}}""", "yarn");
             Add("linear scaling without a factor", """{"rope_scaling":{"type":"linear"}}""", "factor");
             Add("linear scaling by 0", """{"rope_scaling":{"type":"linear","factor":0}}""", "factor");
-            Add("llama3 scaling without its bounds", """{"rope_scaling":{"rope_type":"llama3","factor":8}}""", "low_freq_factor");
-            Add("llama3 scaling with equal bounds", """{"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":4,"high_freq_factor":4,"original_max_position_embeddings":64}}""", "high_freq_factor");
-            Add("llama3 scaling without the first context", """{"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4}}""", "original_max_position_embeddings");
+            Add("llama3 scaling without its bounds", """{"rope_scaling":{"rope_type":"llama3","factor":8}}""",
+                "low_freq_factor");
+            Add("llama3 scaling with equal bounds",
+                """{"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":4,"high_freq_factor":4""" +
+                ""","original_max_position_embeddings":64}}""",
+                "high_freq_factor");
+            Add("llama3 scaling without the first context",
+                """{"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4}}""",
+                "original_max_position_embeddings");
             Add("another dtype", """{"torch_dtype":"int4"}""", "int4");
             Add("two dtypes", """{"dtype":"float16","torch_dtype":"bfloat16"}""", "remove the wrong one");
             Add("an end beyond the vocabulary", """{"eos_token_id":512}""", "below the vocabulary size 512");
@@ -82,8 +97,11 @@ public sealed class ModelConfigTests
         var config = Parse(Llama);
         Assert.Equal(("LlamaForCausalLM", "llama"), (config.Architecture, config.ModelType));
         Assert.Equal((64, 176, 4, 4, 2, 16, 512, 512),
-            (config.HiddenSize, config.IntermediateSize, config.Layers, config.Heads, config.KeyValueHeads, config.HeadDim, config.VocabularySize, config.ContextLength));
-        Assert.Equal((1e-5, 10_000.0, null, true, false, false), (config.RmsNormEps, config.RopeTheta, config.RopeScaling, config.TieWordEmbeddings, config.AttentionBias, config.QueryKeyNorm));
+            (config.HiddenSize, config.IntermediateSize, config.Layers, config.Heads, config.KeyValueHeads,
+                config.HeadDim, config.VocabularySize, config.ContextLength));
+        Assert.Equal((1e-5, 10_000.0, null, true, false, false),
+            (config.RmsNormEps, config.RopeTheta, config.RopeScaling, config.TieWordEmbeddings, config.AttentionBias,
+                config.QueryKeyNorm));
         Assert.Equal((null, 0), (config.Dtype, config.BeginOfSequenceId));
         Assert.Equal([2], config.EndOfSequenceIds);
     }
@@ -93,7 +111,7 @@ public sealed class ModelConfigTests
     [InlineData("""{"rope_parameters":{"rope_theta":500000,"rope_type":"default"},"dtype":"bfloat16"}""")]
     [InlineData("""{"rope_parameters":{"rope_theta":500000},"dtype":"bfloat16","torch_dtype":"bfloat16"}""")]
     [InlineData("""{"rope_theta":500000,"rope_scaling":{"type":"default"},"torch_dtype":"bfloat16"}""")]
-    public void Both_spellings_say_the_same(string spelling)
+    public void Both_spellings_are_equivalent(string spelling)
     {
         var config = Parse(Changed(spelling));
         Assert.Equal((500_000.0, null, ScalarType.BFloat16), (config.RopeTheta, config.RopeScaling, config.Dtype));
@@ -109,8 +127,10 @@ public sealed class ModelConfigTests
     [Theory]
     [InlineData("rope_scaling")]
     [InlineData("rope_parameters")]
-    public void Llama3_scaling_is_read_in_both_spellings(string key) => Assert.Equal(new RopeScaling("llama3", 8, 1, 4, 8192), Parse(Changed(
-        $$"""{"{{key}}":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":8192} }""")).RopeScaling);
+    public void Llama3_scaling_is_read_in_both_spellings(string key) =>
+        Assert.Equal(new RopeScaling("llama3", 8, 1, 4, 8192), Parse(Changed(
+        $$"""{"{{key}}":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0""" +
+        ""","original_max_position_embeddings":8192} }""")).RopeScaling);
 
     [Theory]
     [InlineData("2", "2", new[] { 2 })]
@@ -118,13 +138,17 @@ public sealed class ModelConfigTests
     [InlineData("[5,3]", "null", new[] { 3, 5 })]
     [InlineData("null", "9", new[] { 9 })]
     [InlineData("null", "null", new int[0])]
-    public void Ends_are_those_of_both_files_together(string config, string generation, int[] ends) => Assert.Equal(ends, ModelConfig.Parse(
-        Encoding.UTF8.GetBytes(Changed($$"""{"eos_token_id":{{config}} }""")), "config.json", Encoding.UTF8.GetBytes($$"""{"eos_token_id":{{generation}} }""")).EndOfSequenceIds);
+    public void Ends_are_those_of_both_files_together(string config, string generation, int[] ends) =>
+        Assert.Equal(ends, ModelConfig.Parse(
+        Encoding.UTF8.GetBytes(Changed($$"""{"eos_token_id":{{config}} }""")), "config.json",
+        Encoding.UTF8.GetBytes($$"""{"eos_token_id":{{generation}} }""")).EndOfSequenceIds);
 
     [Fact]
     public void A_wrong_end_in_the_second_file_names_that_file()
     {
-        var e = Assert.Throws<KoalaException>(() => ModelConfig.Parse(Encoding.UTF8.GetBytes(Llama), "config.json", """{"eos_token_id":600}"""u8.ToArray(), "folder/generation_config.json"));
+        var e = Assert.Throws<KoalaException>(() =>
+            ModelConfig.Parse(Encoding.UTF8.GetBytes(Llama), "config.json", """{"eos_token_id":600}"""u8.ToArray(),
+                "folder/generation_config.json"));
         Assert.Equal("folder/generation_config.json: eos_token_id", e.Where);
     }
 
@@ -146,10 +170,12 @@ public sealed class ModelConfigTests
     [InlineData("""{"architectures":["Qwen2ForCausalLM"],"sliding_window":128,"use_sliding_window":false}""", 512)]
     [InlineData("""{"architectures":["Qwen2ForCausalLM"],"sliding_window":128,"use_sliding_window":true}""", 128)]
     [InlineData("""{"sliding_window":128}""", 512)]
-    public void A_window_that_is_used_bounds_the_context(string change, int context) => Assert.Equal(context, Parse(Changed(change)).ContextLength);
+    public void A_window_that_is_used_bounds_the_context(string change, int context) =>
+        Assert.Equal(context, Parse(Changed(change)).ContextLength);
 
     [Fact]
-    public void Without_key_value_heads_every_head_has_its_own() => Assert.Equal(4, Parse(Changed("""{"num_key_value_heads":null}""")).KeyValueHeads);
+    public void Without_key_value_heads_every_head_has_its_own() =>
+        Assert.Equal(4, Parse(Changed("""{"num_key_value_heads":null}""")).KeyValueHeads);
 
     [Theory]
     [MemberData(nameof(Wrong))]
@@ -170,11 +196,14 @@ public sealed class ModelConfigTests
     [InlineData("""{"a":"\ud800"}""")]
     [InlineData("""{"\ud800":1}""")]
     [InlineData("""{"a":1}}""")]
-    public void What_is_no_JSON_object_is_one_error(string json) => Assert.StartsWith("config.json", Assert.Throws<KoalaException>(() => Parse(json)).Where);
+    public void Anything_but_a_JSON_object_is_one_error(string json) =>
+        Assert.StartsWith("config.json", Assert.Throws<KoalaException>(() => Parse(json)).Where);
 
     [Fact]
     public void Bytes_that_are_no_text_are_one_error() =>
-        Assert.Contains("UTF-8", Assert.Throws<KoalaException>(() => ModelConfig.Parse(new byte[] { (byte)'{', 0xff, (byte)'}' }, "config.json")).Fault);
+        Assert.Contains("UTF-8",
+            Assert.Throws<KoalaException>(() =>
+                ModelConfig.Parse(new byte[] { (byte)'{', 0xff, (byte)'}' }, "config.json")).Fault);
 
     [Fact]
     public void A_thousand_nested_lists_are_one_error() =>
@@ -182,7 +211,9 @@ public sealed class ModelConfigTests
 
     [Fact]
     public void A_long_wrong_value_is_cut_in_the_message() =>
-        Assert.InRange(Assert.Throws<KoalaException>(() => Parse(Changed($$"""{"hidden_size":"{{new string('9', 100_000)}}"}"""))).Message.Length, 0, 400);
+        Assert.InRange(Assert.Throws<KoalaException>(() =>
+            Parse(Changed($$"""{"hidden_size":"{{new string('9', 100_000)}}"}"""))).Message.Length,
+            0, 400);
 
     private static ModelConfig Parse(string json) => ModelConfig.Parse(Encoding.UTF8.GetBytes(json), "config.json");
 

@@ -41,13 +41,13 @@ public sealed class ModelFilesTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_that_is_not_there_is_one_error() => Assert.Contains("does not exist", Fault(_folder.At("none")));
+    public void A_missing_folder_is_one_error() => Assert.Contains("does not exist", Fault(_folder.At("none")));
 
     [Fact]
     public void No_name_at_all_is_one_error() => Assert.Contains("does not exist", Fault(""));
 
     [Fact]
-    public void A_file_in_the_folders_place_is_one_error()
+    public void A_file_where_a_folder_is_expected_is_one_error()
     {
         File.WriteAllText(_folder.At("file"), "");
         Assert.Contains("4 bytes are expected", Fault(_folder.At("file")));
@@ -72,7 +72,7 @@ public sealed class ModelFilesTests : IDisposable
     }
 
     [Fact]
-    public void A_config_of_megabytes_is_refused_unread()
+    public void A_config_of_megabytes_is_refused_without_reading_it()
     {
         File.WriteAllBytes(_folder.At("config.json"), new byte[2 << 20]);
         Assert.Contains("at most", Fault(_folder.Path));
@@ -83,7 +83,8 @@ public sealed class ModelFilesTests : IDisposable
     {
         Copy("config.json");
         File.WriteAllText(_folder.At("generation_config.json"), "{");
-        Assert.StartsWith(_folder.At("generation_config.json"), Assert.Throws<KoalaException>(() => ModelFiles.Open(_folder.Path)).Where);
+        Assert.StartsWith(_folder.At("generation_config.json"),
+            Assert.Throws<KoalaException>(() => ModelFiles.Open(_folder.Path)).Where);
     }
 
     private void Copy(string file) => File.Copy(Path.Combine(ShippedModels.Folder("koala-nano"), file), _folder.At(file));

@@ -27,7 +27,7 @@ public sealed class ModelLocationTests : IDisposable
         Assert.Equal("koala/nano", target.Identity.Name);
         Assert.True(target.Identity.Matches(ShippedModels.Nano.Identity));
         Assert.Equal(ShippedModels.Nano.Tokenizer.Hash, Tokenizer.Load("koala/nano").Hash);
-        // Its path gives the same name, which is what a run remembers.
+        // The path of the snapshot gives the same name, which a run records.
         using var again = Target.Load(target.Path);
         Assert.Equal("koala/nano", again.Name);
     }
@@ -44,7 +44,8 @@ public sealed class ModelLocationTests : IDisposable
         Assert.Equal(new ModelLocation(Path.Combine(repo, "snapshots", Old), "koala/nano"), Find("koala/nano"));
         Assert.Equal(new ModelLocation(Path.Combine(repo, "snapshots", New), "koala/nano"), Find("koala/nano@v2"));
         Assert.Equal(new ModelLocation(Path.Combine(repo, "snapshots", New), "koala/nano"), Find($"koala/nano@{New}"));
-        Assert.Equal(new ModelLocation(Path.Combine(repo, "snapshots", New, "sub", "a.gguf"), "koala/nano/sub/a.gguf"), Find("koala/nano@v2/sub/a.gguf"));
+        Assert.Equal(new ModelLocation(Path.Combine(repo, "snapshots", New, "sub", "a.gguf"), "koala/nano/sub/a.gguf"),
+            Find("koala/nano@v2/sub/a.gguf"));
     }
 
     [Fact]
@@ -63,7 +64,7 @@ public sealed class ModelLocationTests : IDisposable
     [InlineData("koala/micro", "koala pull koala/micro.")]
     [InlineData("koala/nano@v9", "koala pull koala/nano --revision v9.")]
     [InlineData("koala/nano/none.gguf", "koala pull koala/nano none.gguf.")]
-    public void What_is_not_there_says_how_to_get_it(string name, string fix)
+    public void The_error_for_a_missing_model_says_how_to_get_it(string name, string fix)
     {
         LayOutNano(_folder.Path);
         var line = Assert.Throws<KoalaException>(() => Find(name)).Message;
@@ -87,7 +88,8 @@ public sealed class ModelLocationTests : IDisposable
     [Fact]
     public void A_path_needs_no_settings()
     {
-        var location = ModelLocation.Find(ShippedModels.Folder("koala-nano") + "/", () => throw new InvalidOperationException());
+        var location =
+            ModelLocation.Find(ShippedModels.Folder("koala-nano") + "/", () => throw new InvalidOperationException());
         Assert.Equal("koala-nano", location.Name);
     }
 
@@ -99,14 +101,16 @@ public sealed class ModelLocationTests : IDisposable
         Assert.Contains("commit of 40 hex digits", Assert.Throws<KoalaException>(() => Find("koala/nano")).Message);
     }
 
-    private ModelLocation Find(string name) => ModelLocation.Find(name, () => new HubSettings(_folder.Path, "http://127.0.0.1:1", null, true));
+    private ModelLocation Find(string name) =>
+        ModelLocation.Find(name, () => new HubSettings(_folder.Path, "http://127.0.0.1:1", null, true));
 
-    // As huggingface_hub does it: contents by hash, relative links by name.
+    // The layout of huggingface_hub: contents by hash, relative links by name.
     private static string LayOutNano(string cache)
     {
         var repo = Path.Combine(cache, "models--koala--nano");
         var snapshot = Path.Combine(repo, "snapshots", Old);
-        foreach (var folder in new[] { "blobs", "refs", $"snapshots/{Old}" }) Directory.CreateDirectory(Path.Combine(repo, folder));
+        foreach (var folder in new[] { "blobs", "refs", $"snapshots/{Old}" })
+            Directory.CreateDirectory(Path.Combine(repo, folder));
         foreach (var path in Directory.GetFiles(ShippedModels.Folder("koala-nano")))
         {
             var hash = FakeHub.HashOf(File.ReadAllBytes(path));

@@ -11,19 +11,21 @@ public sealed class SafetensorsFileTests : IDisposable
     private readonly TemporaryFolder _folder = new();
 
     public static TheoryData<ScalarType> Dtypes =>
-        [ScalarType.Float64, ScalarType.Float32, ScalarType.Float16, ScalarType.BFloat16, ScalarType.Int64, ScalarType.Int32, ScalarType.Int16, ScalarType.Int8, ScalarType.Byte, ScalarType.Bool];
+        [ScalarType.Float64, ScalarType.Float32, ScalarType.Float16, ScalarType.BFloat16, ScalarType.Int64,
+            ScalarType.Int32, ScalarType.Int16, ScalarType.Int8, ScalarType.Byte, ScalarType.Bool];
 
     public void Dispose() => _folder.Dispose();
 
     [Theory]
     [MemberData(nameof(Dtypes))]
-    public void Every_dtype_and_shape_comes_back_as_it_was_written(ScalarType dtype)
+    public void Every_dtype_and_shape_is_read_as_it_was_written(ScalarType dtype)
     {
         using var scope = NewDisposeScope();
         var path = _folder.At("model.safetensors");
         StateDict tensors =
         [
-            new("matrix", (randn(5, 7) * 50).to(dtype)), new("scalar", ones([], dtype: dtype)), new("empty", zeros([3, 0, 2], dtype: dtype)),
+            new("matrix", (randn(5, 7) * 50).to(dtype)), new("scalar", ones([], dtype: dtype)),
+            new("empty", zeros([3, 0, 2], dtype: dtype)),
             new("turned", arange(12).reshape(3, 4).to(dtype).t()),
         ];
         SafetensorsWriter.Write(path, tensors);
@@ -55,7 +57,7 @@ public sealed class SafetensorsFileTests : IDisposable
     }
 
     [Fact]
-    public void A_tensor_longer_than_a_read_comes_back_whole()
+    public void A_tensor_longer_than_one_read_is_read_completely()
     {
         using var scope = NewDisposeScope();
         var path = _folder.At("model.safetensors");
@@ -128,10 +130,11 @@ public sealed class SafetensorsFileTests : IDisposable
         Assert.Equal(_folder.At("none"), Assert.Throws<KoalaException>(() => SafetensorsFile.Open(_folder.At("none"))).Where);
 
     [Fact]
-    public void A_folder_in_the_files_place_is_one_error() => Assert.Throws<KoalaException>(() => SafetensorsFile.Open(_folder.Path));
+    public void A_folder_where_a_file_is_expected_is_one_error() =>
+        Assert.Throws<KoalaException>(() => SafetensorsFile.Open(_folder.Path));
 
     [Fact]
-    public void A_device_in_the_files_place_is_one_error()
+    public void A_device_where_a_file_is_expected_is_one_error()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "devices are files on Linux");
         Assert.Throws<KoalaException>(() => SafetensorsFile.Open("/dev/null"));
@@ -159,10 +162,11 @@ public sealed class SafetensorsFileTests : IDisposable
         using (var stream = File.Create(path))
         {
             stream.Write(SafetensorsBytes.File(header));
-            // Sparse: the data take no room on the disk.
+            // The file is sparse: its data take no space on the disk.
             stream.SetLength(stream.Length + 512 * 100_000);
         }
-        // 0.3 s on an idle machine; the best of several, because a busy one says nothing about the code.
+        // This takes 0.3 s on an idle machine. The best of several times counts, because a busy machine says nothing
+        // about the code.
         var best = double.MaxValue;
         for (var i = 0; i < 5 && best > 3; i++)
         {

@@ -18,8 +18,10 @@ public sealed class SafetensorsWriterTests : IDisposable
     {
         using var x = full(2, 1.5f);
         using var flag = ones(1, dtype: ScalarType.Bool);
-        SafetensorsWriter.Write(_folder.At("f"), [new("flag", flag), new("x", x)], new Dictionary<string, string> { ["step"] = "7" });
-        var header = """{"__metadata__":{"step":"7"},"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"flag":{"dtype":"BOOL","shape":[1],"data_offsets":[8,9]}}""";
+        SafetensorsWriter.Write(_folder.At("f"), [new("flag", flag), new("x", x)],
+            new Dictionary<string, string> { ["step"] = "7" });
+        var header = """{"__metadata__":{"step":"7"},"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"flag":""" +
+            """{"dtype":"BOOL","shape":[1],"data_offsets":[8,9]}}""";
         header = header.PadRight((header.Length + 7) / 8 * 8);
         var bytes = File.ReadAllBytes(_folder.At("f"));
         Assert.Equal(header.Length, BinaryPrimitives.ReadInt64LittleEndian(bytes));
@@ -31,7 +33,8 @@ public sealed class SafetensorsWriterTests : IDisposable
     public void The_same_tensors_in_another_order_give_the_same_bytes()
     {
         using var scope = NewDisposeScope();
-        StateDict tensors = [new("b", randn(3)), new("a", randn(2, 2)), new("c", arange(4)), new("d", zeros(3, dtype: ScalarType.Byte))];
+        StateDict tensors = [new("b", randn(3)), new("a", randn(2, 2)), new("c", arange(4)),
+            new("d", zeros(3, dtype: ScalarType.Byte))];
         var metadata = new Dictionary<string, string> { ["one"] = "1", ["two"] = "2" };
         SafetensorsWriter.Write(_folder.At("f"), tensors, metadata);
         SafetensorsWriter.Write(_folder.At("g"), [.. tensors.Reverse()], metadata.Reverse().ToDictionary());
@@ -43,14 +46,15 @@ public sealed class SafetensorsWriterTests : IDisposable
     {
         using var scope = NewDisposeScope();
         SafetensorsWriter.Write(_folder.At("f"),
-            [new("odd", zeros(3, dtype: ScalarType.Byte)), new("half", zeros(3, dtype: ScalarType.BFloat16)), new("single", zeros(3)), new("long", zeros(3, dtype: ScalarType.Int64))]);
+            [new("odd", zeros(3, dtype: ScalarType.Byte)), new("half", zeros(3, dtype: ScalarType.BFloat16)),
+                new("single", zeros(3)), new("long", zeros(3, dtype: ScalarType.Int64))]);
         var bytes = File.ReadAllBytes(_folder.At("f"));
         var header = SafetensorsHeader.Read("f", bytes, bytes.Length);
         Assert.All(header.Tensors.Values, t => Assert.Equal(0, header.Offset(t.Name) % SafetensorsDtypes.Size(t.Dtype)));
     }
 
     [Fact]
-    public void Names_and_metadata_of_any_letters_come_back()
+    public void Names_and_metadata_of_any_letters_survive_a_round_trip()
     {
         using var x = zeros(1);
         const string odd = "a\"\\\n\u0001é𝄞 b";

@@ -20,7 +20,8 @@ public sealed class ShardedSafetensorsTests : IDisposable
     [Fact]
     public void Tensors_of_all_shards_are_read_under_one_list()
     {
-        using var sharded = Open("""{"metadata":{"total_size":50},"weight_map":{"a":"1.safetensors","b":"1.safetensors","c":"2.safetensors"}}""");
+        using var sharded = Open("""{"metadata":{"total_size":50},"weight_map":""" +
+            """{"a":"1.safetensors","b":"1.safetensors","c":"2.safetensors"}}""");
         Assert.Equal(["a", "b", "c"], sharded.Tensors.Keys.Order());
         Assert.Equal(ScalarType.BFloat16, sharded.Tensors["c"].Dtype);
         using var b = sharded.Read("b", ScalarType.Float32, CPU);
@@ -33,7 +34,8 @@ public sealed class ShardedSafetensorsTests : IDisposable
     [Fact]
     public void A_missing_shard_is_named()
     {
-        var e = Assert.Throws<KoalaException>(() => Open("""{"weight_map":{"a":"1.safetensors","b":"1.safetensors","c":"3.safetensors"}}"""));
+        var e = Assert.Throws<KoalaException>(() =>
+            Open("""{"weight_map":{"a":"1.safetensors","b":"1.safetensors","c":"3.safetensors"}}"""));
         Assert.Equal(_folder.At("3.safetensors"), e.Where);
         Assert.Contains("is missing", e.Fault);
     }
@@ -42,14 +44,19 @@ public sealed class ShardedSafetensorsTests : IDisposable
     public void A_broken_shard_is_named()
     {
         File.WriteAllBytes(_folder.At("2.safetensors"), [1, 2, 3]);
-        var e = Assert.Throws<KoalaException>(() => Open("""{"weight_map":{"a":"1.safetensors","b":"1.safetensors","c":"2.safetensors"}}"""));
+        var e = Assert.Throws<KoalaException>(() =>
+            Open("""{"weight_map":{"a":"1.safetensors","b":"1.safetensors","c":"2.safetensors"}}"""));
         Assert.StartsWith(_folder.At("2.safetensors"), e.Where);
     }
 
     [Theory]
-    [InlineData("in the index and not in its shard", """{"weight_map":{"a":"1.safetensors","b":"1.safetensors","c":"2.safetensors","d":"2.safetensors"}}""", "'d' is in 2.safetensors")]
-    [InlineData("in another shard than the index says", """{"weight_map":{"a":"1.safetensors","b":"2.safetensors","c":"2.safetensors"}}""", "'b' is in 2.safetensors")]
-    [InlineData("in a shard and not in the index", """{"weight_map":{"a":"1.safetensors","c":"2.safetensors"}}""", "contains tensor 'b'")]
+    [InlineData("in the index and not in its shard",
+        """{"weight_map":{"a":"1.safetensors","b":"1.safetensors","c":"2.safetensors","d":"2.safetensors"}}""",
+        "'d' is in 2.safetensors")]
+    [InlineData("in another shard than the index says",
+        """{"weight_map":{"a":"1.safetensors","b":"2.safetensors","c":"2.safetensors"}}""", "'b' is in 2.safetensors")]
+    [InlineData("in a shard and not in the index", """{"weight_map":{"a":"1.safetensors","c":"2.safetensors"}}""",
+        "contains tensor 'b'")]
     [InlineData("above the folder", """{"weight_map":{"a":"../1.safetensors"}}""", "without folders")]
     [InlineData("the folder above", """{"weight_map":{"a":".."}}""", "without folders")]
     [InlineData("the folder itself", """{"weight_map":{"a":"."}}""", "without folders")]

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Koala.Lab.Tests.Checkpoints;
 
-/// <summary>The files of data/ are what data/README.md says of them.</summary>
+/// <summary>The files in data/ match their description in data/README.md.</summary>
 public sealed class ShippedDataTests
 {
     private static readonly Lazy<JsonElement[]> s_train = new(() => Lines("chats-train.jsonl.gz"));
@@ -26,13 +26,15 @@ public sealed class ShippedDataTests
     }
 
     [Fact]
-    public void The_readme_lists_every_file() => Assert.All(Directory.EnumerateFiles(TestFiles.At("data")).Select(Path.GetFileName).Where(f => f != "README.md"),
+    public void The_readme_lists_every_file() =>
+        Assert.All(Directory.EnumerateFiles(TestFiles.At("data")).Select(Path.GetFileName).Where(f => f != "README.md"),
         file => Assert.Contains($"| `{file}` |", s_readme));
 
     [Theory]
     [InlineData("chats-train.jsonl.gz", 4_000_000)]
     [InlineData("chats-validation.jsonl.gz", 500_000)]
-    public void The_chats_stay_under_their_sizes(string file, long most) => Assert.InRange(new FileInfo(TestFiles.At("data", file)).Length, 1, most);
+    public void The_chats_stay_under_their_sizes(string file, long most) =>
+        Assert.InRange(new FileInfo(TestFiles.At("data", file)).Length, 1, most);
 
     [Fact]
     public void Validation_ids_are_those_from_p_00_to_p_03_and_none_is_in_training()
@@ -59,14 +61,17 @@ public sealed class ShippedDataTests
     {
         var (train, validation) = (Shares(s_train.Value), Shares(s_validation.Value));
         Assert.Equal(train.Keys.Order(), validation.Keys.Order());
-        // Validation is a sample by hash of everything, so a share may differ from the true one by chance alone: four standard errors.
+        // The validation set is a sample by hash of all chats, so its share may differ from the true one by chance:
+        // four standard errors are allowed.
         foreach (var (category, share) in train)
-            Assert.InRange(Math.Abs(validation[category] - share), 0, 4 * Math.Sqrt(share * (1 - share) / s_validation.Value.Length));
+            Assert.InRange(Math.Abs(validation[category] - share), 0,
+                4 * Math.Sqrt(share * (1 - share) / s_validation.Value.Length));
     }
 
     [Fact]
     public void The_readme_counts_every_category_of_training() =>
-        Assert.All(s_train.Value.CountBy(chat => Text(chat, "category")), c => Assert.Contains($"{c.Key} {c.Value:N0}", s_readme));
+        Assert.All(s_train.Value.CountBy(chat => Text(chat, "category")),
+            c => Assert.Contains($"{c.Key} {c.Value:N0}", s_readme));
 
     [Fact]
     public void The_readme_counts_every_licence()
@@ -76,7 +81,9 @@ public sealed class ShippedDataTests
         Assert.All(train.Keys.Union(validation.Keys), licence =>
         {
             Assert.NotEmpty(licence);
-            Assert.Contains($"\n| {licence} | {train.GetValueOrDefault(licence):N0} | {validation.GetValueOrDefault(licence):N0} |\n", s_readme);
+            Assert.Contains($"\n| {licence} | {train.GetValueOrDefault(licence):N0} | " +
+                $"{validation.GetValueOrDefault(licence):N0} |\n",
+                s_readme);
         });
     }
 
@@ -97,7 +104,9 @@ public sealed class ShippedDataTests
     private static JsonElement[] Lines(string file)
     {
         using var stream = File.OpenRead(TestFiles.At("data", file));
-        using var reader = new StreamReader(file.EndsWith(".gz", StringComparison.Ordinal) ? new GZipStream(stream, CompressionMode.Decompress) : stream);
+        using var reader = new StreamReader(file.EndsWith(".gz", StringComparison.Ordinal)
+            ? new GZipStream(stream, CompressionMode.Decompress)
+            : stream);
         var lines = new List<JsonElement>();
         while (reader.ReadLine() is { } line) lines.Add(JsonElement.Parse(line));
         return [.. lines];

@@ -23,20 +23,23 @@ public sealed class TensorCheckTests : IDisposable
     }
 
     [Fact]
-    public void Exactly_what_is_needed_passes() => TensorCheck.Check(_file, new Dictionary<string, long[]> { ["a"] = [2, 3], ["b"] = [4], ["c"] = [] });
+    public void Exactly_what_is_needed_passes() =>
+        TensorCheck.Check(_file, new Dictionary<string, long[]> { ["a"] = [2, 3], ["b"] = [4], ["c"] = [] });
 
     [Fact]
-    public void An_optional_tensor_may_be_there_or_not() =>
+    public void An_optional_tensor_may_be_missing() =>
         TensorCheck.Check(_file, new Dictionary<string, long[]> { ["a"] = [2, 3], ["b"] = [4], ["d"] = [9] }, ["c", "d", "e"]);
 
     [Fact]
-    public void The_shape_of_an_optional_tensor_counts_where_it_is_given() => Assert.Contains("b [4] in place of [5]", Assert.Throws<KoalaException>(() =>
+    public void The_shape_of_an_optional_tensor_counts_where_it_is_given() =>
+        Assert.Contains("b [4] in place of [5]", Assert.Throws<KoalaException>(() =>
         TensorCheck.Check(_file, new Dictionary<string, long[]> { ["a"] = [2, 3], ["b"] = [5], ["c"] = [] }, ["b"])).Fault);
 
     [Fact]
-    public void Missing_unexpected_and_misshapen_tensors_stand_in_one_error()
+    public void Missing_unexpected_and_wrongly_shaped_tensors_are_in_one_error()
     {
-        var e = Assert.Throws<KoalaException>(() => TensorCheck.Check(_file, new Dictionary<string, long[]> { ["a"] = [3, 2], ["b"] = [4], ["d"] = [1] }));
+        var e = Assert.Throws<KoalaException>(() =>
+            TensorCheck.Check(_file, new Dictionary<string, long[]> { ["a"] = [3, 2], ["b"] = [4], ["d"] = [1] }));
         Assert.Equal(_folder.At("f"), e.Where);
         Assert.EndsWith("1 missing (d); 1 unexpected (c); 1 wrongly shaped (a [2, 3] in place of [3, 2])", e.Fault);
     }

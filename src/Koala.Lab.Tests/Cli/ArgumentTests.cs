@@ -4,10 +4,11 @@ namespace Koala.Lab.Tests.Cli;
 public sealed class ArgumentTests
 {
     [Fact]
-    public void Alone_it_prints_its_commands_and_exit_codes()
+    public void Without_arguments_it_prints_its_commands_and_exit_codes()
     {
         var run = CommandRun.Of().AssertDone();
-        foreach (var word in (string[])["doctor", "inspect", "tokenize", "generate", "train", "evaluate", "130"]) Assert.Contains(word, run.Output, StringComparison.Ordinal);
+        foreach (var word in (string[])["doctor", "inspect", "tokenize", "generate", "train", "evaluate", "130"])
+            Assert.Contains(word, run.Output, StringComparison.Ordinal);
         Assert.Equal(run.Output, CommandRun.Of("--help").Output);
     }
 
@@ -25,8 +26,10 @@ public sealed class ArgumentTests
     }
 
     [Theory]
-    [InlineData("generate --tempreature 0.5", "unknown option --tempreature: did you mean --temperature? See koala generate --help")]
-    [InlineData("generate --tempreature=0.5", "unknown option --tempreature: did you mean --temperature? See koala generate --help")]
+    [InlineData("generate --tempreature 0.5",
+        "unknown option --tempreature: did you mean --temperature? See koala generate --help")]
+    [InlineData("generate --tempreature=0.5",
+        "unknown option --tempreature: did you mean --temperature? See koala generate --help")]
     [InlineData("tokenize --txt hello", "unknown option --txt: did you mean --text? See koala tokenize --help")]
     [InlineData("trian --steps 3", "unknown command trian: did you mean train? See koala --help")]
     [InlineData("serenade", "unknown command serenade. See koala --help")]
@@ -35,12 +38,16 @@ public sealed class ArgumentTests
     [InlineData("generate --prompt hello", "--target PATH is missing. See koala generate --help")]
     [InlineData("tokenize", "TARGET is missing. See koala tokenize --help")]
     [InlineData("generate --target", "--target needs a value. See koala generate --help")]
-    [InlineData("generate --target x --top-k many", "--top-k is 'many', but a whole number is expected. See koala generate --help")]
-    [InlineData("generate --target x --top-k 99999999999", "--top-k is '99999999999', but a whole number is expected. See koala generate --help")]
-    [InlineData("generate --target x --temperature warm", "--temperature is 'warm', but a number is expected. See koala generate --help")]
-    [InlineData("train --target x --data y --head eagel", "--head is 'eagel', but it must be medusa or eagle: did you mean eagle? See koala train --help")]
+    [InlineData("generate --target x --top-k many",
+        "--top-k is 'many', but a whole number is expected. See koala generate --help")]
+    [InlineData("generate --target x --top-k 99999999999",
+        "--top-k is '99999999999', but a whole number is expected. See koala generate --help")]
+    [InlineData("generate --target x --temperature warm",
+        "--temperature is 'warm', but a number is expected. See koala generate --help")]
+    [InlineData("train --target x --data y --head eagel",
+        "--head is 'eagel', but it must be medusa or eagle: did you mean eagle? See koala train --help")]
     [InlineData("generate --target x --dtype fp16", "--dtype is 'fp16', but it must be fp32 or bf16. See koala generate --help")]
-    public void Arguments_it_does_not_know_are_answered_in_one_line(string line, string answer)
+    public void Unknown_arguments_are_refused_in_one_line(string line, string answer)
     {
         var run = CommandRun.Of(line.Split(' '));
         run.AssertRefused();
@@ -55,13 +62,18 @@ public sealed class ArgumentTests
     [InlineData("generate --target x --prompt a --top-p 0", "--top-p: is 0")]
     [InlineData("generate --target x --prompt a --draft-length 2", "--draft-length: is given, but nothing drafts")]
     [InlineData("generate --target x --prompt a --tree dynamic", "--tree: is given, but nothing drafts")]
-    [InlineData("generate --target x --prompt a --acceptance typical --temperature 1", "--acceptance: is given, but nothing drafts")]
-    [InlineData("generate --target x --prompt a --head h --tree eagle-1 --draft-length 2", "--draft-length: is the length of a chain, but --tree is eagle-1")]
-    [InlineData("generate --target x --prompt a --head h --tree-topk 3", "--tree-topk: shapes a dynamic tree, but --tree is chain")]
-    [InlineData("evaluate --target x --head y --prompts z --tree eagle-1 --tree-tokens 9", "--tree-tokens: shapes a dynamic tree, but --tree is eagle-1")]
+    [InlineData("generate --target x --prompt a --acceptance typical --temperature 1",
+        "--acceptance: is given, but nothing drafts")]
+    [InlineData("generate --target x --prompt a --head h --tree eagle-1 --draft-length 2",
+        "--draft-length: is the length of a chain, but --tree is eagle-1")]
+    [InlineData("generate --target x --prompt a --head h --tree-topk 3",
+        "--tree-topk: shapes a dynamic tree, but --tree is chain")]
+    [InlineData("evaluate --target x --head y --prompts z --tree eagle-1 --tree-tokens 9",
+        "--tree-tokens: shapes a dynamic tree, but --tree is eagle-1")]
     [InlineData("evaluate --target x --head y --prompts z --tree dynamic --tree-tokens 1", "--tree-tokens: is 1")]
     [InlineData("evaluate --target x --head y --prompts z --tree eagel-1", "--tree: eagel-1 is no file")]
-    [InlineData("evaluate --target x --head y --prompts z --acceptance typical", "--acceptance: is typical, a rule for sampling")]
+    [InlineData("evaluate --target x --head y --prompts z --acceptance typical",
+        "--acceptance: is typical, a rule for sampling")]
     [InlineData("generate --target x --prompt a --prompts b", "one of them is answered")]
     [InlineData("generate --target x", "--prompt: is missing")]
     [InlineData("generate --target x --prompt a --limit 3", "--limit: chooses from a file")]
@@ -71,11 +83,13 @@ public sealed class ArgumentTests
     [InlineData("train --target x", "--data: is missing")]
     [InlineData("train --target x --data y --layers 0", "K is 0")]
     [InlineData("train --target x --data y --steps 0", "--steps: is 0")]
-    [InlineData("train --target x --data y --loss seer", "--loss: 'seer' is not a registered loss; the registered losses are acceptance, cross-entropy")]
+    [InlineData("train --target x --data y --loss seer",
+        "--loss: 'seer' is not a registered loss; the registered losses are acceptance, cross-entropy")]
     [InlineData("train --target x --data y --loss kl=much", "--loss: is 'kl=much', but 'much' is not a number")]
     [InlineData("train --target x --data y --loss kl=1@2", "--loss: decay of kl is 2")]
     [InlineData("train --target x --data y --loss kl --loss kl", "--loss: kl is given twice")]
-    [InlineData("train --target x --data y --preset eagle-1", "--loss: smooth-l1 compares features, but a medusa head predicts none")]
+    [InlineData("train --target x --data y --preset eagle-1",
+        "--loss: smooth-l1 compares features, but a medusa head predicts none")]
     [InlineData("train --target x --data y --draft-vocabulary 8", "--draft-vocabulary: does not apply to a medusa head")]
     [InlineData("train --target x --data y --head eagle --tied", "--tied: does not apply to an eagle head")]
     [InlineData("train --target x --data y --head eagle --training-time-test 0", "--training-time-test: is 0 steps")]
@@ -88,5 +102,6 @@ public sealed class ArgumentTests
 
     [Fact]
     public void A_prompt_may_look_like_a_file_of_arguments_or_an_option() =>
-        CommandRun.Of("generate", "--target", "no/such/target", "--prompt", "@home --and --away").AssertRefused("no/such/target", "does not exist");
+        CommandRun.Of("generate", "--target", "no/such/target", "--prompt", "@home --and --away")
+            .AssertRefused("no/such/target", "does not exist");
 }

@@ -3,14 +3,16 @@ using Koala.Cli;
 
 namespace Koala.Lab.Tests.Cli;
 
-/// <summary>The command run in this process, and what came of it.</summary>
+/// <summary>The result of running the command in this process.</summary>
 internal sealed record CommandRun(int ExitCode, string Output, string Error)
 {
     public static CommandRun Of(params string[] args) => Of("", null, args, default);
 
     public static CommandRun WithInput(string input, params string[] args) => Of(input, null, args, default);
 
-    /// <summary>Interrupted, as by Ctrl-C, when standard error says <paramref name="at"/>.</summary>
+    /// <summary>
+    /// Runs the command and interrupts it, as by Ctrl-C, when standard error contains <paramref name="at"/>.
+    /// </summary>
     public static CommandRun Interrupted(string at, params string[] args)
     {
         using var source = new CancellationTokenSource();
@@ -30,7 +32,10 @@ internal sealed record CommandRun(int ExitCode, string Output, string Error)
         return document.RootElement.Clone();
     }
 
-    /// <summary>Wrong input: exit code 2, nothing on standard output, one line on standard error with these words.</summary>
+    /// <summary>
+    /// Asserts that the input was refused: exit code 2, nothing on standard output, and one line on standard error with
+    /// these words.
+    /// </summary>
     public void AssertRefused(params string[] words)
     {
         Assert.Equal(2, ExitCode);

@@ -12,11 +12,14 @@ public sealed class GenerateTests
     {
         var golden = Golden.Prompts("koala-nano")[0];
         var count = Math.Min(12, golden.Greedy.Length);
-        var json = CommandRun.Of("generate", "--target", s_nano, "--prompt", golden.Chat, "--max-tokens", $"{count}", "--dtype", "fp32", "--json").AssertDone().Json;
+        var json = CommandRun.Of("generate", "--target", s_nano, "--prompt", golden.Chat, "--max-tokens", $"{count}",
+            "--dtype", "fp32", "--json")
+            .AssertDone().Json;
         Assert.Equal(golden.Ids, Ids(json, "promptTokens"));
         Assert.Equal(golden.Greedy[..count], Ids(json, "tokens"));
         Assert.Contains(json.GetProperty("finish").GetString(), (string[])["stop", "length"]);
-        Assert.Equal(["finish", "promptTokens", "seconds", "text", "tokens"], json.EnumerateObject().Select(p => p.Name).Order());
+        Assert.Equal(["finish", "promptTokens", "seconds", "text", "tokens"],
+            json.EnumerateObject().Select(p => p.Name).Order());
     }
 
     [Fact]
@@ -26,7 +29,8 @@ public sealed class GenerateTests
         var text = CommandRun.WithInput("Once upon a time\n", line).AssertDone();
         var json = CommandRun.WithInput("Once upon a time\n", [.. line, "--json"]).AssertDone().Json;
         Assert.Equal(json.GetProperty("text").GetString() + "\n", text.Output);
-        Assert.Equal(ShippedModels.Nano.Tokenizer.Encode("Once upon a time", addSpecialTokens: true), Ids(json, "promptTokens"));
+        Assert.Equal(ShippedModels.Nano.Tokenizer.Encode("Once upon a time", addSpecialTokens: true),
+            Ids(json, "promptTokens"));
         Assert.Equal("", text.Error);
     }
 
@@ -49,16 +53,18 @@ public sealed class GenerateTests
 
         var all = CommandRun.Of([.. line, "--turns", "all"]).AssertDone();
         Assert.Equal([1, 1, 2], all.Lines.Select(l => CommandRun.Parse(l).GetProperty("turn").GetInt32()));
-        Assert.Equal(CommandRun.Parse(all.Lines[1]).GetProperty("id").GetString(), CommandRun.Parse(all.Lines[2]).GetProperty("id").GetString());
+        Assert.Equal(CommandRun.Parse(all.Lines[1]).GetProperty("id").GetString(),
+            CommandRun.Parse(all.Lines[2]).GetProperty("id").GetString());
         Assert.Single(CommandRun.Of([.. line, "--limit", "1"]).AssertDone().Lines);
     }
 
     [Fact]
     public void A_single_prompt_that_does_not_fit_is_an_error() =>
-        CommandRun.Of("generate", "--target", s_nano, "--prompt", string.Concat(Enumerable.Repeat("word ", 3000))).AssertRefused("the prompt", "context");
+        CommandRun.Of("generate", "--target", s_nano, "--prompt", string.Concat(Enumerable.Repeat("word ", 3000)))
+            .AssertRefused("the prompt", "context");
 
     [Fact]
-    public void Cuda_asked_for_and_absent_is_an_error()
+    public void Requesting_missing_cuda_is_an_error()
     {
         if (torch.cuda.is_available()) Assert.Skip("this machine has CUDA");
         CommandRun.Of("generate", "--target", s_nano, "--prompt", "a", "--device", "cuda").AssertRefused("--device cuda");
@@ -70,9 +76,12 @@ public sealed class GenerateTests
         using var folder = new TemporaryFolder();
         var cancelled = new CancellationToken(canceled: true);
         using var error = new StringWriter();
-        Assert.Equal(130, Koala.Cli.KoalaCommand.Run(["generate", "--target", s_nano, "--prompt", "Name a colour.", "--quiet"], TextWriter.Null, error, cancel: cancelled));
+        Assert.Equal(130,
+            Koala.Cli.KoalaCommand.Run(["generate", "--target", s_nano, "--prompt", "Name a colour.", "--quiet"],
+                TextWriter.Null, error, cancel: cancelled));
         Assert.Equal("interrupted", error.ToString().Trim());
     }
 
-    private static int[] Ids(JsonElement json, string name) => [.. json.GetProperty(name).EnumerateArray().Select(id => id.GetInt32())];
+    private static int[] Ids(JsonElement json, string name) =>
+        [.. json.GetProperty(name).EnumerateArray().Select(id => id.GetInt32())];
 }

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Cli;
 
-/// <summary>koala-nano as a GGUF file, without an ending that says so, wherever the commands take a target.</summary>
+/// <summary>koala-nano as a GGUF file without a file extension, in every command that takes a target.</summary>
 public sealed class GgufCommandTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -32,7 +32,8 @@ public sealed class GgufCommandTests : IDisposable
         foreach (var line in (string[][])[["tokenize", "TARGET", "--text", "Why is the sky blue?", "--json"],
             ["generate", "--target", "TARGET", "--prompt", "Why is the sky blue?", "--max-tokens", "8", "--dtype", "fp32"]])
         {
-            string Output(string target) => CommandRun.Of([.. line.Select(word => word == "TARGET" ? target : word)]).AssertDone().Output;
+            string Output(string target) =>
+                CommandRun.Of([.. line.Select(word => word == "TARGET" ? target : word)]).AssertDone().Output;
             Assert.Equal(Output(ShippedModels.Folder("koala-nano")), Output(_file));
         }
     }
@@ -42,7 +43,9 @@ public sealed class GgufCommandTests : IDisposable
     {
         var prompts = _folder.At("prompts.jsonl");
         File.WriteAllLines(prompts, ["""{"prompt":"Name a colour."}""", """{"prompt":"Why is the sky blue?"}"""]);
-        var line = CommandRun.Of("train", "--target", _file, "--data", TestFiles.At("data", "chats-validation.jsonl.gz"), "--out", _folder.At("run"), "--layers", "1", "--steps", "2",
+        var line = CommandRun.Of("train", "--target", _file, "--data",
+            TestFiles.At("data", "chats-validation.jsonl.gz"), "--out", _folder.At("run"), "--layers", "1", "--steps",
+            "2",
             "--batch", "2", "--row-length", "32", "--warmup", "1", "--evaluate", prompts, "--max-tokens", "8").AssertDone();
         Assert.Contains("nano-file", line.Output, StringComparison.Ordinal);
     }

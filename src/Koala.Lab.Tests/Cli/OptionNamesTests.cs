@@ -14,10 +14,10 @@ using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Cli;
 
-/// <summary>The library names options as C# code does; the command as it is typed.</summary>
+/// <summary>The library names options as in C# code; the command names them as they are typed.</summary>
 public sealed partial class OptionNamesTests
 {
-    /// <summary>The commands that fill options, and what a user of the command cannot set there.</summary>
+    /// <summary>The commands that fill options, and the properties that a user of the command cannot set.</summary>
     public static TheoryData<string, object, string[]> Filled => new()
     {
         { "generate", new GenerationOptions(), [] },
@@ -37,7 +37,8 @@ public sealed partial class OptionNamesTests
         { "regenerate", new GenerationOptions(), ["DraftLength", "Acceptance", "Stop"] },
     };
 
-    private static readonly Command s_koala = KoalaCommand.Build(new Streams(TextWriter.Null, TextWriter.Null, TextReader.Null, default), []);
+    private static readonly Command s_koala =
+        KoalaCommand.Build(new Streams(TextWriter.Null, TextWriter.Null, TextReader.Null, default), []);
 
     [Theory, MemberData(nameof(Filled))]
     public void Every_property_that_may_be_refused_has_its_option(string command, object options, string[] notThere)
@@ -54,7 +55,8 @@ public sealed partial class OptionNamesTests
     [Fact]
     public void All_options_of_the_library_are_among_them()
     {
-        var types = typeof(KoalaException).Assembly.GetTypes().Where(type => type.Name.EndsWith("Options", StringComparison.Ordinal));
+        var types = typeof(KoalaException).Assembly.GetTypes()
+            .Where(type => type.Name.EndsWith("Options", StringComparison.Ordinal));
         var checkedTypes = types.Where(type => !type.IsAbstract && type.GetMethod("Validate", Type.EmptyTypes) is not null);
         var filled = Filled.Select(row => row.Data.Item2.GetType()).ToHashSet();
         Assert.All(checkedTypes, type => Assert.Contains(type, filled));
@@ -63,27 +65,33 @@ public sealed partial class OptionNamesTests
     [Fact]
     public void Every_name_that_a_message_has_is_an_option_of_a_command()
     {
-        var named = Sources().SelectMany(file => Named().Matches(file.Text)).Select(match => NameOf(match.Groups[1].Value)).Distinct().ToArray();
+        var named = Sources()
+            .SelectMany(file => Named().Matches(file.Text))
+            .Select(match => NameOf(match.Groups[1].Value))
+            .Distinct()
+            .ToArray();
         Assert.True(named.Length > 40, string.Join(", ", named));
         Assert.All(named, name => Assert.Contains(s_koala.Subcommands, command => OptionNames.Find(name, command) is not null));
     }
 
     [Fact]
-    public void The_library_knows_no_spelling_of_the_command_line()
+    public void The_library_does_not_use_command_line_spellings()
     {
-        // Arguments of other programs, and one line for a shell that says how to get a model.
-        string[] others = ["\"--porcelain=v2\", \"--branch\"", "dotnet restore --force", "llama-gguf-split --merge", "$\" --revision {name.Revision}\""];
+        // Arguments of other programs, and one shell line that says how to get a model.
+        string[] others = ["\"--porcelain=v2\", \"--branch\"", "dotnet restore --force", "llama-gguf-split --merge",
+            "$\" --revision {name.Revision}\""];
         foreach (var (path, text) in Sources())
         {
-            var own = others.Aggregate(text, (rest, other) => rest.Replace(other, "", StringComparison.Ordinal));
-            Assert.DoesNotMatch(Spelling(), $"{path}\n{own}");
+            var remaining = others.Aggregate(text, (rest, other) => rest.Replace(other, "", StringComparison.Ordinal));
+            Assert.DoesNotMatch(Spelling(), $"{path}\n{remaining}");
         }
     }
 
     [Theory]
     [InlineData("--max-tokens 0", "--max-tokens: is 0, but an answer has at least one token. Fix: set it to 1 or more.")]
     [InlineData("--acceptance typical",
-        "--acceptance: is typical, a rule for sampling, but --temperature is 0. Fix: set --temperature to about 0.7, or leave it out.")]
+        "--acceptance: is typical, a rule for sampling, but --temperature is 0. Fix: set --temperature to about " +
+        "0.7, or leave it out.")]
     public void The_command_names_options_as_they_are_typed(string wrong, string line)
     {
         string[] args = ["generate", "--target", "x", "--prompt", "a", "--head", "h", .. wrong.Split(' ')];
@@ -95,7 +103,8 @@ public sealed partial class OptionNamesTests
     {
         Assert.Equal("maxTokens: is 0, but an answer has at least one token. Fix: set it to 1 or more.",
             Assert.Throws<KoalaException>(new GenerationOptions { MaxTokens = 0 }.Validate).Message);
-        Assert.Equal("acceptance: is typical, a rule for sampling, but temperature is 0. Fix: set temperature to about 0.7, or leave it out.",
+        Assert.Equal("acceptance: is typical, a rule for sampling, but temperature is 0. Fix: set temperature to " +
+            "about 0.7, or leave it out.",
             Assert.Throws<KoalaException>(new GenerationOptions { Acceptance = AcceptanceMode.Typical }.Validate).Message);
     }
 
@@ -110,7 +119,8 @@ public sealed partial class OptionNamesTests
 
     private static Command CommandOf(string name) => s_koala.Subcommands.Single(command => command.Name == name);
 
-    // Each property is set to values that some option cannot have; what is refused for a file's sake has no option.
+    // Each property is set to values that some option cannot have. Values that are refused because of a file have no
+    // option.
     private static IEnumerable<(string Property, string Option)> Refusals(object options)
     {
         var type = options.GetType();
@@ -148,7 +158,7 @@ public sealed partial class OptionNamesTests
         if (type.IsEnum) return Enum.GetValues(type).Cast<object>();
         if (type == typeof(IReadOnlyList<string>)) return [new[] { "" }];
         if (type == typeof(IReadOnlyList<LossTerm>)) return [Array.Empty<LossTerm>()];
-        // Options of their own, which are in the list above, and trees.
+        // Option records, which are in the list above, and trees.
         Assert.Contains(type, (Type[])[typeof(GenerationOptions), typeof(AdversaryOptions), typeof(DraftTree)]);
         return [];
     }
@@ -157,17 +167,19 @@ public sealed partial class OptionNamesTests
     {
         var files = Directory.GetFiles(TestFiles.At("src", "Koala.Lab"), "*.cs", SearchOption.AllDirectories);
         var obj = $"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}";
-        return files.Where(path => !path.Contains(obj, StringComparison.Ordinal)).Select(path => (path, File.ReadAllText(path)));
+        return files.Where(path => !path.Contains(obj, StringComparison.Ordinal))
+            .Select(path => (path, File.ReadAllText(path)));
     }
 
-    // nameof(options.Batch), "Device", $"Tree.{nameof(Levels)}": what C# makes of it.
+    // The value of nameof(options.Batch), "Device" or $"Tree.{nameof(Levels)}".
     private static string NameOf(string expression)
     {
         var written = NameOfCall().Replace(expression, match => match.Groups[1].Value.Split('.')[^1]);
         return written.Trim('$', '"').Replace("{", "", StringComparison.Ordinal).Replace("}", "", StringComparison.Ordinal);
     }
 
-    // Names that are written where they are used; those in constants and parameters are found by what is refused.
+    // The names that are written where they are used; those in constants and parameters are found through refused
+    // values.
     [GeneratedRegex(@"(?:ForOption|new OptionName)\((nameof\([\w.]+\)|""[\w.]+""|\$""[\w.]+\{nameof\(\w+\)\}"")[,)]")]
     private static partial Regex Named();
 

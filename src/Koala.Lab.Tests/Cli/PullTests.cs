@@ -10,7 +10,8 @@ public sealed class PullTests : IDisposable
 
     public PullTests()
     {
-        foreach (var path in Directory.GetFiles(ShippedModels.Folder("koala-nano"))) _hub.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
+        foreach (var path in Directory.GetFiles(ShippedModels.Folder("koala-nano")))
+            _hub.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
         _environment = new EnvironmentScope(("HF_HOME", _folder.Path), ("HF_ENDPOINT", _hub.Endpoint));
     }
 
@@ -30,18 +31,27 @@ public sealed class PullTests : IDisposable
         Assert.Equal([Snapshot], run.Lines);
         Assert.Contains("model.safetensors", run.Error, StringComparison.Ordinal);
         Assert.EndsWith("use it with: --target koala/nano\n", run.Error, StringComparison.Ordinal);
-        Assert.NotEqual("", CommandRun.Of("generate", "--target", "koala/nano", "--prompt", "Hello", "--max-tokens", "4").AssertDone().Output);
-        Assert.Equal("koala/nano", CommandRun.Of("inspect", "koala/nano", "--json").AssertDone().Json.GetProperty("name").GetString());
+        Assert.NotEqual("",
+            CommandRun.Of("generate", "--target", "koala/nano", "--prompt", "Hello", "--max-tokens", "4")
+                .AssertDone().Output);
+        Assert.Equal("koala/nano",
+            CommandRun.Of("inspect", "koala/nano", "--json").AssertDone().Json.GetProperty("name").GetString());
         CommandRun.Of("tokenize", "koala/nano", "--text", "a").AssertDone();
     }
 
     [Fact]
-    public void A_run_remembers_the_commit_and_the_name()
+    public void A_run_records_the_commit_and_the_name()
     {
         CommandRun.Of("pull", "koala/nano", "--quiet").AssertDone();
         var chats = _folder.At("chats.jsonl");
-        File.WriteAllLines(chats, Enumerable.Range(0, 60).Select(i => $$"""{"messages":[{"role":"user","content":"Say {{i}}."},{"role":"assistant","content":"Here is {{i}}, and then some more words."}]}"""));
-        CommandRun.Of("train", "--target", "koala/nano", "--data", chats, "--steps", "1", "--batch", "1", "--row-length", "64", "--out", _folder.At("run"), "--quiet").AssertDone();
+        File.WriteAllLines(chats,
+            Enumerable.Range(0, 60)
+                .Select(i =>
+                    $$"""{"messages":[{"role":"user","content":"Say {{i}}."},""" +
+                    $$"""{"role":"assistant","content":"Here is {{i}}, and then some more words."}]}"""));
+        CommandRun.Of("train", "--target", "koala/nano", "--data", chats, "--steps", "1", "--batch", "1",
+            "--row-length", "64", "--out", _folder.At("run"), "--quiet")
+            .AssertDone();
         var record = CommandRun.Of("inspect", _folder.At("run"), "--json").AssertDone().Output;
         Assert.Contains($"\"target\": \"{Snapshot}\"", record, StringComparison.Ordinal);
         Assert.Contains("\"name\": \"koala/nano\"", record, StringComparison.Ordinal);
@@ -51,32 +61,42 @@ public sealed class PullTests : IDisposable
     public void Json_is_one_document_and_the_second_time_nothing_is_downloaded()
     {
         var json = CommandRun.Of("pull", "koala/nano", "--json").AssertDone().Json;
-        Assert.Equal(("koala/nano", "main", _hub.Commit, Snapshot), (json.GetProperty("repo").GetString(), json.GetProperty("revision").GetString(), json.GetProperty("commit").GetString(), json.GetProperty("path").GetString()));
-        Assert.All(json.GetProperty("files").EnumerateArray(), file => Assert.True(file.GetProperty("downloaded").GetBoolean()));
-        var weights = json.GetProperty("files").EnumerateArray().Single(file => file.GetProperty("name").GetString() == "model.safetensors");
+        Assert.Equal(("koala/nano", "main", _hub.Commit, Snapshot),
+            (json.GetProperty("repo").GetString(), json.GetProperty("revision").GetString(),
+                json.GetProperty("commit").GetString(), json.GetProperty("path").GetString()));
+        Assert.All(json.GetProperty("files").EnumerateArray(),
+            file => Assert.True(file.GetProperty("downloaded").GetBoolean()));
+        var weights = json.GetProperty("files")
+            .EnumerateArray()
+            .Single(file => file.GetProperty("name").GetString() == "model.safetensors");
         Assert.Equal(_hub.Files["model.safetensors"].Length, weights.GetProperty("size").GetInt64());
         Assert.Equal(FakeHub.HashOf(_hub.Files["model.safetensors"]), weights.GetProperty("hash").GetString());
 
         var again = CommandRun.Of("pull", "koala/nano", "--json").AssertDone();
-        Assert.All(again.Json.GetProperty("files").EnumerateArray(), file => Assert.False(file.GetProperty("downloaded").GetBoolean()));
+        Assert.All(again.Json.GetProperty("files").EnumerateArray(),
+            file => Assert.False(file.GetProperty("downloaded").GetBoolean()));
         Assert.Contains("nothing downloaded", again.Error, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Quiet_prints_the_path_alone()
+    public void Quiet_prints_only_the_path()
     {
         _hub.Files["a.gguf"] = new byte[2000];
         var run = CommandRun.Of("pull", "koala/nano", "a.gguf", "--quiet").AssertDone();
         Assert.Equal([Path.Combine(Snapshot, "a.gguf")], run.Lines);
         Assert.Equal("", run.Error);
-        Assert.Contains("--target koala/nano/a.gguf", CommandRun.Of("pull", "koala/nano", "a.gguf").AssertDone().Error, StringComparison.Ordinal);
+        Assert.Contains("--target koala/nano/a.gguf", CommandRun.Of("pull", "koala/nano", "a.gguf").AssertDone().Error,
+            StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Interrupted_it_goes_on_with_the_same_command()
+    public void An_interrupted_run_continues_with_the_same_command()
     {
         var weights = _hub.Files["model.safetensors"];
-        _hub.Misbehave = request => request.IsFor("model.safetensors") && request.From is null ? _hub.Behave(request) with { CutAfter = weights.Length / 2, Hangs = true } : null;
+        _hub.Misbehave = request =>
+            request.IsFor("model.safetensors") && request.From is null
+                ? _hub.Behave(request) with { CutAfter = weights.Length / 2, Hangs = true }
+                : null;
         var run = CommandRun.Interrupted("model.safetensors", "pull", "koala/nano", "--revision", "main");
         Assert.Equal(130, run.ExitCode);
         Assert.Equal("", run.Output);

@@ -15,7 +15,8 @@ public sealed class RegenerateTests : IDisposable
         var run = CommandRun.Of([.. Line("chats.jsonl.gz"), "--json"]).AssertDone();
         var file = Koala.Lab.Data.Conversations.Load(_folder.At("chats.jsonl.gz"));
         Assert.Equal(Enumerable.Range(0, 30).Select(i => $"q{i}"), file.Select(c => c.Id));
-        Assert.Equal(file.Select(c => c.Id).Order(), run.Lines.Select(l => CommandRun.Parse(l).GetProperty("id").GetString()!).Order());
+        Assert.Equal(file.Select(c => c.Id).Order(),
+            run.Lines.Select(l => CommandRun.Parse(l).GetProperty("id").GetString()!).Order());
         Assert.Contains("answers 30/30", run.Error, StringComparison.Ordinal);
         Assert.Contains("30 chats with 30 answers", run.Error, StringComparison.Ordinal);
 
@@ -31,7 +32,9 @@ public sealed class RegenerateTests : IDisposable
         CommandRun.Of([.. Line("whole.jsonl")]).AssertDone();
         var stopped = CommandRun.Interrupted("answers 4/30", Line("chats.jsonl"));
         Assert.Equal(130, stopped.ExitCode);
-        Assert.Matches(@"interrupted: \d+ of 30 answers are saved in .*chats\.jsonl\.part\. Go on with the same command and --resume", stopped.Error);
+        Assert.Matches(@"interrupted: \d+ of 30 answers are saved in .*chats\.jsonl\.part\. Go on with the same " +
+            "command and --resume",
+            stopped.Error);
         CommandRun.Of(Line("chats.jsonl")).AssertRefused("chats.jsonl.part", "--resume");
         CommandRun.Of([.. Line("chats.jsonl"), "--resume", "--seed", "9"]).AssertRefused("--seed 0", "9");
         CommandRun.Of([.. Line("chats.jsonl"), "--resume"]).AssertDone();
@@ -39,17 +42,18 @@ public sealed class RegenerateTests : IDisposable
     }
 
     [Fact]
-    public void Killed_it_goes_on_as_well()
+    public void A_killed_run_continues_too()
     {
         CommandRun.Of([.. Line("whole.jsonl")]).AssertDone();
         var part = _folder.At("chats.jsonl.part");
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", ["exec", typeof(KoalaCommand).Assembly.Location, .. Line("chats.jsonl")])
+        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
+            ["exec", typeof(KoalaCommand).Assembly.Location, .. Line("chats.jsonl")])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
         using var process = Process.Start(start)!;
-        // Its first line of progress comes when answers are in the file.
+        // The first line of progress is printed when answers are in the file.
         Assert.StartsWith("answers ", process.StandardError.ReadLine(), StringComparison.Ordinal);
         process.Kill();
         process.WaitForExit();
@@ -70,7 +74,10 @@ public sealed class RegenerateTests : IDisposable
     private string[] Line(string name)
     {
         var prompts = _folder.At("prompts.jsonl");
-        if (!File.Exists(prompts)) File.WriteAllLines(prompts, Enumerable.Range(0, 30).Select(i => $$"""{"id":"q{{i}}","prompt":"Say {{i}}."}"""));
-        return ["regenerate", "--target", ShippedModels.Folder("koala-nano"), "--prompts", prompts, "--out", _folder.At(name), "--batch", "4", "--max-tokens", "12"];
+        if (!File.Exists(prompts))
+            File.WriteAllLines(prompts,
+                Enumerable.Range(0, 30).Select(i => $$"""{"id":"q{{i}}","prompt":"Say {{i}}."}"""));
+        return ["regenerate", "--target", ShippedModels.Folder("koala-nano"), "--prompts", prompts, "--out",
+            _folder.At(name), "--batch", "4", "--max-tokens", "12"];
     }
 }

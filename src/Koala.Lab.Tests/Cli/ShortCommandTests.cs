@@ -17,12 +17,14 @@ public sealed class ShortCommandTests
     }
 
     [Fact]
-    public void Tokenize_reads_standard_input_and_prints_a_token_a_line()
+    public void Tokenize_reads_standard_input_and_prints_one_token_per_line()
     {
         var run = CommandRun.WithInput("a\nb\n", "tokenize", s_nano).AssertDone();
         var ids = ShippedModels.Nano.Tokenizer.Encode("a\nb");
         Assert.Equal(ids.Count, run.Lines.Length);
-        Assert.Contains(run.Lines, line => line.EndsWith("\"\\n\"", StringComparison.Ordinal) || line.EndsWith("\\nb\"", StringComparison.Ordinal));
+        Assert.Contains(run.Lines,
+            line => line.EndsWith("\"\\n\"", StringComparison.Ordinal)
+                || line.EndsWith("\\nb\"", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -30,7 +32,8 @@ public sealed class ShortCommandTests
     {
         var json = CommandRun.Of("doctor", "--json").AssertDone().Json;
         Assert.NotEqual(JsonValueKind.Null, json.GetProperty("libTorch").ValueKind);
-        Assert.All(json.GetProperty("findings").EnumerateArray(), finding => Assert.NotEqual("error", finding.GetProperty("level").GetString()));
+        Assert.All(json.GetProperty("findings").EnumerateArray(),
+            finding => Assert.NotEqual("error", finding.GetProperty("level").GetString()));
     }
 
     [Fact]
@@ -39,8 +42,10 @@ public sealed class ShortCommandTests
         var json = CommandRun.Of("inspect", s_nano, "--json").AssertDone().Json;
         Assert.Equal("target", json.GetProperty("kind").GetString());
         Assert.Equal(ShippedModels.Nano.Parameters, json.GetProperty("parameters").GetInt64());
-        Assert.Equal(ShippedModels.Nano.Parameters, json.GetProperty("parametersByPart").EnumerateObject().Sum(part => part.Value.GetInt64()));
-        Assert.Equal(ShippedModels.Nano.Config.ContextLength, json.GetProperty("config").GetProperty("contextLength").GetInt32());
+        Assert.Equal(ShippedModels.Nano.Parameters,
+            json.GetProperty("parametersByPart").EnumerateObject().Sum(part => part.Value.GetInt64()));
+        Assert.Equal(ShippedModels.Nano.Config.ContextLength,
+            json.GetProperty("config").GetProperty("contextLength").GetInt32());
         Assert.Contains("config.contextLength", CommandRun.Of("inspect", s_nano).AssertDone().Output, StringComparison.Ordinal);
     }
 
@@ -53,7 +58,7 @@ public sealed class ShortCommandTests
     }
 
     [Fact]
-    public void Inspect_refuses_what_is_none_of_these()
+    public void Inspect_refuses_anything_else()
     {
         using var folder = new TemporaryFolder();
         CommandRun.Of("inspect", folder.Path).AssertRefused("config.json", "Fix: ");

@@ -37,10 +37,14 @@ public sealed class FilesTests
     [InlineData("""{"question_id": 3, "category": "math", "turns": ["a", "b"]}""", "3", "math", "a|b")]
     [InlineData("""{"question": "how many", "answer": "3"}""", "1", "", "how many")]
     [InlineData("""{"text": "Write a function", "code": "x", "task_id": 7}""", "7", "", "Write a function")]
-    [InlineData("""{"task": "GR", "id": 1, "history": [{"user": "a", "bot": "x"}, {"user": "b", "bot": "y"}]}""", "1", "", "a|b")]
+    [InlineData("""{"task": "GR", "id": 1, "history": [{"user": "a", "bot": "x"}, {"user": "b", "bot": "y"}]}""", "1",
+        "", "a|b")]
     [InlineData("""{"id": "p", "prompt": "Hi"}""", "p", "", "Hi")]
-    [InlineData("""{"task_id": "HumanEval/0", "entry_point": "f", "prompt": "def f():\n"}""", "HumanEval/0", "", "Complete this Python function.\n\n```python\ndef f():\n```")]
-    [InlineData("""{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "x"}, {"role": "user", "content": "b"}]}""", "1", "", "a|b")]
+    [InlineData("""{"task_id": "HumanEval/0", "entry_point": "f", "prompt": "def f():\n"}""", "HumanEval/0", "",
+        "Complete this Python function.\n\n```python\ndef f():\n```")]
+    [InlineData("""{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}""" +
+        """, {"role": "assistant", "content": "x"}, {"role": "user", "content": "b"}]}""",
+        "1", "", "a|b")]
     public void Every_form_of_prompt_is_read(string line, string id, string category, string turns)
     {
         using var folder = new TemporaryFolder();
@@ -107,7 +111,8 @@ public sealed class FilesTests
     {
         using var folder = new TemporaryFolder();
         using (var gzip = new GZipStream(File.Create(folder.At("whole.jsonl.gz")), CompressionLevel.Fastest))
-            gzip.Write(Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 2000).Select(i => $"{{\"prompt\": \"{i * 7919 % 10007}\"}}\n"))));
+            gzip.Write(Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 2000)
+                .Select(i => $"{{\"prompt\": \"{i * 7919 % 10007}\"}}\n"))));
         File.WriteAllBytes(folder.At("cut.jsonl.gz"), File.ReadAllBytes(folder.At("whole.jsonl.gz"))[..500]);
         File.WriteAllText(folder.At("plain.jsonl.gz"), "{}");
         File.WriteAllBytes(folder.At("latin1.jsonl"), Encoding.Latin1.GetBytes("{\"prompt\": \"é\"}"));

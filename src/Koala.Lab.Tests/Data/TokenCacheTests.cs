@@ -9,14 +9,16 @@ public sealed class TokenCacheTests
     private static readonly Tokenizer s_nano = Tokenizer.Load(ShippedModels.Folder("koala-nano"));
 
     [Fact]
-    public void A_second_load_gives_the_same_rows_from_the_cache_and_a_damaged_file_is_made_again()
+    public void A_second_load_gives_the_same_rows_from_the_cache_and_a_damaged_file_is_rebuilt()
     {
         using var folder = new TemporaryFolder();
         var path = folder.At("chats.jsonl");
-        // A text of its own, so that the cache of whoever runs the tests holds nothing for it.
+        // The text is unique, so that the user's cache has no entry for it.
         var unique = Guid.NewGuid();
         File.WriteAllLines(path, Enumerable.Range(0, 20).Select(i =>
-            $$"""{"id":"{{i}}","done":{{(i % 2 == 0 ? "true" : "false")}},"messages":[{"role":"user","content":"Say {{unique}}"},{"role":"assistant","content":"{{string.Concat(Enumerable.Repeat("word ", 3 * i))}}"}]}"""));
+            $$"""{"id":"{{i}}","done":{{(i % 2 == 0 ? "true" : "false")}},"messages":[""" +
+            $$"""{"role":"user","content":"Say {{unique}}"},""" +
+            $$"""{"role":"assistant","content":"{{string.Concat(Enumerable.Repeat("word ", 3 * i))}}"}]}"""));
         var first = TokenCache.Load(path, s_nano, 128);
         var file = Path.Combine(CacheFolder.Path, "tokens", $"{first.Hash}.rows");
         try
@@ -25,7 +27,8 @@ public sealed class TokenCacheTests
             Equal(first, TokenCache.Load(path, s_nano, 128));
             Assert.Equal(first.Hash, PackedFile.Read(written, first.Hash, 128)!.Hash);
 
-            foreach (var damaged in (byte[][])[[], written[..40], written[..^1], [.. written[..^50], (byte)(written[^50] ^ 1), .. written[^49..]]])
+            foreach (var damaged in (byte[][])[[], written[..40], written[..^1],
+                [.. written[..^50], (byte)(written[^50] ^ 1), .. written[^49..]]])
             {
                 Assert.Null(PackedFile.Read(damaged, first.Hash, 128));
                 File.WriteAllBytes(file, damaged);
@@ -39,7 +42,8 @@ public sealed class TokenCacheTests
         }
         Assert.Equal(20, first.Conversations);
         Assert.True(first.Cut is > 0 and < 20);
-        Assert.Equal(first.Tokens, first.Rows.Sum(r => (long)r.Tokens.Zip(r.Segments).Count(x => x.First != 0 || x.Second != r.Segments[^1])));
+        Assert.Equal(first.Tokens,
+            first.Rows.Sum(r => (long)r.Tokens.Zip(r.Segments).Count(x => x.First != 0 || x.Second != r.Segments[^1])));
     }
 
     [Fact]
@@ -47,13 +51,16 @@ public sealed class TokenCacheTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.At("bad.jsonl"), "{}");
-        Assert.StartsWith(folder.At("bad.jsonl"), Assert.Throws<KoalaException>(() => TokenCache.Load(folder.At("bad.jsonl"), s_nano, 64)).Where);
-        Assert.StartsWith(folder.At("absent.jsonl"), Assert.Throws<KoalaException>(() => TokenCache.Load(folder.At("absent.jsonl"), s_nano, 64)).Where);
+        Assert.StartsWith(folder.At("bad.jsonl"),
+            Assert.Throws<KoalaException>(() => TokenCache.Load(folder.At("bad.jsonl"), s_nano, 64)).Where);
+        Assert.StartsWith(folder.At("absent.jsonl"),
+            Assert.Throws<KoalaException>(() => TokenCache.Load(folder.At("absent.jsonl"), s_nano, 64)).Where);
     }
 
     private static void Equal(PackedConversations a, PackedConversations b)
     {
-        Assert.Equal((a.Hash, a.Conversations, a.Tokens, a.Cut, a.Rows.Count), (b.Hash, b.Conversations, b.Tokens, b.Cut, b.Rows.Count));
+        Assert.Equal((a.Hash, a.Conversations, a.Tokens, a.Cut, a.Rows.Count),
+            (b.Hash, b.Conversations, b.Tokens, b.Cut, b.Rows.Count));
         foreach (var (x, y) in a.Rows.Zip(b.Rows))
         {
             Assert.Equal(x.Tokens, y.Tokens);

@@ -4,15 +4,15 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>What is counted, with heads whose every proposal is known.</summary>
+/// <summary>What the statistics count, with heads whose proposals are all known.</summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class AcceptanceLengthTests
 {
     private static readonly int[] s_prompt = Golden.Prompts("koala-nano").First(p => p.Greedy.Length >= 40).Ids;
-    private static readonly int[] s_truth = PlainDecoding.Greedy(ShippedModels.Nano, s_prompt, 80);
+    private static readonly int[] s_greedy = PlainDecoding.Greedy(ShippedModels.Nano, s_prompt, 80);
 
     [Theory, InlineData(1), InlineData(2), InlineData(3), InlineData(4)]
-    public void A_head_that_is_always_right_commits_its_draft_and_one(int draftLength)
+    public void A_head_that_is_always_correct_commits_its_draft_and_one_token(int draftLength)
     {
         var (answer, trace, _) = Run(4, draftLength, 1 + 6 * (draftLength + 1), _ => draftLength);
         Assert.Equal(6, answer.Rounds.Count);
@@ -33,7 +33,7 @@ public sealed class AcceptanceLengthTests
     }
 
     [Fact]
-    public void A_head_that_is_right_at_the_first_place_only_commits_two()
+    public void A_head_that_is_correct_at_the_first_position_only_commits_two()
     {
         var (answer, trace, _) = Run(4, 3, 13, _ => 1);
         Assert.Equal(6, answer.Rounds.Count);
@@ -43,7 +43,7 @@ public sealed class AcceptanceLengthTests
     }
 
     [Fact]
-    public void The_last_round_counts_whole_although_the_limit_cuts_it()
+    public void The_last_round_counts_fully_although_the_limit_cuts_it()
     {
         var (answer, trace, _) = Run(4, null, 8, _ => 4);   // 1 from prefill, 5, and 2 of the last 5
         Assert.Equal(8, answer.Tokens.Count);
@@ -63,40 +63,41 @@ public sealed class AcceptanceLengthTests
     }
 
     [Theory, InlineData(0), InlineData(1), InlineData(3)]
-    public void The_drafter_hears_the_committed_tokens_and_no_others(int right)
+    public void The_drafter_is_extended_with_the_committed_tokens_only(int correct)
     {
         using var scope = NewDisposeScope();
-        var (answer, _, head) = Run(3, null, 20, done => right * (done % 2));
-        int[] whole = [.. s_prompt, .. answer.Tokens];
-        var heard = head.Next.Count;
-        Assert.Equal(whole[1..(heard + 1)], head.Next);
-        // All rounds but the one that ends the answer.
+        var (answer, _, head) = Run(3, null, 20, done => correct * (done % 2));
+        int[] tokens = [.. s_prompt, .. answer.Tokens];
+        var extended = head.Next.Count;
+        Assert.Equal(tokens[1..(extended + 1)], head.Next);
+        // All rounds except the one that ends the answer.
         Assert.Equal([s_prompt.Length, .. answer.Rounds.SkipLast(1).Select(r => r.Committed)], head.Calls);
 
         using var _ = no_grad();
         using var cache = ShippedModels.Nano.NewCache(1);
-        var expected = ShippedModels.Nano.Append(cache, whole).narrow(0, 0, heard);
+        var expected = ShippedModels.Nano.Append(cache, tokens).narrow(0, 0, extended);
         var config = ShippedModels.Nano.Config;
-        var roundings = Tolerance.Roundings(config, config.Layers, whole.Length, config.HiddenSize);
-        Tolerance.AssertClose(expected, tensor(head.Features.ToArray()).view(heard, -1), roundings);
+        var roundings = Tolerance.Roundings(config, config.Layers, tokens.Length, config.HiddenSize);
+        Tolerance.AssertClose(expected, tensor(head.Features.ToArray()).view(extended, -1), roundings);
     }
 
     [Fact]
-    public void Without_drafting_the_head_is_asked_for_nothing()
+    public void Without_drafting_the_head_is_asked_for_length_0()
     {
         var (answer, trace, head) = Run(3, 0, 6, _ => 3);
-        Assert.Equal(s_truth[..6], answer.Tokens);
+        Assert.Equal(s_greedy[..6], answer.Tokens);
         Assert.All(head.Asked, length => Assert.Equal(0, length));
         Assert.Equal(1.0, trace.AcceptanceLength);
         Assert.Empty(trace.PositionAcceptance);
     }
 
-    private static (Generation Answer, DecodingTrace Trace, ScriptedHead Head) Run(int max, int? draftLength, int tokens, Func<int, int> right)
+    private static (Generation Answer, DecodingTrace Trace, ScriptedHead Head) Run(int max, int? draftLength,
+        int tokens, Func<int, int> correct)
     {
-        var head = ScriptedHead.Right(ShippedModels.Nano, s_prompt.Length, max, s_truth, right);
+        var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, s_prompt.Length, max, s_greedy, correct);
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = tokens, DraftLength = draftLength });
-        Assert.Equal(s_truth[..tokens], answer.Tokens);
+        Assert.Equal(s_greedy[..tokens], answer.Tokens);
         return (answer, decoder.Trace, head);
     }
 }

@@ -2,7 +2,7 @@ using Koala.Lab.Decoding;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>Values out of range are refused, each with its option's name.</summary>
+/// <summary>A value out of range is refused with the name of its option.</summary>
 public sealed class GenerationOptionsTests
 {
     public static TheoryData<GenerationOptions, string> Faults => new()
@@ -34,7 +34,8 @@ public sealed class GenerationOptionsTests
     {
         using var head = PlainDecoding.RecordedHead();
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
-        foreach (var options in (GenerationOptions[])[new() { MaxTokens = 1 }, new() { MaxTokens = 2, DraftLength = 4 }, new() { MaxTokens = 2, DraftLength = 0 },
+        foreach (var options in (GenerationOptions[])[new() { MaxTokens = 1 }, new() { MaxTokens = 2, DraftLength = 4 },
+            new() { MaxTokens = 2, DraftLength = 0 },
             new() { MaxTokens = 2, Temperature = 1, TopK = 1, TopP = 1 }])
             Assert.Equal(options.MaxTokens, decoder.Generate(Golden.Prompts("koala-nano")[0].Ids, options).Tokens.Count);
     }

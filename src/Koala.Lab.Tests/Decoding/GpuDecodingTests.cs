@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>On a GPU, where rounds are recordings that are started again, answers are those of a CPU.</summary>
+/// <summary>On a GPU, where rounds are replayed CUDA graphs, answers equal those of a CPU.</summary>
 public sealed class GpuDecodingTests
 {
     public static TheoryData<string, DraftTree, int> Settings => new(
@@ -24,16 +24,18 @@ public sealed class GpuDecodingTests
         using var source = DraftHead.Load(ShippedModels.Folder(head), target);
         using var decoder = new SpeculativeDecoder(target, source);
         using var baseline = new SpeculativeDecoder(ShippedModels.Nano);
-        string[] questions = ["What is a koala?", "Name three colours.", "Why is the sky blue?", "Tell me a story.", "How do I boil an egg?", "What is two and two?"];
+        string[] questions = ["What is a koala?", "Name three colours.", "Why is the sky blue?", "Tell me a story.",
+            "How do I boil an egg?", "What is two and two?"];
         var prompts = questions.Select(q => ShippedModels.Nano.Tokenizer.EncodeChat([new("user", q)])).ToArray();
         var options = new GenerationOptions { MaxTokens = 60 };
-        // Twice, so that the second time everything is a recording of the first one's memory.
+        // The answer is generated twice: the second time every graph is replayed on the memory of the first.
         for (var time = 0; time < 2; time++)
         {
             foreach (var group in prompts.Chunk(batch))
             {
                 var answers = decoder.GenerateAll(group, options with { Tree = tree });
-                Assert.Equal(group.Select(prompt => baseline.Generate(prompt, options).Tokens), answers.Select(answer => answer.Tokens));
+                Assert.Equal(group.Select(prompt => baseline.Generate(prompt, options).Tokens),
+                    answers.Select(answer => answer.Tokens));
             }
         }
     }

@@ -12,15 +12,20 @@ public sealed class MemoryTests
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         using var head = PlainDecoding.RecordedHead();
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
-        var options = new GenerationOptions { MaxTokens = 200, Temperature = temperature, TopP = temperature == 0 ? 1 : 0.95, FullTrace = fullTrace };
+        var options = new GenerationOptions
+        {
+            MaxTokens = 200, Temperature = temperature, TopP = temperature == 0 ? 1 : 0.95, FullTrace = fullTrace,
+        };
         var prompt = Golden.Prompts("koala-nano")[3].Ids;
-        decoder.Generate(prompt, options);   // makes the cache
+        decoder.Generate(prompt, options);   // creates the cache
         var before = live.ThreadTotalLiveCount;
         var (rounds, counts) = (0, new List<long>());
         for (var stream = 0; rounds < 200; stream++)
-            rounds += decoder.Generate(prompt, options with { Stream = stream }, _ => counts.Add(live.ThreadTotalLiveCount)).Rounds.Count;
+            rounds += decoder.Generate(prompt, options with { Stream = stream },
+                _ => counts.Add(live.ThreadTotalLiveCount)).Rounds.Count;
         Assert.Equal(before, live.ThreadTotalLiveCount);
-        // Inside an answer too: the same number at every round, but for prefill, which is another scope.
+        // The number of tensors is the same at every round within an answer too, except for prefill, which is another
+        // scope.
         Assert.InRange(counts.Distinct().Count(), 1, 3);
         Assert.InRange(counts.Max() - counts.Min(), 0, 12);
     }
@@ -35,7 +40,7 @@ public sealed class MemoryTests
         using (var decoder = new SpeculativeDecoder(ShippedModels.Nano, head))
         {
             decoder.Generate(prompt, new GenerationOptions { MaxTokens = 5 });
-            decoder.Generate(prompt, new GenerationOptions { MaxTokens = 200 });   // a larger cache in its place
+            decoder.Generate(prompt, new GenerationOptions { MaxTokens = 200 });   // a larger cache replaces the first
         }
         Assert.Equal(before, live.ThreadTotalLiveCount);
     }
@@ -51,7 +56,8 @@ public sealed class MemoryTests
         var before = live.ThreadTotalLiveCount;
         using var cancel = new CancellationTokenSource();
         var pieces = 0;
-        Assert.ThrowsAny<OperationCanceledException>(() => decoder.Generate(prompt, new GenerationOptions { MaxTokens = 30 }, _ =>
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            decoder.Generate(prompt, new GenerationOptions { MaxTokens = 30 }, _ =>
         {
             if (++pieces == 4) cancel.Cancel();
         }, cancel.Token));

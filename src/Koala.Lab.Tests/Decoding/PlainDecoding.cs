@@ -10,13 +10,18 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>What the decoder is compared with, made without it, and prompts to try.</summary>
+/// <summary>The answers that the decoder is compared with, computed without it, and prompts to try.</summary>
 internal static class PlainDecoding
 {
     private static readonly ConditionalWeakTable<Target, ConcurrentDictionary<string, int[]>> s_greedy = [];
 
-    /// <summary>The target's best tokens one after another, by steps of one token, also beyond the end of the answer.</summary>
-    /// <remarks>Computed once for each target, prompt and count: many tests compare with the same answers.</remarks>
+    /// <summary>
+    /// The target's best tokens one after another, in steps of one token, also beyond the end of the answer.
+    /// </summary>
+    /// <remarks>
+    /// The tokens are computed once for each target, prompt and count, because many tests compare with the same
+    /// answers.
+    /// </remarks>
     public static int[] Greedy(Target target, IReadOnlyList<int> prompt, int count)
     {
         var known = s_greedy.GetOrCreateValue(target);
@@ -41,7 +46,7 @@ internal static class PlainDecoding
         return [.. answer];
     }
 
-    /// <summary>Greedy, up to and including the end-of-sequence token.</summary>
+    /// <summary>The greedy answer up to and including the end-of-sequence token.</summary>
     public static int[] Answer(Target target, IReadOnlyList<int> prompt, int count)
     {
         var tokens = Greedy(target, prompt, count);
@@ -49,17 +54,22 @@ internal static class PlainDecoding
         return end < 0 ? tokens : tokens[..(end + 1)];
     }
 
-    public static IEnumerable<int[]> MtBench(Target target, int count) => Prompts.Load(TestFiles.At("data", "mt-bench.jsonl"), count)
+    public static IEnumerable<int[]> MtBench(Target target, int count) =>
+        Prompts.Load(TestFiles.At("data", "mt-bench.jsonl"), count)
         .Select(p => target.Tokenizer.EncodeChat([new Message("user", p.Turns[0])]).ToArray());
 
-    /// <summary>The recorded prompts and questions of MT-Bench that leave room for an answer; in `dotnet test` some of them.</summary>
+    /// <summary>
+    /// The recorded prompts, and the questions of MT-Bench that leave room for an answer; `dotnet test` takes only some
+    /// of them.
+    /// </summary>
     /// <param name="target">The target.</param>
-    /// <param name="few">How many in `dotnet test`.</param>
-    /// <param name="questions">How many questions of MT-Bench in docs/thorough.sh.</param>
-    /// <param name="below">The prompts have fewer tokens than this.</param>
+    /// <param name="few">The number of prompts in `dotnet test`.</param>
+    /// <param name="questions">The number of MT-Bench questions in docs/thorough.sh.</param>
+    /// <param name="below">The upper bound of the number of tokens per prompt, exclusive.</param>
     public static IReadOnlyList<int[]> Sample(Target target, int few, int questions, int below)
     {
-        int[][] all = [.. Golden.Prompts(target.Name).Select(p => p.Ids), .. MtBench(target, questions).Where(p => p.Length < below)];
+        int[][] all = [.. Golden.Prompts(target.Name).Select(p => p.Ids),
+            .. MtBench(target, questions).Where(p => p.Length < below)];
         return PromptSample.Spread(all, PromptSample.Count(all.Length, few));
     }
 
@@ -67,10 +77,11 @@ internal static class PlainDecoding
     public static DraftHead RecordedHead()
     {
         using var file = SafetensorsFile.Open(Golden.At("heads-koala-nano", "medusa-k2.safetensors"));
-        return MedusaStateDict.Read(file, new MedusaOptions { Layers = 2, OwnLmHeads = true }, ShippedModels.Nano.Identity, ScalarType.Float32, CPU);
+        return MedusaStateDict.Read(file, new MedusaOptions { Layers = 2, OwnLmHeads = true },
+            ShippedModels.Nano.Identity, ScalarType.Float32, CPU);
     }
 
-    /// <summary>A head of K layers with small random weights, so that its layers say something.</summary>
+    /// <summary>A head of K layers with small random weights, so that every layer has an effect.</summary>
     public static DraftHead RandomHead(Target target, int layers)
     {
         using var _ = no_grad();

@@ -6,23 +6,26 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>Proposes trees of random form in which the target's own next tokens stand somewhere, as deep as chance has it: every way of accepting comes up.</summary>
-/// <param name="truths">Of each sequence the target's own answer.</param>
-/// <param name="nodes">The most candidates of a tree.</param>
-internal sealed class PlantedTrees(IReadOnlyList<int[]> truths, int nodes) : IDraftSource
+/// <summary>
+/// Proposes random trees that contain the target's next tokens down to a random depth, so that every way of accepting
+/// occurs.
+/// </summary>
+/// <param name="answers">The target's own answer for each sequence.</param>
+/// <param name="nodes">The largest number of candidates in a tree.</param>
+internal sealed class PlantedTrees(IReadOnlyList<int[]> answers, int nodes) : IDraftSource
 {
     public int MaxDraftLength => 16;
 
     public IReadOnlyList<int> FeatureLayers => [];
 
-    /// <summary>Accepted candidates of each CatchUp.</summary>
-    public List<int> Told { get; } = [];
+    /// <summary>The number of accepted candidates at each call of Extend.</summary>
+    public List<int> AcceptedCounts { get; } = [];
 
     public Drafter NewDrafter(Target target, int batch, int capacity) => new Planter(this, target.Config.VocabularySize, batch);
 
     private sealed class Planter(PlantedTrees trees, int vocabulary, int batch) : Drafter
     {
-        private readonly int[] _done = new int[batch];   // answer tokens each sequence has
+        private readonly int[] _done = new int[batch];   // the number of answer tokens of each sequence
         private readonly RandomSource _random = new Xoshiro256StarStar(7, threadSafe: false);
         private bool _begun;
 
@@ -34,26 +37,28 @@ internal sealed class PlantedTrees(IReadOnlyList<int[]> truths, int nodes) : IDr
             {
                 if (tokens[b].Length == 0) continue;
                 Assert.InRange(features.shape[1], tokens[b].Length - 1, int.MaxValue);
-                if (_begun) trees.Told.Add(tokens[b].Length - 2);
+                if (_begun) trees.AcceptedCounts.Add(tokens[b].Length - 2);
                 _done[b] += _begun ? tokens[b].Length - 1 : 1;
             }
             _begun = true;
         }
 
-        public override IReadOnlyList<Draft> Propose(DraftTree tree, ITokenSampler sampler) => [.. Enumerable.Range(0, batch).Select(Tree)];
+        public override IReadOnlyList<Draft> Propose(DraftTree tree, ITokenSampler sampler) =>
+            [.. Enumerable.Range(0, batch).Select(Tree)];
 
         private Draft Tree(int sequence)
         {
             var (candidates, onPath) = (new List<Candidate>(), new List<int> { -1 });
-            var right = _random.Next(5);
+            var depth = _random.Next(5);
             var size = _random.Next(trees.Nodes + 1);
             while (candidates.Count < size)
             {
-                // The next true token under the path so far, or anything under any node, but no token twice under one.
-                var truth = trees.TruthOf(sequence, _done[sequence] + onPath.Count - 1);
-                var plant = onPath.Count <= right && _random.Next(2) == 0;
+                // The next correct token is added below the path so far, or a random token below a random node; no two
+                // siblings are the same token.
+                var correct = trees.CorrectToken(sequence, _done[sequence] + onPath.Count - 1);
+                var plant = onPath.Count <= depth && _random.Next(2) == 0;
                 var parent = plant ? onPath[^1] : _random.Next(candidates.Count + 1) - 1;
-                var token = plant ? truth : _random.Next(vocabulary);
+                var token = plant ? correct : _random.Next(vocabulary);
                 if (candidates.Any(c => c.Parent == parent && c.Token == token)) continue;
                 if (plant) onPath.Add(candidates.Count);
                 candidates.Add(new Candidate(token, parent, null, null));
@@ -64,5 +69,5 @@ internal sealed class PlantedTrees(IReadOnlyList<int[]> truths, int nodes) : IDr
 
     private int Nodes => nodes;
 
-    private int TruthOf(int sequence, int at) => at < truths[sequence].Length ? truths[sequence][at] : 0;
+    private int CorrectToken(int sequence, int index) => index < answers[sequence].Length ? answers[sequence][index] : 0;
 }

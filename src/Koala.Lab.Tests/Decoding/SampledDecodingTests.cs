@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>The whole decoder at a temperature above 0.</summary>
+/// <summary>The complete decoder at a temperature above 0.</summary>
 public sealed class SampledDecodingTests
 {
     public static TheoryData<GenerationOptions> Settings => new()
@@ -45,7 +45,10 @@ public sealed class SampledDecodingTests
         Assert.Equal(8, answers.Count);
     }
 
-    /// <summary>The first three tokens, with a head that draws and one that chooses, come as often as the target's own distribution says.</summary>
+    /// <summary>
+    /// With a head that draws candidates and one that chooses them, the first three tokens follow the target's
+    /// distribution.
+    /// </summary>
     [Theory, InlineData(false), InlineData(true)]
     public void The_answers_have_the_targets_distribution(bool chosen)
     {
@@ -68,17 +71,20 @@ public sealed class SampledDecodingTests
             counts[key] = counts.GetValueOrDefault(key) + 1;
             accepted += answer.Rounds.Sum(r => r.Accepted);
         }
-        Assert.InRange(accepted, 100, int.MaxValue);   // else nothing was tested
+        Assert.InRange(accepted, 100, int.MaxValue);   // otherwise nothing was tested
         Assert.Empty(counts.Keys.Except(expected.Keys));
-        // Answers expected fewer than five times count as one.
+        // All answers that are expected fewer than five times count as one cell.
         var common = expected.Where(e => e.Value * Answers >= 5).ToArray();
         var rest = 1 - common.Sum(e => e.Value);
         var sum = common.Sum(e => Math.Pow(counts.GetValueOrDefault(e.Key) - e.Value * Answers, 2) / (e.Value * Answers));
-        if (rest * Answers >= 1) sum += Math.Pow(Answers - common.Sum(e => counts.GetValueOrDefault(e.Key)) - rest * Answers, 2) / (rest * Answers);
+        if (rest * Answers >= 1)
+            sum += Math.Pow(Answers - common.Sum(e => counts.GetValueOrDefault(e.Key)) - rest * Answers,
+                2) / (rest * Answers);
         Assert.InRange(1 - ChiSquared.CDF(common.Length - (rest * Answers >= 1 ? 0 : 1), sum), 0.001, 1);
     }
 
-    // How often each token comes second and third, as logits: what a head that knows nothing else would draw from.
+    // How often each token comes second and third, as logits. A head without any other knowledge would draw from this
+    // distribution.
     private static Tensor Marginals(Dictionary<string, double> answers)
     {
         var sums = new float[2, 512];
@@ -90,7 +96,7 @@ public sealed class SampledDecodingTests
         return tensor(sums).log();
     }
 
-    // All answers of a length with their probabilities, by whole passes over the target.
+    // All answers of a length with their probabilities, from full passes over the target.
     private static Dictionary<string, double> Distribution(int[] prompt, GenerationOptions options, int length)
     {
         var answers = new Dictionary<string, double>();
@@ -100,7 +106,8 @@ public sealed class SampledDecodingTests
 
         void Grow(int[] answer, double probability)
         {
-            if (answer.Length == length || (answer.Length > 0 && ShippedModels.Nano.Config.EndOfSequenceIds.Contains(answer[^1])))
+            if (answer.Length == length
+                || (answer.Length > 0 && ShippedModels.Nano.Config.EndOfSequenceIds.Contains(answer[^1])))
             {
                 answers[string.Join(' ', answer)] = probability;
                 return;

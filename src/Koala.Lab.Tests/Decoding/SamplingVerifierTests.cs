@@ -9,8 +9,9 @@ using MathNet.Numerics.Random;
 namespace Koala.Lab.Tests.Decoding;
 
 /// <summary>
-/// Three consecutive tokens of a toy model, drawn 200,000 times with chains of two candidates, have exactly the model's distribution; and rules
-/// known to be wrong fail the same test. Toy: p and q of the next token depend on the token before.
+/// Three consecutive tokens of a toy model, drawn 200,000 times with chains of two candidates, have exactly the model's
+/// distribution; rules known to be wrong fail the same test. In the toy model, p and q of the next token depend on the
+/// token before it.
 /// </summary>
 public sealed class SamplingVerifierTests
 {
@@ -36,14 +37,16 @@ public sealed class SamplingVerifierTests
         [0.05f, 0.35f, 0.25f, 0.30f, 0.05f],
     ];
 
-    /// <summary>A rule: the target's rows, the draft, the generator.</summary>
+    /// <summary>A verification rule over the target's rows, the draft and the generator.</summary>
     private delegate AcceptedPath Rule(float[][] p, Draft draft, RandomSource random);
 
     [Fact]
-    public void Drawn_candidates_leave_the_distribution_as_it_is() => Assert.True(Probability(Koala, s_p, s_q, Drawn) > Significance);
+    public void Drawn_candidates_leave_the_distribution_unchanged() =>
+        Assert.True(Probability(Koala, s_p, s_q, Drawn) > Significance);
 
     [Fact]
-    public void Chosen_candidates_leave_the_distribution_as_it_is() => Assert.True(Probability(Koala, s_p, s_q, Chosen) > Significance);
+    public void Chosen_candidates_leave_the_distribution_unchanged() =>
+        Assert.True(Probability(Koala, s_p, s_q, Chosen) > Significance);
 
     [Fact]
     public void A_head_equal_to_the_target_is_always_accepted()
@@ -76,7 +79,7 @@ public sealed class SamplingVerifierTests
     }
 
     [Fact]
-    public void Tokens_that_the_target_cut_away_never_come()
+    public void Tokens_that_the_target_excludes_are_never_drawn()
     {
         float[][] cut = [.. s_p.Select(row => Normal([.. row.Select((x, i) => i == 3 ? 0 : x)]))];
         Assert.True(Probability(Koala, cut, s_q, Drawn) > Significance);
@@ -91,59 +94,73 @@ public sealed class SamplingVerifierTests
         for (var i = 0; i < Draws; i++) accepted += Koala([s_p[0], s_p[0]], Drawn(s_q, 0, 1, random), random).Accepted;
         double overlap = s_p[0].Zip(s_q[0], Math.Min).Sum();
         // Five standard deviations.
-        Assert.InRange((double)accepted / Draws, overlap - 5 * Math.Sqrt(overlap * (1 - overlap) / Draws), overlap + 5 * Math.Sqrt(overlap * (1 - overlap) / Draws));
+        var margin = 5 * Math.Sqrt(overlap * (1 - overlap) / Draws);
+        Assert.InRange((double)accepted / Draws, overlap - margin, overlap + margin);
     }
 
     [Fact]
-    public void A_bonus_from_p_after_a_rejection_is_found_out() =>
-        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, q) => q, (row, _) => row, _ => 0), s_p, s_q, Drawn) < Significance);
+    public void A_bonus_from_p_after_a_rejection_is_detected() =>
+        Assert.True(Probability((p, draft, random) => Verify(p, draft, random, (_, q) => q, (row, _) => row, _ => 0),
+            s_p, s_q, Drawn) < Significance);
 
     [Fact]
-    public void A_raw_q_for_candidates_drawn_from_a_tempered_one_is_found_out()
+    public void A_raw_q_for_candidates_drawn_from_a_tempered_one_is_detected()
     {
-        // The test draws from q at temperature 0.5; the rule judges by q itself.
+        // The test draws from q at temperature 0.5; the rule verifies with q itself.
         float[][] tempered = [.. s_q.Select(row => Normal([.. row.Select(x => x * x)]))];
         static float[] Raw(Draft draft, float[] q) => Normal([.. q.Select(MathF.Sqrt)]);
-        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, Raw, Left, _ => 0), s_p, tempered, Drawn) < Significance);
+        Assert.True(Probability((p, draft, random) => Verify(p, draft, random, Raw, Residual, _ => 0), s_p, tempered,
+            Drawn) < Significance);
         Assert.True(Probability(Koala, s_p, tempered, Drawn) > Significance);
     }
 
     [Fact]
-    public void A_bonus_from_another_row_is_found_out() =>
-        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, q) => q, Left, accepted => Math.Max(accepted - 1, 0) - accepted), s_p, s_q, Drawn) < Significance);
+    public void A_bonus_from_another_row_is_detected() =>
+        Assert.True(Probability((p, draft, random) =>
+            Verify(p, draft, random, (_, q) => q, Residual, accepted => Math.Max(accepted - 1, 0) - accepted),
+            s_p, s_q, Drawn) < Significance);
 
     [Fact]
-    public void A_residual_of_the_row_after_the_rejected_candidate_is_found_out() =>
-        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, q) => q, Left, accepted => Math.Min(accepted + 1, p.Length - 1) - accepted), s_p, s_q, Drawn) < Significance);
+    public void A_residual_of_the_row_after_the_rejected_candidate_is_detected() =>
+        Assert.True(Probability((p, draft, random) =>
+            Verify(p, draft, random, (_, q) => q, Residual, accepted => Math.Min(accepted + 1, p.Length - 1) - accepted),
+            s_p, s_q, Drawn) < Significance);
 
     [Fact]
-    public void Chosen_candidates_judged_as_if_drawn_are_found_out() =>
-        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, _) => s_q[0], Left, _ => 0), s_p, s_q, Chosen) < Significance);
+    public void Chosen_candidates_verified_as_if_drawn_are_detected() =>
+        Assert.True(Probability((p, draft, random) => Verify(p, draft, random, (_, _) => s_q[0], Residual, _ => 0), s_p, s_q,
+            Chosen) < Significance);
 
-    /// <summary>The test's own rule is right where it is not told to be wrong.</summary>
+    /// <summary>The test's own rule is correct unless an option makes it wrong.</summary>
     [Fact]
-    public void The_rule_that_the_wrong_ones_are_made_from_passes() =>
-        Assert.True(Probability((p, draft, random) => Judge(p, draft, random, (_, q) => q, Left, _ => 0), s_p, s_q, Drawn) > Significance);
+    public void The_correct_rule_behind_the_wrong_ones_passes() =>
+        Assert.True(Probability((p, draft, random) => Verify(p, draft, random, (_, q) => q, Residual, _ => 0), s_p, s_q,
+            Drawn) > Significance);
 
     private static AcceptedPath Koala(float[][] p, Draft draft, RandomSource random) =>
         new SamplingVerifier(new GenerationOptions { Temperature = 1 }).Verify(new TargetDistributions(null, p), draft, random);
 
-    // The rule of arXiv 2211.17192, with its three places open: which q is judged by, what is left after a rejection, and from which row (an offset).
-    private static AcceptedPath Judge(float[][] p, Draft draft, RandomSource random, Func<Draft, float[], float[]> judgedBy, Func<float[], float[], float[]> left, Func<int, int> offset)
+    // The rule of arXiv 2211.17192 with three parts left open: which q it verifies with, what is left after a
+    // rejection, and which row the bonus token comes from (an offset).
+    private static AcceptedPath Verify(float[][] p, Draft draft, RandomSource random,
+        Func<Draft, float[], float[]> proposalRow, Func<float[], float[], float[]> residual, Func<int, int> offset)
     {
         for (var i = 0; i < draft.Candidates.Count; i++)
         {
             var token = draft.Candidates[i].Token;
-            var q = judgedBy(draft, draft.Candidates[i].Distribution ?? []);
-            if (random.NextDouble() * q[token] >= p[i][token]) return new AcceptedPath([.. Enumerable.Range(0, i)], TokenDraw.Sample(left(p[i + offset(i)], q), random));
+            var q = proposalRow(draft, draft.Candidates[i].Distribution ?? []);
+            if (random.NextDouble() * q[token] < p[i][token]) continue;
+            var rest = residual(p[i + offset(i)], q);
+            return new AcceptedPath([.. Enumerable.Range(0, i)], TokenDraw.Sample(rest, random));
         }
-        return new AcceptedPath([.. Enumerable.Range(0, draft.Candidates.Count)], TokenDraw.Sample(p[draft.Candidates.Count + offset(draft.Candidates.Count)], random));
+        var count = draft.Candidates.Count;
+        return new AcceptedPath([.. Enumerable.Range(0, count)], TokenDraw.Sample(p[count + offset(count)], random));
     }
 
-    private static float[] Left(float[] p, float[] q)
+    private static float[] Residual(float[] p, float[] q)
     {
-        float[] left = [.. p.Zip(q, (a, b) => Math.Max(0, a - b))];
-        return left.Sum() > 0 ? left : p;
+        float[] residual = [.. p.Zip(q, (a, b) => Math.Max(0, a - b))];
+        return residual.Sum() > 0 ? residual : p;
     }
 
     private static Draft Drawn(float[][] q, int last, int length, RandomSource random)
@@ -170,15 +187,16 @@ public sealed class SamplingVerifierTests
         return Draft.Chain(sampled);
     }
 
-    // Of a chi-square test of the tokens against p: how likely a deviation as large as this is.
-    private static double Probability(Rule rule, float[][] p, float[][] q, Func<float[][], int, int, RandomSource, Draft> propose)
+    // The p-value of a chi-square test of the tokens against p: the probability of a deviation at least this large.
+    private static double Probability(Rule rule, float[][] p, float[][] q,
+        Func<float[][], int, int, RandomSource, Draft> propose)
     {
         var size = p.Length;
         var counts = new long[size * size * size];
         var random = RandomStreams.Create(12, 0);
         for (var n = 0; n < Draws; n++)
         {
-            var tokens = new List<int> { 0 };   // what came before
+            var tokens = new List<int> { 0 };   // the token before
             while (tokens.Count < Tokens + 1)
             {
                 var draft = propose(q, tokens[^1], 2, random);

@@ -11,19 +11,29 @@ using Koala.Lab.Text.Tokenizers;
 namespace Koala.Lab.Tests.Decoding;
 
 /// <summary>
-/// The heads in the clone: trained ones, so that long runs of candidates are accepted. The prompts are shared out between the shapes:
-/// eight, in docs/thorough.sh a hundred.
+/// The heads that ship with the repository. They are trained, so long runs of candidates are accepted. The prompts are
+/// divided among the shapes: eight in `dotnet test`, a hundred in docs/thorough.sh.
 /// </summary>
 [Trait(PromptSample.Category, PromptSample.Sampled)]
 public sealed class ShippedHeadsTests
 {
     private const int Tokens = 40;
 
-    public static TheoryData<string> Heads => [.. Directory.GetDirectories(TestFiles.At("checkpoints")).Where(HeadFolder.IsHead).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> Heads =>
+        [.. Directory.GetDirectories(TestFiles.At("checkpoints"))
+            .Where(HeadFolder.IsHead)
+            .Select(path => Path.GetFileName(path)!)
+            .Order(StringComparer.Ordinal)];
 
     [Fact]
     public void There_are_heads_of_both_kinds_and_one_and_two_layers() =>
-        Assert.Superset(Enumerable.Range(1, 2).SelectMany(layers => (string[])[$"koala-nano-eagle-k{layers}", $"koala-nano-medusa-k{layers}", $"koala-mini-eagle-k{layers}", $"koala-mini-medusa-k{layers}"]).ToHashSet(), Directory.GetDirectories(TestFiles.At("checkpoints")).Select(path => Path.GetFileName(path)!).ToHashSet());
+        Assert.Superset(
+            new HashSet<string>
+            {
+                "koala-nano-eagle-k1", "koala-nano-eagle-k2", "koala-nano-medusa-k1", "koala-nano-medusa-k2",
+                "koala-mini-eagle-k1", "koala-mini-eagle-k2", "koala-mini-medusa-k1", "koala-mini-medusa-k2",
+            },
+            Directory.GetDirectories(TestFiles.At("checkpoints")).Select(path => Path.GetFileName(path)!).ToHashSet());
 
     [Theory, MemberData(nameof(Heads))]
     public void A_shipped_head_changes_nothing_whatever_it_drafts(string name)
@@ -31,23 +41,28 @@ public sealed class ShippedHeadsTests
         var target = name.StartsWith("koala-nano", StringComparison.Ordinal) ? ShippedModels.Nano : ShippedModels.Mini;
         using var head = DraftHead.Load(ShippedModels.Folder(name), target);
         using var decoder = new SpeculativeDecoder(target, head);
-        DraftTree?[] trees = [null, StaticTree.Find(head.MaxDraftLength >= 5 ? "eagle-1" : "mc_sim_7b_63"), new DynamicTree { Tokens = 16, TopK = 4 }];
+        DraftTree?[] trees = [null, StaticTree.Find(head.MaxDraftLength >= 5 ? "eagle-1" : "mc_sim_7b_63"),
+            new DynamicTree { Tokens = 16, TopK = 4 }];
         var accepted = 0;
         var prompts = Questions(target.Tokenizer, PromptSample.Count(100, 8));
         for (var i = 0; i < prompts.Count; i++)
         {
-            // Each shape has its share of the prompts; the fourth goes side by side.
+            // Each shape gets a quarter of the prompts; the fourth quarter is decoded in batches.
             if (i % 4 == 3) continue;
             var options = new GenerationOptions { MaxTokens = Tokens, Tree = trees[i % 4] };
             Check(target, prompts[i], decoder.Generate(prompts[i], options), ref accepted);
         }
+        var batchOptions = new GenerationOptions { MaxTokens = Tokens, DraftLength = Math.Min(6, head.MaxDraftLength) };
         foreach (var group in prompts.Where((_, i) => i % 4 == 3).Chunk(5))
-            foreach (var (prompt, answer) in group.Zip(decoder.GenerateAll(group, new GenerationOptions { MaxTokens = Tokens, DraftLength = Math.Min(6, head.MaxDraftLength) })))
+            foreach (var (prompt, answer) in group.Zip(decoder.GenerateAll(group, batchOptions)))
                 Check(target, prompt, answer, ref accepted);
         Assert.True(accepted > prompts.Count * Tokens / 16, $"{accepted} candidates were accepted in all");
     }
 
-    /// <summary>On the target's own continuations, which they were trained on the like of: a second layer is worth more tokens a round.</summary>
+    /// <summary>
+    /// On the target's own continuations, which are like their training data, a second layer accepts more tokens per
+    /// round.
+    /// </summary>
     [Theory]
     [InlineData("koala-nano", 60, 1.5)]
     [InlineData("koala-mini", 20, 2.5)]
@@ -59,8 +74,10 @@ public sealed class ShippedHeadsTests
             using var head = DraftHead.Load(ShippedModels.Folder(name), target);
             Assert.IsType<EagleHead>(head);
             using var decoder = new SpeculativeDecoder(target, head);
-            return new DecodingTrace([.. Short(target.Tokenizer, AllQuestions).Take(questions).Chunk(20)
-                .SelectMany(group => decoder.GenerateAll(group, new GenerationOptions { MaxTokens = 64, DraftLength = 6 })).SelectMany(answer => answer.Rounds)]).AcceptanceLength;
+            var options = new GenerationOptions { MaxTokens = 64, DraftLength = 6 };
+            var answers = Short(target.Tokenizer, AllQuestions).Take(questions).Chunk(20)
+                .SelectMany(group => decoder.GenerateAll(group, options));
+            return new DecodingTrace([.. answers.SelectMany(answer => answer.Rounds)]).AcceptanceLength;
         }
         var (one, two) = (AcceptanceLength($"{targetName}-eagle-k1"), AcceptanceLength($"{targetName}-eagle-k2"));
         Assert.True(two > one && one > least, $"K = 1 reaches {one:F2}, K = 2 {two:F2}");
@@ -68,11 +85,13 @@ public sealed class ShippedHeadsTests
 
     [Fact]
     public void All_heads_together_stay_below_8_MB() =>
-        Assert.InRange(Heads.Sum(row => new DirectoryInfo(ShippedModels.Folder(row.Data)).GetFiles().Sum(file => file.Length)), 1, 8_000_000);
+        Assert.InRange(Heads.Sum(row =>
+            new DirectoryInfo(ShippedModels.Folder(row.Data)).GetFiles().Sum(file => file.Length)),
+            1, 8_000_000);
 
     private static IReadOnlyList<Prompt> AllQuestions => Prompts.Load(TestFiles.At("data", "gsm8k.jsonl"));
 
-    // From the whole file; of three times as many, since some are too long.
+    // The questions are taken from the whole file, three times as many as needed, since some are too long.
     private static IReadOnlyList<int[]> Questions(Tokenizer tokenizer, int count) =>
         PromptSample.Spread([.. Short(tokenizer, PromptSample.Spread(AllQuestions, 3 * count))], count);
 
@@ -82,7 +101,9 @@ public sealed class ShippedHeadsTests
     private static void Check(Lab.Targets.Target target, int[] prompt, Generation answer, ref int accepted)
     {
         var expected = PlainDecoding.Answer(target, prompt, Tokens);
-        if (!expected.SequenceEqual(answer.Tokens)) Assert.Equal(OutputMatch.Kind.NearTie, OutputMatch.Compare(target, answer with { Tokens = expected }, answer));
+        if (!expected.SequenceEqual(answer.Tokens))
+            Assert.Equal(OutputMatch.Kind.NearTie,
+                OutputMatch.Compare(target, answer with { Tokens = expected }, answer));
         accepted += answer.Rounds.Sum(r => r.Accepted);
     }
 }

@@ -3,7 +3,7 @@ using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>Answers as they come.</summary>
+/// <summary>Answers that are streamed.</summary>
 public sealed class StreamingTests
 {
     private const string Question = "Why is the sky blue?";
@@ -16,7 +16,8 @@ public sealed class StreamingTests
         foreach (var prompt in Golden.Prompts("koala-nano"))
         {
             var pieces = new List<GenerationChunk>();
-            var answer = decoder.Generate(prompt.Ids, new GenerationOptions { MaxTokens = 48, Temperature = temperature }, pieces.Add);
+            var answer = decoder.Generate(prompt.Ids,
+                new GenerationOptions { MaxTokens = 48, Temperature = temperature }, pieces.Add);
             Assert.Equal(answer.Tokens, pieces.SelectMany(p => p.Tokens));
             Assert.Equal(answer.Text, string.Concat(pieces.Select(p => p.Text)));
             Assert.Equal(1 + answer.Rounds.Count, pieces.Count);
@@ -42,14 +43,15 @@ public sealed class StreamingTests
     public async Task Leaving_the_loop_ends_the_work()
     {
         var prompt = ShippedModels.Nano.Tokenizer.EncodeChat([new Message("user", Question)]);
-        // A head that is always wrong, so that every round is seen in what it was asked.
+        // A head that is always wrong, so that the draft length asked for shows every round.
         var head = new ScriptedHead(prompt.Count, 1, (_, length) => Enumerable.Repeat(1, length));
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         await foreach (var _ in decoder.GenerateAsync(Question, new GenerationOptions { MaxTokens = 400 })) break;
         var asked = head.Asked.Count;
         Assert.InRange(asked, 0, 300);
         Assert.Empty(decoder.Trace.Rounds);   // no answer was finished
-        Assert.Equal([.. decoder.Generate(prompt, new GenerationOptions { MaxTokens = 5 }).Tokens], PlainDecoding.Greedy(ShippedModels.Nano, prompt, 5));
+        Assert.Equal([.. decoder.Generate(prompt, new GenerationOptions { MaxTokens = 5 }).Tokens],
+            PlainDecoding.Greedy(ShippedModels.Nano, prompt, 5));
     }
 
     [Fact]
@@ -68,17 +70,19 @@ public sealed class StreamingTests
     }
 
     [Fact]
-    public async Task A_prompt_that_is_too_long_is_thrown_to_the_reader()
+    public async Task A_prompt_that_is_too_long_throws_while_streaming()
     {
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
         var e = await Assert.ThrowsAsync<KoalaException>(async () =>
         {
-            await foreach (var _ in decoder.GenerateAsync(string.Concat(Enumerable.Repeat("a long story ", 400)))) Assert.Fail("a piece came");
+            await foreach (var _ in decoder.GenerateAsync(string.Concat(Enumerable.Repeat("a long story ", 400))))
+                Assert.Fail("a piece came");
         });
         Assert.Equal("the prompt", e.Where);
         Assert.Equal("topP", (await Assert.ThrowsAsync<KoalaException>(async () =>
         {
-            await foreach (var _ in decoder.GenerateAsync(Question, new GenerationOptions { TopP = 2 })) Assert.Fail("a piece came");
+            await foreach (var _ in decoder.GenerateAsync(Question, new GenerationOptions { TopP = 2 }))
+                Assert.Fail("a piece came");
         })).Where);
     }
 }

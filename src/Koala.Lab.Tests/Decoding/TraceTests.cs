@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>What the trace says of each round.</summary>
+/// <summary>What the trace records of each round.</summary>
 public sealed class TraceTests
 {
     private static readonly int[] s_prompt = Golden.Prompts("koala-nano")[0].Ids;
@@ -25,7 +25,8 @@ public sealed class TraceTests
         });
         var rounds = answer.Rounds.Sum(r => r.DraftMs + r.VerifyMs + r.BookkeepingMs) / 1000;
         Assert.True(answer.PrefillSeconds > 0);
-        // Nearly all that is not prefill is rounds; what lies between them is not much, but a busy machine may stop there.
+        // Rounds take nearly all of the time after prefill. What lies between them is small, but a busy machine may
+        // pause there.
         Assert.InRange(rounds, 0.5 * (answer.Seconds - answer.PrefillSeconds), answer.Seconds - answer.PrefillSeconds);
         Assert.Equal((answer.Seconds - answer.PrefillSeconds) / (answer.Tokens.Count - 1), answer.SecondsPerToken, 12);
     }
@@ -41,7 +42,8 @@ public sealed class TraceTests
     [Fact]
     public void A_full_greedy_trace_has_the_targets_probabilities_and_its_best_tokens()
     {
-        var head = ScriptedHead.Right(ShippedModels.Nano, s_prompt.Length, 4, PlainDecoding.Greedy(ShippedModels.Nano, s_prompt, 60), done => done % 4);
+        var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, s_prompt.Length, 4,
+            PlainDecoding.Greedy(ShippedModels.Nano, s_prompt, 60), done => done % 4);
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var options = new GenerationOptions { MaxTokens = 40, FullTrace = true };
         var answer = decoder.Generate(s_prompt, options);
@@ -57,9 +59,10 @@ public sealed class TraceTests
         var roundings = Tolerance.Roundings(config, config.Layers, seen, 2L * config.HiddenSize + config.VocabularySize);
         foreach (var round in answer.Rounds)
         {
-            // The rows that judged: the answer so far, then the accepted candidates.
+            // The rows that verified the candidates: the answer so far, then the accepted candidates.
             using var cache = ShippedModels.Nano.NewCache(1);
-            var hidden = ShippedModels.Nano.Append(cache, [.. s_prompt, .. answer.Tokens.Take(done), .. round.Candidates!.Select(c => c.Token)]);
+            var hidden = ShippedModels.Nano.Append(cache,
+                [.. s_prompt, .. answer.Tokens.Take(done), .. round.Candidates!.Select(c => c.Token)]);
             var logits = ShippedModels.Nano.Logits(hidden.narrow(0, s_prompt.Length + done - 1, round.Drafted + 1));
             var rows = logits.softmax(-1);
             // p changes by p·(1 - p), a quarter at most, of the change of its logit.
@@ -67,7 +70,8 @@ public sealed class TraceTests
             var best = rows.argmax(-1).data<long>().ToArray();
             for (var i = 0; i < round.Drafted; i++)
             {
-                Tolerance.AssertClose(rows[i][round.Candidates![i].Token].item<float>(), round.Candidates[i].P, roundings, magnitude);
+                Tolerance.AssertClose(rows[i][round.Candidates![i].Token].item<float>(), round.Candidates[i].P,
+                    roundings, magnitude);
                 if (i < round.Accepted) Assert.Equal(best[i], round.Candidates[i].Token);
             }
             Assert.Equal(best[round.Accepted], round.Bonus!.Token);
@@ -98,7 +102,8 @@ public sealed class TraceTests
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs", "depth"], Names(Round(false)));
         var full = Round(true);
-        Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs", "depth", "bonus", "candidates"], Names(full));
+        Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs", "depth", "bonus", "candidates"],
+            Names(full));
         Assert.Equal(["token", "text", "p"], Names(full.GetProperty("bonus")));
         Assert.Equal(["token", "text", "parent", "p", "q", "accepted"], Names(full.GetProperty("candidates")[0]));
 
@@ -114,7 +119,7 @@ public sealed class TraceTests
     }
 
     [Fact]
-    public void The_traces_text_is_a_table_with_a_line_a_round()
+    public void The_traces_text_is_a_table_with_one_line_per_round()
     {
         var text = new DecodingTrace([new Round(4, 2, 1, 2, 0.5), new Round(4, 0, 1, 2, 0.5)]).ToString();
         Assert.Equal(5, text.Split('\n').Length);

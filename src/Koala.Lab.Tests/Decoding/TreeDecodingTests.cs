@@ -7,7 +7,7 @@ using Koala.Lab.Targets;
 
 namespace Koala.Lab.Tests.Decoding;
 
-/// <summary>Trees and batches: greedy, the same tokens as the target alone.</summary>
+/// <summary>Greedy decoding with trees and batches gives the same tokens as the baseline.</summary>
 public sealed class TreeDecodingTests
 {
     private const int Tokens = 32;
@@ -17,22 +17,23 @@ public sealed class TreeDecodingTests
     [Fact]
     public void Trees_of_any_form_change_nothing()
     {
-        var told = new HashSet<int>();
+        var accepted = new HashSet<int>();
         foreach (var prompt in Prompts(ShippedModels.Nano, 12))
         {
             var source = new PlantedTrees([PlainDecoding.Greedy(ShippedModels.Nano, prompt, Tokens + 16)], 18);
             using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source);
-            AssertSame(ShippedModels.Nano, prompt, decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, Tree = s_any }));
-            told.UnionWith(source.Told);
+            AssertSame(ShippedModels.Nano, prompt,
+                decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, Tree = s_any }));
+            accepted.UnionWith(source.AcceptedCounts);
         }
-        Assert.Superset(new HashSet<int> { 0, 1, 2, 3 }, told);
+        Assert.Superset(new HashSet<int> { 0, 1, 2, 3 }, accepted);
     }
 
     [Theory, InlineData("koala-nano"), InlineData("koala-mini")]
-    public void A_batch_answers_as_each_prompt_alone(string name)
+    public void A_batch_gives_the_answers_of_single_prompts(string name)
     {
         var target = name == "koala-nano" ? ShippedModels.Nano : ShippedModels.Mini;
-        // Of different lengths, so that each sequence stands elsewhere and ends in another round.
+        // The prompts have different lengths, so that each sequence is at another position and ends in another round.
         int[][] prompts = [.. Prompts(target, 5)];
         var source = new PlantedTrees([.. prompts.Select(p => PlainDecoding.Greedy(target, p, Tokens + 16))], 9);
         using var decoder = new SpeculativeDecoder(target, source);
@@ -42,7 +43,7 @@ public sealed class TreeDecodingTests
     }
 
     [Fact]
-    public void A_batch_without_a_head_answers_as_each_prompt_alone()
+    public void A_batch_without_a_head_gives_the_answers_of_single_prompts()
     {
         int[][] prompts = [.. Prompts(ShippedModels.Nano, 4)];
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
@@ -77,7 +78,9 @@ public sealed class TreeDecodingTests
         using var decoder = new SpeculativeDecoder(target, head);
         var options = new GenerationOptions { MaxTokens = Tokens, Tree = Shape(tree) };
         int[][] prompts = [.. Prompts(target, 6)];
-        var answers = batch == 0 ? [.. prompts.Select(p => decoder.Generate(p, options))] : prompts.Chunk(batch).SelectMany(group => decoder.GenerateAll(group, options)).ToArray();
+        var answers = batch == 0
+            ? [.. prompts.Select(p => decoder.Generate(p, options))]
+            : prompts.Chunk(batch).SelectMany(group => decoder.GenerateAll(group, options)).ToArray();
         foreach (var (prompt, answer) in prompts.Zip(answers)) AssertSame(target, prompt, answer);
         Assert.Contains(answers.SelectMany(a => a.Rounds), r => r.Drafted > r.Depth);
     }
@@ -87,22 +90,27 @@ public sealed class TreeDecodingTests
     {
         var context = ShippedModels.Nano.Config.ContextLength;
         int[] prompt = [.. Enumerable.Range(0, context - 20).Select(i => 5 + i * 7 % 400)];
-        var truth = PlainDecoding.Answer(ShippedModels.Nano, prompt, 40);
+        var expected = PlainDecoding.Answer(ShippedModels.Nano, prompt, 40);
         using var head = Medusa(ShippedModels.Nano, 4);
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         var answer = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 100, Tree = Shape(tree) });
-        Assert.Equal(truth, answer.Tokens);
-        if (truth.Length == 20) Assert.Equal(FinishReason.Length, answer.FinishReason);
+        Assert.Equal(expected, answer.Tokens);
+        if (expected.Length == 20) Assert.Equal(FinishReason.Length, answer.FinishReason);
     }
 
     [Fact]
     public void A_draft_length_beside_a_tree_and_typical_acceptance_without_a_temperature_are_refused()
     {
-        Assert.Equal("draftLength", Assert.Throws<KoalaException>(() => new GenerationOptions { DraftLength = 2, Tree = StaticTree.Find("eagle-1") }.Validate()).Where);
-        Assert.Equal("acceptance", Assert.Throws<KoalaException>(() => new GenerationOptions { Acceptance = AcceptanceMode.Typical }.Validate()).Where);
+        Assert.Equal("draftLength",
+            Assert.Throws<KoalaException>(() =>
+                new GenerationOptions { DraftLength = 2, Tree = StaticTree.Find("eagle-1") }.Validate()).Where);
+        Assert.Equal("acceptance",
+            Assert.Throws<KoalaException>(() =>
+                new GenerationOptions { Acceptance = AcceptanceMode.Typical }.Validate()).Where);
     }
 
-    private static DraftTree Shape(string name) => name == "dynamic" ? new DynamicTree { Tokens = 20, Levels = 4, TopK = 5 } : StaticTree.Find(name);
+    private static DraftTree Shape(string name) =>
+        name == "dynamic" ? new DynamicTree { Tokens = 20, Levels = 4, TopK = 5 } : StaticTree.Find(name);
 
     private static DraftHead Medusa(Target target, int heads) => DraftHead.Create(new MedusaOptions { Heads = heads }, target);
 
@@ -112,6 +120,8 @@ public sealed class TreeDecodingTests
     private static void AssertSame(Target target, int[] prompt, Generation answer)
     {
         var expected = PlainDecoding.Answer(target, prompt, Tokens);
-        if (!expected.SequenceEqual(answer.Tokens)) Assert.Equal(OutputMatch.Kind.NearTie, OutputMatch.Compare(target, answer with { Tokens = expected }, answer));
+        if (!expected.SequenceEqual(answer.Tokens))
+            Assert.Equal(OutputMatch.Kind.NearTie,
+                OutputMatch.Compare(target, answer with { Tokens = expected }, answer));
     }
 }

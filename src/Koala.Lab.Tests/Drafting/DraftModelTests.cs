@@ -16,7 +16,7 @@ public sealed class DraftModelTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory, InlineData(1), InlineData(4), InlineData(7)]
-    public void The_target_itself_is_always_right(int length)
+    public void The_target_itself_is_always_correct(int length)
     {
         using var source = new DraftModel(ShippedModels.Mini, ShippedModels.Mini);
         foreach (var prompt in Golden.Prompts("koala-mini").Take(3))
@@ -28,21 +28,27 @@ public sealed class DraftModelTests : IDisposable
     }
 
     [Fact]
-    public void The_target_itself_is_always_right_for_several_prompts_side_by_side()
+    public void The_target_itself_is_always_correct_for_a_batch_of_prompts()
     {
         using var source = new DraftModel(ShippedModels.Mini, ShippedModels.Mini);
-        var answers = DrafterDriver.AssertLossless(ShippedModels.Mini, source, [.. Golden.Prompts("koala-mini").Select(p => p.Ids)], 30, new ChainTree(4));
+        var answers = DrafterDriver.AssertLossless(ShippedModels.Mini, source,
+            [.. Golden.Prompts("koala-mini").Select(p => p.Ids)], 30, new ChainTree(4));
         Assert.All(answers.SelectMany(a => a.Rounds), round => Assert.Equal((4, 4), (round.Drafted, round.Accepted)));
     }
 
-    /// <summary>Four of twelve layers are often wrong, so that kept and dropped candidates follow each other in the draft model's cache.</summary>
+    /// <summary>
+    /// A model with four of the twelve layers is often wrong, so accepted and rejected candidates alternate in the
+    /// draft model's cache.
+    /// </summary>
     [Fact]
     public void The_first_layers_of_mini_draft_for_it()
     {
         using var source = DraftModel.Load(FirstLayers(4), ShippedModels.Mini);
         Assert.Equal(4, source.Model.Config.Layers);
         int[][] prompts = [.. Golden.Prompts("koala-mini").Select(p => p.Ids)];
-        var one = prompts.Select(prompt => DrafterDriver.AssertLossless(ShippedModels.Mini, source, prompt, 40, new ChainTree(3))).ToArray();
+        var one = prompts.Select(prompt =>
+            DrafterDriver.AssertLossless(ShippedModels.Mini, source, prompt, 40, new ChainTree(3)))
+            .ToArray();
         var rounds = one.SelectMany(a => a.Rounds).ToArray();
         Assert.Contains(rounds, r => r.Accepted == 0);
         Assert.Contains(rounds, r => r.Accepted > 0);
@@ -51,7 +57,9 @@ public sealed class DraftModelTests : IDisposable
         Assert.Equal(one.Select(a => a.Rounds.Select(r => r.Accepted)), together.Select(a => a.Rounds.Select(r => r.Accepted)));
     }
 
-    /// <summary>Its own cache, with what was accepted kept in it, says what a fresh pass over the same tokens says.</summary>
+    /// <summary>
+    /// The draft model's cache, which keeps accepted tokens, gives the same logits as a new pass over the same tokens.
+    /// </summary>
     [Fact]
     public void It_drafts_what_a_fresh_pass_over_the_same_tokens_would_draft()
     {
@@ -68,11 +76,13 @@ public sealed class DraftModelTests : IDisposable
     }
 
     [Fact]
-    public void Trees_of_it_change_nothing_and_bring_more_than_their_first_branch()
+    public void Its_trees_change_nothing_and_gain_more_than_their_first_branch()
     {
         using var source = DraftModel.Load(FirstLayers(4), ShippedModels.Mini);
         int[][] prompts = [.. Golden.Prompts("koala-mini").Select(p => p.Ids).Take(3)];
-        double Length(DraftTree tree) => new DecodingTrace([.. DrafterDriver.AssertLossless(ShippedModels.Mini, source, prompts, 30, tree).SelectMany(a => a.Rounds)]).AcceptanceLength;
+        double Length(DraftTree tree) =>
+            new DecodingTrace([.. DrafterDriver.AssertLossless(ShippedModels.Mini, source, prompts, 30, tree)
+                .SelectMany(a => a.Rounds)]).AcceptanceLength;
         var chain = Length(new ChainTree(5));
         Assert.True(Length(StaticTree.Find("eagle-1")) > chain);
         Assert.True(Length(new DynamicTree { Tokens = 40, Levels = 5, TopK = 5 }) > chain);
@@ -95,7 +105,7 @@ public sealed class DraftModelTests : IDisposable
         Close([.. prompt, 5, 8], level[1]);
         Close([.. prompt, 6, 9], level[2]);
 
-        // 6 and 9 were accepted: they stay, and the next draft goes on from there.
+        // Tokens 6 and 9 were accepted: they stay in the cache, and the next draft continues from there.
         drafter.Extend(null!, [[prompt[^1], 6, 9, 11]]);
         Close([.. prompt, 6, 9, 11], drafter.First()[0]);
         Close([.. prompt, 6, 9, 11, 12], drafter.Next([[12]], [[0]])[0]);
@@ -106,7 +116,9 @@ public sealed class DraftModelTests : IDisposable
     {
         using var source = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
         var context = ShippedModels.Nano.Config.ContextLength;
-        int[] prompt = [.. Enumerable.Repeat(Golden.Prompts("koala-nano")[0].Ids, 60).SelectMany(ids => ids).Take(context - 20)];
+        int[] prompt = [.. Enumerable.Repeat(Golden.Prompts("koala-nano")[0].Ids, 60)
+            .SelectMany(ids => ids)
+            .Take(context - 20)];
         var answer = DrafterDriver.AssertLossless(ShippedModels.Nano, source, prompt, 100, new ChainTree(6));
         Assert.InRange(answer.Tokens.Count, 1, 20);
     }
@@ -121,7 +133,8 @@ public sealed class DraftModelTests : IDisposable
         decoder.Generate(prompt, new GenerationOptions { MaxTokens = 100 });
         var before = live.ThreadTotalLiveCount;
         var counts = new List<long>();
-        decoder.Generate(prompt, new GenerationOptions { MaxTokens = 100, DraftLength = 2 }, _ => counts.Add(live.ThreadTotalLiveCount));
+        decoder.Generate(prompt, new GenerationOptions { MaxTokens = 100, DraftLength = 2 },
+            _ => counts.Add(live.ThreadTotalLiveCount));
         Assert.Equal(before, live.ThreadTotalLiveCount);
         Assert.InRange(counts[^1] - counts[1], 0, 2);
     }
@@ -145,7 +158,7 @@ public sealed class DraftModelTests : IDisposable
         var e = Assert.Throws<KoalaException>(() => new DraftModel(ShippedModels.Nano, ShippedModels.Mini));
         Assert.Contains("koala-nano has 512 tokens and koala-mini has 4096", e.Message, StringComparison.Ordinal);
 
-        // As large, but two tokens have changed places.
+        // The vocabulary is as large, but two tokens are swapped.
         var folder = FirstLayers(1);
         var file = Path.Combine(folder, "tokenizer.json");
         var json = JsonNode.Parse(File.ReadAllText(file))!;
@@ -153,7 +166,9 @@ public sealed class DraftModelTests : IDisposable
         var (one, other) = (vocabulary.First(t => (int)t.Value! == 4000).Key, vocabulary.First(t => (int)t.Value! == 4001).Key);
         (vocabulary[one], vocabulary[other]) = (4001, 4000);
         File.WriteAllText(file, json.ToJsonString());
-        Assert.Contains("token 4000 is", Assert.Throws<KoalaException>(() => DraftModel.Load(folder, ShippedModels.Mini)).Message, StringComparison.Ordinal);
+        Assert.Contains("token 4000 is",
+            Assert.Throws<KoalaException>(() => DraftModel.Load(folder, ShippedModels.Mini)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -161,10 +176,15 @@ public sealed class DraftModelTests : IDisposable
     {
         var folder = FirstLayers(1);
         var file = Path.Combine(folder, "config.json");
-        File.WriteAllText(file, File.ReadAllText(file).Replace("\"max_position_embeddings\": 1024", "\"max_position_embeddings\": 64", StringComparison.Ordinal));
+        File.WriteAllText(file,
+            File.ReadAllText(file)
+                .Replace("\"max_position_embeddings\": 1024", "\"max_position_embeddings\": 64",
+                    StringComparison.Ordinal));
         using var source = DraftModel.Load(folder, ShippedModels.Mini);
         source.NewDrafter(ShippedModels.Mini, 1, 64).Dispose();
-        Assert.Contains("context of 64", Assert.Throws<KoalaException>(() => source.NewDrafter(ShippedModels.Mini, 1, 65)).Message, StringComparison.Ordinal);
+        Assert.Contains("context of 64",
+            Assert.Throws<KoalaException>(() => source.NewDrafter(ShippedModels.Mini, 1, 65)).Message,
+            StringComparison.Ordinal);
     }
 
     private static void Close(int[] text, Tensor logits)
@@ -176,7 +196,7 @@ public sealed class DraftModelTests : IDisposable
         Tolerance.AssertClose(expected, logits, Tolerance.Roundings(config, config.Layers, text.Length, 2 * config.HiddenSize));
     }
 
-    // koala-mini with fewer layers, as a folder of its own.
+    // koala-mini with fewer layers, in a separate folder.
     private string FirstLayers(int layers)
     {
         using var scope = NewDisposeScope();
@@ -189,7 +209,8 @@ public sealed class DraftModelTests : IDisposable
         File.WriteAllText(Path.Combine(to, "config.json"), config.ToJsonString(new() { WriteIndented = true }));
         using var source = SafetensorsFile.Open(Path.Combine(from, "model.safetensors"));
         SafetensorsWriter.Write(Path.Combine(to, "model.safetensors"), [.. source.Tensors.Keys
-            .Where(name => !name.StartsWith("model.layers.", StringComparison.Ordinal) || int.Parse(name.Split('.')[2]) < layers)
+            .Where(name => !name.StartsWith("model.layers.", StringComparison.Ordinal)
+                || int.Parse(name.Split('.')[2]) < layers)
             .Select(name => KeyValuePair.Create(name, source.Read(name, ScalarType.BFloat16, CPU)))]);
         return to;
     }

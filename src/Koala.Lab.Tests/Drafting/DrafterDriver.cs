@@ -7,15 +7,17 @@ using Koala.Lab.Tests.Decoding;
 
 namespace Koala.Lab.Tests.Drafting;
 
-/// <summary>What every drafter is tried with.</summary>
+/// <summary>Assertions that hold for every drafter.</summary>
 internal static class DrafterDriver
 {
-    /// <summary>Answers a prompt and asserts that greedy tokens are the target's own.</summary>
-    public static Generation AssertLossless(Target target, IDraftSource source, int[] prompt, int tokens, DraftTree? tree = null) =>
+    /// <summary>Answers a prompt and asserts that the greedy tokens equal the baseline.</summary>
+    public static Generation AssertLossless(Target target, IDraftSource source, int[] prompt, int tokens,
+        DraftTree? tree = null) =>
         AssertLossless(target, source, [prompt], tokens, tree)[0];
 
-    /// <summary>The same of several prompts side by side.</summary>
-    public static IReadOnlyList<Generation> AssertLossless(Target target, IDraftSource source, IReadOnlyList<int[]> prompts, int tokens, DraftTree? tree = null)
+    /// <summary>Answers a batch of prompts and asserts that the greedy tokens equal the baseline.</summary>
+    public static IReadOnlyList<Generation> AssertLossless(Target target, IDraftSource source,
+        IReadOnlyList<int[]> prompts, int tokens, DraftTree? tree = null)
     {
         using var speculative = new SpeculativeDecoder(target, source);
         var options = new GenerationOptions { MaxTokens = tokens };

@@ -13,23 +13,23 @@ public sealed class PromptLookupTests
 {
     [Theory]
     [InlineData(new[] { 1, 2, 3, 4, 9, 2, 3 }, 3, new[] { 4, 9, 2 })]
-    // The longest run counts, not the most recent one of fewer tokens.
+    // The longest match counts, not the most recent one of fewer tokens.
     [InlineData(new[] { 1, 2, 3, 7, 5, 3, 8, 1, 2, 3 }, 2, new[] { 7, 5 })]
-    // Of equal ones the most recent.
+    // Of equally long matches the most recent one counts.
     [InlineData(new[] { 2, 3, 5, 2, 3, 6, 2, 3 }, 1, new[] { 6 })]
-    // A text that repeats goes on repeating.
+    // The draft continues a repeating text.
     [InlineData(new[] { 8, 4, 4, 4 }, 4, new[] { 4, 4, 4, 4 })]
     [InlineData(new[] { 1, 2, 1, 2 }, 5, new[] { 1, 2, 1, 2, 1 })]
     [InlineData(new[] { 1, 2, 3 }, 5, new int[0])]
     [InlineData(new[] { 1 }, 5, new int[0])]
-    public void What_followed_before_is_proposed(int[] text, int length, int[] expected)
+    public void The_earlier_continuation_is_proposed(int[] text, int length, int[] expected)
     {
         using var drafter = Drafter([text]);
         Assert.Equal(expected, Tokens(drafter.Propose(new ChainTree(length), Unused.Chooser)[0]));
     }
 
     [Fact]
-    public void It_finds_what_a_plain_search_finds()
+    public void It_finds_the_same_as_a_plain_search()
     {
         var random = new Random(5);
         List<int> text = [0];
@@ -58,7 +58,8 @@ public sealed class PromptLookupTests
     {
         foreach (var target in (Target[])[ShippedModels.Nano, ShippedModels.Mini])
         {
-            foreach (var prompt in Golden.Prompts(target.Name)) DrafterDriver.AssertLossless(target, new PromptLookup(), prompt.Ids, 24);
+            foreach (var prompt in Golden.Prompts(target.Name))
+                DrafterDriver.AssertLossless(target, new PromptLookup(), prompt.Ids, 24);
             DrafterDriver.AssertLossless(target, new PromptLookup(), [.. Golden.Prompts(target.Name).Select(p => p.Ids)], 24);
         }
     }
@@ -66,8 +67,10 @@ public sealed class PromptLookupTests
     [Fact]
     public void A_text_that_repeats_is_accepted_at_length()
     {
-        var verse = ShippedModels.Mini.Tokenizer.Encode("The koala sat in the tree. The bird sat on the koala. The tree stood in the rain. ");
-        var answer = DrafterDriver.AssertLossless(ShippedModels.Mini, new PromptLookup(), [.. Enumerable.Repeat(verse, 6).SelectMany(v => v).SkipLast(verse.Count / 2)], 48);
+        var verse = ShippedModels.Mini.Tokenizer.Encode("The koala sat in the tree. The bird sat on the koala. The " +
+            "tree stood in the rain. ");
+        var answer = DrafterDriver.AssertLossless(ShippedModels.Mini, new PromptLookup(),
+            [.. Enumerable.Repeat(verse, 6).SelectMany(v => v).SkipLast(verse.Count / 2)], 48);
         Assert.True(new DecodingTrace(answer.Rounds).AcceptanceLength > 3, new DecodingTrace(answer.Rounds).ToString());
         Assert.All(answer.Rounds, round => Assert.InRange(round.Drafted, 0, 10));
     }
@@ -76,19 +79,20 @@ public sealed class PromptLookupTests
     public void Sampled_answers_can_be_drafted_and_traced()
     {
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, new PromptLookup());
-        var answer = decoder.Generate(Golden.Prompts("koala-nano")[3].Ids, new GenerationOptions { MaxTokens = 40, Temperature = 0.7, FullTrace = true });
+        var answer = decoder.Generate(Golden.Prompts("koala-nano")[3].Ids,
+            new GenerationOptions { MaxTokens = 40, Temperature = 0.7, FullTrace = true });
         var candidates = answer.Rounds.SelectMany(round => round.Candidates!).ToArray();
         Assert.NotEmpty(candidates);
         Assert.All(candidates, candidate => Assert.Equal(1, candidate.Q));
     }
 
-    /// <summary>However long the text: no search through it.</summary>
+    /// <summary>The time does not depend on the length of the text, because lookup does not search through it.</summary>
     [Fact]
     public void A_round_takes_microseconds()
     {
         var random = new Random(1);
         using var drafter = Drafter([[.. Enumerable.Range(0, 200_000).Select(_ => random.Next(50))]]);
-        // The best of several times: a search would take 100 µs or more a round, this takes about 2.
+        // The best of several times counts: a search would take 100 µs or more per round, this takes about 2 µs.
         var best = Enumerable.Range(0, 10).Min(_ =>
         {
             var clock = Stopwatch.StartNew();
@@ -103,7 +107,7 @@ public sealed class PromptLookupTests
     }
 
     [Fact]
-    public void No_tensor_is_left_behind()
+    public void No_tensors_are_leaked()
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, new PromptLookup());
@@ -116,8 +120,10 @@ public sealed class PromptLookupTests
     [Fact]
     public void Options_out_of_range_are_refused()
     {
-        foreach (var lookup in (PromptLookup[])[new() { Shortest = 0 }, new() { Shortest = 3, Longest = 2 }, new() { MaxDraftLength = 0 }])
-            Assert.Equal("prompt-lookup", Assert.Throws<KoalaException>(() => lookup.NewDrafter(ShippedModels.Nano, 1, 10)).Where);
+        foreach (var lookup in (PromptLookup[])[new() { Shortest = 0 }, new() { Shortest = 3, Longest = 2 },
+            new() { MaxDraftLength = 0 }])
+            Assert.Equal("prompt-lookup",
+                Assert.Throws<KoalaException>(() => lookup.NewDrafter(ShippedModels.Nano, 1, 10)).Where);
     }
 
     private static Drafter Drafter(IReadOnlyList<int[]> texts)
@@ -129,7 +135,8 @@ public sealed class PromptLookupTests
 
     private static int[] Tokens(Draft draft) => [.. draft.Candidates.Select(c => c.Token)];
 
-    // The longest of the last tokens that stood before, most recent first; a copy that reaches the end goes on with what it copied.
+    // The longest suffix that occurred before, most recent first; a copy that reaches the end continues with what it
+    // copied.
     private static int[] Search(List<int> text, int count)
     {
         for (var n = Math.Min(3, text.Count); n >= 1; n--)
@@ -143,7 +150,7 @@ public sealed class PromptLookupTests
         return [];
     }
 
-    // What the drafter is handed and does not look at.
+    // The drafter receives this and does not use it.
     private static class Unused
     {
         public static Tensor Features => null!;

@@ -12,7 +12,8 @@ public sealed class BootstrapTests
         var mean = s_items.Average();
         var (low, high) = Bootstrap.Interval(s_items, sample => sample.Average());
         Assert.InRange(mean, low, high);
-        // Mean of n: 1.96 standard errors to each side, with the deviation of the items themselves.
+        // The interval of a mean of n values is 1.96 standard errors to each side, computed from the deviation of the
+        // values.
         var error = Math.Sqrt(s_items.Average(x => (x - mean) * (x - mean)) / s_items.Length);
         Assert.InRange((high - low) / (2 * 1.96 * error), 0.9, 1.1);
     }
@@ -29,7 +30,7 @@ public sealed class BootstrapTests
     }
 
     [Fact]
-    public void Items_are_drawn_with_repetition_and_none_is_left_out()
+    public void Items_are_drawn_with_replacement_and_none_is_left_out()
     {
         var (repeated, seen) = (false, new HashSet<int>());
         Bootstrap.Interval<int>([0, 1, 2, 3, 4], sample =>

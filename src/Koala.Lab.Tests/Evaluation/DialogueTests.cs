@@ -30,21 +30,24 @@ public sealed class DialogueTests
     }
 
     [Fact]
-    public void A_conversation_is_one_turn_with_what_was_said_before()
+    public void A_conversation_is_one_turn_after_its_history()
     {
-        Message[] messages = [new("system", "Be brief."), new("user", "First?"), new("assistant", "One."), new("user", "Second?")];
-        var dialogue = new Dialogue(ShippedModels.Nano, new Prompt("1", "", ["First?", "Second?"], messages), allTurns: true, system: "Ignored.");
+        Message[] messages =
+            [new("system", "Be brief."), new("user", "First?"), new("assistant", "One."), new("user", "Second?")];
+        var dialogue = new Dialogue(ShippedModels.Nano, new Prompt("1", "", ["First?", "Second?"], messages),
+            allTurns: true, system: "Ignored.");
         Assert.Equal(Ids(messages), dialogue.Next());
         dialogue.Answer("Two.");
         Assert.Null(dialogue.Next());
     }
 
     [Fact]
-    public void A_system_message_stands_before_the_first_turn() =>
-        Assert.Equal(Ids(new("system", "Be brief."), new("user", "First?")), new Dialogue(ShippedModels.Nano, s_two, false, "Be brief.").Next());
+    public void A_system_message_comes_before_the_first_turn() =>
+        Assert.Equal(Ids(new("system", "Be brief."), new("user", "First?")),
+            new Dialogue(ShippedModels.Nano, s_two, false, "Be brief.").Next());
 
     [Fact]
-    public void A_raw_prompt_goes_as_it_is() =>
+    public void A_raw_prompt_is_used_unchanged() =>
         Assert.Equal(ShippedModels.Nano.Tokenizer.Encode("First?", addSpecialTokens: true),
             new Dialogue(ShippedModels.Nano, new Prompt("1", "", ["First?"], null, Raw: true), false).Next());
 

@@ -14,14 +14,17 @@ public sealed class DraftLengthTunerTests
 {
     private static readonly int[] s_nodes = [1, 2, 4, 6];
 
-    // Alone 10 ms; a candidate costs so much more.
+    // The baseline takes 10 ms per token; each candidate costs this much more.
     private static StepCost Cost(double candidateMs, double roundMs = 0) => new(10,
-        [.. s_nodes.Select(nodes => new TreeCost(new ChainTree(nodes), nodes, nodes * candidateMs / 2, 10 + nodes * candidateMs / 2, roundMs))]);
+        [.. s_nodes.Select(nodes =>
+            new TreeCost(new ChainTree(nodes), nodes, nodes * candidateMs / 2, 10 + nodes * candidateMs / 2,
+                roundMs))]);
 
-    private static Round[] Rounds(int drafted, params int[] accepted) => [.. accepted.Select(a => new Round(drafted, a, 0, 0, 0))];
+    private static Round[] Rounds(int drafted, params int[] accepted) =>
+        [.. accepted.Select(a => new Round(drafted, a, 0, 0, 0))];
 
     [Fact]
-    public void A_round_between_two_measured_ones_costs_in_proportion()
+    public void A_round_between_two_measured_ones_is_interpolated()
     {
         var cost = Cost(2, roundMs: 1);
         Assert.Equal([10, 13, 15, 17, 19, 21, 23, 25], Enumerable.Range(0, 8).Select(cost.RoundMs));
@@ -33,11 +36,11 @@ public sealed class DraftLengthTunerTests
     }
 
     [Fact]
-    public void Free_candidates_are_drafted_to_the_end_and_dear_ones_hardly()
+    public void Cheap_candidates_are_drafted_to_the_limit_and_expensive_ones_hardly()
     {
         var rounds = Rounds(6, 0, 1, 2, 6, 6);
         Assert.Equal(6, DraftLengthTuner.Choose(Cost(0), rounds, 6).Length);
-        // Four of five rounds keep a first candidate, three a second, two a third: at 4 ms each the third does not pay.
+        // Four of five rounds accept a first candidate, three a second, two a third: at 4 ms each the third does not pay.
         var two = DraftLengthTuner.Choose(Cost(4), rounds, 6);
         Assert.Equal(2, two.Length);
         Assert.Equal((1 + 2 + 3 + 3 + 3) * 10 / (5 * 18.0), two.Speedup, 9);
@@ -47,9 +50,9 @@ public sealed class DraftLengthTunerTests
     }
 
     [Fact]
-    public void What_was_not_drafted_costs_nothing()
+    public void Candidates_that_are_not_drafted_cost_nothing()
     {
-        // Prompt lookup: nothing found in half of the rounds.
+        // Prompt lookup finds nothing in half of the rounds.
         Round[] rounds = [.. Rounds(0, 0, 0, 0), .. Rounds(6, 6, 6, 6)];
         var choice = DraftLengthTuner.Choose(Cost(1), rounds, 6);
         Assert.Equal(6, choice.Length);
@@ -63,32 +66,38 @@ public sealed class DraftLengthTunerTests
         Assert.True(double.IsNaN(DraftLengthTuner.Choose(Cost(1), [], 6).Speedup));
     }
 
-    [Theory, InlineData(0, new int[0]), InlineData(1, new[] { 1 }), InlineData(4, new[] { 1, 2, 3, 4 }), InlineData(7, new[] { 1, 2, 3, 5, 7 }), InlineData(10, new[] { 1, 2, 3, 5, 7, 10 })]
-    public void Few_chains_stand_for_all(int longest, int[] expected) => Assert.Equal(expected, StepCost.Chains(longest).Select(tree => tree.Depth));
+    [Theory]
+    [InlineData(0, new int[0]), InlineData(1, new[] { 1 }), InlineData(4, new[] { 1, 2, 3, 4 })]
+    [InlineData(7, new[] { 1, 2, 3, 5, 7 }), InlineData(10, new[] { 1, 2, 3, 5, 7, 10 })]
+    public void A_few_chains_represent_all(int longest, int[] expected) =>
+        Assert.Equal(expected, StepCost.Chains(longest).Select(tree => tree.Depth));
 
     [Fact]
     public void It_measures_and_chooses_by_the_first_prompts()
     {
         using var source = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
         var prompts = Golden.Prompts("koala-nano").Select(p => (IReadOnlyList<IReadOnlyList<int>>)[p.Ids]);
-        var (choice, cost) = DraftLengthTuner.Measure(ShippedModels.Nano, source, prompts, new GenerationOptions { MaxTokens = 8 }, TimeSpan.FromSeconds(0.3));
+        var (choice, cost) = DraftLengthTuner.Measure(ShippedModels.Nano, source, prompts,
+            new GenerationOptions { MaxTokens = 8 }, TimeSpan.FromSeconds(0.3));
         Assert.InRange(choice.Length, 1, 10);
         Assert.True(choice.Speedup > 0);
         Assert.Equal(10, cost.Trees[^1].Nodes);
     }
 
     [Theory, InlineData(2, 2), InlineData(8, 3)]
-    public void A_few_prompts_are_asked_however_little_time_there_is(int given, int expected)
+    public void A_few_prompts_are_measured_however_short_the_time(int given, int expected)
     {
         using var head = PlainDecoding.RandomHead(ShippedModels.Nano, 1);
         var asked = 0;
-        var prompts = Golden.Prompts("koala-nano").Take(given).Select(p => { asked++; return (IReadOnlyList<IReadOnlyList<int>>)[p.Ids]; });
+        var prompts = Golden.Prompts("koala-nano")
+            .Take(given)
+            .Select(p => { asked++; return (IReadOnlyList<IReadOnlyList<int>>)[p.Ids]; });
         DraftLengthTuner.Measure(ShippedModels.Nano, head, prompts, new GenerationOptions { MaxTokens = 4 }, TimeSpan.Zero);
         Assert.Equal(expected, asked);
     }
 
     [Fact]
-    public void The_first_prompts_asked_are_from_all_over_the_file()
+    public void The_first_prompts_are_from_all_parts_of_the_file()
     {
         Prompt[][] groups = [.. Enumerable.Range(0, 80).Select(i => new[] { new Prompt($"{i}", "", ["a"], null) })];
         var order = PromptGroups.Spread(groups).Select(group => int.Parse(group[0].Id, CultureInfo.InvariantCulture)).ToArray();
@@ -101,7 +110,8 @@ public sealed class DraftLengthTunerTests
     public void A_head_that_drafts_less_is_asked_for_less()
     {
         using var head = PlainDecoding.RandomHead(ShippedModels.Nano, 1);
-        var (choice, cost) = DraftLengthTuner.Measure(ShippedModels.Nano, head, [[Golden.Prompts("koala-nano")[0].Ids]], new GenerationOptions { MaxTokens = 8 }, TimeSpan.FromSeconds(0.1));
+        var (choice, cost) = DraftLengthTuner.Measure(ShippedModels.Nano, head, [[Golden.Prompts("koala-nano")[0].Ids]],
+            new GenerationOptions { MaxTokens = 8 }, TimeSpan.FromSeconds(0.1));
         Assert.InRange(choice.Length, 1, 4);
         Assert.Equal(4, cost.Trees[^1].Nodes);
     }

@@ -23,11 +23,12 @@ public sealed class EvaluatorTests
     private static readonly Prompt s_tooLong = new("5", "long", [string.Concat(Enumerable.Repeat("a long story ", 400))], null);
 
     [Fact]
-    public void A_report_adds_up()
+    public void The_parts_of_a_report_are_consistent()
     {
         using var head = PlainDecoding.RecordedHead();
         var progress = new List<EvaluationProgress>();
-        var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", [.. s_prompts, s_tooLong], Options(24), new Told(progress));
+        var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", [.. s_prompts, s_tooLong], Options(24),
+            new ProgressList(progress));
 
         Assert.True(report.Lossless);
         Assert.Equal(4, report.EqualAnswers + report.NearTies);
@@ -37,7 +38,8 @@ public sealed class EvaluatorTests
         Assert.Equal(Enumerable.Range(1, 5).Select(i => new EvaluationProgress(i, 5)), progress);
 
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
-        var answers = s_prompts.Select(p => decoder.Generate(Ids(p.Turns[0]), new GenerationOptions { MaxTokens = 24 })).ToArray();
+        var answers = s_prompts.Select(p => decoder.Generate(Ids(p.Turns[0]), new GenerationOptions { MaxTokens = 24 }))
+            .ToArray();
         Assert.Equal(answers.Sum(a => a.Tokens.Count), report.Tokens);
         var trace = new DecodingTrace([.. answers.SelectMany(a => a.Rounds)]);
         Assert.Equal(trace.AcceptanceLength, report.AcceptanceLength.Mean, 9);
@@ -48,7 +50,7 @@ public sealed class EvaluatorTests
         Assert.True(report.Round.DraftMs > 0 && report.Round.VerifyMs > 0 && report.Round.BookkeepingMs >= 0);
 
         Assert.Equal([("reasoning", 2), ("writing", 2)], report.ByCategory.Select(c => (c.Category, c.Prompts)));
-        // Times are those of a busy machine: only how they belong together can be asserted.
+        // The times come from a busy machine, so the test can assert only how they relate to each other.
         Assert.Equal(report.AcceptanceLength.Mean / report.BreakEven, report.Predicted, 9);
         Assert.True(report.BreakEven > 0 && double.IsFinite(report.BreakEven));
         Assert.Equal((1, false), (report.Batch, report.DraftLengthChosen));
@@ -59,15 +61,18 @@ public sealed class EvaluatorTests
         Assert.Equal(writing.AcceptanceLength, report.ByCategory[1].AcceptanceLength.Mean, 9);
     }
 
-    /// <summary>Counted before the limit cuts: 1 from prefill, 4, 4 and the first of the last 4.</summary>
+    /// <summary>
+    /// The rounds are counted before the limit cuts them: 1 token from prefill, 4, 4 and the first of the last 4.
+    /// </summary>
     [Fact]
-    public void Acceptance_length_of_a_perfect_head_is_its_draft_and_one()
+    public void Acceptance_length_of_a_perfect_head_is_its_draft_length_plus_one()
     {
         var ids = Ids(s_prompts[0].Turns[0]);
-        var head = ScriptedHead.Right(ShippedModels.Nano, ids.Length, 3, PlainDecoding.Greedy(ShippedModels.Nano, ids, 40), _ => 3);
+        var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, ids.Length, 3,
+            PlainDecoding.Greedy(ShippedModels.Nano, ids, 40), _ => 3);
         var report = Evaluator.Run(ShippedModels.Nano, head, "perfect", s_prompts[..1], Options(10));
         Assert.Equal(10, report.Tokens);
-        // One prompt says nothing of how prompts vary.
+        // One prompt does not show how much prompts vary.
         Assert.Equal(new MeanInterval(4, double.NaN, double.NaN), report.AcceptanceLength);
         Assert.False(report.SpeedupIsClear);
         Assert.Equal([1, 1, 1], report.PositionAcceptance);
@@ -78,17 +83,26 @@ public sealed class EvaluatorTests
     public void Json_has_the_fields_that_scripts_read()
     {
         using var head = PlainDecoding.RecordedHead();
-        using var json = JsonDocument.Parse(JsonSerializer.Serialize(Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2], Options(8)), JsonFormat.Document));
+        using var json = JsonDocument.Parse(JsonSerializer.Serialize(Evaluator.Run(ShippedModels.Nano, head, "recorded",
+            s_prompts[..2], Options(8)),
+            JsonFormat.Document));
         var root = json.RootElement;
-        foreach (var name in (string[])["target", "head", "device", "dtype", "threads", "temperature", "prompts", "skipped", "tokens", "lossless", "nearTies",
-            "acceptanceLength", "positionAcceptance", "baseline", "speculative", "speedup", "round", "byCategory", "batch", "draftLength", "draftLengthChosen",
+        foreach (var name in (string[])["target", "head", "device", "dtype", "threads", "temperature", "prompts",
+            "skipped", "tokens", "lossless", "nearTies",
+            "acceptanceLength", "positionAcceptance", "baseline", "speculative", "speedup", "round", "byCategory",
+            "batch", "draftLength", "draftLengthChosen",
             "nAlpha", "predicted", "breakEven"])
             Assert.True(root.TryGetProperty(name, out _), name);
-        foreach (var name in (string[])["mean", "low", "high"]) Assert.Equal(JsonValueKind.Number, root.GetProperty("acceptanceLength").GetProperty(name).ValueKind);
-        foreach (var name in (string[])["median", "low", "high"]) Assert.Equal(JsonValueKind.Number, root.GetProperty("speedup").GetProperty(name).ValueKind);
-        foreach (var name in (string[])["draftMs", "verifyMs", "bookkeepingMs"]) Assert.Equal(JsonValueKind.Number, root.GetProperty("round").GetProperty(name).ValueKind);
-        foreach (var name in (string[])["category", "prompts", "acceptanceLength", "speedup", "nAlpha"]) Assert.True(root.GetProperty("byCategory")[0].TryGetProperty(name, out _), name);
-        foreach (var side in (string[])["baseline", "speculative"]) Assert.True(root.GetProperty(side).GetProperty("tokensPerSecond").GetDouble() > 0);
+        foreach (var name in (string[])["mean", "low", "high"])
+            Assert.Equal(JsonValueKind.Number, root.GetProperty("acceptanceLength").GetProperty(name).ValueKind);
+        foreach (var name in (string[])["median", "low", "high"])
+            Assert.Equal(JsonValueKind.Number, root.GetProperty("speedup").GetProperty(name).ValueKind);
+        foreach (var name in (string[])["draftMs", "verifyMs", "bookkeepingMs"])
+            Assert.Equal(JsonValueKind.Number, root.GetProperty("round").GetProperty(name).ValueKind);
+        foreach (var name in (string[])["category", "prompts", "acceptanceLength", "speedup", "nAlpha"])
+            Assert.True(root.GetProperty("byCategory")[0].TryGetProperty(name, out _), name);
+        foreach (var side in (string[])["baseline", "speculative"])
+            Assert.True(root.GetProperty(side).GetProperty("tokensPerSecond").GetDouble() > 0);
         Assert.Equal(JsonValueKind.True, root.GetProperty("lossless").ValueKind);
         Assert.False(root.TryGetProperty("speedupIsClear", out _));
     }
@@ -104,11 +118,15 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
-    public void A_sampled_report_says_nothing_of_losslessness()
+    public void A_sampled_report_makes_no_claim_about_losslessness()
     {
         using var head = PlainDecoding.RecordedHead();
         var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2],
-            new EvaluationOptions { Generation = new GenerationOptions { MaxTokens = 12, Temperature = 0.8 }, Repeats = 2, ChooseDraftLength = false });
+            new EvaluationOptions
+            {
+                Generation = new GenerationOptions { MaxTokens = 12, Temperature = 0.8 }, Repeats = 2,
+                ChooseDraftLength = false,
+            });
         Assert.Null(report.Lossless);
         Assert.Null(report.NearTies);
         Assert.Null(report.EqualAnswers);
@@ -120,7 +138,9 @@ public sealed class EvaluatorTests
     public void Nothing_left_to_measure_is_a_fault()
     {
         using var head = PlainDecoding.RecordedHead();
-        Assert.Contains("1 skipped", Assert.Throws<KoalaException>(() => Evaluator.Run(ShippedModels.Nano, head, "recorded", [s_tooLong])).Message);
+        Assert.Contains("1 skipped",
+            Assert.Throws<KoalaException>(() =>
+                Evaluator.Run(ShippedModels.Nano, head, "recorded", [s_tooLong])).Message);
         Assert.Throws<KoalaException>(() => Evaluator.Run(ShippedModels.Nano, head, "recorded", []));
     }
 
@@ -128,7 +148,9 @@ public sealed class EvaluatorTests
     public void Options_out_of_range_are_refused_by_name()
     {
         using var head = PlainDecoding.RecordedHead();
-        string Where(EvaluationOptions options) => Assert.Throws<KoalaException>(() => Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, options)).Where;
+        string Where(EvaluationOptions options) =>
+            Assert.Throws<KoalaException>(() =>
+                Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, options)).Where;
         Assert.Equal("repeats", Where(new EvaluationOptions { Repeats = 0 }));
         Assert.Equal("batch", Where(new EvaluationOptions { Batch = 0 }));
         Assert.Equal("maxTokens", Where(Options(0)));
@@ -149,7 +171,8 @@ public sealed class EvaluatorTests
             foreach (var turn in prompt.Turns)
             {
                 messages.Add(new Message("user", turn));
-                var answer = baseline.Generate(ShippedModels.Nano.Tokenizer.EncodeChat(messages), new GenerationOptions { MaxTokens = 10 });
+                var answer = baseline.Generate(ShippedModels.Nano.Tokenizer.EncodeChat(messages),
+                    new GenerationOptions { MaxTokens = 10 });
                 tokens += answer.Tokens.Count;
                 messages.Add(new Message("assistant", answer.Text));
             }
@@ -158,30 +181,33 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
-    public void Prompts_side_by_side_have_the_same_answers()
+    public void Prompts_in_a_batch_get_the_same_answers()
     {
         using var head = PlainDecoding.RecordedHead();
         Prompt[] prompts = [.. s_prompts, s_tooLong];
         var progress = new List<EvaluationProgress>();
         var one = Evaluator.Run(ShippedModels.Nano, head, "recorded", prompts, Options(16));
-        var three = Evaluator.Run(ShippedModels.Nano, head, "recorded", prompts, Options(16) with { Batch = 3 }, new Told(progress));
+        var three = Evaluator.Run(ShippedModels.Nano, head, "recorded", prompts, Options(16) with { Batch = 3 },
+            new ProgressList(progress));
         Assert.Equal((3, true, 4, 1), (three.Batch, three.Lossless, three.Prompts, three.Skipped));
         Assert.Equal(one.Tokens, three.Tokens);
         Assert.Equal(one.AcceptanceLength.Mean, three.AcceptanceLength.Mean, 6);
         Assert.Equal(one.NAlpha, three.NAlpha);
-        Assert.Equal(one.ByCategory.Select(c => (c.Category, c.Prompts)), three.ByCategory.Select(c => (c.Category, c.Prompts)));
-        // A group is of one category.
+        Assert.Equal(one.ByCategory.Select(c => (c.Category, c.Prompts)),
+            three.ByCategory.Select(c => (c.Category, c.Prompts)));
+        // All prompts of a group have the same category.
         Assert.Equal([2, 4, 5], progress.Select(p => p.Done));
         Assert.Contains("batch size 3", three.ToString());
         Assert.DoesNotContain("batch size", one.ToString());
     }
 
     [Fact]
-    public void All_turns_can_be_asked_side_by_side()
+    public void All_turns_can_be_asked_in_batches()
     {
         using var head = PlainDecoding.RecordedHead();
         var one = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, Options(10) with { AllTurns = true });
-        var two = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, Options(10) with { AllTurns = true, Batch = 2 });
+        var two = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts,
+            Options(10) with { AllTurns = true, Batch = 2 });
         Assert.Equal((6, 6), (one.Prompts, two.Prompts));
         Assert.Equal(one.Tokens, two.Tokens);
     }
@@ -190,23 +216,26 @@ public sealed class EvaluatorTests
     public void The_draft_length_is_chosen_where_it_is_left_open()
     {
         using var head = PlainDecoding.RecordedHead();
-        var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2], Options(8) with { ChooseDraftLength = true });
+        var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2],
+            Options(8) with { ChooseDraftLength = true });
         Assert.True(report.DraftLengthChosen);
         Assert.InRange(report.DraftLength, 1, 4);
         Assert.Contains("(chosen)", report.ToString());
-        var given = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2], new EvaluationOptions { Generation = new GenerationOptions { MaxTokens = 8, DraftLength = 2 } });
+        var given = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2],
+            new EvaluationOptions { Generation = new GenerationOptions { MaxTokens = 8, DraftLength = 2 } });
         Assert.Equal((2, false), (given.DraftLength, given.DraftLengthChosen));
     }
 
     [Fact]
-    public void Drafters_without_a_head_are_measured_alike()
+    public void Drafters_without_a_head_are_measured_in_the_same_way()
     {
         var lookup = Evaluator.Run(ShippedModels.Nano, new PromptLookup(), "prompt-lookup", s_prompts[..2], Options(24));
         Assert.True(lookup.Lossless);
         Assert.Empty(lookup.NAlpha);
         Assert.True(lookup.BreakEven > 0);
         using var model = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
-        var itself = Evaluator.Run(ShippedModels.Nano, model, "nano", s_prompts[..2], Options(24) with { Generation = new GenerationOptions { MaxTokens = 24, DraftLength = 3 } });
+        var itself = Evaluator.Run(ShippedModels.Nano, model, "nano", s_prompts[..2],
+            Options(24) with { Generation = new GenerationOptions { MaxTokens = 24, DraftLength = 3 } });
         Assert.True(itself.Lossless);
         Assert.Equal(4, itself.AcceptanceLength.Mean, 9);
         Assert.All(itself.NAlpha, alpha => Assert.Equal(1, alpha));
@@ -219,16 +248,18 @@ public sealed class EvaluatorTests
         using var head = PlainDecoding.RecordedHead();
         using var cancel = new CancellationTokenSource();
         cancel.Cancel();
-        Assert.ThrowsAny<OperationCanceledException>(() => Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, cancel: cancel.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts, cancel: cancel.Token));
     }
 
-    private static EvaluationOptions Options(int tokens) => new() { Generation = new GenerationOptions { MaxTokens = tokens }, ChooseDraftLength = false };
+    private static EvaluationOptions Options(int tokens) =>
+        new() { Generation = new GenerationOptions { MaxTokens = tokens }, ChooseDraftLength = false };
 
     private static int[] Ids(string message) => [.. ShippedModels.Nano.Tokenizer.EncodeChat([new Message("user", message)])];
 
-    // Progress<T> tells on other threads, later.
-    private sealed class Told(List<EvaluationProgress> told) : IProgress<EvaluationProgress>
+    // Progress<T> reports later, on other threads.
+    private sealed class ProgressList(List<EvaluationProgress> reports) : IProgress<EvaluationProgress>
     {
-        public void Report(EvaluationProgress value) => told.Add(value);
+        public void Report(EvaluationProgress value) => reports.Add(value);
     }
 }

@@ -13,14 +13,16 @@ public sealed class OutputMatchTests
 
     [Fact]
     public void The_same_tokens_are_equal() =>
-        Assert.Equal(OutputMatch.Kind.Equal, Of(ShippedModels.Nano, PlainDecoding.Answer(ShippedModels.Nano, s_prompt, 12), x => x));
+        Assert.Equal(OutputMatch.Kind.Equal,
+            Of(ShippedModels.Nano, PlainDecoding.Answer(ShippedModels.Nano, s_prompt, 12), x => x));
 
     [Fact]
-    public void A_changed_token_is_a_difference_wherever_it_stands()
+    public void A_changed_token_is_a_difference_at_every_position()
     {
         var answer = PlainDecoding.Answer(ShippedModels.Nano, s_prompt, 12);
         for (var at = 0; at < answer.Length; at++)
-            Assert.Equal(OutputMatch.Kind.Different, Of(ShippedModels.Nano, answer, x => [.. x.Select((token, i) => i == at ? (token + 1) % 512 : token)]));
+            Assert.Equal(OutputMatch.Kind.Different,
+                Of(ShippedModels.Nano, answer, x => [.. x.Select((token, i) => i == at ? (token + 1) % 512 : token)]));
     }
 
     [Fact]
@@ -42,7 +44,7 @@ public sealed class OutputMatchTests
         Assert.Equal(before, live.ThreadTotalLiveCount);
     }
 
-    /// <summary>A target in which one token has the embedding of another, and so always the same logit.</summary>
+    /// <summary>A target in which two tokens have the same embedding, and so always the same logit.</summary>
     [Fact]
     public void Tokens_that_tie_in_the_target_are_a_near_tie_and_a_third_one_is_a_difference()
     {
@@ -67,7 +69,8 @@ public sealed class OutputMatchTests
 
     private static Target WithTwin(TemporaryFolder folder, int token, int twin)
     {
-        foreach (var file in Directory.EnumerateFiles(ShippedModels.Folder("koala-nano"))) File.Copy(file, folder.At(Path.GetFileName(file)));
+        foreach (var file in Directory.EnumerateFiles(ShippedModels.Folder("koala-nano")))
+            File.Copy(file, folder.At(Path.GetFileName(file)));
         var bytes = File.ReadAllBytes(folder.At("model.safetensors"));
         var header = (int)BinaryPrimitives.ReadUInt64LittleEndian(bytes);
         using var json = JsonDocument.Parse(bytes.AsMemory(8, header));

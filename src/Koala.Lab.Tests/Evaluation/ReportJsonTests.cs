@@ -7,7 +7,10 @@ using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Tests.Evaluation;
 
-/// <summary>The reports share their circumstances; in JSON each is as flat as it was before, and files of before are still read.</summary>
+/// <summary>
+/// The reports share their circumstances. In JSON each report is as flat as it was before, and older files can still be
+/// read.
+/// </summary>
 public sealed class ReportJsonTests
 {
     [Fact]
@@ -36,12 +39,14 @@ public sealed class ReportJsonTests
         }
     }
 
-    [Theory, InlineData("target"), InlineData("head"), InlineData("device"), InlineData("dtype"), InlineData("threads"), InlineData("temperature")]
+    [Theory]
+    [InlineData("target"), InlineData("head"), InlineData("device"), InlineData("dtype"), InlineData("threads")]
+    [InlineData("temperature")]
     public void A_report_without_its_circumstances_is_refused(string field)
     {
-        var whole = Results()[0];
-        var text = whole.Replace($"\"{field}\":", "\"another\":", StringComparison.Ordinal);
-        Assert.NotEqual(whole, text);
+        var complete = Results()[0];
+        var text = complete.Replace($"\"{field}\":", "\"another\":", StringComparison.Ordinal);
+        Assert.NotEqual(complete, text);
         Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<EvaluationReport>(text, JsonFormat.Document));
     }
 
@@ -51,29 +56,36 @@ public sealed class ReportJsonTests
         var round = new RoundTimes(1, 2, 3);
         var report = new BreakEvenReport(Circumstances.Create(ShippedModels.Nano, "a head", 0.5, 2))
         {
-            DraftLength = 1, BaselineMs = 2, BreakEven = 3, Round = round, ByDraftLength = [new BreakEvenRow(1, round, 3)], Provenance = Provenance.Create([], null),
+            DraftLength = 1, BaselineMs = 2, BreakEven = 3, Round = round,
+                ByDraftLength = [new BreakEvenRow(1, round, 3)], Provenance = Provenance.Create([], null),
         };
         string[] expected =
-            ["target", "head", "device", "dtype", "threads", "temperature", "batch", "draftLength", "aloneMs", "breakEven", "round", "byDraftLength", "provenance"];
+            ["target", "head", "device", "dtype", "threads", "temperature", "batch", "draftLength", "aloneMs",
+                "breakEven", "round", "byDraftLength", "provenance"];
         Assert.Equal(expected, Fields(report));
 
         var text = JsonSerializer.Serialize(report, JsonFormat.Document);
         var read = JsonSerializer.Deserialize<BreakEvenReport>(text, JsonFormat.Document)!;
         Assert.Equal(text, JsonSerializer.Serialize(read, JsonFormat.Document));
-        Assert.StartsWith("a head on koala-nano, cpu, fp32, 1 threads, temperature 0.5, batch size 2\n", read.ToString(), StringComparison.Ordinal);
+        Assert.StartsWith("a head on koala-nano, cpu, fp32, 1 threads, temperature 0.5, batch size 2\n",
+            read.ToString(), StringComparison.Ordinal);
     }
 
-    /// <summary>A tree is fitted to greedy answers, one at a time: neither has ever been in its JSON.</summary>
+    /// <summary>
+    /// A tree is fitted to greedy answers, one at a time; its JSON has therefore never had a temperature or a batch.
+    /// </summary>
     [Fact]
     public void A_tree_fit_report_is_flat_and_without_temperature_and_batch()
     {
         var tree = FittedTree.Create([[0], [0, 0]], 1.5, 10);
         var report = new TreeFitReport(Circumstances.Create(ShippedModels.Nano, "a head"))
         {
-            By = TreeFitBy.Speed, Prompts = 1, Skipped = 0, Positions = 2, Tree = tree, Chain = tree, BaselineTokensPerSecond = 50, ByNodes = [tree],
+            By = TreeFitBy.Speed, Prompts = 1, Skipped = 0, Positions = 2, Tree = tree, Chain = tree,
+                BaselineTokensPerSecond = 50, ByNodes = [tree],
         };
         string[] expected =
-            ["target", "head", "device", "dtype", "threads", "by", "prompts", "skipped", "places", "tree", "chain", "aloneTokensPerSecond", "byNodes", "paths"];
+            ["target", "head", "device", "dtype", "threads", "by", "prompts", "skipped", "places", "tree", "chain",
+                "aloneTokensPerSecond", "byNodes", "paths"];
         Assert.Equal(expected, Fields(report));
         Assert.Equal([.. expected, "provenance"], Fields(report with { Provenance = Provenance.Create([], null) }));
     }
@@ -84,10 +96,12 @@ public sealed class ReportJsonTests
         return [.. json.RootElement.EnumerateObject().Select(field => field.Name)];
     }
 
-    // The results in docs/ that are evaluations.
+    // The evaluations among the results in docs/.
     private static string[] Results()
     {
-        var files = Directory.GetFiles(TestFiles.At("docs", "results"), "*.json", SearchOption.AllDirectories).Order(StringComparer.Ordinal);
-        return [.. files.Select(File.ReadAllText).Where(text => text.Contains("\"acceptanceLength\"", StringComparison.Ordinal))];
+        var files = Directory.GetFiles(TestFiles.At("docs", "results"), "*.json", SearchOption.AllDirectories)
+            .Order(StringComparer.Ordinal);
+        return [.. files.Select(File.ReadAllText)
+            .Where(text => text.Contains("\"acceptanceLength\"", StringComparison.Ordinal))];
     }
 }

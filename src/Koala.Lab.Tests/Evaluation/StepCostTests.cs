@@ -22,9 +22,10 @@ public sealed class StepCostTests
         using var _ = source as IDisposable;
         var cost = StepCost.Measure(ShippedModels.Nano, source, StepCost.Chains(4), batch: 2, budget: s_short);
         Assert.True(cost.BaselineMs > 0);
-        // Prompt lookup too drafts in full: the text repeats.
+        // Prompt lookup drafts its full length too, because the text repeats.
         Assert.Equal([1, 2, 3, 4], cost.Trees.Select(shape => shape.Nodes));
-        Assert.All(cost.Trees, shape => Assert.True(shape is { DraftMs: > 0, VerifyMs: > 0, BookkeepingMs: >= 0 }, shape.ToString()));
+        Assert.All(cost.Trees,
+            shape => Assert.True(shape is { DraftMs: > 0, VerifyMs: > 0, BookkeepingMs: >= 0 }, shape.ToString()));
     }
 
     [Theory, InlineData(0.0), InlineData(0.9)]
@@ -34,14 +35,16 @@ public sealed class StepCostTests
         using var model = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
         foreach (var source in (IDraftSource[])[head, model])
         {
-            var cost = StepCost.Measure(ShippedModels.Nano, source, [StaticTree.Find("eagle-1"), new DynamicTree { Tokens = 60 }], new GenerationOptions { Temperature = temperature }, batch: 2, budget: s_short);
+            var cost = StepCost.Measure(ShippedModels.Nano, source,
+                [StaticTree.Find("eagle-1"), new DynamicTree { Tokens = 60 }],
+                new GenerationOptions { Temperature = temperature }, batch: 2, budget: s_short);
             Assert.Equal([25, 59], cost.Trees.Select(shape => shape.Nodes));
             Assert.True(cost.BreakEven([25, 59]) > 0);
         }
     }
 
     [Theory, InlineData(0.0), InlineData(0.9)]
-    public void Nothing_is_left_behind(double temperature)
+    public void No_tensors_are_leaked(double temperature)
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         var options = new GenerationOptions { Temperature = temperature };
@@ -52,13 +55,14 @@ public sealed class StepCostTests
         Assert.Equal(before, live.ThreadTotalLiveCount);
     }
 
-    /// <summary>A second model as large as the target drafts: each token costs another step.</summary>
+    /// <summary>A second model as large as the target drafts, so each drafted token costs another step.</summary>
     [Fact]
-    public void More_tokens_of_a_dear_drafter_cost_more()
+    public void More_tokens_of_an_expensive_drafter_cost_more()
     {
         using var source = new DraftModel(ShippedModels.Mini, ShippedModels.Mini);
         var cost = StepCost.Measure(ShippedModels.Mini, source, StepCost.Chains(8), budget: TimeSpan.FromSeconds(2));
-        // Eight steps against one: no load hides that from medians of interleaved rounds.
+        // Eight steps are compared with one; the load of the machine cannot hide that from medians of interleaved
+        // rounds.
         Assert.True(cost.Trees[^1].DraftMs > 2 * cost.Trees[0].DraftMs, string.Join(", ", cost.Trees));
     }
 
@@ -67,7 +71,8 @@ public sealed class StepCostTests
     {
         using var cancel = new CancellationTokenSource();
         cancel.Cancel();
-        Assert.ThrowsAny<OperationCanceledException>(() => StepCost.Measure(ShippedModels.Nano, new PromptLookup(), StepCost.Chains(2), cancel: cancel.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            StepCost.Measure(ShippedModels.Nano, new PromptLookup(), StepCost.Chains(2), cancel: cancel.Token));
     }
 
     [Fact]
@@ -75,14 +80,20 @@ public sealed class StepCostTests
     {
         using var target = Koala.Lab.Targets.Target.Load(ShippedModels.Folder("koala-nano"), "bf16");
         var before = Untrained();
-        var report = BreakEvenReport.Measure(target, new EagleOptions { Layers = 2, DraftVocabulary = 100 }, new GenerationOptions { DraftLength = 3 }, batch: 2);
-        Assert.Equal(("koala-nano", "eagle K=2, untrained", "bf16", 2, 3), (report.Target, report.Head, report.Dtype, report.Batch, report.DraftLength));
+        var report = BreakEvenReport.Measure(target, new EagleOptions { Layers = 2, DraftVocabulary = 100 },
+            new GenerationOptions { DraftLength = 3 }, batch: 2);
+        Assert.Equal(("koala-nano", "eagle K=2, untrained", "bf16", 2, 3),
+            (report.Target, report.Head, report.Dtype, report.Batch, report.DraftLength));
         Assert.Equal([1, 2, 3], report.ByDraftLength.Select(row => row.DraftLength));
         Assert.Equal(report.ByDraftLength[^1].BreakEven, report.BreakEven);
-        Assert.Equal((report.Round.DraftMs + report.Round.VerifyMs + report.Round.BookkeepingMs) / report.BaselineMs, report.BreakEven, 9);
-        // Another test beside this one may have a head there at the moment, but not for long: what stays was left.
-        Assert.True(SpinWait.SpinUntil(() => !Untrained().Except(before).Any(), TimeSpan.FromSeconds(30)), string.Join(", ", Untrained().Except(before)));
-        Assert.Equal("draftLength", Assert.Throws<KoalaException>(() => BreakEvenReport.Measure(target, new MedusaOptions(), new GenerationOptions { DraftLength = 0 })).Where);
+        Assert.Equal((report.Round.DraftMs + report.Round.VerifyMs + report.Round.BookkeepingMs) / report.BaselineMs,
+            report.BreakEven, 9);
+        // Another test may keep a head there for a moment; what remains for longer was left behind.
+        Assert.True(SpinWait.SpinUntil(() => !Untrained().Except(before).Any(), TimeSpan.FromSeconds(30)),
+            string.Join(", ", Untrained().Except(before)));
+        Assert.Equal("draftLength",
+            Assert.Throws<KoalaException>(() =>
+                BreakEvenReport.Measure(target, new MedusaOptions(), new GenerationOptions { DraftLength = 0 })).Where);
     }
 
     private static string[] Untrained() => Directory.GetDirectories(Path.GetTempPath(), "koala-untrained-*");

@@ -18,18 +18,22 @@ public sealed class TreeFitTests
 {
     private static readonly Prompt[] s_prompts = [.. Prompts.Load(TestFiles.At("data", "mt-bench.jsonl"), 20)];
     private static readonly Lazy<DraftHead> s_medusa = new(() => TinyModels.Train(TinyModels.Options with { Steps = 60 }));
-    private static readonly Lazy<DraftHead> s_eagle = new(() => TinyModels.Train(TinyModels.Options with { Steps = 60 }, new EagleOptions { DraftVocabulary = 300 }));
+    private static readonly Lazy<DraftHead> s_eagle =
+        new(() => TinyModels.Train(TinyModels.Options with { Steps = 60 }, new EagleOptions { DraftVocabulary = 300 }));
     private static readonly Lazy<Generation[]> s_answers = new(Answers);
 
     public static TheoryData<string> Heads => ["medusa", "eagle"];
 
-    /// <summary>What a tree accepts in decoding is what was counted along the answers, round by round; so their mean is too.</summary>
+    /// <summary>
+    /// A tree accepts in decoding what was counted along the answers, round by round; so their means are equal too.
+    /// </summary>
     [Theory, MemberData(nameof(Heads))]
     public void Decoding_with_a_tree_accepts_in_every_round_what_was_counted_there(string name)
     {
         var (head, answers) = (Head(name), s_answers.Value);
         var paths = RankPaths.Collect(ShippedModels.Nano, head, answers);
-        StaticTree[] trees = [new("grown", TreeGrowth.Grow(paths, 25, paths.Depth)), new("shallow", TreeGrowth.Grow(paths, 9, 2)), new("chain", [[0], [0, 0], [0, 0, 0]])];
+        StaticTree[] trees = [new("grown", TreeGrowth.Grow(paths, 25, paths.Depth)),
+            new("shallow", TreeGrowth.Grow(paths, 9, 2)), new("chain", [[0], [0, 0], [0, 0, 0]])];
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
         foreach (var tree in trees)
         {
@@ -38,29 +42,33 @@ public sealed class TreeFitTests
             {
                 var answer = decoder.Generate(answers[i].PromptTokens, new GenerationOptions { MaxTokens = 60, Tree = tree });
                 Assert.Equal(answers[i].Tokens, answer.Tokens);
-                var place = 0;
+                var position = 0;
                 foreach (var round in answer.Rounds)
                 {
-                    if (place >= paths.Answers[i].Count) break;   // what would follow here is not known to the end
-                    var path = paths.Answers[i][place];
-                    Assert.Equal(Enumerable.Range(1, path.Count).TakeWhile(depth => tree.Paths.Any(p => p.SequenceEqual(path.Take(depth)))).Count(), round.Accepted);
+                    if (position >= paths.Answers[i].Count) break;   // what follows here is not known completely
+                    var path = paths.Answers[i][position];
+                    bool IsNode(int depth) => tree.Paths.Any(p => p.SequenceEqual(path.Take(depth)));
+                    Assert.Equal(Enumerable.Range(1, path.Count).TakeWhile(IsNode).Count(), round.Accepted);
                     counted.Add(round);
-                    place += round.Committed;
+                    position += round.Committed;
                 }
             }
             Assert.True(counted.Count > 100);
             Assert.Contains(counted, round => round.Accepted >= (tree == trees[0] ? 2 : 1));
             Assert.Equal(new DecodingTrace(counted).AcceptanceLength, paths.AcceptanceLength(tree), 12);
         }
-        // A tree is worth more than its first chain, and more nodes more.
+        // A tree gains more than its first chain, and more nodes gain more.
         Assert.Equal(trees.Select(paths.AcceptanceLength).OrderDescending().First(), paths.AcceptanceLength(trees[0]));
     }
 
-    /// <summary>Medusa's head n says the token n + 2 places on, whatever is given to it: one pass over the text ranks all.</summary>
+    /// <summary>
+    /// Medusa's head n predicts the token n + 2 positions ahead, whatever was drafted before, so one pass over the text
+    /// ranks all tokens.
+    /// </summary>
     [Fact]
     public void Ranks_of_a_medusa_head_are_those_of_a_pass_over_the_text()
     {
-        // Trained before the scope and with gradients, whichever test comes first.
+        // The head is trained outside the dispose scope and with gradients, whichever test runs first.
         var head = (MedusaHead)s_medusa.Value;
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -73,20 +81,24 @@ public sealed class TreeFitTests
             using var cache = ShippedModels.Nano.NewCache();
             var logits = head.Logits(ShippedModels.Nano.Append(cache, text), ShippedModels.Nano);
             Assert.Equal(answer.Tokens.Count - 3, paths.Answers[b].Count);
-            for (var place = 0; place < paths.Answers[b].Count; place++)
+            for (var position = 0; position < paths.Answers[b].Count; position++)
             {
-                var root = answer.PromptTokens.Count + place;
-                var ranks = Enumerable.Range(0, 3).Select(n => (int)(logits[n, root - 1] > logits[n, root - 1, text[root + 1 + n]]).sum().item<long>());
-                Assert.Equal(ranks.TakeWhile(rank => rank < RankPaths.Ranks), paths.Answers[b][place]);
+                var root = answer.PromptTokens.Count + position;
+                var ranks = Enumerable.Range(0, 3)
+                    .Select(n =>
+                        (int)(logits[n, root - 1] > logits[n, root - 1, text[root + 1 + n]]).sum().item<long>());
+                Assert.Equal(ranks.TakeWhile(rank => rank < RankPaths.Ranks), paths.Answers[b][position]);
             }
         }
     }
 
     [Fact]
-    public void A_fit_by_speed_reports_a_tree_that_beats_the_best_chain_or_is_it()
+    public void A_fit_by_speed_reports_a_tree_that_beats_or_equals_the_best_chain()
     {
-        var report = TreeFit.Run(ShippedModels.Nano, s_medusa.Value, "medusa", s_prompts, new TreeFitOptions { Nodes = 12, MaxTokens = 40 });
-        Assert.Equal(("koala-nano", "medusa", "cpu", "fp32", TreeFitBy.Speed, 20, 0), (report.Target, report.Head, report.Device, report.Dtype, report.By, report.Prompts, report.Skipped));
+        var report = TreeFit.Run(ShippedModels.Nano, s_medusa.Value, "medusa", s_prompts,
+            new TreeFitOptions { Nodes = 12, MaxTokens = 40 });
+        Assert.Equal(("koala-nano", "medusa", "cpu", "fp32", TreeFitBy.Speed, 20, 0),
+            (report.Target, report.Head, report.Device, report.Dtype, report.By, report.Prompts, report.Skipped));
         Assert.InRange(report.Tree.Nodes, 1, 12);
         Assert.InRange(report.Tree.Depth, 1, 3);
         Assert.Equal((report.Tree.Nodes, report.Tree.Depth), (report.Shape.Nodes, report.Shape.Depth));
@@ -104,7 +116,8 @@ public sealed class TreeFitTests
         var before = 0.0;
         foreach (var nodes in new[] { 1, 4, 16, 40 })
         {
-            var report = TreeFit.Run(ShippedModels.Nano, s_medusa.Value, "medusa", s_prompts, new TreeFitOptions { Nodes = nodes, By = TreeFitBy.Acceptance, MaxTokens = 60 });
+            var report = TreeFit.Run(ShippedModels.Nano, s_medusa.Value, "medusa", s_prompts,
+                new TreeFitOptions { Nodes = nodes, By = TreeFitBy.Acceptance, MaxTokens = 60 });
             Assert.Equal((nodes, nodes), (report.Tree.Nodes, report.Paths.Count));
             Assert.True(report.Tree.AcceptanceLength > before, $"{nodes} nodes: {report.Tree.AcceptanceLength} after {before}");
             before = report.Tree.AcceptanceLength;
@@ -123,21 +136,32 @@ public sealed class TreeFitTests
     }
 
     [Fact]
-    public void What_cannot_be_fitted_is_said_in_one_line()
+    public void Input_that_cannot_be_fitted_is_refused_in_one_line()
     {
         string Fault(IDraftSource source, TreeFitOptions options, params Prompt[] prompts) =>
             Assert.Throws<KoalaException>(() => TreeFit.Run(ShippedModels.Nano, source, "head", prompts, options)).Message;
-        Assert.Contains("no tree can be fitted", Fault(new PromptLookup(), new TreeFitOptions(), s_prompts[0]), StringComparison.Ordinal);
-        Assert.Contains("nodes: is 0", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 0 }, s_prompts[0]), StringComparison.Ordinal);
-        Assert.Contains("nodes: is 257", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 257 }, s_prompts[0]), StringComparison.Ordinal);
-        Assert.Contains("maxTokens: is 0", Fault(s_medusa.Value, new TreeFitOptions { MaxTokens = 0 }, s_prompts[0]), StringComparison.Ordinal);
-        Assert.Contains("raise maxTokens", Fault(s_medusa.Value, new TreeFitOptions { MaxTokens = 2 }, s_prompts[0]), StringComparison.Ordinal);
-        Assert.Contains("paths were ever correct", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 200, By = TreeFitBy.Acceptance, MaxTokens = 10 }, s_prompts[0]), StringComparison.Ordinal);
-        Assert.Contains("1 of 1 skipped", Fault(s_medusa.Value, new TreeFitOptions(), s_prompts[0] with { Turns = [string.Concat(Enumerable.Repeat("too long ", 2000))] }), StringComparison.Ordinal);
+        Assert.Contains("no tree can be fitted", Fault(new PromptLookup(), new TreeFitOptions(), s_prompts[0]),
+            StringComparison.Ordinal);
+        Assert.Contains("nodes: is 0", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 0 }, s_prompts[0]),
+            StringComparison.Ordinal);
+        Assert.Contains("nodes: is 257", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 257 }, s_prompts[0]),
+            StringComparison.Ordinal);
+        Assert.Contains("maxTokens: is 0", Fault(s_medusa.Value, new TreeFitOptions { MaxTokens = 0 }, s_prompts[0]),
+            StringComparison.Ordinal);
+        Assert.Contains("raise maxTokens", Fault(s_medusa.Value, new TreeFitOptions { MaxTokens = 2 }, s_prompts[0]),
+            StringComparison.Ordinal);
+        Assert.Contains("paths were ever correct",
+            Fault(s_medusa.Value, new TreeFitOptions { Nodes = 200, By = TreeFitBy.Acceptance, MaxTokens = 10 },
+                s_prompts[0]),
+            StringComparison.Ordinal);
+        Assert.Contains("1 of 1 skipped",
+            Fault(s_medusa.Value, new TreeFitOptions(),
+                s_prompts[0] with { Turns = [string.Concat(Enumerable.Repeat("too long ", 2000))] }),
+            StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Nothing_is_left_behind_and_a_cancelled_fit_stops()
+    public void No_tensors_are_leaked_and_a_cancelled_fit_stops()
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         RankPaths.Collect(ShippedModels.Nano, s_medusa.Value, s_answers.Value);
@@ -146,7 +170,8 @@ public sealed class TreeFitTests
         Assert.Equal(before, live.ThreadTotalLiveCount);
         using var cancel = new CancellationTokenSource();
         cancel.Cancel();
-        Assert.ThrowsAny<OperationCanceledException>(() => RankPaths.Collect(ShippedModels.Nano, s_medusa.Value, s_answers.Value, cancel.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            RankPaths.Collect(ShippedModels.Nano, s_medusa.Value, s_answers.Value, cancel.Token));
     }
 
     private static DraftHead Head(string name) => (name == "medusa" ? s_medusa : s_eagle).Value;
@@ -154,6 +179,8 @@ public sealed class TreeFitTests
     private static Generation[] Answers()
     {
         using var baseline = new SpeculativeDecoder(ShippedModels.Nano);
-        return [.. s_prompts.Select(prompt => baseline.Generate(new Dialogue(ShippedModels.Nano, prompt, allTurns: false).Next()!, new GenerationOptions { MaxTokens = 60 }))];
+        return [.. s_prompts.Select(prompt =>
+            baseline.Generate(new Dialogue(ShippedModels.Nano, prompt, allTurns: false).Next()!,
+                new GenerationOptions { MaxTokens = 60 }))];
     }
 }

@@ -9,11 +9,13 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Heads;
 
-/// <summary>What the drafter says equals what the training path says on the same tokens, whatever was drafted before.</summary>
+/// <summary>
+/// The drafter's outputs equal those of the training pass on the same tokens, whatever was drafted before.
+/// </summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class EagleDrafterTests
 {
-    // Of the largest feature: small enough for the answer to be proportional, and far above rounding.
+    // The change relative to the largest feature: small enough for a proportional response, and far above rounding.
     private const double Change = 1e-3;
 
     public static TheoryData<EagleOptions> Variants => new(
@@ -22,15 +24,18 @@ public sealed class EagleDrafterTests
         new EagleOptions { Layers = 3, DraftVocabulary = 100 },
         new EagleOptions { Layers = 2, FusedFeatures = true });
 
-    /// <summary>Two sequences at different paces, each with a tree of four levels after every commitment; every node is looked up in a row that ends in its path.</summary>
+    /// <summary>
+    /// Two sequences that commit different numbers of tokens, each with a tree of four levels after every commitment;
+    /// every node is compared with a row that ends in its path.
+    /// </summary>
     [Theory, MemberData(nameof(Variants))]
-    public void Every_node_of_a_tree_says_what_training_says_on_its_path(EagleOptions options)
+    public void Every_node_of_a_tree_equals_the_training_pass_on_its_path(EagleOptions options)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         using var head = EagleFixtures.Random(ShippedModels.Nano, options);
         int[][] texts = [Text(5, 40), Text(11, 40)];
-        // More room is needed than was asked for: the cache grows under way.
+        // More room is needed than was asked for, so the cache grows.
         using var drafter = (EagleDrafter)head.NewDrafter(ShippedModels.Nano, 2, 30);
         var (known, features) = (new int[2], texts.Select(text => FeaturesOf(text, head)).ToArray());
         foreach (var (one, other) in ((int, int)[])[(3, 7), (1, 2), (5, 1), (2, 9)])
@@ -47,20 +52,24 @@ public sealed class EagleDrafterTests
             for (var level = 1; level <= 4; level++)
             {
                 var width = 1 + level % 3;
-                int[][] parents = [.. paths.Select((p, b) => Enumerable.Range(0, width).Select(i => (i * 2 + b) % p.Length).ToArray())];
-                int[][] tokens = [.. parents.Select((p, b) => p.Select((parent, i) => 3 + (level * 31 + i * 7 + b * 13 + parent) % 90).ToArray())];
+                int[][] parents = [.. paths.Select((p, b) =>
+                    Enumerable.Range(0, width).Select(i => (i * 2 + b) % p.Length).ToArray())];
+                int[][] tokens = [.. parents.Select((p, b) =>
+                    p.Select((parent, i) => 3 + (level * 31 + i * 7 + b * 13 + parent) % 90).ToArray())];
                 var logits = drafter.Next(tokens, parents);
                 for (var b = 0; b < 2; b++)
                 {
                     paths[b] = [.. parents[b].Select((parent, i) => (int[])[.. paths[b][parent], tokens[b][i]])];
-                    for (var i = 0; i < width; i++) Check(head, texts[b][..(known[b] + 1)], paths[b][i], drafter.Outputs[b * width + i], logits[b * width + i]);
+                    for (var i = 0; i < width; i++)
+                        Check(head, texts[b][..(known[b] + 1)], paths[b][i], drafter.Outputs[b * width + i],
+                            logits[b * width + i]);
                 }
             }
         }
     }
 
     [Theory, MemberData(nameof(Variants))]
-    public void A_chain_chosen_on_the_device_is_the_one_chosen_token_by_token(EagleOptions options)
+    public void A_chain_chosen_on_the_device_equals_the_one_chosen_token_by_token(EagleOptions options)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -77,15 +86,15 @@ public sealed class EagleDrafterTests
             for (var depth = 0; depth < 5; depth++)
             {
                 if (depth > 0) logits = drafter.Next([[stepwise[^1][0]], [stepwise[^1][1]]], [[0], [0]]);
-                var own = logits.argmax(-1).data<long>().ToArray();
-                stepwise.Add([.. own.Select(id => drafter.Vocabulary?.Tokens[(int)id] ?? (int)id)]);
+                var best = logits.argmax(-1).data<long>().ToArray();
+                stepwise.Add([.. best.Select(id => drafter.Vocabulary?.Tokens[(int)id] ?? (int)id)]);
             }
             Assert.Equal(Enumerable.Range(0, 2).SelectMany(b => stepwise.Select(tokens => (long)tokens[b])), onDevice);
         }
     }
 
     [Fact]
-    public void A_sequence_that_has_ended_is_left_alone_and_does_not_disturb_the_others()
+    public void A_sequence_that_has_ended_is_unchanged_and_does_not_disturb_the_others()
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -127,7 +136,8 @@ public sealed class EagleDrafterTests
         Assert.Equal(before, live.ThreadTotalLiveCount);
     }
 
-    private static int[] Text(int seed, int count) => [.. Enumerable.Range(0, count).Select(i => 3 + (i * i * 7 + i * seed) % 480)];
+    private static int[] Text(int seed, int count) =>
+        [.. Enumerable.Range(0, count).Select(i => 3 + (i * i * 7 + i * seed) % 480)];
 
     private static Tensor FeaturesOf(int[] text, DraftHead head)
     {
@@ -135,18 +145,22 @@ public sealed class EagleDrafterTests
         return ShippedModels.Nano.Prefill(cache, [text], head.FeatureLayers).Features[0];
     }
 
-    // The committed text ends with the root; training's step j at the place before the root takes the path's token j.
+    // The committed text ends with the root; at the position before the root, training's step j takes the path's token
+    // j.
     private static void Check(EagleHead head, int[] committed, int[] path, Tensor output, Tensor logits)
     {
         using var scope = NewDisposeScope();
         int[] tokens = [.. committed, .. path];
-        // A row of its own: what the target says of the path is not what is fed.
-        var row = new PackedRow(tokens, [.. Enumerable.Range(0, tokens.Length)], new int[tokens.Length], [.. tokens.Select(_ => true)]);
+        // This row is separate: what the target predicts for the path is not fed to the head.
+        var row = new PackedRow(tokens, [.. Enumerable.Range(0, tokens.Length)], new int[tokens.Length],
+            [.. tokens.Select(_ => true)]);
         using var cache = ShippedModels.Nano.NewCache(1, tokens.Length);
-        using var batch = new TrainingBatch(ShippedModels.Nano, cache, [row], head.FeatureLayers) { TrainingTimeTestSteps = path.Length + 1 };
-        var outputs = EagleFixtures.Rehearsed(head, batch)[path.Length];
+        using var batch = new TrainingBatch(ShippedModels.Nano, cache, [row],
+            head.FeatureLayers) { TrainingTimeTestSteps = path.Length + 1 };
+        var outputs = EagleFixtures.TrainingOutputs(head, batch)[path.Length];
         var expected = outputs[committed.Length - 2];
-        // Each step's weights are random and its output is the next step's input, so that rounding grows from step to step.
+        // Each step's weights are random and its output is the next step's input, so rounding errors grow from step to
+        // step.
         var amplitude = Change * batch.Features.abs().max().item<float>();
         using var again = ShippedModels.Nano.NewCache(1, tokens.Length);
         using var noisy = new TrainingBatch(ShippedModels.Nano, again, [row], head.FeatureLayers)
@@ -154,17 +168,19 @@ public sealed class EagleDrafterTests
             TrainingTimeTestSteps = path.Length + 1,
             Noise = (amplitude, 1),
         };
-        var change = (EagleFixtures.Rehearsed(head, noisy)[path.Length] - outputs).abs().amax(-1) / outputs.abs().amax(-1);
+        var difference = EagleFixtures.TrainingOutputs(head, noisy)[path.Length] - outputs;
+        var change = difference.abs().amax(-1) / outputs.abs().amax(-1);
         var amplification = Math.Max(1, change.narrow(0, 0, committed.Length - 1).max().item<float>() / Change);
         var config = ShippedModels.Nano.Config;
         var layers = config.Layers + head.Options.Layers * (path.Length + 1);
         var roundings = Tolerance.Roundings(config, layers, tokens.Length, 2L * config.HiddenSize * (path.Length + 2));
         Tolerance.AssertClose(expected, output, roundings, amplification);
-        // The place before would not do.
+        // The position before would not match.
         Assert.InRange(Tolerance.Excess(outputs[committed.Length - 3], output, roundings, amplification), 10, double.MaxValue);
-        var whole = ShippedModels.Nano.Logits(expected.unsqueeze(0))[0];
-        if (head.Vocabulary is { } vocabulary) whole = whole.index_select(0, tensor(vocabulary.Tokens.Select(t => (long)t).ToArray()));
-        Tolerance.AssertClose(whole, logits, roundings + config.HiddenSize, amplification);
+        var expectedLogits = ShippedModels.Nano.Logits(expected.unsqueeze(0))[0];
+        if (head.Vocabulary is { } vocabulary)
+            expectedLogits = expectedLogits.index_select(0, tensor(vocabulary.Tokens.Select(t => (long)t).ToArray()));
+        Tolerance.AssertClose(expectedLogits, logits, roundings + config.HiddenSize, amplification);
     }
 
     private sealed class Best : ITokenSampler
@@ -172,7 +188,10 @@ public sealed class EagleDrafterTests
         public IReadOnlyList<SampledToken[]> Sample(Tensor logits, int count)
         {
             using var scope = NewDisposeScope();
-            return [.. logits.topk(count).indexes.data<long>().ToArray().Select(t => new SampledToken((int)t, null, null)).Chunk(count)];
+            return [.. logits.topk(count).indexes.data<long>()
+                .ToArray()
+                .Select(t => new SampledToken((int)t, null, null))
+                .Chunk(count)];
         }
     }
 }

@@ -6,7 +6,9 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Heads;
 
-/// <summary>A head has layers of its target's kind. With biases or norms in them too, the drafter says what the training path says.</summary>
+/// <summary>
+/// A head has layers of its target's family. With biases or norms in them too, the drafter equals the training pass.
+/// </summary>
 public sealed class EagleFamilyTests
 {
     [Theory]
@@ -14,7 +16,7 @@ public sealed class EagleFamilyTests
     [InlineData("""{"architectures":["Qwen2ForCausalLM"],"model_type":"qwen2"}""", true)]
     [InlineData("""{"architectures":["Qwen3ForCausalLM"],"model_type":"qwen3","head_dim":12}""", false)]
     [InlineData("""{"architectures":["Qwen3ForCausalLM"],"model_type":"qwen3","head_dim":12}""", true)]
-    public void The_drafter_says_what_training_says_on_layers_of_any_family(string change, bool bias)
+    public void The_drafter_equals_the_training_pass_on_layers_of_any_family(string change, bool bias)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -27,7 +29,7 @@ public sealed class EagleFamilyTests
         var row = new PackedRow(text, [.. Enumerable.Range(0, text.Length)], new int[text.Length], [.. text.Select(_ => true)]);
         using var cache = target.NewCache(1, text.Length);
         using var batch = new TrainingBatch(target, cache, [row]) { TrainingTimeTestSteps = 3 };
-        var expected = EagleFixtures.Rehearsed(head, batch, target);
+        var expected = EagleFixtures.TrainingOutputs(head, batch, target);
 
         using var drafter = (EagleDrafter)head.NewDrafter(target, 1, text.Length);
         var known = 0;

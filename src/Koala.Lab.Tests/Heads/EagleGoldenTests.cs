@@ -8,14 +8,18 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Heads;
 
-/// <summary>The recorded random K=2 EAGLE head on koala-nano: outputs of three steps and losses, by training and by the drafter.</summary>
+/// <summary>
+/// The recorded random K=2 EAGLE head on koala-nano: the outputs of three steps and the losses, from training and from
+/// the drafter.
+/// </summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class EagleGoldenTests
 {
     private const int Width = 64, Vocabulary = 512, Layers = 2, Steps = 3;
 
     // The target's layers and its final norm, then in each step the product of token and feature and the head's layers.
-    private static readonly long s_roundings = Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, 64, Width)
+    private static readonly long s_roundings =
+        Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, 64, Width)
         + Steps * Tolerance.Roundings(ShippedModels.Nano.Config, Layers, 64, 2 * Width);
 
     [Fact]
@@ -25,12 +29,12 @@ public sealed class EagleGoldenTests
         using var _ = no_grad();
         using var head = Read();
         using var batch = Batch();
-        var outputs = EagleFixtures.Rehearsed(head, batch);
+        var outputs = EagleFixtures.TrainingOutputs(head, batch);
         for (var step = 0; step < 3; step++) AssertNear(Recorded(step), outputs[step].narrow(0, 0, Recorded(step).shape[0]));
     }
 
     [Fact]
-    public void The_drafter_says_the_recorded_outputs_after_every_prefix()
+    public void The_drafter_gives_the_recorded_outputs_after_every_prefix()
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -39,7 +43,8 @@ public sealed class EagleGoldenTests
         using var cache = ShippedModels.Nano.NewCache(1, ids.Length);
         var features = ShippedModels.Nano.Append(cache, ids);
         using var drafter = (EagleDrafter)head.NewDrafter(ShippedModels.Nano, 1, ids.Length + 8);
-        // Prefixes grow by one to four tokens, as a round's accepted tokens do; between them the drafter is left with what it drafted.
+        // Prefixes grow by one to four tokens, like the accepted tokens of rounds; between them the drafter keeps its
+        // drafted rows.
         for (var (known, at) = (1, 0); known + 4 < ids.Length; known += 1 + known % 4)
         {
             drafter.Extend(features.narrow(0, at, known - at).unsqueeze(0), [ids[at..(known + 1)]]);
@@ -60,20 +65,23 @@ public sealed class EagleGoldenTests
         using var _ = no_grad();
         using var head = Read();
         using var batch = Batch();
-        var outputs = EagleFixtures.Rehearsed(head, batch);
+        var outputs = EagleFixtures.TrainingOutputs(head, batch);
         using var document = JsonDocument.Parse(File.ReadAllText(Golden.At("heads-koala-nano", "expected.json")));
         var steps = document.RootElement.GetProperty("eagle").GetProperty("trainingTimeTestSteps").EnumerateArray().ToArray();
         Assert.Equal(3, steps.Length);
         foreach (var (recorded, step) in steps.Select((recorded, step) => (recorded, step)))
         {
-            // All places, not an answer's only.
-            var judges = arange(1 + step, outputs[step].shape[0], ScalarType.Int64);
-            Assert.Equal(recorded.GetProperty("positions").GetInt64(), judges.shape[0]);
-            var features = outputs[step].narrow(0, 0, judges.shape[0]);
-            using var terms = new DistillationTerms(new HeadOutput(step, head.Logits(features, ShippedModels.Nano), judges) { Features = features }, batch);
+            // All positions count, not only those of an answer.
+            var positions = arange(1 + step, outputs[step].shape[0], ScalarType.Int64);
+            Assert.Equal(recorded.GetProperty("positions").GetInt64(), positions.shape[0]);
+            var features = outputs[step].narrow(0, 0, positions.shape[0]);
+            using var terms = new DistillationTerms(new HeadOutput(step, head.Logits(features, ShippedModels.Nano),
+                positions) { Features = features },
+                batch);
             // The LM head, the softmax and the sum over the vocabulary follow.
             var roundings = s_roundings + Width + 2 * Vocabulary;
-            void Near(string name, double value) => Tolerance.AssertClose(recorded.GetProperty(name).GetDouble(), value, roundings);
+            void Near(string name, double value) =>
+                Tolerance.AssertClose(recorded.GetProperty(name).GetDouble(), value, roundings);
             double Loss(string name) => LossRegistry.Create(name).Compute(terms).item<float>();
             Near("smoothL1", Loss("smooth-l1"));
             Near("softCrossEntropy", Loss("soft-cross-entropy"));
@@ -94,12 +102,18 @@ public sealed class EagleGoldenTests
     {
         var ids = Ids();
         using var cache = ShippedModels.Nano.NewCache(1, ids.Length);
-        return new TrainingBatch(ShippedModels.Nano, cache, [new PackedRow(ids, [.. Enumerable.Range(0, ids.Length)], new int[ids.Length], [.. ids.Select(_ => true)])]) { TrainingTimeTestSteps = 3 };
+        return new TrainingBatch(ShippedModels.Nano, cache,
+            [new PackedRow(ids, [.. Enumerable.Range(0, ids.Length)], new int[ids.Length],
+                [.. ids.Select(_ => true)])]) { TrainingTimeTestSteps = 3 };
     }
 
-    private static Tensor Recorded(int step) => Golden.Tensors("heads-koala-nano", "expected.safetensors")[$"eagle.output.{step}"];
+    private static Tensor Recorded(int step) =>
+        Golden.Tensors("heads-koala-nano", "expected.safetensors")[$"eagle.output.{step}"];
 
-    private static int[] Ids() => [.. Golden.Tensors("heads-koala-nano", "expected.safetensors")["ids"].to(ScalarType.Int64).data<long>().Select(x => (int)x)];
+    private static int[] Ids() =>
+        [.. Golden.Tensors("heads-koala-nano", "expected.safetensors")["ids"].to(ScalarType.Int64)
+            .data<long>()
+            .Select(x => (int)x)];
 
     private static void AssertNear(Tensor expected, Tensor actual) =>
         Tolerance.AssertClose(expected, actual, s_roundings);

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Heads;
 
-/// <summary>What an EAGLE head is made of: its start, its folder, its vocabulary, and what is refused.</summary>
+/// <summary>The parts of an EAGLE head: its initial weights, its folder, its vocabulary, and what is refused.</summary>
 public sealed class EagleHeadTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -33,7 +33,8 @@ public sealed class EagleHeadTests : IDisposable
     [Fact]
     public void Tensors_have_their_published_names_and_nothing_of_the_target_is_stored()
     {
-        using (var head = DraftHead.Create(new EagleOptions { Layers = 2 }, ShippedModels.Nano)) head.Save(_folder.Path, "card");
+        using (var head = DraftHead.Create(new EagleOptions { Layers = 2 }, ShippedModels.Nano))
+            head.Save(_folder.Path, "card");
         using var file = SafetensorsFile.Open(_folder.At("model.safetensors"));
         using var published = SafetensorsFile.Open(Golden.At("heads-koala-nano", "eagle-k2.safetensors"));
         Assert.Equal(published.Tensors.Keys.Order(StringComparer.Ordinal), file.Tensors.Keys.Order(StringComparer.Ordinal));
@@ -48,21 +49,25 @@ public sealed class EagleHeadTests : IDisposable
         using var three = DraftHead.Create(new EagleOptions { Layers = 3 }, ShippedModels.Nano, seed: 4);
         using var other = DraftHead.Create(new EagleOptions(), ShippedModels.Nano, seed: 5);
         using var batch = Batch(one);
-        Assert.Equal(TinyModels.Doubles(EagleFixtures.Rehearsed(one, batch)[1]), TinyModels.Doubles(EagleFixtures.Rehearsed(three, batch)[1]));
-        Assert.NotEqual(TinyModels.Doubles(EagleFixtures.Rehearsed(one, batch)[1]), TinyModels.Doubles(EagleFixtures.Rehearsed(other, batch)[1]));
+        Assert.Equal(TinyModels.Doubles(EagleFixtures.TrainingOutputs(one, batch)[1]),
+            TinyModels.Doubles(EagleFixtures.TrainingOutputs(three, batch)[1]));
+        Assert.NotEqual(TinyModels.Doubles(EagleFixtures.TrainingOutputs(one, batch)[1]),
+            TinyModels.Doubles(EagleFixtures.TrainingOutputs(other, batch)[1]));
     }
 
     [Fact]
-    public void Predictions_judge_where_the_target_decides_the_same_token_and_every_weight_learns()
+    public void Head_outputs_are_compared_where_the_target_predicts_the_same_token_and_every_weight_learns()
     {
         using var scope = NewDisposeScope();
-        using var head = EagleFixtures.Random(ShippedModels.Nano, new EagleOptions { Layers = 2, Bias = true, FusedFeatures = true });
+        using var head = EagleFixtures.Random(ShippedModels.Nano,
+            new EagleOptions { Layers = 2, Bias = true, FusedFeatures = true });
         using var batch = Batch(head);
         var headOutputs = head.Predict(batch, ShippedModels.Nano);
         Assert.Equal([0, 1, 2], headOutputs.Select(p => p.Depth));
         foreach (var output in headOutputs)
         {
-            Assert.Equal(batch.LabelPositions(2 + output.Depth).Select(place => place + 1 + output.Depth), output.TargetPositions.data<long>().ToArray());
+            Assert.Equal(batch.LabelPositions(2 + output.Depth).Select(position => position + 1 + output.Depth),
+                output.TargetPositions.data<long>().ToArray());
             Assert.Equal([output.TargetPositions.shape[0], 512], output.Logits.shape);
             Assert.Equal([output.TargetPositions.shape[0], 64], output.Features!.shape);
         }
@@ -78,7 +83,8 @@ public sealed class EagleHeadTests : IDisposable
         Tensor Noise(long seed)
         {
             using var cache = ShippedModels.Nano.NewCache(2, 64);
-            using var batch = new TrainingBatch(ShippedModels.Nano, cache, [TinyModels.Data.Rows[0], TinyModels.Data.Rows[1]]) { Noise = (0.3, seed) };
+            using var batch = new TrainingBatch(ShippedModels.Nano, cache,
+                [TinyModels.Data.Rows[0], TinyModels.Data.Rows[1]]) { Noise = (0.3, seed) };
             return batch.WithNoise(batch.Features) - batch.Features;
         }
         var noise = Noise(1);
@@ -86,15 +92,17 @@ public sealed class EagleHeadTests : IDisposable
         Assert.InRange(noise.mean().item<float>(), -0.02, 0.02);
         Assert.Equal(TinyModels.Doubles(noise), TinyModels.Doubles(Noise(1)));
         Assert.NotEqual(TinyModels.Doubles(noise), TinyModels.Doubles(Noise(2)));
-        // As a uniform distribution has it, in each half, and no seed's numbers are another's moved by a few places.
-        var (one, other) = (TinyModels.Doubles(UniformNoise.Sample([20_000], 1, CPU)), TinyModels.Doubles(UniformNoise.Sample([20_000], 2, CPU)));
+        // Each half follows a uniform distribution, and the numbers of one seed are not those of another, shifted.
+        var (one, other) = (TinyModels.Doubles(UniformNoise.Sample([20_000], 1, CPU)),
+            TinyModels.Doubles(UniformNoise.Sample([20_000], 2, CPU)));
         foreach (var part in (double[][])[one[..10_000], one[10_000..], other])
         {
             Assert.InRange(part.Average(), -0.03, 0.03);
             Assert.InRange(part.Average(x => x * x), 1 / 3.0 - 0.015, 1 / 3.0 + 0.015);
             Assert.InRange(part.Zip(part.Skip(1), (a, b) => a * b).Average(), -0.02, 0.02);
         }
-        foreach (var moved in (int[])[0, 1, 2, 7]) Assert.InRange(one.Skip(moved).Zip(other, (a, b) => a * b).Average(), -0.015, 0.015);
+        foreach (var moved in (int[])[0, 1, 2, 7])
+            Assert.InRange(one.Skip(moved).Zip(other, (a, b) => a * b).Average(), -0.015, 0.015);
         Assert.Equal(20_000, one.Distinct().Count(), 40.0);
     }
 
@@ -112,7 +120,8 @@ public sealed class EagleHeadTests : IDisposable
     {
         using var head = DraftHead.Create(new EagleOptions { DraftVocabulary = 5 }, ShippedModels.Nano);
         var counts = new long[512];
-        foreach (var (token, count) in ((int, int)[])[(300, 9), (40, 8), (7, 8), (400, 5), (8, 1), (500, 5)]) counts[token] = count;
+        foreach (var (token, count) in ((int, int)[])[(300, 9), (40, 8), (7, 8), (400, 5), (8, 1), (500, 5)])
+            counts[token] = count;
         head.ChooseVocabulary(counts, ShippedModels.Nano);
         int[] ends = [.. ShippedModels.Nano.Config.EndOfSequenceIds];
         Assert.Equal(ends.Concat([300, 7, 40, 400, 500]).Take(5).Order(), head.Vocabulary!.Tokens);
@@ -129,8 +138,11 @@ public sealed class EagleHeadTests : IDisposable
             foreach (var offset in (long[])[-1, 600, long.MaxValue])
             {
                 var wrong = KeyValuePair.Create("d2t", tensor(new[] { 0, 0, offset, 0, 0 }));
-                SafetensorsWriter.Write(_folder.At("model.safetensors"), [.. head.ToStateDict().Select(t => t.Key == "d2t" ? wrong : t)]);
-                Assert.Contains("d2t", Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Nano)).Fault, StringComparison.Ordinal);
+                SafetensorsWriter.Write(_folder.At("model.safetensors"),
+                    [.. head.ToStateDict().Select(t => t.Key == "d2t" ? wrong : t)]);
+                Assert.Contains("d2t",
+                    Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Nano)).Fault,
+                    StringComparison.Ordinal);
             }
         }
     }
@@ -149,6 +161,7 @@ public sealed class EagleHeadTests : IDisposable
     private static TrainingBatch Batch(DraftHead head)
     {
         using var cache = ShippedModels.Nano.NewCache(2, 64);
-        return new TrainingBatch(ShippedModels.Nano, cache, [TinyModels.Data.Rows[0], TinyModels.Data.Rows[1]], head.FeatureLayers) { TrainingTimeTestSteps = 3 };
+        return new TrainingBatch(ShippedModels.Nano, cache, [TinyModels.Data.Rows[0], TinyModels.Data.Rows[1]],
+            head.FeatureLayers) { TrainingTimeTestSteps = 3 };
     }
 }

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Heads;
 
-/// <summary>A head's folder: written, read back, and refused when something is wrong with it.</summary>
+/// <summary>A head's folder is written, read back, and refused when something in it is wrong.</summary>
 public sealed class HeadFolderTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -28,14 +28,18 @@ public sealed class HeadFolderTests : IDisposable
         Assert.Equal(ShippedModels.Nano.Identity, loaded.Target);
         Assert.Equal(head.ParameterCount, loaded.ParameterCount);
         using var batch = TinyModels.Batch(TinyModels.Data.Rows[0]);
-        Assert.True(head.Logits(batch.Features, ShippedModels.Nano).equal(((MedusaHead)loaded).Logits(batch.Features, ShippedModels.Nano)).all().item<bool>());
+        Assert.True(head.Logits(batch.Features, ShippedModels.Nano)
+            .equal(((MedusaHead)loaded).Logits(batch.Features, ShippedModels.Nano))
+            .all()
+            .item<bool>());
     }
 
     [Fact]
     public void The_folder_holds_config_weights_and_card_and_nothing_else()
     {
         Save(new MedusaOptions());
-        Assert.Equal(["card.md", "config.json", "model.safetensors"], Directory.GetFileSystemEntries(_folder.Path).Select(Path.GetFileName).Order());
+        Assert.Equal(["card.md", "config.json", "model.safetensors"],
+            Directory.GetFileSystemEntries(_folder.Path).Select(Path.GetFileName).Order());
         Assert.Equal("the card", File.ReadAllText(_folder.At("card.md")));
         var config = JsonNode.Parse(File.ReadAllText(_folder.At("config.json")))!;
         Assert.Equal("medusa", (string)config["head"]!["kind"]!);
@@ -89,7 +93,7 @@ public sealed class HeadFolderTests : IDisposable
     }
 
     [Fact]
-    public void A_kind_that_is_not_known_here_is_named_with_those_that_are()
+    public void An_unknown_kind_is_named_with_the_known_ones()
     {
         Save(new MedusaOptions());
         Change(config => config["head"]!["kind"] = "seer");
@@ -99,7 +103,9 @@ public sealed class HeadFolderTests : IDisposable
     [Fact]
     public void A_folder_without_a_head_is_refused()
     {
-        Assert.Contains("holds no head", Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Nano)).Fault, StringComparison.Ordinal);
+        Assert.Contains("holds no head",
+            Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Nano)).Fault,
+            StringComparison.Ordinal);
         Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.At("absent"), ShippedModels.Nano));
         Save(new MedusaOptions());
         File.Delete(_folder.At("model.safetensors"));
@@ -145,7 +151,9 @@ public sealed class HeadFolderTests : IDisposable
     {
         Save(new MedusaOptions());
         Change(config => config["head"]!["layers"] = layers);
-        Assert.Contains($"K is {layers}", Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Nano)).Fault, StringComparison.Ordinal);
+        Assert.Contains($"K is {layers}",
+            Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Nano)).Fault,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -155,7 +163,8 @@ public sealed class HeadFolderTests : IDisposable
         using var scope = NewDisposeScope();
         SafetensorsWriter.Write(_folder.At("model.safetensors"),
         [
-            new("0.0.linear.weight", zeros(64, 64)), new("0.0.linear.bias", zeros(65)), new("1.0.linear.weight", zeros(64, 64)), new("1.1.linear.bias", zeros(64)),
+            new("0.0.linear.weight", zeros(64, 64)), new("0.0.linear.bias", zeros(65)),
+            new("1.0.linear.weight", zeros(64, 64)), new("1.1.linear.bias", zeros(64)),
         ]);
         Refused("model.safetensors", "1.0.linear.bias", "1.1.linear.bias", "0.0.linear.bias [65] in place of [64]");
     }

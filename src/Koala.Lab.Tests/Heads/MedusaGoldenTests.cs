@@ -32,7 +32,8 @@ public sealed class MedusaGoldenTests
         {
             var recorded = expected[$"medusa.logits.{h}"];
             // Two blocks and the LM head.
-            Tolerance.AssertClose(recorded, logits[h].narrow(0, logits.shape[1] - recorded.shape[0], recorded.shape[0]), 3 * Width);
+            Tolerance.AssertClose(recorded, logits[h].narrow(0, logits.shape[1] - recorded.shape[0], recorded.shape[0]),
+                3 * Width);
         }
     }
 
@@ -58,14 +59,16 @@ public sealed class MedusaGoldenTests
             var crossEntropy = recorded[h].GetProperty("crossEntropy").GetDouble();
             using var terms = new DistillationTerms(headOutputs[h], batch);
             // The final norm, two blocks, the LM head, and the sums of softmax and mean.
-            Tolerance.AssertClose(crossEntropy, loss.Compute(terms).item<float>(), Roundings(4 * Width + Vocabulary + ids.Length));
-            var right = (headOutputs[h].Logits.argmax(-1) == terms.Labels).to(ScalarType.Float32).mean().item<float>();
-            Assert.Equal(recorded[h].GetProperty("accuracy").GetDouble(), right, 6);
+            Tolerance.AssertClose(crossEntropy, loss.Compute(terms).item<float>(),
+                Roundings(4 * Width + Vocabulary + ids.Length));
+            var accuracy = (headOutputs[h].Logits.argmax(-1) == terms.Labels).to(ScalarType.Float32).mean().item<float>();
+            Assert.Equal(recorded[h].GetProperty("accuracy").GetDouble(), accuracy, 6);
         }
     }
 
-    // Of the target's features, and of what follows them.
-    private static long Roundings(long further) => Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, 64, further);
+    // The roundings of the target's features, and of what follows them.
+    private static long Roundings(long further) =>
+        Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, 64, further);
 
     private static MedusaHead Read()
     {
@@ -73,5 +76,8 @@ public sealed class MedusaGoldenTests
         return MedusaStateDict.Read(file, s_options, ShippedModels.Nano.Identity, ScalarType.Float32, CPU);
     }
 
-    private static int[] Ids() => [.. Golden.Tensors("heads-koala-nano", "expected.safetensors")["ids"].to(ScalarType.Int64).data<long>().Select(x => (int)x)];
+    private static int[] Ids() =>
+        [.. Golden.Tensors("heads-koala-nano", "expected.safetensors")["ids"].to(ScalarType.Int64)
+            .data<long>()
+            .Select(x => (int)x)];
 }

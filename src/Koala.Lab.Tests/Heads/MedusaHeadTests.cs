@@ -23,7 +23,7 @@ public sealed class MedusaHeadTests
 
     [Theory]
     [MemberData(nameof(Variants))]
-    public void An_untrained_head_says_what_the_target_says(MedusaOptions options)
+    public void An_untrained_head_predicts_what_the_target_predicts(MedusaOptions options)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -31,13 +31,13 @@ public sealed class MedusaHeadTests
         var features = Features();
         var logits = head.Logits(features, ShippedModels.Nano);
         Assert.Equal([options.Heads, features.shape[0], Vocabulary], logits.shape);
-        var own = ShippedModels.Nano.Logits(features);
-        for (var h = 0; h < options.Heads; h++) Tolerance.AssertClose(own, logits[h], Width);
+        var targetLogits = ShippedModels.Nano.Logits(features);
+        for (var h = 0; h < options.Heads; h++) Tolerance.AssertClose(targetLogits, logits[h], Width);
     }
 
     [Theory]
     [MemberData(nameof(Variants))]
-    public void A_chain_chosen_at_once_is_the_one_chosen_token_by_token(MedusaOptions options)
+    public void A_chain_chosen_at_once_equals_the_one_chosen_token_by_token(MedusaOptions options)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -46,19 +46,22 @@ public sealed class MedusaHeadTests
         drafter.Extend(Features().narrow(0, 0, 6).view(2, 3, -1), [[1, 2, 3, 4], [5, 6, 7]]);
         for (var length = 1; length <= options.Heads; length++)
         {
-            var stepwise = Enumerable.Range(0, length).Select(depth => depth == 0 ? drafter.First() : drafter.Next([[0], [0]], [[0], [0]]))
+            var stepwise = Enumerable.Range(0, length)
+                .Select(depth => depth == 0 ? drafter.First() : drafter.Next([[0], [0]], [[0], [0]]))
                 .Select(logits => logits.argmax(-1).data<long>().ToArray()).ToArray();
-            Assert.Equal(Enumerable.Range(0, 2).SelectMany(b => stepwise.Select(tokens => tokens[b])), drafter.GreedyChain(length)!.data<long>().ToArray());
+            Assert.Equal(Enumerable.Range(0, 2).SelectMany(b => stepwise.Select(tokens => tokens[b])),
+                drafter.GreedyChain(length)!.data<long>().ToArray());
         }
     }
 
     [Theory]
     [MemberData(nameof(Variants))]
-    public void The_parameters_are_counted_without_what_the_target_lends(MedusaOptions options)
+    public void The_parameters_are_counted_without_those_of_the_target(MedusaOptions options)
     {
         using var head = DraftHead.Create(options, ShippedModels.Nano);
         var blocks = options.Tied ? 1 : options.Layers;
-        Assert.Equal(options.Heads * (blocks * (Width * Width + Width) + (options.OwnLmHeads ? Vocabulary * Width : 0)), head.ParameterCount);
+        Assert.Equal(options.Heads * (blocks * (Width * Width + Width) + (options.OwnLmHeads ? Vocabulary * Width : 0)),
+            head.ParameterCount);
         Assert.Equal(options.Heads, head.MaxDraftLength);
         Assert.All(head.Parameters, p => Assert.True(p.Value.requires_grad && p.Value.dtype == ScalarType.Float32));
     }
@@ -68,7 +71,8 @@ public sealed class MedusaHeadTests
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        foreach (var options in (MedusaOptions[])[new() { Layers = 3, Heads = 2 }, new() { Layers = 3, Heads = 2, Tied = true }, new() { Layers = 3, Heads = 2, OwnLmHeads = true }])
+        foreach (var options in (MedusaOptions[])[new() { Layers = 3, Heads = 2 },
+            new() { Layers = 3, Heads = 2, Tied = true }, new() { Layers = 3, Heads = 2, OwnLmHeads = true }])
         {
             using var head = Randomised(options);
             var (features, file) = (Features(), head.ToStateDict().ToDictionary());
@@ -102,7 +106,7 @@ public sealed class MedusaHeadTests
     }
 
     [Fact]
-    public void Training_and_drafting_say_the_same_of_a_place()
+    public void Training_and_drafting_agree_at_a_position()
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -112,7 +116,7 @@ public sealed class MedusaHeadTests
         var headOutputs = head.Predict(batch, ShippedModels.Nano);
         using var drafter = head.NewDrafter(ShippedModels.Nano, 1, 64);
         drafter.Extend(batch.Features.narrow(0, 0, 3).unsqueeze(0), [[5, 40, 77, 130]]);
-        // The last state is place 2's: depth h drafts the token of place 4 + h.
+        // The last state belongs to position 2: depth h drafts the token at position 4 + h.
         var chooser = new RecordingChooser();
         var draft = Assert.Single(drafter.Propose(new ChainTree(3), chooser));
         Assert.Equal([-1, 0, 1], draft.Candidates.Select(c => c.Parent));
@@ -132,7 +136,8 @@ public sealed class MedusaHeadTests
     [InlineData(1, 17)]
     public void Sizes_out_of_range_are_refused(int layers, int heads)
     {
-        var e = Assert.Throws<KoalaException>(() => DraftHead.Create(new MedusaOptions { Layers = layers, Heads = heads }, ShippedModels.Nano));
+        var e = Assert.Throws<KoalaException>(() =>
+            DraftHead.Create(new MedusaOptions { Layers = layers, Heads = heads }, ShippedModels.Nano));
         Assert.Equal(heads == 4 ? "layers" : "heads", e.Where);
     }
 

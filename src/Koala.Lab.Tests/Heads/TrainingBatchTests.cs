@@ -4,18 +4,20 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Heads;
 
-/// <summary>Which places of made-up rows can be learned from.</summary>
+/// <summary>The positions of synthetic rows that can be learned.</summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class TrainingBatchTests
 {
     private const int Width = 64, Vocabulary = 512;
 
     [Fact]
-    public void Places_lie_inside_one_answer()
+    public void Positions_lie_inside_one_answer()
     {
         int[] segments = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2];
-        using var batch = TinyModels.Batch(TinyModels.Row(Tokens(16), segments, "...xxxxxx..xxx.."), TinyModels.Row(Tokens(16), new int[16], "............xxxx"));
-        // t+1 is the answer's, and so is t+ahead; t itself may be the prompt's last token. The second row's answer ends with the row.
+        using var batch = TinyModels.Batch(TinyModels.Row(Tokens(16), segments, "...xxxxxx..xxx.."),
+            TinyModels.Row(Tokens(16), new int[16], "............xxxx"));
+        // The tokens at t+1 and t+ahead are the answer's; the token at t may be the prompt's last. The second row's
+        // answer ends with the row.
         Assert.Equal([2, 3, 4, 5, 6, 10, 11, 27, 28, 29], batch.LabelPositions(2));
         Assert.Equal([2, 3, 4, 5, 10, 27, 28], batch.LabelPositions(3));
         Assert.Equal([2, 3, 4, 27], batch.LabelPositions(4));
@@ -26,7 +28,7 @@ public sealed class TrainingBatchTests
     }
 
     [Fact]
-    public void Places_do_not_cross_from_one_segment_into_the_next()
+    public void Positions_do_not_cross_from_one_segment_into_the_next()
     {
         using var batch = TinyModels.Batch(TinyModels.Row(Tokens(8), [0, 0, 0, 0, 1, 1, 1, 1], "xxxxxxxx"));
         Assert.Equal([0, 1, 4, 5], batch.LabelPositions(2));
@@ -35,18 +37,19 @@ public sealed class TrainingBatchTests
     }
 
     [Fact]
-    public void A_row_without_an_answer_has_no_places()
+    public void A_row_without_an_answer_has_no_positions()
     {
         using var batch = TinyModels.Batch(TinyModels.Row(Tokens(8), new int[8], "........"));
         Assert.Empty(batch.LabelPositions(2));
     }
 
     [Fact]
-    public void Segments_of_a_row_are_as_if_alone()
+    public void Segments_of_a_row_are_independent()
     {
         using var scope = NewDisposeScope();
         var (one, two) = (Tokens(9), Tokens(7).Reverse().ToArray());
-        using var packed = TinyModels.Batch(TinyModels.Row([.. one, .. two], [.. new int[9], .. Enumerable.Repeat(1, 7)], "................"));
+        using var packed = TinyModels.Batch(TinyModels.Row([.. one, .. two],
+            [.. new int[9], .. Enumerable.Repeat(1, 7)], "................"));
         using var first = TinyModels.Batch(TinyModels.Row(one, new int[9], "........."));
         using var second = TinyModels.Batch(TinyModels.Row(two, new int[7], "......."));
         Tolerance.AssertClose(cat([first.Features, second.Features], 0), packed.Features, Roundings(0));
@@ -66,10 +69,11 @@ public sealed class TrainingBatchTests
     }
 
     [Fact]
-    public void A_head_judges_where_the_target_decides_the_same_token()
+    public void A_head_is_compared_where_the_target_predicts_the_same_token()
     {
         using var scope = NewDisposeScope();
-        using var batch = TinyModels.Batch(TinyModels.Row(Tokens(12), new int[12], "...xxxxxx..."), TinyModels.Row(Tokens(12), new int[12], ".......xxxxx"));
+        using var batch = TinyModels.Batch(TinyModels.Row(Tokens(12), new int[12], "...xxxxxx..."),
+            TinyModels.Row(Tokens(12), new int[12], ".......xxxxx"));
         using var head = DraftHead.Create(TinyModels.Head with { Heads = 6 }, ShippedModels.Nano);
         var headOutputs = head.Predict(batch, ShippedModels.Nano);
         Assert.Equal([0, 1, 2, 3, 4, 5], headOutputs.Select(p => p.Depth));
@@ -78,16 +82,18 @@ public sealed class TrainingBatchTests
         Assert.Equal([5, 6, 7, 21, 22], headOutputs[2].TargetPositions.data<long>().ToArray());
         Assert.Equal([7], headOutputs[4].TargetPositions.data<long>().ToArray());
         Assert.Equal([0, 512], headOutputs[5].Logits.shape);
-        // Untrained, a head repeats what the target says one place after its own: logits of place t for a token h+2 ahead.
-        var own = ShippedModels.Nano.Logits(batch.Features);
+        // An untrained head repeats what the target predicts one position after its own: the logits of position t for a
+        // token h+2 ahead.
+        var targetLogits = ShippedModels.Nano.Logits(batch.Features);
         foreach (var output in headOutputs)
         {
             if (output.TargetPositions.shape[0] == 0) continue;
-            Tolerance.AssertClose(own.index_select(0, output.TargetPositions - 1 - output.Depth), output.Logits, Width);
+            Tolerance.AssertClose(targetLogits.index_select(0, output.TargetPositions - 1 - output.Depth),
+                output.Logits, Width);
         }
     }
 
-    // Of the target over such a row, with its final norm.
+    // The roundings of the target over such a row, with its final norm.
     private static long Roundings(long further) =>
         Tolerance.Roundings(ShippedModels.Nano.Config, ShippedModels.Nano.Config.Layers, 16, Width + further);
 

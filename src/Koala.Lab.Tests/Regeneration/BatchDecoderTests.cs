@@ -9,7 +9,9 @@ using TorchSharp;
 
 namespace Koala.Lab.Tests.Regeneration;
 
-/// <summary>Many answers at once: each the same as one alone, whatever shares the batch with it.</summary>
+/// <summary>
+/// Many answers in one batch: each equals the answer to its prompt by itself, whatever else is in the batch.
+/// </summary>
 [Trait(PromptSample.Category, PromptSample.Sampled)]
 public sealed class BatchDecoderTests
 {
@@ -18,10 +20,10 @@ public sealed class BatchDecoderTests
     [Theory]
     [InlineData("koala-nano", 1), InlineData("koala-nano", 3), InlineData("koala-nano", 32)]
     [InlineData("koala-mini", 1), InlineData("koala-mini", 3), InlineData("koala-mini", 32)]
-    public void Greedy_answers_are_those_of_the_target_alone(string name, int batch)
+    public void Greedy_answers_equal_the_baseline(string name, int batch)
     {
         var target = ShippedModels.Of(name);
-        // More than a batch, so that rows are taken over by later prompts.
+        // There are more prompts than rows, so later prompts take over rows.
         var sample = PromptSample.Spread(Ragged(target, 100), PromptSample.Count(100, 44));
         var prompts = PromptSample.Spread(sample, PromptSample.Count(100, batch + 12)).ToArray();
         Assert.True(prompts.Select(p => p.Tokens.Count).Distinct().Count() > prompts.Length / 2);
@@ -35,10 +37,14 @@ public sealed class BatchDecoderTests
         var target = ShippedModels.Nano;
         var context = target.Config.ContextLength;
         var words = PlainDecoding.MtBench(target, 20).SelectMany(p => p).ToArray();
-        // Between long prompts with room for 1 to 17 tokens stand short ones, which go on beside them.
-        BatchPrompt[] prompts = [.. Enumerable.Range(0, 12).Select(i => new BatchPrompt(words[(40 * i)..(40 * i + (i % 2 == 0 ? context - 1 - 3 * i / 2 : 30 + i))]))];
+        // Between long prompts with room for 1 to 17 tokens there are short ones, which continue next to them.
+        BatchPrompt[] prompts = [.. Enumerable.Range(0, 12)
+            .Select(i => new BatchPrompt(words[(40 * i)..(40 * i + (i % 2 == 0 ? context - 1 - 3 * i / 2 : 30 + i))]))];
         var answers = Answers(target, batch, new GenerationOptions { MaxTokens = 60 }, prompts);
-        Assert.True(answers.Where((a, i) => i % 2 == 0 && a.FinishReason == FinishReason.Length && a.Tokens.Count == 1 + 3 * i / 2).Count() >= 3);
+        Assert.True(answers.Where((a, i) => i % 2 == 0
+            && a.FinishReason == FinishReason.Length
+            && a.Tokens.Count == 1 + 3 * i / 2)
+            .Count() >= 3);
         for (var i = 0; i < prompts.Length; i++) AssertSame(target, prompts[i], answers[i], 60);
     }
 
@@ -47,7 +53,8 @@ public sealed class BatchDecoderTests
     {
         var target = ShippedModels.Mini;
         var words = PlainDecoding.MtBench(target, 40).SelectMany(p => p).ToArray();
-        BatchPrompt[] prompts = [.. ((int[])[511, 512, 513, 700, 1000, 20, 1]).Select(count => new BatchPrompt(words[..count]))];
+        BatchPrompt[] prompts =
+            [.. ((int[])[511, 512, 513, 700, 1000, 20, 1]).Select(count => new BatchPrompt(words[..count]))];
         var answers = Answers(target, 4, new GenerationOptions { MaxTokens = 10 }, prompts);
         for (var i = 0; i < prompts.Length; i++) AssertSame(target, prompts[i], answers[i], 10);
     }
@@ -73,18 +80,21 @@ public sealed class BatchDecoderTests
         var options = new GenerationOptions { MaxTokens = Tokens, Temperature = 0.8, TopK = 100, TopP = 0.95, Seed = 3 };
         var one = Answers(target, 1, options, prompts);
         foreach (var batch in (int[])[3, 24])
-            Assert.Equal(one.Select(a => string.Join(' ', a.Tokens)), Answers(target, batch, options, prompts).Select(a => string.Join(' ', a.Tokens)));
-        // Another order and other neighbours.
+            Assert.Equal(one.Select(a => string.Join(' ', a.Tokens)),
+                Answers(target, batch, options, prompts).Select(a => string.Join(' ', a.Tokens)));
+        // The prompts are in another order and have other neighbours.
         var reversed = Answers(target, 5, options, [.. prompts.Reverse().Take(10)]);
         for (var i = 0; i < 10; i++) Assert.Equal(one[^(i + 1)].Tokens, reversed[i].Tokens);
 
-        Assert.NotEqual(one.Select(a => string.Join(' ', a.Tokens)), Answers(target, 3, options with { Seed = 4 }, prompts).Select(a => string.Join(' ', a.Tokens)));
-        var same = Answers(target, 4, options, [.. Enumerable.Range(0, 4).Select(stream => prompts[0] with { Stream = stream })]);
+        Assert.NotEqual(one.Select(a => string.Join(' ', a.Tokens)),
+            Answers(target, 3, options with { Seed = 4 }, prompts).Select(a => string.Join(' ', a.Tokens)));
+        var same = Answers(target, 4, options,
+            [.. Enumerable.Range(0, 4).Select(stream => prompts[0] with { Stream = stream })]);
         Assert.Equal(4, same.Select(a => string.Join(' ', a.Tokens)).Distinct().Count());
     }
 
     [Fact]
-    public void One_decoder_serves_run_after_run_of_any_size()
+    public void One_decoder_serves_many_runs_of_any_size()
     {
         var target = ShippedModels.Nano;
         using var decoder = new BatchDecoder(target, 8, new GenerationOptions { MaxTokens = 8 });
@@ -103,7 +113,8 @@ public sealed class BatchDecoderTests
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         var before = live.ThreadTotalLiveCount;
-        using (var decoder = new BatchDecoder(ShippedModels.Nano, 4, new GenerationOptions { MaxTokens = 30, Temperature = temperature, TopP = 0.9 }))
+        using (var decoder = new BatchDecoder(ShippedModels.Nano, 4,
+            new GenerationOptions { MaxTokens = 30, Temperature = temperature, TopP = 0.9 }))
         {
             var counts = new List<long>();
             decoder.Run(Ragged(ShippedModels.Nano, 40), _ => counts.Add(live.ThreadTotalLiveCount));
@@ -111,7 +122,8 @@ public sealed class BatchDecoderTests
             Assert.Single(counts.Distinct());
             var between = live.ThreadTotalLiveCount;
             using var cancel = new CancellationTokenSource();
-            Assert.ThrowsAny<OperationCanceledException>(() => decoder.Run(Ragged(ShippedModels.Nano, 40), _ => cancel.Cancel(), cancel.Token));
+            Assert.ThrowsAny<OperationCanceledException>(() =>
+                decoder.Run(Ragged(ShippedModels.Nano, 40), _ => cancel.Cancel(), cancel.Token));
             Assert.Equal(between, live.ThreadTotalLiveCount);
         }
         Assert.Equal(before, live.ThreadTotalLiveCount);
@@ -120,11 +132,15 @@ public sealed class BatchDecoderTests
     [Fact]
     public void Refuses_what_it_cannot_answer()
     {
-        Assert.Contains("batch: is 0", Assert.Throws<KoalaException>(() => new BatchDecoder(ShippedModels.Nano, 0, new GenerationOptions())).Message, StringComparison.Ordinal);
+        Assert.Contains("batch: is 0",
+            Assert.Throws<KoalaException>(() =>
+                new BatchDecoder(ShippedModels.Nano, 0, new GenerationOptions())).Message,
+            StringComparison.Ordinal);
         using var decoder = new BatchDecoder(ShippedModels.Nano, 2, new GenerationOptions());
         foreach (var tokens in (int[][])[[], new int[ShippedModels.Nano.Config.ContextLength]])
         {
-            var fault = Assert.Throws<KoalaException>(() => decoder.Run([new BatchPrompt([1]), new BatchPrompt(tokens)], _ => Assert.Fail("an answer")));
+            var fault = Assert.Throws<KoalaException>(() =>
+                decoder.Run([new BatchPrompt([1]), new BatchPrompt(tokens)], _ => Assert.Fail("an answer")));
             Assert.Equal("prompt 2", fault.Where);
         }
     }
@@ -144,9 +160,12 @@ public sealed class BatchDecoderTests
     }
 
     /// <summary>Real prompts of many lengths.</summary>
-    private static BatchPrompt[] Ragged(Target target, int count) => [.. Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz"))
+    private static BatchPrompt[] Ragged(Target target, int count) =>
+        [.. Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz"))
         .Select(c => target.Tokenizer.EncodeChat([new Message(Message.User, c.Messages[0].Content)]))
-        .Where(tokens => tokens.Count + 30 < target.Config.ContextLength).Take(count).Select((tokens, i) => new BatchPrompt(tokens, i))];
+        .Where(tokens => tokens.Count + 30 < target.Config.ContextLength)
+        .Take(count)
+        .Select((tokens, i) => new BatchPrompt(tokens, i))];
 
     private static void AssertSame(Target target, BatchPrompt prompt, BatchAnswer answer, int count = Tokens)
     {

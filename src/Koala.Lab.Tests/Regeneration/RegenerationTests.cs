@@ -6,7 +6,7 @@ using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Tests.Regeneration;
 
-/// <summary>A file answered anew: what is in it, and that stopping and going on changes nothing.</summary>
+/// <summary>Regenerating a file: what it contains, and that interrupting and resuming changes nothing.</summary>
 public sealed class RegenerationTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -14,29 +14,37 @@ public sealed class RegenerationTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Each_line_keeps_what_it_says_and_gets_the_answer_of_the_target_alone()
+    public void Each_line_keeps_its_content_and_gets_the_baseline_answer()
     {
         var prompts = Write("prompts.jsonl",
             """{"id":"p-1","source":"a","licence":"MIT","category":"code","prompt":"Name a colour.","weight":1.50,"tags":["x"]}""",
             """{"question_id":81,"category":"writing","turns":["Say “one”."],"reference":["1"]}""",
-            """{"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hello"},{"role":"assistant","content":"An old answer."}],"id":"c","done":false}""");
+            """{"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hello"},""" +
+            """{"role":"assistant","content":"An old answer."}],"id":"c","done":false}""");
         var report = Regenerate(prompts, "chats.jsonl", maxTokens: 12, target: "koala-nano");
         var lines = File.ReadAllLines(_folder.At("chats.jsonl"));
         Assert.Equal((3, 3, 0, 0), (report.Chats, report.Answers, report.Skipped, report.Shortened));
 
-        Assert.StartsWith("""{"id":"p-1","source":"a","licence":"MIT","category":"code","messages":[{"role":"user","content":"Name a colour."},{"role":"assistant","content":""", lines[0], StringComparison.Ordinal);
+        Assert.StartsWith("""{"id":"p-1","source":"a","licence":"MIT","category":"code","messages":[""" +
+            """{"role":"user","content":"Name a colour."},{"role":"assistant","content":""",
+            lines[0], StringComparison.Ordinal);
         Assert.EndsWith(""","weight":1.50,"tags":["x"]}""", lines[0], StringComparison.Ordinal);
-        Assert.StartsWith("""{"id":"81","source":"","licence":"","category":"writing","messages":[{"role":"user","content":"Say “one”."}""", lines[1], StringComparison.Ordinal);
+        Assert.StartsWith("""{"id":"81","source":"","licence":"","category":"writing","messages":[""" +
+            """{"role":"user","content":"Say “one”."}""",
+            lines[1], StringComparison.Ordinal);
         Assert.EndsWith(""","question_id":81,"reference":["1"]}""", lines[1], StringComparison.Ordinal);
 
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
         foreach (var chat in Conversations.Load(_folder.At("chats.jsonl")))
         {
-            var baseline = decoder.Generate(ShippedModels.Nano.Tokenizer.EncodeChat([.. chat.Messages.SkipLast(1)]), new GenerationOptions { MaxTokens = 12 });
+            var baseline = decoder.Generate(ShippedModels.Nano.Tokenizer.EncodeChat([.. chat.Messages.SkipLast(1)]),
+                new GenerationOptions { MaxTokens = 12 });
             Assert.Equal((baseline.Text, baseline.FinishReason == FinishReason.Stop), (chat.Messages[^1].Content, chat.Done));
         }
-        Assert.Equal(["system", "user", "assistant"], Conversations.Load(_folder.At("chats.jsonl"))[2].Messages.Select(m => m.Role));
-        Assert.Equal(["chats.jsonl", "prompts.jsonl"], Directory.GetFiles(_folder.Path).Select(path => Path.GetFileName(path)).Order());
+        Assert.Equal(["system", "user", "assistant"],
+            Conversations.Load(_folder.At("chats.jsonl"))[2].Messages.Select(m => m.Role));
+        Assert.Equal(["chats.jsonl", "prompts.jsonl"],
+            Directory.GetFiles(_folder.Path).Select(path => Path.GetFileName(path)).Order());
     }
 
     [Fact]
@@ -54,12 +62,13 @@ public sealed class RegenerationTests : IDisposable
             Assert.Equal("You are short of words.", chat.Messages[0].Content);
             for (var i = 2; i < chat.Messages.Count; i += 2)
             {
-                var baseline = decoder.Generate(ShippedModels.Mini.Tokenizer.EncodeChat([.. chat.Messages.Take(i)]), new GenerationOptions { MaxTokens = 120 });
+                var baseline = decoder.Generate(ShippedModels.Mini.Tokenizer.EncodeChat([.. chat.Messages.Take(i)]),
+                    new GenerationOptions { MaxTokens = 120 });
                 Assert.Equal(baseline.Text, chat.Messages[i].Content);
                 Assert.Equal(baseline.FinishReason == FinishReason.Stop, i < chat.Messages.Count - 1 || chat.Done);
             }
         }
-        // What was made can be learned from.
+        // The regenerated file can be used for training.
         var tokenizer = new ConversationTokenizer(ShippedModels.Mini.Tokenizer);
         Assert.All(chats, chat => Assert.Contains(true, tokenizer.Tokenize(chat).LossMask));
     }
@@ -80,7 +89,7 @@ public sealed class RegenerationTests : IDisposable
     }
 
     [Theory, InlineData("jsonl", 0.0), InlineData("jsonl.gz", 0.0), InlineData("jsonl", 0.7)]
-    public void A_resumed_file_is_the_one_made_without_interruption(string ending, double temperature)
+    public void A_resumed_file_equals_an_uninterrupted_one(string ending, double temperature)
     {
         var prompts = MiniPrompts(20, turn => turn.Length % 2 == 0 ? [turn] : [turn, "And why?"]);
         Regenerate(prompts, $"whole.{ending}", temperature: temperature);
@@ -89,7 +98,7 @@ public sealed class RegenerationTests : IDisposable
         var part = _folder.At($"stopped.{ending}.part");
         var kept = File.ReadAllLines(part).Length;
         Assert.True(kept >= 6);
-        // As a kill leaves it: half a line.
+        // A killed process leaves half a line.
         File.AppendAllText(part, """{"row":3,"turn":0,"tok""");
         Stop(prompts, $"stopped.{ending}", answers: 1, temperature, resume: true);
         Assert.True(File.ReadAllLines(part).Length > kept);
@@ -99,7 +108,7 @@ public sealed class RegenerationTests : IDisposable
     }
 
     [Fact]
-    public void Resuming_otherwise_is_refused_with_both_named()
+    public void Resuming_with_other_options_is_refused_and_both_are_named()
     {
         var prompts = MiniPrompts(8, turn => [turn]);
         Stop(prompts, "chats.jsonl", answers: 1);
@@ -116,7 +125,8 @@ public sealed class RegenerationTests : IDisposable
         Refused(same with { Limit = 5 }, "koala-mini", "limit left out", "5");
         Refused(same with { System = "s" }, "koala-mini", "system left out", "'s'");
         Refused(same, "koala-nano", "target koala-mini", "koala-nano");
-        Refused(same with { Prompts = Write("other.jsonl", """{"prompt":"a"}""") }, "koala-mini", "prompts prompts.jsonl", "other.jsonl");
+        Refused(same with { Prompts = Write("other.jsonl", """{"prompt":"a"}""") }, "koala-mini",
+            "prompts prompts.jsonl", "other.jsonl");
         Refused(same with { Resume = false }, "koala-mini", "use resume");
         File.WriteAllText(_folder.At("there.jsonl"), "");
         Refused(same with { Out = _folder.At("there.jsonl") }, "koala-mini", "exists already");
@@ -124,20 +134,25 @@ public sealed class RegenerationTests : IDisposable
     }
 
     [Fact]
-    public void A_damaged_log_is_an_error_and_stays()
+    public void A_damaged_log_is_an_error_and_is_kept()
     {
         var prompts = MiniPrompts(4, turn => [turn]);
         Stop(prompts, "chats.jsonl", answers: 1);
         var part = _folder.At("chats.jsonl.part");
         var lines = File.ReadAllLines(part);
-        foreach (var damaged in (string[][])[["{}", .. lines[1..]], [lines[0], "{\"row\":1}", .. lines[1..]], [lines[0], lines[1].Replace("\"turn\":0", "\"turn\":1", StringComparison.Ordinal)]])
+        foreach (var damaged in (string[][])[["{}", .. lines[1..]], [lines[0], "{\"row\":1}", .. lines[1..]],
+            [lines[0], lines[1].Replace("\"turn\":0", "\"turn\":1", StringComparison.Ordinal)]])
         {
             File.WriteAllLines(part, damaged);
-            Assert.Contains("chats.jsonl.part", Assert.Throws<KoalaException>(() => Regenerate(prompts, "chats.jsonl", resume: true)).Where, StringComparison.Ordinal);
+            Assert.Contains("chats.jsonl.part",
+                Assert.Throws<KoalaException>(() => Regenerate(prompts, "chats.jsonl", resume: true)).Where,
+                StringComparison.Ordinal);
             Assert.Equal(damaged, File.ReadAllLines(part));
         }
         File.WriteAllText(part, lines[0][..20]);
-        Assert.Contains("is empty", Assert.Throws<KoalaException>(() => Regenerate(prompts, "chats.jsonl", resume: true)).Message, StringComparison.Ordinal);
+        Assert.Contains("is empty",
+            Assert.Throws<KoalaException>(() => Regenerate(prompts, "chats.jsonl", resume: true)).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -154,11 +169,13 @@ public sealed class RegenerationTests : IDisposable
         Assert.False(File.Exists(_folder.At("chats.jsonl.part")));
     }
 
-    private RegenerationReport Regenerate(string prompts, string name, int maxTokens = 24, string target = "koala-mini", string? system = null, int? limit = null, bool resume = false, double temperature = 0) =>
+    private RegenerationReport Regenerate(string prompts, string name, int maxTokens = 24, string target = "koala-mini",
+        string? system = null, int? limit = null, bool resume = false, double temperature = 0) =>
         Regenerator.Run(ShippedModels.Of(target),
             Options(prompts, name, maxTokens, system, limit, resume, temperature));
 
-    private RegenerationOptions Options(string prompts, string name, int maxTokens = 24, string? system = null, int? limit = null, bool resume = false, double temperature = 0) => new()
+    private RegenerationOptions Options(string prompts, string name, int maxTokens = 24, string? system = null,
+        int? limit = null, bool resume = false, double temperature = 0) => new()
     {
         Prompts = prompts,
         Out = _folder.At(name),
@@ -169,7 +186,7 @@ public sealed class RegenerationTests : IDisposable
         Generation = new GenerationOptions { MaxTokens = maxTokens, Temperature = temperature, Seed = 5 },
     };
 
-    // Cancelled as soon as so many answers have ended.
+    // The run is cancelled as soon as this many answers have ended.
     private void Stop(string prompts, string name, int answers, double temperature = 0, bool resume = false)
     {
         using var cancel = new CancellationTokenSource();
@@ -177,7 +194,9 @@ public sealed class RegenerationTests : IDisposable
         {
             if (value.Done - value.Began >= answers) cancel.Cancel();
         });
-        Assert.ThrowsAny<OperationCanceledException>(() => Regenerator.Run(ShippedModels.Mini, Options(prompts, name, resume: resume, temperature: temperature), progress: progress, cancel: cancel.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            Regenerator.Run(ShippedModels.Mini, Options(prompts, name, resume: resume, temperature: temperature),
+                progress: progress, cancel: cancel.Token));
     }
 
     private string Write(string name, params string[] lines)
@@ -187,7 +206,9 @@ public sealed class RegenerationTests : IDisposable
     }
 
     private string MiniPrompts(int count, Func<string, string[]> turns) => Write("prompts.jsonl",
-        [.. Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz")).Where(c => c.Messages[0].Content.Length < 300).Take(count)
+        [.. Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz"))
+            .Where(c => c.Messages[0].Content.Length < 300)
+            .Take(count)
             .Select(c => JsonSerializer.Serialize(new { id = c.Id, turns = turns(c.Messages[0].Content) }))]);
 
     private sealed class Watch(Action<RegenerationProgress> act) : IProgress<RegenerationProgress>

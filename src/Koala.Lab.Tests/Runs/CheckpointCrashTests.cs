@@ -2,10 +2,10 @@ using Koala.Lab.Runs;
 
 namespace Koala.Lab.Tests.Runs;
 
-/// <summary>Lets every operation on files of a run's saves fail in each way, and looks at what stands then.</summary>
+/// <summary>Makes every file operation of a run's saves fail in each way, and checks what is on the disk then.</summary>
 public sealed class CheckpointCrashTests
 {
-    // A first one, one that replaces a state of its step, and ones that remove what is older than the last two.
+    // A first save, one that replaces a state of the same step, and ones that remove states older than the last two.
     private static readonly int[] s_saves = [1, 2, 2, 3, 4];
 
     public enum Fault
@@ -13,13 +13,15 @@ public sealed class CheckpointCrashTests
         /// <summary>The operation fails once.</summary>
         Error,
 
-        /// <summary>It and all later ones that need room fail.</summary>
+        /// <summary>The operation and all later ones that need disk space fail.</summary>
         DiskFull,
 
-        /// <summary>The process is killed before it.</summary>
+        /// <summary>The process is killed before the operation.</summary>
         Killed,
 
-        /// <summary>As killed, and what was not synced is lost: unfinished files are cut off in the middle.</summary>
+        /// <summary>
+        /// The process is killed and unsynced data are lost: unfinished files are truncated in the middle.
+        /// </summary>
         PowerCut,
     }
 
@@ -28,7 +30,7 @@ public sealed class CheckpointCrashTests
     [InlineData(Fault.DiskFull)]
     [InlineData(Fault.Killed)]
     [InlineData(Fault.PowerCut)]
-    public void Whatever_fails_the_newest_whole_state_is_found_and_saving_goes_on(Fault fault)
+    public void After_any_failure_the_newest_complete_state_is_found_and_saving_continues(Fault fault)
     {
         var operations = Count();
         Assert.True(operations > 40, $"{operations} operations");
@@ -52,7 +54,12 @@ public sealed class CheckpointCrashTests
         {
             var isRemoval = operation.Contains("remove", StringComparison.Ordinal) || operation == "discard";
             if (count == at) failing = operation;
-            var hit = fault == Fault.Error ? count == at : fault == Fault.DiskFull ? count == at || (count > at && !isRemoval) : count >= at;
+            var hit = fault switch
+            {
+                Fault.Error => count == at,
+                Fault.DiskFull => count == at || (count > at && !isRemoval),
+                _ => count >= at,
+            };
             count++;
             if (hit && fault == Fault.PowerCut) CutUnfinished(folder.Path);
             if (hit && (fault is Fault.Error or Fault.DiskFull)) throw new IOException("No space left on device");
@@ -65,7 +72,9 @@ public sealed class CheckpointCrashTests
         {
             placed = false;
             var e = Record.Exception(() => Save(store, i));
-            if (e is not null) Assert.IsType(fault is Fault.Error or Fault.DiskFull ? typeof(KoalaException) : typeof(KilledException), e);
+            if (e is not null)
+                Assert.IsType(fault is Fault.Error or Fault.DiskFull ? typeof(KoalaException) : typeof(KilledException),
+                    e);
             if (placed) newest = i;
         }
 
@@ -77,7 +86,8 @@ public sealed class CheckpointCrashTests
         healthy.Save(9, f => File.WriteAllText(Path.Combine(f, "state"), "9"));
         var left = Directory.EnumerateDirectories(folder.Path).Select(Path.GetFileName).ToArray();
         Assert.True(healthy.Latest()?.Step == 9, where);
-        Assert.True(left.Length == (newest is null ? 1 : 2), $"{where}: {string.Join(' ', names)}, then {string.Join(' ', left)}");
+        Assert.True(left.Length == (newest is null ? 1 : 2),
+            $"{where}: {string.Join(' ', names)}, then {string.Join(' ', left)}");
     }
 
     private static void AssertIs(int? save, Checkpoint? found, string where)
@@ -105,6 +115,6 @@ public sealed class CheckpointCrashTests
             }
     }
 
-    // Passes every catch of an error of files, as a kill does.
+    // No handler of file errors catches this exception, as with a kill.
     private sealed class KilledException : Exception;
 }

@@ -43,15 +43,15 @@ public sealed class CheckpointStoreTests : IDisposable
         { "manifest.json", "{\"formatVersion\":1,\"step\":2,\"files\":{\"state\":null,\"inner/more\":null}}" },
         { "manifest.json", "{\"formatVersion\":1,\"step\":2,\"files\":{\"state\":{},\"inner/more\":{}}}" },
         { "state", "" },             // truncated
-        { "state", "statf" },        // as long as it was
+        { "state", "statf" },        // of the same length
         { "state", "state and" },
         { "inner/more", "mor" },
-        { "new", "" },               // no part of it
+        { "new", "" },               // not a file of the state
     };
 
     [Theory]
     [MemberData(nameof(Damages))]
-    public void A_damaged_state_is_passed_over_for_the_one_before_and_named(string file, string content)
+    public void A_damaged_state_is_skipped_for_the_previous_one_and_named(string file, string content)
     {
         Save(1);
         Save(2);
@@ -63,7 +63,7 @@ public sealed class CheckpointStoreTests : IDisposable
     [Theory]
     [InlineData("manifest.json")]
     [InlineData("state")]
-    public void A_state_that_lacks_a_file_is_passed_over_for_the_one_before(string file)
+    public void A_state_that_lacks_a_file_is_skipped_for_the_previous_one(string file)
     {
         Save(1);
         Save(2);
@@ -85,7 +85,7 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
-    public void A_run_that_went_on_from_the_older_state_comes_past_the_damaged_one()
+    public void A_run_resumed_from_the_older_state_gets_past_the_damaged_one()
     {
         Save(1);
         Save(2);
@@ -98,9 +98,10 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
-    public void Other_folders_are_left_alone()
+    public void Other_folders_are_left_unchanged()
     {
-        foreach (var name in (string[])["step-x", "step--1", "step-1.bak", "notes"]) Directory.CreateDirectory(_folder.At("checkpoints", name));
+        foreach (var name in (string[])["step-x", "step--1", "step-1.bak", "notes"])
+            Directory.CreateDirectory(_folder.At("checkpoints", name));
         Save(1);
         Save(2);
         Save(3);
@@ -108,7 +109,7 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
-    public void An_error_of_the_writer_is_the_writers_and_leaves_nothing()
+    public void An_exception_of_the_writer_is_passed_on_and_leaves_no_file()
     {
         Save(1);
         Assert.Throws<InvalidOperationException>(() => _store.Save(2, _ => throw new InvalidOperationException()));
@@ -116,7 +117,7 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_that_cannot_be_made_is_one_error()
+    public void A_folder_that_cannot_be_created_is_one_error()
     {
         File.WriteAllText(_folder.At("file"), "");
         Assert.Throws<KoalaException>(() => new CheckpointStore(_folder.At("file")).Save(1, _ => { }));
@@ -129,5 +130,8 @@ public sealed class CheckpointStoreTests : IDisposable
         File.WriteAllText(Path.Combine(folder, "inner", "more"), "more");
     });
 
-    private IEnumerable<string?> Names() => Directory.EnumerateDirectories(_folder.At("checkpoints")).Select(Path.GetFileName).Order(StringComparer.Ordinal);
+    private IEnumerable<string?> Names() =>
+        Directory.EnumerateDirectories(_folder.At("checkpoints"))
+            .Select(Path.GetFileName)
+            .Order(StringComparer.Ordinal);
 }

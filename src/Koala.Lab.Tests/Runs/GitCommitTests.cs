@@ -15,7 +15,7 @@ public sealed class GitCommitTests
     }
 
     [Fact]
-    public void A_bundle_knows_the_commit_it_was_built_from()
+    public void A_bundle_reports_the_commit_it_was_built_from()
     {
         Assert.Null(GitCommit.BuiltFrom([new("LibTorchVersion", "1")]));
         Assert.Equal(new GitCommit("0123abcd", Clean: true), GitCommit.BuiltFrom([new("BuiltFrom", "0123abcd")]));
@@ -23,7 +23,8 @@ public sealed class GitCommitTests
     }
 
     [Fact]
-    public void A_repository_without_a_commit_has_none() => Assert.Null(GitCommit.Parse("# branch.oid (initial)\n# branch.head main\n"));
+    public void A_repository_without_a_commit_has_none() =>
+        Assert.Null(GitCommit.Parse("# branch.oid (initial)\n# branch.head main\n"));
 
     [Fact]
     public void A_new_file_makes_a_clean_tree_unclean()
@@ -31,7 +32,9 @@ public sealed class GitCommitTests
         using var folder = new TemporaryFolder();
         Assert.SkipUnless(Git(folder, "init", "-q") == 0, "this system has no git");
         Assert.Null(GitCommit.Read(folder.Path));
-        Assert.Equal(0, Git(folder, "-c", "user.name=a", "-c", "user.email=a@b.example", "-c", "commit.gpgsign=false", "commit", "-q", "--allow-empty", "-m", "a"));
+        Assert.Equal(0,
+            Git(folder, "-c", "user.name=a", "-c", "user.email=a@b.example", "-c", "commit.gpgsign=false", "commit",
+                "-q", "--allow-empty", "-m", "a"));
         var clean = GitCommit.Read(folder.Path);
         Assert.True(clean!.Clean);
         Assert.Equal(40, clean.Hash.Length);

@@ -5,7 +5,10 @@ using Koala.Lab.Runs;
 
 namespace Koala.Lab.Tests.Runs;
 
-/// <summary>Another process that holds a run until it is killed: this assembly, started with a variable that names the run.</summary>
+/// <summary>
+/// Another process that locks a run until it is killed: this assembly, started with an environment variable that names
+/// the run.
+/// </summary>
 internal sealed class HoldingProcess : IDisposable
 {
     private const string Variable = "KOALA_TEST_HOLDS";
@@ -13,7 +16,8 @@ internal sealed class HoldingProcess : IDisposable
 
     public HoldingProcess(RunFolder folder)
     {
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [typeof(HoldingProcess).Assembly.Location])
+        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
+            [typeof(HoldingProcess).Assembly.Location])
         {
             RedirectStandardOutput = true,
         };
@@ -24,7 +28,7 @@ internal sealed class HoldingProcess : IDisposable
 
     public int Id => _process.Id;
 
-    /// <summary>As kill -9 does.</summary>
+    /// <summary>Kills the process as kill -9 does.</summary>
     public void Kill()
     {
         _process.Kill();

@@ -13,7 +13,7 @@ public sealed class MetricsLogTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void A_line_is_one_object_and_can_be_read_while_the_run_is_at_work()
+    public void A_line_is_one_object_and_can_be_read_while_the_run_is_active()
     {
         using var log = MetricsLog.Create(_file);
         log.Append(1, Values(("loss", 2.5), ("loss1", 1e-300)));
@@ -35,19 +35,19 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void A_half_written_last_line_is_as_good_as_never_written()
+    public void A_half_written_last_line_is_ignored()
     {
-        var whole = "{\"step\":1,\"loss\":2}\n{\"step\":2,\"loss\":1}\n";
-        var first = whole.IndexOf('\n') + 1;
-        for (var length = 0; length <= whole.Length; length++)
+        var complete = "{\"step\":1,\"loss\":2}\n{\"step\":2,\"loss\":1}\n";
+        var first = complete.IndexOf('\n') + 1;
+        for (var length = 0; length <= complete.Length; length++)
         {
-            File.WriteAllText(_file, whole[..length]);
-            Assert.Equal(length == whole.Length ? 2 : length >= first ? 1 : 0, MetricsLog.Read(_file).Count);
+            File.WriteAllText(_file, complete[..length]);
+            Assert.Equal(length == complete.Length ? 2 : length >= first ? 1 : 0, MetricsLog.Read(_file).Count);
         }
     }
 
     [Fact]
-    public void A_log_that_a_power_cut_left_with_zeros_at_its_end_is_read_up_to_them()
+    public void A_log_that_ends_in_zeros_after_a_power_failure_is_read_up_to_them()
     {
         File.WriteAllText(_file, "{\"step\":1}\n\0\0\0\0");
         Assert.Equal([1], MetricsLog.Read(_file).Select(l => l.Step));
@@ -58,7 +58,7 @@ public sealed class MetricsLogTests : IDisposable
     [InlineData(1, new[] { 1 })]
     [InlineData(2, new[] { 1, 2 })]
     [InlineData(9, new[] { 1, 2, 3 })]
-    public void A_resumed_log_goes_on_after_the_state_whatever_came_later(int step, int[] kept)
+    public void A_resumed_log_continues_after_the_state_and_drops_later_lines(int step, int[] kept)
     {
         File.WriteAllText(_file, "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n{\"step\":4,\"lo");
         using (var log = MetricsLog.Resume(_file, step)) log.Append(10, []);
@@ -66,7 +66,7 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void Resuming_without_a_log_begins_one_and_creating_empties_one()
+    public void Resuming_creates_a_missing_log_and_creating_empties_an_existing_one()
     {
         using (var log = MetricsLog.Resume(_file, 5)) log.Append(6, []);
         Assert.Single(MetricsLog.Read(_file));
@@ -75,7 +75,7 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void Each_step_comes_once_and_rising()
+    public void Each_step_comes_once_in_ascending_order()
     {
         using var log = MetricsLog.Create(_file);
         log.Append(2, []);
@@ -104,10 +104,10 @@ public sealed class MetricsLogTests : IDisposable
     [Fact]
     public void Every_damaged_byte_ends_in_lines_or_one_error()
     {
-        var whole = "{\"step\":1,\"loss\":2.5}\n{\"step\":2,\"loss\":null}\n{\"step\":3,\"loss\":1}\n"u8.ToArray();
-        Gen.Select(Gen.Int[0, whole.Length - 1], Gen.Byte).Array[1, 4].Sample(changes =>
+        var complete = "{\"step\":1,\"loss\":2.5}\n{\"step\":2,\"loss\":null}\n{\"step\":3,\"loss\":1}\n"u8.ToArray();
+        Gen.Select(Gen.Int[0, complete.Length - 1], Gen.Byte).Array[1, 4].Sample(changes =>
         {
-            var damaged = whole.ToArray();
+            var damaged = complete.ToArray();
             foreach (var (at, value) in changes) damaged[at] = value;
             File.WriteAllBytes(_file, damaged);
             if (Record.Exception(() => MetricsLog.Read(_file)) is { } e) Assert.IsType<KoalaException>(e);
@@ -127,7 +127,8 @@ public sealed class MetricsLogTests : IDisposable
     }
 
     [Fact]
-    public void A_file_that_cannot_be_made_is_one_error() => Assert.Throws<KoalaException>(() => MetricsLog.Create(_folder.At("none", "metrics.jsonl")));
+    public void A_file_that_cannot_be_created_is_one_error() =>
+        Assert.Throws<KoalaException>(() => MetricsLog.Create(_folder.At("none", "metrics.jsonl")));
 
     private static IEnumerable<KeyValuePair<string, double>> Values(params (string Name, double Value)[] values) =>
         values.Select(v => KeyValuePair.Create(v.Name, v.Value));

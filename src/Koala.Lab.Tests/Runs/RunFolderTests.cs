@@ -28,7 +28,7 @@ public sealed class RunFolderTests : IDisposable
     }
 
     [Fact]
-    public void Names_a_new_run_by_time_and_name_and_never_takes_a_taken_one()
+    public void Names_a_new_run_by_time_and_name_and_never_reuses_a_name()
     {
         var time = new FixedTime("2026-11-23T12:15:04+02:00");
         var first = RunFolder.CreateUnder(_folder.At("runs"), "eagle-k2", time);
@@ -54,7 +54,7 @@ public sealed class RunFolderTests : IDisposable
     }
 
     [Fact]
-    public void A_run_that_no_process_holds_died_unless_its_record_says_how_it_ended()
+    public void A_run_without_a_process_died_unless_its_record_says_how_it_ended()
     {
         var folder = SampleRun.Create(_folder.At("run"));
         using (RunLock.Acquire(folder)) Assert.Equal(RunState.Running, folder.ReadRecord().State);

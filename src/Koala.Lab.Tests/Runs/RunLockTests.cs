@@ -16,11 +16,13 @@ public sealed class RunLockTests : IDisposable
     {
         using var held = RunLock.Acquire(_run, new FixedTime("2026-11-23T10:15:04Z"));
         var e = Assert.Throws<KoalaException>(() => RunLock.Acquire(_run));
-        Assert.Equal($"is held by process {Environment.ProcessId} on {Environment.MachineName} since 2026-11-23 10:15:04 UTC", e.Fault);
+        Assert.Equal($"is held by process {Environment.ProcessId} on {Environment.MachineName} since 2026-11-23 " +
+            "10:15:04 UTC",
+            e.Fault);
     }
 
     [Fact]
-    public void A_lock_given_up_can_be_taken_and_leaves_no_name()
+    public void A_released_lock_can_be_acquired_and_leaves_no_holder()
     {
         RunLock.Acquire(_run).Dispose();
         Assert.False(RunLock.IsHeld(_run));
@@ -30,7 +32,7 @@ public sealed class RunLockTests : IDisposable
     }
 
     [Fact]
-    public void A_run_never_begun_is_not_held() => Assert.False(RunLock.IsHeld(_run));
+    public void A_run_that_was_never_started_is_not_locked() => Assert.False(RunLock.IsHeld(_run));
 
     [Theory]
     [InlineData("")]
@@ -40,7 +42,8 @@ public sealed class RunLockTests : IDisposable
     {
         using var held = RunLock.Acquire(_run);
         File.WriteAllText(_run.HolderFile, name);
-        Assert.Contains("is held by", Assert.Throws<KoalaException>(() => RunLock.Acquire(_run)).Fault, StringComparison.Ordinal);
+        Assert.Contains("is held by", Assert.Throws<KoalaException>(() => RunLock.Acquire(_run)).Fault,
+            StringComparison.Ordinal);
     }
 
     [Fact]

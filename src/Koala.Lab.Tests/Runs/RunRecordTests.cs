@@ -32,7 +32,7 @@ public sealed class RunRecordTests : IDisposable
     }
 
     [Fact]
-    public void An_ended_run_tells_how_and_a_resumed_one_forgets_it()
+    public void An_ended_run_records_its_end_and_a_resumed_one_clears_it()
     {
         var failed = SampleRun.Record().End(RunState.Failed, "the loss is not finite", new FixedTime("2026-11-23T10:20:00Z"));
         Assert.Equal(new DateTimeOffset(2026, 11, 23, 10, 20, 0, TimeSpan.Zero), failed.Ended);
@@ -72,12 +72,13 @@ public sealed class RunRecordTests : IDisposable
     [Fact]
     public void A_record_without_one_of_its_fields_or_with_null_in_it_is_one_error()
     {
-        var whole = JsonSerializer.Serialize(SampleRun.Record(), JsonFormat.Document);
-        foreach (var field in (string[])["kind", "command", "options", "seeds", "packages", "machine", "device", "dtype", "started"])
+        var complete = JsonSerializer.Serialize(SampleRun.Record(), JsonFormat.Document);
+        foreach (var field in (string[])["kind", "command", "options", "seeds", "packages", "machine", "device",
+            "dtype", "started"])
         {
-            var without = JsonNode.Parse(whole)!.AsObject();
+            var without = JsonNode.Parse(complete)!.AsObject();
             without.Remove(field);
-            var withNull = JsonNode.Parse(whole)!.AsObject();
+            var withNull = JsonNode.Parse(complete)!.AsObject();
             withNull[field] = null;
             foreach (var record in (JsonObject[])[without, withNull])
             {
@@ -93,10 +94,10 @@ public sealed class RunRecordTests : IDisposable
     [Fact]
     public void Every_damaged_byte_ends_in_a_record_or_one_error()
     {
-        var whole = JsonSerializer.SerializeToUtf8Bytes(SampleRun.Record(), JsonFormat.Line);
-        Gen.Select(Gen.Int[0, whole.Length - 1], Gen.Byte).Array[1, 4].Sample(changes =>
+        var complete = JsonSerializer.SerializeToUtf8Bytes(SampleRun.Record(), JsonFormat.Line);
+        Gen.Select(Gen.Int[0, complete.Length - 1], Gen.Byte).Array[1, 4].Sample(changes =>
         {
-            var damaged = whole.ToArray();
+            var damaged = complete.ToArray();
             foreach (var (at, value) in changes) damaged[at] = value;
             File.WriteAllBytes(_folder.At("damaged.json"), damaged);
             if (Record.Exception(() => RunRecord.Read(_folder.At("damaged.json"))) is { } e) Assert.IsType<KoalaException>(e);

@@ -18,7 +18,7 @@ public sealed class AtomicFileTests : IDisposable
     }
 
     [Fact]
-    public void Replaces_an_existing_file_whole()
+    public void Replaces_an_existing_file_completely()
     {
         AtomicFile.WriteText(_folder.At("a"), "a long old text");
         AtomicFile.WriteText(_folder.At("a"), "new");
@@ -26,7 +26,7 @@ public sealed class AtomicFileTests : IDisposable
     }
 
     [Fact]
-    public void The_old_file_stands_until_the_new_one_is_complete()
+    public void The_old_file_remains_until_the_new_one_is_complete()
     {
         var path = _folder.At("a");
         AtomicFile.WriteText(path, "old");
@@ -34,7 +34,7 @@ public sealed class AtomicFileTests : IDisposable
         {
             stream.Write("half"u8);
             stream.Flush();
-            // What a crash here would leave.
+            // A crash here would leave this file.
             Assert.Equal("old", File.ReadAllText(path));
         });
         Assert.Equal("half", File.ReadAllText(path));
@@ -66,7 +66,7 @@ public sealed class AtomicFileTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_that_cannot_be_made_is_one_error()
+    public void A_folder_that_cannot_be_created_is_one_error()
     {
         File.WriteAllText(_folder.At("file"), "");
         var e = Assert.Throws<KoalaException>(() => AtomicFile.WriteText(_folder.At("file", "a"), "text"));
@@ -82,7 +82,7 @@ public sealed class AtomicFileTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_in_the_files_place_is_one_error_and_leaves_no_temporary()
+    public void A_folder_where_a_file_is_expected_is_one_error_and_leaves_no_temporary()
     {
         Directory.CreateDirectory(_folder.At("a"));
         Assert.Throws<KoalaException>(() => AtomicFile.WriteText(_folder.At("a"), "text"));
@@ -92,8 +92,10 @@ public sealed class AtomicFileTests : IDisposable
     [Fact]
     public void A_full_disk_is_one_error_and_leaves_the_old_file()
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess, "a small disk can be mounted by root on Linux only");
-        Assert.SkipUnless(Run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", _folder.Path) == 0, "this system lets nothing be mounted");
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess,
+            "a small disk can be mounted by root on Linux only");
+        Assert.SkipUnless(Run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", _folder.Path) == 0,
+            "this system lets nothing be mounted");
         try
         {
             var path = _folder.At("a");
@@ -108,7 +110,8 @@ public sealed class AtomicFileTests : IDisposable
         }
     }
 
-    private static IEnumerable<string?> Names(string folder) => Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName);
+    private static IEnumerable<string?> Names(string folder) =>
+        Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName);
 
     private static int Run(string command, params string[] arguments)
     {

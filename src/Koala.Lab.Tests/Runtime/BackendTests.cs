@@ -2,7 +2,10 @@ using System.Diagnostics;
 
 namespace Koala.Lab.Tests.Runtime;
 
-/// <summary>The build property Backend chooses which libtorch a build restores. Seen by evaluating the project; nothing is restored.</summary>
+/// <summary>
+/// The build property Backend chooses which libtorch a build restores. The tests evaluate the project and restore
+/// nothing.
+/// </summary>
 public sealed class BackendTests
 {
     [Theory]
@@ -26,7 +29,9 @@ public sealed class BackendTests
 
     private static string Packages(string backend)
     {
-        var start = new ProcessStartInfo("dotnet", ["msbuild", TestFiles.At("src", "Koala.Lab", "Koala.Lab.csproj"), "-getItem:PackageReference", $"-p:Backend={backend}", "-nodeReuse:false"])
+        var start = new ProcessStartInfo("dotnet",
+            ["msbuild", TestFiles.At("src", "Koala.Lab", "Koala.Lab.csproj"), "-getItem:PackageReference",
+                $"-p:Backend={backend}", "-nodeReuse:false"])
         {
             RedirectStandardOutput = true,
         };

@@ -9,7 +9,7 @@ public class CudaGraphTests
     public void A_cpu_has_no_graphs() => Assert.False(CudaGraph.Supported(CPU));
 
     [Fact]
-    public void A_replay_does_what_was_recorded_with_what_the_tensors_hold_by_then()
+    public void A_replay_repeats_the_captured_work_on_the_current_values()
     {
         Assert.SkipUnless(cuda.is_available(), "needs a GPU");
         Assert.True(CudaGraph.Supported(CUDA));

@@ -21,13 +21,17 @@ public sealed class DoctorTests
     [Fact]
     public void A_missing_libtorch_is_a_finding_with_its_fix_and_nothing_is_measured()
     {
-        var report = Doctor.Examine(() => throw new KoalaException("KOALA_LIBTORCH=/none", "holds no libtorch_cpu.so", "name a folder"));
-        Assert.Contains(new Finding(FindingLevel.Error, "KOALA_LIBTORCH=/none: holds no libtorch_cpu.so", "name a folder"), report.Findings);
+        var report = Doctor.Examine(() =>
+            throw new KoalaException("KOALA_LIBTORCH=/none", "holds no libtorch_cpu.so", "name a folder"));
+        Assert.Contains(new Finding(FindingLevel.Error, "KOALA_LIBTORCH=/none: holds no libtorch_cpu.so",
+            "name a folder"),
+            report.Findings);
         Assert.Null(report.LibTorch);
         Assert.Null(report.Step);
         Assert.Null(report.MemoryReadGBPerSecond);
         Assert.Null(report.Threads);
-        Assert.Contains("error    KOALA_LIBTORCH=/none: holds no libtorch_cpu.so. Fix: name a folder.", report.ToString(), StringComparison.Ordinal);
+        Assert.Contains("error    KOALA_LIBTORCH=/none: holds no libtorch_cpu.so. Fix: name a folder.",
+            report.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -39,11 +43,13 @@ public sealed class DoctorTests
         Assert.Equal("error", document.RootElement.GetProperty("findings")[0].GetProperty("level").GetString());
         Assert.Equal(report.Machine.Cores, document.RootElement.GetProperty("machine").GetProperty("cores").GetInt32());
         Assert.True(document.RootElement.GetProperty("environment").TryGetProperty("KOALA_LIBTORCH", out _));
-        Assert.Equal(json, JsonSerializer.Serialize(JsonSerializer.Deserialize<DoctorReport>(json, JsonFormat.Document), JsonFormat.Document));
+        Assert.Equal(json,
+            JsonSerializer.Serialize(JsonSerializer.Deserialize<DoctorReport>(json, JsonFormat.Document),
+                JsonFormat.Document));
     }
 
     [Fact]
-    public void The_faster_dtype_is_measured_once_a_process()
+    public void The_faster_dtype_is_measured_once_per_process()
     {
         Assert.Same(FastestDtype.OnCpu, FastestDtype.OnCpu);
         Assert.Equal("bf16", new StepTiming(Fp32Ms: 2, Bf16Ms: 1).Fastest);
@@ -53,7 +59,8 @@ public sealed class DoctorTests
     [Fact]
     public void Reads_name_and_instructions_of_the_cpu()
     {
-        var cpu = CpuInfo.Parse("processor\t: 0\nmodel name\t: AMD EPYC 9R14\nflags\t\t: fpu avx512_bf16 f16c avx512f\n\nprocessor\t: 1\nmodel name\t: other\n");
+        var cpu = CpuInfo.Parse("processor\t: 0\nmodel name\t: AMD EPYC 9R14\nflags\t\t: fpu avx512_bf16 f16c " +
+            "avx512f\n\nprocessor\t: 1\nmodel name\t: other\n");
         Assert.Equal("AMD EPYC 9R14", cpu.Name);
         Assert.Equal(["avx512_bf16", "f16c"], cpu.HalfInstructions);
         Assert.True(cpu.HasBf16);

@@ -26,7 +26,7 @@ public sealed class TorchScriptTests
         collector.Start();
         try
         {
-            // So many that some fail for certain where numbers are not kept.
+            // There are so many calls that some fail for certain if numbers are not kept.
             for (var call = 0; call < 20_000; call++)
             {
                 using var total = (Tensor)unit.Call("total", x, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0);

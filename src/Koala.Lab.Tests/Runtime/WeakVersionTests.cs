@@ -19,7 +19,7 @@ public sealed class WeakVersionTests
     }
 
     [Fact]
-    public void Changes_nothing_where_the_version_is_not_asked_for()
+    public void Changes_nothing_where_the_version_is_not_demanded()
     {
         var elf = Library();
         Assert.False(WeakVersion.SetWeak("lib.so", elf, "GLIBCXX_3.4.99"));
@@ -56,7 +56,7 @@ public sealed class WeakVersionTests
     [Fact]
     public void A_chain_without_an_end_within_reason_is_one_error()
     {
-        // Entries that overlap, a byte apart: a chain as long as the file is, through every section that says so.
+        // The entries overlap, one byte apart: a chain as long as the file, through every section that states it.
         var elf = Library();
         elf.AsSpan(Needs).Clear();
         var e = Record.Exception(() =>
@@ -91,10 +91,14 @@ public sealed class WeakVersionTests
 
     private static void Survives(byte[] elf)
     {
-        if (Record.Exception(() => WeakVersion.SetWeak("lib.so", elf, WeakVersion.Name)) is { } e) Assert.IsType<KoalaException>(e);
+        if (Record.Exception(() => WeakVersion.SetWeak("lib.so", elf, WeakVersion.Name)) is { } e)
+            Assert.IsType<KoalaException>(e);
     }
 
-    /// <summary>The smallest library that demands two versions: header, two section headers, a Verneed with two Vernaux, names.</summary>
+    /// <summary>
+    /// The smallest library that demands two versions: a header, two section headers, a Verneed with two Vernaux, and
+    /// names.
+    /// </summary>
     private static byte[] Library()
     {
         var elf = new byte[Length];

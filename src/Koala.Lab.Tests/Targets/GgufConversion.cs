@@ -5,42 +5,61 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Targets;
 
-/// <summary>Writes a model's folder as a GGUF file, as converters do: other names, dimensions turned round, rows of queries and keys in pairs.</summary>
+/// <summary>
+/// Writes a model's folder as a GGUF file as converters do: with other names, reversed dimensions, and the rows of
+/// queries and keys in pairs.
+/// </summary>
 internal static class GgufConversion
 {
     private static readonly (string HuggingFace, string Gguf)[] s_names =
     [
-        ("model.embed_tokens", "token_embd"), ("model.norm", "output_norm"), ("lm_head", "output"), ("model.layers", "blk"), ("post_attention_layernorm", "ffn_norm"),
-        ("input_layernorm", "attn_norm"), ("self_attn.q_proj", "attn_q"), ("self_attn.k_proj", "attn_k"), ("self_attn.v_proj", "attn_v"), ("self_attn.o_proj", "attn_output"),
+        ("model.embed_tokens", "token_embd"), ("model.norm", "output_norm"), ("lm_head", "output"),
+        ("model.layers", "blk"), ("post_attention_layernorm", "ffn_norm"),
+        ("input_layernorm", "attn_norm"), ("self_attn.q_proj", "attn_q"), ("self_attn.k_proj", "attn_k"),
+        ("self_attn.v_proj", "attn_v"), ("self_attn.o_proj", "attn_output"),
         ("mlp.gate_proj", "ffn_gate"), ("mlp.up_proj", "ffn_up"), ("mlp.down_proj", "ffn_down"),
     ];
 
-    /// <param name="folder">A llama model without scaled rotary positions, its digits cut apart.</param>
-    /// <param name="dtype">What the weights are stored in.</param>
+    /// <param name="folder">
+    /// The folder of a Llama model without scaled rotary positions, whose tokenizer splits digits.
+    /// </param>
+    /// <param name="dtype">The number format of the stored weights.</param>
     public static GgufBytes Of(string folder, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
         using var model = ModelFiles.Open(folder);
         var config = model.Config;
         var file = new GgufBytes()
-            .Set("general.architecture", "llama").Set("llama.context_length", (uint)config.ContextLength).Set("llama.embedding_length", (uint)config.HiddenSize)
+            .Set("general.architecture", "llama")
+            .Set("llama.context_length", (uint)config.ContextLength)
+            .Set("llama.embedding_length", (uint)config.HiddenSize)
             .Set("llama.block_count", (uint)config.Layers).Set("llama.feed_forward_length", (uint)config.IntermediateSize)
-            .Set("llama.attention.head_count", (uint)config.Heads).Set("llama.attention.head_count_kv", (uint)config.KeyValueHeads)
-            .Set("llama.attention.layer_norm_rms_epsilon", (float)config.RmsNormEps).Set("llama.rope.freq_base", (float)config.RopeTheta)
+            .Set("llama.attention.head_count", (uint)config.Heads)
+            .Set("llama.attention.head_count_kv", (uint)config.KeyValueHeads)
+            .Set("llama.attention.layer_norm_rms_epsilon", (float)config.RmsNormEps)
+            .Set("llama.rope.freq_base", (float)config.RopeTheta)
             .Set("llama.rope.dimension_count", (uint)config.HeadDim).Set("llama.vocab_size", (uint)config.VocabularySize);
         AddTokenizer(file, folder, config.VocabularySize, "smollm");
+        var type = dtype switch
+        {
+            ScalarType.Float32 => 0u,
+            ScalarType.Float16 => 1u,
+            _ => 30u,
+        };
         foreach (var (name, info) in model.Tensors.Tensors)
         {
             var weights = model.Tensors.Read(name, dtype, CPU);
             if (name.Contains("q_proj", StringComparison.Ordinal)) weights = Paired(weights, config.Heads);
             if (name.Contains("k_proj", StringComparison.Ordinal)) weights = Paired(weights, config.KeyValueHeads);
-            file.Tensor(s_names.Aggregate(name, (n, pair) => n.Replace(pair.HuggingFace, pair.Gguf, StringComparison.Ordinal)), [.. info.Shape.Reverse().Select(s => (ulong)s)],
-                dtype switch { ScalarType.Float32 => 0u, ScalarType.Float16 => 1u, _ => 30u }, weights.contiguous().bytes.ToArray());
+            file.Tensor(s_names.Aggregate(name,
+                (n, pair) => n.Replace(pair.HuggingFace, pair.Gguf, StringComparison.Ordinal)),
+                [.. info.Shape.Reverse().Select(s => (ulong)s)],
+                type, weights.contiguous().bytes.ToArray());
         }
         return file;
     }
 
-    /// <summary>Adds what tokenizer.json, tokenizer_config.json and generation_config.json say.</summary>
+    /// <summary>Adds the contents of tokenizer.json, tokenizer_config.json and generation_config.json.</summary>
     public static void AddTokenizer(GgufBytes file, string folder, int vocabulary, string pre)
     {
         using var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "tokenizer.json")));
@@ -48,14 +67,28 @@ internal static class GgufConversion
         var model = document.RootElement.GetProperty("model");
         var (tokens, types) = (new string[vocabulary], new int[vocabulary]);
         for (var i = 0; i < vocabulary; i++) (tokens[i], types[i]) = ($"[PAD{i}]", 5);
-        foreach (var token in model.GetProperty("vocab").EnumerateObject()) (tokens[token.Value.GetInt32()], types[token.Value.GetInt32()]) = (token.Name, 1);
+        foreach (var token in model.GetProperty("vocab").EnumerateObject())
+            (tokens[token.Value.GetInt32()], types[token.Value.GetInt32()]) = (token.Name, 1);
         foreach (var added in document.RootElement.GetProperty("added_tokens").EnumerateArray())
-            (tokens[added.GetProperty("id").GetInt32()], types[added.GetProperty("id").GetInt32()]) = (added.GetProperty("content").GetString()!, added.GetProperty("special").GetBoolean() ? 3 : 4);
-        file.Set("tokenizer.ggml.model", "gpt2").Set("tokenizer.ggml.pre", pre).Set("tokenizer.ggml.tokens", tokens).Set("tokenizer.ggml.token_type", types)
-            .Set("tokenizer.ggml.merges", [.. model.GetProperty("merges").EnumerateArray().Select(m => m.ValueKind == JsonValueKind.String ? m.GetString()! : $"{m[0]} {m[1]}")]);
-        foreach (var (role, key) in (ReadOnlySpan<(string, string)>)[("bos_token", "bos_token_id"), ("eos_token", "eos_token_id"), ("unk_token", "unknown_token_id"), ("pad_token", "padding_token_id")])
-            if (config.RootElement.TryGetProperty(role, out var content) && content.ValueKind == JsonValueKind.String) file.Set($"tokenizer.ggml.{key}", (uint)Array.IndexOf(tokens, content.GetString()));
-        if (config.RootElement.TryGetProperty("chat_template", out var template)) file.Set("tokenizer.chat_template", template.GetString()!);
+        {
+            var id = added.GetProperty("id").GetInt32();
+            tokens[id] = added.GetProperty("content").GetString()!;
+            types[id] = added.GetProperty("special").GetBoolean() ? 3 : 4;
+        }
+        file.Set("tokenizer.ggml.model", "gpt2")
+            .Set("tokenizer.ggml.pre", pre)
+            .Set("tokenizer.ggml.tokens", tokens)
+            .Set("tokenizer.ggml.token_type", types)
+            .Set("tokenizer.ggml.merges",
+                [.. model.GetProperty("merges")
+                    .EnumerateArray()
+                    .Select(m => m.ValueKind == JsonValueKind.String ? m.GetString()! : $"{m[0]} {m[1]}")]);
+        foreach (var (role, key) in (ReadOnlySpan<(string, string)>)[("bos_token", "bos_token_id"),
+            ("eos_token", "eos_token_id"), ("unk_token", "unknown_token_id"), ("pad_token", "padding_token_id")])
+            if (config.RootElement.TryGetProperty(role, out var content) && content.ValueKind == JsonValueKind.String)
+                file.Set($"tokenizer.ggml.{key}", (uint)Array.IndexOf(tokens, content.GetString()));
+        if (config.RootElement.TryGetProperty("chat_template", out var template))
+            file.Set("tokenizer.chat_template", template.GetString()!);
     }
 
     // Row i of half j of a head becomes row 2i + j.

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Targets;
 
-/// <summary>koala-nano as a GGUF file is koala-nano; SmolLM2's own file gives what was recorded.</summary>
+/// <summary>koala-nano as a GGUF file equals koala-nano; SmolLM2's own file gives the recorded outputs.</summary>
 public sealed class GgufTargetTests : IDisposable
 {
     private const int LongestPrompt = 64;
@@ -50,12 +50,18 @@ public sealed class GgufTargetTests : IDisposable
         using (var files = ModelFiles.Open(NanoPath))
         using (var folder = ModelFiles.Open(s_nano))
         {
-            // A file names no dtype for the whole; converters know one end-of-sequence token, generation_config.json another.
-            Assert.Equal(folder.Config with { Dtype = null, EndOfSequenceIds = [] }, files.Config with { EndOfSequenceIds = [] });
+            // A GGUF file names no dtype for the model, and converters store one end-of-sequence token where
+            // generation_config.json may have others.
+            Assert.Equal(folder.Config with { Dtype = null, EndOfSequenceIds = [] },
+                files.Config with { EndOfSequenceIds = [] });
             Assert.Equal([2], files.Config.EndOfSequenceIds);
             Assert.Equal(folder.Tensors.Tensors.Keys.Order(), files.Tensors.Tensors.Keys.Order());
             foreach (var name in folder.Tensors.Tensors.Keys)
-                Assert.True(folder.Tensors.Read(name, ScalarType.Float32, CPU).equal(files.Tensors.Read(name, ScalarType.Float32, CPU)).all().item<bool>(), name);
+                Assert.True(folder.Tensors.Read(name, ScalarType.Float32, CPU)
+                    .equal(files.Tensors.Read(name, ScalarType.Float32, CPU))
+                    .all()
+                    .item<bool>(),
+                    name);
         }
         using var target = Target.Load(NanoPath, "bf16");
         Assert.Equal(ShippedModels.Nano.Identity, target.Identity);
@@ -66,13 +72,18 @@ public sealed class GgufTargetTests : IDisposable
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        // Wavelengths from 6 to 20,000 tokens: below 64 ÷ 4 kept, above 64 ÷ 1 divided by 8, between them blended.
+        // Wavelengths range from 6 to 20,000 tokens: those below 64 ÷ 4 are kept, those above 64 ÷ 1 are divided by 8,
+        // and those between are blended.
         const double factor = 8, low = 1, high = 4, original = 64;
         var scaled = _folder.At("scaled");
         Directory.CreateDirectory(scaled);
         foreach (var file in Directory.EnumerateFiles(s_nano)) File.Copy(file, Path.Combine(scaled, Path.GetFileName(file)));
         var config = JsonNode.Parse(File.ReadAllText(Path.Combine(scaled, "config.json")))!;
-        config["rope_scaling"] = new JsonObject { ["rope_type"] = "llama3", ["factor"] = factor, ["low_freq_factor"] = low, ["high_freq_factor"] = high, ["original_max_position_embeddings"] = original };
+        config["rope_scaling"] = new JsonObject
+        {
+            ["rope_type"] = "llama3", ["factor"] = factor, ["low_freq_factor"] = low, ["high_freq_factor"] = high,
+            ["original_max_position_embeddings"] = original,
+        };
         File.WriteAllText(Path.Combine(scaled, "config.json"), config.ToJsonString());
         var divisors = Enumerable.Range(0, 8).Select(i =>
         {
@@ -83,7 +94,10 @@ public sealed class GgufTargetTests : IDisposable
             return (float)(1 / ((1 - smooth) / factor + smooth));
         }).ToArray();
         Assert.Contains(divisors, d => d is > 1 and < 8);
-        File.WriteAllBytes(NanoPath, GgufConversion.Of(s_nano, ScalarType.BFloat16).Tensor("rope_freqs.weight", [8], 0, [.. divisors.SelectMany(BitConverter.GetBytes)]).Build());
+        File.WriteAllBytes(NanoPath,
+            GgufConversion.Of(s_nano, ScalarType.BFloat16)
+                .Tensor("rope_freqs.weight", [8], 0, [.. divisors.SelectMany(BitConverter.GetBytes)])
+                .Build());
 
         using var folder = Target.Load(scaled);
         using var target = Target.Load(NanoPath);
@@ -96,7 +110,8 @@ public sealed class GgufTargetTests : IDisposable
     [Fact]
     public void The_end_of_a_turn_ends_an_answer_too()
     {
-        File.WriteAllBytes(NanoPath, GgufConversion.Of(s_nano, ScalarType.BFloat16).Set("tokenizer.ggml.eot_token_id", 0u).Build());
+        File.WriteAllBytes(NanoPath,
+            GgufConversion.Of(s_nano, ScalarType.BFloat16).Set("tokenizer.ggml.eot_token_id", 0u).Build());
         using var files = ModelFiles.Open(NanoPath);
         Assert.Equal([0, 2], files.Config.EndOfSequenceIds);
     }
@@ -131,10 +146,12 @@ public sealed class GgufTargetTests : IDisposable
     private static void AssertClose(Tensor expected, Tensor actual, ModelConfig config, int layers) =>
         Tolerance.AssertClose(expected, actual, Tolerance.Roundings(config, layers, LongestPrompt, config.HiddenSize));
 
-    // And so is the LM head. The smallest gap between a best and a second logit of the recorded answers is twice the thousandth.
+    // So is the LM head. The smallest gap between a best and a second logit of the recorded answers is twice a
+    // thousandth.
     private static void AssertLogits(Tensor expected, Tensor actual, ModelConfig config)
     {
         Assert.InRange(Golden.Distance(expected, actual), 0, 1e-3);
-        Tolerance.AssertClose(expected, actual, Tolerance.Roundings(config, config.Layers, LongestPrompt, 2L * config.HiddenSize));
+        Tolerance.AssertClose(expected, actual,
+            Tolerance.Roundings(config, config.Layers, LongestPrompt, 2L * config.HiddenSize));
     }
 }

@@ -49,15 +49,15 @@ public sealed class GoldenTests
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var ids = Golden.Prompts("koala-mini")[1].Ids;
-        using var whole = ShippedModels.Mini.NewCache(1, 128);
+        using var promptCache = ShippedModels.Mini.NewCache(1, 128);
         using var single = ShippedModels.Mini.NewCache(1, 128);
-        var expected = ShippedModels.Mini.Append(whole, ids);
+        var expected = ShippedModels.Mini.Append(promptCache, ids);
         var steps = cat([.. ids.Select(id => ShippedModels.Mini.Append(single, [id]))], 0);
         AssertClose(expected, steps);
     }
 
     [Fact]
-    public void Prompts_of_different_lengths_in_one_batch_give_the_states_of_each_alone()
+    public void Prompts_of_different_lengths_in_one_batch_give_the_states_of_single_prompts()
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -65,7 +65,7 @@ public sealed class GoldenTests
         Assert.NotEqual(prompts[0].Length, prompts[1].Length);
         using var cache = ShippedModels.Mini.NewCache(prompts.Length, 256);
         var batched = ShippedModels.Mini.Append(cache, prompts);
-        // A second step, one token each, stands behind prompts of different lengths.
+        // A second step of one token each follows prompts of different lengths.
         var next = ShippedModels.Mini.Append(cache, [[17], [18], [19]]);
         for (var b = 0; b < prompts.Length; b++)
         {
@@ -84,7 +84,8 @@ public sealed class GoldenTests
         var (a, b) = (Golden.Prompts("koala-mini")[0].Ids, Golden.Prompts("koala-mini")[1].Ids);
         Tensor Row(IEnumerable<int> values) => tensor(values.Select(x => (long)x).ToArray()).view(1, -1);
         using var cache = ShippedModels.Mini.NewCache(1, a.Length + b.Length);
-        var packed = ShippedModels.Mini.Features(cache, Row(a.Concat(b)), Row(Enumerable.Range(0, a.Length).Concat(Enumerable.Range(0, b.Length))),
+        var packed = ShippedModels.Mini.Features(cache, Row(a.Concat(b)),
+            Row(Enumerable.Range(0, a.Length).Concat(Enumerable.Range(0, b.Length))),
             Row(a.Select(_ => 0).Concat(b.Select(_ => 1))), []).Hidden[0];
         using var baseline = ShippedModels.Mini.NewCache(1, b.Length);
         AssertClose(ShippedModels.Mini.Append(baseline, b), packed.narrow(0, a.Length, b.Length));
@@ -104,7 +105,7 @@ public sealed class GoldenTests
     private static void AssertClose(Tensor expected, Tensor actual) =>
         Tolerance.AssertClose(expected, actual, Roundings(ShippedModels.Mini.Config, ShippedModels.Mini.Config.Layers, 256));
 
-    // With the final norm.
+    // The count includes the final norm.
     private static long Roundings(ModelConfig config, int layers, long seen) =>
         Tolerance.Roundings(config, layers, (int)seen, config.HiddenSize);
 }

@@ -2,7 +2,9 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Targets;
 
-/// <summary>The product that layers and LM head use pads some numbers of rows: what comes out is that of the rows given.</summary>
+/// <summary>
+/// The product that the layers and the LM head use pads some row counts; the result is that of the given rows.
+/// </summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class ProductTests
 {
@@ -15,10 +17,10 @@ public sealed class ProductTests
         for (var rows = 1; rows <= 40; rows++)
         {
             var x = randn([rows, 64], generator: generator);
-            var made = ShippedModels.Nano.Model.Product(x, w);
-            Assert.Equal([rows, 48], made.shape);
-            Assert.True(made.is_contiguous());
-            Tolerance.AssertClose(x.matmul(w.t()), made, 64);
+            var result = ShippedModels.Nano.Model.Product(x, w);
+            Assert.Equal([rows, 48], result.shape);
+            Assert.True(result.is_contiguous());
+            Tolerance.AssertClose(x.matmul(w.t()), result, 64);
         }
     }
 
@@ -36,7 +38,9 @@ public sealed class ProductTests
         }
     }
 
-    /// <summary>What a training step computes must not depend on the calls on which TorchScript has specialised a function.</summary>
+    /// <summary>
+    /// What a training step computes must not depend on the calls on which TorchScript has specialised a function.
+    /// </summary>
     [Fact]
     public void With_gradients_it_is_the_plain_product_bit_for_bit_whatever_was_computed_before()
     {
@@ -48,12 +52,13 @@ public sealed class ProductTests
             var (x, upstream) = (randn([rows, 64], generator: generator), randn([rows, 48], generator: generator));
             (Tensor Made, Tensor Gradient) Of(Func<Tensor, Tensor> product)
             {
-                var own = x.clone().requires_grad_(true);
-                var made = product(own);
-                (made * upstream).sum().backward();
-                return (made.detach(), own.grad!);
+                var input = x.clone().requires_grad_(true);
+                var result = product(input);
+                (result * upstream).sum().backward();
+                return (result.detach(), input.grad!);
             }
-            var (plain, ours) = (Of(own => nn.functional.linear(own, w)), Of(own => ShippedModels.Nano.Model.Product(own, w)));
+            var (plain, ours) =
+                (Of(input => nn.functional.linear(input, w)), Of(input => ShippedModels.Nano.Model.Product(input, w)));
             Assert.True(plain.Made.equal(ours.Made).all().item<bool>(), $"{rows} rows");
             Assert.True(plain.Gradient.equal(ours.Gradient).all().item<bool>(), $"gradients of {rows} rows");
         }

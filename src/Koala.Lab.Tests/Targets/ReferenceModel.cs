@@ -4,19 +4,20 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Tests.Targets;
 
 /// <summary>
-/// The Llama family's forward pass as it is described (Llama arXiv 2302.13971; RoPE arXiv 2104.09864; grouped queries arXiv 2305.13245;
-/// RMSNorm arXiv 1910.07467; SwiGLU arXiv 2002.05202): fp32, one sequence, head by head, nothing cached, nothing fused.
-/// It reads the config's JSON itself and shares no code with Koala.Lab.Targets.
+/// The Llama family's forward pass as it is described (Llama arXiv 2302.13971; RoPE arXiv 2104.09864; grouped queries
+/// arXiv 2305.13245; RMSNorm arXiv 1910.07467; SwiGLU arXiv 2002.05202): fp32, one sequence, head by head, nothing
+/// cached, nothing fused. It reads the config's JSON itself and shares no code with Koala.Lab.Targets.
 /// </summary>
 internal sealed class ReferenceModel(JsonObject config, IReadOnlyDictionary<string, Tensor> weights)
 {
     private readonly int _layers = (int)config["num_hidden_layers"]!;
     private readonly int _heads = (int)config["num_attention_heads"]!;
     private readonly int _keyValueHeads = (int)(config["num_key_value_heads"] ?? config["num_attention_heads"]!);
-    private readonly int _width = (int)(config["head_dim"] ?? (int)config["hidden_size"]! / (int)config["num_attention_heads"]!);
+    private readonly int _width =
+        (int)(config["head_dim"] ?? (int)config["hidden_size"]! / (int)config["num_attention_heads"]!);
     private readonly double _eps = (double)config["rms_norm_eps"]!;
 
-    /// <summary>The embedding, then each layer's output, the last one after the final norm: [T,D] each.</summary>
+    /// <summary>The embedding, then each layer's output, the last one after the final norm; [T,D] each.</summary>
     public List<Tensor> States(IReadOnlyList<int> tokens)
     {
         var x = stack(tokens.Select(token => weights["model.embed_tokens.weight"][token]));
@@ -32,8 +33,10 @@ internal sealed class ReferenceModel(JsonObject config, IReadOnlyDictionary<stri
         return states;
     }
 
-    /// <summary>[T,V] from the last states.</summary>
-    public Tensor Logits(Tensor hidden) => matmul(hidden, weights[(bool)config["tie_word_embeddings"]! ? "model.embed_tokens.weight" : "lm_head.weight"].t());
+    /// <summary>The logits of the last states, [T,V].</summary>
+    public Tensor Logits(Tensor hidden) =>
+        matmul(hidden,
+            weights[(bool)config["tie_word_embeddings"]! ? "model.embed_tokens.weight" : "lm_head.weight"].t());
 
     private Tensor Norm(Tensor x, Tensor weight) => x / (x * x).mean([-1], keepdim: true).add(_eps).sqrt() * weight;
 
@@ -54,7 +57,7 @@ internal sealed class ReferenceModel(JsonObject config, IReadOnlyDictionary<stri
             var key = Rotated(HeadNorm(Head(keys, shared), at + "k_norm"));
             var scores = matmul(query, key.t()) / Math.Sqrt(_width);
             var rows = new List<Tensor>();
-            // Token t sees the tokens up to itself.
+            // Token t attends to the tokens up to itself.
             for (var t = 0; t < x.shape[0]; t++)
                 rows.Add(matmul(scores[t].narrow(0, 0, t + 1).softmax(0), Head(values, shared).narrow(0, 0, t + 1)));
             answers.Add(stack(rows));
@@ -64,7 +67,8 @@ internal sealed class ReferenceModel(JsonObject config, IReadOnlyDictionary<stri
 
     private Tensor Head(Tensor rows, int head) => rows.narrow(1, head * _width, _width);
 
-    private Tensor HeadNorm(Tensor x, string name) => weights.TryGetValue(name + ".weight", out var weight) ? Norm(x, weight) : x;
+    private Tensor HeadNorm(Tensor x, string name) =>
+        weights.TryGetValue(name + ".weight", out var weight) ? Norm(x, weight) : x;
 
     private Tensor Linear(Tensor x, string name)
     {
@@ -100,11 +104,13 @@ internal sealed class ReferenceModel(JsonObject config, IReadOnlyDictionary<stri
         }];
     }
 
-    // As Meta published it with Llama 3.1: by how many turns a pair makes within the first context.
+    // The scaling that Meta published with Llama 3.1, by the number of turns that a pair makes within the original
+    // context.
     private static double Llama3(double frequency, JsonObject rope)
     {
         var turns = frequency * (double)rope["original_max_position_embeddings"]! / (2 * Math.PI);
-        var (low, high, factor) = ((double)rope["low_freq_factor"]!, (double)rope["high_freq_factor"]!, (double)rope["factor"]!);
+        var (low, high, factor) =
+            ((double)rope["low_freq_factor"]!, (double)rope["high_freq_factor"]!, (double)rope["factor"]!);
         var kept = Math.Clamp((turns - low) / (high - low), 0, 1);
         return frequency * (kept + (1 - kept) / factor);
     }

@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Targets;
 
-/// <summary>The target against <see cref="ReferenceModel"/> on random weights, for each switch of the family.</summary>
+/// <summary>
+/// The target, compared with <see cref="ReferenceModel"/> on random weights, for each switch of the family.
+/// </summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class ReferenceTests : IDisposable
 {
@@ -13,7 +15,7 @@ public sealed class ReferenceTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
-    /// <summary>A name and what it changes in the config.</summary>
+    /// <summary>The name of a case and its changes to the config.</summary>
     public static TheoryData<string, string> Switches => new()
     {
         { "plain", "{}" },
@@ -29,10 +31,13 @@ public sealed class ReferenceTests : IDisposable
         { "another theta", """{"rope_theta":500000.0}""" },
         { "another theta, new spelling", """{"rope_parameters":{"rope_type":"default","rope_theta":37.5}}""" },
         { "linear scaling", """{"rope_scaling":{"type":"linear","factor":4.0}}""" },
-        { "llama3 scaling", """{"rope_theta":100.0,"rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":64}}""" },
+        { "llama3 scaling",
+            """{"rope_theta":100.0,"rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0""" +
+            ""","high_freq_factor":4.0,"original_max_position_embeddings":64}}""" },
         { "Mistral", """{"architectures":["MistralForCausalLM"],"model_type":"mistral"}""" },
         { "Qwen2: biases", """{"architectures":["Qwen2ForCausalLM"],"model_type":"qwen2"}""" },
-        { "Qwen3: norms of queries and keys", """{"architectures":["Qwen3ForCausalLM"],"model_type":"qwen3","head_dim":12,"tie_word_embeddings":true}""" },
+        { "Qwen3: norms of queries and keys",
+            """{"architectures":["Qwen3ForCausalLM"],"model_type":"qwen3","head_dim":12,"tie_word_embeddings":true}""" },
     };
 
     public void Dispose() => _folder.Dispose();
@@ -51,7 +56,8 @@ public sealed class ReferenceTests : IDisposable
 
         var (expected, states) = (reference.States(tokens), target.States(tokens));
         Assert.Equal(expected.Count, states.Count);
-        for (var i = 0; i < states.Count; i++) Tolerance.AssertClose(expected[i], states[i], Roundings(target), what: $"{name}, state {i}");
+        for (var i = 0; i < states.Count; i++)
+            Tolerance.AssertClose(expected[i], states[i], Roundings(target), what: $"{name}, state {i}");
         var logits = reference.Logits(expected[^1]);
         Tolerance.AssertClose(logits, target.Logits(states[^1]), Roundings(target) + Hidden, what: $"{name}, logits");
     }
@@ -66,7 +72,9 @@ public sealed class ReferenceTests : IDisposable
         using var target = Write(config, weights);
         using var cache = target.NewCache(1, 128);
         var tokens = Ids();
-        var hidden = cat([target.Append(cache, tokens.AsSpan(0, 7)), target.Append(cache, tokens.AsSpan(7, 1)), target.Append(cache, tokens.AsSpan(8))], 0);
+        var hidden = cat([target.Append(cache, tokens.AsSpan(0, 7)), target.Append(cache, tokens.AsSpan(7, 1)),
+            target.Append(cache, tokens.AsSpan(8))],
+            0);
         Tolerance.AssertClose(new ReferenceModel(config, weights).States(tokens)[^1], hidden, Roundings(target));
     }
 
@@ -78,7 +86,9 @@ public sealed class ReferenceTests : IDisposable
         var weights = Weights(plain);
         using var target = Write(plain, weights);
         var expected = new ReferenceModel(plain, weights).States(Ids())[^1];
-        foreach (var change in (string[])["""{"rope_theta":500000.0}""", """{"rope_scaling":{"type":"linear","factor":4.0}}""", """{"rms_norm_eps":0.05}""", """{"architectures":["Qwen2ForCausalLM"]}""", """{"architectures":["Qwen3ForCausalLM"]}"""])
+        foreach (var change in (string[])["""{"rope_theta":500000.0}""",
+            """{"rope_scaling":{"type":"linear","factor":4.0}}""", """{"rms_norm_eps":0.05}""",
+            """{"architectures":["Qwen2ForCausalLM"]}""", """{"architectures":["Qwen3ForCausalLM"]}"""])
         {
             var config = Config(change);
             var changed = new ReferenceModel(config, Weights(config)).States(Ids())[^1];
@@ -99,14 +109,19 @@ public sealed class ReferenceTests : IDisposable
     internal static JsonObject Config(string change)
     {
         var config = JsonNode.Parse($$"""
-            {"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_size":{{Hidden}},"intermediate_size":{{Inner}},"num_hidden_layers":2,"num_attention_heads":4,
-             "num_key_value_heads":2,"vocab_size":{{Vocabulary}},"rms_norm_eps":1e-05,"max_position_embeddings":128,"tie_word_embeddings":false,"hidden_act":"silu","eos_token_id":2}
+            {"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_size":{{Hidden}},
+             "intermediate_size":{{Inner}},"num_hidden_layers":2,"num_attention_heads":4,
+             "num_key_value_heads":2,"vocab_size":{{Vocabulary}},"rms_norm_eps":1e-05,"max_position_embeddings":128,
+             "tie_word_embeddings":false,"hidden_act":"silu","eos_token_id":2}
             """)!.AsObject();
         foreach (var (key, value) in JsonNode.Parse(change)!.AsObject()) config[key] = value?.DeepClone();
         return config;
     }
 
-    /// <summary>Random weights for a config, large enough for every part to show: norms around 1, scores of attention that differ.</summary>
+    /// <summary>
+    /// Random weights for a config, large enough for every part to have an effect: norms around 1, attention scores
+    /// that differ.
+    /// </summary>
     internal static Dictionary<string, Tensor> Weights(JsonObject config)
     {
         var generator = new Generator(11);
@@ -133,12 +148,13 @@ public sealed class ReferenceTests : IDisposable
         }
         weights["model.norm.weight"] = Norm(Hidden);
         if (!(bool)config["tie_word_embeddings"]!) weights["lm_head.weight"] = Random(0.3, Vocabulary, Hidden);
-        // Last, so that the other weights are the same in every architecture.
+        // These come last, so that the other weights are the same in every architecture.
         for (var i = 0; i < (int)config["num_hidden_layers"]!; i++)
         {
             var at = $"model.layers.{i}.self_attn.";
             if (architecture == "Qwen2ForCausalLM")
-                foreach (var (letter, size) in new[] { ('q', q), ('k', kv), ('v', kv) }) weights[$"{at}{letter}_proj.bias"] = Random(1, size);
+                foreach (var (letter, size) in new[] { ('q', q), ('k', kv), ('v', kv) })
+                    weights[$"{at}{letter}_proj.bias"] = Random(1, size);
             if (architecture == "Qwen3ForCausalLM")
                 foreach (var letter in "qk") weights[$"{at}{letter}_norm.weight"] = Norm(width);
         }

@@ -3,11 +3,14 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Targets;
 
-/// <summary>A step over trees gives each token what it would get at the end of its own path, and the cache keeps a path as if it had come alone.</summary>
+/// <summary>
+/// A step over trees gives each token the state it would have at the end of its own path, and the cache keeps a path as
+/// if it had been appended by itself.
+/// </summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class TreeAttentionTests
 {
-    // The most tokens that one of these sees.
+    // The largest number of tokens that one token attends to.
     private const int Longest = 160;
 
     [Theory, InlineData("koala-nano"), InlineData("koala-mini")]
@@ -20,7 +23,7 @@ public sealed class TreeAttentionTests
         int[][] prompts = [Tokens(random, target, 5), Tokens(random, target, 70), Tokens(random, target, 1)];
         using var cache = target.NewCache(3, 128);
         target.Append(cache, prompts);
-        // Ragged: a bushy tree, a chain, and nothing at all.
+        // The trees are ragged: a bushy tree, a chain, and an empty one.
         int[][] parents = [Tree(random, 20), [-1, 0, 1], []];
         int[][] tokens = [.. parents.Select(p => Tokens(random, target, p.Length))];
         var hidden = target.Append(cache, new TokenTrees(tokens, parents), []).Hidden;
@@ -52,9 +55,11 @@ public sealed class TreeAttentionTests
         }
     }
 
-    /// <summary>Round after round of trees, of which a random path is kept; rows move over one another.</summary>
+    /// <summary>
+    /// Many rounds of trees, of each of which a random path is accepted; rows of the cache move over one another.
+    /// </summary>
     [Theory, InlineData("koala-nano"), InlineData("koala-mini")]
-    public void A_cache_that_keeps_a_path_goes_on_as_if_only_the_path_had_come(string name)
+    public void A_cache_that_keeps_a_path_continues_as_if_only_the_path_had_been_appended(string name)
     {
         var target = ShippedModels.Of(name);
         using var scope = NewDisposeScope();
@@ -67,7 +72,7 @@ public sealed class TreeAttentionTests
         {
             using var inner = NewDisposeScope();
             int[][] parents = [.. kept.Select((_, b) => random.Next(6) == 0 ? [] : Tree(random, 1 + random.Next(20)))];
-            parents[round % 3] = Tree(random, 20);   // one at least
+            parents[round % 3] = Tree(random, 20);   // at least one tree
             int[][] tokens = [.. parents.Select(p => Tokens(random, target, p.Length))];
             int[] starts = [.. cache.Lengths];
             target.Append(cache, new TokenTrees(tokens, parents), []);
@@ -114,8 +119,11 @@ public sealed class TreeAttentionTests
         Assert.Throws<ArgumentException>(() => ShippedModels.Nano.Append(cache, new TokenTrees([[1, 2]], [[1, -1]]), []));
     }
 
-    // Parents before children; bushy and deep by chance, often with several roots.
-    private static int[] Tree(Random random, int size) => [.. Enumerable.Range(0, size).Select(i => random.Next(Math.Max(-1, i - 5) - 1, i)).Select(p => Math.Max(p, -1))];
+    // Parents come before children; the tree is bushy or deep at random, often with several roots.
+    private static int[] Tree(Random random, int size) =>
+        [.. Enumerable.Range(0, size)
+            .Select(i => random.Next(Math.Max(-1, i - 5) - 1, i))
+            .Select(p => Math.Max(p, -1))];
 
     private static int[] Path(int[] parents, int node)
     {
@@ -124,7 +132,8 @@ public sealed class TreeAttentionTests
         return [.. path];
     }
 
-    private static int[] Tokens(Random random, Target target, int count) => [.. Enumerable.Range(0, count).Select(_ => random.Next(target.Config.VocabularySize))];
+    private static int[] Tokens(Random random, Target target, int count) =>
+        [.. Enumerable.Range(0, count).Select(_ => random.Next(target.Config.VocabularySize))];
 
     private static Tensor Last(Target target, int[] tokens)
     {

@@ -13,10 +13,11 @@ public sealed class ConversationTokenizerTests
     private static string Learned(TokenizedConversation c) => s_nano.Decode([.. c.Tokens.Where((_, i) => c.LossMask[i])]);
 
     [Fact]
-    public void Only_what_the_assistant_says_and_its_end_of_turn_are_learned()
+    public void Only_assistant_text_and_its_end_of_turn_are_learned()
     {
         var tokenizer = new ConversationTokenizer(s_nano);
-        (string, string)[] messages = [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello there"), ("user", "Hello there"), ("assistant", "\n Bye ")];
+        (string, string)[] messages = [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello there"),
+            ("user", "Hello there"), ("assistant", "\n Bye ")];
         var done = tokenizer.Tokenize(Chat(true, messages));
         Assert.Equal("Hello there<|im_end|>\n Bye <|im_end|>", Learned(done));
         Assert.Equal(s_nano.ChatTemplate!.Render(Chat(true, messages).Messages, false), s_nano.Decode(done.Tokens));
@@ -33,7 +34,7 @@ public sealed class ConversationTokenizerTests
     }
 
     [Fact]
-    public void A_conversation_without_an_assistant_teaches_nothing() =>
+    public void A_conversation_without_an_assistant_has_no_labels() =>
         Assert.DoesNotContain(true, new ConversationTokenizer(s_nano).Tokenize(Chat(true, ("user", "Hi"))).LossMask);
 
     [Theory]
@@ -46,6 +47,8 @@ public sealed class ConversationTokenizerTests
         File.WriteAllText(folder.At("chat_template.jinja"), template);
         var tokenizer = Tokenizer.Load(folder.Path);
         Assert.NotEqual(s_nano.Hash, tokenizer.Hash);
-        Assert.Contains("'c'", Assert.Throws<KoalaException>(() => new ConversationTokenizer(tokenizer).Tokenize(Chat(true, ("user", "hi"), ("assistant", "yes")))).Where);
+        Assert.Contains("'c'",
+            Assert.Throws<KoalaException>(() =>
+                new ConversationTokenizer(tokenizer).Tokenize(Chat(true, ("user", "hi"), ("assistant", "yes")))).Where);
     }
 }

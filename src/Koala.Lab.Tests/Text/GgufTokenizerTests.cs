@@ -19,11 +19,13 @@ public sealed class GgufTokenizerTests : IDisposable
     [InlineData("koala-nano")]
     [InlineData("koala-mini")]
     public void The_shipped_targets_as_gguf_give_the_recorded_ids(string name) =>
-        AssertRecorded(Load(GgufConversion.Of(ShippedModels.Folder(name), ScalarType.BFloat16)), TestFiles.At("src", "Koala.Lab.Tests", "Text", "files", "tokens.json"), name);
+        AssertRecorded(Load(GgufConversion.Of(ShippedModels.Folder(name), ScalarType.BFloat16)),
+            TestFiles.At("src", "Koala.Lab.Tests", "Text", "files", "tokens.json"), name);
 
     [Fact]
     public void SmolLm_gives_the_recorded_ids() => AssertRecorded(
-        Tokenizer.Load(SharedFiles.At("models", "smollm2-135m-instruct", "SmolLM2-135M-Instruct.Q4_1.gguf")), SharedFiles.At("golden", "tokens.json"), "smollm2-135m-instruct");
+        Tokenizer.Load(SharedFiles.At("models", "smollm2-135m-instruct", "SmolLM2-135M-Instruct.Q4_1.gguf")),
+        SharedFiles.At("golden", "tokens.json"), "smollm2-135m-instruct");
 
     [Fact]
     public void Gpt2_as_gguf_and_as_a_folder_gives_the_recorded_ids()
@@ -47,14 +49,21 @@ public sealed class GgufTokenizerTests : IDisposable
     }
 
     [Fact]
-    public void The_begin_and_end_of_sequence_go_round_a_text_where_the_file_says_so()
+    public void The_begin_and_end_of_sequence_surround_a_text_where_the_file_says_so()
     {
-        GgufBytes File() => Small(["a", "b", "<s>", "</s>"], [1, 1, 3, 3]).Set("tokenizer.ggml.bos_token_id", 2u).Set("tokenizer.ggml.eos_token_id", 3u);
+        GgufBytes File() =>
+            Small(["a", "b", "<s>", "</s>"], [1, 1, 3, 3])
+                .Set("tokenizer.ggml.bos_token_id", 2u)
+                .Set("tokenizer.ggml.eos_token_id", 3u);
         Assert.Equal([0], Load(File()).Encode("a", addSpecialTokens: true));
         Assert.Equal([2, 0], Load(File().Set("tokenizer.ggml.add_bos_token", true)).Encode("a", addSpecialTokens: true));
-        Assert.Equal([2, 0, 3], Load(File().Set("tokenizer.ggml.add_bos_token", true).Set("tokenizer.ggml.add_eos_token", true)).Encode("a", addSpecialTokens: true));
+        Assert.Equal([2, 0, 3],
+            Load(File().Set("tokenizer.ggml.add_bos_token", true).Set("tokenizer.ggml.add_eos_token", true))
+                .Encode("a", addSpecialTokens: true));
         Assert.Equal([2, 0], Load(File().Set("tokenizer.ggml.pre", "llama-bpe")).Encode("a", addSpecialTokens: true));
-        Assert.Equal([0], Load(File().Set("tokenizer.ggml.pre", "llama-bpe").Set("tokenizer.ggml.add_bos_token", false)).Encode("a", addSpecialTokens: true));
+        Assert.Equal([0],
+            Load(File().Set("tokenizer.ggml.pre", "llama-bpe").Set("tokenizer.ggml.add_bos_token", false))
+                .Encode("a", addSpecialTokens: true));
         Assert.Equal([0], Load(File().Set("tokenizer.ggml.add_bos_token", true)).Encode("a"));
     }
 
@@ -75,28 +84,35 @@ public sealed class GgufTokenizerTests : IDisposable
         if (pre is not null) file.Set("tokenizer.ggml.pre", pre);
         File.WriteAllBytes(_folder.At("x.gguf"), file.Build());
         using var opened = GgufFile.Open(_folder.At("x.gguf"));
-        Assert.Equal(pieces, string.Join('|', new PreTokenizer(GgufPreTokenizers.Find(opened.Metadata).Steps, prefixSpace: false, "").Pieces(text)));
+        Assert.Equal(pieces,
+            string.Join('|',
+                new PreTokenizer(GgufPreTokenizers.Find(opened.Metadata).Steps, prefixSpace: false, "").Pieces(text)));
     }
 
     [Fact]
     public void Qwen2_composes_text_first() =>
-        Assert.Equal([2], Load(Small(["Ã", "©", "Ã©"], [1, 1, 1], ["Ã ©"]).Set("tokenizer.ggml.pre", "qwen2")).Encode("e\u0301"));
+        Assert.Equal([2],
+            Load(Small(["Ã", "©", "Ã©"], [1, 1, 1], ["Ã ©"]).Set("tokenizer.ggml.pre", "qwen2")).Encode("e\u0301"));
 
     [Fact]
     public void Llama_3s_whole_words_ignore_merges()
     {
-        // "abc" is a token that no merges lead to.
-        GgufBytes File(string pre) => Small(["a", "b", "c", "ab", "abc"], [1, 1, 1, 1, 1], ["a b"]).Set("tokenizer.ggml.pre", pre);
+        // "abc" is a token that no merges produce.
+        GgufBytes File(string pre) =>
+            Small(["a", "b", "c", "ab", "abc"], [1, 1, 1, 1, 1], ["a b"]).Set("tokenizer.ggml.pre", pre);
         Assert.Equal([4], Load(File("llama-bpe").Set("tokenizer.ggml.add_bos_token", false)).Encode("abc"));
         Assert.Equal([3, 2], Load(File("gpt-2")).Encode("abc"));
     }
 
     [Fact]
-    public void The_chat_template_knows_the_files_tokens()
+    public void The_chat_template_gets_the_files_tokens()
     {
-        var file = Small(["a", "<s>", "</s>", "<u>", "<p>"], [1, 3, 3, 3, 3]).Set("tokenizer.ggml.bos_token_id", 1u).Set("tokenizer.ggml.eos_token_id", 2u)
+        var file = Small(["a", "<s>", "</s>", "<u>", "<p>"], [1, 3, 3, 3, 3])
+            .Set("tokenizer.ggml.bos_token_id", 1u)
+            .Set("tokenizer.ggml.eos_token_id", 2u)
             .Set("tokenizer.ggml.unknown_token_id", 3u).Set("tokenizer.ggml.padding_token_id", 4u)
-            .Set("tokenizer.chat_template", "{{ bos_token }}{{ messages[0]['content'] }}{{ eos_token }}{{ unk_token }}{{ pad_token }}");
+            .Set("tokenizer.chat_template",
+                "{{ bos_token }}{{ messages[0]['content'] }}{{ eos_token }}{{ unk_token }}{{ pad_token }}");
         Assert.Equal("<s>a</s><u><p>", Load(file).ChatTemplate!.Render([new(Message.User, "a")], addGenerationPrompt: true));
         Assert.Null(Load(Small(["a"], [1])).ChatTemplate);
     }
@@ -104,19 +120,28 @@ public sealed class GgufTokenizerTests : IDisposable
     [Fact]
     public void The_hash_changes_with_whatever_decides_what_a_text_becomes()
     {
-        GgufBytes File() => Small(["a", "b", "ab", "<s>"], [1, 1, 1, 3], ["a b"]).Set("tokenizer.ggml.bos_token_id", 3u).Set("tokenizer.chat_template", "x");
+        GgufBytes File() =>
+            Small(["a", "b", "ab", "<s>"], [1, 1, 1, 3], ["a b"])
+                .Set("tokenizer.ggml.bos_token_id", 3u)
+                .Set("tokenizer.chat_template", "x");
         GgufBytes[] files =
         [
-            File(), File().Set("tokenizer.ggml.pre", "smollm"), File().Set("tokenizer.ggml.tokens", ["b", "a", "ab", "<s>"]), File().Set("tokenizer.ggml.token_type", [1, 1, 1, 4]),
-            File().Set("tokenizer.ggml.merges", System.Array.Empty<string>()), File().Set("tokenizer.ggml.add_bos_token", true), File().Set("tokenizer.chat_template", "y"),
+            File(), File().Set("tokenizer.ggml.pre", "smollm"),
+            File().Set("tokenizer.ggml.tokens", ["b", "a", "ab", "<s>"]),
+            File().Set("tokenizer.ggml.token_type", [1, 1, 1, 4]),
+            File().Set("tokenizer.ggml.merges", System.Array.Empty<string>()),
+            File().Set("tokenizer.ggml.add_bos_token", true), File().Set("tokenizer.chat_template", "y"),
             File().Without("tokenizer.ggml.bos_token_id"),
         ];
         Assert.Distinct(files.Select(f => Load(f).Hash));
         Assert.Equal(Load(File()).Hash, Load(File().Set("general.name", "another")).Hash);
     }
 
-    private static GgufBytes Small(string[] tokens, int[] types, string[]? merges = null) => GgufBytes.Small().Without("tokenizer.ggml.eos_token_id").Set("llama.vocab_size", (uint)tokens.Length)
-        .Set("tokenizer.ggml.tokens", tokens).Set("tokenizer.ggml.token_type", types).Set("tokenizer.ggml.merges", merges ?? []);
+    private static GgufBytes Small(string[] tokens, int[] types, string[]? merges = null) =>
+        GgufBytes.Small().Without("tokenizer.ggml.eos_token_id").Set("llama.vocab_size", (uint)tokens.Length)
+        .Set("tokenizer.ggml.tokens", tokens)
+        .Set("tokenizer.ggml.token_type", types)
+        .Set("tokenizer.ggml.merges", merges ?? []);
 
     private Tokenizer Load(GgufBytes file)
     {
@@ -138,19 +163,23 @@ public sealed class GgufTokenizerTests : IDisposable
         }
     }
 
-    // What follows from the merges: the 256 byte characters, then a token for each merge, then the one special token.
+    // The vocabulary that follows from the merges: the 256 byte characters, then one token per merge, then the special
+    // token.
     private static void WriteGpt2Folder(string folder)
     {
-        using var stream = new StreamReader(new GZipInputStream(File.OpenRead(TestFiles.At("src", "Koala.Lab.Tests", "Text", "files", "gpt2-merges.txt.gz"))));
+        using var stream = new StreamReader(new GZipInputStream(File.OpenRead(TestFiles.At("src", "Koala.Lab.Tests",
+            "Text", "files", "gpt2-merges.txt.gz"))));
         string[] merges = [.. stream.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries)];
         bool IsItself(int b) => b is >= 0x21 and <= 0x7e or >= 0xa1 and <= 0xac or >= 0xae;
         string[] tokens =
         [
-            .. Enumerable.Range(0, 256).Where(IsItself).Select(b => $"{(char)b}"), .. Enumerable.Range(0, 256 - Enumerable.Range(0, 256).Count(IsItself)).Select(i => $"{(char)(256 + i)}"),
+            .. Enumerable.Range(0, 256).Where(IsItself).Select(b => $"{(char)b}"),
+            .. Enumerable.Range(0, 256 - Enumerable.Range(0, 256).Count(IsItself)).Select(i => $"{(char)(256 + i)}"),
             .. merges.Select(m => m.Replace(" ", "", StringComparison.Ordinal)), "<|endoftext|>",
         ];
         Assert.Equal((50_000, 50_257), (merges.Length, tokens.Length));
-        File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), """{"bos_token":"<|endoftext|>","eos_token":"<|endoftext|>"}""");
+        File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"),
+            """{"bos_token":"<|endoftext|>","eos_token":"<|endoftext|>"}""");
         File.WriteAllText(Path.Combine(folder, "tokenizer.json"), JsonSerializer.Serialize(new
         {
             added_tokens = new[] { new { id = 50256, content = "<|endoftext|>", special = true, normalized = false } },

@@ -41,7 +41,7 @@ public sealed class MultiTurnChatTests
     }
 
     [Fact]
-    public void A_system_message_between_two_turns_stands_behind_the_answer_to_the_first()
+    public void A_system_message_between_two_turns_follows_the_answer_to_the_first()
     {
         Message between = new("system", "Be kind.");
         var chat = new MultiTurnChat([], [s_first, between, s_second, between], null);

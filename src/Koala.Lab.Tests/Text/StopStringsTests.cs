@@ -9,7 +9,7 @@ public sealed class StopStringsTests
     private static readonly Gen<string[]> s_stops = Gen.Char['a', 'c'].Array[1, 4].Select(c => new string(c)).Array[0, 3];
 
     [Fact]
-    public void Wherever_the_pieces_part_the_text_is_cut_before_the_stop_that_is_complete_first() =>
+    public void However_the_text_is_split_it_is_cut_before_the_first_complete_stop() =>
         Gen.Select(s_text, s_stops, Gen.Int[1, 5].Array[30]).Sample((text, stops, lengths) =>
         {
             var (emitted, hit) = Feed(stops, Pieces(text, lengths));
@@ -61,7 +61,8 @@ public sealed class StopStringsTests
         }
     }
 
-    // Plainly: the shortest beginning of the text that ends with a stop, without the longest stop it ends with.
+    // The expected result, computed in a simple way: the shortest prefix of the text that ends with a stop text,
+    // without the longest stop text it ends with.
     private static (string Text, bool Hit) Expected(string text, string[] stops)
     {
         for (var end = 1; end <= text.Length; end++)

@@ -3,7 +3,7 @@ using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Tests.Text;
 
-/// <summary>A small tokenizer.json, changed here and there.</summary>
+/// <summary>A small tokenizer.json with changed parts.</summary>
 public sealed class TokenizerFileTests
 {
     private const string Small = """
@@ -60,7 +60,7 @@ public sealed class TokenizerFileTests
     }
 
     [Fact]
-    public void A_piece_that_is_a_token_is_taken_whole_where_merges_are_ignored()
+    public void A_piece_that_is_a_token_is_one_token_where_merges_are_ignored()
     {
         var unreachable = With("model/merges", """["b c"]""").Replace("\"abc\":4", "\"abc\":4,\"bc\":8");
         Assert.Equal([0, 8], Load(unreachable).Encode("abc"));
@@ -75,13 +75,15 @@ public sealed class TokenizerFileTests
     public void Split_does_what_its_behaviour_says(string behaviour, string pieces)
     {
         var tokenizer = Load(With("pre_tokenizer", $$"""
-            {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"String": "c"}, "behavior": "{{behaviour}}", "invert": false}, {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]}
+            {"type": "Sequence", "pretokenizers": [
+             {"type": "Split", "pattern": {"String": "c"}, "behavior": "{{behaviour}}", "invert": false},
+             {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]}
             """).Replace("[\"ab\",\"c\"]", "\"a c\",\"c b\"").Replace("\"abc\":4", "\"ac\":4,\"cb\":8"));
         Assert.Equal(pieces, string.Join('|', tokenizer.Encode("acb").Select(id => tokenizer.Decode([id]))));
     }
 
     [Fact]
-    public void A_prefix_space_is_put_where_the_file_asks_for_it() =>
+    public void A_prefix_space_is_added_where_the_file_asks_for_it() =>
         Assert.Equal([5, 0], Load(With("pre_tokenizer/add_prefix_space", "true")).Encode("a"));
 
     [Theory]
@@ -107,9 +109,13 @@ public sealed class TokenizerFileTests
     [InlineData("normalizer", "{\"type\": \"Lowercase\"}", "normalizer.type is 'Lowercase'|normalizer.type: is 'Lowercase'")]
     [InlineData("pre_tokenizer", "null", "pre_tokenizer")]
     [InlineData("pre_tokenizer/type", "\"Metaspace\"", "pre_tokenizer.type")]
-    [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"(\"}, \"behavior\": \"Isolated\"}", "pre_tokenizer.pattern")]
-    [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"a\"}, \"behavior\": \"1\"}", "pre_tokenizer.behavior")]
-    [InlineData("pre_tokenizer", "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"ByteLevel\"}, {\"type\": \"Digits\"}]}", "pre_tokenizer.pretokenizers[1]")]
+    [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"(\"}, \"behavior\": \"Isolated\"}",
+        "pre_tokenizer.pattern")]
+    [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"a\"}, \"behavior\": \"1\"}",
+        "pre_tokenizer.behavior")]
+    [InlineData("pre_tokenizer",
+        "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"ByteLevel\"}, {\"type\": \"Digits\"}]}",
+        "pre_tokenizer.pretokenizers[1]")]
     [InlineData("post_processor", "{\"type\": \"BertProcessing\"}", "post_processor.type")]
     [InlineData("post_processor/processors/1/special_tokens", "{}", "special_tokens")]
     [InlineData("post_processor/processors/1/single", "[]", "single")]
@@ -122,7 +128,7 @@ public sealed class TokenizerFileTests
     [InlineData("added_tokens/0/id", "1.5", "added_tokens[0].id")]
     [InlineData("added_tokens/0/content", "\"\"", "empty")]
     [InlineData("added_tokens/0/special", "1", "added_tokens[0].special")]
-    public void What_has_no_match_is_one_error_that_names_it(string path, string json, string named)
+    public void An_unsupported_tokenizer_is_one_error_that_names_the_field(string path, string json, string named)
     {
         var error = Assert.Throws<KoalaException>(() => Load(With(path, json)));
         Assert.Contains(named.Split('|'), part => error.Message.Contains(part, StringComparison.Ordinal));
@@ -133,21 +139,27 @@ public sealed class TokenizerFileTests
     [Fact]
     public void A_truncated_or_missing_file_is_one_error()
     {
-        for (var length = 0; length < Small.Length - 1; length += 37) Assert.Throws<KoalaException>(() => Load(Small[..length]));
+        for (var length = 0; length < Small.Length - 1; length += 37)
+            Assert.Throws<KoalaException>(() => Load(Small[..length]));
         using var folder = new TemporaryFolder();
         Assert.Throws<KoalaException>(() => Tokenizer.Load(folder.Path));
     }
 
     [Fact]
-    public void A_pattern_that_runs_wild_is_one_error()
+    public void A_pattern_that_backtracks_without_end_is_one_error()
     {
         var tokenizer = Load(With("pre_tokenizer", """
-            {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated"}, {"type": "ByteLevel", "add_prefix_space": false}]}
+            {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated"},
+             {"type": "ByteLevel", "add_prefix_space": false}]}
             """));
-        Assert.Contains("pre_tokenizer", Assert.Throws<KoalaException>(() => tokenizer.Encode(new string('a', 60) + "b")).Where);
+        Assert.Contains("pre_tokenizer",
+            Assert.Throws<KoalaException>(() => tokenizer.Encode(new string('a', 60) + "b")).Where);
     }
 
     [Fact]
     public void Letters_beyond_the_basic_plane_are_letters() =>
-        Assert.Equal(["𝔘𝔫𝔦", "!!", " 𐐀𐐨", "𓀀"], new PreTokenizer([new SplitStep(PreTokenizer.Gpt2Pattern, SplitBehaviour.Isolated)], false, "").Pieces("𝔘𝔫𝔦!! 𐐀𐐨" + "\U0001D7D8𓀀").Where(p => p != "\U0001D7D8"));
+        Assert.Equal(["𝔘𝔫𝔦", "!!", " 𐐀𐐨", "𓀀"],
+            new PreTokenizer([new SplitStep(PreTokenizer.Gpt2Pattern, SplitBehaviour.Isolated)], false, "")
+                .Pieces("𝔘𝔫𝔦!! 𐐀𐐨" + "\U0001D7D8𓀀")
+                .Where(p => p != "\U0001D7D8"));
 }

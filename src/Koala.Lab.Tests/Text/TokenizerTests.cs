@@ -15,7 +15,8 @@ public sealed class TokenizerTests
     [InlineData("koala-mini")]
     public void Ids_and_text_equal_the_recorded_ones(string name)
     {
-        using var document = JsonDocument.Parse(File.ReadAllText(TestFiles.At("src", "Koala.Lab.Tests", "Text", "files", "tokens.json")));
+        using var document = JsonDocument.Parse(File.ReadAllText(TestFiles.At("src", "Koala.Lab.Tests", "Text", "files",
+            "tokens.json")));
         var tokenizer = Of(name);
         foreach (var example in document.RootElement.GetProperty("tokenizers").GetProperty(name).EnumerateArray())
         {
@@ -30,12 +31,14 @@ public sealed class TokenizerTests
     [InlineData("koala-mini")]
     public void Chats_are_rendered_and_encoded_as_recorded(string name)
     {
-        using var document = JsonDocument.Parse(File.ReadAllText(TestFiles.At("src", "Koala.Lab.Tests", "golden", $"{name}.json")));
+        using var document =
+            JsonDocument.Parse(File.ReadAllText(TestFiles.At("src", "Koala.Lab.Tests", "golden", $"{name}.json")));
         var tokenizer = Of(name);
         foreach (var prompt in document.RootElement.GetProperty("prompts").EnumerateArray())
         {
             Message[] messages = [new(Message.User, prompt.GetProperty("chat").GetString()!)];
-            Assert.Equal(prompt.GetProperty("text").GetString(), tokenizer.ChatTemplate!.Render(messages, addGenerationPrompt: true));
+            Assert.Equal(prompt.GetProperty("text").GetString(),
+                tokenizer.ChatTemplate!.Render(messages, addGenerationPrompt: true));
             Assert.Equal(prompt.GetProperty("ids").EnumerateArray().Select(x => x.GetInt32()), tokenizer.EncodeChat(messages));
             int[] answer = [.. prompt.GetProperty("greedy").EnumerateArray().Select(x => x.GetInt32())];
             Assert.Equal(prompt.GetProperty("decoded").GetString(), tokenizer.Decode(answer, skipSpecialTokens: true));
@@ -45,7 +48,7 @@ public sealed class TokenizerTests
     private static Tokenizer Of(string name) => name == "koala-nano" ? s_nano : s_mini;
 
     [Fact]
-    public void Any_text_comes_back() => Gen.String.Sample(text =>
+    public void Any_text_survives_a_round_trip() => Gen.String.Sample(text =>
         s_nano.Decode(s_nano.Encode(text)) == new string([.. text.EnumerateRunes().SelectMany(r => r.ToString())]));
 
     [Fact]

@@ -12,7 +12,8 @@ public sealed class AdamWTests
     {
         const double Beta1 = 0.9, Beta2 = 0.95, Decay = 0.1, Epsilon = 1e-8;
         double[][] values = [[1, -2, 0.5], [3, 0.001]];
-        var (first, second) = (values.Select(v => new double[v.Length]).ToArray(), values.Select(v => new double[v.Length]).ToArray());
+        var (first, second) = (values.Select(v => new double[v.Length]).ToArray(),
+            values.Select(v => new double[v.Length]).ToArray());
         using var scope = NewDisposeScope();
         StateDict parameters = [.. values.Select((v, i) => KeyValuePair.Create($"p{i}", Parameter(v)))];
         using var optimizer = new AdamW(parameters, Beta1, Beta2, Decay);
@@ -81,8 +82,8 @@ public sealed class AdamWTests
         Assert.Equal([2], TinyModels.Doubles(parameters[0].Value.grad!));
     }
 
-    // Each moment three, their corrections two, the root, epsilon, the quotient, the rate, the decay and the difference. The errors of
-    // earlier steps fade.
+    // Each moment takes three operations, the corrections two, and one each for the root, epsilon, the quotient, the
+    // rate, the decay and the difference. The errors of earlier steps fade.
     private const int OperationsOfStep = 14;
 
     private static Tensor Parameter(double[] values) => tensor(values, ScalarType.Float32).requires_grad_(true);
@@ -90,7 +91,8 @@ public sealed class AdamWTests
     private static void SetGradients(AdamW optimizer, StateDict parameters, double[][] gradients)
     {
         optimizer.ZeroGradients();
-        foreach (var (parameter, gradient) in parameters.Zip(gradients)) (parameter.Value * tensor(gradient, ScalarType.Float32)).sum().backward();
+        foreach (var (parameter, gradient) in parameters.Zip(gradients))
+            (parameter.Value * tensor(gradient, ScalarType.Float32)).sum().backward();
     }
 
     private static void AssertNear(double[] expected, Tensor actual)

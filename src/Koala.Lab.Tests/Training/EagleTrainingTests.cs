@@ -7,12 +7,15 @@ using TorchSharp;
 
 namespace Koala.Lab.Tests.Training;
 
-/// <summary>EAGLE heads in the same trainer: they learn, resume bit for bit, and leave nothing behind.</summary>
+/// <summary>EAGLE heads in the same trainer: they learn, resume bit for bit, and leak nothing.</summary>
 public sealed class EagleTrainingTests
 {
     private static readonly EagleOptions s_head = new() { Layers = 2, DraftVocabulary = 200 };
 
-    private static TrainingOptions Options(int steps) => TrainingPresets.Create("koala", s_head, steps) with { RowLength = 64, Seed = 5, ValidateEvery = 4, SaveEvery = 4 };
+    private static TrainingOptions Options(int steps) => TrainingPresets.Create("koala", s_head, steps) with
+    {
+        RowLength = 64, Seed = 5, ValidateEvery = 4, SaveEvery = 4,
+    };
 
     [Fact]
     public void The_losses_fall_and_held_out_accuracy_rises_at_every_depth()
@@ -31,17 +34,19 @@ public sealed class EagleTrainingTests
         Assert.All(lines, line => Assert.Equal(3, line.LossByDepth.Count));
         var after = lines[^1].ValidationAccuracy!;
         Assert.Equal(5, after.Count);
-        foreach (var (then, now) in before.Zip(after)) Assert.True(now > then + 0.008, $"from {string.Join(' ', before)} to {string.Join(' ', after)}");
+        foreach (var (then, now) in before.Zip(after))
+            Assert.True(now > then + 0.008, $"from {string.Join(' ', before)} to {string.Join(' ', after)}");
     }
 
-    /// <summary>What training-time test is for: without it the head has never seen its own features.</summary>
+    /// <summary>The purpose of the training-time test: without it the head has never seen its own features.</summary>
     [Fact]
     public void Trained_on_its_own_output_a_head_drifts_less()
     {
         double Deep(int steps)
         {
             var lines = new List<StepMetrics>();
-            using var head = TinyModels.Train(Options(120) with { TrainingTimeTest = steps, ValidateEvery = 1000 }, new EagleOptions(), lines.Add);
+            using var head = TinyModels.Train(Options(120) with { TrainingTimeTest = steps, ValidateEvery = 1000 },
+                new EagleOptions(), lines.Add);
             var accuracy = lines[^1].ValidationAccuracy!;
             return accuracy.Skip(2).Sum() / accuracy[0];
         }
@@ -81,9 +86,9 @@ public sealed class EagleTrainingTests
         var plan = TinyRun.Plan with { Head = s_head, Training = Options(12) };
         using var run = new TinyRun();
         TinyRun? killed = null;
-        run.Start(plan, told =>
+        run.Start(plan, progress =>
         {
-            if (told.Metrics.Step == 7) killed = run.Killed();
+            if (progress.Metrics.Step == 7) killed = run.Killed();
         });
         using (killed)
         {
@@ -118,13 +123,14 @@ public sealed class EagleTrainingTests
         var before = live.ThreadTotalLiveCount;
         var counts = new List<long>();
         using (var head = DraftHead.Create(s_head with { FusedFeatures = true }, target))
-        using (var trainer = new Trainer(target, head, TinyModels.Data, Options(30) with { Adversary = new() { Weight = 0.1, Width = 16 }, ValidateEvery = 7 }))
+        using (var trainer = new Trainer(target, head, TinyModels.Data,
+            Options(30) with { Adversary = new() { Weight = 0.1, Width = 16 }, ValidateEvery = 7 }))
             trainer.Run(_ => counts.Add(live.ThreadTotalLiveCount), TinyModels.Nothing);
         Assert.Single(counts.Skip(1).Distinct());
         Assert.Equal(before, live.ThreadTotalLiveCount);
     }
 
-    /// <summary>Random heads, hardly ever right, and trained ones, which often are.</summary>
+    /// <summary>Random heads, which are rarely correct, and trained ones, which often are.</summary>
     [Theory]
     [InlineData(1, 0, false)]
     [InlineData(2, 150, false)]
@@ -134,7 +140,8 @@ public sealed class EagleTrainingTests
         var options = new EagleOptions { Layers = layers, DraftVocabulary = vocabulary, FusedFeatures = fused };
         using var random = Heads.EagleFixtures.Random(ShippedModels.Nano, options);
         using var trained = TinyModels.Train(Options(60) with { ValidateEvery = 1000 }, options);
-        int[][] prompts = [.. Golden.Prompts("koala-nano").Select(p => p.Ids), .. PlainDecoding.MtBench(ShippedModels.Nano, 6).Where(p => p.Length < 100)];
+        int[][] prompts = [.. Golden.Prompts("koala-nano").Select(p => p.Ids),
+            .. PlainDecoding.MtBench(ShippedModels.Nano, 6).Where(p => p.Length < 100)];
         foreach (var (head, length) in ((DraftHead, int)[])[(random, 3), (trained, 1), (trained, 6)])
         {
             using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
@@ -146,8 +153,9 @@ public sealed class EagleTrainingTests
                 Assert.Equal(PlainDecoding.Answer(ShippedModels.Nano, prompt, 40), answer.Tokens);
                 accepted += answer.Rounds.Sum(r => r.Accepted);
             }
-            // Side by side too, each at its own pace.
-            Assert.Equal(prompts.Select(p => PlainDecoding.Answer(ShippedModels.Nano, p, 40)), decoder.GenerateAll(prompts, generation).Select(a => a.Tokens.ToArray()));
+            // The same holds in a batch, where each sequence accepts its own number of tokens.
+            Assert.Equal(prompts.Select(p => PlainDecoding.Answer(ShippedModels.Nano, p, 40)),
+                decoder.GenerateAll(prompts, generation).Select(a => a.Tokens.ToArray()));
             if (head == trained) Assert.True(accepted > 20, $"{accepted} accepted");
         }
     }

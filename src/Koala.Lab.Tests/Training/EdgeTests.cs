@@ -11,13 +11,15 @@ namespace Koala.Lab.Tests.Training;
 public sealed class EdgeTests
 {
     [Fact]
-    public void A_step_whose_rows_have_nothing_to_learn_from_does_not_end_the_run()
+    public void A_step_whose_rows_have_no_labels_does_not_end_the_run()
     {
-        // A prompt longer than the row leaves a row without an answer, a short answer leaves the deeper heads without a place.
+        // A prompt longer than the row leaves a row without an answer; a short answer leaves the deeper heads without a
+        // position.
         var silent = TinyModels.Row([.. Enumerable.Range(20, 64)], new int[64], new string('.', 64));
         var brief = TinyModels.Row([.. Enumerable.Range(20, 64)], new int[64], new string('.', 61) + "xx.");
         var data = new TrainingData([silent, brief, silent, brief], TinyModels.Data.Validation, "edge");
-        foreach (var options in (TrainingOptions[])[TinyModels.Options, TinyModels.WithAdversary, TinyModels.Options with { Losses = [new("cross-entropy")] }])
+        foreach (var options in (TrainingOptions[])[TinyModels.Options, TinyModels.WithAdversary,
+            TinyModels.Options with { Losses = [new("cross-entropy")] }])
         {
             var lines = new List<StepMetrics>();
             using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
@@ -48,7 +50,10 @@ public sealed class EdgeTests
             "weightDecay" => TinyModels.Options with { WeightDecay = double.PositiveInfinity },
             "beta1" => TinyModels.Options with { Beta1 = 1 },
             "beta2" => TinyModels.Options with { Beta2 = 1 },
-            _ => TinyModels.WithAdversary with { Adversary = TinyModels.WithAdversary.Adversary with { LearningRate = double.PositiveInfinity } },
+            _ => TinyModels.WithAdversary with
+            {
+                Adversary = TinyModels.WithAdversary.Adversary with { LearningRate = double.PositiveInfinity },
+            },
         };
         Assert.Equal(option, Assert.Throws<KoalaException>(options.Validate).Where);
     }
@@ -57,8 +62,10 @@ public sealed class EdgeTests
     public void A_rate_beyond_fp32_leaves_a_finite_state()
     {
         using var run = new TinyRun();
-        Assert.Throws<KoalaException>(() => run.Start(TinyRun.Plan with { Training = TinyModels.Options with { LearningRate = 1e39, Warmup = 0 } }));
-        if (new CheckpointStore(run.Folder.CheckpointsFolder).Latest() is { } state) Assert.Empty(TinyModels.NotFinite(Path.Combine(state.Folder, "state.safetensors")));
+        Assert.Throws<KoalaException>(() =>
+            run.Start(TinyRun.Plan with { Training = TinyModels.Options with { LearningRate = 1e39, Warmup = 0 } }));
+        if (new CheckpointStore(run.Folder.CheckpointsFolder).Latest() is { } state)
+            Assert.Empty(TinyModels.NotFinite(Path.Combine(state.Folder, "state.safetensors")));
     }
 
     [Theory]
@@ -66,7 +73,7 @@ public sealed class EdgeTests
     [InlineData("step", "99999999999")]
     [InlineData("tokens", "")]
     [InlineData("seconds", "soon")]
-    public void A_state_whose_numbers_are_none_is_refused(string key, string value)
+    public void A_state_with_invalid_numbers_is_refused(string key, string value)
     {
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
@@ -78,15 +85,17 @@ public sealed class EdgeTests
         Dictionary<string, string> metadata;
         using (var file = SafetensorsFile.Open(path))
         {
-            tensors = [.. file.Tensors.Keys.Select(name => KeyValuePair.Create(name, file.Read(name, ScalarType.Float32, CPU)))];
+            tensors = [.. file.Tensors.Keys.Select(name =>
+                KeyValuePair.Create(name, file.Read(name, ScalarType.Float32, CPU)))];
             metadata = new Dictionary<string, string>(file.Metadata) { [key] = value };
         }
         SafetensorsWriter.Write(path, tensors, metadata);
-        Assert.Contains(path, Assert.Throws<KoalaException>(() => trainer.LoadState(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(path, Assert.Throws<KoalaException>(() => trainer.LoadState(folder.Path)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Places_do_not_cross_from_one_answer_into_the_next_of_the_same_conversation()
+    public void Positions_do_not_cross_from_one_answer_into_the_next_of_the_same_conversation()
     {
         using var batch = TinyModels.Batch(TinyModels.Row([.. Enumerable.Range(20, 12)], new int[12], ".xxx.xxxx..."));
         Assert.Equal([0, 1, 4, 5, 6], batch.LabelPositions(2));
@@ -105,6 +114,8 @@ public sealed class EdgeTests
         using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
         head.Save(folder.Path, "card");
         File.WriteAllText(folder.At("config.json"), text);
-        Assert.Contains("config.json", Assert.Throws<KoalaException>(() => DraftHead.Load(folder.Path, ShippedModels.Nano)).Message, StringComparison.Ordinal);
+        Assert.Contains("config.json",
+            Assert.Throws<KoalaException>(() => DraftHead.Load(folder.Path, ShippedModels.Nano)).Message,
+            StringComparison.Ordinal);
     }
 }

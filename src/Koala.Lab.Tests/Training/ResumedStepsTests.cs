@@ -8,16 +8,18 @@ using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Training;
 
-/// <summary>What a training step computes depends on its state and its batch, not on what the process computed before.</summary>
+/// <summary>
+/// What a training step computes depends on its state and its batch, not on what the process computed before.
+/// </summary>
 /// <remarks>
-/// Drafting multiplies few rows in another form than many, and TorchScript specialises a function on its first calls. So the batches
-/// differ in how many positions can be learned: none, few and many.
+/// Products of few rows are computed in another form than those of many rows, and TorchScript specialises a function on
+/// its first calls. So the batches differ in how many positions can be learned: none, few and many.
 /// </remarks>
 public sealed class ResumedStepsTests
 {
     private const int RowLength = 128;
 
-    // With this seed the rows come in the order in which they stand here.
+    // With this seed the rows are visited in the order in which they are listed here.
     private const int Seed = 3728;
     private static readonly int[] s_positions = [0, 1, 6, 20, 33, 100];
 
@@ -34,7 +36,8 @@ public sealed class ResumedStepsTests
         using (var trainer = new Trainer(target, head, data, Options(kind)))
         {
             trainer.SaveState(states.At("0"));
-            trainer.Run(line => undisturbed.Add(Told(line, head)), () => trainer.SaveState(states.At($"{trainer.StepsDone}")));
+            trainer.Run(line => undisturbed.Add(Describe(line, head)),
+                () => trainer.SaveState(states.At($"{trainer.StepsDone}")));
         }
         Assert.Equal(s_positions.Length, undisturbed.Count);
         Assert.Equal(undisturbed, ResumingProcess.Run(kind, states.Path));
@@ -43,7 +46,7 @@ public sealed class ResumedStepsTests
     /// <summary>Takes each step from the state before it, the last step first.</summary>
     /// <param name="kind">The kind of head.</param>
     /// <param name="states">The folder that holds the state after each step.</param>
-    /// <returns>What each step told.</returns>
+    /// <returns>The metrics of each step as text.</returns>
     internal static IEnumerable<string> LastFirst(string kind, string states)
     {
         using var target = Load();
@@ -59,13 +62,13 @@ public sealed class ResumedStepsTests
     private static string OneStep(Trainer trainer, DraftHead head)
     {
         using var stop = new CancellationTokenSource();
-        var told = "";
+        var metrics = "";
         try
         {
             trainer.Run(
                 line =>
                 {
-                    told = Told(line, head);
+                    metrics = Describe(line, head);
                     stop.Cancel();
                 },
                 TinyModels.Nothing, stop.Token);
@@ -73,10 +76,10 @@ public sealed class ResumedStepsTests
         catch (OperationCanceledException)
         {
         }
-        return told;
+        return metrics;
     }
 
-    // A target of its own, not the one that other tests have used.
+    // This is a new target, not the one that other tests have used.
     private static Target Load() => Target.Load(ShippedModels.Folder("koala-nano"));
 
     private static HeadOptions Head(string kind) =>
@@ -96,7 +99,7 @@ public sealed class ResumedStepsTests
         return new TrainingData(rows, [rows[^1]], "positions");
     }
 
-    // A row in which so many positions can be learned: an answer of one token more.
+    // A row with this number of positions to learn: an answer of one token more.
     private static PackedRow Row(int positions)
     {
         int[] tokens = [.. Enumerable.Range(0, RowLength).Select(i => 3 + (i * i * 7 + i * 5 + positions) % 480)];
@@ -106,7 +109,7 @@ public sealed class ResumedStepsTests
 
     private static int Positions(PackedRow row) => Math.Max(row.LossMask.Count(inAnswer => inAnswer) - 1, 0);
 
-    private static string Told(StepMetrics line, DraftHead head)
+    private static string Describe(StepMetrics line, DraftHead head)
     {
         var numbers = line.Values.Where(value => value.Key != "seconds").Select(value => $"{value.Key}={value.Value:R}");
         var weights = TinyModels.Bits(head).SelectMany(tensor => tensor.Value).ToArray();

@@ -5,8 +5,8 @@ using System.Runtime.CompilerServices;
 namespace Koala.Lab.Tests.Training;
 
 /// <summary>
-/// Takes the steps of <see cref="ResumedStepsTests"/> in another process, which has computed nothing before: this assembly, started with
-/// an environment variable.
+/// Takes the steps of <see cref="ResumedStepsTests"/> in another process, which has computed nothing before: this
+/// assembly, started with an environment variable.
 /// </summary>
 internal static class ResumingProcess
 {
@@ -15,7 +15,7 @@ internal static class ResumingProcess
     /// <summary>Resumes a run before each of its steps, the last step first, and takes that step.</summary>
     /// <param name="kind">The kind of head.</param>
     /// <param name="states">The folder that holds the state after each step.</param>
-    /// <returns>What each step told, in the order of the steps.</returns>
+    /// <returns>The metrics of each step as text, in the order of the steps.</returns>
     public static IReadOnlyList<string> Run(string kind, string states)
     {
         var dotnet = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";

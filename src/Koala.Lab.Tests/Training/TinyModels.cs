@@ -10,14 +10,17 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Training;
 
-/// <summary>Training small enough for a test: koala-nano, rows of 64 tokens, two a step.</summary>
+/// <summary>Training that is small enough for a test: koala-nano, rows of 64 tokens, two rows per step.</summary>
 internal static class TinyModels
 {
     private static readonly Lazy<TrainingData> s_data = new(() =>
     {
         var tokenizer = new ConversationTokenizer(ShippedModels.Nano.Tokenizer);
-        var conversations = Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz")).Take(600).Select(tokenizer.Tokenize).ToArray();
-        // Two answers in one segment would make places ambiguous by hand, and rows without an answer teach nothing.
+        var conversations = Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz"))
+            .Take(600)
+            .Select(tokenizer.Tokenize)
+            .ToArray();
+        // Two answers in one segment would make positions ambiguous by hand, and rows without an answer teach nothing.
         var rows = Packing.Pack([.. conversations.Where(c => c.LossMask.Take(64).Count(m => m) > 24)], 64).Rows;
         return new TrainingData([.. rows.Skip(8)], [.. rows.Take(8)], "tiny");
     });
@@ -39,13 +42,16 @@ internal static class TinyModels
         SaveEvery = 4,
     };
 
-    public static TrainingOptions WithAdversary { get; } = Options with { Adversary = new() { Weight = 0.5, Warmup = 2, Width = 16 } };
+    public static TrainingOptions WithAdversary { get; } =
+        Options with { Adversary = new() { Weight = 0.5, Warmup = 2, Width = 16 } };
 
     public static void Nothing()
     {
     }
 
-    /// <summary>An untrained head as a training run makes it: a draft vocabulary is counted on <see cref="Data"/>.</summary>
+    /// <summary>
+    /// An untrained head as a training run creates it: its draft vocabulary is counted on <see cref="Data"/>.
+    /// </summary>
     public static DraftHead NewHead(HeadOptions options)
     {
         var head = DraftHead.Create(options, ShippedModels.Nano);
@@ -53,7 +59,7 @@ internal static class TinyModels
         return head;
     }
 
-    /// <summary>A head trained from its start to its end.</summary>
+    /// <summary>Trains a head through all steps.</summary>
     public static DraftHead Train(TrainingOptions options, HeadOptions? head = null, Action<StepMetrics>? onStep = null)
     {
         var trained = NewHead(head ?? Head);
@@ -62,7 +68,7 @@ internal static class TinyModels
         return trained;
     }
 
-    /// <summary>Every exported tensor, bit for bit.</summary>
+    /// <summary>The bytes of every exported tensor, by name.</summary>
     public static Dictionary<string, byte[]> Bits(DraftHead head)
     {
         using var scope = NewDisposeScope();
@@ -77,9 +83,10 @@ internal static class TinyModels
         foreach (var (name, bits) in a) Assert.True(bits.AsSpan().SequenceEqual(b[name]), $"{name} differs");
     }
 
-    public static bool Same(DraftHead one, DraftHead other) => Bits(one).All(t => t.Value.AsSpan().SequenceEqual(Bits(other)[t.Key]));
+    public static bool Same(DraftHead one, DraftHead other) =>
+        Bits(one).All(t => t.Value.AsSpan().SequenceEqual(Bits(other)[t.Key]));
 
-    /// <summary>A row of one length from its parts; positions follow from the segments.</summary>
+    /// <summary>Creates a row from its parts; the positions follow from the segments.</summary>
     public static PackedRow Row(int[] tokens, int[] segments, string mask) =>
         new(tokens, [.. segments.Select((s, i) => i - Array.IndexOf(segments, s))], segments, [.. mask.Select(m => m == 'x')]);
 
@@ -96,11 +103,12 @@ internal static class TinyModels
         return [.. MemoryMarshal.Cast<byte, double>(tensor.detach().to(ScalarType.Float64).contiguous().bytes).ToArray()];
     }
 
-    /// <summary>Names of the tensors of a file that hold a NaN or an infinity.</summary>
+    /// <summary>The names of a file's tensors that hold a NaN or an infinity.</summary>
     public static string[] NotFinite(string file)
     {
         using var scope = NewDisposeScope();
         using var source = SafetensorsFile.Open(file);
-        return [.. source.Tensors.Keys.Where(name => !source.Read(name, ScalarType.Float32, CPU).isfinite().all().item<bool>())];
+        return [.. source.Tensors.Keys.Where(name =>
+            !source.Read(name, ScalarType.Float32, CPU).isfinite().all().item<bool>())];
     }
 }

@@ -5,14 +5,15 @@ using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Training;
 
-/// <summary>A training run of twelve steps in a folder of its own.</summary>
+/// <summary>A training run of twelve steps in a temporary folder.</summary>
 internal sealed class TinyRun : IDisposable
 {
     private readonly TemporaryFolder _parent = new();
 
     public TinyRun() => Folder = RunFolder.Create(_parent.At("run"));
 
-    public static TrainingRequest Request { get; } = new() { Data = "tiny.jsonl", Head = TinyModels.Head, Training = TinyModels.Options };
+    public static TrainingRequest Request { get; } =
+        new() { Data = "tiny.jsonl", Head = TinyModels.Head, Training = TinyModels.Options };
 
     public static TrainingPlan Plan { get; } = new(Request, ShippedModels.Nano, TinyModels.Data);
 
@@ -24,27 +25,30 @@ internal sealed class TinyRun : IDisposable
 
     public RunState State => Folder.ReadRecord().State;
 
-    public void Start(TrainingPlan? plan = null, Action<TrainingProgress>? progress = null, CancellationToken cancel = default) =>
-        TrainingRun.Start(Folder, ShippedModels.Nano, TinyModels.Data, plan ?? Plan, ["train"], progress is null ? null : new Told(progress), cancel);
+    public void Start(TrainingPlan? plan = null, Action<TrainingProgress>? progress = null,
+        CancellationToken cancel = default) =>
+        TrainingRun.Start(Folder, ShippedModels.Nano, TinyModels.Data, plan ?? Plan, ["train"],
+            progress is null ? null : new ProgressCallback(progress), cancel);
 
     public void Resume(TrainingData? data = null, CancellationToken cancel = default) =>
         TrainingRun.Resume(Folder, ShippedModels.Nano, data ?? TinyModels.Data, null, cancel);
 
-    /// <summary>Cancels after a step of the run, or of its control.</summary>
+    /// <summary>Starts the run and cancels it after a step of the run, or of its control.</summary>
     public void Interrupt(int step, TrainingPlan? plan = null, bool inControl = false)
     {
         using var stop = new CancellationTokenSource();
-        Assert.Throws<OperationCanceledException>(() => Start(plan, told =>
+        Assert.Throws<OperationCanceledException>(() => Start(plan, report =>
         {
-            if (told.Metrics.Step == step && told.Folder.Path != Folder.Path == inControl) stop.Cancel();
+            if (report.Metrics.Step == step && report.Folder.Path != Folder.Path == inControl) stop.Cancel();
         }, stop.Token));
     }
 
-    /// <summary>What the disk holds at this moment, as another run that was killed in it.</summary>
+    /// <summary>A copy of the run as the disk holds it now, as if the run had been killed.</summary>
     public TinyRun Killed()
     {
         var killed = new TinyRun();
-        foreach (var file in Directory.GetFiles(Folder.Path, "*", SearchOption.AllDirectories).Where(f => f != Folder.LockFile && f != Folder.HolderFile))
+        foreach (var file in Directory.GetFiles(Folder.Path, "*", SearchOption.AllDirectories)
+            .Where(f => f != Folder.LockFile && f != Folder.HolderFile))
         {
             var copy = Path.Combine(killed.Folder.Path, Path.GetRelativePath(Folder.Path, file));
             Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
@@ -57,25 +61,31 @@ internal sealed class TinyRun : IDisposable
 
     public static byte[] HeadOf(RunFolder folder) => File.ReadAllBytes(Path.Combine(folder.HeadFolder, "model.safetensors"));
 
-    /// <summary>Asserts that the run ended as the other did: the same head, card and config, and the same metrics, each step once.</summary>
+    /// <summary>
+    /// Asserts that two runs ended alike: with the same head, card and config, and the same metrics, each step once.
+    /// </summary>
     public static void AssertSame(RunFolder expected, RunFolder actual)
     {
         Assert.Equal(RunState.Finished, actual.ReadRecord().State);
         foreach (var file in (string[])["model.safetensors", "config.json", "card.md"])
-            Assert.True(File.ReadAllBytes(Path.Combine(expected.HeadFolder, file)).SequenceEqual(File.ReadAllBytes(Path.Combine(actual.HeadFolder, file))), file);
+            Assert.True(File.ReadAllBytes(Path.Combine(expected.HeadFolder, file))
+                .SequenceEqual(File.ReadAllBytes(Path.Combine(actual.HeadFolder, file))),
+                file);
         var (one, other) = (MetricsLog.Read(expected.MetricsFile), MetricsLog.Read(actual.MetricsFile));
         Assert.Equal(Enumerable.Range(1, 12), other.Select(line => line.Step));
-        foreach (var (a, b) in one.Zip(other)) Assert.Equal(a.Values.Where(v => v.Key != "seconds"), b.Values.Where(v => v.Key != "seconds"));
+        foreach (var (a, b) in one.Zip(other))
+            Assert.Equal(a.Values.Where(v => v.Key != "seconds"), b.Values.Where(v => v.Key != "seconds"));
     }
 
-    /// <summary>Lists in plans are compared by what they hold.</summary>
+    /// <summary>Asserts that two plans are equal; their lists are compared by content.</summary>
     public static void AssertSame(TrainingPlan expected, TrainingPlan actual) =>
-        Assert.Equal(JsonSerializer.Serialize(expected, JsonFormat.Document), JsonSerializer.Serialize(actual, JsonFormat.Document));
+        Assert.Equal(JsonSerializer.Serialize(expected, JsonFormat.Document),
+            JsonSerializer.Serialize(actual, JsonFormat.Document));
 
     public void Dispose() => _parent.Dispose();
 
-    private sealed class Told(Action<TrainingProgress> tell) : IProgress<TrainingProgress>
+    private sealed class ProgressCallback(Action<TrainingProgress> callback) : IProgress<TrainingProgress>
     {
-        public void Report(TrainingProgress value) => tell(value);
+        public void Report(TrainingProgress value) => callback(value);
     }
 }

@@ -9,17 +9,18 @@ public sealed class TrainerMemoryTests
     [Fact]
     public void The_number_of_live_tensors_is_constant_over_200_steps_with_an_adversary()
     {
-        // Loaded before the count: it stays for other tests.
+        // The target is loaded before tensors are counted, because it stays for other tests.
         var target = ShippedModels.Nano;
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         var before = live.ThreadTotalLiveCount;
         var counts = new List<long>();
         using (var folder = new TemporaryFolder())
         using (var head = DraftHead.Create(TinyModels.Head with { Layers = 2 }, target))
-        using (var trainer = new Trainer(target, head, TinyModels.Data, TinyModels.WithAdversary with { Steps = 201, ValidateEvery = 40, SaveEvery = 50 }))
+        using (var trainer = new Trainer(target, head, TinyModels.Data,
+            TinyModels.WithAdversary with { Steps = 201, ValidateEvery = 40, SaveEvery = 50 }))
             trainer.Run(_ => counts.Add(live.ThreadTotalLiveCount), () => trainer.SaveState(folder.Path));
         Assert.Equal(201, counts.Count);
-        // The first step leaves the gradients.
+        // The first step creates the gradients, which stay.
         Assert.Equal(counts[1], counts[^1]);
         Assert.Single(counts.Skip(1).Distinct());
         Assert.Equal(before, live.ThreadTotalLiveCount);

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Training;
 
-/// <summary>What makes two trainings the same, and that training teaches.</summary>
+/// <summary>What makes two trainings equal, and that training improves a head.</summary>
 public sealed class TrainerTests
 {
     [Fact]
@@ -21,7 +21,7 @@ public sealed class TrainerTests
     }
 
     [Fact]
-    public void A_trainer_that_has_not_run_leaves_its_head_as_it_was()
+    public void A_trainer_that_has_not_run_leaves_its_head_unchanged()
     {
         using var head = DraftHead.Create(new EagleOptions { DraftVocabulary = 200 }, ShippedModels.Nano);
         var (before, vocabulary) = (TinyModels.Bits(head), head.Vocabulary);
@@ -35,22 +35,29 @@ public sealed class TrainerTests
     {
         var lines = new List<StepMetrics>();
         using var plain = TinyModels.Train(TinyModels.Options);
-        using var zero = TinyModels.Train(TinyModels.Options with { Adversary = new AdversaryOptions { Weight = 0, Warmup = 1, Width = 7, LearningRate = 0.5 } }, onStep: lines.Add);
+        using var zero = TinyModels.Train(TinyModels.Options with
+        {
+            Adversary = new AdversaryOptions { Weight = 0, Warmup = 1, Width = 7, LearningRate = 0.5 },
+        },
+            onStep: lines.Add);
         TinyModels.AssertSame(plain, zero);
-        Assert.All(lines, line => Assert.Equal((null, null, null, null), (line.AdversarialLoss, line.AdversaryWeight, line.DiscriminatorLoss, line.DiscriminatorAccuracy)));
+        Assert.All(lines,
+            line => Assert.Equal((null, null, null, null),
+                (line.AdversarialLoss, line.AdversaryWeight, line.DiscriminatorLoss, line.DiscriminatorAccuracy)));
     }
 
     [Fact]
-    public void An_adversary_changes_the_head_once_its_weight_is_above_0()
+    public void An_adversary_changes_the_head_when_its_weight_is_above_0()
     {
         using var control = TinyModels.Train(TinyModels.Options);
         using var adversarial = TinyModels.Train(TinyModels.WithAdversary);
         Assert.False(TinyModels.Same(control, adversarial));
 
-        // Weight 0 during warm-up: one step of it changes nothing but what the metrics tell.
+        // The weight is 0 at the first step of warm-up: that step changes nothing except the metrics.
         using var oneControl = TinyModels.Train(TinyModels.Options with { Steps = 1 });
         using var oneAdversarial = TinyModels.Train(TinyModels.WithAdversary with { Steps = 1 });
-        Assert.Equal(TinyModels.Bits(oneControl).SelectMany(t => t.Value), TinyModels.Bits(oneAdversarial).SelectMany(t => t.Value));
+        Assert.Equal(TinyModels.Bits(oneControl).SelectMany(t => t.Value),
+            TinyModels.Bits(oneAdversarial).SelectMany(t => t.Value));
     }
 
     [Theory]
@@ -84,7 +91,7 @@ public sealed class TrainerTests
         second.Run(halves.Add, TinyModels.Nothing);
 
         TinyModels.AssertSame(expected, resumed);
-        Assert.Equal(straight.Select(Told), halves.Select(Told));
+        Assert.Equal(straight.Select(Describe), halves.Select(Describe));
         for (var i = 1; i < halves.Count; i++) Assert.True(halves[i].Seconds > halves[i - 1].Seconds);
     }
 
@@ -95,7 +102,10 @@ public sealed class TrainerTests
     [InlineData(2, "cross-entropy")]
     public void The_loss_falls_and_held_out_accuracy_rises(int layers, string loss)
     {
-        var options = TinyModels.Options with { Steps = 60, Warmup = 5, LearningRate = 1e-2, Losses = [new(loss, 1, 0.8)], ValidateEvery = 1000 };
+        var options = TinyModels.Options with
+        {
+            Steps = 60, Warmup = 5, LearningRate = 1e-2, Losses = [new(loss, 1, 0.8)], ValidateEvery = 1000,
+        };
         using var head = DraftHead.Create(TinyModels.Head with { Layers = layers }, ShippedModels.Nano);
         using var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, options);
         var before = trainer.Validate();
@@ -106,14 +116,16 @@ public sealed class TrainerTests
         Assert.True(last < 0.75 * first, $"loss from {first} to {last}");
         var after = lines[^1].ValidationAccuracy!;
         Assert.Equal(3, after.Count);
-        // A head that is not trained repeats the target's next token and is hardly ever right; koala-nano's states say little of the token after.
+        // An untrained head repeats the target's next token and is rarely correct; koala-nano's states say little about
+        // the token after it.
         Assert.True(after[0] > before[0], $"accuracy at depth 1 from {before[0]} to {after[0]}");
-        Assert.True(after.Sum() > 1.5 * before.Sum(), $"accuracies from {string.Join(' ', before)} to {string.Join(' ', after)}");
+        Assert.True(after.Sum() > 1.5 * before.Sum(),
+            $"accuracies from {string.Join(' ', before)} to {string.Join(' ', after)}");
         Assert.All(after, a => Assert.InRange(a, 0, 1));
     }
 
     [Fact]
-    public void The_metrics_say_what_was_minimised()
+    public void The_metrics_contain_the_minimised_loss()
     {
         var lines = new List<StepMetrics>();
         using var head = TinyModels.Train(TinyModels.WithAdversary, onStep: lines.Add);
@@ -147,14 +159,17 @@ public sealed class TrainerTests
     {
         using var folder = new TemporaryFolder();
         using (var other = DraftHead.Create(new MedusaOptions { Layers = 2, Heads = 3 }, ShippedModels.Nano))
-        using (var trainer = new Trainer(ShippedModels.Nano, other, TinyModels.Data, TinyModels.Options)) trainer.SaveState(folder.At("k2"));
+        using (var trainer = new Trainer(ShippedModels.Nano, other, TinyModels.Data, TinyModels.Options))
+            trainer.SaveState(folder.At("k2"));
         using var head = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
-        using (var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, TinyModels.Options)) trainer.SaveState(folder.At("plain"));
+        using (var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data, TinyModels.Options))
+            trainer.SaveState(folder.At("plain"));
 
         using var adversarial = new Trainer(ShippedModels.Nano, head, TinyModels.Data, TinyModels.WithAdversary);
         using var fresh = DraftHead.Create(TinyModels.Head, ShippedModels.Nano);
         foreach (var state in (string[])["k2", "plain", "absent"])
-            Assert.Contains(state, Assert.Throws<KoalaException>(() => adversarial.LoadState(folder.At(state))).Message, StringComparison.Ordinal);
+            Assert.Contains(state, Assert.Throws<KoalaException>(() => adversarial.LoadState(folder.At(state))).Message,
+                StringComparison.Ordinal);
         Assert.Equal(0, adversarial.StepsDone);
         TinyModels.AssertSame(fresh, head);
     }
@@ -170,5 +185,6 @@ public sealed class TrainerTests
         Assert.Null(ShippedModels.Nano.LmHead.grad);
     }
 
-    private static string Told(StepMetrics line) => string.Join(' ', line.Values.Where(v => v.Key != "seconds").Select(v => $"{v.Key}={v.Value:R}"));
+    private static string Describe(StepMetrics line) =>
+        string.Join(' ', line.Values.Where(v => v.Key != "seconds").Select(v => $"{v.Key}={v.Value:R}"));
 }

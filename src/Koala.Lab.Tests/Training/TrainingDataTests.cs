@@ -15,7 +15,7 @@ public sealed class TrainingDataTests
     [InlineData(10)]
     public void Every_epoch_visits_every_row_once(int batch)
     {
-        // As many steps as rows are whole epochs, however the batches lie across their borders.
+        // As many steps as there are rows make complete epochs, however the batches cross the borders of epochs.
         var visits = Enumerable.Range(0, 7).SelectMany(step => Visit(s_seven, step, batch, 4)).ToArray();
         Assert.Equal(7 * batch, visits.Length);
         foreach (var epoch in visits.Chunk(7)) Assert.Equal(Enumerable.Range(0, 7), epoch.Order());
@@ -26,7 +26,9 @@ public sealed class TrainingDataTests
     {
         var data = Rows(40);
         string Epoch(int epoch, int seed) => string.Join(' ', Visit(data, epoch, 40, seed));
-        Assert.Equal(6, new[] { Epoch(0, 0), Epoch(1, 0), Epoch(2, 0), Epoch(0, 1), Epoch(1, 1), string.Join(' ', Enumerable.Range(0, 40)) }.Distinct().Count());
+        var unshuffled = string.Join(' ', Enumerable.Range(0, 40));
+        string[] orders = [Epoch(0, 0), Epoch(1, 0), Epoch(2, 0), Epoch(0, 1), Epoch(1, 1), unshuffled];
+        Assert.Equal(6, orders.Distinct().Count());
         Assert.Equal(Epoch(0, 9), string.Join(' ', Visit(Rows(40), 0, 40, 9)));
     }
 
@@ -35,7 +37,7 @@ public sealed class TrainingDataTests
     [InlineData(-1)]
     [InlineData(int.MinValue)]
     [InlineData(int.MaxValue)]
-    public void A_batch_does_not_depend_on_what_was_asked_before(int seed)
+    public void A_batch_does_not_depend_on_earlier_batches(int seed)
     {
         var forward = Enumerable.Range(0, 12).Select(step => string.Join(' ', Visit(s_seven, step, 3, seed))).ToArray();
         var backward = Enumerable.Range(0, 12).Reverse().Select(step =>
@@ -64,7 +66,8 @@ public sealed class TrainingDataTests
         var file = Write(folder.At("chats-train.jsonl"), 12);
         Write(folder.At("chats-validation.jsonl"), 6);
         var beside = TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { RowLength = 32 });
-        var named = TrainingData.Load(ShippedModels.Nano, file, folder.At("chats-validation.jsonl"), TinyModels.Options with { RowLength = 32 });
+        var named = TrainingData.Load(ShippedModels.Nano, file, folder.At("chats-validation.jsonl"),
+            TinyModels.Options with { RowLength = 32 });
         Assert.Equal(named.Hash, beside.Hash);
         Write(folder.At("chats-validation.jsonl"), 7);
         var other = TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { RowLength = 32 });
@@ -76,14 +79,22 @@ public sealed class TrainingDataTests
     {
         using var folder = new TemporaryFolder();
         var file = Write(folder.At("chats.jsonl"), 1);
-        var e = Assert.Throws<KoalaException>(() => TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { RowLength = 513 }));
+        var e = Assert.Throws<KoalaException>(() =>
+            TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { RowLength = 513 }));
         Assert.Equal("rowLength", e.Where);
         Assert.Contains("513", e.Fault, StringComparison.Ordinal);
         Assert.Contains("512", e.Fault, StringComparison.Ordinal);
 
-        Assert.Equal(file, Assert.Throws<KoalaException>(() => TrainingData.Load(ShippedModels.Nano, file, file, TinyModels.Options with { RowLength = 512 })).Where);
-        Assert.Equal(file, Assert.Throws<KoalaException>(() => TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { Batch = 1 })).Where);
-        Assert.Contains("absent.jsonl", Assert.Throws<KoalaException>(() => TrainingData.Load(ShippedModels.Nano, folder.At("absent.jsonl"), null, TinyModels.Options)).Where, StringComparison.Ordinal);
+        Assert.Equal(file,
+            Assert.Throws<KoalaException>(() =>
+                TrainingData.Load(ShippedModels.Nano, file, file, TinyModels.Options with { RowLength = 512 })).Where);
+        Assert.Equal(file,
+            Assert.Throws<KoalaException>(() =>
+                TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { Batch = 1 })).Where);
+        Assert.Contains("absent.jsonl",
+            Assert.Throws<KoalaException>(() =>
+                TrainingData.Load(ShippedModels.Nano, folder.At("absent.jsonl"), null, TinyModels.Options)).Where,
+            StringComparison.Ordinal);
     }
 
     internal static string Write(string file, int conversations)
@@ -103,5 +114,6 @@ public sealed class TrainingDataTests
     private static TrainingData Rows(int count) =>
         new([.. Enumerable.Range(0, count).Select(i => new PackedRow([i, 0], [0, 1], [0, 0], [false, true]))], [], "rows");
 
-    private static int[] Visit(TrainingData data, int step, int batch, int seed) => [.. data.Batch(step, batch, seed).Select(row => row.Tokens[0])];
+    private static int[] Visit(TrainingData data, int step, int batch, int seed) =>
+        [.. data.Batch(step, batch, seed).Select(row => row.Tokens[0])];
 }

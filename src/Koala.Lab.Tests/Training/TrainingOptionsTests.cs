@@ -23,7 +23,7 @@ public sealed class TrainingOptionsTests
     }
 
     [Fact]
-    public void Without_warm_up_it_starts_at_the_peak_and_in_a_short_run_it_only_rises()
+    public void Without_warm_up_it_starts_at_the_peak_and_in_a_short_run_it_only_grows()
     {
         Assert.Equal(2, new TrainingOptions { Steps = 5, Warmup = 0, LearningRate = 2 }.LearningRateAt(0));
         var brief = new TrainingOptions { Steps = 5, Warmup = 20, LearningRate = 2 };
@@ -31,12 +31,18 @@ public sealed class TrainingOptionsTests
     }
 
     [Fact]
-    public void It_falls_in_a_line_to_zero_or_stays_until_the_half_and_then_falls_to_two_percent()
+    public void It_falls_linearly_to_zero_or_stays_for_the_first_half_and_then_falls_to_two_percent()
     {
         var linear = new TrainingOptions { Steps = 110, Warmup = 10, LearningRate = 2, Schedule = LearningRateSchedule.Linear };
-        foreach (var (step, rate) in ((int, double)[])[(0, 0.2), (9, 2), (10, 2), (35, 1.5), (60, 1), (109, 0.02)]) Assert.Equal(rate, linear.LearningRateAt(step), 12);
-        var held = new TrainingOptions { Steps = 1000, Warmup = 100, LearningRate = 2, Schedule = LearningRateSchedule.HoldLinear };
-        foreach (var (step, rate) in ((int, double)[])[(0, 0.02), (99, 2), (100, 2), (500, 2), (750, 1.02), (1000, 0.04)]) Assert.Equal(rate, held.LearningRateAt(step), 12);
+        foreach (var (step, rate) in ((int, double)[])[(0, 0.2), (9, 2), (10, 2), (35, 1.5), (60, 1), (109, 0.02)])
+            Assert.Equal(rate, linear.LearningRateAt(step), 12);
+        var held = new TrainingOptions
+        {
+            Steps = 1000, Warmup = 100, LearningRate = 2, Schedule = LearningRateSchedule.HoldLinear,
+        };
+        foreach (var (step, rate) in ((int, double)[])[(0, 0.02), (99, 2), (100, 2), (500, 2), (750, 1.02),
+            (1000, 0.04)])
+            Assert.Equal(rate, held.LearningRateAt(step), 12);
     }
 
     [Fact]
@@ -44,11 +50,15 @@ public sealed class TrainingOptionsTests
     {
         var (eagle, medusa) = (new EagleOptions(), new MedusaOptions());
         var koala = TrainingPresets.Create("koala", eagle, 4000);
-        Assert.Equal((1e-3, 200, 0.5, ClipBy.Norm, LearningRateSchedule.HoldLinear, 0.05, 3), (koala.LearningRate, koala.Warmup, koala.Clip, koala.ClipBy, koala.Schedule, koala.FeatureNoise, koala.TrainingTimeTest));
+        Assert.Equal((1e-3, 200, 0.5, ClipBy.Norm, LearningRateSchedule.HoldLinear, 0.05, 3),
+            (koala.LearningRate, koala.Warmup, koala.Clip, koala.ClipBy, koala.Schedule, koala.FeatureNoise,
+                koala.TrainingTimeTest));
         Assert.Equal([new("smooth-l1", 1, 1), new("soft-cross-entropy", 0.1, 0.8)], koala.Losses);
         Assert.Equal(30, TrainingPresets.Create("koala", eagle, 300).Warmup);
         var first = TrainingPresets.Create("eagle-1", eagle, 4000);
-        Assert.Equal((3e-5, 2000, 0.5, ClipBy.Value, LearningRateSchedule.Linear, 0.1, 1), (first.LearningRate, first.Warmup, first.Clip, first.ClipBy, first.Schedule, first.FeatureNoise, first.TrainingTimeTest));
+        Assert.Equal((3e-5, 2000, 0.5, ClipBy.Value, LearningRateSchedule.Linear, 0.1, 1),
+            (first.LearningRate, first.Warmup, first.Clip, first.ClipBy, first.Schedule, first.FeatureNoise,
+                first.TrainingTimeTest));
         Assert.Equal([new("smooth-l1", 1, 1), new("soft-cross-entropy", 0.1, 1)], first.Losses);
         var published = TrainingPresets.Create("medusa-1", medusa, 4000);
         Assert.Equal((1e-3, 400, LearningRateSchedule.Cosine), (published.LearningRate, published.Warmup, published.Schedule));
@@ -99,7 +109,8 @@ public sealed class TrainingOptionsTests
     {
         Assert.Equal(option, Assert.Throws<KoalaException>(options.Validate).Where);
         using var head = DraftHead.Create(new MedusaOptions { Heads = 1 }, ShippedModels.Nano);
-        Assert.Equal(option, Assert.Throws<KoalaException>(() => new Trainer(ShippedModels.Nano, head, TinyModels.Data, options)).Where);
+        Assert.Equal(option,
+            Assert.Throws<KoalaException>(() => new Trainer(ShippedModels.Nano, head, TinyModels.Data, options)).Where);
     }
 
     [Fact]
@@ -107,7 +118,8 @@ public sealed class TrainingOptionsTests
     {
         new TrainingOptions().Validate();
         new TrainingOptions { Steps = 1, Batch = 1, RowLength = 8, Warmup = 0, Beta1 = 0, WeightDecay = 0 }.Validate();
-        new TrainingOptions { Losses = [new("kl"), new("acceptance", 1e-3, 0)], TrainingTimeTest = 8, FeatureNoise = 0 }.Validate();
+        LossTerm[] losses = [new("kl"), new("acceptance", 1e-3, 0)];
+        new TrainingOptions { Losses = losses, TrainingTimeTest = 8, FeatureNoise = 0 }.Validate();
         Assert.Equal(0, new AdversaryOptions().Weight);
     }
 }

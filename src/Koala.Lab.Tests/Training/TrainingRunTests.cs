@@ -6,22 +6,24 @@ using TorchSharp;
 
 namespace Koala.Lab.Tests.Training;
 
-/// <summary>Runs that are interrupted, killed and resumed end as one that was left alone.</summary>
-public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : IClassFixture<TrainingRunTests.Uninterrupted>
+/// <summary>Runs that are interrupted, killed and resumed end like an uninterrupted one.</summary>
+public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted uninterrupted) : IClassFixture<TrainingRunTests.Uninterrupted>
 {
     [Fact]
     public void A_finished_run_holds_record_metrics_states_and_head()
     {
-        var record = whole.Plain.Folder.ReadRecord();
+        var record = uninterrupted.Plain.Folder.ReadRecord();
         Assert.Equal((RunState.Finished, "train", null), (record.State, record.Kind, record.Failure));
         Assert.NotNull(record.Ended);
         Assert.Equal(5, record.Seeds["training"]);
-        TinyRun.AssertSame(TinyRun.Plan, TrainingRun.PlanOf(whole.Plain.Folder));
-        Assert.Equal(["step-12", "step-8"], Directory.GetDirectories(whole.Plain.Folder.CheckpointsFolder).Select(Path.GetFileName).Order());
-        using var head = DraftHead.Load(whole.Plain.Folder.HeadFolder, ShippedModels.Nano);
+        TinyRun.AssertSame(TinyRun.Plan, TrainingRun.PlanOf(uninterrupted.Plain.Folder));
+        Assert.Equal(["step-12", "step-8"],
+            Directory.GetDirectories(uninterrupted.Plain.Folder.CheckpointsFolder).Select(Path.GetFileName).Order());
+        using var head = DraftHead.Load(uninterrupted.Plain.Folder.HeadFolder, ShippedModels.Nano);
         using var trained = TinyModels.Train(TinyModels.Options);
         TinyModels.AssertSame(trained, head);
-        Assert.Contains("K = 1", File.ReadAllText(Path.Combine(whole.Plain.Folder.HeadFolder, "card.md")), StringComparison.Ordinal);
+        Assert.Contains("K = 1", File.ReadAllText(Path.Combine(uninterrupted.Plain.Folder.HeadFolder, "card.md")),
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -38,7 +40,7 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
         Assert.False(Directory.Exists(run.Folder.HeadFolder));
         TinyRun.AssertSame(TinyRun.Plan, TrainingRun.PlanToResume(run.Folder));
         run.Resume();
-        TinyRun.AssertSame(whole.Plain.Folder, run.Folder);
+        TinyRun.AssertSame(uninterrupted.Plain.Folder, run.Folder);
     }
 
     [Fact]
@@ -51,7 +53,7 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
         Assert.Throws<OperationCanceledException>(() => run.Resume(cancel: stop.Token));
         Assert.Equal(RunState.Interrupted, run.State);
         run.Resume();
-        TinyRun.AssertSame(whole.Plain.Folder, run.Folder);
+        TinyRun.AssertSame(uninterrupted.Plain.Folder, run.Folder);
     }
 
     [Theory]
@@ -63,16 +65,16 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
     {
         using var run = new TinyRun();
         TinyRun? killed = null;
-        run.Start(progress: told =>
+        run.Start(progress: progress =>
         {
-            if (told.Metrics.Step == step) killed = run.Killed();
+            if (progress.Metrics.Step == step) killed = run.Killed();
         });
         using (killed)
         {
             Assert.Equal(RunState.Died, killed!.State);
             File.AppendAllText(killed.Folder.MetricsFile, torn);
             killed.Resume();
-            TinyRun.AssertSame(whole.Plain.Folder, killed.Folder);
+            TinyRun.AssertSame(uninterrupted.Plain.Folder, killed.Folder);
         }
     }
 
@@ -83,12 +85,13 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
         run.Interrupt(5);
         var (record, options) = (run.Folder.ReadRecord(), new JsonObject());
         string[] earlier =
-            ["target", "data", "validation", "head", "training", "dtype", "device", "threads", "withControl", "targetIdentity", "dataHash"];
+            ["target", "data", "validation", "head", "training", "dtype", "device", "threads", "withControl",
+                "targetIdentity", "dataHash"];
         foreach (var name in earlier) options[name] = record.Options[name]?.DeepClone();
         Assert.Equal(record.Options.AsObject().Select(field => field.Key).Order(), earlier.Order());
         run.Folder.WriteRecord(record with { Options = options });
         run.Resume();
-        TinyRun.AssertSame(whole.Plain.Folder, run.Folder);
+        TinyRun.AssertSame(uninterrupted.Plain.Folder, run.Folder);
     }
 
     [Theory]
@@ -98,37 +101,41 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
     [InlineData("threads")]
     [InlineData("targetIdentity")]
     [InlineData("dataHash")]
-    public void A_record_that_does_not_say_what_the_run_was_begun_with_is_refused(string field)
+    public void A_record_without_the_inputs_of_the_run_is_refused(string field)
     {
         using var run = new TinyRun();
         run.Interrupt(1);
         var record = run.Folder.ReadRecord();
         record.Options.AsObject().Remove(field);
         run.Folder.WriteRecord(record);
-        Assert.Contains(field, Assert.Throws<KoalaException>(() => TrainingRun.PlanOf(run.Folder)).Fault, StringComparison.Ordinal);
+        Assert.Contains(field, Assert.Throws<KoalaException>(() => TrainingRun.PlanOf(run.Folder)).Fault,
+            StringComparison.Ordinal);
     }
 
     [Fact]
-    public void A_plan_holds_what_the_target_and_the_data_are_and_full_paths()
+    public void A_plan_identifies_the_target_and_the_data_and_has_full_paths()
     {
-        var plan = new TrainingPlan(TinyRun.Request with { Validation = "held-out.jsonl" }, ShippedModels.Nano, TinyModels.Data);
+        var plan = new TrainingPlan(TinyRun.Request with { Validation = "held-out.jsonl" }, ShippedModels.Nano,
+            TinyModels.Data);
         Assert.Equal((Path.GetFullPath("tiny.jsonl"), Path.GetFullPath("held-out.jsonl")), (plan.Data, plan.Validation));
-        Assert.Equal((Path.GetFullPath(ShippedModels.Nano.Path), ShippedModels.Nano.Identity), (plan.Target, plan.TargetIdentity));
-        Assert.Equal(("fp32", "cpu", torch.get_num_threads(), TinyModels.Data.Hash), (plan.Dtype, plan.Device, plan.Threads, plan.DataHash));
+        Assert.Equal((Path.GetFullPath(ShippedModels.Nano.Path), ShippedModels.Nano.Identity),
+            (plan.Target, plan.TargetIdentity));
+        Assert.Equal(("fp32", "cpu", torch.get_num_threads(), TinyModels.Data.Hash),
+            (plan.Dtype, plan.Device, plan.Threads, plan.DataHash));
     }
 
     [Fact]
-    public void A_damaged_state_is_passed_over_for_the_one_before_it()
+    public void A_damaged_state_is_skipped_for_the_previous_one()
     {
         using var run = new TinyRun();
         run.Interrupt(10);
         File.WriteAllText(Path.Combine(run.Folder.CheckpointsFolder, "step-10", "state.safetensors"), "damaged");
         run.Resume();
-        TinyRun.AssertSame(whole.Plain.Folder, run.Folder);
+        TinyRun.AssertSame(uninterrupted.Plain.Folder, run.Folder);
     }
 
     [Fact]
-    public void Died_after_the_last_step_and_before_the_head_was_written_it_needs_no_step()
+    public void A_run_that_died_before_the_head_was_written_needs_no_further_step()
     {
         using var run = new TinyRun();
         run.Start();
@@ -136,18 +143,19 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
         run.Folder.WriteRecord(run.Folder.ReadRecord().Resume());
         Assert.Equal(RunState.Died, run.State);
         run.Resume();
-        TinyRun.AssertSame(whole.Plain.Folder, run.Folder);
+        TinyRun.AssertSame(uninterrupted.Plain.Folder, run.Folder);
     }
 
     [Fact]
-    public void The_control_is_a_run_of_its_own_equal_to_one_with_weight_0()
+    public void The_control_equals_a_separate_run_with_weight_0()
     {
-        TinyRun.AssertSame(whole.Plain.Folder, whole.Pair.Control);
-        Assert.Equal(TinyRun.Plan.Training.Adversary.Weight, TrainingRun.PlanOf(whole.Pair.Control).Training.Adversary.Weight);
-        Assert.Equal(RunState.Finished, whole.Pair.State);
-        Assert.NotEqual(TinyRun.HeadOf(whole.Pair.Control), TinyRun.HeadOf(whole.Pair.Folder));
+        TinyRun.AssertSame(uninterrupted.Plain.Folder, uninterrupted.Pair.Control);
+        Assert.Equal(TinyRun.Plan.Training.Adversary.Weight,
+            TrainingRun.PlanOf(uninterrupted.Pair.Control).Training.Adversary.Weight);
+        Assert.Equal(RunState.Finished, uninterrupted.Pair.State);
+        Assert.NotEqual(TinyRun.HeadOf(uninterrupted.Pair.Control), TinyRun.HeadOf(uninterrupted.Pair.Folder));
         using var baseline = TinyModels.Train(TinyModels.WithAdversary);
-        using var head = DraftHead.Load(whole.Pair.Folder.HeadFolder, ShippedModels.Nano);
+        using var head = DraftHead.Load(uninterrupted.Pair.Folder.HeadFolder, ShippedModels.Nano);
         TinyModels.AssertSame(baseline, head);
     }
 
@@ -162,11 +170,11 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted whole) : ICl
         Assert.Equal(inControl || step == 12 ? RunState.Finished : RunState.Interrupted, run.State);
         TinyRun.AssertSame(TinyRun.Pair, TrainingRun.PlanToResume(run.Folder));
         run.Resume();
-        TinyRun.AssertSame(whole.Pair.Folder, run.Folder);
-        TinyRun.AssertSame(whole.Pair.Control, run.Control);
+        TinyRun.AssertSame(uninterrupted.Pair.Folder, run.Folder);
+        TinyRun.AssertSame(uninterrupted.Pair.Control, run.Control);
     }
 
-    /// <summary>Left alone, once for all tests here.</summary>
+    /// <summary>The uninterrupted runs, trained once for all tests here.</summary>
     public sealed class Uninterrupted : IDisposable
     {
         public Uninterrupted()

@@ -1,16 +1,22 @@
 namespace Koala.Lab.Tests.Checkpoints.Hub;
 
-/// <summary>Environment variables of the hub for the length of a test; those that are not named are unset. Tests run one at a time.</summary>
+/// <summary>
+/// Sets the environment variables of the hub during a test and unsets those that are not named. Tests run one at a
+/// time.
+/// </summary>
 internal sealed class EnvironmentScope : IDisposable
 {
     private static readonly string[] s_names =
-        ["HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
+        ["HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN",
+            "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
 
-    private readonly Dictionary<string, string?> _before = s_names.ToDictionary(name => name, Environment.GetEnvironmentVariable);
+    private readonly Dictionary<string, string?> _before =
+        s_names.ToDictionary(name => name, Environment.GetEnvironmentVariable);
 
     public EnvironmentScope(params (string Name, string Value)[] variables)
     {
-        foreach (var name in s_names) Environment.SetEnvironmentVariable(name, variables.FirstOrDefault(v => v.Name == name).Value);
+        foreach (var name in s_names)
+            Environment.SetEnvironmentVariable(name, variables.FirstOrDefault(v => v.Name == name).Value);
     }
 
     public void Dispose()

@@ -7,7 +7,7 @@ using System.Text.Json;
 
 namespace Koala.Lab.Tests.Checkpoints.Hub;
 
-/// <summary>A hub on this machine with one repository. It behaves, unless a test has it misbehave.</summary>
+/// <summary>A local hub with one repository. It behaves correctly unless a test sets another behaviour.</summary>
 internal sealed class FakeHub : IDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
@@ -28,15 +28,16 @@ internal sealed class FakeHub : IDisposable
 
     public string Endpoint => $"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}";
 
-    /// <summary>Files by name. Those of at least 1000 bytes are large ones, kept in LFS.</summary>
+    /// <summary>The files by name. Files of at least 1000 bytes are kept in LFS.</summary>
     public Dictionary<string, byte[]> Files { get; } = [];
 
-    /// <summary>Another answer than the right one; null: the right one.</summary>
+    /// <summary>Gives another answer than the correct one, or null for the correct one.</summary>
     public Func<Request, Reply?> Misbehave { get; set; } = _ => null;
 
     public ConcurrentQueue<Request> Requests { get; } = [];
 
-    public Request[] FileRequests => [.. Requests.Where(request => request.Path.Contains("/resolve/", StringComparison.Ordinal))];
+    public Request[] FileRequests =>
+        [.. Requests.Where(request => request.Path.Contains("/resolve/", StringComparison.Ordinal))];
 
     public static bool IsLarge(byte[] content) => content.Length >= 1000;
 
@@ -52,12 +53,16 @@ internal sealed class FakeHub : IDisposable
         id = Repo,
         sha = Commit,
         siblings = Files.Select(file => (object)(IsLarge(file.Value)
-                ? new { rfilename = file.Key, size = file.Value.Length, blobId = new string('0', 40), lfs = new { sha256 = HashOf(file.Value), size = file.Value.Length, pointerSize = 130 } }
+                ? new
+                {
+                    rfilename = file.Key, size = file.Value.Length, blobId = new string('0', 40),
+                    lfs = new { sha256 = HashOf(file.Value), size = file.Value.Length, pointerSize = 130 },
+                }
                 : new { rfilename = file.Key, size = file.Value.Length, blobId = HashOf(file.Value) }))
             .Concat(extraName is null ? [] : [new { rfilename = extraName, size = 1, blobId = new string('1', 40) }]),
     });
 
-    /// <summary>Lets answers go on that hang.</summary>
+    /// <summary>Releases answers that hang.</summary>
     public void Release() => _release.TrySetResult();
 
     public Reply Behave(Request request)
@@ -65,18 +70,27 @@ internal sealed class FakeHub : IDisposable
         var path = request.Path.Split('?')[0];
         if (path == $"/api/models/{Repo}/revision/{Uri.EscapeDataString(Revision)}") return new Reply(200, Listing());
         if (path.StartsWith("/api/models/", StringComparison.Ordinal))
-            return new Reply(404) { Headers = { ["X-Error-Code"] = path.StartsWith($"/api/models/{Repo}/", StringComparison.Ordinal) ? "RevisionNotFound" : "RepoNotFound" } };
+            return new Reply(404)
+            {
+                Headers = { ["X-Error-Code"] = path.StartsWith($"/api/models/{Repo}/", StringComparison.Ordinal)
+                    ? "RevisionNotFound"
+                    : "RepoNotFound" },
+            };
         var prefix = $"/{Repo}/resolve/{Commit}/";
-        if (!path.StartsWith(prefix, StringComparison.Ordinal) || !Files.TryGetValue(Uri.UnescapeDataString(path[prefix.Length..]), out var content))
+        if (!path.StartsWith(prefix, StringComparison.Ordinal)
+            || !Files.TryGetValue(Uri.UnescapeDataString(path[prefix.Length..]), out var content))
             return new Reply(404) { Headers = { ["X-Error-Code"] = "EntryNotFound" } };
         return Part(content, request, $"\"{HashOf(content)}\"");
     }
 
-    /// <summary>A content, or its rest where the request asks for that.</summary>
+    /// <summary>The content, or the part of it from the byte that the request asks for.</summary>
     public static Reply Part(byte[] content, Request request, string tag)
     {
         if (request.From is not { } from) return new Reply(200, content) { Headers = { ["ETag"] = tag } };
-        return new Reply(206, content[from..]) { Headers = { ["ETag"] = tag, ["Content-Range"] = $"bytes {from}-{content.Length - 1}/{content.Length}" } };
+        return new Reply(206, content[from..])
+        {
+            Headers = { ["ETag"] = tag, ["Content-Range"] = $"bytes {from}-{content.Length - 1}/{content.Length}" },
+        };
     }
 
     public void Dispose()
@@ -128,7 +142,9 @@ internal sealed class FakeHub : IDisposable
         using var reader = new StreamReader(stream, leaveOpen: true);
         var path = (await reader.ReadLineAsync())!.Split(' ')[1];
         var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-        while (await reader.ReadLineAsync() is { Length: > 0 } line) headers[line[..line.IndexOf(':', StringComparison.Ordinal)]] = line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
+        while (await reader.ReadLineAsync() is { Length: > 0 } line)
+            headers[line[..line.IndexOf(':', StringComparison.Ordinal)]] =
+                line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
         return new Request(path, headers);
     }
 }
@@ -137,7 +153,7 @@ internal sealed record Request(string Path, Dictionary<string, string> Headers)
 {
     public string? this[string header] => Headers.GetValueOrDefault(header);
 
-    /// <summary>The first byte asked for.</summary>
+    /// <summary>The first byte that the request asks for.</summary>
     public int? From => this["Range"] is { } range ? int.Parse(range["bytes=".Length..].TrimEnd('-')) : null;
 
     public bool IsFor(string file) => Path.EndsWith($"/{file}", StringComparison.Ordinal);
@@ -149,12 +165,12 @@ internal sealed record Reply(int Status, byte[] Body)
 
     public Dictionary<string, string> Headers { get; init; } = [];
 
-    /// <summary>Content-Length; null: the right one; below 0: none.</summary>
+    /// <summary>The Content-Length; null sends the correct one, and a negative value sends none.</summary>
     public int? Announced { get; init; }
 
-    /// <summary>Bytes after which the connection ends.</summary>
+    /// <summary>The number of bytes after which the connection ends.</summary>
     public int? CutAfter { get; init; }
 
-    /// <summary>It does not end there, but stands still until it is released.</summary>
+    /// <summary>The connection does not end there, but stalls until it is released.</summary>
     public bool Hangs { get; init; }
 }

@@ -5,7 +5,7 @@ namespace Koala.Lab.Tests.Checkpoints.Hub;
 public sealed class HubDownloadTests : HubTestBase
 {
     [Fact]
-    public void A_target_comes_into_the_standard_layout()
+    public void A_target_is_stored_in_the_standard_layout()
     {
         var pull = Pull();
         AssertComplete();
@@ -13,14 +13,17 @@ public sealed class HubDownloadTests : HubTestBase
         Assert.Equal(("koala/nano", "main", Hub.Commit, "koala/nano"), (pull.Repo, pull.Revision, pull.Commit, pull.Target));
         Assert.Equal(Hub.Commit, File.ReadAllText(At("refs", "main")));
         // git's own hash of a file with the text hello.
-        Assert.Equal("../../blobs/ce013625030ba8dba906f756967f9e9ca394464a", new FileInfo(At("snapshots", Hub.Commit, "config.json")).LinkTarget);
-        Assert.Equal($"../../blobs/{FakeHub.HashOf(Hub.Files["model.safetensors"])}", new FileInfo(At("snapshots", Hub.Commit, "model.safetensors")).LinkTarget);
-        Assert.Equal(["config.json", "model.safetensors", "tokenizer.json"], Directory.GetFiles(pull.Path).Select(path => Path.GetFileName(path)).Order());
+        Assert.Equal("../../blobs/ce013625030ba8dba906f756967f9e9ca394464a",
+            new FileInfo(At("snapshots", Hub.Commit, "config.json")).LinkTarget);
+        Assert.Equal($"../../blobs/{FakeHub.HashOf(Hub.Files["model.safetensors"])}",
+            new FileInfo(At("snapshots", Hub.Commit, "model.safetensors")).LinkTarget);
+        Assert.Equal(["config.json", "model.safetensors", "tokenizer.json"],
+            Directory.GetFiles(pull.Path).Select(path => Path.GetFileName(path)).Order());
         Assert.All(pull.Files, file => Assert.True(file.Downloaded));
     }
 
     [Fact]
-    public void What_is_here_is_not_downloaded_again()
+    public void Files_in_the_cache_are_not_downloaded_again()
     {
         Assert.False(Pull().WasComplete);
         var before = Hub.FileRequests.Length;
@@ -39,7 +42,7 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public void A_newer_commit_shares_what_did_not_change()
+    public void A_newer_commit_shares_unchanged_files()
     {
         Pull();
         var old = Hub.Commit;
@@ -52,7 +55,7 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public void A_newer_commit_that_fails_leaves_the_name_at_the_old_one()
+    public void A_newer_commit_that_fails_leaves_the_ref_unchanged()
     {
         Pull();
         var old = Hub.Commit;
@@ -74,7 +77,7 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public void One_file_comes_alone()
+    public void One_file_is_downloaded_by_itself()
     {
         Hub.Files["sub dir/a#b.gguf"] = Bytes(2000, 5);
         var pull = Pull("sub dir/a#b.gguf");
@@ -86,12 +89,15 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public void Shards_come_with_their_index_and_without_other_copies()
+    public void Shards_are_downloaded_with_their_index_and_without_other_copies()
     {
         Hub.Files.Remove("model.safetensors");
-        foreach (var name in new[] { "model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "consolidated.safetensors", "onnx/model.safetensors", "model.gguf" })
+        foreach (var name in new[] { "model.safetensors.index.json", "model-00001-of-00002.safetensors",
+            "model-00002-of-00002.safetensors", "consolidated.safetensors", "onnx/model.safetensors", "model.gguf" })
             Hub.Files[name] = Bytes(1500, name.Length);
-        Assert.Equal(["config.json", "tokenizer.json", "model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"], Pull().Files.Select(file => file.Name));
+        Assert.Equal(["config.json", "tokenizer.json", "model.safetensors.index.json",
+            "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
+            Pull().Files.Select(file => file.Name));
     }
 
     [Fact]
@@ -118,7 +124,7 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public void Offline_nothing_is_asked()
+    public void Offline_sends_no_request()
     {
         Assert.Contains("HF_HUB_OFFLINE", Fault(settings: Settings with { Offline = true }));
         Assert.Empty(Hub.Requests);
@@ -135,7 +141,7 @@ public sealed class HubDownloadTests : HubTestBase
     [InlineData("koala/nano", "", null)]
     [InlineData("koala/nano", "main", "../config.json")]
     [InlineData("koala/nano", "main", "/config.json")]
-    public void A_name_that_is_none_is_refused_unasked(string repo, string revision, string? file)
+    public void An_invalid_name_is_refused_without_a_request(string repo, string revision, string? file)
     {
         Fault(file, repo, revision);
         Assert.Empty(Hub.Requests);
@@ -151,9 +157,10 @@ public sealed class HubDownloadTests : HubTestBase
     [InlineData("./x")]
     [InlineData("a\nx")]
     [InlineData("")]
-    public void A_listed_name_that_leads_out_is_refused(string name)
+    public void A_listed_name_outside_the_folder_is_refused(string name)
     {
-        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal) ? new Reply(200, Hub.Listing(name)) : null;
+        Hub.Misbehave = request =>
+            request.Path.StartsWith("/api/", StringComparison.Ordinal) ? new Reply(200, Hub.Listing(name)) : null;
         Assert.Contains("outside its folder", Fault());
         Assert.Empty(Hub.FileRequests);
         Assert.Empty(Directory.GetFileSystemEntries(CacheFolder));
@@ -164,12 +171,17 @@ public sealed class HubDownloadTests : HubTestBase
     [InlineData("""{"sha":"../../../x","siblings":[]}""", "commit")]
     [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}""", "siblings")]
     [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[7]}""", "rfilename")]
-    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":1,"blobId":"../x"}]}""", "blobId")]
-    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":1,"blobId":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","lfs":{}}]}""", "lfs.sha256")]
-    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":-1,"blobId":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}]}""", "size")]
+    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":1,"blobId":"../x"}]}""",
+        "blobId")]
+    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":1""" +
+        ""","blobId":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","lfs":{}}]}""",
+        "lfs.sha256")]
+    [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfilename":"a","size":-1""" +
+        ""","blobId":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}]}""",
+        "size")]
     [InlineData("""{"sha":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","siblings":[{"rfil""", "not valid JSON")]
     [InlineData("<html>", "not valid JSON")]
-    public void A_listing_that_is_none_is_one_error(string listing, string word)
+    public void An_invalid_listing_is_one_error(string listing, string word)
     {
         Hub.Misbehave = _ => new Reply(200, System.Text.Encoding.UTF8.GetBytes(listing));
         Assert.Contains(word, Fault());
@@ -178,12 +190,12 @@ public sealed class HubDownloadTests : HubTestBase
     [Fact]
     public void A_cache_that_cannot_be_written_is_one_error()
     {
-        File.WriteAllText(At(), "a file in the folder's place");
+        File.WriteAllText(At(), "a file where a folder is expected");
         Assert.Contains("HF_HUB_CACHE", Fault());
     }
 
     [Fact]
-    public void Where_links_cannot_be_made_the_file_itself_stands_in_the_snapshot()
+    public void Where_links_cannot_be_created_the_snapshot_holds_the_file_itself()
     {
         var cache = new HubCache(CacheFolder, (_, _) => throw new IOException("no links here"));
         Pull(cache: cache);
@@ -194,13 +206,15 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public async Task Two_that_pull_the_same_download_it_once()
+    public async Task Two_pulls_of_the_same_file_download_it_once()
     {
         Once("model.safetensors", _ => new Reply(200, Hub.Files["model.safetensors"]) { CutAfter = 100_000, Hangs = true });
         var first = PullAsync();
         while (!Hub.FileRequests.Any(request => request.IsFor("model.safetensors"))) await Task.Delay(5);
         var second = PullAsync();
-        while (!Notes.Any(note => note.Contains("another process is downloading model.safetensors", StringComparison.Ordinal))) await Task.Delay(5);
+        while (!Notes.Any(note =>
+            note.Contains("another process is downloading model.safetensors", StringComparison.Ordinal)))
+            await Task.Delay(5);
         Hub.Release();
         await Task.WhenAll(first, second);
         Assert.Single(Hub.FileRequests, request => request.IsFor("model.safetensors"));
@@ -209,7 +223,7 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
-    public void Progress_reaches_the_whole()
+    public void Progress_reaches_the_total_size()
     {
         var seen = new List<PullProgress>();
         Pull(watch: seen.Add);

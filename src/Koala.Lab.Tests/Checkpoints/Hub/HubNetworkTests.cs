@@ -10,7 +10,7 @@ public sealed class HubNetworkTests : HubTestBase
     private Request[] WeightRequests => [.. Hub.FileRequests.Where(request => request.IsFor("model.safetensors"))];
 
     [Fact]
-    public void A_download_that_is_cut_goes_on_where_it_was_cut()
+    public void An_interrupted_download_resumes_where_it_stopped()
     {
         Once("model.safetensors", request => Hub.Behave(request) with { CutAfter = 200_000 });
         Pull();
@@ -21,7 +21,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void A_connection_that_stands_still_is_left()
+    public void A_stalled_connection_is_abandoned()
     {
         Once("model.safetensors", request => Hub.Behave(request) with { CutAfter = 200_000, Hangs = true });
         Pull(policy: Patience with { Idle = TimeSpan.FromSeconds(1) });
@@ -31,7 +31,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void What_an_interrupted_pull_has_left_is_used()
+    public void A_partial_file_of_an_interrupted_pull_is_used()
     {
         Once("model.safetensors", request => Hub.Behave(request) with { CutAfter = 200_000, Hangs = true });
         using var cancel = new CancellationTokenSource();
@@ -50,7 +50,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void A_complete_but_unnamed_rest_needs_no_request()
+    public void A_complete_partial_file_needs_no_request()
     {
         Directory.CreateDirectory(At("blobs"));
         File.WriteAllBytes($"{Blob("model.safetensors")}.incomplete", Weights);
@@ -63,7 +63,7 @@ public sealed class HubNetworkTests : HubTestBase
     [InlineData(200_000)]
     [InlineData(500_000)]
     [InlineData(600_000)]
-    public void A_rest_that_is_something_else_is_thrown_away(int length)
+    public void A_remainder_of_another_file_is_discarded(int length)
     {
         Directory.CreateDirectory(At("blobs"));
         File.WriteAllBytes($"{Blob("model.safetensors")}.incomplete", new byte[length]);
@@ -96,7 +96,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void Another_page_in_its_place_costs_nothing_of_what_is_here()
+    public void Another_page_in_place_of_the_file_keeps_the_part_that_is_downloaded()
     {
         Directory.CreateDirectory(At("blobs"));
         File.WriteAllBytes($"{Blob("model.safetensors")}.incomplete", Weights[..200_000]);
@@ -111,7 +111,7 @@ public sealed class HubNetworkTests : HubTestBase
     [InlineData("bytes 7-499999/500000")]
     [InlineData("bytes 200000-499998/499999")]
     [InlineData("nonsense")]
-    public void Another_range_than_asked_for_begins_anew(string range)
+    public void A_range_other_than_requested_restarts_the_download(string range)
     {
         var count = 0;
         Hub.Misbehave = request => !request.IsFor("model.safetensors") ? null : count++ switch
@@ -126,7 +126,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void A_range_that_the_server_has_not_begins_anew()
+    public void A_range_that_the_server_does_not_have_restarts_the_download()
     {
         var count = 0;
         Hub.Misbehave = request => !request.IsFor("model.safetensors") ? null : count++ switch
@@ -140,7 +140,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void Another_etag_between_attempts_begins_anew()
+    public void Another_etag_between_attempts_restarts_the_download()
     {
         var count = 0;
         Hub.Misbehave = request => !request.IsFor("model.safetensors") ? null : count++ switch
@@ -154,13 +154,14 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void Other_content_between_attempts_without_an_etag_begins_anew()
+    public void Other_content_between_attempts_without_an_etag_restarts_the_download()
     {
         var count = 0;
         Hub.Misbehave = request =>
         {
             if (!request.IsFor("model.safetensors")) return null;
-            var reply = FakeHub.Part(count == 0 ? Bytes(500_000, 77) : Weights, request, "\"x\"") with { CutAfter = count++ == 0 ? 200_000 : null };
+            var content = count == 0 ? Bytes(500_000, 77) : Weights;
+            var reply = FakeHub.Part(content, request, "\"x\"") with { CutAfter = count++ == 0 ? 200_000 : null };
             reply.Headers.Remove("ETag");
             return reply;
         };
@@ -170,7 +171,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void A_wrong_hash_leaves_nothing()
+    public void A_wrong_hash_leaves_no_file()
     {
         Hub.Misbehave = request => request.IsFor("model.safetensors") ? new Reply(200, Bytes(500_000, 77)) : null;
         var line = Fault();
@@ -197,13 +198,14 @@ public sealed class HubNetworkTests : HubTestBase
     [InlineData(499_999, -1, "ended after 499999 of 500000 bytes")]
     public void A_wrong_length_is_one_error(int length, int announced, string words)
     {
-        Hub.Misbehave = request => request.IsFor("model.safetensors") ? new Reply(200, Bytes(length, 2)) { Announced = announced } : null;
+        Hub.Misbehave = request =>
+            request.IsFor("model.safetensors") ? new Reply(200, Bytes(length, 2)) { Announced = announced } : null;
         Assert.Contains(words, Fault());
         Assert.False(File.Exists(Blob("model.safetensors")));
     }
 
     [Fact]
-    public void A_cut_listing_is_asked_for_again()
+    public void A_truncated_listing_is_requested_again()
     {
         var count = 0;
         Hub.Misbehave = request => count++ == 0 ? Hub.Behave(request) with { CutAfter = 50 } : null;
@@ -214,8 +216,10 @@ public sealed class HubNetworkTests : HubTestBase
     [Fact]
     public void Redirects_on_the_same_host_keep_the_token()
     {
-        Hub.Misbehave = request => request.Path.StartsWith("/moved", StringComparison.Ordinal) ? Hub.Behave(request with { Path = request.Path["/moved".Length..] })
-            : new Reply(307) { Headers = { ["Location"] = "/moved" + request.Path } };
+        Hub.Misbehave = request =>
+            request.Path.StartsWith("/moved", StringComparison.Ordinal)
+                ? Hub.Behave(request with { Path = request.Path["/moved".Length..] })
+                : new Reply(307) { Headers = { ["Location"] = "/moved" + request.Path } };
         Pull(settings: Settings with { Token = "hf_secret" });
         AssertComplete();
         Assert.All(Hub.Requests, request => Assert.Equal("Bearer hf_secret", request["Authorization"]));
@@ -233,7 +237,9 @@ public sealed class HubNetworkTests : HubTestBase
             cut &= !request.IsFor("model.safetensors");
             return reply;
         };
-        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal) ? null : new Reply(302) { Headers = { ["Location"] = other.Endpoint + request.Path } };
+        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal)
+            ? null
+            : new Reply(302) { Headers = { ["Location"] = other.Endpoint + request.Path } };
         Pull(settings: Settings with { Token = "hf_secret" });
         AssertComplete();
         Assert.Equal(4, other.Requests.Count);
@@ -243,13 +249,15 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void A_signed_address_that_has_run_out_is_asked_for_anew()
+    public void An_expired_signed_address_is_requested_again()
     {
         using var other = new FakeHub();
         foreach (var (name, content) in Hub.Files) other.Files[name] = content;
         var count = 0;
         other.Misbehave = _ => count++ == 0 ? new Reply(403) : null;
-        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal) ? null : new Reply(302) { Headers = { ["Location"] = other.Endpoint + request.Path } };
+        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal)
+            ? null
+            : new Reply(302) { Headers = { ["Location"] = other.Endpoint + request.Path } };
         Pull();
         AssertComplete();
     }
@@ -278,7 +286,8 @@ public sealed class HubNetworkTests : HubTestBase
     [InlineData(400, "", null, "answers 400 BadRequest")]
     public void Refusals_of_a_file_are_one_error(int status, string code, string? token, string words)
     {
-        Hub.Misbehave = request => request.IsFor("config.json") ? new Reply(status) { Headers = { ["X-Error-Code"] = code } } : null;
+        Hub.Misbehave = request =>
+            request.IsFor("config.json") ? new Reply(status) { Headers = { ["X-Error-Code"] = code } } : null;
         var line = Fault(settings: Settings with { Token = token });
         Assert.Contains(words, line);
         Assert.DoesNotContain("hf_x", line);
@@ -286,11 +295,13 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void What_is_not_on_the_hub_is_one_error()
+    public void A_model_missing_from_the_hub_is_one_error()
     {
         Assert.Contains("koala/micro: does not exist on http://127.0.0.1", Fault(repo: "koala/micro"));
         Assert.Contains("has no revision v9", Fault(revision: "v9"));
-        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal) ? new Reply(403) { Headers = { ["X-Error-Code"] = "GatedRepo" } } : null;
+        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal)
+            ? new Reply(403) { Headers = { ["X-Error-Code"] = "GatedRepo" } }
+            : null;
         Assert.Contains($"ask for access at {Hub.Endpoint}/koala/nano", Fault());
     }
 
@@ -298,7 +309,8 @@ public sealed class HubNetworkTests : HubTestBase
     public void Faults_of_the_server_are_waited_out_with_growing_pauses()
     {
         var faults = new Queue<int>([500, 502, 503, 504]);
-        Hub.Misbehave = request => request.IsFor("model.safetensors") && faults.TryDequeue(out var status) ? new Reply(status) : null;
+        Hub.Misbehave = request =>
+            request.IsFor("model.safetensors") && faults.TryDequeue(out var status) ? new Reply(status) : null;
         Pull();
         AssertComplete();
         Assert.Equal([1, 2, 4, 8], Waits.Select(span => span.TotalSeconds));
@@ -308,7 +320,9 @@ public sealed class HubNetworkTests : HubTestBase
     public void A_server_that_stays_faulty_is_given_up()
     {
         Hub.Misbehave = request => request.IsFor("config.json") ? new Reply(503) : null;
-        Assert.Contains("koala/nano/config.json: could not be downloaded in 5 attempts; in the last one 127.0.0.1 answers 503", Fault());
+        Assert.Contains("koala/nano/config.json: could not be downloaded in 5 attempts; in the last one 127.0.0.1 " +
+            "answers 503",
+            Fault());
         Assert.Equal(5, Hub.FileRequests.Length);
     }
 
@@ -316,14 +330,17 @@ public sealed class HubNetworkTests : HubTestBase
     public void Retry_after_is_honoured()
     {
         var count = 0;
-        Hub.Misbehave = request => request.Path.StartsWith("/api/", StringComparison.Ordinal) && count++ == 0 ? new Reply(429) { Headers = { ["Retry-After"] = "77" } } : null;
+        Hub.Misbehave = request =>
+            request.Path.StartsWith("/api/", StringComparison.Ordinal) && count++ == 0
+                ? new Reply(429) { Headers = { ["Retry-After"] = "77" } }
+                : null;
         Pull();
         Assert.Equal([77], Waits.Select(span => span.TotalSeconds));
         Assert.Contains("429", Notes.Single());
     }
 
     [Fact]
-    public void Too_long_a_pause_is_the_users_to_decide()
+    public void A_very_long_pause_is_one_error_without_waiting()
     {
         Hub.Misbehave = _ => new Reply(429) { Headers = { ["Retry-After"] = "3600" } };
         Assert.Contains("asks to wait 3600 seconds", Fault());
@@ -331,7 +348,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void A_hub_that_is_not_there_is_one_error()
+    public void An_unreachable_hub_is_one_error()
     {
         string endpoint;
         using (var gone = new FakeHub()) endpoint = gone.Endpoint;
@@ -339,7 +356,7 @@ public sealed class HubNetworkTests : HubTestBase
     }
 
     [Fact]
-    public void No_token_no_header()
+    public void Without_a_token_no_header_is_sent()
     {
         Pull();
         Assert.All(Hub.Requests, request => Assert.Null(request["Authorization"]));

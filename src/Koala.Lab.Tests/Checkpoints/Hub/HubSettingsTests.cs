@@ -17,20 +17,23 @@ public sealed class HubSettingsTests : IDisposable
     [InlineData("HF_HOME=/h HUGGINGFACE_HUB_CACHE=/old", "/old")]
     [InlineData("HF_HUB_CACHE=~/c HUGGINGFACE_HUB_CACHE=/old", "/home/u/c")]
     [InlineData("HF_HOME= HF_HUB_CACHE=", "/home/u/.cache/huggingface/hub")]
-    public void The_cache_is_where_huggingface_hub_has_it(string variables, string cache) => Assert.Equal(cache, Read(variables).Cache);
+    public void The_cache_is_where_huggingface_hub_has_it(string variables, string cache) =>
+        Assert.Equal(cache, Read(variables).Cache);
 
     [Theory]
     [InlineData("", "https://huggingface.co")]
     [InlineData("HF_ENDPOINT=http://127.0.0.1:80/", "http://127.0.0.1:80")]
     [InlineData("HF_ENDPOINT=https://mirror.example/hf/", "https://mirror.example/hf")]
-    public void The_endpoint_has_no_last_slash(string variables, string endpoint) => Assert.Equal(endpoint, Read(variables).Endpoint);
+    public void The_endpoint_has_no_last_slash(string variables, string endpoint) =>
+        Assert.Equal(endpoint, Read(variables).Endpoint);
 
     [Theory]
     [InlineData("HF_ENDPOINT=huggingface.co")]
     [InlineData("HF_ENDPOINT=file:///etc")]
     [InlineData("HF_ENDPOINT=https://u:p@mirror.example")]
     [InlineData("HF_ENDPOINT=https://mirror.example?x")]
-    public void Another_endpoint_is_refused(string variables) => Assert.Equal("HF_ENDPOINT", Assert.Throws<KoalaException>(() => Read(variables)).Where);
+    public void Another_endpoint_is_refused(string variables) =>
+        Assert.Equal("HF_ENDPOINT", Assert.Throws<KoalaException>(() => Read(variables)).Where);
 
     [Theory]
     [InlineData("HF_HUB_OFFLINE=1", true)]
@@ -38,7 +41,7 @@ public sealed class HubSettingsTests : IDisposable
     [InlineData("TRANSFORMERS_OFFLINE=Yes", true)]
     [InlineData("HF_HUB_OFFLINE=0", false)]
     [InlineData("", false)]
-    public void Offline_is_a_word(string variables, bool offline) => Assert.Equal(offline, Read(variables).Offline);
+    public void Offline_accepts_words(string variables, bool offline) => Assert.Equal(offline, Read(variables).Offline);
 
     [Fact]
     public void The_token_comes_from_the_environment_or_its_file()
@@ -56,12 +59,16 @@ public sealed class HubSettingsTests : IDisposable
     {
         Assert.DoesNotContain("hf_it", Read("HF_TOKEN=hf_it").ToString());
         File.WriteAllText(_folder.At("token"), "hf_a\nhf_b");
-        Assert.DoesNotContain("hf_", Assert.Throws<KoalaException>(() => Read($"HF_HOME={_folder.Path}")).Message.Replace("HF_", "", StringComparison.Ordinal));
+        Assert.DoesNotContain("hf_",
+            Assert.Throws<KoalaException>(() => Read($"HF_HOME={_folder.Path}")).Message.Replace("HF_", "",
+                StringComparison.Ordinal));
     }
 
     private static HubSettings Read(string variables)
     {
-        var values = $"HOME=/home/u {variables}".Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(pair => pair.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1]);
+        var values = $"HOME=/home/u {variables}".Split(' ', StringSplitOptions.RemoveEmptyEntries)
+            .Select(pair => pair.Split('=', 2))
+            .ToDictionary(pair => pair[0], pair => pair[1]);
         return HubSettings.Read(values.GetValueOrDefault);
     }
 }

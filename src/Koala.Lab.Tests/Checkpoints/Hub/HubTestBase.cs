@@ -3,7 +3,7 @@ using Koala.Lab.Checkpoints.Hub;
 
 namespace Koala.Lab.Tests.Checkpoints.Hub;
 
-/// <summary>A hub with a small model, a cache of its own, and a clock that does not make tests wait.</summary>
+/// <summary>A hub with a small model, a cache for the test, and a clock that does not make tests wait.</summary>
 public abstract class HubTestBase : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -48,27 +48,31 @@ public abstract class HubTestBase : IDisposable
         return bytes;
     }
 
-    private protected HubPull Pull(string? file = null, string repo = "koala/nano", string revision = "main", HubSettings? settings = null, HubCache? cache = null,
+    private protected HubPull Pull(string? file = null, string repo = "koala/nano", string revision = "main",
+        HubSettings? settings = null, HubCache? cache = null,
         RetryPolicy? policy = null, Action<PullProgress>? watch = null, CancellationToken cancel = default) =>
         PullAsync(file, repo, revision, settings, cache, policy, watch, cancel).GetAwaiter().GetResult();
 
-    private protected Task<HubPull> PullAsync(string? file = null, string repo = "koala/nano", string revision = "main", HubSettings? settings = null, HubCache? cache = null,
+    private protected Task<HubPull> PullAsync(string? file = null, string repo = "koala/nano", string revision = "main",
+        HubSettings? settings = null, HubCache? cache = null,
         RetryPolicy? policy = null, Action<PullProgress>? watch = null, CancellationToken cancel = default) =>
-        HubDownload.PullAsync(repo, file, revision, settings ?? Settings, cache ?? new HubCache((settings ?? Settings).Cache), policy ?? Patience, new Watch(progress =>
+        HubDownload.PullAsync(repo, file, revision, settings ?? Settings,
+            cache ?? new HubCache((settings ?? Settings).Cache), policy ?? Patience, new Watch(progress =>
         {
             if (progress.Note is { } note) Notes.Enqueue(note);
             watch?.Invoke(progress);
         }), cancel);
 
-    /// <summary>The one line of a pull that is refused.</summary>
-    internal string Fault(string? file = null, string repo = "koala/nano", string revision = "main", HubSettings? settings = null)
+    /// <summary>The one-line error of a pull that is refused.</summary>
+    internal string Fault(string? file = null, string repo = "koala/nano", string revision = "main",
+        HubSettings? settings = null)
     {
         var line = Assert.Throws<KoalaException>(() => Pull(file, repo, revision, settings)).Message;
         Assert.DoesNotContain('\n', line);
         return line;
     }
 
-    /// <summary>All that a target needs is here, byte for byte.</summary>
+    /// <summary>Asserts that all files of a target are in the cache, byte for byte.</summary>
     internal void AssertComplete()
     {
         foreach (var name in new[] { "config.json", "tokenizer.json", "model.safetensors" })
@@ -76,7 +80,7 @@ public abstract class HubTestBase : IDisposable
         Assert.Empty(Directory.GetFiles(At("blobs"), "*.incomplete"));
     }
 
-    /// <summary>The first answer for a file is another one.</summary>
+    /// <summary>Replaces the first answer for a file.</summary>
     internal void Once(string file, Func<Request, Reply> reply)
     {
         var done = false;

@@ -19,15 +19,18 @@ public sealed class DynamicTreeTests
         var table = randn([Vocabulary, Vocabulary], generator: new Generator((ulong)tokens)) * 2;
         int[] roots = [3, 0, 6];
         var drafter = new ToyDrafter(table, roots);
-        var drafts = drafter.Propose(new DynamicTree { Tokens = tokens, Levels = levels, TopK = topK }, new GreedySampler(false));
+        var drafts = drafter.Propose(new DynamicTree { Tokens = tokens, Levels = levels, TopK = topK },
+            new GreedySampler(false));
         var logs = table.log_softmax(-1);
         for (var b = 0; b < roots.Length; b++)
         {
             var expected = Expected(logs, roots[b], levels, topK).OrderByDescending(n => n.Score).Take(tokens - 1).ToArray();
             var paths = PathsOf(drafts[b]);
-            Assert.Equal(expected.Select(n => string.Join(' ', n.Path)).Order(StringComparer.Ordinal), paths.Order(StringComparer.Ordinal));
+            Assert.Equal(expected.Select(n => string.Join(' ', n.Path)).Order(StringComparer.Ordinal),
+                paths.Order(StringComparer.Ordinal));
             Assert.All(drafts[b].Candidates, (c, i) => Assert.True(c.Parent < i));
-            foreach (var siblings in drafts[b].Candidates.GroupBy(c => c.Parent)) Assert.Equal(siblings.OrderByDescending(c => c.Q), siblings);
+            foreach (var siblings in drafts[b].Candidates.GroupBy(c => c.Parent))
+                Assert.Equal(siblings.OrderByDescending(c => c.Q), siblings);
             Assert.All(drafts[b].Candidates, c => Assert.Null(c.Distribution));
         }
         Assert.Equal(levels - 1, drafter.Calls.Count);
@@ -40,7 +43,8 @@ public sealed class DynamicTreeTests
         // Log-probabilities of exactly 0: all scores on the chain tie.
         var table = full([Vocabulary, Vocabulary], -1e4f);
         for (var t = 0; t < Vocabulary; t++) table[t, (t + 1) % Vocabulary] = 1e4f;
-        var draft = new ToyDrafter(table, [0]).Propose(new DynamicTree { Tokens = 6, Levels = 5, TopK = 2 }, new GreedySampler(false))[0];
+        var draft = new ToyDrafter(table, [0])
+            .Propose(new DynamicTree { Tokens = 6, Levels = 5, TopK = 2 }, new GreedySampler(false))[0];
         Assert.Equal([(1, -1), (2, 0), (3, 1), (4, 2), (5, 3)], draft.Candidates.Select(c => (c.Token, c.Parent)));
         Assert.All(draft.Candidates, c => Assert.Equal(1f, c.Q));
     }
@@ -57,11 +61,12 @@ public sealed class DynamicTreeTests
         var logs = ((MedusaHead)head).Logits(hidden[0], ShippedModels.Nano).squeeze(1).log_softmax(-1);   // [n,V]
         var draft = drafter.Propose(new DynamicTree { Tokens = 20, Levels = 4, TopK = 4 }, new GreedySampler(false))[0];
         var expected = Expected(depth => logs[depth], 4, 4).OrderByDescending(n => n.Score).Take(19);
-        Assert.Equal(expected.Select(n => string.Join(' ', n.Path)).Order(StringComparer.Ordinal), PathsOf(draft).Order(StringComparer.Ordinal));
+        Assert.Equal(expected.Select(n => string.Join(' ', n.Path)).Order(StringComparer.Ordinal),
+            PathsOf(draft).Order(StringComparer.Ordinal));
     }
 
     [Fact]
-    public void What_is_left_open_is_settled_for_the_head()
+    public void Options_left_open_are_chosen_for_the_head()
     {
         Assert.Equal(4, new DynamicTree().FitTo(4).Depth);
         Assert.Equal(7, new DynamicTree().FitTo(16).Depth);
@@ -69,7 +74,9 @@ public sealed class DynamicTreeTests
         Assert.Equal(59, new DynamicTree().Nodes);
     }
 
-    [Theory, InlineData(1, 3, 3, "tree.tokens"), InlineData(258, 3, 3, "tree.tokens"), InlineData(9, 0, 3, "tree.levels"), InlineData(9, 3, 0, "tree.topK"), InlineData(9, 3, 65, "tree.topK")]
+    [Theory]
+    [InlineData(1, 3, 3, "tree.tokens"), InlineData(258, 3, 3, "tree.tokens"), InlineData(9, 0, 3, "tree.levels")]
+    [InlineData(9, 3, 0, "tree.topK"), InlineData(9, 3, 65, "tree.topK")]
     public void Values_out_of_range_are_refused_by_name(int tokens, int levels, int topK, string name)
     {
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
@@ -79,16 +86,25 @@ public sealed class DynamicTreeTests
 
     private sealed record Node(int[] Path, double Score);
 
-    private static List<Node> Expected(Tensor logs, int root, int levels, int topK) => Grown(path => logs[path.Length == 0 ? root : path[^1]], levels, topK);
+    private static List<Node> Expected(Tensor logs, int root, int levels, int topK) =>
+        Grown(path => logs[path.Length == 0 ? root : path[^1]], levels, topK);
 
-    private static List<Node> Expected(Func<int, Tensor> byDepth, int levels, int topK) => Grown(path => byDepth(path.Length), levels, topK);
+    private static List<Node> Expected(Func<int, Tensor> byDepth, int levels, int topK) =>
+        Grown(path => byDepth(path.Length), levels, topK);
 
     private static List<Node> Grown(Func<int[], Tensor> after, int levels, int topK)
     {
         var (all, beam) = (new List<Node>(), new List<Node> { new([], 0) });
         for (var level = 0; level < levels; level++)
         {
-            var children = beam.SelectMany(n => after(n.Path).data<float>().ToArray().Select((log, token) => new Node([.. n.Path, token], n.Score + log)).OrderByDescending(c => c.Score).Take(topK)).ToList();
+            var children = beam.SelectMany(n =>
+                after(n.Path)
+                    .data<float>()
+                    .ToArray()
+                    .Select((log, token) => new Node([.. n.Path, token], n.Score + log))
+                    .OrderByDescending(c => c.Score)
+                    .Take(topK))
+                .ToList();
             all.AddRange(children);
             beam = [.. children.OrderByDescending(c => c.Score).Take(topK)];
         }

@@ -23,7 +23,9 @@ public sealed class StaticTreeTests
         var tree = StaticTree.Find(name);
         Assert.Equal((name, nodes, byDepth.Length), (tree.Name, tree.Nodes, tree.Depth));
         Assert.Equal(byDepth, tree.Paths.GroupBy(p => p.Count).OrderBy(g => g.Key).Select(g => g.Count()));
-        Assert.Equal(leaves, tree.Paths.Count(path => !tree.Paths.Any(p => p.Count == path.Count + 1 && p.Take(path.Count).SequenceEqual(path))));
+        Assert.Equal(leaves,
+            tree.Paths.Count(path =>
+                !tree.Paths.Any(p => p.Count == path.Count + 1 && p.Take(path.Count).SequenceEqual(path))));
     }
 
     [Fact]
@@ -64,26 +66,30 @@ public sealed class StaticTreeTests
     public void The_largest_tree_has_256_nodes_and_one_more_is_refused()
     {
         Assert.Equal(256, new StaticTree("wide", Enumerable.Range(0, 256).Select(i => new[] { i })).Nodes);
-        Assert.Contains("has 257 nodes", Assert.Throws<KoalaException>(() => new StaticTree("wide", Enumerable.Range(0, 257).Select(i => new[] { i }))).Fault);
+        Assert.Contains("has 257 nodes",
+            Assert.Throws<KoalaException>(() =>
+                new StaticTree("wide", Enumerable.Range(0, 257).Select(i => new[] { i }))).Fault);
         Assert.Contains("no tree has that name", Assert.Throws<KoalaException>(() => StaticTree.Find("eagle-9")).Fault);
     }
 
     [Fact]
-    public void A_tree_deeper_than_the_head_drafts_is_refused()
+    public void A_tree_deeper_than_the_heads_draft_length_is_refused()
     {
         using var head = DraftHead.Create(new MedusaOptions { Heads = 3 }, ShippedModels.Nano);
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
-        var refused = Assert.Throws<KoalaException>(() => decoder.Generate([1, 2], new GenerationOptions { Tree = StaticTree.Find("mc_sim_7b_63") }));
+        var refused = Assert.Throws<KoalaException>(() =>
+            decoder.Generate([1, 2], new GenerationOptions { Tree = StaticTree.Find("mc_sim_7b_63") }));
         Assert.Equal("tree", refused.Where);
         Assert.Contains("4 levels deep", refused.Fault);
     }
 
     [Fact]
-    public void Greedy_nodes_are_the_choices_of_their_ranks_and_only_parents_are_looked_at()
+    public void Greedy_nodes_are_the_choices_of_their_ranks_and_only_parents_are_expanded()
     {
         using var scope = NewDisposeScope();
         var table = randn([Vocabulary, Vocabulary], generator: new Generator(3));
-        var tree = new StaticTree("t", [[1], [0], [0, 2], [3, 0], [3], [0, 0], [3, 0, 1], [0, 2, 0]]);   // in any order; ranks with gaps
+        // in any order, and with gaps in the ranks
+        var tree = new StaticTree("t", [[1], [0], [0, 2], [3, 0], [3], [0, 0], [3, 0, 1], [0, 2, 0]]);
         var drafter = new ToyDrafter(table, [2, 5]);
         var drafts = drafter.Propose(tree, new GreedySampler(true));
         for (var b = 0; b < 2; b++)
@@ -94,11 +100,14 @@ public sealed class StaticTreeTests
                 var token = b == 0 ? 2 : 5;
                 foreach (var rank in tree.Paths[i]) token = Ranked(table, token)[rank];
                 Assert.Equal(token, drafts[b].Candidates[i].Token);
-                var parent = tree.Paths[i].Count == 1 ? -1 : tree.Paths.ToList().FindIndex(p => p.SequenceEqual(tree.Paths[i].SkipLast(1)));
+                var parent = tree.Paths[i].Count == 1
+                    ? -1
+                    : tree.Paths.ToList().FindIndex(p => p.SequenceEqual(tree.Paths[i].SkipLast(1)));
                 Assert.Equal(parent, drafts[b].Candidates[i].Parent);
                 Assert.Null(drafts[b].Candidates[i].Distribution);
                 var before = parent < 0 ? (b == 0 ? 2 : 5) : drafts[b].Candidates[parent].Token;
-                Tolerance.AssertClose(table[before].softmax(-1)[token].item<float>(), drafts[b].Candidates[i].Q!.Value, 2 * Vocabulary);
+                Tolerance.AssertClose(table[before].softmax(-1)[token].item<float>(), drafts[b].Candidates[i].Q!.Value,
+                    2 * Vocabulary);
             }
             Assert.Equal(3, drafts[b].Depth);
         }
@@ -119,7 +128,8 @@ public sealed class StaticTreeTests
         var counts = new int[Vocabulary];
         const int Sequences = 4000;
         RandomSource random = RandomStreams.Create(1, 1);
-        var drafts = new ToyDrafter(table, [.. Enumerable.Repeat(1, Sequences)]).Propose(tree, new MultinomialSampler(options, [.. Enumerable.Repeat(random, Sequences)]));
+        var drafts = new ToyDrafter(table, [.. Enumerable.Repeat(1, Sequences)])
+            .Propose(tree, new MultinomialSampler(options, [.. Enumerable.Repeat(random, Sequences)]));
         var rows = Distributions.FromLogits(table, options);
         foreach (var draft in drafts)
         {
@@ -132,11 +142,14 @@ public sealed class StaticTreeTests
                 Assert.Equal(row, siblings.First().Distribution!, (a, b) => Math.Abs(a - b) < Tolerance.Of(1, 2 * Vocabulary));
             }
         }
-        // The first one drawn comes as often as q says.
-        for (var t = 0; t < Vocabulary; t++) Assert.InRange(counts[t], Sequences * rows[1][t] - 160, Sequences * rows[1][t] + 160);
+        // The frequencies of the first token drawn follow q.
+        for (var t = 0; t < Vocabulary; t++)
+            Assert.InRange(counts[t], Sequences * rows[1][t] - 160, Sequences * rows[1][t] + 160);
     }
 
-    /// <summary>Top-p may leave fewer tokens than a node has children; what stands below the missing ones is missing too.</summary>
+    /// <summary>
+    /// Top-p may leave fewer tokens than a node has children; the nodes below missing children are missing too.
+    /// </summary>
     [Fact]
     public void A_distribution_of_few_tokens_leaves_nodes_out()
     {
@@ -166,12 +179,13 @@ public sealed class StaticTreeTests
         var inVocabulary = drawn.Candidates[0].Distribution!.Where((_, i) => vocabulary.Tokens.Contains(i)).Sum();
         Tolerance.AssertClose(1, inVocabulary, 2 * vocabulary.Tokens.Count);
         Assert.All(drawn.Candidates, c => Assert.Contains(c.Token, vocabulary.Tokens));
-        var dynamic = new ToyDrafter(table, [5], vocabulary).Propose(new DynamicTree { Tokens = 5, TopK = 2, Levels = 2 }, new GreedySampler(false))[0];
+        var dynamic = new ToyDrafter(table, [5], vocabulary)
+            .Propose(new DynamicTree { Tokens = 5, TopK = 2, Levels = 2 }, new GreedySampler(false))[0];
         Assert.Equal(best.Candidates[0].Token, dynamic.Candidates[0].Token);
     }
 
     [Fact]
-    public void Medusas_levels_are_the_heads_own_whatever_the_parents_are()
+    public void Medusas_levels_do_not_depend_on_the_parents()
     {
         using var head = PlainDecoding.RecordedHead();
         using var scope = NewDisposeScope();
@@ -184,8 +198,10 @@ public sealed class StaticTreeTests
         var drafts = drafter.Propose(tree, new GreedySampler(false));
         for (var b = 0; b < 2; b++)
             for (var i = 0; i < tree.Paths.Count; i++)
-                Assert.Equal((int)logits[tree.Paths[i].Count - 1, b].topk(3).indexes[tree.Paths[i][^1]].item<long>(), drafts[b].Candidates[i].Token);
+                Assert.Equal((int)logits[tree.Paths[i].Count - 1, b].topk(3).indexes[tree.Paths[i][^1]].item<long>(),
+                    drafts[b].Candidates[i].Token);
     }
 
-    private static int[] Ranked(Tensor table, int token) => [.. table[token].argsort(-1, descending: true).data<long>().Select(t => (int)t)];
+    private static int[] Ranked(Tensor table, int token) =>
+        [.. table[token].argsort(-1, descending: true).data<long>().Select(t => (int)t)];
 }

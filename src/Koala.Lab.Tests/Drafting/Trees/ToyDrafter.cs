@@ -3,10 +3,14 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Drafting.Trees;
 
-/// <summary>A drafter whose logits depend on the token before, by a table; it keeps count of what it was asked. V its vocabulary.</summary>
+/// <summary>
+/// A drafter whose logits depend on the token before, through a table; it records its calls. V is its vocabulary.
+/// </summary>
 /// <param name="table">Logits of the token after each token, [V,V].</param>
 /// <param name="roots">The root of each sequence.</param>
-/// <param name="vocabulary">Where its ids are a part of a larger vocabulary; roots are the target's ids all the same.</param>
+/// <param name="vocabulary">
+/// The draft vocabulary, if the ids are part of a larger vocabulary; roots are the target's ids in any case.
+/// </param>
 internal sealed class ToyDrafter(Tensor table, IReadOnlyList<int> roots, DraftVocabulary? vocabulary = null) : LevelDrafter
 {
     public override int MaxDraftLength => 16;
@@ -15,7 +19,7 @@ internal sealed class ToyDrafter(Tensor table, IReadOnlyList<int> roots, DraftVo
 
     public override DraftVocabulary? Vocabulary => vocabulary;
 
-    /// <summary>Tokens and parents of each call of Next.</summary>
+    /// <summary>The tokens and parents of each call of Next.</summary>
     public List<(IReadOnlyList<int[]> Tokens, IReadOnlyList<int[]> Parents)> Calls { get; } = [];
 
     public override void Extend(Tensor features, IReadOnlyList<int[]> tokens) => throw new NotSupportedException();
@@ -26,11 +30,14 @@ internal sealed class ToyDrafter(Tensor table, IReadOnlyList<int> roots, DraftVo
     {
         Assert.Equal(Batch, tokens.Count);
         for (var b = 0; b < Batch; b++)
-            if (tokens[b].Length != tokens[0].Length || parents[b].Length != tokens[0].Length) Assert.Fail($"sequence {b} has another number of candidates");
+            if (tokens[b].Length != tokens[0].Length || parents[b].Length != tokens[0].Length)
+                Assert.Fail($"sequence {b} has another number of candidates");
         Calls.Add((tokens, parents));
         return After([.. tokens.SelectMany(t => t)]);
     }
 
     private Tensor After(IEnumerable<int> tokens) =>
-        table.index_select(0, tensor(tokens.Select(t => (long)(vocabulary is null ? t : vocabulary.Tokens.ToList().IndexOf(t))).ToArray()));
+        table.index_select(0,
+            tensor(tokens.Select(t => (long)(vocabulary is null ? t : vocabulary.Tokens.ToList().IndexOf(t)))
+                .ToArray()));
 }
