@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Xml.Linq;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
@@ -20,7 +21,7 @@ internal static class Signatures
         IEnumerable<ISymbol> candidates = call switch
         {
             InvocationExpressionSyntax invocation => model.GetMemberGroup(invocation.Expression),
-            BaseObjectCreationExpressionSyntax creation => Constructors(model.GetTypeInfo(creation).Type),
+            BaseObjectCreationExpressionSyntax creation => Constructors(model.GetTypeInfo(creation).Type).CastArray<ISymbol>(),
             _ => [],
         };
         var lines = candidates.Where(IsVisible).Select(symbol => symbol.ToMinimalDisplayString(model, cursor) + Summary(symbol)).ToArray();
@@ -30,7 +31,7 @@ internal static class Signatures
             list.OpenParenToken.Span.End <= cursor && (list.CloseParenToken.IsMissing || cursor <= list.CloseParenToken.SpanStart);
     }
 
-    private static IEnumerable<ISymbol> Constructors(ITypeSymbol? type) =>
+    private static ImmutableArray<IMethodSymbol> Constructors(ITypeSymbol? type) =>
         type is INamedTypeSymbol named ? named.InstanceConstructors : [];
 
     private static bool IsVisible(ISymbol symbol) =>

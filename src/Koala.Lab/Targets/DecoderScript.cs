@@ -14,7 +14,7 @@ namespace Koala.Lab.Targets;
 /// Decoder.py holds the functions and is compiled once per process. An object of this class holds the sizes and
 /// switches of one <see cref="ModelConfig"/>, which the functions take as arguments. B sequences, T new tokens each, N
 /// = B·T rows, D width. EagleTrainingPass.Layer is the same layer in plain operators, with gradients. The test
-/// EagleDrafterTests.Every_node_of_a_tree_says_what_training_says_on_its_path holds the two together; ReferenceTests
+/// EagleDrafterTests.Every_node_of_a_tree_equals_the_training_pass_on_its_path holds the two together; ReferenceTests
 /// compares this one with a plain forward pass.
 /// </remarks>
 internal sealed class DecoderScript
