@@ -15,7 +15,7 @@ internal sealed class RegenerateCommand
     private readonly Streams _streams;
     private readonly ModelOptions _model = new(ModelOptions.UsualDtype);
     private readonly SamplingOptions _sampling = new(() =>
-        new GenerationOptions { MaxTokens = RegenerationOptions.StandardMaxTokens });
+        new GenerationOptions { MaxTokens = RegenerationOptions.DefaultMaxTokens });
     private readonly Option<string?> _prompts = SharedOptions.Text("--prompts", "FILE",
         "The file to answer (JSON lines, also .gz): prompts in any form that koala generate reads, "
         + "or chats, whose answers are replaced.");

@@ -17,7 +17,7 @@ internal sealed class RegenerationProgressText(Report show)
     public void Report(RegenerationProgress value)
     {
         var seconds = TimeProvider.System.GetElapsedTime(_start).TotalSeconds;
-        var left = seconds / Math.Max(1, value.Done - value.Began) * (value.Total - value.Done);
+        var left = seconds / Math.Max(1, value.Done - value.AnswersBefore) * (value.Total - value.Done);
         var milestone = value.Done * Milestones / value.Total;
         var text = string.Create(CultureInfo.InvariantCulture,
             $"answers {value.Done}/{value.Total}, {value.Tokens / seconds:F0} tokens/s, {ProgressLine.Time(left)} left");

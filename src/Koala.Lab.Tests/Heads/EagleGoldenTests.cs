@@ -82,7 +82,7 @@ public sealed class EagleGoldenTests
             var roundings = s_roundings + Width + 2 * Vocabulary;
             void Near(string name, double value) =>
                 Tolerance.AssertClose(recorded.GetProperty(name).GetDouble(), value, roundings);
-            double Loss(string name) => LossRegistry.Create(name).Compute(terms).item<float>();
+            double Loss(string name) => LossRegistry.Find(name).Compute(terms).item<float>();
             Near("smoothL1", Loss("smooth-l1"));
             Near("softCrossEntropy", Loss("soft-cross-entropy"));
             Near("kl", Loss("kl"));

@@ -125,7 +125,7 @@ public sealed class EagleHeadTests : IDisposable
         head.ChooseVocabulary(counts, ShippedModels.Nano);
         int[] ends = [.. ShippedModels.Nano.Config.EndOfSequenceIds];
         Assert.Equal(ends.Concat([300, 7, 40, 400, 500]).Take(5).Order(), head.Vocabulary!.Tokens);
-        Assert.Equal(512, head.Vocabulary.Complete);
+        Assert.Equal(512, head.Vocabulary.TargetVocabularySize);
     }
 
     [Fact]

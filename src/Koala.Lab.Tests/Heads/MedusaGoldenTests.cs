@@ -48,7 +48,7 @@ public sealed class MedusaGoldenTests
         using var batch = new TrainingBatch(ShippedModels.Nano, cache,
             [new PackedRow(ids, [.. Enumerable.Range(0, ids.Length)], new int[ids.Length], [.. ids.Select(_ => true)])]);
         var headOutputs = head.Predict(batch, ShippedModels.Nano);
-        var loss = LossRegistry.Create("cross-entropy");
+        var loss = LossRegistry.Find("cross-entropy");
 
         using var document = JsonDocument.Parse(File.ReadAllText(Golden.At("heads-koala-nano", "expected.json")));
         var recorded = document.RootElement.GetProperty("medusa").GetProperty("heads").EnumerateArray().ToArray();

@@ -192,7 +192,7 @@ public sealed class RegenerationTests : IDisposable
         using var cancel = new CancellationTokenSource();
         var progress = new Watch(value =>
         {
-            if (value.Done - value.Began >= answers) cancel.Cancel();
+            if (value.Done - value.AnswersBefore >= answers) cancel.Cancel();
         });
         Assert.ThrowsAny<OperationCanceledException>(() =>
             Regenerator.Run(ShippedModels.Mini, Options(prompts, name, resume: resume, temperature: temperature),

@@ -11,13 +11,13 @@ public sealed class MultiTurnChatTests
     public void Each_turn_follows_the_answers_before_it()
     {
         var chat = new MultiTurnChat([], [s_first, s_second], null);
-        Assert.Empty(chat.Said);
+        Assert.Empty(chat.Messages);
         Assert.Equal([s_first], chat.Prompt!);
         chat.Answer("One.");
-        Assert.Equal([s_first, new("assistant", "One.")], chat.Said);
+        Assert.Equal([s_first, new("assistant", "One.")], chat.Messages);
         Assert.Equal([s_first, new("assistant", "One."), s_second], chat.Prompt!);
         chat.Answer("Two.");
-        Assert.Equal([s_first, new("assistant", "One."), s_second, new("assistant", "Two.")], chat.Said);
+        Assert.Equal([s_first, new("assistant", "One."), s_second, new("assistant", "Two.")], chat.Messages);
         Assert.Null(chat.Prompt);
         Assert.Throws<InvalidOperationException>(() => chat.Answer("Three."));
     }
@@ -27,7 +27,7 @@ public sealed class MultiTurnChatTests
     {
         Message[] given = [s_first, new("assistant", "One.")];
         var chat = new MultiTurnChat(given, [s_second], null);
-        Assert.Equal(given, chat.Said);
+        Assert.Equal(given, chat.Messages);
         Assert.Equal([.. given, s_second], chat.Prompt!);
     }
 
@@ -49,6 +49,6 @@ public sealed class MultiTurnChatTests
         Assert.Equal([s_first, new("assistant", "One."), between, s_second], chat.Prompt!);
         chat.Answer("Two.");
         Assert.Null(chat.Prompt);
-        Assert.Equal("Two.", chat.Said[^1].Content);
+        Assert.Equal("Two.", chat.Messages[^1].Content);
     }
 }

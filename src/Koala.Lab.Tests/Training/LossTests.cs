@@ -26,7 +26,7 @@ public sealed class LossTests
         var expected = s_positions.Select((position, i) =>
             ByHand(name, Row(batch, position, null), Softmax(output.Logits, i), s_tokens[position + 1]))
             .Average();
-        Tolerance.AssertClose(expected, LossRegistry.Create(name).Compute(terms).item<float>(), 2 * Vocabulary,
+        Tolerance.AssertClose(expected, LossRegistry.Find(name).Compute(terms).item<float>(), 2 * Vocabulary,
             Math.Max(1, expected));
     }
 
@@ -57,7 +57,7 @@ public sealed class LossTests
             ByHand(name, Row(batch, position, vocabulary), Softmax(output.Logits, Array.IndexOf(s_positions, position)),
                 Array.IndexOf(vocabulary, s_tokens[position + 1])))
             .Average();
-        var loss = LossRegistry.Create(name).Compute(terms);
+        var loss = LossRegistry.Find(name).Compute(terms);
         Tolerance.AssertClose(expected, loss.item<float>(), 2 * vocabulary.Length, Math.Max(1, expected));
         loss.backward();
         Assert.Equal(positions.Length, terms.Logits.shape[0]);
@@ -76,7 +76,7 @@ public sealed class LossTests
         var (headFeatures, targetFeatures) =
             (TinyModels.Doubles(features), TinyModels.Doubles(batch.Features.index_select(0, tensor(s_positions))));
         var expected = headFeatures.Zip(targetFeatures, (a, b) => Math.Abs(a - b)).Average(d => d < 1 ? d * d / 2 : d - 0.5);
-        Tolerance.AssertClose(expected, LossRegistry.Create("smooth-l1").Compute(terms).item<float>(), headFeatures.Length);
+        Tolerance.AssertClose(expected, LossRegistry.Find("smooth-l1").Compute(terms).item<float>(), headFeatures.Length);
     }
 
     [Fact]
@@ -85,7 +85,7 @@ public sealed class LossTests
         using var batch = Batch();
         using var scope = NewDisposeScope();
         using var terms = new DistillationTerms(Output(0, s_positions, 1), batch);
-        Assert.Equal("losses", Assert.Throws<KoalaException>(() => LossRegistry.Create("smooth-l1").Compute(terms)).Where);
+        Assert.Equal("losses", Assert.Throws<KoalaException>(() => LossRegistry.Find("smooth-l1").Compute(terms)).Where);
     }
 
     [Theory]
@@ -98,7 +98,7 @@ public sealed class LossTests
         using var batch = Batch();
         HeadOutput[] outputs = [Output(0, [2, 3, 4, 5, 6], 1), Output(1, [3, 4], 2), Output(2, [5], 3)];
         DistillationTerms[] termsByDepth = [.. outputs.Select(output => new DistillationTerms(output, batch))];
-        double[] Each(string name) => [.. termsByDepth.Select(j => (double)LossRegistry.Create(name).Compute(j).item<float>())];
+        double[] Each(string name) => [.. termsByDepth.Select(j => (double)LossRegistry.Find(name).Compute(j).item<float>())];
         var (kl, tv) = (Each("kl"), Each("total-variation"));
         var loss = new SupervisedLoss([new("kl", 0.5, decay), new("total-variation", 2)]);
         var (total, each) = loss.Compute(termsByDepth);
@@ -123,7 +123,7 @@ public sealed class LossTests
         double Of(Tensor logits)
         {
             using var terms = new DistillationTerms(new HeadOutput(0, logits, positions), batch);
-            return LossRegistry.Create(name).Compute(terms).item<float>();
+            return LossRegistry.Find(name).Compute(terms).item<float>();
         }
         var targetLogs = batch.LogProbabilities.index_select(0, positions);
         Tolerance.AssertClose(Of(targetLogs), Of(targetLogs + 7), 2 * Vocabulary, magnitude: Math.Max(7, Of(targetLogs)));

@@ -22,7 +22,7 @@ internal sealed class JsonSection(JsonElement json, string file, string path = "
         { } value => throw Wrong(key, value, "a string"),
     };
 
-    public bool Switch(string key, bool defaultValue) => Find(key) switch
+    public bool Boolean(string key, bool defaultValue) => Find(key) switch
     {
         null => defaultValue,
         { ValueKind: JsonValueKind.True } => true,

@@ -41,7 +41,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             RopeTheta = RopeTheta(),
             RopeScaling = Scaling(),
             ContextLength = SlidingWindow(architecture) is { } window && window < context ? window : context,
-            TieWordEmbeddings = _values.Switch("tie_word_embeddings", false),
+            TieWordEmbeddings = _values.Boolean("tie_word_embeddings", false),
             AttentionBias = architecture == "Qwen2ForCausalLM",
             QueryKeyNorm = architecture == "Qwen3ForCausalLM",
             Dtype = Dtype(),
@@ -75,9 +75,9 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             throw _values.Fault("partial_rotary_factor", $"is {part}, but Koala rotates whole heads", NotThisModel);
         // Qwen2 has query, key and value biases whatever its config says. In the other architectures attention_bias means an output
         // bias too.
-        if (architecture != "Qwen2ForCausalLM" && _values.Switch("attention_bias", false))
+        if (architecture != "Qwen2ForCausalLM" && _values.Boolean("attention_bias", false))
             throw _values.Fault("attention_bias", $"is true, but Koala computes {architecture} without biases", NotThisModel);
-        if (_values.Switch("mlp_bias", false))
+        if (_values.Boolean("mlp_bias", false))
             throw _values.Fault("mlp_bias", $"is true, but Koala computes {architecture} without biases", NotThisModel);
     }
 
@@ -162,7 +162,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
         {
             "MistralForCausalLM" => true,
             "LlamaForCausalLM" => false,
-            _ => _values.Switch("use_sliding_window", false),
+            _ => _values.Boolean("use_sliding_window", false),
         };
         return used ? _values.OptionalSize("sliding_window") : null;
     }

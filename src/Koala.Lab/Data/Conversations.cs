@@ -22,6 +22,6 @@ internal static class Conversations
             line.Row.OptionalText("licence") ?? "",
             line.Row.OptionalText("category") ?? "",
             MessageList.Read(line.Row),
-            line.Row.Switch("done", true))),
+            line.Row.Boolean("done", true))),
     ];
 }

@@ -43,7 +43,7 @@ internal sealed class SequenceBatch(Sequence[] sequences, RandomSource[] random,
         var freeSlots = cache.Capacity - cache.Lengths.Max() - 1;
         if (drafter is null || tree is not { Nodes: > 0 } || freeSlots == 0) return NoDrafts;
         var proposed = drafter.Propose(tree, sampler);
-        return [.. proposed.Select((draft, b) => draft.Cut(sequences[b].Ended ? 0 : freeSlots))];
+        return [.. proposed.Select((draft, b) => draft.Truncate(sequences[b].Ended ? 0 : freeSlots))];
     }
 
     /// <summary>

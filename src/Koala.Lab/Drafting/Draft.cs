@@ -40,7 +40,7 @@ public sealed record Draft(IReadOnlyList<Candidate> Candidates)
     /// <summary>
     /// A draft of the first candidates only. Parents come before children, so the rest is still a tree.
     /// </summary>
-    public Draft Cut(int candidates) =>
+    public Draft Truncate(int candidates) =>
         candidates >= Candidates.Count ? this : new Draft([.. Candidates.Take(Math.Max(candidates, 0))]);
 
     /// <summary>The level of each candidate: 1 for the children of the root.</summary>

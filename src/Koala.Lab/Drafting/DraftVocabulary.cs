@@ -6,8 +6,8 @@ namespace Koala.Lab.Drafting;
 /// faster.
 /// </remarks>
 /// <param name="Tokens">The target's token for each of the head's own ids, ascending.</param>
-/// <param name="Complete">The size of the target's vocabulary.</param>
-public sealed record DraftVocabulary(IReadOnlyList<int> Tokens, int Complete)
+/// <param name="TargetVocabularySize">The size of the target's vocabulary.</param>
+public sealed record DraftVocabulary(IReadOnlyList<int> Tokens, int TargetVocabularySize)
 {
     /// <summary>
     /// The vocabulary of the most frequent tokens; among equally frequent ones, those with the lowest ids.
@@ -35,7 +35,7 @@ public sealed record DraftVocabulary(IReadOnlyList<int> Tokens, int Complete)
 
     private float[] Scatter(float[] distribution)
     {
-        var complete = new float[Complete];
+        var complete = new float[TargetVocabularySize];
         for (var i = 0; i < distribution.Length; i++) complete[Tokens[i]] = distribution[i];
         return complete;
     }

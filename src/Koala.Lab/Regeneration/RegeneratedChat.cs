@@ -51,7 +51,7 @@ internal sealed class RegeneratedChat
     public IReadOnlyList<Message> Prompt => _chat.Prompt!;
 
     /// <summary>The line of the output file, which is the chat up to its last answer.</summary>
-    public string Line => _request.Answered(_chat.Said, !Cut);
+    public string Line => _request.Answered(_chat.Messages, !Cut);
 
     /// <summary>Adds the answer to the chat.</summary>
     public void Add(RegeneratedAnswer answer)

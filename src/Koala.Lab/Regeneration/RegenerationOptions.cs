@@ -8,7 +8,7 @@ public sealed record RegenerationOptions
     /// <summary>
     /// The default for the largest number of tokens of an answer. The chats that ship with Koala have the same limit.
     /// </summary>
-    public const int StandardMaxTokens = 320;
+    public const int DefaultMaxTokens = 320;
 
     /// <summary>The file of prompts or chats, in JSON Lines, which may be compressed as .gz.</summary>
     public required string Prompts { get; init; }
@@ -25,7 +25,7 @@ public sealed record RegenerationOptions
     public string? System { get; init; }
 
     /// <summary>How answers are generated. Default: greedy, with at most 320 tokens.</summary>
-    public GenerationOptions Generation { get; init; } = new() { MaxTokens = StandardMaxTokens };
+    public GenerationOptions Generation { get; init; } = new() { MaxTokens = DefaultMaxTokens };
 
     /// <summary>The number of answers at once; null (the default) means a number that suits the device.</summary>
     public int? Batch { get; init; }

@@ -32,5 +32,5 @@ public sealed record RegenerationReport(
 /// <param name="Done">The number of answers so far, those of an earlier process included.</param>
 /// <param name="Total">The number of answers in total.</param>
 /// <param name="Tokens">The number of tokens of the answers of this process.</param>
-/// <param name="Began">The number of answers that were there when this process began.</param>
-public sealed record RegenerationProgress(int Done, int Total, long Tokens, int Began);
+/// <param name="AnswersBefore">The number of answers that were there when this process began.</param>
+public sealed record RegenerationProgress(int Done, int Total, long Tokens, int AnswersBefore);

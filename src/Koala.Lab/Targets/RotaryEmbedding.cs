@@ -27,7 +27,7 @@ internal sealed class RotaryEmbedding : IDisposable
     }
 
     /// <summary>Cosines and signed sines of the positions [B,T]: [B,T,1,headDim] each.</summary>
-    public (Tensor Cos, Tensor Sin) At(Tensor positions)
+    public (Tensor Cos, Tensor Sin) Compute(Tensor positions)
     {
         var angles = positions.unsqueeze(-1).unsqueeze(-1) * _frequencies;
         return (angles.cos().to(_dtype), (angles.sin() * _signs).to(_dtype));

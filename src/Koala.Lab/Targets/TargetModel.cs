@@ -171,7 +171,7 @@ internal sealed class TargetModel : IDisposable
     public Tensor Product(Tensor x, Tensor weight) => _script.Product(x, weight);
 
     /// <summary>Cosines and signed sines of rotary positions [B,T]: [B,T,1,headDim] each.</summary>
-    public (Tensor Cos, Tensor Sin) Rotations(Tensor positions) => _rotary.At(positions);
+    public (Tensor Cos, Tensor Sin) Rotations(Tensor positions) => _rotary.Compute(positions);
 
     /// <summary>
     /// What the layers of a step need beside the tokens. Slots and positions differ in packed rows and in trees, so

@@ -35,7 +35,7 @@ internal static class HeadCard
 
     private static string Vocabulary(DraftHead head) =>
         head.Vocabulary is { } vocabulary
-            ? $"the {vocabulary.Tokens.Count} most frequent of {vocabulary.Complete} tokens"
+            ? $"the {vocabulary.Tokens.Count} most frequent of {vocabulary.TargetVocabularySize} tokens"
             : "all tokens";
 
     private static string Features(DraftHead head) =>

@@ -25,7 +25,7 @@ public static class LossRegistry
 
     /// <summary>The loss with this name.</summary>
     /// <exception cref="KoalaException">There is no such loss.</exception>
-    public static TrainingLoss Create(string name) => s_losses.TryGetValue(name, out var loss)
+    public static TrainingLoss Find(string name) => s_losses.TryGetValue(name, out var loss)
         ? loss
         : throw KoalaException.ForOption(nameof(TrainingOptions.Losses),
             $"'{name}' is not a registered loss; the registered losses are {string.Join(", ", Names)}",

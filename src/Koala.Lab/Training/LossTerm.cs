@@ -9,7 +9,7 @@ public sealed record LossTerm(string Name, double Weight = 1, double Decay = 1)
     /// <exception cref="KoalaException">The name is not registered, or a number is out of range.</exception>
     public void Validate()
     {
-        LossRegistry.Create(Name);
+        LossRegistry.Find(Name);
         if (!(Weight > 0) || double.IsInfinity(Weight))
             throw KoalaException.ForOption(nameof(TrainingOptions.Losses), $"weight of {Name} is {Weight}, but it must be above 0",
                 "leave the loss out, or set it to 1");

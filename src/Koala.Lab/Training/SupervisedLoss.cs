@@ -12,7 +12,7 @@ internal sealed class SupervisedLoss
     public SupervisedLoss(IReadOnlyList<LossTerm> terms)
     {
         _terms = terms;
-        _losses = [.. terms.Select(term => LossRegistry.Create(term.Name))];
+        _losses = [.. terms.Select(term => LossRegistry.Find(term.Name))];
     }
 
     // The metrics report one term by depth: the first one that compares distributions.

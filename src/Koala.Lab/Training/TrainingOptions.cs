@@ -116,7 +116,7 @@ public sealed record TrainingOptions
     /// <exception cref="KoalaException">A loss compares features, but the head predicts none.</exception>
     public void CheckFor(HeadOptions head)
     {
-        if (!head.PredictsFeatures && Losses.FirstOrDefault(term => LossRegistry.Create(term.Name).OfFeatures) is { } loss)
+        if (!head.PredictsFeatures && Losses.FirstOrDefault(term => LossRegistry.Find(term.Name).OfFeatures) is { } loss)
             throw KoalaException.ForOption(nameof(Losses), $"{loss.Name} compares features, but a {head.Kind} head predicts none",
                 "leave it out, or train another kind of head");
     }

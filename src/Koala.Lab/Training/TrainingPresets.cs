@@ -8,10 +8,10 @@ namespace Koala.Lab.Training;
 public static class TrainingPresets
 {
     /// <summary>The name of the default preset.</summary>
-    public const string Standard = "koala";
+    public const string Default = "koala";
 
     /// <summary>The names of the presets. The default one is first.</summary>
-    public static IReadOnlyList<string> Names { get; } = [Standard, "eagle-1", "medusa-1"];
+    public static IReadOnlyList<string> Names { get; } = [Default, "eagle-1", "medusa-1"];
 
     /// <summary>The training options of a preset for a kind of head and a number of steps.</summary>
     /// <remarks>
@@ -30,7 +30,7 @@ public static class TrainingPresets
         standard = standard with { Steps = steps ?? standard.Steps };
         return name switch
         {
-            Standard when head.PredictsFeatures => standard with
+            Default when head.PredictsFeatures => standard with
             {
                 LearningRate = 1e-3,
                 Schedule = LearningRateSchedule.HoldLinear,
@@ -40,7 +40,7 @@ public static class TrainingPresets
                 FeatureNoise = 0.05,
                 TrainingTimeTest = 3,
             },
-            Standard => standard,
+            Default => standard,
             "eagle-1" => standard with
             {
                 LearningRate = 3e-5,

@@ -35,7 +35,7 @@ internal sealed class GgufMetadata(IReadOnlyDictionary<string, GgufValue> values
             : throw Wrong(key, value, "a finite number above 0");
     }
 
-    internal bool Switch(string key, bool defaultValue) => Find(key) switch
+    internal bool Boolean(string key, bool defaultValue) => Find(key) switch
     {
         null => defaultValue,
         { Type: GgufValueType.Bool } value => value.Bits == 1,

@@ -63,7 +63,7 @@ internal sealed class HubCache(string folder, Action<string, string>? link = nul
         new FileInfo(Blob(repo, file.Hash)) is { Exists: true } found && found.Length == file.Size;
 
     /// <summary>Makes a blob available under its name at a commit. On a file system without links the blob itself is moved there.</summary>
-    public void Show(string repo, string commit, HubFile file)
+    public void LinkSnapshot(string repo, string commit, HubFile file)
     {
         var blob = Blob(repo, file.Hash);
         var path = Path.Combine(Snapshot(repo, commit), file.Name);

@@ -115,7 +115,7 @@ public sealed class HubDownload
         if (missing) await DownloadAsync(file, commit);
         try
         {
-            _cache.Show(_name.Repo, commit, file);
+            _cache.LinkSnapshot(_name.Repo, commit, file);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -29,7 +29,7 @@ internal static class HubLock
             {
                 throw CacheFault(path, e);
             }
-            await policy.Wait(policy.Look, cancel);
+            await policy.Wait(policy.PollInterval, cancel);
         }
     }
 

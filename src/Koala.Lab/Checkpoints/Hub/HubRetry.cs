@@ -21,7 +21,7 @@ internal sealed record RetryPolicy
     public TimeSpan Idle { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>The interval between checks of a file that another process is downloading. Default a quarter of a second.</summary>
-    public TimeSpan Look { get; init; } = TimeSpan.FromMilliseconds(250);
+    public TimeSpan PollInterval { get; init; } = TimeSpan.FromMilliseconds(250);
 
     /// <summary>Waits for a time span; tests replace it.</summary>
     public Func<TimeSpan, CancellationToken, Task> Wait { get; init; } = Task.Delay;

@@ -59,7 +59,7 @@ internal static class EagleStateDict
             }
         }
         if (vocabulary is null) return [.. tensors];
-        var chosen = new bool[vocabulary.Complete];
+        var chosen = new bool[vocabulary.TargetVocabularySize];
         foreach (var token in vocabulary.Tokens) chosen[token] = true;
         tensors.Add(new(Offsets, tensor([.. vocabulary.Tokens.Select((token, id) => (long)token - id)], ScalarType.Int64)));
         tensors.Add(new(Chosen, tensor(chosen)));

@@ -17,11 +17,11 @@ internal sealed class MultiTurnChat
     {
         _turns = turns;
         var hasSystem = given.Concat(turns).Any(message => message.Role == Message.System);
-        Said = system is null || hasSystem ? given : [new Message(Message.System, system), .. given];
+        Messages = system is null || hasSystem ? given : [new Message(Message.System, system), .. given];
     }
 
     /// <summary>The chat up to the last answer.</summary>
-    public IReadOnlyList<Message> Said { get; private set; }
+    public IReadOnlyList<Message> Messages { get; private set; }
 
     /// <summary>The chat up to the user's next message, which is to be answered; null if all are answered.</summary>
     public IReadOnlyList<Message>? Prompt
@@ -30,7 +30,7 @@ internal sealed class MultiTurnChat
         {
             IReadOnlyList<Message> remaining = [.. _turns.Skip(_next)];
             var user = remaining.TakeWhile(message => message.Role != Message.User).Count();
-            return user == remaining.Count ? null : [.. Said, .. remaining.Take(user + 1)];
+            return user == remaining.Count ? null : [.. Messages, .. remaining.Take(user + 1)];
         }
     }
 
@@ -39,7 +39,7 @@ internal sealed class MultiTurnChat
     public void Answer(string text)
     {
         var prompt = Prompt ?? throw new InvalidOperationException("all turns of the chat are answered");
-        _next += prompt.Count - Said.Count;
-        Said = [.. prompt, new Message(Message.Assistant, text)];
+        _next += prompt.Count - Messages.Count;
+        Messages = [.. prompt, new Message(Message.Assistant, text)];
     }
 }

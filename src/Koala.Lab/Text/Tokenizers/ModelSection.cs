@@ -15,13 +15,13 @@ internal static class ModelSection
         if (model.OptionalText("type") is { } type && type != "BPE") throw model.Unsupported("type", type);
         foreach (var key in (ReadOnlySpan<string>)["continuing_subword_prefix", "end_of_word_suffix"])
             if (model.OptionalText(key) is { Length: > 0 } text) throw model.Unsupported(key, text);
-        if (model.Switch("byte_fallback", false))
+        if (model.Boolean("byte_fallback", false))
             throw model.Fault("byte_fallback", "is true, which byte-level BPE does not have", Fix);
         var isDropoutSet = model.Find("dropout") is { } dropout
             && !(dropout.ValueKind == JsonValueKind.Number && dropout.GetDouble() == 0);
         if (isDropoutSet)
             throw model.Fault("dropout", "is set, but only 0 gives the same tokens every time", "set it to null");
-        return (Vocabulary(model), Merges(model), model.Switch("ignore_merges", false));
+        return (Vocabulary(model), Merges(model), model.Boolean("ignore_merges", false));
     }
 
     /// <summary>The added tokens of the file.</summary>
@@ -30,11 +30,11 @@ internal static class ModelSection
         .. root.Items("added_tokens").Select(t => new AddedToken(
             t.Number("id"),
             t.Text("content"),
-            t.Switch("special", false),
-            t.Switch("lstrip", false),
-            t.Switch("rstrip", false),
-            t.Switch("single_word", false),
-            t.Switch("normalized", !t.Switch("special", false)))),
+            t.Boolean("special", false),
+            t.Boolean("lstrip", false),
+            t.Boolean("rstrip", false),
+            t.Boolean("single_word", false),
+            t.Boolean("normalized", !t.Boolean("special", false)))),
     ];
 
     private static Dictionary<string, int> Vocabulary(JsonSection model)

@@ -35,16 +35,16 @@ internal sealed class PreTokenizerSection
                 foreach (var inner in step.Items("pretokenizers")) Add(inner);
                 break;
             case "Digits":
-                var digits = step.Switch("individual_digits", false) ? SplitBehaviour.Isolated : SplitBehaviour.Contiguous;
+                var digits = step.Boolean("individual_digits", false) ? SplitBehaviour.Isolated : SplitBehaviour.Contiguous;
                 _steps.Add(new SplitStep(PreTokenizer.DigitPattern, digits));
                 break;
             case "Split":
-                _steps.Add(new SplitStep(Pattern(step), Behaviour(step), step.Switch("invert", false)));
+                _steps.Add(new SplitStep(Pattern(step), Behaviour(step), step.Boolean("invert", false)));
                 break;
             case "ByteLevel":
                 _byteLevel = true;
-                _prefixSpace = step.Switch("add_prefix_space", true);
-                var pattern = step.Switch("use_regex", true) ? PreTokenizer.Gpt2Pattern : PreTokenizer.NothingPattern;
+                _prefixSpace = step.Boolean("add_prefix_space", true);
+                var pattern = step.Boolean("use_regex", true) ? PreTokenizer.Gpt2Pattern : PreTokenizer.NothingPattern;
                 _steps.Add(new SplitStep(pattern, SplitBehaviour.Isolated));
                 break;
             case var type:

@@ -62,7 +62,7 @@ internal sealed class TokenizerGguf
 
     private Tokenizer Read()
     {
-        if (_values.Switch(Prefix + "add_space_prefix", false))
+        if (_values.Boolean(Prefix + "add_space_prefix", false))
             throw _values.Fault(
                 Prefix + "add_space_prefix", "is true, which Koala does not support with byte-level BPE", "use another model");
         var style = GgufPreTokenizers.Find(_values);
@@ -141,7 +141,7 @@ internal sealed class TokenizerGguf
     // The id at the key if the switch is on, otherwise none.
     private int[] IdsIf(string switchKey, bool standard, string idKey)
     {
-        if (!_values.Switch(Prefix + switchKey, standard)) return [];
+        if (!_values.Boolean(Prefix + switchKey, standard)) return [];
         return [Id(idKey) ?? throw _values.Fault(Prefix + idKey, $"is missing, but {switchKey} needs it", Fix)];
     }
 
