@@ -27,8 +27,10 @@ public sealed class JsonFieldNamesTests
         // Reports.
         {
             typeof(EvaluationReport),
-            "target head device dtype threads temperature batch acceptance draftLength tree draftLengthChosen repeats prompts skipped tokens lossless " +
-            "nearTies equalAnswers acceptanceLength positionAcceptance nAlpha treeNodeAcceptance baseline speculative speedup predicted breakEven round " +
+            "target head device dtype threads temperature batch acceptance draftLength tree draftLengthChosen " +
+            "repeats prompts skipped tokens lossless " +
+            "nearTies equalAnswers acceptanceLength positionAcceptance nAlpha treeNodeAcceptance baseline " +
+            "speculative speedup predicted breakEven round " +
             "byCategory provenance"
         },
         { typeof(TreeReport), "name nodes depth" },
@@ -54,7 +56,8 @@ public sealed class JsonFieldNamesTests
         { typeof(PulledFile), "name size hash downloaded" },
         {
             typeof(ModelConfig),
-            "architecture modelType hiddenSize intermediateSize layers heads keyValueHeads headDim vocabularySize rmsNormEps ropeTheta ropeScaling " +
+            "architecture modelType hiddenSize intermediateSize layers heads keyValueHeads headDim " +
+            "vocabularySize rmsNormEps ropeTheta ropeScaling " +
             "contextLength tieWordEmbeddings attentionBias queryKeyNorm dtype beginOfSequenceId endOfSequenceIds"
         },
 
@@ -89,7 +92,8 @@ public sealed class JsonFieldNamesTests
         { typeof(TrainingPlan), "data validation head training withControl target dtype device threads targetIdentity dataHash" },
         {
             typeof(TrainingOptions),
-            "steps batch rowLength losses trainingTimeTest featureNoise learningRate schedule warmup beta1 beta2 weightDecay clip clipBy adversary seed " +
+            "steps batch rowLength losses trainingTimeTest featureNoise learningRate schedule warmup beta1 " +
+            "beta2 weightDecay clip clipBy adversary seed " +
             "validateEvery saveEvery"
         },
         { typeof(LossTerm), "name weight decay" },
@@ -106,7 +110,8 @@ public sealed class JsonFieldNamesTests
     [Theory, MemberData(nameof(Types))]
     public void A_type_has_the_fields_that_its_files_have(Type type, string fields)
     {
-        var written = JsonFormat.Document.GetTypeInfo(type).Properties.Where(property => property.Get is not null).Select(property => property.Name);
+        var properties = JsonFormat.Document.GetTypeInfo(type).Properties;
+        var written = properties.Where(property => property.Get is not null).Select(property => property.Name);
         Assert.Equal(fields.Split(' ').Order(StringComparer.Ordinal), written.Order(StringComparer.Ordinal));
     }
 

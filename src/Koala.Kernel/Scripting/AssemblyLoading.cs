@@ -28,6 +28,8 @@ internal sealed class AssemblyLoading : IDisposable
         AssemblyLoadContext.Default.Resolving += OnResolving;
         AssemblyLoadContext.Default.ResolvingUnmanagedDll += OnResolvingUnmanaged;
         AppDomain.CurrentDomain.AssemblyLoad += OnLoad;
+        // Whoever runs the engine in a process of their own may have loaded TorchSharp already.
+        if (AppDomain.CurrentDomain.GetAssemblies().Any(IsTorchSharp)) LoadLibTorch();
     }
 
     public InteractiveAssemblyLoader Loader { get; } = new();
@@ -61,8 +63,10 @@ internal sealed class AssemblyLoading : IDisposable
     // library yet.
     private static void OnLoad(object? sender, AssemblyLoadEventArgs args)
     {
-        if (args.LoadedAssembly.GetName().Name == "TorchSharp") LoadLibTorch();
+        if (IsTorchSharp(args.LoadedAssembly)) LoadLibTorch();
     }
+
+    private static bool IsTorchSharp(Assembly assembly) => assembly.GetName().Name == "TorchSharp";
 
     // This is a separate method, because compiling a method that names the library loads the library and libtorch.
     [MethodImpl(MethodImplOptions.NoInlining)]

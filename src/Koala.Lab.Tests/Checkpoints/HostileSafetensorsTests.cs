@@ -30,8 +30,8 @@ public sealed class HostileSafetensorsTests : IDisposable
                 { "length of all ones", Length(ulong.MaxValue), "at most 100000000" },
                 { "length of the largest signed", Length(long.MaxValue), "at most 100000000" },
                 { "length one above the ceiling", Length(100_000_001), "at most 100000000" },
-                { "length at the ceiling in a short file", Length(100_000_000), "8 after its length" },
-                { "length one beyond the file", Length(9), "8 after its length" },
+                { "length at the ceiling in a short file", Length(100_000_000), "8 bytes after its length" },
+                { "length one beyond the file", Length(9), "8 bytes after its length" },
                 { "length in big endian", [0, 0, 0, 0, 0, 0, 0, 2, (byte)'{', (byte)'}'], "at most 100000000" },
             };
             void Header(string name, string header, string fault, int bytes = 0) =>

@@ -47,10 +47,10 @@ public sealed class RegenerationTests : IDisposable
             Directory.GetFiles(_folder.Path).Select(path => Path.GetFileName(path)).Order());
     }
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void Later_turns_follow_the_new_answers_and_a_cut_one_ends_the_chat()
     {
-        var prompts = MiniPrompts(12, turn => [turn, "And why?", "Are you sure?"]);
+        var prompts = MiniPrompts(PromptSample.Count(12, 8), turn => [turn, "And why?", "Are you sure?"]);
         var report = Regenerate(prompts, "chats.jsonl", maxTokens: 120, system: "You are short of words.");
         var chats = Conversations.Load(_folder.At("chats.jsonl"));
         Assert.Equal(report.Answers, chats.Sum(c => c.Messages.Count(m => m.Role == Message.Assistant)));
