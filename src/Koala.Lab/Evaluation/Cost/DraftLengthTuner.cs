@@ -14,7 +14,7 @@ namespace Koala.Lab.Evaluation.Cost;
 public sealed record DraftLengthChoice(int Length, double Speedup);
 
 /// <summary>
-/// Chooses how many tokens a round drafts on this device: the length of the chain with the most tokens per second. The tuner drafts rounds
+/// Chooses the draft length for this device: the length of the chain that gives the most tokens per second. The tuner drafts rounds
 /// that are as long as possible, of which a shorter chain would have accepted the beginning, and measures what rounds of each length cost.
 /// </summary>
 public static class DraftLengthTuner
