@@ -47,7 +47,7 @@ internal sealed class EvaluateCommand
     {
         var self = new EvaluateCommand(streams);
         var command = new Command("evaluate",
-            "Measure a draft head against the baseline, which is its target alone: "
+            "Measure a draft head against the baseline, which is the same target without a head: "
             + "acceptance, speedup, and whether the answers stay the same.");
         self._model.Target.Required = true;
         self._model.AddTo(command);

@@ -21,7 +21,7 @@ internal sealed class GenerateCommand
     private readonly SamplingOptions _sampling = new(() => new GenerationOptions());
     private readonly TreeOptions _tree = new();
     private readonly PromptOptions _prompts = new();
-    private readonly DraftOptions _draft = new(" Default: the target alone.");
+    private readonly DraftOptions _draft = new(" Default: the target without a head.");
     private readonly Option<string?> _prompt = SharedOptions.Text("--prompt", "TEXT",
         "The prompt to answer; - reads standard input.");
     private readonly Option<bool> _raw = SharedOptions.Flag("--raw",
@@ -48,7 +48,7 @@ internal sealed class GenerateCommand
     /// <summary>What stays the same for all prompts.</summary>
     /// <param name="Arguments">The arguments.</param>
     /// <param name="Target">The target.</param>
-    /// <param name="Source">The draft source; null for the target alone.</param>
+    /// <param name="Source">The draft source; null for the target without a head.</param>
     /// <param name="FromFile">Whether the prompts come from a file.</param>
     private sealed record Context(ParseResult Arguments, Target Target, IDraftSource? Source, bool FromFile);
 

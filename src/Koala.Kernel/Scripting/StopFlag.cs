@@ -10,13 +10,13 @@ public static class StopFlag
 {
     private static volatile bool s_set;
 
-    /// <summary>Whether the running cell has been told to stop.</summary>
+    /// <summary>Whether the running cell has been asked to stop.</summary>
     public static bool IsSet => s_set;
 
     /// <summary>The token of the running cell, which <see cref="CancellationRewriter"/> passes to calls.</summary>
     public static CancellationToken Cancel => CellContext.Current?.Cancel ?? CancellationToken.None;
 
-    /// <summary>Throws if the running cell has been told to stop.</summary>
+    /// <summary>Throws if the running cell has been asked to stop.</summary>
     /// <exception cref="OperationCanceledException">The cell was interrupted.</exception>
     public static void Check()
     {

@@ -115,6 +115,11 @@ public sealed partial class OptionNamesTests
         Assert.Equal("--raw", OptionNames.Find("Raw", CommandOf("generate")));
         Assert.Equal("--tree-topk", OptionNames.Find("Tree.TopK", CommandOf("generate")));
         Assert.Equal("--top-k", OptionNames.Find("TopK", CommandOf("generate")));
+        Assert.Equal("--tree-depth", OptionNames.Find("Tree.Levels", CommandOf("generate")));
+        Assert.Equal("--loss", OptionNames.Find("Losses", CommandOf("train")));
+        Assert.Equal("--medusa-heads", OptionNames.Find("Heads", CommandOf("train")));
+        Assert.Equal("--out", OptionNames.Find("RunFolder", CommandOf("train")));
+        Assert.Equal("--head", OptionNames.Find("source", CommandOf("fit-tree")));
     }
 
     private static Command CommandOf(string name) => s_koala.Subcommands.Single(command => command.Name == name);

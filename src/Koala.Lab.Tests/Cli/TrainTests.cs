@@ -34,6 +34,8 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
             Assert.Equal(6, File.ReadAllLines(Path.Combine(run, "metrics.jsonl")).Length);
             Assert.True(File.Exists(Path.Combine(run, "results", "prompts.json")));
         }
+        // The break-even acceptance length is a part of two further lines.
+        Assert.Equal(4, trained.Run.Output.Split("acceptance length").Length - 1);
         var lines = trained.Run.Output.Split('\n', StringSplitOptions.TrimEntries);
         Assert.Equal(2, lines.Count(line => line.StartsWith("acceptance length", StringComparison.Ordinal)));
         Assert.Contains("training.adversary.weight", trained.Run.Error, StringComparison.Ordinal);

@@ -44,7 +44,7 @@ public sealed class ShippedHeadsTests
         DraftTree?[] trees = [null, StaticTree.Find(head.MaxDraftLength >= 5 ? "eagle-1" : "mc_sim_7b_63"),
             new DynamicTree { Tokens = 16, TopK = 4 }];
         var accepted = 0;
-        var prompts = Questions(target.Tokenizer, PromptSample.Count(100, 8));
+        var prompts = Questions(target.Tokenizer, PromptSample.Count(100, 12));
         for (var i = 0; i < prompts.Count; i++)
         {
             // Each shape gets a quarter of the prompts; the fourth quarter is decoded in batches.

@@ -63,7 +63,7 @@ public sealed class TreeDecodingTests
             Assert.Equal(decoder.Generate(prompts[b], options with { Stream = 10 + b }).Tokens, together[b].Tokens);
     }
 
-    [Theory]
+    [Theory, Trait(PromptSample.Category, PromptSample.Sampled)]
     [InlineData("koala-nano", "mc_sim_7b_63", 0)]
     [InlineData("koala-nano", "eagle-1", 0)]
     [InlineData("koala-nano", "dynamic", 0)]
@@ -77,7 +77,8 @@ public sealed class TreeDecodingTests
         using var head = Medusa(target, 5);
         using var decoder = new SpeculativeDecoder(target, head);
         var options = new GenerationOptions { MaxTokens = Tokens, Tree = Shape(tree) };
-        int[][] prompts = [.. Prompts(target, 6)];
+        int[][] all = [.. Prompts(target, 6)];
+        int[][] prompts = [.. PromptSample.Spread(all, PromptSample.Count(all.Length, batch == 0 ? 3 : 6))];
         var answers = batch == 0
             ? [.. prompts.Select(p => decoder.Generate(p, options))]
             : prompts.Chunk(batch).SelectMany(group => decoder.GenerateAll(group, options)).ToArray();

@@ -9,6 +9,7 @@ namespace Koala.Lab.Tests.Heads;
 /// <summary>
 /// A head has layers of its target's family. With biases or norms in them too, the drafter equals the training pass.
 /// </summary>
+[Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class EagleFamilyTests
 {
     [Theory]

@@ -9,7 +9,7 @@ namespace Koala.Lab.Checkpoints;
 /// </summary>
 /// <remarks>
 /// It has references; no tensor is copied. <see cref="Dispose"/> frees the tensors themselves, so only their owner may call it. The
-/// member that returns a state dict says who the owner is: the head owns its <c>Parameters</c>, and the caller owns what <c>Export</c>
+/// member that returns a state dict says who the owner is: the head owns its <c>Parameters</c>, and the caller owns what <c>ToStateDict</c>
 /// returns.
 /// </remarks>
 [CollectionBuilder(typeof(StateDict), nameof(Create))]

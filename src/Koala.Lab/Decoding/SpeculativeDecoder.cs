@@ -113,8 +113,8 @@ public sealed class SpeculativeDecoder : IDisposable
     public IAsyncEnumerable<GenerationChunk> GenerateAsync(
         string message, GenerationOptions? options = null, CancellationToken cancel = default)
     {
-        var prompt = _target.Tokenizer.EncodeChat([new Message("user", message)]);
-        return GenerationStream.Read((onChunk, stop) => Generate(prompt, options, onChunk, stop), cancel);
+        IReadOnlyList<int> Prompt() => _target.Tokenizer.EncodeChat([new Message("user", message)]);
+        return GenerationStream.Read((onChunk, stop) => Generate(Prompt(), options, onChunk, stop), cancel);
     }
 
     /// <summary>Frees the cache.</summary>

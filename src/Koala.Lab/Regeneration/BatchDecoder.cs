@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Regeneration;
 
 /// <summary>
-/// Answers many prompts at once with the target alone. When an answer ends, the next prompt takes its row of the batch.
+/// Answers many prompts at once with the target, without a head. When an answer ends, the next prompt takes its row of the batch.
 /// </summary>
 /// <remarks>
 /// An answer depends neither on the other prompts nor on the size of the batch, up to the rounding of sums. The host

@@ -45,7 +45,8 @@ internal sealed class RoundBenchmark : IDisposable
         _capacity = Math.Min(_start + nodes + 1 + Growth, target.Config.ContextLength);
         _cache = target.NewCache(batch, _start + nodes + 1);
         _random = [.. Enumerable.Range(0, batch).Select(b => RandomStreams.Create(options.Seed, b))];
-        _sampler = TokenSamplers.Create(options, _random);
+        // What a full trace records is not part of the cost that is measured.
+        _sampler = TokenSamplers.Create(options with { FullTrace = false }, _random);
         _verifier = new HalfDepthVerifier(Verifier.Create(options), accepted => TokenAt(_length + accepted));
     }
 
