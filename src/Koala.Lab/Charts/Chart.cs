@@ -13,7 +13,8 @@ namespace Koala.Lab.Charts;
 public static class Chart
 {
     /// <summary>
-    /// The position acceptance α₁, α₂ … of a trace as bars: of the rounds that reached a depth, the share that accepted the candidate
+    /// The position acceptance α₁, α₂ … of a trace as bars: of the rounds that reached a depth,
+    /// the share that accepted the candidate
     /// there.
     /// </summary>
     public static Figure PositionAcceptance(DecodingTrace trace) =>
