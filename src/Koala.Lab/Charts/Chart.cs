@@ -14,8 +14,7 @@ public static class Chart
 {
     /// <summary>
     /// The position acceptance α₁, α₂ … of a trace as bars: of the rounds that reached a depth,
-    /// the share that accepted the candidate
-    /// there.
+    /// the share that accepted the candidate there.
     /// </summary>
     public static Figure PositionAcceptance(DecodingTrace trace) =>
         new(AcceptanceFigures.ByPosition([("trace", trace.PositionAcceptance)]));
