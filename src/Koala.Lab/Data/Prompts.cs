@@ -61,13 +61,13 @@ public static class Prompts
                 "set it to 1 or more, or leave it out");
     }
 
-    private static KoalaException UnknownCategory(string path, string unknown, IReadOnlyCollection<string> existing) =>
+    private static KoalaException UnknownCategory(string path, string unknown, IReadOnlyCollection<string> categories) =>
         KoalaException.ForOption(
-            "categories",
+            nameof(categories),
             $"names '{MessageText.Text(unknown)}', which {path} does not have",
-            existing.Count == 0
+            categories.Count == 0
                 ? "leave it out: the file has no categories"
-                : $"choose from {string.Join(", ", existing.Select(MessageText.Text))}");
+                : $"choose from {string.Join(", ", categories.Select(MessageText.Text))}");
 
     private static Prompt Read(JsonSection row, int line)
     {

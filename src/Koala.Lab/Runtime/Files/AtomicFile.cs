@@ -68,7 +68,7 @@ public static partial class AtomicFile
         try
         {
             foreach (var path in Directory.EnumerateFiles(folder, "*.tmp", SearchOption.AllDirectories))
-                if (TemporaryName().IsMatch(Path.GetFileName(path))) RemoveIfAbandoned(path);
+                if (TargetOfTemporary(Path.GetFileName(path)) is not null) RemoveIfAbandoned(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -76,12 +76,15 @@ public static partial class AtomicFile
         }
     }
 
+    /// <summary>The name of the file that is written under a temporary name; null if the name is not a temporary one.</summary>
+    internal static string? TargetOfTemporary(string name) =>
+        TemporaryName().Match(name) is { Success: true } match ? match.Groups[1].Value : null;
+
     // Elsewhere the folder is the user's, and only what has the name of the file itself is Koala's.
     private static void RemoveAbandoned(string folder, string name)
     {
         foreach (var path in Directory.EnumerateFiles(folder, "*.tmp"))
-            if (TemporaryName().Match(Path.GetFileName(path)) is { Success: true } match && match.Groups[1].Value == name)
-                RemoveIfAbandoned(path);
+            if (TargetOfTemporary(Path.GetFileName(path)) == name) RemoveIfAbandoned(path);
     }
 
     private static void RemoveIfAbandoned(string path)

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using System.Text;
 
 namespace Koala.Lab.Runtime.Files;
 
@@ -14,6 +15,7 @@ namespace Koala.Lab.Runtime.Files;
 public static partial class InputFile
 {
     private const string Pipe = "a pipe";
+    private static readonly UTF8Encoding s_utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     // struct statx has one layout on all architectures.
     private const int StatusLength = 256;
@@ -44,6 +46,22 @@ public static partial class InputFile
         catch (IOException e)
         {
             throw Unreadable(path, e);
+        }
+    }
+
+    /// <summary>Reads a whole file of text in UTF-8; a byte-order mark is left out.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="maxBytes">The largest number of bytes; a longer file is refused and not read.</param>
+    /// <exception cref="KoalaException">It cannot be read, it is not a file, it is too long, or it is not UTF-8.</exception>
+    internal static string ReadText(string path, long maxBytes)
+    {
+        try
+        {
+            return s_utf8.GetString(Read(path, maxBytes)).TrimStart('\ufeff');
+        }
+        catch (DecoderFallbackException e)
+        {
+            throw new KoalaException(path, "is not valid UTF-8", "save it as UTF-8, or get the file again", e);
         }
     }
 
