@@ -107,9 +107,10 @@ internal sealed class TextLines : IDisposable
         }
         catch (Exception e)
         {
-            // The library has no one type of exception for damaged data: an IndexOutOfRangeException occurs as well.
+            // The library has no one type of exception for damaged data: an IndexOutOfRangeException occurs as well. It returns no bytes
+            // of the block where it finds the damage, so a few lines before the damage are not known.
             throw new KoalaException($"{_path}:{Number + 1}",
-                $"the gzip data are damaged or cut off here ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})",
+                $"the gzip data are damaged or cut off, at this line or after it ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})",
                 "get the file again", e);
         }
     }
