@@ -62,7 +62,9 @@ internal sealed class TextLines : IDisposable
             if (searched > LongestLine)
                 throw new KoalaException($"{_path}:{Number + 1}", $"is longer than {LongestLine >> 20} MiB, the most that a line can have",
                     "split the line, or give a file with one JSON object per line");
-            if (!Fill()) return searched == 0 ? null : Take(searched, lineFeed: 0);
+            if (Fill()) continue;
+            if (searched > 0) return Take(searched, lineFeed: 0);
+            return null;
         }
     }
 
