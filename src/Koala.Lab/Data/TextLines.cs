@@ -64,6 +64,7 @@ internal sealed class TextLines : IDisposable
                     "split the line, or give a file with one JSON object per line");
             if (Fill()) continue;
             if (searched > 0) return Take(searched, lineFeed: 0);
+            // Not in a conditional expression, which would make an empty line of null.
             return null;
         }
     }
