@@ -2,7 +2,7 @@
 # Runs all prompts and draws of the tests that `dotnet test` runs on a sample: every shipped head with every tree, and in
 # batches, on a hundred prompts; every other tree and batch on all of its prompts; 200,000 draws of each sampling scheme.
 # Its second part kills training runs 216 times and fills their disk at 200 points (which needs root).
-# The first part takes about ten minutes on two cores, the second about an hour.
+# The first part takes about ten minutes on two cores. Each part says at its end what it took.
 # Further arguments go to the test program, for example: docs/thorough.sh --filter-class '*.ShippedHeadsTests'
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."

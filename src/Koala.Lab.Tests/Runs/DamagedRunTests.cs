@@ -20,7 +20,8 @@ public sealed class DamagedRunTests : IDisposable
     public void A_damaged_record_is_read_or_refused()
     {
         var options = JsonSerializer.SerializeToNode(TinyRun.Plan, JsonFormat.Document)!;
-        var record = RunRecord.Begin(TrainingRun.Kind, ["train"], options, new Dictionary<string, long> { ["training"] = 5 }, "cpu", "fp32");
+        var record = RunRecord.Begin(TrainingRun.Kind, ["train"], options,
+            new Dictionary<string, long> { ["training"] = 5 }, "cpu", "fp32");
         var folder = RunFolder.Create(_folder.At("run"));
         folder.WriteRecord(record.End(RunState.Interrupted));
         Mutations.Try(File.ReadAllBytes(folder.RecordFile), 20_261_204, bytes =>
@@ -51,7 +52,8 @@ public sealed class DamagedRunTests : IDisposable
         Mutations.Try(File.ReadAllBytes(manifest), 20_261_206, bytes =>
         {
             File.WriteAllBytes(manifest, bytes);
-            if (CheckpointManifest.Fault(saved.Folder, 3, hashes: true) is { } fault) throw new KoalaException("state", fault, "restore it");
+            if (CheckpointManifest.Fault(saved.Folder, 3, hashes: true) is { } fault)
+                throw new KoalaException("state", fault, "restore it");
         });
     }
 

@@ -155,7 +155,8 @@ internal sealed class TextLines : IDisposable
             // Zeros may follow: they fill up the last block of a tape.
             do
             {
-                if (inputBuffer.RawData.AsSpan(inputBuffer.RawLength - inputBuffer.Available, inputBuffer.Available).ContainsAnyExcept((byte)0))
+                var unread = inputBuffer.RawData.AsSpan(inputBuffer.RawLength - inputBuffer.Available, inputBuffer.Available);
+                if (unread.ContainsAnyExcept((byte)0))
                     throw new GZipException("bytes that are not gzip follow");
                 inputBuffer.Fill();
             }

@@ -154,7 +154,10 @@ public static class TrainingRun
             checkpoints.RemoveLeftovers(latest);
             using var log = MetricsLog.Resume(folder.MetricsFile, trainer.StepsDone);
             if (trainer.StepsDone - log.Count is > 0 and var missing)
-                notes?.Invoke($"{folder.MetricsFile} lacks {missing} of the {trainer.StepsDone} steps that are done; the run continues without");
+            {
+                notes?.Invoke($"{folder.MetricsFile} lacks {missing} of the {trainer.StepsDone} steps that are done; "
+                    + "the run continues without");
+            }
 
             trainer.Run(
                 metrics =>
