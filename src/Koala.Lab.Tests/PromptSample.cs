@@ -1,7 +1,7 @@
 namespace Koala.Lab.Tests;
 
 /// <summary>
-/// The sample sizes of tests that could try every prompt: a few prompts in `dotnet test`, all of them in
+/// The sample sizes of tests that could try every prompt, or disturb many runs: a few in `dotnet test`, all of them in
 /// docs/thorough.sh.
 /// </summary>
 internal static class PromptSample
@@ -20,9 +20,14 @@ internal static class PromptSample
     /// </summary>
     public const string Numeric = nameof(Numeric);
 
+    /// <summary>
+    /// The trait value of tests that kill processes and fill disks, which docs/thorough.sh selects for its second part.
+    /// </summary>
+    public const string Disturbed = nameof(Disturbed);
+
     private static readonly bool s_thorough = Environment.GetEnvironmentVariable("KOALA_THOROUGH") == "1";
 
-    /// <summary>The number of prompts or draws to try.</summary>
+    /// <summary>The number of prompts, draws or disturbances to try.</summary>
     /// <param name="all">The number in docs/thorough.sh, which sets KOALA_THOROUGH=1.</param>
     /// <param name="few">The number in `dotnet test`.</param>
     public static int Count(int all, int few) => s_thorough ? all : few;

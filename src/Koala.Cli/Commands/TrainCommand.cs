@@ -25,7 +25,7 @@ internal sealed class TrainCommand
     private readonly Option<string?> _resume = SharedOptions.Text("--resume", "RUN",
         "Go on with this run and all the options that it was started with.");
     private readonly Option<string?> _out = SharedOptions.Text("--out", "FOLDER",
-        $"The run's folder, which must not exist yet. Default: a new folder under {Runs}.");
+        $"The run's folder, which must not exist yet, or be empty. Default: a new folder under {Runs}.");
     private readonly Option<string?> _evaluate = SharedOptions.Text("--evaluate", "FILE",
         "Measure the trained head on this file of prompts at the end. Default: no measurement.");
     private readonly Option<int> _limit = SharedOptions.Integer("--limit",
@@ -102,7 +102,7 @@ internal sealed class TrainCommand
             {
                 var progress = new TrainingProgressText(folder, show);
                 if (resumed is null) TrainingRun.Start(folder, target, data, plan, arguments, progress, cancel);
-                else TrainingRun.Resume(folder, target, data, progress, cancel);
+                else TrainingRun.Resume(folder, target, data, progress, note => Note(result, note), cancel);
             });
         }
         catch (OperationCanceledException)
@@ -227,7 +227,7 @@ internal sealed class TrainCommand
 
     private static double[] AccuracyOf(RunFolder run)
     {
-        var last = MetricsLog.Read(run.MetricsFile)[^1].Values;
+        if (MetricsLog.Read(run.MetricsFile) is not [.., { Values: var last }]) return [];
         var names = Enumerable.Range(1, last.Count).Select(depth => $"validationAccuracyAtDepth{depth}");
         return [.. names.TakeWhile(last.ContainsKey).Select(name => last[name])];
     }

@@ -149,10 +149,37 @@ public sealed class RegenerationTests : IDisposable
                 StringComparison.Ordinal);
             Assert.Equal(damaged, File.ReadAllLines(part));
         }
-        File.WriteAllText(part, lines[0][..20]);
-        Assert.Contains("is empty",
-            Assert.Throws<KoalaException>(() => Regenerate(prompts, "chats.jsonl", resume: true)).Message,
-            StringComparison.Ordinal);
+    }
+
+    [Theory, InlineData(0), InlineData(6), InlineData(20), InlineData(int.MaxValue)]
+    public void A_run_that_was_stopped_before_its_first_answer_begins_again_with_either_command(int length)
+    {
+        var prompts = MiniPrompts(2, turn => [turn]);
+        Regenerate(prompts, "whole.jsonl");
+        Stop(prompts, "stopped.jsonl", answers: 1);
+        var part = _folder.At("stopped.jsonl.part");
+        var record = File.ReadAllLines(part)[0] + "\n";
+        foreach (var resume in (bool[])[false, true])
+        {
+            File.WriteAllText(part, record[..Math.Min(length, record.Length)]);
+            Regenerate(prompts, "stopped.jsonl", resume: resume);
+            Assert.Equal(File.ReadAllBytes(_folder.At("whole.jsonl")), File.ReadAllBytes(_folder.At("stopped.jsonl")));
+            Assert.False(File.Exists(part));
+            File.Delete(_folder.At("stopped.jsonl"));
+        }
+    }
+
+    [Theory, InlineData("notes"), InlineData("notes\n"), InlineData("{}\n{}\n")]
+    public void A_file_that_is_not_a_log_is_never_overwritten(string text)
+    {
+        var prompts = MiniPrompts(1, turn => [turn]);
+        File.WriteAllText(_folder.At("chats.jsonl.part"), text);
+        foreach (var resume in (bool[])[false, true])
+        {
+            var fault = Assert.Throws<KoalaException>(() => Regenerate(prompts, "chats.jsonl", resume: resume));
+            Assert.Contains("chats.jsonl.part", fault.Where, StringComparison.Ordinal);
+            Assert.Equal(text, File.ReadAllText(_folder.At("chats.jsonl.part")));
+        }
     }
 
     [Theory]

@@ -19,12 +19,40 @@ public sealed class RunFolderTests : IDisposable
     [Fact]
     public void Refuses_a_folder_and_a_file_that_exist()
     {
-        Directory.CreateDirectory(_folder.At("empty"));
+        Directory.CreateDirectory(_folder.At("full", "inner"));
         File.WriteAllText(_folder.At("file"), "");
-        Assert.Throws<KoalaException>(() => RunFolder.Create(_folder.At("empty")));
+        Assert.Throws<KoalaException>(() => RunFolder.Create(_folder.At("full")));
         Assert.Throws<KoalaException>(() => RunFolder.Create(_folder.At("file")));
         Assert.Throws<KoalaException>(() => RunFolder.Create(_folder.At("file", "below")));
         Assert.Throws<KoalaException>(() => RunFolder.Create(" "));
+    }
+
+    [Theory]
+    [InlineData]
+    [InlineData("lock")]
+    [InlineData("lock", "lock.json")]
+    [InlineData("lock", "lock.json", "lock.json.12-1.tmp", "run.json.12-2.tmp")]
+    public void Takes_over_what_a_start_left_that_was_stopped_before_the_record(params string[] files)
+    {
+        Directory.CreateDirectory(_folder.At("run"));
+        foreach (var file in files) File.WriteAllText(_folder.At("run", file), "");
+        var run = RunFolder.Create(_folder.At("run"));
+        using (RunLock.Acquire(run)) run.WriteRecord(SampleRun.Record());
+        Assert.Equal(["lock", "run.json"], Directory.GetFiles(run.Path).Select(Path.GetFileName).Order());
+    }
+
+    [Theory]
+    [InlineData("notes.txt")]
+    [InlineData("metrics.jsonl")]
+    [InlineData("notes.txt.12-1.tmp")]
+    [InlineData("run.json.tmp")]
+    public void Never_takes_over_a_folder_with_anything_else(string file)
+    {
+        Directory.CreateDirectory(_folder.At("run"));
+        File.WriteAllText(_folder.At("run", "lock"), "");
+        File.WriteAllText(_folder.At("run", file), "kept");
+        Assert.Throws<KoalaException>(() => RunFolder.Create(_folder.At("run")));
+        Assert.Equal("kept", File.ReadAllText(_folder.At("run", file)));
     }
 
     [Fact]

@@ -66,6 +66,31 @@ public sealed class AtomicFileTests : IDisposable
     }
 
     [Fact]
+    public void What_a_killed_writer_left_of_the_same_file_is_removed_and_nothing_else()
+    {
+        // The process id is this process's own, which says nothing: ids are used again.
+        string[] others = ["b.12-1.tmp", "a.tmp", "a.12.tmp", "a.x-1.tmp", "ca.12-1.tmp"];
+        foreach (var name in (string[])["a.12-1.tmp", $"a.{Environment.ProcessId}-0.tmp", .. others])
+            File.WriteAllText(_folder.At(name), "left");
+        AtomicFile.WriteText(_folder.At("a"), "text");
+        Assert.Equal(["a", .. others.Order(StringComparer.Ordinal)], Names(_folder.Path).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void The_temporary_file_of_a_writer_at_work_is_kept()
+    {
+        AtomicFile.Write(_folder.At("a"), stream =>
+        {
+            File.WriteAllText(_folder.At("b.12-1.tmp"), "left");
+            AtomicFile.RemoveAbandoned(_folder.Path);
+            Assert.Single(Names(_folder.Path));
+            stream.Write("text"u8);
+        });
+        Assert.Equal("text", File.ReadAllText(_folder.At("a")));
+        Assert.Equal(["a"], Names(_folder.Path));
+    }
+
+    [Fact]
     public void A_folder_that_cannot_be_created_is_one_error()
     {
         File.WriteAllText(_folder.At("file"), "");

@@ -30,8 +30,8 @@ internal sealed class TinyRun : IDisposable
         TrainingRun.Start(Folder, ShippedModels.Nano, TinyModels.Data, plan ?? Plan, ["train"],
             progress is null ? null : new ProgressCallback(progress), cancel);
 
-    public void Resume(TrainingData? data = null, CancellationToken cancel = default) =>
-        TrainingRun.Resume(Folder, ShippedModels.Nano, data ?? TinyModels.Data, null, cancel);
+    public void Resume(TrainingData? data = null, Action<string>? notes = null, CancellationToken cancel = default) =>
+        TrainingRun.Resume(Folder, ShippedModels.Nano, data ?? TinyModels.Data, null, notes, cancel);
 
     /// <summary>Starts the run and cancels it after a step of the run, or of its control.</summary>
     public void Interrupt(int step, TrainingPlan? plan = null, bool inControl = false)

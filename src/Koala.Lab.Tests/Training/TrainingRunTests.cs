@@ -125,12 +125,78 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted uninterrupte
     }
 
     [Fact]
-    public void A_damaged_state_is_skipped_for_the_previous_one()
+    public void A_damaged_state_is_skipped_for_the_previous_one_and_that_is_told()
     {
         using var run = new TinyRun();
         run.Interrupt(10);
-        File.WriteAllText(Path.Combine(run.Folder.CheckpointsFolder, "step-10", "state.safetensors"), "damaged");
+        var damaged = Path.Combine(run.Folder.CheckpointsFolder, "step-10");
+        File.WriteAllText(Path.Combine(damaged, "state.safetensors"), "damaged");
+        // A save that was stopped is no damage.
+        Directory.CreateDirectory(Path.Combine(run.Folder.CheckpointsFolder, "step-11.tmp"));
+        var notes = new List<string>();
+        run.Resume(notes: notes.Add);
+        Assert.Matches($"^{damaged} is damaged \\(state.safetensors has 7 bytes, not [0-9]+\\); the run continues from step 8$",
+            Assert.Single(notes));
+        TinyRun.AssertSame(uninterrupted.Plain.Folder, run.Folder);
+    }
+
+    [Theory]
+    [InlineData("learningRate", "0.003", "0.5")]
+    [InlineData("seed", "5", "6")]
+    [InlineData("layers", "1", "2")]
+    [InlineData("steps", "12", "13")]
+    public void A_run_whose_options_were_edited_is_refused_and_left_as_it_is(string name, string from, string to)
+    {
+        using var run = new TinyRun();
+        run.Interrupt(5);
+        var record = File.ReadAllText(run.Folder.RecordFile);
+        var options = record.IndexOf("\"options\"", StringComparison.Ordinal);
+        var edited = record[..options] + record[options..].Replace($"\"{name}\": {from}", $"\"{name}\": {to}");
+        Assert.NotEqual(record, edited);
+        File.WriteAllText(run.Folder.RecordFile, edited);
+        foreach (var use in (Action[])[() => run.Resume(), () => TrainingRun.PlanOf(run.Folder)])
+            Assert.Contains("options were edited", Assert.Throws<KoalaException>(use).Fault, StringComparison.Ordinal);
+        Assert.Equal(edited, File.ReadAllText(run.Folder.RecordFile));
+    }
+
+    [Fact]
+    public void A_record_of_an_earlier_version_which_has_no_hash_is_resumed()
+    {
+        using var run = new TinyRun();
+        run.Interrupt(5);
+        run.Folder.WriteRecord(run.Folder.ReadRecord() with { OptionsHash = null });
         run.Resume();
+        TinyRun.AssertSame(uninterrupted.Plain.Folder, run.Folder);
+    }
+
+    [Fact]
+    public void Metrics_that_lack_steps_are_told()
+    {
+        using var run = new TinyRun();
+        run.Interrupt(8);
+        var lines = File.ReadAllLines(run.Folder.MetricsFile);
+        File.WriteAllLines(run.Folder.MetricsFile, [.. lines[..3], .. lines[5..7]]);
+        var notes = new List<string>();
+        run.Resume(notes: notes.Add);
+        Assert.Equal($"{run.Folder.MetricsFile} lacks 3 of the 8 steps that are done; the run continues without", Assert.Single(notes));
+        Assert.Equal([1, 2, 3, 6, 7, 9, 10, 11, 12], MetricsLog.Read(run.Folder.MetricsFile).Select(line => line.Step));
+        Assert.Equal(TinyRun.HeadOf(uninterrupted.Plain.Folder), TinyRun.HeadOf(run.Folder));
+    }
+
+    [Fact]
+    public void What_stopped_saves_and_writers_left_is_gone_when_the_run_is_finished()
+    {
+        using var run = new TinyRun();
+        run.Start();
+        run.Folder.WriteRecord(run.Folder.ReadRecord().Resume());
+        foreach (var folder in (string[])["step-3.tmp", "step-12.old", "step-2.old.tmp"])
+            Directory.CreateDirectory(Path.Combine(run.Folder.CheckpointsFolder, folder));
+        foreach (var file in (string[])["run.json.9-1.tmp", "lock.json.9-2.tmp", "head/config.json.9-3.tmp"])
+            File.WriteAllText(Path.Combine(run.Folder.Path, file), "left");
+        run.Resume();
+        Assert.Empty(Directory.GetFileSystemEntries(run.Folder.Path, "*.tmp", SearchOption.AllDirectories));
+        Assert.Equal(["step-12", "step-8"],
+            Directory.GetDirectories(run.Folder.CheckpointsFolder).Select(Path.GetFileName).Order());
         TinyRun.AssertSame(uninterrupted.Plain.Folder, run.Folder);
     }
 

@@ -1,3 +1,4 @@
+using Koala.Lab.Runtime.Files;
 using Microsoft.Win32.SafeHandles;
 
 namespace Koala.Lab.Checkpoints;
@@ -9,6 +10,7 @@ internal static class FileBytes
     /// <exception cref="KoalaException">The file cannot be opened, or it has no length.</exception>
     internal static (SafeFileHandle File, long Length) Open(string path)
     {
+        InputFile.CheckKind(path);
         SafeFileHandle? file = null;
         try
         {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Unicode;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Checkpoints;
 
@@ -13,22 +14,7 @@ internal static class JsonFile
 
     /// <param name="path">The file.</param>
     /// <param name="maxBytes">The largest number of bytes; a longer file is refused and not read.</param>
-    internal static byte[] Read(string path, long maxBytes)
-    {
-        try
-        {
-            using var stream = File.OpenRead(path);
-            if (stream.Length > maxBytes)
-                throw new KoalaException(path, $"has {stream.Length} bytes, but at most {maxBytes} are expected", Fix);
-            var bytes = new byte[stream.Length];
-            stream.ReadExactly(bytes);
-            return bytes;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new KoalaException(path, $"cannot be read ({e.Message.TrimEnd('.')})", "check the path and its permissions", e);
-        }
-    }
+    internal static byte[] Read(string path, long maxBytes) => InputFile.Read(path, maxBytes);
 
     /// <param name="utf8">The file's bytes.</param>
     /// <param name="where">The file's name, for messages.</param>

@@ -30,14 +30,21 @@ public static class Prompts
     public static IReadOnlyList<Prompt> Load(string path, int? limit = null, IReadOnlyList<string>? categories = null)
     {
         CheckLimit(limit);
-        Prompt[] prompts = [.. JsonLines.Read(path).Select(line => Read(line.Row, line.Line))];
-        IEnumerable<Prompt> chosen = prompts;
-        if (categories is { Count: > 0 })
+        var chosen = new List<Prompt>();
+        var missing = new HashSet<string>(categories ?? []);
+        var isEveryCategory = missing.Count == 0;
+        var existing = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var (line, row) in JsonLines.Read(path))
         {
-            CheckCategories(path, prompts, categories);
-            chosen = prompts.Where(p => categories.Contains(p.Category));
+            var prompt = Read(row, line);
+            missing.Remove(prompt.Category);
+            if (!isEveryCategory && prompt.Category.Length > 0) existing.Add(prompt.Category);
+            var isChosen = isEveryCategory || categories!.Contains(prompt.Category);
+            if (isChosen && chosen.Count < (limit ?? int.MaxValue)) chosen.Add(prompt);
+            // A name that no prompt has is a mistake, so the file is read until every category was seen.
+            if (chosen.Count == limit && missing.Count == 0) break;
         }
-        return [.. chosen.Take(limit ?? int.MaxValue)];
+        return missing.Count == 0 ? chosen : throw UnknownCategory(path, missing.First(), existing);
     }
 
     /// <summary>
@@ -54,18 +61,13 @@ public static class Prompts
                 "set it to 1 or more, or leave it out");
     }
 
-    private static void CheckCategories(string path, Prompt[] prompts, IReadOnlyList<string> categories)
-    {
-        var named = prompts.Select(p => p.Category).Where(category => category.Length > 0);
-        string[] existing = [.. named.Distinct().Order(StringComparer.Ordinal)];
-        if (categories.FirstOrDefault(category => !existing.Contains(category)) is not { } unknown) return;
-        throw KoalaException.ForOption(
+    private static KoalaException UnknownCategory(string path, string unknown, IReadOnlyCollection<string> categories) =>
+        KoalaException.ForOption(
             nameof(categories),
             $"names '{MessageText.Text(unknown)}', which {path} does not have",
-            existing.Length == 0
+            categories.Count == 0
                 ? "leave it out: the file has no categories"
-                : $"choose from {string.Join(", ", existing.Select(MessageText.Text))}");
-    }
+                : $"choose from {string.Join(", ", categories.Select(MessageText.Text))}");
 
     private static Prompt Read(JsonSection row, int line)
     {

@@ -25,7 +25,9 @@ internal static class TokenCache
     {
         Packing.CheckRowLength(rowLength);
         var hash = HashOf(path, tokenizer, rowLength);
-        var file = Path.Combine(CacheFolder.Path, "tokens", $"{hash}.rows");
+        var folder = Path.Combine(CacheFolder.Path, "tokens");
+        AtomicFile.RemoveAbandoned(folder);
+        var file = Path.Combine(folder, $"{hash}.rows");
         // A cache file that is damaged in any way is created again.
         if (ReadIfIntact(file, hash, rowLength) is { } cached) return cached;
 
@@ -69,20 +71,11 @@ internal static class TokenCache
 
     private static string HashOf(string path, Tokenizer tokenizer, int rowLength)
     {
-        try
-        {
-            using var stream = File.OpenRead(path);
-            var content = SHA256.HashData(stream);
-            // The name decides whether the bytes are read as gzip.
-            var isGzip = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase);
-            var settings = string.Create(
-                CultureInfo.InvariantCulture, $"{PackedFile.Version} {rowLength} {isGzip} {tokenizer.Hash}");
-            return Convert.ToHexStringLower(SHA256.HashData([.. content, .. Encoding.UTF8.GetBytes(settings)]));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new KoalaException(
-                path, $"cannot be read ({e.Message.TrimEnd('.')})", "check the path and its permissions", e);
-        }
+        // The name decides whether the bytes are read as gzip.
+        var isGzip = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase);
+        var settings = string.Create(
+            CultureInfo.InvariantCulture, $"{PackedFile.Version} {rowLength} {isGzip} {tokenizer.Hash}");
+        var content = Convert.FromHexString(InputFile.Sha256(path));
+        return Convert.ToHexStringLower(SHA256.HashData([.. content, .. Encoding.UTF8.GetBytes(settings)]));
     }
 }

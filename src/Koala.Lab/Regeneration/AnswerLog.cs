@@ -21,21 +21,50 @@ internal sealed record RegeneratedAnswer(int Row, int Turn, int Tokens, bool Don
 /// </remarks>
 internal sealed class AnswerLog : IDisposable
 {
+    private const int LargestRecord = 1 << 20;
     private readonly string _path;
     private readonly FileStream _file;
     private bool _empty;
 
+    private static ReadOnlySpan<byte> RecordBeginning => "{\"target\":"u8;
+
     private AnswerLog(string path, FileStream file, bool empty) => (_path, _file, _empty) = (path, file, empty);
 
-    /// <summary>Creates a log.</summary>
-    /// <exception cref="KoalaException">The file exists or cannot be written.</exception>
-    public static AnswerLog Create(string path, RegenerationRecord record) => InFile(path, () =>
+    /// <summary>Creates a log, or takes over one without answers.</summary>
+    /// <exception cref="KoalaException">
+    /// The file holds answers or something else, another process has it open, or it cannot be written.
+    /// </exception>
+    public static AnswerLog Create(string path, RegenerationRecord record)
     {
-        if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder) Directory.CreateDirectory(folder);
-        var log = new AnswerLog(path, new FileStream(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None), empty: true);
-        log.WriteLines([record]);
-        return log;
-    });
+        InputFile.CheckKind(path);
+        var file = InFile(path, () =>
+        {
+            if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder) Directory.CreateDirectory(folder);
+            return Open(path, FileMode.OpenOrCreate);
+        });
+        var log = new AnswerLog(path, file, empty: false);
+        try
+        {
+            CheckHasNoAnswers(path, file);
+            log._empty = true;
+            log.Begin(record);
+            return log;
+        }
+        catch
+        {
+            log.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Checks that a run can begin with this log.</summary>
+    /// <exception cref="KoalaException">The file holds answers or something else, or it cannot be read.</exception>
+    public static void CheckHasNoAnswers(string path)
+    {
+        if (!Path.Exists(path)) return;
+        using var file = InputFile.Open(path);
+        CheckHasNoAnswers(path, file);
+    }
 
     /// <summary>Continues a log. If its last line is incomplete, the line is cut off.</summary>
     /// <param name="path">The file.</param>
@@ -47,7 +76,8 @@ internal sealed class AnswerLog : IDisposable
     /// </exception>
     public static AnswerLog Resume(string path, RegenerationRecord record, out IReadOnlyList<RegeneratedAnswer> answers)
     {
-        var file = InFile(path, () => new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None));
+        InputFile.CheckKind(path);
+        var file = InFile(path, () => Open(path, FileMode.Open));
         try
         {
             var bytes = new byte[file.Length];
@@ -64,13 +94,17 @@ internal sealed class AnswerLog : IDisposable
                 else break;
                 start += length + 1;
             }
+            answers = read;
+            var log = new AnswerLog(path, file, empty: read.Count == 0);
             if (number == 0)
-                throw new KoalaException(path, "is empty: the run was stopped before it began",
-                    $"remove it and leave {new OptionName(nameof(RegenerationOptions.Resume))} out");
+            {
+                if (!IsPartOfRecord(bytes)) throw NotALog($"{path}:1", "it does not begin with the record of one");
+                log.Begin(record);
+                return log;
+            }
             InFile(path, () => file.SetLength(start));
             file.Position = start;
-            answers = read;
-            return new AnswerLog(path, file, empty: read.Count == 0);
+            return log;
         }
         catch
         {
@@ -97,15 +131,40 @@ internal sealed class AnswerLog : IDisposable
         if (_empty) File.Delete(_path);
     }
 
+    // Replaces what the file holds by the record.
+    private void Begin(RegenerationRecord record)
+    {
+        InFile(_path, () => _file.SetLength(0));
+        WriteLines([record]);
+    }
+
+    // A run that is stopped before its first answer leaves its record or a part of it. Nothing else may be overwritten.
+    private static void CheckHasNoAnswers(string path, FileStream file)
+    {
+        var bytes = new byte[Math.Min(file.Length, LargestRecord)];
+        InFile(path, () => file.ReadExactly(bytes));
+        var length = bytes.IndexOf((byte)'\n');
+        if (length < 0 && IsPartOfRecord(bytes)) return;
+        if (length >= 0 && length + 1 == file.Length)
+        {
+            Parse<RegenerationRecord>(path, 1, bytes.AsSpan(0, length), mayBeTorn: false);
+            return;
+        }
+        throw new KoalaException(path, "holds the answers of a run that was interrupted",
+            $"use {new OptionName(nameof(RegenerationOptions.Resume))} to continue it, or remove it");
+    }
+
+    private static bool IsPartOfRecord(ReadOnlySpan<byte> bytes) =>
+        RecordBeginning.StartsWith(bytes) || bytes.StartsWith(RecordBeginning);
+
     private void WriteLines<T>(IEnumerable<T> values) => InFile(_path, () =>
     {
-        foreach (var value in values)
-        {
-            _file.Write(JsonSerializer.SerializeToUtf8Bytes(value, JsonFormat.Line));
-            _file.WriteByte((byte)'\n');
-        }
-        _file.Flush();
+        foreach (var value in values) _file.Write([.. JsonSerializer.SerializeToUtf8Bytes(value, JsonFormat.Line), (byte)'\n']);
     });
+
+    // There is no buffer: each line is one write, and closing the file cannot fail for want of space.
+    private static FileStream Open(string path, FileMode mode) =>
+        new(path, mode, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
 
     private static T? Parse<T>(string path, int number, ReadOnlySpan<byte> line, bool mayBeTorn) where T : class
     {
@@ -113,15 +172,16 @@ internal sealed class AnswerLog : IDisposable
         {
             return JsonSerializer.Deserialize<T>(line, JsonFormat.Line) ?? throw new JsonException("it is null");
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             // After a power failure the file may be longer than the part that reached the disk.
             if (mayBeTorn) return null;
-            var reason = e.Message.ReplaceLineEndings(" ").TrimEnd('.');
-            throw new KoalaException($"{path}:{number}", $"is not a line of a run of regenerate ({reason})",
-                "remove the file and start again", e);
+            throw NotALog($"{path}:{number}", e.Message.ReplaceLineEndings(" ").TrimEnd('.'), e);
         }
     }
+
+    private static KoalaException NotALog(string where, string reason, Exception? inner = null) =>
+        new(where, $"is not a line of a run of regenerate ({reason})", "remove the file and start again", inner);
 
     private static void InFile(string path, Action action) => InFile(path, () =>
     {

@@ -51,9 +51,7 @@ public sealed record RegenerationOptions
                 "set it to 1 or more, or leave it out");
         if (Path.Exists(Out))
             throw new KoalaException(Out, "exists already", $"choose another {new OptionName(nameof(Out))}, or remove it");
-        if (!Resume && Path.Exists(Part))
-            throw new KoalaException(Part, "holds the answers of a run that was interrupted",
-                $"use {new OptionName(nameof(Resume))} to continue it, or remove it");
+        if (!Resume) AnswerLog.CheckHasNoAnswers(Part);
         if (Resume && !Path.Exists(Part))
             throw new KoalaException(Part, "is not there, so there is nothing to resume",
                 $"leave {new OptionName(nameof(Resume))} out, or name the same {new OptionName(nameof(Out))} as before");

@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Files;
 using Koala.Lab.Targets;
 
 namespace Koala.Lab.Regeneration;
@@ -18,7 +18,7 @@ internal sealed record RegenerationRecord(
         var generation = options.Generation;
         return new RegenerationRecord(
             target.Identity.ToString(), target.Tokenizer.Hash, Dtypes.Name(target.Dtype),
-            Path.GetFileName(options.Prompts), HashOf(options.Prompts), options.Limit, options.System,
+            Path.GetFileName(options.Prompts), InputFile.Sha256(options.Prompts), options.Limit, options.System,
             generation.MaxTokens, generation.Temperature, generation.TopK, generation.TopP, generation.Seed);
     }
 
@@ -49,17 +49,4 @@ internal sealed record RegenerationRecord(
         ($"{new OptionName(nameof(TopP))}", TopP.ToString(CultureInfo.InvariantCulture)),
         ($"{new OptionName(nameof(Seed))}", Seed.ToString(CultureInfo.InvariantCulture)),
     ];
-
-    private static string HashOf(string path)
-    {
-        try
-        {
-            using var stream = File.OpenRead(path);
-            return Convert.ToHexStringLower(SHA256.HashData(stream));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new KoalaException(path, $"cannot be read ({e.Message.TrimEnd('.')})", "check the path and its permissions", e);
-        }
-    }
 }

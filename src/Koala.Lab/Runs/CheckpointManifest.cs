@@ -48,14 +48,18 @@ internal sealed record CheckpointManifest(int FormatVersion, int Step, IReadOnly
         {
             var path = Path.Combine(folder, FileName);
             if (!File.Exists(path)) return $"it has no {FileName}";
-            if (new FileInfo(path).Length > LargestFile) return $"its {FileName} is longer than any that Koala writes";
-            var manifest = JsonSerializer.Deserialize<CheckpointManifest>(File.ReadAllText(path), JsonFormat.Document);
+            var manifest = JsonSerializer.Deserialize<CheckpointManifest>(InputFile.ReadText(path, LargestFile), JsonFormat.Document);
             if (manifest?.Files is null || manifest.FormatVersion != CurrentFormat)
                 return $"its {FileName} does not have format version {CurrentFormat}";
             return manifest.Step != step ? $"its {FileName} is that of step {manifest.Step}" : manifest.FilesFault(folder, hashes);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        catch (KoalaException e)
         {
+            return $"{Path.GetFileName(e.Where)} {e.Fault}";
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException)
+        {
+            // The last one is thrown for half a surrogate pair.
             return $"it cannot be read ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})";
         }
     }
@@ -88,7 +92,7 @@ internal sealed record CheckpointFile(long Bytes, string Sha256)
     /// <summary>Says why a file is not this one; null if it is.</summary>
     internal string? Fault(string path, bool hash)
     {
-        using var file = File.OpenRead(path);
+        using var file = InputFile.Open(path);
         if (file.Length != Bytes) return $"has {file.Length} bytes, not {Bytes}";
         return hash && FromStream(file).Sha256 != Sha256 ? "has a different SHA-256" : null;
     }

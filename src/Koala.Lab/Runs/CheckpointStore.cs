@@ -98,6 +98,24 @@ internal sealed class CheckpointStore
         return null;
     }
 
+    /// <summary>
+    /// Removes what stopped saves left, and states older than the last two up to <paramref name="latest"/>. Call it before the run
+    /// continues, since the next save, which does the same, comes only if there is a step left.
+    /// </summary>
+    /// <param name="latest">The state that the run continues from; null if there is none.</param>
+    /// <exception cref="KoalaException">A folder cannot be removed.</exception>
+    public void RemoveLeftovers(Checkpoint? latest)
+    {
+        try
+        {
+            RemoveOthers(latest?.Step ?? -1);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new KoalaException(_folder, $"cannot be written ({e.Message.TrimEnd('.')})", "make the folder writable", e);
+        }
+    }
+
     private void PutInPlace(string temporary, string complete)
     {
         var old = complete + Old;

@@ -22,16 +22,20 @@ public sealed class MetricsLog : IDisposable
     private readonly FileStream _file;
     private int _lastStep;
 
-    private MetricsLog(string path, FileStream file, int lastStep)
+    private MetricsLog(string path, FileStream file, int lastStep, int count)
     {
         _path = path;
         _file = file;
         _lastStep = lastStep;
+        Count = count;
     }
+
+    /// <summary>The number of lines of the file.</summary>
+    internal int Count { get; private set; }
 
     /// <summary>Creates an empty log, or empties the existing one.</summary>
     /// <exception cref="KoalaException">The file cannot be written.</exception>
-    public static MetricsLog Create(string path) => Open(path, length: 0, lastStep: -1);
+    public static MetricsLog Create(string path) => Open(path, length: 0, lastStep: -1, count: 0);
 
     /// <summary>
     /// Opens the log of a run that continues after <paramref name="step"/>. Later lines and an incomplete last line are cut off. If
@@ -43,13 +47,13 @@ public sealed class MetricsLog : IDisposable
     public static MetricsLog Resume(string path, int step)
     {
         var length = 0L;
-        var lastStep = -1;
+        var (lastStep, count) = (-1, 0);
         foreach (var (line, end) in Lines(path))
         {
             if (line.Step > step) break;
-            (length, lastStep) = (end, line.Step);
+            (length, lastStep, count) = (end, line.Step, count + 1);
         }
-        return Open(path, length, lastStep);
+        return Open(path, length, lastStep, count);
     }
 
     /// <summary>
@@ -81,6 +85,7 @@ public sealed class MetricsLog : IDisposable
         buffer.WriteByte((byte)'\n');
         Guarded(() => _file.Write(buffer.GetBuffer(), 0, (int)buffer.Length));
         _lastStep = step;
+        Count++;
     }
 
     /// <summary>
@@ -92,15 +97,16 @@ public sealed class MetricsLog : IDisposable
     /// <summary>Closes the file.</summary>
     public void Dispose() => _file.Dispose();
 
-    private static MetricsLog Open(string path, long length, int lastStep)
+    private static MetricsLog Open(string path, long length, int lastStep, int count)
     {
+        InputFile.CheckKind(path);
         try
         {
             // There is no buffer: each line is one write.
             var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
             file.SetLength(length);
             file.Position = length;
-            return new MetricsLog(path, file, lastStep);
+            return new MetricsLog(path, file, lastStep, count);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -135,15 +141,12 @@ public sealed class MetricsLog : IDisposable
     {
         try
         {
+            if (!File.Exists(path)) return [];
             // A run that is still working has the file open for writing.
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            using var file = InputFile.Open(path, FileShare.ReadWrite);
             using var all = new MemoryStream();
             file.CopyTo(all);
             return all.ToArray();
-        }
-        catch (FileNotFoundException)
-        {
-            return [];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -1,4 +1,4 @@
-using System.Security.Cryptography;
+using Koala.Lab.Runtime.Files;
 using Koala.Lab.Runtime.Machine;
 using Koala.Lab.Runtime.Native;
 
@@ -29,19 +29,6 @@ public sealed record Provenance(IReadOnlyList<string> Command, GitCommit? Commit
         MachineInfo.Current,
         LibTorch: $"{LibTorchVersion.Loaded ?? "unknown version"}, {Runtime.Native.LibTorch.Origin}",
         Prompts: Path.GetFileName(prompts),
-        PromptsHash: prompts is null ? null : HashOf(prompts),
+        PromptsHash: prompts is null ? null : InputFile.Sha256(prompts)[..16],
         Measured: (time ?? TimeProvider.System).GetUtcNow());
-
-    private static string HashOf(string prompts)
-    {
-        try
-        {
-            using var stream = File.OpenRead(prompts);
-            return Convert.ToHexStringLower(SHA256.HashData(stream))[..16];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new KoalaException(prompts, $"cannot be read ({e.Message.TrimEnd('.')})", "check the path and its permissions", e);
-        }
-    }
 }

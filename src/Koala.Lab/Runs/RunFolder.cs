@@ -1,4 +1,5 @@
 using System.Globalization;
+using Koala.Lab.Runtime.Files;
 using IOPath = System.IO.Path;
 
 namespace Koala.Lab.Runs;
@@ -6,13 +7,17 @@ namespace Koala.Lab.Runs;
 /// <summary>The folder of a run, and the paths of its parts.</summary>
 public sealed class RunFolder
 {
+    private const string RecordName = "run.json";
+    private const string LockName = "lock";
+    private const string HolderName = "lock.json";
+
     private RunFolder(string path) => Path = IOPath.GetFullPath(path);
 
     /// <summary>The folder, as a full path.</summary>
     public string Path { get; }
 
     /// <summary>The path of run.json, which contains the <see cref="RunRecord"/>. A folder with this file is a run.</summary>
-    public string RecordFile => IOPath.Combine(Path, "run.json");
+    public string RecordFile => IOPath.Combine(Path, RecordName);
 
     /// <summary>The path of metrics.jsonl, the <see cref="MetricsLog"/>.</summary>
     public string MetricsFile => IOPath.Combine(Path, "metrics.jsonl");
@@ -29,12 +34,12 @@ public sealed class RunFolder
     /// <summary>The folder of the evaluations' reports, each in a JSON file.</summary>
     public string ResultsFolder => IOPath.Combine(Path, "results");
 
-    internal string LockFile => IOPath.Combine(Path, "lock");
+    internal string LockFile => IOPath.Combine(Path, LockName);
 
-    internal string HolderFile => IOPath.Combine(Path, "lock.json");
+    internal string HolderFile => IOPath.Combine(Path, HolderName);
 
-    /// <summary>Creates the folder of a new run.</summary>
-    /// <exception cref="KoalaException">It exists already, or it cannot be created.</exception>
+    /// <summary>Creates the folder of a new run, or takes over the folder of a run that was stopped before it began.</summary>
+    /// <exception cref="KoalaException">It exists already and holds something, or it cannot be created.</exception>
     public static RunFolder Create(string path)
     {
         CheckFree(path);
@@ -49,18 +54,27 @@ public sealed class RunFolder
         return new RunFolder(path);
     }
 
-    /// <summary>Checks that a new run can use this path. Call it before long work.</summary>
-    /// <exception cref="KoalaException">The path exists already.</exception>
+    /// <summary>
+    /// Checks that a new run can use this path: there is nothing, an empty folder, or a folder with the lock of a run that was stopped
+    /// before it began. Call it before long work.
+    /// </summary>
+    /// <exception cref="KoalaException">There is something else.</exception>
     public static void CheckFree(string path)
     {
         if (string.IsNullOrWhiteSpace(path))
             throw KoalaException.ForOption(nameof(RunFolder), "is empty", "name a folder that does not exist yet");
+        CheckIsNoRun(path);
+        if (IOPath.Exists(path) && !HoldsNothingButALock(path))
+            throw new KoalaException(path, $"exists already and is not a run that {new OptionName("Resume")} could continue",
+                $"choose another {new OptionName(nameof(RunFolder))}, or remove it");
+    }
+
+    /// <exception cref="KoalaException">The folder is a run.</exception>
+    internal static void CheckIsNoRun(string path)
+    {
         if (IsRun(path))
             throw new KoalaException(path, "is a run already",
                 $"continue it with {new OptionName("Resume")} {path}, or choose another {new OptionName(nameof(RunFolder))}");
-        if (IOPath.Exists(path))
-            throw new KoalaException(path, $"exists already and is not a run that {new OptionName("Resume")} could continue",
-                $"choose another {new OptionName(nameof(RunFolder))}, or remove it");
     }
 
     /// <summary>
@@ -92,7 +106,7 @@ public sealed class RunFolder
     }
 
     /// <summary>Whether the folder is a run, which means that it contains a run.json.</summary>
-    public static bool IsRun(string path) => File.Exists(IOPath.Combine(path, "run.json"));
+    public static bool IsRun(string path) => File.Exists(IOPath.Combine(path, RecordName));
 
     /// <summary>
     /// Reads run.json. If it says that the run is running, but no process has its lock, the state is <see cref="RunState.Died"/>.
@@ -110,6 +124,21 @@ public sealed class RunFolder
     /// <summary>Writes run.json completely or not at all.</summary>
     /// <exception cref="KoalaException">The folder cannot be written or the disk is full.</exception>
     public void WriteRecord(RunRecord record) => record.Write(RecordFile);
+
+    // What the start of a run leaves that is stopped before it has written run.json.
+    private static bool HoldsNothingButALock(string path)
+    {
+        try
+        {
+            return Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).All(entry =>
+                IOPath.GetFileName(entry) is LockName or HolderName
+                || AtomicFile.TargetOfTemporary(IOPath.GetFileName(entry)) is HolderName or RecordName);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new KoalaException(path, $"cannot be read ({e.Message.TrimEnd('.')})", "choose a folder that can be read", e);
+        }
+    }
 
     /// <summary>Returns the path.</summary>
     public override string ToString() => Path;

@@ -14,6 +14,7 @@ internal sealed class RunLock : IDisposable
 {
     // A reader that checks the lock (IsHeld) holds it for a moment, which must not make a run fail.
     private const int Attempts = 10;
+    private const int LargestHolder = 1 << 16;
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(20);
 
     private readonly FileStream _file;
@@ -41,6 +42,8 @@ internal sealed class RunLock : IDisposable
         }
         try
         {
+            // Nobody else writes in the folder now, except the reports of evaluations that are being written.
+            AtomicFile.RemoveAbandoned(folder.Path);
             var holder = new LockHolder(Environment.ProcessId, Environment.MachineName, (time ?? TimeProvider.System).GetUtcNow());
             AtomicFile.WriteText(folder.HolderFile, JsonSerializer.Serialize(holder, JsonFormat.Document) + "\n");
         }
@@ -114,9 +117,9 @@ internal sealed class RunLock : IDisposable
     {
         try
         {
-            return JsonSerializer.Deserialize<LockHolder>(File.ReadAllText(folder.HolderFile), JsonFormat.Document);
+            return JsonSerializer.Deserialize<LockHolder>(InputFile.ReadText(folder.HolderFile, LargestHolder), JsonFormat.Document);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        catch (Exception e) when (e is KoalaException or JsonException)
         {
             // The lock itself is what counts; only the description of its holder is lost.
             return null;

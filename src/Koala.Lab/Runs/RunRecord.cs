@@ -29,6 +29,12 @@ public sealed record RunRecord
     /// <summary>All options, including the defaults.</summary>
     public required JsonNode Options { get; init; }
 
+    /// <summary>
+    /// The SHA-256 of <see cref="Options"/>, in lower-case hexadecimal digits; null in the records of earlier versions. A run that is
+    /// resumed must have the options that it was begun with.
+    /// </summary>
+    public string? OptionsHash { get; init; }
+
     /// <summary>The seeds, by the names of what they seed.</summary>
     public required IReadOnlyDictionary<string, long> Seeds { get; init; }
 
@@ -73,6 +79,7 @@ public sealed record RunRecord
             Kind = kind,
             Command = command,
             Options = options,
+            OptionsHash = CanonicalJson.Hash(options),
             Seeds = seeds,
             Commit = GitCommit.OfKoala,
             Packages = PackageVersions.Read(),
@@ -92,22 +99,23 @@ public sealed record RunRecord
     public RunRecord End(RunState state, string? failure = null, TimeProvider? time = null) =>
         this with { State = state, Failure = failure, Ended = (time ?? TimeProvider.System).GetUtcNow() };
 
+    /// <summary>Whether the options are those that the run was begun with, as far as the record says.</summary>
+    internal bool HasOriginalOptions => OptionsHash is null || OptionsHash == CanonicalJson.Hash(Options);
+
     internal void Write(string file) => AtomicFile.WriteText(file, JsonSerializer.Serialize(this, JsonFormat.Document) + "\n");
 
     /// <exception cref="KoalaException">The file cannot be read, is malformed, or has another format version.</exception>
     internal static RunRecord Read(string file)
     {
+        var text = InputFile.ReadText(file, LargestFile);
         try
         {
-            if (new FileInfo(file).Length is var length and > LargestFile)
-                throw new KoalaException(file, $"has {length} bytes, but a run's record has at most {LargestFile}",
-                    "restore the file");
-            var text = File.ReadAllText(file);
             CheckFormat(file, text);
             return JsonSerializer.Deserialize<RunRecord>(text, JsonFormat.Document) ?? throw new JsonException("it is null");
         }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
         {
+            // The last two are thrown for half a surrogate pair and for a key that occurs twice.
             throw new KoalaException(file, $"cannot be read as a run's record ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})",
                 "restore the file, or begin a new run", e);
         }

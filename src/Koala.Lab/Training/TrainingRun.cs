@@ -33,23 +33,34 @@ public static class TrainingRun
         plan.Validate();
         Check(plan, target, data);
         using var runLock = RunLock.Acquire(folder);
+        // Another process can have begun a run here since the folder was created.
+        RunFolder.CheckIsNoRun(folder.Path);
         Begin(folder, plan, command);
-        Continue(folder, target, data, plan, progress, cancel);
+        Continue(folder, target, data, plan, progress, notes: null, cancel);
     }
 
     /// <summary>
     /// Continues a run that was interrupted, has failed or was killed. On a CPU in fp32 the result is bit-identical.
     /// </summary>
+    /// <param name="folder">The folder of the run.</param>
+    /// <param name="target">The target of the run's plan.</param>
+    /// <param name="data">The data of the run's plan.</param>
+    /// <param name="progress">This receives a report after every step; null means no reports.</param>
+    /// <param name="notes">
+    /// This receives a sentence for each part of the folder that is damaged and that the run can do without, such as its newest state;
+    /// null means no sentences.
+    /// </param>
+    /// <param name="cancel">Training checks this token between steps. If it is cancelled, the state is saved.</param>
     /// <exception cref="KoalaException">
-    /// The run is finished, held by another process, or not a training run, or <see cref="Start"/> would throw.
+    /// The run is finished, held by another process, or not a training run, its options were edited, or <see cref="Start"/> would throw.
     /// </exception>
     /// <exception cref="OperationCanceledException">Training was cancelled.</exception>
     public static void Resume(
         RunFolder folder, Target target, TrainingData data, IProgress<TrainingProgress>? progress = null,
-        CancellationToken cancel = default)
+        Action<string>? notes = null, CancellationToken cancel = default)
     {
         using var runLock = RunLock.Acquire(folder);
-        Continue(folder, target, data, PlanToResume(folder), progress, cancel);
+        Continue(folder, target, data, PlanToResume(folder), progress, notes, cancel);
     }
 
     /// <summary>Whether a training run, including its control, is finished.</summary>
@@ -72,7 +83,7 @@ public static class TrainingRun
     }
 
     /// <summary>The plan with which a run was started.</summary>
-    /// <exception cref="KoalaException">The folder is not a training run.</exception>
+    /// <exception cref="KoalaException">The folder is not a training run, or the plan in it was edited.</exception>
     public static TrainingPlan PlanOf(RunFolder folder)
     {
         var record = folder.ReadRecord();
@@ -81,9 +92,14 @@ public static class TrainingRun
                 "name the folder of a training run");
         try
         {
-            return record.Options.Deserialize<TrainingPlan>(JsonFormat.Document) ?? throw new JsonException("it is null");
+            var plan = record.Options.Deserialize<TrainingPlan>(JsonFormat.Document) ?? throw new JsonException("it is null");
+            return record.HasOriginalOptions
+                ? plan
+                : throw new KoalaException(folder.RecordFile,
+                    "options were edited: they are not those that the run was begun with, which its saved states belong to",
+                    "restore the file, or start a new run with the other options");
         }
-        catch (Exception e) when (e is JsonException or NotSupportedException)
+        catch (Exception e) when (e is JsonException or NotSupportedException or InvalidOperationException or ArgumentException)
         {
             throw new KoalaException(folder.RecordFile, $"options are not those of a training run ({e.Message.TrimEnd('.')})",
                 "use the version of Koala that wrote it", e);
@@ -109,22 +125,22 @@ public static class TrainingRun
 
     private static void Continue(
         RunFolder folder, Target target, TrainingData data, TrainingPlan plan, IProgress<TrainingProgress>? progress,
-        CancellationToken cancel)
+        Action<string>? notes, CancellationToken cancel)
     {
         Check(plan, target, data);
-        if (!IsFinished(folder)) TrainToTheEnd(folder, target, data, plan, progress, cancel);
+        if (!IsFinished(folder)) TrainToTheEnd(folder, target, data, plan, progress, notes, cancel);
         if (!plan.WithControl) return;
 
         // The control is a run of its own, which differs in the adversary only.
         var control = ControlOf(folder);
         using var controlLock = RunLock.Acquire(control);
         if (!RunFolder.IsRun(control.Path)) Begin(control, plan.Control, folder.ReadRecord().Command);
-        if (!IsFinished(control)) TrainToTheEnd(control, target, data, plan.Control, progress, cancel);
+        if (!IsFinished(control)) TrainToTheEnd(control, target, data, plan.Control, progress, notes, cancel);
     }
 
     private static void TrainToTheEnd(
         RunFolder folder, Target target, TrainingData data, TrainingPlan plan, IProgress<TrainingProgress>? progress,
-        CancellationToken cancel)
+        Action<string>? notes, CancellationToken cancel)
     {
         folder.WriteRecord(folder.ReadRecord().Resume());
         try
@@ -133,8 +149,15 @@ public static class TrainingRun
             head.ChooseVocabulary(data.CountTokens(target.Config.VocabularySize), target);
             using var trainer = new Trainer(target, head, data, plan.Training);
             var checkpoints = new CheckpointStore(folder.CheckpointsFolder);
-            if (LatestState(checkpoints) is { } latest) trainer.LoadState(latest.Folder);
+            var latest = LatestState(checkpoints, notes);
+            if (latest is not null) trainer.LoadState(latest.Folder);
+            checkpoints.RemoveLeftovers(latest);
             using var log = MetricsLog.Resume(folder.MetricsFile, trainer.StepsDone);
+            if (trainer.StepsDone - log.Count is > 0 and var missing)
+            {
+                notes?.Invoke($"{folder.MetricsFile} lacks {missing} of the {trainer.StepsDone} steps that are done; "
+                    + "the run continues without");
+            }
 
             trainer.Run(
                 metrics =>
@@ -167,12 +190,15 @@ public static class TrainingRun
 
     // Returns null if no state has been saved yet. Training then begins at step 0. If states were saved but all of them
     // are damaged, this is an error: beginning at step 0 would silently lose what the run has done.
-    private static Checkpoint? LatestState(CheckpointStore checkpoints)
+    private static Checkpoint? LatestState(CheckpointStore checkpoints, Action<string>? notes)
     {
         var latest = checkpoints.Latest();
-        if (latest is null && checkpoints.Skipped.FirstOrDefault(p => !p.Unfinished) is { } damaged)
+        SkippedCheckpoint[] all = [.. checkpoints.Skipped.Where(skipped => !skipped.Unfinished)];
+        if (latest is null && all is [var damaged, ..])
             throw new KoalaException(damaged.Folder, $"is not a complete training state ({damaged.Reason}), and there is no other",
                 "restore it, or start a new run");
+        foreach (var skipped in all)
+            notes?.Invoke($"{skipped.Folder} is damaged ({skipped.Reason}); the run continues from step {latest!.Step}");
         return latest;
     }
 
@@ -189,13 +215,9 @@ public static class TrainingRun
         }
     }
 
-    private static RunFolder ControlOf(RunFolder folder)
-    {
-        if (RunFolder.IsRun(folder.ControlFolder)) return RunFolder.Open(folder.ControlFolder);
-        // A crash may have left the folder before its record was written.
-        if (Directory.Exists(folder.ControlFolder)) Directory.Delete(folder.ControlFolder, recursive: true);
-        return RunFolder.Create(folder.ControlFolder);
-    }
+    private static RunFolder ControlOf(RunFolder folder) => RunFolder.IsRun(folder.ControlFolder)
+        ? RunFolder.Open(folder.ControlFolder)
+        : RunFolder.Create(folder.ControlFolder);
 
     private static bool IsFinished(RunFolder folder) => folder.ReadRecord().State == RunState.Finished;
 }
