@@ -1,0 +1,26 @@
+// What follows the template library in its scope. Templates are untrusted, and a single call of these functions
+// can take more time or memory than is checked between two calls.
+
+// C# has done it already (TemplateSource.cs).
+preprocess = (template) => template;
+
+const longestPadding = 1 << 16;
+const mostComparisons = 2 ** 28;
+
+const limit = (name, check) => {
+    const method = String.prototype[name];
+    String.prototype[name] = function (argument, ...others) {
+        check(this, argument);
+        return method.call(this, argument, ...others);
+    };
+};
+
+limit("repeat", (text, count) => {
+    if (text.length * count > longestPadding) throw new RangeError("it makes a padding of more than 65536 characters");
+});
+for (const name of ["includes", "split", "replaceAll"]) {
+    limit(name, (text, pattern) => {
+        const length = typeof pattern === "string" ? pattern.length : pattern.source.length;
+        if (text.length * length > mostComparisons) throw new RangeError("it looks for a long text in a long text");
+    });
+}
