@@ -15,12 +15,14 @@ public sealed class MutationTests : IDisposable
         {"added_tokens":[{"id":8,"content":"<s>","special":true,"normalized":false},
         {"id":9,"content":"<w>","special":false,"single_word":true,"lstrip":true,"normalized":true}],
         "normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Strip","strip_left":false,"strip_right":true},
-        {"type":"Replace","pattern":{"String":"x"},"content":"ab"},{"type":"Sequence","normalizers":[]}]},"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},
+        {"type":"Replace","pattern":{"String":"x"},"content":"ab"},{"type":"Sequence","normalizers":[]}]},
+        "pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},
         {"type":"Split","pattern":{"Regex":"[a-z]+|\\s+"},"behavior":"Isolated","invert":false},
         {"type":"ByteLevel","add_prefix_space":false,"use_regex":true}]},
         "post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}],
         "special_tokens":{"<s>":{"id":"<s>","ids":[8],"tokens":["<s>"]}}},
-        "decoder":{"type":"Sequence","decoders":[{"type":"ByteLevel"},{"type":"Fuse"}]},"model":{"type":"BPE","dropout":null,"byte_fallback":false,"ignore_merges":false,
+        "decoder":{"type":"Sequence","decoders":[{"type":"ByteLevel"},{"type":"Fuse"}]},
+        "model":{"type":"BPE","dropout":null,"byte_fallback":false,"ignore_merges":false,
         "vocab":{"a":0,"b":1,"c":2,"ab":3,"abc":4,"\u0120":5,"1":6,"\u0120a":7},"merges":["a b",["ab","c"],"\u0120 a"]}}
         """;
 

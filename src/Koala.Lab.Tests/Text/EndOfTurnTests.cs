@@ -1,4 +1,5 @@
 using Koala.Lab.Decoding;
+using Koala.Lab.Drafting;
 using Koala.Lab.Targets;
 using Koala.Lab.Text.Chat;
 using Koala.Lab.Text.Tokenizers;
@@ -65,7 +66,7 @@ public sealed class EndOfTurnTests
     {
         var prompt = Golden.Prompts("koala-nano")[0].Ids;
         using var target = Nano(folder => { });
-        using var decoder = new SpeculativeDecoder(target, new Drafting.PromptLookup());
+        using var decoder = new SpeculativeDecoder(target, new PromptLookup());
         using var plain = new SpeculativeDecoder(ShippedModels.Nano);
         var options = new GenerationOptions { MaxTokens = 400 };
         Assert.Equal(plain.Generate(prompt, options).Tokens, decoder.Generate(prompt, options).Tokens);

@@ -1,4 +1,6 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Tests.Text;
@@ -173,8 +175,8 @@ public sealed class TokenizerFileTests
     [InlineData("""{"type": "Sequence", "normalizers": [{"type": "Lowercase"}, {"type": "Prepend", "prepend": "A"}]}""", "B", "Ab")]
     public void Normalizers_change_the_text_in_their_order(string normalizer, string text, string expected)
     {
-        using var json = System.Text.Json.JsonDocument.Parse($$"""{"normalizer": {{normalizer}}}""");
-        Assert.Equal(expected, NormalizerSection.Read(new Checkpoints.JsonSection(json.RootElement, "tokenizer.json")).Apply(text));
+        using var json = JsonDocument.Parse($$"""{"normalizer": {{normalizer}}}""");
+        Assert.Equal(expected, NormalizerSection.Read(new JsonSection(json.RootElement, "tokenizer.json")).Apply(text));
     }
 
     [Theory]
@@ -240,7 +242,7 @@ public sealed class TokenizerFileTests
     [InlineData("tokenizer_config.json", """{"eos_token": 3}""", "eos_token", "a string")]
     [InlineData("added_tokens.json", """{"abc": 5}""", "'abc'", "gives it 4")]
     [InlineData("added_tokens.json", """{"<t>": "8"}""", "<t>", "a whole number")]
-    [InlineData("special_tokens_map.json", """{"additional_special_tokens": [3]}""", "additional_special_tokens[0]", "an object")]
+    [InlineData("special_tokens_map.json", """{"additional_special_tokens": [3]}""", "special_tokens[0]", "an object")]
     public void A_file_that_contradicts_the_tokenizer_is_refused_by_its_name(string file, string json, string token, string fault)
     {
         var error = Assert.Throws<KoalaException>(() => LoadWith((file, json)));
