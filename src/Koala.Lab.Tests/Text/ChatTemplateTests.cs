@@ -66,8 +66,8 @@ public sealed class ChatTemplateTests
     }
 
     [Theory]
-    [InlineData("a  \n  {% generation %}b{% endgeneration %}  \n\n", "a  \nb  \n\n")]
-    [InlineData("a \n {%- generation -%} b {%- endgeneration -%} \n c", "a \nb\n c")]
+    [InlineData("a  \n  {% generation %}b{% endgeneration %}  \n\n", "a  \nb  \n")]
+    [InlineData("a \n {%- generation -%} b {%- endgeneration -%} \n c", "abc")]
     [InlineData("  {% if true %}\nx\n\t{% endif %}\n\ny\n", "x\n\ny")]
     [InlineData("  {# a #}\nx  {{ 1 }}\n", "x  1")]
     public void White_space_around_blocks_is_left_out(string template, string expected) =>

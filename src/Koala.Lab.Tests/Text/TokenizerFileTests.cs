@@ -221,7 +221,8 @@ public sealed class TokenizerFileTests
     public void A_token_of_the_vocabulary_that_another_file_adds_keeps_its_id_and_is_found_in_text()
     {
         Assert.Equal([4], Load(Small).Encode("abc"));
-        var tokenizer = LoadWith(("tokenizer_config.json", """{"added_tokens_decoder": {"3": {"content": "ab", "special": true}}}"""));
+        var tokenizer = LoadWith(
+            ("tokenizer_config.json", """{"added_tokens_decoder": {"3": {"content": "ab", "special": true}}}"""));
         Assert.Equal([3, 2], tokenizer.Encode("abc"));
         Assert.True(tokenizer.IsSpecial(3));
     }

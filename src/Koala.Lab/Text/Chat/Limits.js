@@ -5,6 +5,7 @@
 preprocess = (template) => template;
 
 const longestPadding = 1 << 16;
+const longestJoin = 1 << 22;
 const mostComparisons = 2 ** 28;
 
 const limit = (name, check) => {
@@ -24,3 +25,11 @@ for (const name of ["includes", "split", "replaceAll"]) {
         if (text.length * length > mostComparisons) throw new RangeError("it looks for a long text in a long text");
     });
 }
+
+const join = Array.prototype.join;
+Array.prototype.join = function (separator = ",") {
+    let length = this.length * separator.length;
+    for (const part of this) if (typeof part === "string") length += part.length;
+    if (length > longestJoin) throw new RangeError("it joins texts to more than 4194304 characters");
+    return join.call(this, separator);
+};

@@ -8,7 +8,7 @@ namespace Koala.Lab.Text.Chat;
 internal readonly record struct TemplateRoom(int Messages, long Length)
 {
     // A message of 500 characters takes the longest templates about 0.5 MiB and 5 ms.
-    private const long BaseMemory = 56L << 20, MemoryPerMessage = 1L << 20, MemoryPerCharacter = 256;
+    private const long BaseMemory = 48L << 20, MemoryPerMessage = 1L << 20, MemoryPerCharacter = 256;
     private const double BaseSeconds = 2, SecondsPerMessage = 0.02, SecondsPerCharacter = 1e-6;
 
     /// <summary>The room for a chat.</summary>
