@@ -239,7 +239,8 @@ public sealed class TokenizerFileTests
     [Theory]
     [InlineData("tokenizer_config.json", """{"added_tokens_decoder": {"9": {"content": "<t>"}}}""", "'<t>'", "next free id")]
     [InlineData("tokenizer_config.json", """{"added_tokens_decoder": {"7": {"content": "<s>"}}}""", "'<s>'", "gives it 6")]
-    [InlineData("tokenizer_config.json", """{"added_tokens_decoder": {"x": {"content": "<t>"}}}""", "added_tokens_decoder.x", "no token id")]
+    [InlineData("tokenizer_config.json", """{"added_tokens_decoder": {"x": {"content": "<t>"}}}""",
+        "added_tokens_decoder.x", "no token id")]
     [InlineData("tokenizer_config.json", """{"eos_token": 3}""", "eos_token", "a string")]
     [InlineData("added_tokens.json", """{"abc": 5}""", "'abc'", "gives it 4")]
     [InlineData("added_tokens.json", """{"<t>": "8"}""", "<t>", "a whole number")]

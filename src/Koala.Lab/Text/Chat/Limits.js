@@ -5,7 +5,7 @@
 preprocess = (template) => template;
 
 const longestPadding = 1 << 16;
-const longestJoin = 1 << 22;
+const longestText = 1 << 22;
 const mostComparisons = 2 ** 28;
 
 const limit = (name, check) => {
@@ -30,6 +30,12 @@ const join = Array.prototype.join;
 Array.prototype.join = function (separator = ",") {
     let length = this.length * separator.length;
     for (const part of this) if (typeof part === "string") length += part.length;
-    if (length > longestJoin) throw new RangeError("it joins texts to more than 4194304 characters");
+    if (length > longestText) throw new RangeError("it makes a text of more than 4194304 characters");
     return join.call(this, separator);
+};
+
+const stringify = JSON.stringify;
+JSON.stringify = (value) => {
+    if (typeof value === "string" && value.length > longestText) throw new RangeError("it makes a text of more than 4194304 characters");
+    return stringify(value);
 };
