@@ -9,8 +9,8 @@ namespace Koala.Cli;
 /// <param name="Cancel">Interrupts long work, as Ctrl-C does.</param>
 internal sealed record Streams(TextWriter Output, TextWriter Error, TextReader Input, CancellationToken Cancel)
 {
-    /// <summary>Reads all of standard input and drops the line feed that <c>echo</c> adds at the end.</summary>
-    public string ReadInput()
+    /// <summary>Reads a prompt from standard input and drops the line break that <c>echo</c> adds at the end.</summary>
+    public string ReadPrompt()
     {
         var text = Input.ReadToEnd();
         return text.EndsWith('\n') ? text[..^1].TrimEnd('\r') : text;

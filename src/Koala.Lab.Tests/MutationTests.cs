@@ -1,5 +1,6 @@
 using System.Text;
 using Koala.Lab.Checkpoints;
+using Koala.Lab.Text.Chat;
 using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Tests;
@@ -13,13 +14,40 @@ public sealed class MutationTests : IDisposable
     private const string TokenizerJson = """
         {"added_tokens":[{"id":8,"content":"<s>","special":true,"normalized":false},
         {"id":9,"content":"<w>","special":false,"single_word":true,"lstrip":true,"normalized":true}],
-        "normalizer":{"type":"NFC"},"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},
+        "normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Strip","strip_left":false,"strip_right":true},
+        {"type":"Replace","pattern":{"String":"x"},"content":"ab"},{"type":"Sequence","normalizers":[]}]},
+        "pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},
         {"type":"Split","pattern":{"Regex":"[a-z]+|\\s+"},"behavior":"Isolated","invert":false},
         {"type":"ByteLevel","add_prefix_space":false,"use_regex":true}]},
         "post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}],
         "special_tokens":{"<s>":{"id":"<s>","ids":[8],"tokens":["<s>"]}}},
-        "decoder":{"type":"ByteLevel"},"model":{"type":"BPE","dropout":null,"byte_fallback":false,"ignore_merges":false,
+        "decoder":{"type":"Sequence","decoders":[{"type":"ByteLevel"},{"type":"Fuse"}]},
+        "model":{"type":"BPE","dropout":null,"byte_fallback":false,"ignore_merges":false,
         "vocab":{"a":0,"b":1,"c":2,"ab":3,"abc":4,"\u0120":5,"1":6,"\u0120a":7},"merges":["a b",["ab","c"],"\u0120 a"]}}
+        """;
+
+    private const string TokenizerConfigJson = """
+        {"bos_token":"<s>","eos_token":{"content":"</s>","special":true},"additional_special_tokens":["<x>"],
+        "added_tokens_decoder":{"8":{"content":"<s>","special":true},"10":{"content":"</s>","lstrip":false,"special":true}},
+        "chat_template":[{"name":"default","template":"{{ messages }}"}]}
+        """;
+
+    // A page of a template with what templates of models have.
+    private const string Template = """
+        {%- macro show(text, kind='user') -%}{{ '<|start|>' ~ kind ~ '\n' ~ text | trim ~ '<|end|>' }}{%- endmacro -%}
+        {%- if messages[0].role == 'system' %}{% set system = messages[0].content %}{% set rest = messages[1:] %}
+        {%- else %}{% set system = 'You are helpful.' %}{% set rest = messages %}{% endif -%}
+        {{ bos_token }}{{ show(system, kind='system') }}
+        {%- set ns = namespace(last=-1) -%}
+        {%- for message in rest -%}
+          {%- if (message.role == 'user') != (loop.index0 % 2 == 0) -%}{{ raise_exception('roles must alternate') }}{%- endif -%}
+          {%- if message.role == 'assistant' and '</think>' in message.content -%}
+            {{ show(message.content.split('</think>')[-1].lstrip('\n'), 'assistant') }}
+          {%- else -%}{{ show(message['content'], message.role) }}{%- endif -%}
+          {%- if loop.last %}{% set ns.last = loop.index %}{% endif -%}
+        {%- endfor -%}
+        {%- if tools is defined and tools is not none %}{{ tools | tojson(indent=2) }}{% endif -%}
+        {%- if add_generation_prompt %}{{ '<|start|>assistant\n' }}{% endif -%}
         """;
 
     private const string ConfigJson = """
@@ -48,6 +76,26 @@ public sealed class MutationTests : IDisposable
         var tokenizer = Tokenizer.Load(_folder.Path);
         tokenizer.Decode(tokenizer.Encode(Sample, addSpecialTokens: true));
     });
+
+    [Fact]
+    public void A_damaged_tokenizer_config_is_read_or_refused()
+    {
+        File.WriteAllText(_folder.At("tokenizer.json"), TokenizerJson);
+        Mutations.Try(Encoding.UTF8.GetBytes(TokenizerConfigJson), 20_261_129, bytes =>
+        {
+            Write("tokenizer_config.json", bytes);
+            Tokenizer.Load(_folder.Path).Encode(Sample);
+        });
+    }
+
+    // Rendering one takes milliseconds, so that all 20,000 are for docs/thorough.sh.
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
+    public void A_damaged_template_is_rendered_or_refused() =>
+        Mutations.Try(Encoding.UTF8.GetBytes(Template), 20_261_130, bytes =>
+        {
+            var template = new ChatTemplate(Encoding.UTF8.GetString(bytes), new Dictionary<string, string>(), "chat_template.jinja");
+            template.Render([new(Message.User, "Hi"), new(Message.Assistant, "<think>\n</think>\nHello")], addGenerationPrompt: true);
+        }, PromptSample.Count(Mutations.Count, 300), margin: 64 << 20);
 
     public void Dispose() => _folder.Dispose();
 

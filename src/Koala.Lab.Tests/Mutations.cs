@@ -31,13 +31,15 @@ internal static class Mutations
     /// <param name="valid">The file that is damaged.</param>
     /// <param name="seed">The seed of the random damage.</param>
     /// <param name="load">Reads the complete file.</param>
-    public static void Try(byte[] valid, int seed, Action<byte[]> load)
+    /// <param name="count">The number of mutations.</param>
+    /// <param name="margin">The bytes that reading may take in addition to a multiple of the file's size.</param>
+    public static void Try(byte[] valid, int seed, Action<byte[]> load, int count = Count, long margin = Margin)
     {
         var random = new Random(seed);
         // The first call also pays for static tables and compilation.
         load(valid);
         var (loaded, refused) = (0, 0);
-        for (var i = 0; i < Count; i++)
+        for (var i = 0; i < count; i++)
         {
             var bytes = Mutate(valid, random);
             var before = GC.GetAllocatedBytesForCurrentThread();
@@ -57,14 +59,14 @@ internal static class Mutations
                 throw new InvalidOperationException($"seed {seed}, mutation {i}: {Convert.ToBase64String(bytes)}", e);
             }
             var taken = GC.GetAllocatedBytesForCurrentThread() - before;
-            Assert.True(taken <= Multiple * bytes.Length + Margin,
+            Assert.True(taken <= Multiple * bytes.Length + margin,
                 $"seed {seed}, mutation {i} took {taken} bytes for a file of {bytes.Length}");
             var busy = Environment.CpuUsage.TotalTime - busyBefore;
             Assert.True(busy < s_longest, $"seed {seed}, mutation {i} took {busy}: {Convert.ToBase64String(bytes)}");
         }
         // Damage that always or never has an effect would test little.
-        Assert.InRange(loaded, Count / 1000, Count);
-        Assert.InRange(refused, Count / 4, Count);
+        Assert.InRange(loaded, count / 1000, count);
+        Assert.InRange(refused, count / 4, count);
     }
 
     private static byte[] Mutate(byte[] valid, Random random)

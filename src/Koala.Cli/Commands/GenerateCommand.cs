@@ -23,7 +23,7 @@ internal sealed class GenerateCommand
     private readonly PromptOptions _prompts = new();
     private readonly DraftOptions _draft = new(" Default: the target without a head.");
     private readonly Option<string?> _prompt = SharedOptions.Text("--prompt", "TEXT",
-        "The prompt to answer; - reads standard input.");
+        "The prompt to answer; - reads standard input, without the line break at its end.");
     private readonly Option<bool> _raw = SharedOptions.Flag("--raw",
         "Use the prompts as they are, without the chat template.");
     private readonly Option<string?> _system = SharedOptions.Text("--system", "TEXT",
@@ -31,7 +31,8 @@ internal sealed class GenerateCommand
     private readonly Option<string[]> _stop = new("--stop")
     {
         HelpName = "TEXT",
-        Description = "A text that ends the answer and is cut off. The option may be given more than once. Default: none.",
+        Description = "A text that ends the answer and is cut off; it may contain special tokens. "
+            + "The option may be given more than once. Default: none.",
         AllowMultipleArgumentsPerToken = false,
     };
     private readonly Option<string> _trace = SharedOptions.OptionalChoice("--trace",
@@ -162,7 +163,7 @@ internal sealed class GenerateCommand
     private Prompt OnePrompt(ParseResult result)
     {
         var text = result.GetValue(_prompt)!;
-        return new Prompt("prompt", "", [text == "-" ? _streams.ReadInput() : text], null);
+        return new Prompt("prompt", "", [text == "-" ? _streams.ReadPrompt() : text], null);
     }
 
     private void Check(ParseResult result)

@@ -16,7 +16,8 @@ internal static class TokenizeCommand
     {
         var target = SharedOptions.PathArgument("target",
             "The target: a Hugging Face folder, a GGUF file, or the name of a model that koala pull has downloaded (org/name).");
-        var text = SharedOptions.Text("--text", "TEXT", "The text; - reads standard input. Default: standard input.");
+        var text = SharedOptions.Text("--text", "TEXT",
+            "The text; - reads standard input, with all its line breaks. Default: standard input.");
         var json = SharedOptions.Json();
         var command = new Command("tokenize",
             "Show the tokens of a text, without a chat template and without added tokens.") { target, text, json };
@@ -27,7 +28,7 @@ internal static class TokenizeCommand
     private static int Run(Streams streams, string target, string? text, bool json)
     {
         var tokenizer = Tokenizer.Load(target);
-        var ids = tokenizer.Encode(text is null or "-" ? streams.ReadInput() : text);
+        var ids = tokenizer.Encode(text is null or "-" ? streams.Input.ReadToEnd() : text);
         if (json) streams.Output.WriteLine(JsonOutput.Line(new Tokenized(ids, tokenizer.Decode(ids))));
         else foreach (var id in ids) streams.Output.WriteLine($"{id,8}  {JsonOutput.Line(tokenizer.Decode([id]))}");
         return ExitCodes.Done;

@@ -68,7 +68,7 @@ public sealed class DiskFullTests : IDisposable
                 }
                 File.Delete(Path.Combine(disk, "ballast"));
                 CommandRun.Of(training.Arguments(run, few)).AssertDone();
-                Assert.True(expected == DisturbedTraining.WeightsOf(run), $"{training} with {free} free pages");
+                Assert.Equal($"{expected} with {free} free pages", $"{DisturbedTraining.WeightsOf(run)} with {free} free pages");
                 DisturbedTraining.AssertNothingIsLeft(disk);
             }
         }

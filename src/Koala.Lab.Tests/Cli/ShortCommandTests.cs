@@ -20,12 +20,17 @@ public sealed class ShortCommandTests
     public void Tokenize_reads_standard_input_and_prints_one_token_per_line()
     {
         var run = CommandRun.WithInput("a\nb\n", "tokenize", s_nano).AssertDone();
-        var ids = ShippedModels.Nano.Tokenizer.Encode("a\nb");
+        var ids = ShippedModels.Nano.Tokenizer.Encode("a\nb\n");
         Assert.Equal(ids.Count, run.Lines.Length);
         Assert.Contains(run.Lines,
             line => line.EndsWith("\"\\n\"", StringComparison.Ordinal)
                 || line.EndsWith("\\nb\"", StringComparison.Ordinal));
     }
+
+    [Theory, InlineData("a\n"), InlineData("a\r\n"), InlineData("\n\n"), InlineData("a")]
+    public void Tokenize_keeps_the_line_breaks_of_standard_input(string text) =>
+        Assert.Equal(text,
+            CommandRun.WithInput(text, "tokenize", s_nano, "--json").AssertDone().Json.GetProperty("decoded").GetString());
 
     [Fact]
     public void Doctor_prints_its_report_as_json()

@@ -154,7 +154,7 @@ public sealed class RegenerationTests : IDisposable
     [Theory, InlineData(0), InlineData(6), InlineData(20), InlineData(int.MaxValue)]
     public void A_run_that_was_stopped_before_its_first_answer_begins_again_with_either_command(int length)
     {
-        var prompts = MiniPrompts(2, turn => [turn]);
+        var prompts = MiniPrompts(6, turn => [turn]);
         Regenerate(prompts, "whole.jsonl");
         Stop(prompts, "stopped.jsonl", answers: 1);
         var part = _folder.At("stopped.jsonl.part");

@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using Koala.Lab.Runtime.Machine;
 using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Tests.Text;
@@ -9,36 +9,6 @@ public sealed class ChatTemplateTests
 
     private static ChatTemplate Make(string text, params (string Name, string Text)[] tokens) =>
         new(text, tokens.ToDictionary(t => t.Name, t => t.Text), "test.jinja");
-
-    [Theory]
-    [InlineData("an endless loop", "{% for a in range(100000000) %}{% for b in range(100000000) %}{% endfor %}{% endfor %}")]
-    [InlineData("a long list", "{% set x = range(1000000000) %}")]
-    [InlineData("a doubling string",
-        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s }}")]
-    [InlineData("a doubling list",
-        "{% set ns = namespace(s=[1]) %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}")]
-    [InlineData("doubling by join",
-        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s]|join(ns.s) %}{% endfor " +
-        "%}{{ ns.s }}")]
-    [InlineData("doubling by replace",
-        "{% set ns = namespace(s='xx') %}{% for i in range(60) %}{% set ns.s = ns.s|replace('x', ns.s) %}{% endfor " +
-        "%}{{ ns.s }}")]
-    [InlineData("a wide indent", "{{ 'a\nb'|indent(2000000000) }}")]
-    [InlineData("deep recursion", "{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}")]
-    [InlineData("an escape to .NET", "{{ messages.constructor.constructor('return 1')() }}")]
-    [InlineData("an escape from a function", "{{ raise_exception.constructor('return this')() }}")]
-    [InlineData("an escape over a prototype", "{{ ''.__proto__.constructor.constructor('return this')() }}")]
-    [InlineData("an exception of its own", "{{ raise_exception('no such role') }}")]
-    [InlineData("no Jinja", "{% for %}")]
-    [InlineData("an open block", "{% if true %}")]
-    public void A_template_that_throws_or_does_not_end_is_one_clear_error(string kind, string text)
-    {
-        var clock = Stopwatch.StartNew();
-        var error = Assert.Throws<KoalaException>(() => Make(text).Render(s_hello, addGenerationPrompt: true));
-        Assert.True(clock.Elapsed < TimeSpan.FromSeconds(10), $"{kind} took {clock.Elapsed}");
-        Assert.Equal("test.jinja", error.Where);
-        Assert.DoesNotContain('\n', error.Message);
-    }
 
     // Without a guard the native stack overflows, and the test process ends.
     [Theory]
@@ -54,6 +24,54 @@ public sealed class ChatTemplateTests
         thread.Join();
         Assert.NotNull(error);
     }
+
+    // A quarter of a second of a loop that waits for others is no work of its own.
+    [Fact]
+    public void Only_processor_time_counts()
+    {
+        var limit = new ProcessorTimeLimit(TimeSpan.FromSeconds(0.1));
+        limit.Reset();
+        Thread.Sleep(250);
+        limit.Check();
+        var start = ThreadTime.Now();
+        while (ThreadTime.Now() - start < TimeSpan.FromSeconds(0.11)) { }
+        Assert.Throws<TimeoutException>(limit.Check);
+        limit.Reset();
+        limit.Check();
+    }
+
+    [Theory]
+    [InlineData("spaces", " ", "")]
+    [InlineData("spaces in an expression", "{{ ", " 1 }}")]
+    [InlineData("spaces before a block", "", "{% if true %}{% endif %}")]
+    public void A_long_template_is_read_in_time_that_grows_with_its_length(string kind, string before, string after)
+    {
+        var start = ThreadTime.Now();
+        Make(before + new string(' ', 100_000) + after).Render(s_hello, false);
+        Assert.True(ThreadTime.Now() - start < TimeSpan.FromSeconds(3), kind);
+    }
+
+    [Fact]
+    public void A_template_that_is_too_long_is_refused_at_once() =>
+        Assert.Contains($"{2 << 20} characters",
+            Assert.Throws<KoalaException>(() => Make(new string(' ', 2 << 20)).Render(s_hello, false)).Message);
+
+    [Fact]
+    public void A_long_chat_has_the_room_that_it_needs()
+    {
+        var template = Make("{% for m in messages %}{{ m.role + ': ' + m.content.split('</think>')[-1] | trim }}{% endfor %}");
+        Message[] chat = [.. Enumerable.Range(0, 400).Select(i => new Message(Message.User, new string('a', 2000)))];
+        Assert.Equal(400 * 2006, template.Render(chat, false).Length);
+        Assert.Equal("user: Hello", template.Render(s_hello, false));
+    }
+
+    [Theory]
+    [InlineData("a  \n  {% generation %}b{% endgeneration %}  \n\n", "a  \nb  \n")]
+    [InlineData("a \n {%- generation -%} b {%- endgeneration -%} \n c", "abc")]
+    [InlineData("  {% if true %}\nx\n\t{% endif %}\n\ny\n", "x\n\ny")]
+    [InlineData("  {# a #}\nx  {{ 1 }}\n", "x  1")]
+    public void White_space_around_blocks_is_left_out(string template, string expected) =>
+        Assert.Equal(expected, Make(template).Render(s_hello, false));
 
     [Fact]
     public void An_exception_of_the_template_keeps_its_message() =>

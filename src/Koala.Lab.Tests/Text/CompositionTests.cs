@@ -12,7 +12,7 @@ public sealed class CompositionTests
         var cases = JsonSerializer.Deserialize<string[][]>(File.ReadAllText(TestFiles.At("src", "Koala.Lab.Tests",
             "Text", "files", "composition.json")))!;
         Assert.True(cases.Count(c => c[0] != c[1]) > 100);
-        Assert.All(cases, c => Assert.Equal(c[1], Tokenizer.Compose(c[0])));
+        Assert.All(cases, c => Assert.Equal(c[1], Normalizer.Compose(c[0])));
     }
 
     [Theory]
@@ -23,5 +23,5 @@ public sealed class CompositionTests
     [InlineData("ﬁ ½", "ﬁ ½")]
     [InlineData("a\u0323\u0302", "ậ")]
     [InlineData("a\u0302\u0323", "ậ")]
-    public void Known_texts_are_composed(string text, string expected) => Assert.Equal(expected, Tokenizer.Compose(text));
+    public void Known_texts_are_composed(string text, string expected) => Assert.Equal(expected, Normalizer.Compose(text));
 }

@@ -30,9 +30,11 @@ internal sealed class JsonSection(JsonElement json, string file, string path = "
         { } value => throw Wrong(key, value, "true or false"),
     };
 
-    public int Number(string key)
+    public int Number(string key) => OptionalNumber(key) ?? throw Missing(key);
+
+    public int? OptionalNumber(string key)
     {
-        var value = Find(key) ?? throw Missing(key);
+        if (Find(key) is not { } value) return null;
         return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number)
             ? number
             : throw Wrong(key, value, "a whole number");
@@ -100,12 +102,12 @@ internal sealed class JsonSection(JsonElement json, string file, string path = "
     };
 
     /// <summary>Returns the objects of a list.</summary>
-    public IReadOnlyList<JsonSection> Items(string key) =>
-    [
-        .. Array(key).Select((item, i) => item.ValueKind == JsonValueKind.Object
-            ? new JsonSection(item, file, $"{PathOf(key)}[{i}]")
-            : throw Wrong($"{key}[{i}]", item, "an object")),
-    ];
+    public IReadOnlyList<JsonSection> Items(string key) => [.. Array(key).Select((item, i) => Item(key, i, item))];
+
+    /// <summary>Returns an object of a list.</summary>
+    public JsonSection Item(string key, int index, JsonElement item) => item.ValueKind == JsonValueKind.Object
+        ? new JsonSection(item, file, $"{PathOf(key)}[{index}]")
+        : throw Wrong($"{key}[{index}]", item, "an object");
 
     public bool Has(string key) => Find(key) is not null;
 

@@ -1,3 +1,4 @@
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Targets;
 
 namespace Koala.Lab.Decoding;
@@ -9,11 +10,13 @@ internal static class ContextRoom
     public static int AnswerTokens(Target target, IReadOnlyList<int> prompt, GenerationOptions options) =>
         Math.Min(options.MaxTokens, target.Config.ContextLength - prompt.Count);
 
-    /// <summary>Checks that a prompt has tokens and leaves room for an answer.</summary>
+    /// <summary>Checks that a prompt has tokens, that the target knows them, and that they leave room for an answer.</summary>
     /// <param name="target">The target.</param>
     /// <param name="prompt">The token ids of the prompt.</param>
     /// <param name="name">The name of the prompt in an error message.</param>
-    /// <exception cref="KoalaException">The prompt is empty, or at least as long as the context.</exception>
+    /// <exception cref="KoalaException">
+    /// The prompt is empty, at least as long as the context, or has a token outside the target's vocabulary.
+    /// </exception>
     public static void Check(Target target, IReadOnlyList<int> prompt, string name)
     {
         var context = target.Config.ContextLength;
@@ -22,6 +25,13 @@ internal static class ContextRoom
         {
             var found = $"has {prompt.Count} tokens, but {target.Name} has a context of {context} for prompt and answer";
             throw new KoalaException(name, found, "shorten it");
+        }
+        var size = target.Config.VocabularySize;
+        if (prompt.FirstOrDefault(id => id < 0 || id >= size, defaultValue: 0) is not 0 and var outside)
+        {
+            var text = outside < 0 ? "" : $" ('{MessageText.Text(target.Tokenizer.Decode([outside]))}')";
+            throw new KoalaException(name,
+                $"contains the token {outside}{text}, but the vocabulary of {target.Name} ends at {size - 1}", "leave it out");
         }
     }
 }

@@ -18,11 +18,11 @@ internal sealed class Sequence(Target target, IReadOnlyList<int> prompt, Generat
 
     public bool Ended { get; private set; }
 
-    /// <summary>The tokens that end the answer. Default: the target's end-of-sequence tokens.</summary>
-    public IReadOnlyCollection<int> EndTokens { get; init; } = target.Config.EndOfSequenceIds;
+    /// <summary>The tokens that end the answer. Default: the target's.</summary>
+    public IReadOnlyCollection<int> EndTokens { get; init; } = target.EndIds;
 
     /// <summary>
-    /// Appends tokens until the answer ends: at an end-of-sequence token, a stop text or the limit. Tokens after the
+    /// Appends tokens until the answer ends: at a token that ends it, a stop text or the limit. Tokens after the
     /// end are dropped.
     /// </summary>
     public void Commit(IReadOnlyList<int> tokens)

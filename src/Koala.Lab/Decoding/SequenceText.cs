@@ -8,7 +8,7 @@ namespace Koala.Lab.Decoding;
 internal sealed class SequenceText(Tokenizer tokenizer, IReadOnlyList<string> stop)
 {
     private readonly StreamingDetokenizer _detokenizer = new(tokenizer);
-    private readonly StopStrings _stop = new(stop);
+    private readonly StopStrings _stop = new(stop, tokenizer);
     private readonly StringBuilder _text = new();
 
     /// <summary>Whether the answer has reached a stop text.</summary>
@@ -18,7 +18,10 @@ internal sealed class SequenceText(Tokenizer tokenizer, IReadOnlyList<string> st
     public string Text => _text.ToString();
 
     /// <returns>The text that became certain with this token.</returns>
-    public string Append(int token) => Keep(_stop.Append(_detokenizer.Append(token)));
+    public string Append(int token) => Keep(_stop.Contains(token)
+        // A character that a special token interrupts stays unfinished.
+        ? _stop.Append(_detokenizer.Flush()) + _stop.Append(token)
+        : _stop.Append(_detokenizer.Append(token)));
 
     /// <returns>The text that was held back.</returns>
     public string Complete() => Stopped ? "" : Keep(_stop.Append(_detokenizer.Flush()) + _stop.Flush());

@@ -110,7 +110,7 @@ public sealed class BatchDecoder : IDisposable
     private BatchRow NewRow(BatchPrompt prompt, int number)
     {
         ContextRoom.Check(_target, prompt.Tokens, $"prompt {number + 1}");
-        return new BatchRow(number, prompt, _target.Config.EndOfSequenceIds, _target.Config.ContextLength, _options);
+        return new BatchRow(number, prompt, _target.EndIds, _target.Config.ContextLength, _options);
     }
 
     // One cache serves run after run. A run that needs a larger cache replaces it.

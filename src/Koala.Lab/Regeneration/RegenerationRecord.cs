@@ -40,7 +40,7 @@ internal sealed record RegenerationRecord(
         ("the tokenizer", Tokenizer),
         ($"{new OptionName(nameof(Dtype))}", Dtype),
         // The name is for the reader of a message. The hash decides whether the file is the same.
-        ($"{new OptionName(nameof(Prompts))}", $"{Prompts} (SHA-256 {PromptsHash[..16]})"),
+        ($"{new OptionName(nameof(Prompts))}", $"{Prompts} (SHA-256 {PromptsHash[..Math.Min(16, PromptsHash.Length)]})"),
         ($"{new OptionName(nameof(Limit))}", Limit?.ToString(CultureInfo.InvariantCulture) ?? "left out"),
         ($"{new OptionName(nameof(System))}", System is null ? "left out" : $"'{System}'"),
         ($"{new OptionName(nameof(MaxTokens))}", MaxTokens.ToString(CultureInfo.InvariantCulture)),

@@ -151,5 +151,5 @@ public static class Regenerator
         Turn: chat.Answers.Count,
         Tokens: answer.Tokens.Count,
         Done: answer.FinishReason == FinishReason.Stop,
-        Content: target.Tokenizer.Decode(answer.Tokens, skipSpecialTokens: true));
+        Content: target.Tokenizer.Decode([.. answer.Tokens.Where(token => !target.EndIds.Contains(token))], skipSpecialTokens: true));
 }

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Runtime;
 using Koala.Lab.Runtime.Native;
+using Koala.Lab.Text.Chat;
 using Koala.Lab.Text.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -16,6 +17,7 @@ public sealed class Target : IDisposable
     private const int PrefillChunk = 512;
 
     private readonly Lazy<TargetIdentity> _identity;
+    private readonly Lazy<IReadOnlyList<int>> _endIds;
 
     private Target(string path, ModelFiles files, Tokenizer tokenizer, ScalarType dtype, Device device)
     {
@@ -28,6 +30,11 @@ public sealed class Target : IDisposable
         Model = new TargetModel(files, dtype, device);
         _identity = new Lazy<TargetIdentity>(() =>
             new TargetIdentity(Name, Config.HiddenSize, Config.VocabularySize, HashOf(Model.Weights.Embedding)));
+        _endIds = new Lazy<IReadOnlyList<int>>(() =>
+        {
+            var found = EndOfTurn.Find(Tokenizer).Where(id => id < Config.VocabularySize);
+            return [.. Config.EndOfSequenceIds.Union(found).Order()];
+        });
     }
 
     /// <summary>What reports call the target: the name of its folder or file, or org/name in the hub's cache.</summary>
@@ -56,6 +63,12 @@ public sealed class Target : IDisposable
 
     /// <summary>The bytes of all weights as they are kept. A step of one token has to read all of them.</summary>
     public long WeightBytes => Model.Weights.Bytes;
+
+    /// <summary>
+    /// The tokens that end an answer, in ascending order: those of the model's config, the one that the chat template
+    /// writes after an answer, and added tokens that are known as such.
+    /// </summary>
+    internal IReadOnlyList<int> EndIds => _endIds.Value;
 
     /// <summary>The weights and the steps. The target owns this object and disposes it.</summary>
     internal TargetModel Model { get; }
@@ -232,12 +245,14 @@ public sealed class Target : IDisposable
     /// <summary>Frees the weights.</summary>
     public void Dispose() => Model.Dispose();
 
-    // Models round their vocabulary up, so a tokenizer may have a few percent fewer tokens.
+    // Models round their vocabulary up, so a tokenizer may have a few percent fewer tokens. Tokens that someone has
+    // added beyond the vocabulary do no harm: the model never says them, and prompts with them are refused.
     private static void CheckVocabulary(Tokenizer tokenizer, ModelConfig config)
     {
-        if (tokenizer.VocabularySize > config.VocabularySize || tokenizer.VocabularySize < 0.95 * config.VocabularySize)
+        var (own, all) = (tokenizer.UnaddedVocabularySize, tokenizer.VocabularySize);
+        if (own > config.VocabularySize || all < 0.95 * config.VocabularySize)
             throw new KoalaException(tokenizer.Source,
-                $"knows {tokenizer.VocabularySize} tokens, but the model's config has {config.VocabularySize}",
+                $"knows {all} tokens, but the model's config has {config.VocabularySize}",
                 "use this model's own tokenizer");
     }
 

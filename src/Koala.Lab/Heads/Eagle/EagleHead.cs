@@ -89,7 +89,7 @@ public sealed class EagleHead : DraftHead
     {
         if (_vocabulary is null) return;
         var size = _vocabulary.Tokens.Count;
-        SetVocabulary(DraftVocabulary.MostFrequent(counts, size, target.Config.EndOfSequenceIds), target);
+        SetVocabulary(DraftVocabulary.MostFrequent(counts, size, target.EndIds), target);
     }
 
     /// <summary>Logits over the head's vocabulary, [N,V'], from its outputs, [N,D].</summary>
@@ -132,9 +132,9 @@ public sealed class EagleHead : DraftHead
             throw KoalaException.ForOption(nameof(options.DraftVocabulary),
                 $"is {options.DraftVocabulary}, but {target.Name} has {config.VocabularySize} tokens",
                 "lower it, or leave it out for all of them");
-        if (options.DraftVocabulary > 0 && options.DraftVocabulary < config.EndOfSequenceIds.Count)
+        if (options.DraftVocabulary > 0 && options.DraftVocabulary < target.EndIds.Count)
             throw KoalaException.ForOption(nameof(options.DraftVocabulary),
-                $"is {options.DraftVocabulary}, but {config.EndOfSequenceIds.Count} tokens end an answer of {target.Name}",
+                $"is {options.DraftVocabulary}, but {target.EndIds.Count} tokens end an answer of {target.Name}",
                 "set it to about 8000");
         if (options.FusedFeatures && config.Layers < FusedLayers)
             throw KoalaException.ForOption(nameof(options.FusedFeatures),
@@ -153,7 +153,7 @@ public sealed class EagleHead : DraftHead
         var noCounts = new long[config.VocabularySize];
         var vocabulary = options.DraftVocabulary == 0
             ? null
-            : DraftVocabulary.MostFrequent(noCounts, options.DraftVocabulary, config.EndOfSequenceIds);
+            : DraftVocabulary.MostFrequent(noCounts, options.DraftVocabulary, target.EndIds);
         return new EagleHead(weights, target, vocabulary);
     }
 

@@ -29,10 +29,18 @@ public sealed class ChatTemplate
     /// <summary>Renders a chat as text.</summary>
     /// <param name="messages">The messages in their order.</param>
     /// <param name="addGenerationPrompt">Whether the text ends where the assistant is to begin.</param>
-    /// <exception cref="KoalaException">The template throws, or needs more than 3 s or 512 MiB.</exception>
+    /// <exception cref="KoalaException">
+    /// The template throws, is too long, or needs more processor time or memory than its chats can need.
+    /// </exception>
     public string Render(IReadOnlyList<Message> messages, bool addGenerationPrompt)
     {
-        if (!_idle.TryTake(out var engine)) engine = new TemplateEngine(_text, _tokens, _where);
+        var room = TemplateRoom.For(messages);
+        if (_idle.TryTake(out var engine) && !engine.Room.Holds(room))
+        {
+            engine.Dispose();
+            engine = null;
+        }
+        engine ??= new TemplateEngine(_text, _tokens, _where, room.RoundUp());
         try
         {
             var text = engine.Render(messages, addGenerationPrompt);

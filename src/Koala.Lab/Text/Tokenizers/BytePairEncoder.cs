@@ -21,7 +21,8 @@ internal sealed class BytePairEncoder
     /// </param>
     public BytePairEncoder(TokenizerParts parts)
     {
-        var merges = parts.Merges.Select(m => $"{m.Left} {m.Right}");
+        // Of a pair that is listed twice the last one counts.
+        var merges = parts.Merges.Reverse().Distinct().Reverse().Select(m => $"{m.Left} {m.Right}");
         _tokenizer = BpeTokenizer.Create(new BpeOptions(parts.Vocabulary) { Merges = merges });
         _vocabulary = parts.IgnoreMerges ? parts.Vocabulary : null;
     }

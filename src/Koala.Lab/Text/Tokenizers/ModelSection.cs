@@ -26,16 +26,21 @@ internal static class ModelSection
 
     /// <summary>The added tokens of the file.</summary>
     public static List<AddedToken> AddedTokens(JsonSection root) =>
-    [
-        .. root.Items("added_tokens").Select(t => new AddedToken(
-            t.Number("id"),
-            t.Text("content"),
-            t.Boolean("special", false),
-            t.Boolean("lstrip", false),
-            t.Boolean("rstrip", false),
-            t.Boolean("single_word", false),
-            t.Boolean("normalized", !t.Boolean("special", false)))),
-    ];
+        [.. root.Items("added_tokens").Select(token => AddedToken(token, token.Number("id")))];
+
+    /// <summary>An added token as tokenizer files write it.</summary>
+    public static AddedToken AddedToken(JsonSection token, int id)
+    {
+        var special = token.Boolean("special", false);
+        return new AddedToken(
+            id,
+            token.Text("content"),
+            special,
+            token.Boolean("lstrip", false),
+            token.Boolean("rstrip", false),
+            token.Boolean("single_word", false),
+            token.Boolean("normalized", !special));
+    }
 
     private static Dictionary<string, int> Vocabulary(JsonSection model)
     {

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Text.Tokenizers;
@@ -27,6 +28,10 @@ internal static class PostProcessorSection
             case "TemplateProcessing":
                 AddTemplate(step, before, after);
                 break;
+            case "RobertaProcessing" or "BertProcessing":
+                before.Insert(0, Id(step, "cls"));
+                after.Add(Id(step, "sep"));
+                break;
             case var type:
                 throw step.Unsupported("type", type);
         }
@@ -52,15 +57,21 @@ internal static class PostProcessorSection
         after.AddRange(back);
     }
 
+    // A token and its id, in a list of two.
+    private static int Id(JsonSection step, string key)
+    {
+        JsonElement[] pair = [.. step.Array(key)];
+        return pair.Length == 2 ? CheckedId(step, key, pair[1]) : throw step.Fault(key, "is no token with its id", "get the file again");
+    }
+
     private static IEnumerable<int> Ids(JsonSection step, string name)
     {
         var token = step.Section("special_tokens").Section(name);
-        foreach (var item in token.Array("ids"))
-        {
-            var isNumber = item.ValueKind == System.Text.Json.JsonValueKind.Number;
-            yield return isNumber && item.TryGetInt32(out var id) && id is >= 0 and <= VocabularyTable.LargestId
-                ? id
-                : throw token.Fault("ids", "are no token ids", "get the file again");
-        }
+        return token.Array("ids").Select(item => CheckedId(token, "ids", item));
     }
+
+    private static int CheckedId(JsonSection section, string key, JsonElement item) =>
+        item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out var id) && id is >= 0 and <= VocabularyTable.LargestId
+            ? id
+            : throw section.Fault(key, "has something that is no token id", "get the file again");
 }

@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Text.Tokenizers;
@@ -6,9 +5,6 @@ namespace Koala.Lab.Text.Tokenizers;
 /// <summary>Reads the <c>pre_tokenizer</c> of tokenizer.json, whose last step is ByteLevel.</summary>
 internal sealed class PreTokenizerSection
 {
-    // Every real pattern processes megabytes within a second.
-    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(1);
-
     private readonly List<SplitStep> _steps = [];
     private bool _byteLevel;
     private bool _prefixSpace;
@@ -25,11 +21,12 @@ internal sealed class PreTokenizerSection
 
     private void Add(JsonSection step)
     {
+        var name = step.Text("type");
         // After ByteLevel a pattern would see bytes.
-        if (_byteLevel)
-            throw step.Fault(
-                "type", "follows ByteLevel, which has to be the last step", "use a model with a byte-level BPE tokenizer");
-        switch (step.Text("type"))
+        if (_byteLevel && name != "Sequence")
+            throw step.Fault("type", $"is '{MessageText.Text(name)}' after ByteLevel, but Koala knows ByteLevel as the last step only",
+                "use another model");
+        switch (name)
         {
             case "Sequence":
                 foreach (var inner in step.Items("pretokenizers")) Add(inner);
@@ -39,7 +36,7 @@ internal sealed class PreTokenizerSection
                 _steps.Add(new SplitStep(PreTokenizer.DigitPattern, digits));
                 break;
             case "Split":
-                _steps.Add(new SplitStep(Pattern(step), Behaviour(step), step.Boolean("invert", false)));
+                _steps.Add(new SplitStep(PatternSection.Read(step), Behaviour(step), step.Boolean("invert", false)));
                 break;
             case "ByteLevel":
                 _byteLevel = true;
@@ -47,26 +44,8 @@ internal sealed class PreTokenizerSection
                 var pattern = step.Boolean("use_regex", true) ? PreTokenizer.Gpt2Pattern : PreTokenizer.NothingPattern;
                 _steps.Add(new SplitStep(pattern, SplitBehaviour.Isolated));
                 break;
-            case var type:
-                throw step.Unsupported("type", type);
-        }
-    }
-
-    private static Regex Pattern(JsonSection step)
-    {
-        var pattern = step.Section("pattern");
-        var text = pattern.OptionalText("String") is { } literal ? Regex.Escape(literal) : pattern.Text("Regex");
-        // Patterns are matched on stand-ins for characters beyond the basic plane (CodePointText).
-        if (text.Any(char.IsSurrogate))
-            throw step.Fault("pattern", "names a character beyond U+FFFF, which Koala does not match", "use another model");
-        try
-        {
-            return new Regex(text, RegexOptions.Compiled | RegexOptions.Multiline, s_timeout);
-        }
-        catch (ArgumentException e)
-        {
-            throw step.Fault(
-                "pattern", $"is no regular expression that .NET knows ({e.Message.TrimEnd('.')})", "use another model", e);
+            default:
+                throw step.Unsupported("type", name);
         }
     }
 

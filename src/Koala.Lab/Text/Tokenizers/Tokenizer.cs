@@ -1,5 +1,4 @@
 using System.Text;
-using ADRaffy.ENSNormalize;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Text.Chat;
 
@@ -28,8 +27,9 @@ public sealed class Tokenizer
         _tokens = VocabularyTable.Make(parts);
         _encoder = new BytePairEncoder(parts);
         _beforeNormalizing = new AddedTokenMatcher(parts.AddedTokens.Where(t => !t.Normalized));
-        var normalized = parts.AddedTokens.Where(t => t.Normalized).Select(t => t with { Content = Normalize(t.Content) });
-        _afterNormalizing = new AddedTokenMatcher(normalized);
+        var normalized = parts.AddedTokens.Where(t => t.Normalized)
+            .Select(t => t with { Content = parts.Normalizer.Apply(t.Content) });
+        _afterNormalizing = new AddedTokenMatcher(normalized.Where(t => t.Content.Length > 0));
         _added = parts.AddedTokens.ToDictionary(t => t.Content, t => t.Id);
         _special = [.. parts.AddedTokens.Where(t => t.Special).Select(t => t.Id)];
     }
@@ -48,7 +48,7 @@ public sealed class Tokenizer
 
     /// <summary>
     /// Reads the tokenizer of a Hugging Face folder (tokenizer.json and, if they exist, tokenizer_config.json,
-    /// special_tokens_map.json and chat_template.jinja) or of a GGUF file.
+    /// added_tokens.json, special_tokens_map.json and chat_template.jinja) or of a GGUF file.
     /// </summary>
     /// <param name="path">The folder or file.</param>
     /// <exception cref="KoalaException">
@@ -57,7 +57,16 @@ public sealed class Tokenizer
     public static Tokenizer Load(string path)
     {
         path = ModelLocation.Find(path).Path;
-        return File.Exists(path) ? TokenizerGguf.Read(path) : TokenizerFolder.Read(path);
+        try
+        {
+            return File.Exists(path) ? TokenizerGguf.Read(path) : TokenizerFolder.Read(path);
+        }
+        catch (Exception e) when (e is not KoalaException)
+        {
+            // What the readers and the libraries below them do not expect is a fault of the file all the same.
+            throw new KoalaException(path,
+                $"has a tokenizer that cannot be read ({MessageText.Text(e.Message.TrimEnd('.'))})", "get the model's files again", e);
+        }
     }
 
     /// <summary>
@@ -75,7 +84,7 @@ public sealed class Tokenizer
         if (addSpecialTokens) ids.AddRange(_parts.Before);
         foreach (var (part, added) in _beforeNormalizing.Split(WellFormed(text)))
             if (added is { } id) ids.Add(id);
-            else EncodeNormalized(Normalize(part), ids);
+            else EncodeNormalized(_parts.Normalizer.Apply(part), ids);
         if (addSpecialTokens) ids.AddRange(_parts.After);
         return ids;
     }
@@ -106,6 +115,13 @@ public sealed class Tokenizer
     /// <summary>Whether the id belongs to a special token.</summary>
     public bool IsSpecial(int id) => _special.Contains(id);
 
+    /// <summary>The largest id of a token that is not added + 1. A model has at least as many tokens.</summary>
+    internal int UnaddedVocabularySize =>
+        _parts.Vocabulary.Where(t => !_added.ContainsKey(t.Key)).Select(t => t.Value + 1).DefaultIfEmpty().Max();
+
+    /// <summary>The added tokens.</summary>
+    internal IReadOnlyList<AddedToken> AddedTokens => _parts.AddedTokens;
+
     internal ChatTemplate RequireChatTemplate() => ChatTemplate
         ?? throw new KoalaException(_parts.Source,
             "comes without a chat template",
@@ -131,12 +147,6 @@ public sealed class Tokenizer
                 foreach (var piece in _parts.PreTokenizer.Pieces(part)) ids.AddRange(_encoder.Encode(piece));
         }
     }
-
-    // No character below U+0300 combines with another, and most texts have only such characters.
-    private string Normalize(string text) =>
-        !_parts.Compose || text.AsSpan().IndexOfAnyExceptInRange('\0', '\u02ff') < 0 ? text : Compose(text);
-
-    internal static string Compose(string text) => ENSNormalize.NF.NFC(text);
 
     private static string WellFormed(string text) =>
         text.AsSpan().IndexOfAnyInRange('\ud800', '\udfff') < 0

@@ -11,9 +11,7 @@ internal static class TokenizerFolder
 {
     private const long LongestFile = 256L << 20;
 
-    // The names that transformers uses; a chat template can refer to these tokens.
-    private static readonly string[] s_roles =
-        ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+    private static readonly string[] s_otherFiles = ["tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "spiece.model"];
 
     /// <exception cref="KoalaException">
     /// A file is missing or damaged, or needs something that byte-level BPE does not have.
@@ -21,23 +19,29 @@ internal static class TokenizerFolder
     public static Tokenizer Read(string folder)
     {
         var path = Path.Combine(folder, "tokenizer.json");
-        if (!File.Exists(path)) throw new KoalaException(path, "is missing", "put the model's tokenizer.json there");
+        if (!File.Exists(path)) throw Missing(folder, path);
         var bytes = JsonFile.Read(path, LongestFile);
         var root = new JsonSection(JsonFile.Parse(bytes, path), path);
-        var template = ReadTemplate(folder);
+        var config = Optional(folder, "tokenizer_config.json");
+        var map = Optional(folder, "special_tokens_map.json");
+        var template = ReadTemplate(folder, config, map);
         var (vocabulary, merges, ignoreMerges) = ModelSection.Read(root.Section("model"));
-        CheckDecoder(root);
+        DecoderSection.Check(root);
         var (before, after) = PostProcessorSection.Read(root);
-        byte[] content = [.. SHA256.HashData(bytes), .. Encoding.UTF8.GetBytes(template?.Identity ?? "")];
+        var own = ModelSection.AddedTokens(root);
+        var added = FolderTokens.Read(vocabulary, own, config, Optional(folder, "added_tokens.json"), map);
+        // The file's own tokens are among its bytes.
+        var others = string.Concat(added.Except(own).Select(token => $"\n{token}"));
+        byte[] content = [.. SHA256.HashData(bytes), .. Encoding.UTF8.GetBytes((template?.Identity ?? "") + others)];
         return new Tokenizer(new TokenizerParts
         {
             Source = path,
             Vocabulary = vocabulary,
             Merges = merges,
             IgnoreMerges = ignoreMerges,
-            Compose = Composes(root),
+            Normalizer = NormalizerSection.Read(root),
             PreTokenizer = PreTokenizerSection.Read(root, path),
-            AddedTokens = ModelSection.AddedTokens(root),
+            AddedTokens = added,
             Before = before,
             After = after,
             ChatTemplate = template,
@@ -45,33 +49,23 @@ internal static class TokenizerFolder
         });
     }
 
-    private static bool Composes(JsonSection root)
+    private static KoalaException Missing(string folder, string path)
     {
-        if (root.OptionalSection("normalizer") is not { } normalizer) return false;
-        var type = normalizer.Text("type");
-        return type == "NFC" ? true : throw normalizer.Unsupported("type", type);
+        // What older models have in its place, and what reads it.
+        var other = s_otherFiles.FirstOrDefault(name => File.Exists(Path.Combine(folder, name)));
+        return other is null
+            ? new KoalaException(path, "is missing", "put the model's tokenizer.json there")
+            : new KoalaException(path, $"is missing; the folder has {other}, which Koala does not read",
+                "make it with transformers: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)");
     }
 
-    private static void CheckDecoder(JsonSection root)
+    private static ChatTemplate? ReadTemplate(string folder, JsonSection? config, JsonSection? map)
     {
-        var decoder = root.Section("decoder");
-        if (decoder.Text("type") is var type && type != "ByteLevel") throw decoder.Unsupported("type", type);
-    }
-
-    private static ChatTemplate? ReadTemplate(string folder)
-    {
-        var config = Optional(folder, "tokenizer_config.json");
-        var map = Optional(folder, "special_tokens_map.json");
         var file = Path.Combine(folder, "chat_template.jinja");
         var hasFile = File.Exists(file);
         var where = hasFile ? file : Path.Combine(folder, "tokenizer_config.json") + ": chat_template";
         var text = hasFile ? ReadText(file) : config is null ? null : TemplateIn(config);
-        if (text is null) return null;
-
-        var tokens = new Dictionary<string, string>();
-        foreach (var role in s_roles)
-            if ((TokenOf(config, role) ?? TokenOf(map, role)) is { } token) tokens[role] = token;
-        return new ChatTemplate(text, tokens, where);
+        return text is null ? null : new ChatTemplate(text, FolderTokens.Roles(config, map), where);
     }
 
     // The file has one template, or several by name.
@@ -79,13 +73,10 @@ internal static class TokenizerFolder
     {
         var isList = config.Find("chat_template") is { ValueKind: JsonValueKind.Array };
         if (!isList) return config.OptionalText("chat_template");
-        var named = config.Items("chat_template").ToDictionary(t => t.Text("name"), t => t.Text("template"));
-        return named.GetValueOrDefault("default")
+        var templates = config.Items("chat_template");
+        return templates.LastOrDefault(template => template.Text("name") == "default")?.Text("template")
             ?? throw config.Fault("chat_template", "has no template named 'default'", "give one of them that name");
     }
-
-    private static string? TokenOf(JsonSection? file, string role) =>
-        file?.Find(role) is { ValueKind: JsonValueKind.Object } ? file.Section(role).Text("content") : file?.OptionalText(role);
 
     private static JsonSection? Optional(string folder, string name)
     {

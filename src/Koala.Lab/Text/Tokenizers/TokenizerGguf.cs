@@ -72,7 +72,7 @@ internal sealed class TokenizerGguf
             Vocabulary = Vocabulary(),
             Merges = Merges(),
             IgnoreMerges = style.IgnoreMerges,
-            Compose = style.Compose,
+            Normalizer = style.Compose ? Normalizer.Composing : Normalizer.None,
             PreTokenizer = new PreTokenizer(style.Steps, prefixSpace: false, _values.Path),
             AddedTokens = AddedTokens(),
             Before = IdsIf("add_bos_token", style.AddsBeginOfSequence, "bos_token_id"),

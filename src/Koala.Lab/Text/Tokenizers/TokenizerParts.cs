@@ -17,8 +17,8 @@ internal sealed record TokenizerParts
     /// <summary>Whether a piece that is a token becomes that token, whatever the merges say.</summary>
     public bool IgnoreMerges { get; init; }
 
-    /// <summary>Whether the text is first composed (Unicode's form NFC).</summary>
-    public bool Compose { get; init; }
+    /// <summary>What is done to the text first.</summary>
+    public Normalizer Normalizer { get; init; } = Normalizer.None;
 
     /// <summary>The pre-tokenizer, which cuts text into pieces.</summary>
     public required PreTokenizer PreTokenizer { get; init; }
