@@ -58,7 +58,7 @@ public sealed class PageTests(Chromium chromium) : IClassFixture<Chromium>, IDis
 
     private async Task OpenAndCheck(string notebook, int figures, ColorScheme scheme, string ink)
     {
-        HtmlPage.Write(Notebook.Read(notebook), _folder.At("page.html"));
+        HtmlPage.Write(Notebook.Read(notebook), _folder.At("page.html"), trusted: true);
         var page = await chromium.NewPageAsync(scheme);
         var errors = new List<string>();
         page.Console += (_, message) =>

@@ -16,11 +16,13 @@ internal sealed class KernelClient : IDisposable
     private readonly Channel<Message> _incoming = Channel.CreateUnbounded<Message>();
     private readonly NetMQPoller _poller;
     private readonly Signing _signing;
+    private readonly MessageReader _reader;
     private readonly string _session = Guid.NewGuid().ToString("N");
 
     public KernelClient(ConnectionFile file)
     {
         _signing = new Signing(file.Key);
+        _reader = new MessageReader(_signing);
         var identity = System.Text.Encoding.ASCII.GetBytes(_session);
         _shell.Options.Identity = _control.Options.Identity = _stdin.Options.Identity = identity;
         foreach (var socket in (NetMQSocket[])[_shell, _control, _stdin, _iopub])
@@ -48,7 +50,7 @@ internal sealed class KernelClient : IDisposable
 
     /// <summary>Sends a request that the kernel serves after all earlier ones.</summary>
     /// <returns>The id of the request, which the answers name as their parent.</returns>
-    public string Send(string type, JsonObject content) => Send(_shell, type, content);
+    public string Send(string type, JsonObject content, JsonObject? metadata = null) => Send(_shell, type, content, metadata);
 
     /// <summary>Sends a request that the kernel serves at once, even while a cell runs.</summary>
     /// <returns>The id of the request, which the answers name as their parent.</returns>
@@ -63,17 +65,16 @@ internal sealed class KernelClient : IDisposable
         _incoming.Writer.TryComplete();
     }
 
-    private string Send(NetMQSocket socket, string type, JsonObject content)
+    private string Send(NetMQSocket socket, string type, JsonObject content, JsonObject? metadata = null)
     {
-        var message = Message.New(type, content, _session);
+        var message = Message.New(type, content, _session, metadata: metadata);
         _outgoing.Enqueue((socket, message));
         return message.Id;
     }
 
     private void Receive(NetMQSocket socket)
     {
-        NetMQMessage? frames = null;
-        for (var i = 0; i < 100 && socket.TryReceiveMultipartMessage(ref frames); i++)
-            if (_signing.Decode(frames!) is { } message) _incoming.Writer.TryWrite(message);
+        for (var i = 0; i < 100 && _reader.TryRead(socket, out var message); i++)
+            if (message is not null) _incoming.Writer.TryWrite(message);
     }
 }

@@ -3,24 +3,28 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Koala.Lab.Charts;
 using Koala.Lab.Runtime.Files;
-using Markdig;
 
 namespace Koala.Kernel.Notebooks;
 
 /// <summary>Writes a notebook as one HTML page that needs neither a network nor a second file.</summary>
 internal static class HtmlPage
 {
-    private static readonly MarkdownPipeline s_markdown = new MarkdownPipelineBuilder().UseAdvancedExtensions().Build();
+    /// <summary>Writes the page to a file.</summary>
+    /// <param name="notebook">The notebook.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="trusted">
+    /// Whether the user trusts the notebook. Otherwise the page keeps only HTML that cells have made which this process ran.
+    /// </param>
+    /// <exception cref="Koala.Lab.KoalaException">The file cannot be written.</exception>
+    public static void Write(Notebook notebook, string path, bool trusted) => AtomicFile.WriteText(path, Text(notebook, trusted));
 
-    public static void Write(Notebook notebook, string path) => AtomicFile.WriteText(path, Text(notebook));
-
-    public static string Text(Notebook notebook)
+    public static string Text(Notebook notebook, bool trusted)
     {
         var page = new StringBuilder();
         page.Append("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
         page.Append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
         page.Append($"<title>{Encode(notebook.Title)}</title>\n<style>\n{Styles}</style>\n</head>\n<body>\n<main>\n");
-        foreach (var cell in notebook.Cells) Append(page, cell);
+        foreach (var cell in notebook.Cells) Append(page, cell, trusted);
         // The script is large, so the page has it once, and only if it has a figure.
         if (notebook.Cells.Any(HasFigure)) page.Append($"<script>{PlotlyScript.Text}</script>\n");
         return page.Append("</main>\n</body>\n</html>\n").ToString();
@@ -28,14 +32,15 @@ internal static class HtmlPage
 
     private static bool HasFigure(NotebookCell cell) => cell.IsCode && cell.Outputs.OfType<JsonObject>().Any(OutputHtml.IsFigure);
 
-    private static void Append(StringBuilder page, NotebookCell cell)
+    private static void Append(StringBuilder page, NotebookCell cell, bool trusted)
     {
         if (cell.Kind == "markdown")
-            page.Append($"<section class=\"text\">\n{Markdown.ToHtml(cell.Source, s_markdown)}</section>\n");
+            page.Append($"<section class=\"text\">\n{MarkdownHtml.Render(cell.Source, trusted)}</section>\n");
         if (!cell.IsCode) return;
-        page.Append($"<section class=\"cell\">\n<pre class=\"source\"><code>{CodeHtml.Render(cell.Source)}</code></pre>\n");
+        var code = cell.Language == CellLanguage.CSharp ? CodeHtml.Render(cell.Source) : Encode(cell.Source);
+        page.Append($"<section class=\"cell\">\n<pre class=\"source\" tabindex=\"0\"><code>{code}</code></pre>\n");
         foreach (var output in cell.Outputs.OfType<JsonObject>())
-            page.Append($"<div class=\"output\">{OutputHtml.Render(output, s_markdown)}</div>\n");
+            page.Append($"<div class=\"output\">{OutputHtml.Render(output, cell.HasRun, trusted)}</div>\n");
         page.Append("</section>\n");
     }
 
