@@ -5,18 +5,16 @@ namespace Koala.Kernel.Jupyter;
 
 /// <summary>Reads messages from sockets. Whoever can connect can send, so nothing here trusts a message without a valid signature.</summary>
 /// <param name="signing">Checks the signatures.</param>
-internal sealed class MessageReader(Signing signing)
+/// <param name="maxBytes">The size above which a message is dropped.</param>
+internal sealed class MessageReader(Signing signing, long maxBytes)
 {
     /// <summary>
-    /// The largest message in bytes. A cell of a megabyte is rare; messages of this kernel have no buffers.
+    /// The largest request to a kernel in bytes: many times the longest cell. Requests to this kernel have no buffers.
     /// </summary>
-    public const long MaxBytes = 32 << 20;
+    public const long MaxRequestBytes = 16 << 20;
 
     // A request has an identity for each socket on its way, a delimiter, a signature and four parts.
     private const int MaxFrames = 64;
-
-    /// <summary>Limits what a socket accepts. A peer that announces a larger frame is disconnected before it sends it.</summary>
-    public static void Limit(NetMQSocket socket) => socket.Options.MaxMsgSize = MaxBytes;
 
     /// <summary>Reads the next message that has arrived.</summary>
     /// <param name="socket">A socket of the calling thread.</param>
@@ -41,7 +39,7 @@ internal sealed class MessageReader(Signing signing)
     /// <param name="socket">A socket of the calling thread.</param>
     /// <param name="frames">The frames; null if they are too many or too large.</param>
     /// <returns>Whether a message had arrived.</returns>
-    public static bool TryReadFrames(NetMQSocket socket, out NetMQMessage? frames)
+    public bool TryReadFrames(NetMQSocket socket, out NetMQMessage? frames)
     {
         frames = new NetMQMessage();
         var bytes = 0L;
@@ -53,7 +51,7 @@ internal sealed class MessageReader(Signing signing)
             while (true)
             {
                 bytes += frame.Size;
-                if (bytes > MaxBytes || frames?.FrameCount >= MaxFrames) frames = null;
+                if (bytes > maxBytes || frames?.FrameCount >= MaxFrames) frames = null;
                 frames?.Append(frame.CloneData());
                 if (!frame.HasMore) return true;
                 // All frames of a message arrive together.

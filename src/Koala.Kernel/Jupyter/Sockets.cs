@@ -20,8 +20,10 @@ internal sealed class Sockets : IDisposable
     public Sockets(ConnectionFile file)
     {
         _signing = new Signing(file.Key);
-        _reader = new MessageReader(_signing);
-        foreach (var socket in (NetMQSocket[])[_heartbeat, _shell, _control, _stdin, _iopub]) MessageReader.Limit(socket);
+        _reader = new MessageReader(_signing, MessageReader.MaxRequestBytes);
+        // A peer that announces a larger frame is disconnected before it sends it.
+        foreach (var socket in (NetMQSocket[])[_heartbeat, _shell, _control, _stdin, _iopub])
+            socket.Options.MaxMsgSize = MessageReader.MaxRequestBytes;
         foreach (var socket in (NetMQSocket[])[_shell, _control, _stdin, _iopub])
         {
             // A queue of limited length would drop messages. Without a limit a slow reader costs memory instead.
@@ -91,7 +93,7 @@ internal sealed class Sockets : IDisposable
     // The socket must answer each message before it receives the next.
     private void Echo()
     {
-        if (MessageReader.TryReadFrames(_heartbeat, out var frames)) _heartbeat.SendMultipartMessage(frames ?? new NetMQMessage([[]]));
+        if (_reader.TryReadFrames(_heartbeat, out var frames)) _heartbeat.SendMultipartMessage(frames ?? new NetMQMessage([[]]));
     }
 
     private void SendQueued()
