@@ -58,8 +58,8 @@ internal sealed class Signing(string key)
         static bool IsString(JsonNode? node) => node?.GetValueKind() == JsonValueKind.String;
     }
 
-    // Without a key the signature is empty, as the protocol requires.
-    private string Signature(IReadOnlyList<NetMQFrame> parts)
+    /// <summary>Signs the parts of a message. Without a key the signature is empty, as the protocol requires.</summary>
+    internal string Signature(IReadOnlyList<NetMQFrame> parts)
     {
         if (_key.Length == 0) return "";
         using var hmac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, _key);

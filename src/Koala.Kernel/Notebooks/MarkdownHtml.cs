@@ -48,6 +48,14 @@ internal static class MarkdownHtml
         return html.ToString();
     }
 
+    /// <summary>The text of a heading of the first level in the first line; null if the text does not begin with one.</summary>
+    public static string? Title(string text)
+    {
+        var line = text.TrimStart().Split('\n', 2)[0];
+        if (!line.StartsWith("# ", StringComparison.Ordinal)) return null;
+        return Markdown.ToPlainText(line, s_untrusted).Trim() is { Length: > 0 } title ? title : null;
+    }
+
     private static MarkdownPipeline Untrusted()
     {
         var builder = new MarkdownPipelineBuilder().UseAdvancedExtensions().DisableHtml();

@@ -36,7 +36,9 @@ internal sealed partial class Notebook
 
     private JsonObject Metadata => (JsonObject)_json["metadata"]!;
 
-    public string Title => System.IO.Path.GetFileNameWithoutExtension(Path);
+    /// <summary>The first heading of the texts; without one, the name of the file.</summary>
+    public string Title => Cells.Where(cell => cell.Kind == "markdown").Select(cell => MarkdownHtml.Title(cell.Source))
+        .FirstOrDefault(title => title is not null) ?? System.IO.Path.GetFileNameWithoutExtension(Path);
 
     /// <exception cref="KoalaException">
     /// The file is not a notebook that Koala can run; the message says why.
@@ -104,11 +106,14 @@ internal sealed partial class Notebook
 
     /// <summary>Writes the notebook to a file. If that fails, an existing file stays as it is.</summary>
     /// <exception cref="KoalaException">The file cannot be written.</exception>
-    public void Write(string path) => AtomicFile.Write(path, stream =>
+    public void Write(string path) => AtomicFile.Write(path, WriteTo);
+
+    /// <summary>Writes the notebook as JSON.</summary>
+    public void WriteTo(Stream stream)
     {
         using (var writer = new Utf8JsonWriter(stream, s_jsonFormat)) _json.WriteTo(writer);
         stream.WriteByte((byte)'\n');
-    });
+    }
 
     [GeneratedRegex("^[a-zA-Z0-9-_]{1,64}$")]
     private static partial Regex Id();
