@@ -17,7 +17,9 @@ internal static class StrictJson
 
     private static readonly JsonDocumentOptions s_options = new() { AllowDuplicateProperties = false, MaxDepth = MaxDepth };
 
-    /// <exception cref="JsonException">The bytes are not one JSON value in UTF-8 whose keys are unique and whose strings are valid.</exception>
+    /// <exception cref="JsonException">
+    /// The bytes are not one JSON value in UTF-8 whose keys are unique and whose strings are valid.
+    /// </exception>
     public static JsonNode? Parse(ReadOnlySpan<byte> utf8)
     {
         if (!Utf8.IsValid(utf8)) throw new JsonException("It is not valid UTF-8.");

@@ -64,7 +64,12 @@ public sealed class PageTests(Chromium chromium) : IClassFixture<Chromium>, IDis
         var cell = notebook["cells"]![0]!;
         foreach (var markdown in HostilePageTests.Hostile)
         {
-            notebook["cells"]!.AsArray().Add(new JsonObject { ["cell_type"] = "markdown", ["metadata"] = new JsonObject(), ["source"] = markdown });
+            notebook["cells"]!.AsArray().Add(new JsonObject
+            {
+                ["cell_type"] = "markdown",
+                ["metadata"] = new JsonObject(),
+                ["source"] = markdown,
+            });
             foreach (var mime in (string[])["text/html", "image/svg+xml", "text/markdown", "text/plain"])
             {
                 cell["outputs"]!.AsArray().Add(new JsonObject

@@ -164,7 +164,8 @@ public sealed class HostileMessageTests(TestKernel kernel) : IClassFixture<TestK
 
     private NetMQMessage Signed(string header, string content, string metadata = "{}")
     {
-        NetMQFrame[] parts = [.. ((string[])[header, "{}", metadata, content]).Select(part => new NetMQFrame(Encoding.UTF8.GetBytes(part)))];
+        string[] texts = [header, "{}", metadata, content];
+        NetMQFrame[] parts = [.. texts.Select(part => new NetMQFrame(Encoding.UTF8.GetBytes(part)))];
         var frames = new NetMQMessage(["<IDS|MSG>"u8.ToArray(), Encoding.ASCII.GetBytes(new Signing(File.Key).Signature(parts))]);
         foreach (var part in parts) frames.Append(part);
         return frames;
@@ -181,7 +182,8 @@ public sealed class HostileMessageTests(TestKernel kernel) : IClassFixture<TestK
 
     private long PeakBytes()
     {
-        var line = System.IO.File.ReadLines($"/proc/{kernel.Process.Id}/status").Single(l => l.StartsWith("VmHWM", StringComparison.Ordinal));
+        var lines = System.IO.File.ReadLines($"/proc/{kernel.Process.Id}/status");
+        var line = lines.Single(l => l.StartsWith("VmHWM", StringComparison.Ordinal));
         return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) * 1024;
     }
 }

@@ -35,7 +35,8 @@ public sealed class CellMetadataTests(TestKernel kernel) : IClassFixture<TestKer
         var notebook = Write(CSharpKernel, ("""{"polyglot_notebook":{"kernelName":"javascript"}}""", "let a = 1"));
         Assert.Equal(0, CommandRun.Of("run", notebook, "--output", _folder.At("out.ipynb"), "--quiet").ExitCode);
 
-        Assert.Equal("<script type=\"text/javascript\">let a = 1</script>", Cells()[0]!["outputs"]![0]!["data"]!["text/html"]![0]!.ToString());
+        var html = Cells()[0]!["outputs"]![0]!["data"]!["text/html"]![0]!.ToString();
+        Assert.Equal("<script type=\"text/javascript\">let a = 1</script>", html);
     }
 
     [Theory]

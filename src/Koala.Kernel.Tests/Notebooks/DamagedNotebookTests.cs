@@ -13,11 +13,14 @@ public sealed class DamagedNotebookTests : IDisposable
         "metadata":{"kernelspec":{"name":".net-csharp","display_name":"C#","language":"C#"},"language_info":{"name":"polyglot-notebook"},
         "polyglot_notebook":{"kernelInfo":{"defaultKernelName":"csharp","items":[{"aliases":[],"name":"csharp"}]}}},
         "cells":[{"cell_type":"markdown","id":"a","metadata":{},"source":["# Title\n","[x](http:y) ![p](data:image/png;base64,AA)"]},
-        {"cell_type":"code","id":"b","metadata":{"tags":["parameters"],"vscode":{"languageId":"csharp"}},"execution_count":1,
+        {"cell_type":"code","id":"b","metadata":{"tags":["parameters"],"vscode":{"languageId":"csharp"}},
+        "execution_count":1,
         "outputs":[{"output_type":"stream","name":"stdout","text":["one\n","\u00e9\ud83d\ude00"]},
         {"output_type":"error","ename":"E","evalue":"v","traceback":["E: v"]}],"source":"var n = 5;"},
-        {"cell_type":"code","id":"c","metadata":{"polyglot_notebook":{"kernelName":"html"},"tags":["skip-execution"]},"execution_count":null,
-        "outputs":[{"output_type":"display_data","data":{"text/html":"<b>x</b>","text/plain":["x"]},"metadata":{}}],"source":["<b>","</b>"]},
+        {"cell_type":"code","id":"c","metadata":{"polyglot_notebook":{"kernelName":"html"},"tags":["skip-execution"]},
+        "execution_count":null,
+        "outputs":
+        [{"output_type":"display_data","data":{"text/html":"<b>x</b>","text/plain":["x"]},"metadata":{}}],"source":["<b>","</b>"]},
         {"cell_type":"raw","metadata":{},"source":"r"}]}
         """;
 
@@ -47,7 +50,10 @@ public sealed class DamagedNotebookTests : IDisposable
 
     public static TheoryData<string, string> Damaged => new()
     {
-        { Valid.Replace("{\"name\":\".net-csharp\",\"display_name\":\"C#\",\"language\":\"C#\"}", "0.5"), "kernelspec is not a JSON object" },
+        {
+            Valid.Replace("{\"name\":\".net-csharp\",\"display_name\":\"C#\",\"language\":\"C#\"}", "0.5"),
+            "kernelspec is not a JSON object"
+        },
         { Valid.Replace("\".net-csharp\"", "[]"), "name is not a string" },
         {
             Valid.Replace("{\"name\":\"polyglot-notebook\"}", "3").Replace("\"defaultKernelName\":\"csharp\",", "")
@@ -63,9 +69,15 @@ public sealed class DamagedNotebookTests : IDisposable
         { Valid.Replace("[\"<b>\",\"</b>\"]", "[null]"), "cell 3: has no source" },
         { Valid.Replace("\"raw\"", "1"), "cell 4: has the cell_type '1'" },
         { Valid.Replace("\"raw\"", $"\"{new string('x', 100_000)}\""), "cell 4: has the cell_type 'xxx" },
-        { Valid.Replace("[{\"output_type\":\"display_data\"", "[[],{\"output_type\":\"display_data\""), "cell 3: has an output that is not" },
+        {
+            Valid.Replace("[{\"output_type\":\"display_data\"", "[[],{\"output_type\":\"display_data\""),
+            "cell 3: has an output that is not a JSON object"
+        },
         { Valid.Replace("\"id\":\"a\"", "\"id\":\"a\",\"id\":\"b\""), "Duplicate property 'id'" },
-        { Valid.Replace("\"name\":\"stdout\"", $"\"{new string('k', 100_000)}\":1,\"{new string('k', 100_000)}\":2"), "Duplicate property" },
+        {
+            Valid.Replace("\"name\":\"stdout\"", $"\"{new string('k', 100_000)}\":1,\"{new string('k', 100_000)}\":2"),
+            "Duplicate property"
+        },
         { Valid.Replace("\\ud83d", ""), "half a surrogate pair" },
         { Valid.Replace("\"ename\"", "\"\\ud800\""), "half a surrogate pair" },
         { Valid.Replace("\"source\":\"r\"", $"\"source\":\"r\",\"x\":{new string('[', 300)}{new string(']', 300)}"), "depth of 200" },
@@ -116,7 +128,8 @@ public sealed class DamagedNotebookTests : IDisposable
             Assert.Equal(2, run.ExitCode);
             Assert.Contains("not a regular file", run.Error, StringComparison.Ordinal);
         }
-        Assert.Contains("has 3221225472 bytes, but at most", CommandRun.Of("run", _folder.At("large.ipynb")).Error, StringComparison.Ordinal);
+        var error = CommandRun.Of("run", _folder.At("large.ipynb")).Error;
+        Assert.Contains("has 3221225472 bytes, but at most", error, StringComparison.Ordinal);
     }
 
     public void Dispose() => _folder.Dispose();

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Koala.Kernel.Notebooks;
@@ -178,20 +179,22 @@ public sealed partial class HostilePageTests : IDisposable
         .. Elements().Matches(html).Select(match => match.Value).Where(tag => !HarmlessElement().IsMatch(tag)),
         .. Elements().Matches(html).SelectMany(match => Attributes().Matches(match.Groups[1].Value)).Select(match => match.Groups[1].Value)
             .Where(name => !HarmlessAttribute().IsMatch(name)),
-        .. Links().Matches(html).Select(match => System.Net.WebUtility.HtmlDecode(match.Groups[1].Value)).Where(url => !HarmlessLink().IsMatch(url)),
+        .. Links().Matches(html).Select(match => WebUtility.HtmlDecode(match.Groups[1].Value))
+            .Where(url => !HarmlessLink().IsMatch(url)),
     ];
 
     [GeneratedRegex("<[a-zA-Z!/?]((?:[^<>\"]|\"[^\"]*\")*)>")]
     private static partial Regex Elements();
 
-    [GeneratedRegex("^</?(p|h[1-6]|a|img|em|strong|code|pre|br|hr|ul|ol|li|blockquote|table|thead|tbody|tr|th|td|div|span|input|label|dl|dt|dd|sup|sub"
-        + "|del|ins|mark|abbr|section|figure|figcaption|footer|cite|col|colgroup|svg|path)[ />]")]
+    [GeneratedRegex("^</?(p|h[1-6]|a|img|em|strong|code|pre|br|hr|ul|ol|li|blockquote|table|thead|tbody|tr|th|td|div|span|input|label"
+        + "|dl|dt|dd|sup|sub|del|ins|mark|abbr|section|figure|figcaption|footer|cite|col|colgroup|svg|path)[ />]")]
     private static partial Regex HarmlessElement();
 
     [GeneratedRegex("([a-zA-Z-]+)=\"")]
     private static partial Regex Attributes();
 
-    [GeneratedRegex("^(href|src|alt|title|id|class|type|disabled|checked|role|viewbox|version|width|height|aria-hidden|d|style)$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex("^(href|src|alt|title|id|class|type|disabled|checked|role|viewbox|version|width|height|aria-hidden|d|style)$",
+        RegexOptions.IgnoreCase)]
     private static partial Regex HarmlessAttribute();
 
     [GeneratedRegex("(?:href|src)=\"([^\"]*)\"")]

@@ -3,7 +3,9 @@ using NetMQ;
 
 namespace Koala.Kernel.Jupyter;
 
-/// <summary>Reads messages from sockets. Whoever can connect can send, so nothing here trusts a message without a valid signature.</summary>
+/// <summary>
+/// Reads messages from sockets. Whoever can connect can send, so nothing here trusts a message without a valid signature.
+/// </summary>
 /// <param name="signing">Checks the signatures.</param>
 /// <param name="maxBytes">The size above which a message is dropped.</param>
 internal sealed class MessageReader(Signing signing, long maxBytes)

@@ -18,7 +18,8 @@ internal sealed class Signing(string key)
     private const int PartsAfterSignature = 4;
 
     private static readonly byte[] s_delimiter = "<IDS|MSG>"u8.ToArray();
-    private static readonly JsonSerializerOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = StrictJson.MaxDepth };
+    private static readonly JsonSerializerOptions s_json =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = StrictJson.MaxDepth };
 
     private readonly byte[] _key = Encoding.UTF8.GetBytes(key);
 
