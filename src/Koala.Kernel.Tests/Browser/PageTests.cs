@@ -90,8 +90,8 @@ public sealed class PageTests(Chromium chromium) : IClassFixture<Chromium>, IDis
             HtmlPage.Write(Notebook.Read(path), _folder.At("page.html"), trusted);
             var page = await chromium.NewPageAsync(ColorScheme.Light);
             await page.GotoAsync(new Uri(_folder.At("page.html")).AbsoluteUri, new() { Timeout = 120_000 });
-            foreach (var link in await page.Locator("a[href^='unsafe:'], a[href*='script:']").AllAsync())
-                await link.DispatchEventAsync("click");
+            // A click in the trusted page would replace the page.
+            if (!trusted) await page.EvaluateAsync("document.querySelectorAll('a[href^=\"unsafe:\"]').forEach(link => link.click())");
             await Task.Delay(500);
             var title = await page.TitleAsync();
             await page.Context.DisposeAsync();

@@ -4,7 +4,6 @@ using Markdig;
 using Markdig.Extensions.GenericAttributes;
 using Markdig.Extensions.MediaLinks;
 using Markdig.Renderers;
-using Markdig.Syntax;
 
 namespace Koala.Kernel.Notebooks;
 
@@ -31,21 +30,19 @@ internal static class MarkdownHtml
     public static string Render(string text, bool trusted)
     {
         var pipeline = trusted ? s_trusted : s_untrusted;
-        MarkdownDocument document;
+        using var html = new StringWriter();
+        var renderer = new HtmlRenderer(html) { LinkRewriter = trusted ? null : Link };
+        pipeline.Setup(renderer);
         try
         {
-            document = Markdown.Parse(text, pipeline);
+            renderer.Render(Markdown.Parse(text, pipeline));
+            return html.ToString();
         }
         catch (ArgumentException)
         {
             // The library refuses text that is nested too deeply; the reader still sees it.
             return $"<pre tabindex=\"0\">{WebUtility.HtmlEncode(text)}</pre>\n";
         }
-        using var html = new StringWriter();
-        var renderer = new HtmlRenderer(html) { LinkRewriter = trusted ? null : Link };
-        pipeline.Setup(renderer);
-        renderer.Render(document);
-        return html.ToString();
     }
 
     /// <summary>The text of a heading of the first level in the first line; null if the text does not begin with one.</summary>
@@ -53,7 +50,15 @@ internal static class MarkdownHtml
     {
         var line = text.TrimStart().Split('\n', 2)[0];
         if (!line.StartsWith("# ", StringComparison.Ordinal)) return null;
-        return Markdown.ToPlainText(line, s_untrusted).Trim() is { Length: > 0 } title ? title : null;
+        try
+        {
+            return Markdown.ToPlainText(line, s_untrusted).Trim() is { Length: > 0 } title ? title : null;
+        }
+        catch (ArgumentException)
+        {
+            // The heading is nested too deeply.
+            return null;
+        }
     }
 
     private static MarkdownPipeline Untrusted()
