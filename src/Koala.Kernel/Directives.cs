@@ -95,10 +95,11 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
 
     private async Task ImportAsync(string path, int number, CellOutput output, CancellationToken cancel)
     {
-        foreach (var code in ImportedFile.Read(path.Trim('"')))
+        foreach (var cell in ImportedFile.Read(path.Trim('"')))
         {
-            if (await engine.RunPartsAsync(code, number, output, cancel) is { } error)
-                throw Fault.Create(path, $"failed ({error.Message})", "correct the file");
+            if (await engine.RunPartsAsync(cell.Code, number, cell.Language, output, cancel) is not { } error) continue;
+            if (!cell.MayRaise) throw Fault.Create(path, $"failed ({error.Message})", "correct the file");
+            output.Error(error);
         }
     }
 
@@ -127,7 +128,7 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
     {
         foreach (var cell in ImportedFile.Read(script))
         {
-            if (await engine.RunPartsAsync(cell, 0, output, cancel) is { } error)
+            if (await engine.RunPartsAsync(cell.Code, 0, cell.Language, output, cancel) is { } error)
                 output.Write("stderr", $"{script}: {error.Message}\n");
         }
     }

@@ -46,10 +46,11 @@ internal sealed class Engine : IDisposable
     /// <summary>Runs one cell until it ends or is interrupted.</summary>
     /// <param name="code">The text of the cell.</param>
     /// <param name="number">The execution count of the cell, by which errors name it.</param>
+    /// <param name="language">The language of the cell.</param>
     /// <param name="output">The output of the cell, which also receives its value and its error.</param>
     /// <param name="read">A function that asks the front end for a line; null if the front end cannot ask.</param>
     /// <returns>The error of the cell; null if the cell succeeded.</returns>
-    public CellError? Run(string code, int number, CellOutput output, Func<string, bool, string?>? read = null)
+    public CellError? Run(string code, int number, string language, CellOutput output, Func<string, bool, string?>? read = null)
     {
         using var running = new RunningCell();
         lock (_lock)
@@ -64,7 +65,7 @@ internal sealed class Engine : IDisposable
             var work = running.Threads.Start(() =>
             {
                 context.Enter();
-                return RunPartsAsync(code, number, output, running.Cancel.Token);
+                return RunPartsAsync(code, number, language, output, running.Cancel.Token);
             });
             Task.WaitAny(work, running.Abandoned.Task);
             var succeeded = work.IsCompletedSuccessfully && work.Result is null;
@@ -97,15 +98,17 @@ internal sealed class Engine : IDisposable
     }
 
     /// <summary>Runs code as part of the current cell: the cell itself, or a file that it imports.</summary>
-    internal async Task<CellError?> RunPartsAsync(string code, int number, CellOutput output, CancellationToken cancel)
+    internal async Task<CellError?> RunPartsAsync(
+        string code, int number, string language, CellOutput output, CancellationToken cancel)
     {
-        var parts = CellText.Split(code);
+        var parts = CellText.Split(code, language);
         for (var i = 0; i < parts.Count; i++)
         {
             cancel.ThrowIfCancellationRequested();
             CSharpOutcome outcome;
             try
             {
+                if (i == 0) CellLanguage.Check(language);
                 outcome = await _directives.RunAsync(parts[i], number, output, cancel);
             }
             catch (Exception e) when (Fault.Is(e))

@@ -11,24 +11,37 @@ namespace Koala.Kernel;
 internal static partial class ImportedFile
 {
     /// <exception cref="KoalaException">The file cannot be read or is of another kind.</exception>
-    public static IEnumerable<string> Read(string path)
+    public static IEnumerable<ImportedCell> Read(string path)
     {
         if (!File.Exists(path))
             throw new KoalaException(path, "does not exist", "check the path, which is relative to the notebook's folder");
         return Path.GetExtension(path).ToLowerInvariant() switch
         {
-            ".ipynb" => Notebook.Read(path).Cells.Where(cell => cell.IsCode).Select(cell => cell.Source),
-            ".dib" => [Metadata().Replace(File.ReadAllText(path), "")],
-            ".cs" or ".csx" => [File.ReadAllText(path)],
-            ".html" => ["#!html\n" + File.ReadAllText(path)],
-            ".md" => ["#!markdown\n" + File.ReadAllText(path)],
-            ".js" => ["#!javascript\n" + File.ReadAllText(path)],
+            ".ipynb" => Cells(Notebook.Read(path)),
+            ".dib" => [new(Metadata().Replace(File.ReadAllText(path), ""))],
+            ".cs" or ".csx" => [new(File.ReadAllText(path))],
+            ".html" => [new(File.ReadAllText(path), "html")],
+            ".md" => [new(File.ReadAllText(path), "markdown")],
+            ".js" => [new(File.ReadAllText(path), "javascript")],
             _ => throw new KoalaException(path, "cannot be imported: its file type is unknown",
                 "import .ipynb, .dib, .csx, .cs, .html, .md or .js"),
         };
+    }
+
+    private static IEnumerable<ImportedCell> Cells(Notebook notebook)
+    {
+        notebook.CheckLanguages();
+        return notebook.Cells.Where(cell => cell.IsCode && !cell.IsSkipped)
+            .Select(cell => new ImportedCell(cell.Source, cell.Language, cell.MayRaise));
     }
 
     // A .dib begins with #!meta and JSON, which end at the first cell.
     [GeneratedRegex(@"\A\s*#!meta\b.*?(?=^#!|\z)", RegexOptions.Singleline | RegexOptions.Multiline)]
     private static partial Regex Metadata();
 }
+
+/// <summary>A cell of an imported file.</summary>
+/// <param name="Code">The text of the cell.</param>
+/// <param name="Language">The language of the cell.</param>
+/// <param name="MayRaise">Whether the import goes on after an error of the cell.</param>
+internal readonly record struct ImportedCell(string Code, string Language = CellLanguage.CSharp, bool MayRaise = false);

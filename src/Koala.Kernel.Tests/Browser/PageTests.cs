@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Koala.Kernel.Notebooks;
+using Koala.Kernel.Tests.Notebooks;
 using Koala.Lab.Charts;
 using Koala.Lab.Tests.Charts;
 using Microsoft.Playwright;
@@ -56,9 +57,51 @@ public sealed class PageTests(Chromium chromium) : IClassFixture<Chromium>, IDis
     public Task The_quickstart_shows_all_its_charts(ColorScheme scheme, string ink) =>
         OpenAndCheck(TestFiles.At("notebooks", "01-quickstart.ipynb"), 8, scheme, ink);
 
+    [Fact]
+    public async Task No_script_of_a_text_or_of_a_stored_output_runs()
+    {
+        var notebook = JsonNode.Parse(await File.ReadAllTextAsync(_folder.WriteNotebook("hostile.ipynb", "1")))!;
+        var cell = notebook["cells"]![0]!;
+        foreach (var markdown in HostilePageTests.Hostile)
+        {
+            notebook["cells"]!.AsArray().Add(new JsonObject
+            {
+                ["cell_type"] = "markdown",
+                ["metadata"] = new JsonObject(),
+                ["source"] = markdown,
+            });
+            foreach (var mime in (string[])["text/html", "image/svg+xml", "text/markdown", "text/plain"])
+            {
+                cell["outputs"]!.AsArray().Add(new JsonObject
+                {
+                    ["output_type"] = "display_data",
+                    ["metadata"] = new JsonObject(),
+                    ["data"] = new JsonObject { [mime] = markdown },
+                });
+            }
+        }
+        var path = _folder.Write("hostile.ipynb", notebook.ToJsonString());
+        Assert.Equal(Notebook.Read(path).Title, await TitleOf(trusted: false));
+        // The same page runs scripts if it is trusted.
+        Assert.Equal("ran", await TitleOf(trusted: true));
+
+        async Task<string> TitleOf(bool trusted)
+        {
+            HtmlPage.Write(Notebook.Read(path), _folder.At("page.html"), trusted);
+            var page = await chromium.NewPageAsync(ColorScheme.Light);
+            await page.GotoAsync(new Uri(_folder.At("page.html")).AbsoluteUri, new() { Timeout = 120_000 });
+            // A click in the trusted page would replace the page.
+            if (!trusted) await page.EvaluateAsync("document.querySelectorAll('a[href^=\"unsafe:\"]').forEach(link => link.click())");
+            await Task.Delay(500);
+            var title = await page.TitleAsync();
+            await page.Context.DisposeAsync();
+            return title;
+        }
+    }
+
     private async Task OpenAndCheck(string notebook, int figures, ColorScheme scheme, string ink)
     {
-        HtmlPage.Write(Notebook.Read(notebook), _folder.At("page.html"));
+        HtmlPage.Write(Notebook.Read(notebook), _folder.At("page.html"), trusted: true);
         var page = await chromium.NewPageAsync(scheme);
         var errors = new List<string>();
         page.Console += (_, message) =>

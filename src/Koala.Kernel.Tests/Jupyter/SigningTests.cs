@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Koala.Kernel.Jupyter;
 using NetMQ;
@@ -43,8 +44,8 @@ public sealed class SigningTests
     {
         var signing = new Signing("");
         Assert.Null(signing.Decode(new NetMQMessage([[1], [2]])));
-        Assert.Null(signing.Decode(WithHeader("{"u8)));
-        Assert.Null(signing.Decode(WithHeader("[]"u8)));
+        Assert.ThrowsAny<JsonException>(() => signing.Decode(WithHeader("{"u8)));
+        Assert.ThrowsAny<JsonException>(() => signing.Decode(WithHeader("[]"u8)));
 
         static NetMQMessage WithHeader(ReadOnlySpan<byte> header) =>
             new(["<IDS|MSG>"u8.ToArray(), [], header.ToArray(), "{}"u8.ToArray(), "{}"u8.ToArray(), "{}"u8.ToArray()]);

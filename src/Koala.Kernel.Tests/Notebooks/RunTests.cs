@@ -165,8 +165,8 @@ public sealed class RunTests : IDisposable
     [InlineData("{\"nbformat\":4,\"cells\":[]}", "has no nbformat_minor")]
     [InlineData("{\"nbformat\":4,\"nbformat_minor\":5}", "has no list of cells")]
     [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":{}}", "has no list of cells")]
-    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[1]}", "cell 1 is not a JSON object")]
-    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"code\"}]}", "cell 1 has no source")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[1]}", "cell 1: is not a JSON object")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"code\"}]}", "cell 1: has no source")]
     [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"slide\",\"source\":\"\"}]}",
         "has the cell_type 'slide'")]
     [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"code\",\"source\":\"\",\"outputs\":3}]}",

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.DotNet.Interactive.Formatting;
 
@@ -50,7 +51,7 @@ internal static class MimeBundle
     {
         try
         {
-            return JsonNode.Parse(text);
+            return StrictJson.Parse(Encoding.UTF8.GetBytes(text));
         }
         catch (System.Text.Json.JsonException)
         {

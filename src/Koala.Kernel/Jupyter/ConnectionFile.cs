@@ -9,6 +9,10 @@ namespace Koala.Kernel.Jupyter;
 /// </summary>
 internal sealed record ConnectionFile
 {
+    private const long MaxBytes = 1 << 20;
+
+    private static readonly JsonSerializerOptions s_options = new() { RespectNullableAnnotations = true };
+
     [JsonPropertyName("shell_port")]
     public required int ShellPort { get; init; }
 
@@ -40,29 +44,39 @@ internal sealed record ConnectionFile
     public bool IsReady => ShellPort > 0 && IopubPort > 0 && StdinPort > 0 && ControlPort > 0 && HeartbeatPort > 0;
 
     /// <exception cref="Koala.Lab.KoalaException">
-    /// The file cannot be read, or asks for a transport or a signature that this kernel does not support.
+    /// The file cannot be read, or asks for a transport, a signature or an address that this kernel does not support.
     /// </exception>
     public static ConnectionFile Read(string path)
     {
-        ConnectionFile? file;
+        ConnectionFile file;
         try
         {
-            file = JsonSerializer.Deserialize<ConnectionFile>(File.ReadAllBytes(path));
+            // A pipe or a device has no length, and opening it could wait for ever.
+            if (new FileInfo(path).Length is 0 or > MaxBytes) throw new JsonException("it is empty, too large, or not a regular file");
+            file = StrictJson.Parse(File.ReadAllBytes(path)).Deserialize<ConnectionFile>(s_options)
+                ?? throw new JsonException("it is null");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
-            throw Fault.Create(path, $"is not a connection file ({e.Message.TrimEnd('.')})",
+            throw Fault.Create(path, $"is not a connection file ({Excerpt.Of(e.Message.TrimEnd('.'))})",
                 "let Jupyter start the kernel; it writes the file", e);
         }
-        if (file is not { Transport: "tcp" })
+        if (file.Transport != "tcp")
         {
-            throw Fault.Create(path, $"asks for the transport '{file?.Transport}', but this kernel uses tcp",
+            throw Fault.Create(path, $"asks for the transport '{Excerpt.Of(file.Transport)}', but this kernel uses tcp",
                 "set c.KernelManager.transport to tcp");
         }
         if (file.SignatureScheme != Signing.Scheme)
         {
-            throw Fault.Create(path, $"asks for signatures by '{file.SignatureScheme}', but this kernel uses {Signing.Scheme}",
+            throw Fault.Create(path,
+                $"asks for signatures by '{Excerpt.Of(file.SignatureScheme)}', but this kernel uses {Signing.Scheme}",
                 "leave signature_scheme as it is");
+        }
+        int[] ports = [file.ShellPort, file.IopubPort, file.StdinPort, file.ControlPort, file.HeartbeatPort];
+        if (ports.Any(port => port is < 0 or > ushort.MaxValue))
+        {
+            throw Fault.Create(path, $"asks for the ports {string.Join(", ", ports)}, but ports are from 0 to {ushort.MaxValue}",
+                "let Jupyter start the kernel; it writes the file");
         }
         return file;
     }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
+using Koala.Lab;
 using NetMQ;
 using NetMQ.Sockets;
 
@@ -12,15 +13,18 @@ internal sealed class KernelClient : IDisposable
 {
     private readonly DealerSocket _shell = new(), _control = new(), _stdin = new();
     private readonly SubscriberSocket _iopub = new();
-    private readonly NetMQQueue<(NetMQSocket Socket, Message Message)> _outgoing = new();
+    private readonly NetMQQueue<(NetMQSocket Socket, NetMQMessage Frames)> _outgoing = new();
     private readonly Channel<Message> _incoming = Channel.CreateUnbounded<Message>();
     private readonly NetMQPoller _poller;
     private readonly Signing _signing;
+    private readonly MessageReader _reader;
     private readonly string _session = Guid.NewGuid().ToString("N");
 
     public KernelClient(ConnectionFile file)
     {
         _signing = new Signing(file.Key);
+        // Outputs are as long as cells make them.
+        _reader = new MessageReader(_signing, long.MaxValue);
         var identity = System.Text.Encoding.ASCII.GetBytes(_session);
         _shell.Options.Identity = _control.Options.Identity = _stdin.Options.Identity = identity;
         foreach (var socket in (NetMQSocket[])[_shell, _control, _stdin, _iopub])
@@ -37,7 +41,7 @@ internal sealed class KernelClient : IDisposable
         _outgoing.ReceiveReady += (_, _) =>
         {
             while (_outgoing.TryDequeue(out var next, TimeSpan.Zero))
-                next.Socket.SendMultipartMessage(_signing.Encode(next.Message));
+                next.Socket.SendMultipartMessage(next.Frames);
         };
         _poller = [_shell, _control, _stdin, _iopub, _outgoing];
         _poller.RunAsync("kernel client", isBackgroundThread: true);
@@ -48,7 +52,8 @@ internal sealed class KernelClient : IDisposable
 
     /// <summary>Sends a request that the kernel serves after all earlier ones.</summary>
     /// <returns>The id of the request, which the answers name as their parent.</returns>
-    public string Send(string type, JsonObject content) => Send(_shell, type, content);
+    /// <exception cref="KoalaException">The request is larger than a kernel takes.</exception>
+    public string Send(string type, JsonObject content, JsonObject? metadata = null) => Send(_shell, type, content, metadata);
 
     /// <summary>Sends a request that the kernel serves at once, even while a cell runs.</summary>
     /// <returns>The id of the request, which the answers name as their parent.</returns>
@@ -63,17 +68,23 @@ internal sealed class KernelClient : IDisposable
         _incoming.Writer.TryComplete();
     }
 
-    private string Send(NetMQSocket socket, string type, JsonObject content)
+    private string Send(NetMQSocket socket, string type, JsonObject content, JsonObject? metadata = null)
     {
-        var message = Message.New(type, content, _session);
-        _outgoing.Enqueue((socket, message));
+        var message = Message.New(type, content, _session, metadata: metadata);
+        var frames = _signing.Encode(message);
+        var bytes = frames.Sum(frame => (long)frame.MessageSize);
+        if (bytes > MessageReader.MaxRequestBytes)
+        {
+            throw new KoalaException(type, $"has {bytes} bytes, but a kernel takes at most {MessageReader.MaxRequestBytes}",
+                "move the cell's data to a file that the cell reads");
+        }
+        _outgoing.Enqueue((socket, frames));
         return message.Id;
     }
 
     private void Receive(NetMQSocket socket)
     {
-        NetMQMessage? frames = null;
-        for (var i = 0; i < 100 && socket.TryReceiveMultipartMessage(ref frames); i++)
-            if (_signing.Decode(frames!) is { } message) _incoming.Writer.TryWrite(message);
+        for (var i = 0; i < 100 && _reader.TryRead(socket, out var message); i++)
+            if (message is not null) _incoming.Writer.TryWrite(message);
     }
 }

@@ -29,6 +29,9 @@ internal sealed class KernelProcess : IDisposable
 
     public KernelClient Client { get; private set; }
 
+    /// <summary>The addresses and the key of the kernel.</summary>
+    public ConnectionFile Connection { get; private set; } = null!;
+
     public int Id => _process.Id;
 
     public bool HasExited => _process.HasExited;
@@ -133,13 +136,12 @@ internal sealed class KernelProcess : IDisposable
         timeout.CancelAfter(s_startTimeout);
         try
         {
-            ConnectionFile file;
-            while (!(file = ConnectionFile.Read(_connectionFile)).IsReady)
+            while (!(Connection = ConnectionFile.Read(_connectionFile)).IsReady)
             {
                 if (_process.HasExited) throw StartFailure();
                 await Task.Delay(5, timeout.Token).ConfigureAwait(false);
             }
-            Client = new KernelClient(file);
+            Client = new KernelClient(Connection);
             // The subscription is active once a message arrives that the kernel published for a request of this client.
             while (!await IsSubscribedAsync(timeout.Token).ConfigureAwait(false))
             {

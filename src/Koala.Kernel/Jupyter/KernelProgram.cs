@@ -22,16 +22,7 @@ public static class KernelProgram
         // not be interrupted for seconds. .NET reads this variable once, when the first socket is created.
         Environment.SetEnvironmentVariable(InlineCompletions, "1");
         var file = ConnectionFile.Read(connectionFile);
-        KernelServer server;
-        try
-        {
-            server = new KernelServer(file);
-        }
-        catch (NetMQException e)
-        {
-            throw Fault.Create(connectionFile, $"names an address that cannot be bound ({e.Message.TrimEnd('.')})",
-                "start the kernel again with other ports", e);
-        }
+        var server = CreateServer(file, connectionFile);
         // Processes that cells start must not inherit the variable.
         Environment.SetEnvironmentVariable(InlineCompletions, null);
         using var terminate = new CancellationTokenSource();
@@ -58,5 +49,21 @@ public static class KernelProgram
         server.Dispose();
         NetMQConfig.Cleanup(block: true);
         Environment.Exit(0);
+    }
+
+    /// <summary>Creates the server of a kernel, which is bound to the addresses of its connection file.</summary>
+    /// <exception cref="Koala.Lab.KoalaException">The addresses cannot be bound.</exception>
+    internal static KernelServer CreateServer(ConnectionFile file, string path)
+    {
+        try
+        {
+            return new KernelServer(file);
+        }
+        // NetMQ, the resolver and the sockets of .NET each have exceptions of their own for an address.
+        catch (Exception e)
+        {
+            throw Fault.Create(path, $"names an address that cannot be bound ({Excerpt.Of(e.Message.TrimEnd('.'))})",
+                "start the kernel again with other ports", e);
+        }
     }
 }

@@ -128,6 +128,7 @@ internal sealed class KernelServer : IDisposable
     private JsonObject Execute(Message request)
     {
         var code = request.Content["code"]?.ToString() ?? "";
+        var language = CellLanguage.OfCell(request.Metadata) ?? CellLanguage.CSharp;
         var silent = Flag("silent", false);
         if (!silent) _executionCount++;
         var number = _executionCount;
@@ -139,10 +140,10 @@ internal sealed class KernelServer : IDisposable
             if (!silent || type != "execute_result") Publish(request, type, content);
         });
         Func<string, bool, string?>? read = Flag("allow_stdin", false) ? (prompt, hidden) => Ask(request, prompt, hidden) : null;
-        var error = _engine.Run(code, number, output, read);
+        var error = _engine.Run(code, number, language, output, read);
         if (error is null)
         {
-            _completion.AddCell(code);
+            if (language == CellLanguage.CSharp) _completion.AddCell(code);
             return new JsonObject { ["execution_count"] = number, ["payload"] = new JsonArray(), ["user_expressions"] = new JsonObject() };
         }
         // This happens before the reply is sent, because a cell that a client sends in answer to the reply must run.

@@ -7,7 +7,9 @@ namespace Koala.Kernel.Jupyter;
 /// <param name="Header">The type, id, session and user of the message.</param>
 /// <param name="Parent">The header of the request that caused the message; empty if there is none.</param>
 /// <param name="Content">The content, which depends on the type.</param>
-internal sealed record Message(IReadOnlyList<byte[]> Identities, JsonObject Header, JsonObject Parent, JsonObject Content)
+/// <param name="Metadata">What is known about the message; of a cell to run, the metadata of the cell.</param>
+internal sealed record Message(
+    IReadOnlyList<byte[]> Identities, JsonObject Header, JsonObject Parent, JsonObject Content, JsonObject Metadata)
 {
     public const string ProtocolVersion = "5.3";
 
@@ -17,7 +19,8 @@ internal sealed record Message(IReadOnlyList<byte[]> Identities, JsonObject Head
 
     /// <summary>Creates a message of this process.</summary>
     public static Message New(
-        string type, JsonObject content, string session, JsonObject? parent = null, IReadOnlyList<byte[]>? identities = null)
+        string type, JsonObject content, string session, JsonObject? parent = null, IReadOnlyList<byte[]>? identities = null,
+        JsonObject? metadata = null)
     {
         var header = new JsonObject
         {
@@ -28,6 +31,6 @@ internal sealed record Message(IReadOnlyList<byte[]> Identities, JsonObject Head
             ["msg_type"] = type,
             ["version"] = ProtocolVersion,
         };
-        return new Message(identities ?? [], header, (JsonObject?)parent?.DeepClone() ?? [], content);
+        return new Message(identities ?? [], header, (JsonObject?)parent?.DeepClone() ?? [], content, metadata ?? []);
     }
 }

@@ -15,10 +15,15 @@ internal sealed class Sockets : IDisposable
     private readonly NetMQQueue<(NetMQSocket Socket, Message Message)> _outgoing = new();
     private readonly NetMQPoller _poller;
     private readonly Signing _signing;
+    private readonly MessageReader _reader;
 
     public Sockets(ConnectionFile file)
     {
         _signing = new Signing(file.Key);
+        _reader = new MessageReader(_signing, MessageReader.MaxRequestBytes);
+        // A peer that announces a larger frame is disconnected before it sends it.
+        foreach (var socket in (NetMQSocket[])[_heartbeat, _shell, _control, _stdin, _iopub])
+            socket.Options.MaxMsgSize = MessageReader.MaxRequestBytes;
         foreach (var socket in (NetMQSocket[])[_shell, _control, _stdin, _iopub])
         {
             // A queue of limited length would drop messages. Without a limit a slow reader costs memory instead.
@@ -33,7 +38,7 @@ internal sealed class Sockets : IDisposable
             IopubPort = Bind(_iopub, file, file.IopubPort),
             HeartbeatPort = Bind(_heartbeat, file, file.HeartbeatPort),
         };
-        _heartbeat.ReceiveReady += (_, _) => _heartbeat.SendMultipartMessage(_heartbeat.ReceiveMultipartMessage());
+        _heartbeat.ReceiveReady += (_, _) => Echo();
         _shell.ReceiveReady += (_, _) => Receive(_shell, Shell);
         _control.ReceiveReady += (_, _) => Receive(_control, Control);
         _stdin.ReceiveReady += (_, _) => Receive(_stdin, Stdin);
@@ -80,13 +85,15 @@ internal sealed class Sockets : IDisposable
 
     private void Receive(RouterSocket socket, Action<Message>? handler)
     {
-        NetMQMessage? frames = null;
         // At most 100 messages are read at a time, so that the other sockets are served too.
-        for (var i = 0; i < 100 && socket.TryReceiveMultipartMessage(ref frames); i++)
-        {
-            // Messages with a wrong signature are dropped silently.
-            if (_signing.Decode(frames!) is { } message) handler?.Invoke(message);
-        }
+        for (var i = 0; i < 100 && _reader.TryRead(socket, out var message); i++)
+            if (message is not null) handler?.Invoke(message);
+    }
+
+    // The socket must answer each message before it receives the next.
+    private void Echo()
+    {
+        if (_reader.TryReadFrames(_heartbeat, out var frames)) _heartbeat.SendMultipartMessage(frames ?? new NetMQMessage([[]]));
     }
 
     private void SendQueued()

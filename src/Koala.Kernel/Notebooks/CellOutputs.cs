@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 
 namespace Koala.Kernel.Notebooks;
 
-/// <summary>Adds the messages of the kernel to the outputs of the cells, in the form of nbformat.</summary>
+/// <summary>Adds the messages of the kernel to the cells, in the form of nbformat.</summary>
 internal sealed class CellOutputs
 {
     private readonly Dictionary<string, NotebookCell> _cells = [];
@@ -26,6 +26,9 @@ internal sealed class CellOutputs
         if (!_cells.TryGetValue(request, out var cell)) return;
         switch (type)
         {
+            case "execute_input":
+                cell.ExecutionCount = content["execution_count"]!.GetValue<int>();
+                break;
             case "stream":
                 AddText(cell, content["name"]!.ToString(), content["text"]!.ToString());
                 break;

@@ -3,8 +3,16 @@ using System.Text.Json.Nodes;
 namespace Koala.Kernel.Notebooks;
 
 /// <summary>A view of the JSON of one cell of a notebook. Members that are not set stay as they were.</summary>
-internal sealed class NotebookCell(JsonObject json)
+/// <param name="json">The cell, as <see cref="NotebookFile"/> has checked it.</param>
+/// <param name="notebookLanguage">The language of the cell if its own metadata names none.</param>
+internal sealed class NotebookCell(JsonObject json, string notebookLanguage = CellLanguage.CSharp)
 {
+    /// <summary>The tag of a cell that is not run; its outputs stay as they are. (nbclient)</summary>
+    public const string SkipTag = "skip-execution";
+
+    /// <summary>The tag of a cell whose error is an output like any other. (nbclient)</summary>
+    public const string RaisesTag = "raises-exception";
+
     public JsonObject Json => json;
 
     public string Kind => json["cell_type"]!.GetValue<string>();
@@ -12,6 +20,19 @@ internal sealed class NotebookCell(JsonObject json)
     public bool IsCode => Kind == "code";
 
     public string Source => Text(json["source"]);
+
+    public bool IsEmpty => string.IsNullOrWhiteSpace(Source);
+
+    /// <summary>The language of a code cell; <see cref="CellLanguage"/> lists those that run.</summary>
+    public string Language => CellLanguage.OfCell((JsonObject)json["metadata"]!) ?? notebookLanguage;
+
+    public bool IsSkipped => Tags.Contains(SkipTag);
+
+    /// <summary>Whether the run goes on after an error of this cell.</summary>
+    public bool MayRaise => Tags.Contains(RaisesTag);
+
+    /// <summary>Whether this process has run the cell, so that its outputs are not those that the file came with.</summary>
+    public bool HasRun { get; set; }
 
     public IReadOnlyList<string> Tags =>
         json["metadata"]?["tags"] is JsonArray tags ? [.. tags.OfType<JsonValue>().Select(tag => tag.ToString())] : [];

@@ -21,7 +21,7 @@ public sealed class NotebookRunner
     {
         _options = options;
         _notebook = Notebook.Read(path);
-        _notebook.CheckKernel();
+        _notebook.CheckLanguages();
         Parameters.Inject(_notebook, options.Parameters);
         _notebook.Clear();
     }
@@ -41,26 +41,27 @@ public sealed class NotebookRunner
         var folder = Path.GetDirectoryName(Path.GetFullPath(_notebook.Path))!;
         using var kernel = await KernelProcess.StartAsync(folder, cancel).ConfigureAwait(false);
         var cells = _notebook.Cells.Where(cell => cell.IsCode).ToArray();
-        var ran = 0;
+        var done = 0;
         RunFailure? failure = null;
-        while (failure is null && ran < cells.Length)
+        while (failure is null && done < cells.Length)
         {
-            progress?.Report(new RunProgress(ran, cells.Length, FirstLine(cells[ran].Source)));
-            failure = await RunCellAsync(kernel, cells[ran], ++ran, cancel).ConfigureAwait(false);
+            var cell = cells[done];
+            progress?.Report(new RunProgress(done++, cells.Length, FirstLine(cell.Source)));
+            if (cell.IsSkipped || cell.IsEmpty) continue;
+            failure = await RunCellAsync(kernel, cell, done, cancel).ConfigureAwait(false);
             Save();
         }
         await kernel.ShutdownAsync().ConfigureAwait(false);
         Drain(kernel.Client.Incoming);
         Save();
         cancel.ThrowIfCancellationRequested();
-        progress?.Report(new RunProgress(ran, cells.Length, ""));
+        progress?.Report(new RunProgress(done, cells.Length, ""));
         var seconds = TimeProvider.System.GetElapsedTime(start).TotalSeconds;
-        return new RunResult(_notebook.Path, cells.Length, ran, seconds, failure);
+        return new RunResult(_notebook.Path, cells.Length, cells.Count(cell => cell.HasRun), seconds, failure);
     }
 
     private async Task<RunFailure?> RunCellAsync(KernelProcess kernel, NotebookCell cell, int number, CancellationToken cancel)
     {
-        if (string.IsNullOrWhiteSpace(cell.Source)) return null;
         using var timeout = new CancellationTokenSource();
         if (_options.TimeoutSeconds is { } seconds) timeout.CancelAfter(TimeSpan.FromSeconds(seconds));
         var request = kernel.Client.Send("execute_request", new JsonObject
@@ -70,10 +71,10 @@ public sealed class NotebookRunner
             ["store_history"] = true,
             ["user_expressions"] = new JsonObject(),
             ["allow_stdin"] = false,
-            ["stop_on_error"] = true,
-        });
+            ["stop_on_error"] = !cell.MayRaise,
+        }, CellLanguage.ToMetadata(cell.Language));
         _outputs.Begin(request, cell);
-        cell.ExecutionCount = number;
+        cell.HasRun = true;
 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancel);
         var reply = await ListenAsync(kernel, request, stop.Token).ConfigureAwait(false);
@@ -93,6 +94,8 @@ public sealed class NotebookRunner
                 lastLines.Count > 0 ? ["The last lines that it printed:", .. lastLines] : ["It printed nothing."]);
         }
         if (reply["status"]?.ToString() == "ok") return null;
+        // The error is among the outputs. An interrupt is not the error that the tag allows.
+        if (cell.MayRaise && !cancel.IsCancellationRequested) return null;
         string[] traceback = [.. reply["traceback"]!.AsArray().Select(line => line!.ToString())];
         return new RunFailure(number, reply["ename"]!.ToString(), reply["evalue"]!.ToString(), traceback);
     }
@@ -143,7 +146,7 @@ public sealed class NotebookRunner
     {
         _outputs.FlushText();
         if (_options.Output is { } output) _notebook.Write(output);
-        if (_options.Html is { } html) HtmlPage.Write(_notebook, html);
+        if (_options.Html is { } html) HtmlPage.Write(_notebook, html, _options.Trust);
     }
 
     // The first line that is neither empty nor a comment.

@@ -32,6 +32,11 @@ internal static class Parameters
             throw new KoalaException(notebook.Path, $"has no cell tagged '{Tag}' ({found}), so -p {values[0].Key} cannot be set",
                 "tag the cell that sets the variables, or omit -p");
         }
+        if (cell.Language != CellLanguage.CSharp)
+        {
+            throw new KoalaException(notebook.Path, $"the cell tagged '{Tag}' is in '{cell.Language}'",
+                "tag a C# cell that sets the variables, or omit -p");
+        }
         var variables = Variables(cell.Source);
         var lines = values.Select(value => $"{value.Key} = {Literal(notebook.Path, variables, value)};");
         notebook.InsertAfter(cell, NotebookCell.NewCode("injected-parameters", $"// Parameters\n{string.Join('\n', lines)}", InjectedTag));

@@ -14,4 +14,9 @@ public sealed record RunOptions
 
     /// <summary>The file to which the notebook is written as an HTML page after every cell; null for none.</summary>
     public string? Html { get; init; }
+
+    /// <summary>
+    /// Whether the page keeps HTML and all links of Markdown, and HTML outputs of cells that did not run. The default is false.
+    /// </summary>
+    public bool Trust { get; init; }
 }

@@ -3,7 +3,9 @@ namespace Koala.Kernel.Notebooks;
 /// <summary>The result of a run.</summary>
 /// <param name="Notebook">The path of the notebook.</param>
 /// <param name="Cells">The number of all code cells.</param>
-/// <param name="Ran">The number of code cells that ran, including a failed one.</param>
+/// <param name="Ran">
+/// The number of code cells that ran, including a failed one; empty cells and those tagged <c>skip-execution</c> do not run.
+/// </param>
 /// <param name="Seconds">The duration of the run in seconds, including the start of the kernel.</param>
 /// <param name="Failure">The failure that stopped the run; null if every cell succeeded.</param>
 public sealed record RunResult(string Notebook, int Cells, int Ran, double Seconds, RunFailure? Failure);

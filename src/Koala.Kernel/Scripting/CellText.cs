@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 namespace Koala.Kernel.Scripting;
 
 /// <summary>A part of a cell in one language.</summary>
-/// <param name="Directive">The directive in its first line, without <c>#!</c>; <c>csharp</c> if there is none.</param>
+/// <param name="Directive">The directive in its first line, without <c>#!</c>; the language of the cell if there is none.</param>
 /// <param name="Argument">The text after the directive on the same line.</param>
 /// <param name="Text">
 /// The lines after the directive. Before them are as many empty lines as they have lines before them in the cell, so
@@ -19,11 +19,13 @@ internal sealed record CellPart(string Directive, string Argument, string Text)
 /// </summary>
 internal static partial class CellText
 {
-    public static IReadOnlyList<CellPart> Split(string code)
+    /// <param name="code">The text of the cell.</param>
+    /// <param name="language">The language of the lines before the first directive.</param>
+    public static IReadOnlyList<CellPart> Split(string code, string language = CellLanguage.CSharp)
     {
         var lines = code.ReplaceLineEndings("\n").Split('\n');
         var parts = new List<CellPart>();
-        var (directive, argument, start) = ("csharp", "", 0);
+        var (directive, argument, start) = (language, "", 0);
         for (var i = 0; i <= lines.Length; i++)
         {
             var match = i < lines.Length ? DirectiveLine().Match(lines[i]) : null;
@@ -32,7 +34,7 @@ internal static partial class CellText
             if (match is not null) (directive, argument, start) = (match.Groups[1].Value, match.Groups[2].Value.Trim(), i + 1);
         }
         // Before a directive in the first line there is an empty part, which is left out.
-        return [.. parts.Where(part => part.Directive != "csharp" || !part.IsEmpty)];
+        return [.. parts.Where((part, i) => !part.IsEmpty || i > 0 && part.Directive != CellLanguage.CSharp)];
     }
 
     [GeneratedRegex(@"^#!(\S+)(.*)$")]

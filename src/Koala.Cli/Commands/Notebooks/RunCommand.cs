@@ -19,6 +19,9 @@ internal static class RunCommand
             "Write the notebook with its outputs to this file, after every cell.");
         var inPlace = SharedOptions.Flag("--in-place", "Write the outputs into NOTEBOOK itself.");
         var html = SharedOptions.Text("--html", "FILE", "Write the notebook as one self-contained page to this file.");
+        var trust = SharedOptions.Flag("--trust",
+            "Keep HTML and scripts of the notebook's Markdown, and of outputs that it came with, on the page. "
+            + "Default: only the HTML that its cells made in this run.");
         var parameters = new Option<string[]>("-p")
         {
             HelpName = "NAME=VALUE",
@@ -34,7 +37,7 @@ internal static class RunCommand
         };
         var (json, quiet) = (SharedOptions.Json(), SharedOptions.Quiet());
         var command = new Command("run", "Run a notebook from its first cell to its last, without Jupyter.")
-            { notebook, output, inPlace, html, parameters, timeout, json, quiet };
+            { notebook, output, inPlace, html, trust, parameters, timeout, json, quiet };
         command.SetAction(result =>
         {
             var path = result.GetValue(notebook)!;
@@ -49,6 +52,7 @@ internal static class RunCommand
                 TimeoutSeconds = result.GetValue(timeout),
                 Output = result.GetValue(inPlace) ? path : result.GetValue(output),
                 Html = result.GetValue(html),
+                Trust = result.GetValue(trust),
             }, result.GetValue(json), result.GetValue(quiet));
         });
         return command;

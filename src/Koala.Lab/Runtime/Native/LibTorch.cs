@@ -16,6 +16,9 @@ public static class LibTorch
     /// <summary>The environment variable that names a folder with libtorch.</summary>
     public const string FolderVariable = "KOALA_LIBTORCH";
 
+    // NuGet's own variable.
+    private const string PackagesVariable = "NUGET_PACKAGES";
+
     private const string Bindings = "libLibTorchSharp.so";
 
     // Dependencies come first; only CUDA builds have the two CUDA libraries.
@@ -161,13 +164,13 @@ public static class LibTorch
             var cached = Path.Combine(root, "libtorch-cpu-linux-x64", Version, "runtimes", "linux-x64", "native");
             if (HasLibraries(cached)) return (cached, "package cache");
         }
-        // A build for an external libtorch records no package cache.
-        if (Metadata("PackageRoot").Length == 0)
+        if (Metadata("Backend") == "external")
             throw new KoalaException("libtorch", "is not named: this build of Koala does not include one",
                 $"name the lib folder of a PyTorch: export {FolderVariable}="
                 + "$(python3 -c 'import os, torch; print(os.path.join(os.path.dirname(torch.__file__), \"lib\"))')");
         throw new KoalaException("libtorch", $"version {Version} is neither beside the assembly ({beside}) nor in the package cache",
-            $"run `dotnet restore` in the project, or name a libtorch's or PyTorch's lib folder in {FolderVariable}");
+            $"run `dotnet restore` in the project, name a package cache that is elsewhere in {PackagesVariable}, "
+            + $"or name a libtorch's or PyTorch's lib folder in {FolderVariable}");
     }
 
     private static string FindBindings()
@@ -180,7 +183,7 @@ public static class LibTorch
             if (File.Exists(cached)) return cached;
         }
         throw new KoalaException(Bindings, "is neither beside the assembly nor in the package cache",
-            "run `dotnet restore` in the project");
+            $"run `dotnet restore` in the project, or name a package cache that is elsewhere in {PackagesVariable}");
     }
 
     private static bool HasLibraries(string folder) => File.Exists(Path.Combine(folder, "libtorch_cpu.so"));
@@ -188,12 +191,13 @@ public static class LibTorch
     private static string AssemblyFolder() =>
         Path.GetDirectoryName(typeof(LibTorch).Assembly.Location) is { Length: > 0 } folder ? folder : AppContext.BaseDirectory;
 
+    // The two places that NuGet has without a setting in a file. The build's own place is not recorded, because what is built
+    // holds no path of the machine that built it.
     private static IEnumerable<string> PackageRoots()
     {
         string?[] roots =
         [
-            Environment.GetEnvironmentVariable("NUGET_PACKAGES"),
-            Metadata("PackageRoot"),
+            Environment.GetEnvironmentVariable(PackagesVariable),
             Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages"),
         ];
         // If there is no home, the last one would be a folder below the working directory.
