@@ -89,8 +89,8 @@ public abstract class DraftHead : IDraftSource, IDisposable
             throw new KoalaException(Path.Combine(folder, HeadFolder.ConfigFile),
                 $"this head is made for {identity}, but the target is {target.Identity}",
                 "use the head with its own target, or train one for this target");
-        using var source = SafetensorsFile.Open(Path.Combine(folder, HeadFolder.WeightsFile));
-        return HeadRegistry.Find(options).Read(options, target, source);
+        using var file = SafetensorsFile.Open(Path.Combine(folder, HeadFolder.WeightsFile));
+        return HeadRegistry.Find(options).Read(options, target, new CheckedTensors(file));
     }
 
     /// <summary>Writes the head's folder: config, weights and card. Files are complete or absent.</summary>
