@@ -51,6 +51,8 @@ public sealed class ModelFiles : IDisposable
     private static ModelConfig ReadConfig(string path)
     {
         if (ForeignFolder.Find(path) is { } fault) throw fault;
+        if (FolderConfig.TryRead(path) is { } json && json.TryGetProperty("head", out _) && json.TryGetProperty("target", out _))
+            throw new KoalaException(path, "holds a head that Koala trained, not a target", "name the target's folder");
         var config = System.IO.Path.Combine(path, FolderConfig.FileName);
         var generation = System.IO.Path.Combine(path, "generation_config.json");
         return File.Exists(generation)

@@ -109,6 +109,19 @@ public abstract class DraftHead : IDraftSource, IDisposable
         HeadFolder.WriteConfig(folder, Options, Target, card);
     }
 
+    /// <summary>The error for logits that are not finite; it names the weights that are not.</summary>
+    internal KoalaException NotFinite()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var name = ToStateDict().FirstOrDefault(t => !t.Value.isfinite().all().item<bool>()).Key;
+        return new KoalaException(name is null ? $"the {Options.Kind} head" : $"the {Options.Kind} head, tensor '{MessageText.Text(name)}'",
+            name is null
+                ? "computes logits that are not finite (NaN or infinity), though its weights are finite"
+                : "has weights that are not finite (NaN or infinity)",
+            "train the head again");
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
