@@ -307,9 +307,10 @@ public sealed class Target : IDisposable
     /// <summary>The error for logits or features that are not finite. The weights were checked when they were read.</summary>
     internal KoalaException NotFinite()
     {
-        MessageTemplate fix = Dtype == ScalarType.Float32 ? "use another model" : $"set {new OptionName("Dtype")} to fp32";
+        MessageTemplate fix = $"set {new OptionName("Dtype")} to fp32";
         return new KoalaException(Path,
-            $"the target computes numbers that are not finite (NaN or infinity) in {Dtypes.Name(Dtype)}, though its weights are finite", fix);
+            $"the target computes numbers that are not finite (NaN or infinity) in {Dtypes.Name(Dtype)}, though its weights are finite",
+            Dtype == ScalarType.Float32 ? "use another model" : fix);
     }
 
     private void Check(KeyValueCache cache)
