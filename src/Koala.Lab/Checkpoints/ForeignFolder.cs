@@ -9,9 +9,12 @@ namespace Koala.Lab.Checkpoints;
 /// </summary>
 internal static class ForeignFolder
 {
+    /// <summary>How an adapter becomes a model that Koala reads.</summary>
+    internal const string MergedAdapter = "merge it into its base model where peft is installed: merge_and_unload() and save_pretrained()";
+
     private const string TrainOne = "train a head for this target, or name a head that Koala trained";
 
-    /// <summary>Returns the error for a folder that holds something else; null if it may be a target or a head of Koala.</summary>
+    /// <summary>Returns the error for a head of another project or an adapter; null for every other folder.</summary>
     /// <param name="folder">A folder.</param>
     internal static KoalaException? Find(string folder)
     {
@@ -20,11 +23,21 @@ internal static class ForeignFolder
             return new KoalaException(folder, $"is a draft head in the published format of {format}, which Koala does not read yet", TrainOne);
         if (config is null && FolderConfig.TryRead(folder, "adapter_config.json") is { } adapter)
             return new KoalaException(folder, $"is an adapter (LoRA){BaseOf(adapter)}, not a whole model", MergedAdapter);
-        return config is null && !File.Exists(Path.Combine(folder, FolderConfig.FileName)) ? WithoutConfig(folder) : null;
+        return null;
     }
 
-    /// <summary>How an adapter becomes a model that Koala reads.</summary>
-    internal const string MergedAdapter = "merge it into its base model where peft is installed: merge_and_unload() and save_pretrained()";
+    /// <summary>Returns the error for a folder without a config, which says what is there.</summary>
+    internal static KoalaException WithoutConfig(string folder)
+    {
+        string[] files = [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+        string[] ggufs = [.. files.Where(file => file.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))];
+        if (ggufs.Length > 0)
+            return new KoalaException(folder, $"contains no config.json, but GGUF files: {MessageText.List(ggufs)}",
+                $"name one of them: {Path.Combine(folder, ggufs[0])}");
+        var found = files.Length == 0 ? "it has no files" : $"it has {MessageText.List(files)}";
+        return new KoalaException(folder, $"contains no config.json, so it is no model, head or run; {found}",
+            "name a model's folder in Hugging Face's layout, or the folder of a head or a run");
+    }
 
     // The name of the project whose heads look like this; null if the folder is no head.
     private static string? PublishedFormat(string folder, JsonElement? config)
@@ -77,16 +90,4 @@ internal static class ForeignFolder
         adapter.TryGetProperty("base_model_name_or_path", out var name) && name.ValueKind == JsonValueKind.String
             ? $" for {MessageText.Text(name.GetString()!)}"
             : "";
-
-    private static KoalaException WithoutConfig(string folder)
-    {
-        string[] files = [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
-        string[] ggufs = [.. files.Where(file => file.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))];
-        if (ggufs.Length > 0)
-            return new KoalaException(folder, $"contains no config.json, but GGUF files: {MessageText.List(ggufs)}",
-                $"name one of them: {Path.Combine(folder, ggufs[0])}");
-        var found = files.Length == 0 ? "it has no files" : $"it has {MessageText.List(files)}";
-        return new KoalaException(folder, $"contains no config.json, so it is no model, head or run; {found}",
-            "name a model's folder in Hugging Face's layout, or the folder of a head or a run");
-    }
 }

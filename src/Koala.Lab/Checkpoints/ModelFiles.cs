@@ -54,6 +54,7 @@ public sealed class ModelFiles : IDisposable
         if (FolderConfig.TryRead(path) is { } json && json.TryGetProperty("head", out _) && json.TryGetProperty("target", out _))
             throw new KoalaException(path, "holds a head that Koala trained, not a target", "name the target's folder");
         var config = System.IO.Path.Combine(path, FolderConfig.FileName);
+        if (!File.Exists(config)) throw ForeignFolder.WithoutConfig(path);
         var generation = System.IO.Path.Combine(path, "generation_config.json");
         return File.Exists(generation)
             ? ModelConfig.Parse(Bytes(config), config, Bytes(generation), generation)

@@ -192,13 +192,14 @@ internal sealed class SafetensorsHeader
         if (range.Length != 2 || range[0] > range[1])
             throw Fault(start, $"its data_offsets are {MessageText.Shape(range)}, but a begin and an end not before it are expected",
                 name);
-        long bits;
+        long bytes;
+        Int128 bits = dtype.Bits;
         try
         {
             // A zero counts as one here, so that the other sizes of an empty tensor are also bounded.
-            var bound = (long)dtype.Bits;
-            foreach (var size in shape) bound = checked(bound * Math.Max(size, 1));
-            bits = shape.Contains(0) ? 0 : bound;
+            foreach (var size in shape) _ = checked((long)((bits *= Math.Max(size, 1)) / 8));
+            if (shape.Contains(0)) bits = 0;
+            bytes = (long)(bits / 8);
         }
         catch (OverflowException e)
         {
@@ -206,8 +207,8 @@ internal sealed class SafetensorsHeader
         }
         if (bits % 8 != 0)
             throw Fault(start, $"its shape {MessageText.Shape(shape)} of {dtype.Name} takes {bits} bits, which are no whole bytes", name);
-        if (bits / 8 != range[1] - range[0])
-            throw Fault(start, $"its shape {MessageText.Shape(shape)} of {dtype.Name} takes {bits / 8} bytes, "
+        if (bytes != range[1] - range[0])
+            throw Fault(start, $"its shape {MessageText.Shape(shape)} of {dtype.Name} takes {bytes} bytes, "
                 + $"but its data_offsets {MessageText.Shape(range)} span {range[1] - range[0]}", name);
     }
 
