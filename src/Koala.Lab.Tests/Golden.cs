@@ -23,7 +23,7 @@ internal static class Golden
     {
         using var file = SafetensorsFile.Open(At(parts));
         return file.Tensors.Keys.ToDictionary(name => name, name =>
-            file.Read(name, IsFloatingPoint(file, name) ? ScalarType.Float32 : file.Tensors[name].Dtype, CPU));
+            file.Read(name, IsFloatingPoint(file, name) ? ScalarType.Float32 : file.Tensors[name].Dtype!.Value, CPU));
     }
 
     /// <summary>The largest absolute difference of two tensors.</summary>

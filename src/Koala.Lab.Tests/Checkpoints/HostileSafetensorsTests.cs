@@ -80,7 +80,7 @@ public sealed class HostileSafetensorsTests : IDisposable
             Entry("a key beside the three", """{"dtype":"U8","shape":[0],"data_offsets":[0,0],"pickle":"x"}""", "'pickle'");
             Entry("dtype is a number", """{"dtype":32,"shape":[0],"data_offsets":[0,0]}""", "not a string");
             Entry("dtype of no kind", """{"dtype":"F7","shape":[0],"data_offsets":[0,0]}""", "'F7'");
-            Entry("dtype Koala does not read", """{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}""", "'F8_E4M3'", 1);
+            Entry("half a byte", """{"dtype":"F4","shape":[1],"data_offsets":[0,1]}""", "takes 4 bits", 1);
             Entry("dtype in small letters", """{"dtype":"f32","shape":[0],"data_offsets":[0,0]}""", "'f32'");
             Entry("dtype with a control character", """{"dtype":"F\n32","shape":[0],"data_offsets":[0,0]}""", "dtype");
             Entry("shape is a number", """{"dtype":"U8","shape":1,"data_offsets":[0,1]}""", "shape is not a list", 1);
@@ -232,7 +232,8 @@ public sealed class HostileSafetensorsTests : IDisposable
                 }
                 opened++;
                 using var file = SafetensorsFile.Open(path);
-                foreach (var (name, info) in file.Tensors) file.Read(name, info.Dtype, CPU).Dispose();
+                foreach (var (name, info) in file.Tensors)
+                    if (info.Dtype is { } dtype) file.Read(name, dtype, CPU).Dispose();
             }
             catch (Exception e) when (e is not KoalaException)
             {

@@ -21,11 +21,27 @@ public sealed class ModelConfigTests
         get
         {
             var data = new TheoryData<string, string, string>();
-            foreach (var key in (string[])["architectures", "model_type", "hidden_size", "intermediate_size",
+            foreach (var key in (string[])["hidden_size", "intermediate_size",
                 "num_hidden_layers", "num_attention_heads", "vocab_size", "rms_norm_eps", "max_position_embeddings"])
                 data.Add($"no {key}", $$"""{"{{key}}":null}""", key);
             void Add(string name, string change, string fault) => data.Add(name, change, fault);
-            Add("no architecture named", """{"architectures":[]}""", "missing or empty");
+            Add("no family named", """{"architectures":[],"model_type":null}""", "missing or empty");
+            Add("another model type", """{"architectures":null,"model_type":"gpt2"}""", "model_type");
+            Add("two families", """{"architectures":["Qwen2ForCausalLM"],"model_type":"llama"}""", "architectures is Qwen2ForCausalLM");
+            foreach (var (key, value) in ((string, string)[])
+                [
+                    ("logit_scale", "0.5"), ("logits_scaling", "8"), ("embedding_multiplier", "12"), ("attention_multiplier", "0.01"),
+                    ("final_logit_softcapping", "30"), ("attn_logit_softcapping", "50"), ("num_local_experts", "8"),
+                    ("use_qk_norm", "true"), ("clip_qkv", "\"8\""),
+                ])
+                Add($"a {key} that Koala does not compute", $$"""{"{{key}}":{{value}}}""", key);
+            Add("weights compressed under another key", """{"compression_config":{"quant_method":"compressed-tensors"}}""",
+                "compressed-tensors");
+            Add("a factor of default scaling", """{"rope_scaling":{"rope_type":"default","factor":4}}""", "factor");
+            Add("scaling with a key that changes it", """{"rope_scaling":{"type":"linear","factor":2,"attention_factor":1.5}}""",
+                "attention_factor");
+            Add("positions in three dimensions", """{"rope_scaling":{"type":"default","mrope_section":[1,2,3]}}""", "mrope_section");
+            Add("layers of another kind", """{"layer_types":["linear_attention"]}""", "linear_attention");
             Add("an architecture that is a number", """{"architectures":[1]}""", "a list of strings");
             Add("an architecture that is a string", """{"architectures":"LlamaForCausalLM"}""", "a list of strings");
             Add("another architecture", """{"architectures":["GPT2LMHeadModel"]}""", "GPT2LMHeadModel");
@@ -170,8 +186,15 @@ public sealed class ModelConfigTests
     [InlineData("""{"architectures":["Qwen2ForCausalLM"],"sliding_window":128,"use_sliding_window":false}""", 512)]
     [InlineData("""{"architectures":["Qwen2ForCausalLM"],"sliding_window":128,"use_sliding_window":true}""", 128)]
     [InlineData("""{"sliding_window":128}""", 512)]
+    [InlineData("""{"sliding_window":128,"layer_types":["full_attention","sliding_attention"]}""", 128)]
+    [InlineData("""{"sliding_window":128,"layer_types":["full_attention","full_attention"]}""", 512)]
     public void A_window_that_is_used_bounds_the_context(string change, int context) =>
         Assert.Equal(context, Parse(Changed(change)).ContextLength);
+
+    [Theory]
+    [InlineData("""{"final_logit_softcapping":null,"logit_scale":1.0,"num_local_experts":0,"use_qk_norm":false}""")]
+    [InlineData("""{"rope_scaling":{"type":"default","factor":1,"mrope_section":null}}""")]
+    public void A_key_with_the_value_that_changes_nothing_is_read(string change) => Parse(Changed(change));
 
     [Fact]
     public void Without_key_value_heads_every_head_has_its_own() =>
@@ -220,7 +243,9 @@ public sealed class ModelConfigTests
     private static string Changed(string change)
     {
         var config = JsonNode.Parse(Llama)!.AsObject();
-        foreach (var (key, value) in JsonNode.Parse(change)!.AsObject()) config[key] = value?.DeepClone();
+        var changes = JsonNode.Parse(change)!.AsObject();
+        foreach (var (key, value) in changes) config[key] = value?.DeepClone();
+        if (changes.ContainsKey("architectures") && !changes.ContainsKey("model_type")) config.Remove("model_type");
         return config.ToJsonString();
     }
 }

@@ -50,7 +50,7 @@ public sealed class SafetensorsWriterTests : IDisposable
                 new("single", zeros(3)), new("long", zeros(3, dtype: ScalarType.Int64))]);
         var bytes = File.ReadAllBytes(_folder.At("f"));
         var header = SafetensorsHeader.Read("f", bytes, bytes.Length);
-        Assert.All(header.Tensors.Values, t => Assert.Equal(0, header.Offset(t.Name) % SafetensorsDtypes.Size(t.Dtype)));
+        Assert.All(header.Tensors.Values, t => Assert.Equal(0, header.Offset(t.Name) % SafetensorsDtypes.Size(t.Dtype!.Value)));
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Drafting;
 using Koala.Lab.Drafting.Trees;
+using Koala.Lab.Targets;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -157,7 +158,9 @@ public sealed class DraftModelTests : IDisposable
     public void A_model_of_another_vocabulary_is_refused_with_both_named()
     {
         var e = Assert.Throws<KoalaException>(() => new DraftModel(ShippedModels.Nano, ShippedModels.Mini));
-        Assert.Contains("koala-nano has 512 tokens and koala-mini has 4096", e.Message, StringComparison.Ordinal);
+        Assert.Contains("the vocabularies differ: token ", e.Message, StringComparison.Ordinal);
+        Assert.Contains(" in koala-nano and ", e.Message, StringComparison.Ordinal);
+        Assert.Contains(" in koala-mini", e.Message, StringComparison.Ordinal);
 
         // The vocabulary is as large, but two tokens are swapped.
         var folder = FirstLayers(1);
@@ -170,6 +173,45 @@ public sealed class DraftModelTests : IDisposable
         Assert.Contains("token 4000 is",
             Assert.Throws<KoalaException>(() => DraftModel.Load(folder, ShippedModels.Mini)).Message,
             StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0, 8)]
+    [InlineData(8, 0)]
+    [InlineData(4, 20)]
+    public void A_model_whose_embedding_is_padded_differently_drafts_only_tokens_of_both(int ofModel, int ofTarget)
+    {
+        using var target = Target.Load(Padded("target", ofTarget));
+        using var source = DraftModel.Load(Padded("model", ofModel), target);
+        var prompt = Golden.Prompts("koala-nano")[0].Ids;
+        foreach (var temperature in (double[])[0, 1.2])
+        {
+            using var plain = new SpeculativeDecoder(target);
+            using var decoder = new SpeculativeDecoder(target, source);
+            var options = new GenerationOptions { MaxTokens = 60, Temperature = temperature, DraftLength = 3, FullTrace = true, Seed = 4 };
+            var answer = decoder.Generate(prompt, options);
+            var candidates = answer.Rounds.SelectMany(round => round.Candidates!).ToArray();
+            Assert.All(candidates, candidate => Assert.InRange(candidate.Token, 0, 511 + Math.Min(ofModel, ofTarget)));
+            // The model is the target itself with other padding. What both have, it drafts with the target's own probabilities.
+            Assert.Contains(candidates, candidate => candidate.Accepted);
+            if (temperature == 0) Assert.Equal(plain.Generate(prompt, options with { DraftLength = null }).Tokens, answer.Tokens);
+        }
+    }
+
+    [Fact]
+    public void A_drafted_token_is_drawn_from_the_distribution_over_the_tokens_that_both_have()
+    {
+        using var scope = NewDisposeScope();
+        using var target = Target.Load(Padded("target", 4));
+        using var source = DraftModel.Load(Padded("model", 20), target);
+        using var drafter = (LevelDrafter)source.NewDrafter(target, 1, 100);
+        var prompt = Golden.Prompts("koala-nano")[0].Ids;
+        drafter.Extend(null!, [prompt]);
+        var logits = drafter.First();
+        using var cache = source.Model.NewCache();
+        var own = source.Model.Logits(source.Model.Append(cache, [.. prompt])[-1]);
+        Assert.Equal([1, 516], logits.shape);
+        Assert.True(logits[0].allclose(own.narrow(0, 0, 516), rtol: 1e-4, atol: 1e-4));
     }
 
     [Fact]
@@ -187,6 +229,14 @@ public sealed class DraftModelTests : IDisposable
             Assert.Throws<KoalaException>(() => source.NewDrafter(ShippedModels.Mini, 1, 65)).Message,
             StringComparison.Ordinal);
     }
+
+    // koala-nano with more rows in its embedding than its tokenizer has tokens. These rows are some of its own, scaled up, so that
+    // padding is often the best token.
+    private string Padded(string name, int rows) => ChangedModel.Copy(_folder.At(name), config => config["vocab_size"] = 512 + rows, own =>
+    {
+        var embedding = own["model.embed_tokens.weight"];
+        return own.With("model.embed_tokens.weight", rows == 0 ? embedding : cat([embedding, embedding.narrow(0, 100, rows) * 1.5], 0));
+    });
 
     private static void Close(int[] text, Tensor logits)
     {

@@ -22,9 +22,11 @@ internal sealed class JsonSection(JsonElement json, string file, string path = "
         { } value => throw Wrong(key, value, "a string"),
     };
 
-    public bool Boolean(string key, bool defaultValue) => Find(key) switch
+    public bool Boolean(string key, bool defaultValue) => OptionalBoolean(key) ?? defaultValue;
+
+    public bool? OptionalBoolean(string key) => Find(key) switch
     {
-        null => defaultValue,
+        null => null,
         { ValueKind: JsonValueKind.True } => true,
         { ValueKind: JsonValueKind.False } => false,
         { } value => throw Wrong(key, value, "true or false"),

@@ -54,8 +54,11 @@ public sealed record ModelConfig
     /// </summary>
     public required int ContextLength { get; init; }
 
-    /// <summary>Whether the output layer is the embedding.</summary>
-    public required bool TieWordEmbeddings { get; init; }
+    /// <summary>
+    /// Whether the output layer is the embedding; null if the config does not say it. Weights that contain an output layer of their
+    /// own are computed with it.
+    /// </summary>
+    public required bool? TieWordEmbeddings { get; init; }
 
     /// <summary>Whether the query, key and value projections have biases (Qwen2). No other projection has any.</summary>
     public required bool AttentionBias { get; init; }

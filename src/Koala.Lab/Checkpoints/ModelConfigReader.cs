@@ -12,14 +12,36 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
     private const double DefaultRopeTheta = 10_000;
     private const string NotThisModel = "use another model; Koala does not compute this one";
     private const string Correct = "get the file again, or correct the value";
-    private static readonly string[] s_architectures =
-        ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"];
+
+    // The model types of Hugging Face's transformers, and the architecture of each.
+    private static readonly (string ModelType, string Architecture)[] s_families =
+    [
+        ("llama", "LlamaForCausalLM"), ("mistral", "MistralForCausalLM"), ("qwen2", "Qwen2ForCausalLM"),
+        ("qwen3", "Qwen3ForCausalLM"),
+    ];
+
+    // What some models compute beside these architectures, with the values that change nothing. A config that has one of
+    // these keys with another value describes a model that Koala would silently compute wrongly.
+    private static readonly (string Key, double Neutral)[] s_scales =
+    [
+        ("attention_multiplier", 1), ("embedding_multiplier", 1), ("embedding_scale", 1), ("residual_multiplier", 1),
+        ("residual_scale", 1), ("logit_scale", 1), ("logits_scaling", 1), ("lm_head_multiplier", 1), ("scale_emb", 1),
+        ("attn_logit_softcapping", 0), ("final_logit_softcapping", 0), ("logit_softcapping", 0), ("clip_qkv", 0),
+        ("num_local_experts", 0), ("num_experts", 0), ("n_routed_experts", 0), ("num_nextn_predict_layers", 0),
+    ];
+
+    private static readonly string[] s_switches =
+        ["use_qk_norm", "qk_norm", "use_sinks", "attention_sinks", "attn_output_gate", "use_parallel_residual", "lm_head_bias"];
+
+    private static readonly string[] s_ropeKeys =
+        ["rope_type", "type", "rope_theta", "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings",
+            "partial_rotary_factor"];
 
     private readonly JsonSection _values = new(json, where);
 
     internal ModelConfig Read(JsonSection? generation)
     {
-        var architecture = Architecture();
+        var (modelType, architecture) = Family();
         RefuseOthers(architecture);
         var heads = _values.Size("num_attention_heads");
         var hidden = _values.Size("hidden_size");
@@ -29,7 +51,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
         return new ModelConfig
         {
             Architecture = architecture,
-            ModelType = _values.Text("model_type"),
+            ModelType = modelType,
             HiddenSize = hidden,
             IntermediateSize = _values.Size("intermediate_size"),
             Layers = _values.Size("num_hidden_layers", MostLayers),
@@ -41,7 +63,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             RopeTheta = RopeTheta(),
             RopeScaling = Scaling(),
             ContextLength = SlidingWindow(architecture) is { } window && window < context ? window : context,
-            TieWordEmbeddings = _values.Boolean("tie_word_embeddings", false),
+            TieWordEmbeddings = _values.OptionalBoolean("tie_word_embeddings"),
             AttentionBias = architecture == "Qwen2ForCausalLM",
             QueryKeyNorm = architecture == "Qwen3ForCausalLM",
             Dtype = Dtype(),
@@ -50,26 +72,44 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
         };
     }
 
-    private string Architecture()
+    // Either key names the family; if both are there, they must agree.
+    private (string ModelType, string Architecture) Family()
     {
-        var named = _values.Texts("architectures");
-        if (named.Count == 0) throw _values.Fault("architectures", "is missing or empty", "get the file again");
-        return s_architectures.Contains(named[0])
-            ? named[0]
-            : throw _values.Fault("architectures",
-                $"is {MessageText.Text(named[0])}, but Koala computes {string.Join(", ", s_architectures)}",
+        var known = string.Join(", ", s_families.Select(family => family.Architecture));
+        var (architectures, modelType) = (_values.Texts("architectures"), _values.OptionalText("model_type"));
+        if (architectures.Count == 0)
+        {
+            if (modelType is null)
+                throw _values.Fault("architectures", "is missing or empty, and so is model_type", "get the file again");
+            var byType = s_families.FirstOrDefault(family => family.ModelType == modelType);
+            return byType.Architecture is not null
+                ? byType
+                : throw _values.Fault("model_type", $"is {MessageText.Text(modelType)}, but Koala computes {known}",
+                    "use a model of one of these architectures");
+        }
+        // The first converted checkpoints spell it LLaMAForCausalLM.
+        var named = s_families.FirstOrDefault(family =>
+            family.Architecture.Equals(architectures[0], StringComparison.OrdinalIgnoreCase));
+        if (named.Architecture is null)
+            throw _values.Fault("architectures", $"is {MessageText.Text(architectures[0])}, but Koala computes {known}",
                 "use a model of one of these architectures");
+        return modelType is null || modelType == named.ModelType
+            ? named
+            : throw _values.Fault("model_type", $"is {MessageText.Text(modelType)}, but architectures is {named.Architecture}",
+                "get the file again, or remove the wrong one");
     }
 
     private void RefuseOthers(string architecture)
     {
-        if (_values.OptionalSection("quantization_config") is { } quantization)
+        foreach (var key in (ReadOnlySpan<string>)["quantization_config", "compression_config"])
         {
+            if (_values.OptionalSection(key) is not { } quantization) continue;
             var method = quantization.OptionalText("quant_method") ?? "no method named";
-            throw _values.Fault("quantization_config", $"says that the weights are quantized ({MessageText.Text(method)})",
+            throw _values.Fault(key, $"says that the weights are quantized ({MessageText.Text(method)})",
                 "use the model's unquantized weights");
         }
-        if (_values.OptionalText("hidden_act") is { } activation and not "silu")
+        // Swish is another name of SiLU.
+        if (_values.OptionalText("hidden_act") is { } activation and not ("silu" or "swish"))
             throw _values.Fault("hidden_act", $"is {MessageText.Text(activation)}, but Koala computes silu", NotThisModel);
         if (_values.OptionalPositive("partial_rotary_factor") is { } part and not 1)
             throw _values.Fault("partial_rotary_factor", $"is {part}, but Koala rotates whole heads", NotThisModel);
@@ -79,7 +119,18 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             throw _values.Fault("attention_bias", $"is true, but Koala computes {architecture} without biases", NotThisModel);
         if (_values.Boolean("mlp_bias", false))
             throw _values.Fault("mlp_bias", $"is true, but Koala computes {architecture} without biases", NotThisModel);
+        foreach (var (key, neutral) in s_scales)
+            if (_values.Find(key) is { } value && !IsNumber(value, neutral) && !IsNumber(value, 0))
+                throw _values.Fault(key, $"is {MessageText.Text(value.GetRawText())}, but Koala computes {architecture} without it",
+                    NotThisModel);
+        foreach (var key in s_switches)
+            if (_values.Find(key) is { ValueKind: not JsonValueKind.False } value)
+                throw _values.Fault(key, $"is {MessageText.Text(value.GetRawText())}, but Koala computes {architecture} without it",
+                    NotThisModel);
     }
+
+    private static bool IsNumber(JsonElement value, double number) =>
+        value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var found) && found == number;
 
     private int KeyValueHeads(int heads)
     {
@@ -135,9 +186,16 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
                 "remove the wrong one");
         if (rope.OptionalPositive("partial_rotary_factor") is { } part and not 1)
             throw rope.Fault("partial_rotary_factor", $"is {part}, but Koala rotates whole heads", NotThisModel);
-        return (type ?? oldType) switch
+        var known = type ?? oldType;
+        if (known is "default" && rope.OptionalPositive("factor") is { } factor and not 1)
+            throw rope.Fault("factor", $"is {factor}, but rope_type is default, which has no factor", "correct one of them");
+        if (known is "default" or "linear" or "llama3")
+            foreach (var property in rope.Json.EnumerateObject())
+                if (!s_ropeKeys.Contains(property.Name) && rope.Has(property.Name))
+                    throw rope.Fault(MessageText.Text(property.Name), $"is given, but Koala computes {known} without it", NotThisModel);
+        return known switch
         {
-            null when rope.Has("rope_theta") => null,
+            null when rope.Has("rope_theta") && !rope.Has("factor") => null,
             null => throw rope.Fault("rope_type", "is missing", "get the file again, or add the key"),
             "default" => null,
             "linear" => new RopeScaling("linear", rope.Positive("factor")),
@@ -157,13 +215,14 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
 
     private int? SlidingWindow(string architecture)
     {
-        // Mistral uses the window that its config gives; Qwen's config says in another key whether to use it; Llama has no window.
-        var used = architecture switch
-        {
-            "MistralForCausalLM" => true,
-            "LlamaForCausalLM" => false,
-            _ => _values.Boolean("use_sliding_window", false),
-        };
+        // Mistral uses the window that its config gives; Qwen's config says in another key whether to use it; Llama has no window,
+        // unless a list says that a layer has one.
+        var inLayers = _values.Texts("layer_types");
+        if (inLayers.FirstOrDefault(type => type is not ("full_attention" or "sliding_attention")) is { } other)
+            throw _values.Fault("layer_types",
+                $"names {MessageText.Text(other)}, but Koala computes full_attention and sliding_attention", NotThisModel);
+        var used = architecture == "MistralForCausalLM" || inLayers.Contains("sliding_attention")
+            || architecture != "LlamaForCausalLM" && _values.Boolean("use_sliding_window", false);
         return used ? _values.OptionalSize("sliding_window") : null;
     }
 

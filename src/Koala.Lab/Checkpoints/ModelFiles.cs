@@ -9,8 +9,6 @@ namespace Koala.Lab.Checkpoints;
 /// </summary>
 public sealed class ModelFiles : IDisposable
 {
-    private const long LongestConfig = 1 << 20;
-
     private ModelFiles(ModelLocation location, ModelConfig config, ITensorSource tensors)
     {
         Path = location.Path;
@@ -52,25 +50,42 @@ public sealed class ModelFiles : IDisposable
 
     private static ModelConfig ReadConfig(string path)
     {
-        var config = System.IO.Path.Combine(path, "config.json");
-        if (!File.Exists(config))
-            throw new KoalaException(path, "contains no config.json", "name a model's folder in Hugging Face's layout");
+        if (ForeignFolder.Find(path) is { } fault) throw fault;
+        if (FolderConfig.TryRead(path) is { } json && json.TryGetProperty("head", out _) && json.TryGetProperty("target", out _))
+            throw new KoalaException(path, "holds a head that Koala trained, not a target", "name the target's folder");
+        var config = System.IO.Path.Combine(path, FolderConfig.FileName);
+        if (!File.Exists(config)) throw ForeignFolder.WithoutConfig(path);
         var generation = System.IO.Path.Combine(path, "generation_config.json");
         return File.Exists(generation)
-            ? ModelConfig.Parse(JsonFile.Read(config, LongestConfig), config, JsonFile.Read(generation, LongestConfig), generation)
-            : ModelConfig.Parse(JsonFile.Read(config, LongestConfig), config);
+            ? ModelConfig.Parse(Bytes(config), config, Bytes(generation), generation)
+            : ModelConfig.Parse(Bytes(config), config);
+
+        static byte[] Bytes(string file) => JsonFile.Read(file, FolderConfig.Longest);
     }
 
     private static ITensorSource OpenWeights(string path)
     {
         var file = System.IO.Path.Combine(path, "model.safetensors");
-        if (File.Exists(file)) return SafetensorsFile.Open(file);
+        if (File.Exists(file)) return Named(SafetensorsFile.Open(file));
         var index = file + ".index.json";
-        if (File.Exists(index)) return ShardedSafetensors.Open(index);
-        if (Directory.EnumerateFiles(path, "pytorch_model*.bin").Any())
-            throw new KoalaException(path, "contains only pytorch_model.bin, a format that can contain code",
-                "convert it where transformers is installed: "
-                + "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)");
+        if (File.Exists(index)) return Named(ShardedSafetensors.Open(index));
+        if (Directory.EnumerateFiles(path).FirstOrDefault(PickledFile.IsNamedSo) is { } pickle)
+            throw new KoalaException(path,
+                $"contains weights only as PyTorch pickles ({MessageText.Text(System.IO.Path.GetFileName(pickle))}), "
+                + "a format that can contain code", PickledFile.ConvertModel);
         throw new KoalaException(path, "contains neither model.safetensors nor model.safetensors.index.json", "get the weights as well");
+    }
+
+    private static ITensorSource Named(ITensorSource source)
+    {
+        try
+        {
+            return RenamedTensors.Wrap(source);
+        }
+        catch
+        {
+            source.Dispose();
+            throw;
+        }
     }
 }

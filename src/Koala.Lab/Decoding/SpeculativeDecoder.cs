@@ -23,12 +23,18 @@ public sealed class SpeculativeDecoder : IDisposable
     private readonly Target _target;
     private readonly IDraftSource? _source;
     private KeyValueCache? _cache;
+    private bool _disposed;
 
     /// <param name="target">The model whose output is wanted. The caller owns it.</param>
     /// <param name="source">
     /// A head made for the target, or another draft source; null for the baseline. The caller owns it.
     /// </param>
-    public SpeculativeDecoder(Target target, IDraftSource? source = null) => (_target, _source) = (target, source);
+    /// <exception cref="ArgumentNullException">The target is null.</exception>
+    public SpeculativeDecoder(Target target, IDraftSource? source = null)
+    {
+        ArgumentNullException.ThrowIfNull(target);
+        (_target, _source) = (target, source);
+    }
 
     /// <summary>The rounds of the latest answer, or of all answers of the latest batch.</summary>
     public DecodingTrace Trace { get; private set; } = new([]);
@@ -38,7 +44,10 @@ public sealed class SpeculativeDecoder : IDisposable
     /// <param name="options">The options; null means the defaults.</param>
     /// <param name="onChunk">This is called on this thread after prefill and after every round.</param>
     /// <param name="cancel">The decoder checks this token between rounds.</param>
-    /// <exception cref="KoalaException">An option is out of range, or the prompt does not fit the context.</exception>
+    /// <exception cref="KoalaException">
+    /// An option is out of range, the prompt does not fit the context, or the target's or the head's logits are not finite.
+    /// </exception>
+    /// <exception cref="ArgumentException">The prompt is null, or an id is not a token of the target.</exception>
     /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>
     public Generation Generate(
         IReadOnlyList<int> prompt, GenerationOptions? options = null, Action<GenerationChunk>? onChunk = null,
@@ -62,14 +71,21 @@ public sealed class SpeculativeDecoder : IDisposable
     /// <returns>
     /// One answer per prompt, in the order of the prompts. The times of a round are those of the whole batch.
     /// </returns>
-    /// <exception cref="KoalaException">An option is out of range, or a prompt does not fit the context.</exception>
+    /// <exception cref="KoalaException">
+    /// An option is out of range, a prompt does not fit the context, or the target's or the head's logits are not finite.
+    /// </exception>
+    /// <exception cref="ArgumentException">There is no prompt, one is null, or an id is not a token of the target.</exception>
     /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>
     public IReadOnlyList<Generation> GenerateAll(
         IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions? options = null, Action<int, GenerationChunk>? onChunk = null,
         CancellationToken cancel = default)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(prompts);
+        ArgumentOutOfRangeException.ThrowIfZero(prompts.Count);
         options ??= new GenerationOptions();
         options.Validate();
+        foreach (var prompt in prompts) TokenIds.Check(prompt, _target.Config.VocabularySize, nameof(prompts));
         foreach (var prompt in prompts) ContextRoom.Check(_target, prompt, "the prompt");
         using var _ = no_grad();
         using var scope = NewDisposeScope();
@@ -94,7 +110,7 @@ public sealed class SpeculativeDecoder : IDisposable
             clock.Drafted();
 
             var output = _target.Append(sequences.Cache, sequences.Trees(drafts), FeatureLayers);   // [B,T,D], [B,T,F]
-            var distributions = verifier.Score(_target.Logits(output.Hidden));                      // the round's one synchronisation
+            var distributions = Score(verifier, output.Hidden);                                     // the round's one synchronisation
             clock.Verified();
 
             var acceptedPaths = sequences.Accept(verifier, distributions, drafts);
@@ -118,7 +134,11 @@ public sealed class SpeculativeDecoder : IDisposable
     }
 
     /// <summary>Frees the cache.</summary>
-    public void Dispose() => _cache?.Dispose();
+    public void Dispose()
+    {
+        _disposed = true;
+        _cache?.Dispose();
+    }
 
     private IReadOnlyList<int> FeatureLayers => _source?.FeatureLayers ?? [];
 
@@ -127,10 +147,19 @@ public sealed class SpeculativeDecoder : IDisposable
         using var scope = NewDisposeScope();
         var output = _target.Prefill(sequences.Cache, prompts, FeatureLayers);
         var last = output.HiddenAt([.. prompts.Select(prompt => new[] { prompt.Count - 1 })]);   // [B,1,D]
-        var distributions = verifier.Score(_target.Logits(last));
+        var distributions = Score(verifier, last);
         var committed = sequences.Begin(prompts, sequences.Accept(verifier, distributions, sequences.NoDrafts));
         if (sequences.Running) drafter?.Extend(output.Features, committed);
         sequences.EndPrefill();
+    }
+
+    // A target with broken numbers would answer something, and a head that repeats it would seem lossless.
+    private IReadOnlyList<TargetDistributions> Score(Verifier verifier, Tensor hidden)
+    {
+        var distributions = verifier.Score(_target.Logits(hidden));
+        foreach (var sequence in distributions)
+            if (!sequence.IsFinite) throw _target.NotFinite();
+        return distributions;
     }
 
     // One cache serves batch after batch. Attention never reads what an earlier batch left beyond the current length.

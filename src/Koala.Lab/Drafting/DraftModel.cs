@@ -1,4 +1,5 @@
 using System.Text;
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
 
@@ -15,12 +16,15 @@ public sealed class DraftModel : IDraftSource, IDisposable
     /// <param name="model">The model that drafts. The caller owns it and must dispose it.</param>
     /// <param name="target">The target that it drafts for.</param>
     /// <exception cref="KoalaException">The vocabularies of the two differ.</exception>
+    /// <exception cref="ArgumentNullException">One of them is null.</exception>
     public DraftModel(Target model, Target target) : this(model, target, owns: false)
     {
     }
 
     private DraftModel(Target model, Target target, bool owns)
     {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(target);
         CheckVocabularies(model, target);
         (Model, _owns) = (model, owns);
     }
@@ -68,7 +72,7 @@ public sealed class DraftModel : IDraftSource, IDisposable
                 $"{Model.Name} has a context of {Model.Config.ContextLength}, "
                 + $"but prompt, answer and draft may take {needed} tokens",
                 $"lower {new OptionName("MaxTokens")}, or shorten the prompt");
-        return new DraftModelDrafter(Model, MaxDraftLength, batch, capacity);
+        return new DraftModelDrafter(Model, target.Config.VocabularySize, MaxDraftLength, batch, capacity);
     }
 
     /// <summary>Frees the model if <see cref="Load"/> loaded it.</summary>
@@ -77,25 +81,23 @@ public sealed class DraftModel : IDraftSource, IDisposable
         if (_owns) Model.Dispose();
     }
 
+    // Models round their embeddings up, each to a size of its own, so only the ids that both have must be the same tokens. Beyond them
+    // the larger one may have padding only: an id without a token.
     private static void CheckVocabularies(Target model, Target target)
     {
-        string? difference = null;
-        var (modelSize, targetSize) = (model.Config.VocabularySize, target.Config.VocabularySize);
-        if (modelSize != targetSize)
-            difference = $"{model.Name} has {modelSize} tokens and {target.Name} has {targetSize}";
-        else if (FirstDifference(model, target) is { } id)
-            difference = $"token {id} is '{TextOf(model, id)}' in {model.Name} and '{TextOf(target, id)}' in {target.Name}";
-        if (difference is not null)
-            throw KoalaException.ForOption(nameof(DraftModel), $"the vocabularies differ: {difference}",
-                "choose a draft model of the target's own family");
+        if (FirstDifference(model, target) is not { } id) return;
+        throw KoalaException.ForOption(nameof(DraftModel),
+            $"the vocabularies differ: token {id} is {TextOf(model, id)} in {model.Name} and {TextOf(target, id)} in {target.Name}",
+            "choose a draft model of the target's own family");
     }
 
     private static int? FirstDifference(Target model, Target target)
     {
-        for (var id = 0; id < target.Config.VocabularySize; id++)
+        for (var id = 0; id < Math.Max(model.Tokenizer.VocabularySize, target.Tokenizer.VocabularySize); id++)
             if (!model.Tokenizer.Bytes(id).AsSpan().SequenceEqual(target.Tokenizer.Bytes(id))) return id;
         return null;
     }
 
-    private static string TextOf(Target model, int id) => Encoding.UTF8.GetString(model.Tokenizer.Bytes(id));
+    private static string TextOf(Target model, int id) =>
+        id < model.Tokenizer.VocabularySize ? $"'{MessageText.Text(Encoding.UTF8.GetString(model.Tokenizer.Bytes(id)))}'" : "none";
 }

@@ -9,7 +9,14 @@ namespace Koala.Lab.Drafting;
 /// because a token's keys depend only on tokens, unlike those of an EAGLE head. B sequences, n candidates per level, V
 /// vocabulary.
 /// </remarks>
-internal sealed class DraftModelDrafter(Target model, int maxDraftLength, int batch, int capacity) : LevelDrafter
+/// <param name="model">The model that drafts.</param>
+/// <param name="vocabulary">
+/// The size of the target's vocabulary, V. Logits are over V tokens, whatever the size of the model's own embedding.
+/// </param>
+/// <param name="maxDraftLength">The largest depth of a draft.</param>
+/// <param name="batch">The number of sequences.</param>
+/// <param name="capacity">The number of tokens that a sequence may hold.</param>
+internal sealed class DraftModelDrafter(Target model, int vocabulary, int maxDraftLength, int batch, int capacity) : LevelDrafter
 {
     private readonly KeyValueCache _cache = model.NewCache(batch, capacity);
     private readonly List<int>[] _pending = Lists(batch);   // committed tokens not yet in the cache; the root is the last
@@ -46,13 +53,13 @@ internal sealed class DraftModelDrafter(Target model, int maxDraftLength, int ba
     public override Tensor First()
     {
         using var scope = NewDisposeScope();
-        var hidden = model.Append(_cache, [.. _pending.Select(tokens => tokens.ToArray())]);
+        var hidden = model.Append(_cache, [.. _pending.Select(tokens => tokens.Select(Known).ToArray())]);
         var last = _pending.Select((tokens, b) => b * hidden.shape[1] + Math.Max(tokens.Count - 1, 0)).ToArray();
         foreach (var tokens in _pending) tokens.Clear();
         _starts = [.. _cache.Lengths];
         _level = -1;
         var hiddenAtRoots = hidden.flatten(0, 1).index_select(0, tensor(last, device: model.Device));
-        return model.Logits(hiddenAtRoots).MoveToOuterDisposeScope();
+        return Logits(hiddenAtRoots).MoveToOuterDisposeScope();
     }
 
     public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents)
@@ -62,23 +69,36 @@ internal sealed class DraftModelDrafter(Target model, int maxDraftLength, int ba
         // A tree may be larger than what is left of the context. The decoder cuts what does not fit, so any logits will
         // do.
         if (_cache.Lengths.Max() + count > _cache.Capacity)
-            return zeros(batch * count, model.Config.VocabularySize, model.Dtype, model.Device).MoveToOuterDisposeScope();
+            return zeros(batch * count, vocabulary, model.Dtype, model.Device).MoveToOuterDisposeScope();
         for (var b = 0; b < batch; b++)
         {
             _nodes[b].AddRange(tokens[b]);
             _parents[b].AddRange(parents[b].Select(parent => _level < 0 ? -1 : _level + parent));
         }
         _level = held;
-        var trees = new TokenTrees(tokens, [.. _parents.Select(tree => tree.ToArray())]);
+        var trees = new TokenTrees([.. tokens.Select(level => level.Select(Known).ToArray())], [.. _parents.Select(tree => tree.ToArray())]);
         var hidden = model.Append(_cache, trees, [], held).Hidden;
-        return model.Logits(hidden.flatten(0, 1)).MoveToOuterDisposeScope();
+        return Logits(hidden.flatten(0, 1)).MoveToOuterDisposeScope();
     }
+
+    internal override KoalaException NotFinite() => model.NotFinite();
 
     protected override void Dispose(bool disposing)
     {
         _cache.Dispose();
         base.Dispose(disposing);
     }
+
+    // Ids that one of the two models does not have are never drafted. Without them the draft's distribution is that of the rest.
+    private Tensor Logits(Tensor hidden)
+    {
+        var (logits, missing) = (model.Logits(hidden), vocabulary - model.Config.VocabularySize);
+        if (missing > 0) return nn.functional.pad(logits, [0, missing], value: double.NegativeInfinity);
+        return missing < 0 ? logits.narrow(-1, 0, vocabulary) : logits;
+    }
+
+    // A token that the target has and the model lacks is padding of the target's embedding: it has no text.
+    private int Known(int token) => token < model.Config.VocabularySize ? token : 0;
 
     // The committed tokens that are in the cache as candidates. The last committed token is the new root: it has to be
     // read again to know what follows it.
@@ -100,7 +120,7 @@ internal sealed class DraftModelDrafter(Target model, int maxDraftLength, int ba
     private void ReadPrompts()
     {
         using var scope = NewDisposeScope();
-        int[][] known = [.. _pending.Select(tokens => tokens.SkipLast(1).ToArray())];
+        int[][] known = [.. _pending.Select(tokens => tokens.SkipLast(1).Select(Known).ToArray())];
         if (known.Any(tokens => tokens.Length > 0)) model.Prefill(_cache, known, []);
         foreach (var tokens in _pending.Where(tokens => tokens.Count > 0)) tokens.RemoveRange(0, tokens.Count - 1);
     }

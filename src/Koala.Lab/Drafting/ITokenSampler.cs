@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Drafting;
 
 /// <summary>A token that was sampled from a head's logits.</summary>
-/// <param name="Token">The id of the token.</param>
+/// <param name="Token">The id of the token; -1 if the logits are not finite, which ends the generation with an error.</param>
 /// <param name="Q">The head's probability of the token; null where it is not needed.</param>
 /// <param name="Distribution">
 /// The distribution it was drawn from, [vocabulary]; null if it was chosen and not drawn.

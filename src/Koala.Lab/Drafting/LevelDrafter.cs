@@ -1,4 +1,5 @@
 using Koala.Lab.Drafting.Trees;
+using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Drafting;
@@ -40,11 +41,19 @@ public abstract class LevelDrafter : Drafter
     /// between. Null, the default, means that the drafter cannot do this and that those two methods are called.
     /// </summary>
     /// <param name="length">The number of tokens, at most <see cref="Drafter.MaxDraftLength"/>.</param>
-    /// <returns>The tokens as ids of the target's vocabulary, [B,length], int64, on the host.</returns>
+    /// <returns>
+    /// The tokens as ids of the target's vocabulary, [B,length], int64, on the host. -1 stands for a token whose logits are not finite.
+    /// </returns>
     public virtual Tensor? GreedyChain(int length) => null;
 
     /// <inheritdoc/>
     public sealed override IReadOnlyList<Draft> Propose(DraftTree tree, ITokenSampler sampler) => tree.Grow(this, sampler);
+
+    /// <summary>
+    /// The error for logits that are not finite. Without it a broken head would seem to draft tokens that the target never accepts.
+    /// </summary>
+    internal virtual KoalaException NotFinite() =>
+        new("the draft source", "has logits that are not finite (NaN or infinity)", "use another head");
 
     /// <summary>Samples candidates from logits, as tokens of the target.</summary>
     /// <param name="sampler">The sampler, which takes the best candidates or draws them.</param>
@@ -55,6 +64,7 @@ public abstract class LevelDrafter : Drafter
     internal IReadOnlyList<SampledToken[]> Sample(ITokenSampler sampler, Tensor logits, int count, int parents)
     {
         var sampled = sampler.Sample(logits, count, times: (int)(Batch * parents / logits.shape[0]));
+        if (sampled.Any(siblings => siblings is [{ Token: BestTokens.None }, ..])) throw NotFinite();
         return Vocabulary is { } vocabulary ? [.. sampled.Select(vocabulary.FromTarget)] : sampled;
     }
 }

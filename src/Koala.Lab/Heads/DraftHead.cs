@@ -14,6 +14,8 @@ namespace Koala.Lab.Heads;
 /// </remarks>
 public abstract class DraftHead : IDraftSource, IDisposable
 {
+    private bool _disposed;
+
     /// <param name="options">The kind and sizes of the head.</param>
     /// <param name="target">The target that the head is made for.</param>
     protected DraftHead(HeadOptions options, TargetIdentity target) => (Options, Target) = (options, target);
@@ -72,6 +74,8 @@ public abstract class DraftHead : IDraftSource, IDisposable
     /// <exception cref="KoalaException">An option is out of range, or the kind is not registered.</exception>
     public static DraftHead Create(HeadOptions options, Target target, int seed = 0)
     {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(target);
         options.Validate();
         return HeadRegistry.Find(options).Create(options, target, seed);
     }
@@ -84,13 +88,15 @@ public abstract class DraftHead : IDraftSource, IDisposable
     /// </exception>
     public static DraftHead Load(string folder, Target target)
     {
+        ArgumentNullException.ThrowIfNull(folder);
+        ArgumentNullException.ThrowIfNull(target);
         var (options, identity) = HeadFolder.ReadConfig(folder);
         if (!target.Identity.Matches(identity))
             throw new KoalaException(Path.Combine(folder, HeadFolder.ConfigFile),
                 $"this head is made for {identity}, but the target is {target.Identity}",
                 "use the head with its own target, or train one for this target");
-        using var source = SafetensorsFile.Open(Path.Combine(folder, HeadFolder.WeightsFile));
-        return HeadRegistry.Find(options).Read(options, target, source);
+        using var file = SafetensorsFile.Open(Path.Combine(folder, HeadFolder.WeightsFile));
+        return HeadRegistry.Find(options).Read(options, target, new CheckedTensors(file));
     }
 
     /// <summary>Writes the head's folder: config, weights and card. Files are complete or absent.</summary>
@@ -100,6 +106,7 @@ public abstract class DraftHead : IDraftSource, IDisposable
     /// <exception cref="KoalaException">The folder cannot be written.</exception>
     public void Save(string folder, string card, ScalarType? dtype = null)
     {
+        ThrowIfDisposed();
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         // The maps of a draft vocabulary are integers and keep their dtype.
@@ -109,9 +116,26 @@ public abstract class DraftHead : IDraftSource, IDisposable
         HeadFolder.WriteConfig(folder, Options, Target, card);
     }
 
+    /// <exception cref="ObjectDisposedException">The head is disposed.</exception>
+    internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_disposed, this);
+
+    /// <summary>The error for logits that are not finite; it names the weights that are not.</summary>
+    internal KoalaException NotFinite()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var name = ToStateDict().FirstOrDefault(t => !t.Value.isfinite().all().item<bool>()).Key;
+        return new KoalaException(name is null ? $"the {Options.Kind} head" : $"the {Options.Kind} head, tensor '{MessageText.Text(name)}'",
+            name is null
+                ? "computes logits that are not finite (NaN or infinity), though its weights are finite"
+                : "has weights that are not finite (NaN or infinity)",
+            "train the head again");
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
+        _disposed = true;
         Dispose(true);
         GC.SuppressFinalize(this);
     }

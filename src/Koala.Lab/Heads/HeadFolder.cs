@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Runtime.Files;
 using Koala.Lab.Targets;
 
@@ -12,25 +13,16 @@ public static class HeadFolder
     internal const string CardFile = "card.md";
 
     private const int Format = 1;
+    private const string Name = "name the folder of a head, or of a run that has trained one";
 
     private sealed record Config(int Format, HeadOptions Head, TargetIdentity Target);
 
     /// <summary>Whether the folder holds a head, which means that its config names a target.</summary>
     public static bool IsHead(string folder)
     {
-        var path = Path.Combine(folder, ConfigFile);
-        if (!File.Exists(path)) return false;
-        try
-        {
-            using var document = JsonDocument.Parse(File.ReadAllText(path));
-            var root = document.RootElement;
-            return root.ValueKind == JsonValueKind.Object && root.TryGetProperty("head", out _) && root.TryGetProperty("target", out _);
-        }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
-        {
-            // The code that reads it as a target's config reports what is wrong with it.
-            return false;
-        }
+        ArgumentNullException.ThrowIfNull(folder);
+        // The code that reads it as a target's config reports what is wrong with a config that cannot be read.
+        return FolderConfig.TryRead(folder) is { } config && IsHead(config);
     }
 
     /// <summary>
@@ -39,25 +31,27 @@ public static class HeadFolder
     /// <exception cref="KoalaException">There is no head, or its config is malformed or of another format.</exception>
     public static (HeadOptions Options, TargetIdentity Target) ReadConfig(string folder)
     {
+        ArgumentNullException.ThrowIfNull(folder);
         var path = Path.Combine(folder, ConfigFile);
         if (!File.Exists(path))
-            throw new KoalaException(folder, $"holds no head ({ConfigFile} is missing)",
-                "name the folder of a head, or of a run that has trained one");
+            throw (Directory.Exists(folder) ? ForeignFolder.Find(folder) : null)
+                ?? new KoalaException(folder, $"holds no head ({ConfigFile} is missing)", Name);
+        var json = FolderConfig.Read(path);
+        if (!IsHead(json) && ForeignFolder.Find(folder) is { } foreign) throw foreign;
+        if (!IsHead(json) && (json.TryGetProperty("architectures", out _) || json.TryGetProperty("model_type", out _)))
+            throw new KoalaException(folder, "holds a target, not a head", Name);
         try
         {
-            var config = JsonSerializer.Deserialize<Config>(File.ReadAllText(path), JsonFormat.Document)
-                ?? throw new JsonException("it is null");
-            if (config.Format != Format)
-                throw new KoalaException(path, $"has format {config.Format}, but this Koala reads format {Format}",
+            if (new JsonSection(json, path).Number("format") is var format && format != Format)
+                throw new KoalaException(path, $"has format {format}, but this Koala reads format {Format}",
                     "update Koala, or train the head again");
+            var config = json.Deserialize<Config>(JsonFormat.Document)!;
             config.Head.Validate();
             return (config.Head, config.Target);
         }
-        catch (Exception e) when (e is JsonException or NotSupportedException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is JsonException or NotSupportedException)
         {
-            var reason = e.Message.ReplaceLineEndings(" ").TrimEnd('.');
-            throw new KoalaException(path, $"cannot be read as a head's config ({reason})",
-                "name the folder of a head that Koala wrote", e);
+            throw new KoalaException(path, $"cannot be read as a head's config ({MessageText.Sentence(e.Message)})", Name, e);
         }
     }
 
@@ -69,4 +63,6 @@ public static class HeadFolder
         var config = JsonSerializer.Serialize(new Config(Format, options, target), JsonFormat.Document);
         AtomicFile.WriteText(Path.Combine(folder, ConfigFile), config + "\n");
     }
+
+    private static bool IsHead(JsonElement config) => config.TryGetProperty("head", out _) && config.TryGetProperty("target", out _);
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Heads;
 
@@ -20,7 +21,7 @@ internal sealed class HeadOptionsJson : JsonConverter<HeadOptions>
         var name = field.GetString()!;
         var kind = HeadRegistry.Find(name)
             ?? throw new JsonException(
-                $"the kind of head is '{name}', but the registered kinds are {string.Join(", ", HeadRegistry.Names)}");
+                $"the kind of head is '{MessageText.Text(name)}', but the registered kinds are {string.Join(", ", HeadRegistry.Names)}");
         return (HeadOptions?)element.Deserialize(kind.OptionsType, options) ?? throw new JsonException("a head's options are null");
     }
 

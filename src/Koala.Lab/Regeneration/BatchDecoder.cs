@@ -34,6 +34,7 @@ public sealed class BatchDecoder : IDisposable
     private readonly int _leastFree;
     private KeyValueCache? _cache;
     private BatchStep? _step;
+    private bool _disposed;
     private double _prefill;
     private double _steps;
     private double _total;
@@ -46,6 +47,8 @@ public sealed class BatchDecoder : IDisposable
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public BatchDecoder(Target target, int batch, GenerationOptions options)
     {
+        ArgumentNullException.ThrowIfNull(target);
+        ArgumentNullException.ThrowIfNull(options);
         if (batch < 1)
             throw KoalaException.ForOption(nameof(batch), $"is {batch}, but at least one prompt is answered at a time",
                 "set it to 1 or more");
@@ -69,12 +72,19 @@ public sealed class BatchDecoder : IDisposable
     /// This is called on this thread with the answers that have ended since the previous call.
     /// </param>
     /// <param name="cancel">The decoder checks this token between chunks.</param>
-    /// <exception cref="KoalaException">A prompt is empty or leaves no room in the context.</exception>
+    /// <exception cref="KoalaException">
+    /// A prompt is empty or leaves no room in the context, or the target's logits are not finite.
+    /// </exception>
+    /// <exception cref="ArgumentException">An argument is null, or an id is not a token of the target.</exception>
     /// <exception cref="OperationCanceledException">
     /// The run was cancelled. Answers that had not ended are lost.
     /// </exception>
     public void Run(IReadOnlyList<BatchPrompt> prompts, Action<IReadOnlyList<BatchAnswer>> onAnswers, CancellationToken cancel = default)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(prompts);
+        ArgumentNullException.ThrowIfNull(onAnswers);
+        foreach (var prompt in prompts) TokenIds.Check(prompt.Tokens, _target.Config.VocabularySize, nameof(prompts));
         if (prompts.Count == 0) return;
         var start = TimeProvider.System.GetTimestamp();
         using var _ = no_grad();
@@ -103,8 +113,8 @@ public sealed class BatchDecoder : IDisposable
     /// <summary>Frees the cache.</summary>
     public void Dispose()
     {
-        _step?.Dispose();
-        _cache?.Dispose();
+        _disposed = true;
+        FreeCache();
     }
 
     private BatchRow NewRow(BatchPrompt prompt, int number)
@@ -124,14 +134,20 @@ public sealed class BatchDecoder : IDisposable
             cache.Clear();
             return;
         }
-        Dispose();
+        FreeCache();
         (_step, _cache) = (null, null);
         SetCache(_target.NewCache(batch, (needed + _bucket - 1) / _bucket * _bucket));
     }
 
+    private void FreeCache()
+    {
+        _step?.Dispose();
+        _cache?.Dispose();
+    }
+
     private void SetCache(KeyValueCache cache)
     {
-        Dispose();
+        FreeCache();
         (_cache, _step) = (cache, new BatchStep(_target, cache, _chunk, _options));
     }
 
@@ -165,7 +181,7 @@ public sealed class BatchDecoder : IDisposable
             var hidden = BatchPrefill.Run(_target, [.. next.Select(row => row.Prompt)], _cache!, indices);
             var uniforms = tensor(next.Select(row => row.NextUniform()).ToArray(), device: _target.Device).unsqueeze(1);
             var first = _step!.Choose(hidden, uniforms).cpu().data<long>();
-            for (var i = 0; i < next.Length; i++) next[i].Commit((int)first[i]);
+            for (var i = 0; i < next.Length; i++) Commit(next[i], first[i]);
         }
         _prefill += TimeProvider.System.GetElapsedTime(start).TotalSeconds;
     }
@@ -181,9 +197,15 @@ public sealed class BatchDecoder : IDisposable
         for (var b = 0; b < rows.Length; b++)
         {
             if (rows[b] is not { } row) continue;
-            for (var i = 0; i < _chunk; i++) row.Commit((int)tokens[b * _chunk + i]);
+            for (var i = 0; i < _chunk; i++) Commit(row, tokens[b * _chunk + i]);
             if (!row.Ended) _cache.Extend(b, _chunk);
         }
+    }
+
+    private void Commit(BatchRow row, long token)
+    {
+        if (token == BestTokens.None && !row.Ended) throw _target.NotFinite();
+        row.Commit((int)token);
     }
 
     private void Collect(BatchRow?[] rows, List<BatchAnswer> ended)

@@ -51,7 +51,7 @@ internal sealed class BatchStep : IDisposable
     /// The number of cache slots that attention reads. It must cover the length of the longest sequence that counts
     /// after the chunk.
     /// </param>
-    /// <returns>The chosen tokens, [B·C].</returns>
+    /// <returns>The chosen tokens, [B·C]; -1 where the logits are not finite.</returns>
     public long[] Run(long[] ids, double[]? uniforms, int keyValueLength)
     {
         using var scope = NewDisposeScope();
@@ -76,13 +76,13 @@ internal sealed class BatchStep : IDisposable
     /// <summary>Chooses the tokens that follow hidden states.</summary>
     /// <param name="hidden">The hidden states, [n,D].</param>
     /// <param name="uniforms">The random numbers for sampling, [n,1].</param>
-    /// <returns>The tokens, [n], int64, on the device.</returns>
+    /// <returns>The tokens, [n], int64, on the device; -1 where the logits are not finite.</returns>
     public Tensor Choose(Tensor hidden, Tensor uniforms)
     {
         using var scope = NewDisposeScope();
         var logits = _target.Logits(hidden);
         var tokens = _options.Temperature == 0
-            ? logits.argmax(-1)
+            ? BestTokens.Of(logits)
             : TokenDraw.SampleRows(Distributions.RowsFromLogits(logits, _options), uniforms);
         return tokens.MoveToOuterDisposeScope();
     }
@@ -107,7 +107,8 @@ internal sealed class BatchStep : IDisposable
         var hidden = _target.Model.Step(_cache, _ids, _positions, keyValueLength);
         var next = Choose(hidden, _uniforms.index_select(1, _number));
         _tokens.index_copy_(1, _number, next.unsqueeze(1));
-        _ids.copy_(next);
+        // A token that is missing ends the run when the host reads the chunk.
+        _ids.copy_(next.clamp_min(0));
         _positions.add_(1).clamp_max_(_cache.Capacity - 1);
         _number.add_(1).remainder_(Chunk);
     }

@@ -20,4 +20,8 @@ public static class Dtypes
         ScalarType.BFloat16 => "bf16",
         _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "A model does not compute in this dtype."),
     };
+
+    /// <summary>Whether a dtype holds numbers with a fraction, as weights are.</summary>
+    internal static bool IsFloatingPoint(ScalarType dtype) =>
+        dtype is ScalarType.Float64 or ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16;
 }

@@ -16,6 +16,7 @@ public sealed class KeyValueCache : IDisposable
     private const int GpuBucket = 512;
 
     private readonly int[] _lengths;
+    private bool _disposed;
     private readonly int _heads;
     private readonly Tensor _starts;   // the first row of each head of each sequence, [B,kvHeads,1]
 
@@ -60,10 +61,13 @@ public sealed class KeyValueCache : IDisposable
 
     /// <summary>Keeps the first <paramref name="length"/> tokens of a sequence and forgets the rest.</summary>
     /// <exception cref="ArgumentOutOfRangeException">
-    /// The length is negative, or above the sequence's present length.
+    /// There is no such sequence, or the length is negative or above the sequence's present length.
     /// </exception>
     public void Truncate(int sequence, int length)
     {
+        ThrowIfDisposed();
+        ArgumentOutOfRangeException.ThrowIfNegative(sequence);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(sequence, Batch);
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, _lengths[sequence]);
         _lengths[sequence] = length;
@@ -78,8 +82,27 @@ public sealed class KeyValueCache : IDisposable
     /// The indices of the appended tokens that stay, for each sequence, counted from 0 and ascending. The sequence's
     /// new length is its start plus their number.
     /// </param>
+    /// <exception cref="ArgumentException">
+    /// There are other numbers of sequences than in the cache, or an index is that of no token.
+    /// </exception>
     public void Compact(IReadOnlyList<int> starts, IReadOnlyList<IReadOnlyList<int>> accepted)
     {
+        ThrowIfDisposed();
+        ArgumentNullException.ThrowIfNull(starts);
+        ArgumentNullException.ThrowIfNull(accepted);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(starts.Count, Batch, nameof(starts));
+        ArgumentOutOfRangeException.ThrowIfNotEqual(accepted.Count, Batch, nameof(accepted));
+        for (var b = 0; b < Batch; b++)
+        {
+            var previous = -1;
+            foreach (var index in accepted[b])
+            {
+                if (index <= previous || starts[b] < 0 || starts[b] + index >= _lengths[b])
+                    throw new ArgumentOutOfRangeException(nameof(accepted), index,
+                        "The indices of accepted tokens ascend and are those of tokens in the cache.");
+                previous = index;
+            }
+        }
         List<long> from = [], to = [];
         for (var b = 0; b < Batch; b++)
         {
@@ -101,16 +124,23 @@ public sealed class KeyValueCache : IDisposable
     }
 
     /// <summary>Forgets everything; the memory stays allocated.</summary>
-    public void Clear() => Array.Clear(_lengths);
+    public void Clear()
+    {
+        ThrowIfDisposed();
+        Array.Clear(_lengths);
+    }
 
     /// <summary>Frees the memory.</summary>
     public void Dispose()
     {
+        _disposed = true;
         Graphs.Dispose();
         foreach (var tensor in Keys) tensor.Dispose();
         foreach (var tensor in Values) tensor.Dispose();
         _starts.Dispose();
     }
+
+    internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_disposed, this);
 
     /// <summary>The rows of the cache's tensors that belong to slots of its sequences.</summary>
     /// <param name="positions">

@@ -18,6 +18,7 @@ public sealed class Target : IDisposable
 
     private readonly Lazy<TargetIdentity> _identity;
     private readonly Lazy<IReadOnlyList<int>> _endIds;
+    private bool _disposed;
 
     private Target(string path, ModelFiles files, Tokenizer tokenizer, ScalarType dtype, Device device)
     {
@@ -56,7 +57,14 @@ public sealed class Target : IDisposable
     public Device Device { get; }
 
     /// <summary>What a head made for this target stores about it.</summary>
-    public TargetIdentity Identity => _identity.Value;
+    public TargetIdentity Identity
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return _identity.Value;
+        }
+    }
 
     /// <summary>The number of weights; a tied embedding counts once.</summary>
     public long Parameters => Model.Weights.Count;
@@ -80,6 +88,8 @@ public sealed class Target : IDisposable
     /// <exception cref="KoalaException">Something in the folder or file, the dtype or the device is wrong.</exception>
     public static Target Load(string path, string? dtype = null, string device = "cpu")
     {
+        ArgumentNullException.ThrowIfNull(path);
+        ArgumentNullException.ThrowIfNull(device);
         LibTorch.EnsureLoaded();
         path = ModelLocation.Find(path).Path;
         var torchDevice = Devices.Parse(device);
@@ -95,12 +105,24 @@ public sealed class Target : IDisposable
     /// A cache for <paramref name="batch"/> sequences of at most <paramref name="capacity"/> tokens; the context length
     /// is the upper limit.
     /// </summary>
-    public KeyValueCache NewCache(int batch = 1, int? capacity = null) => Model.NewCache(batch, capacity);
+    /// <exception cref="ArgumentOutOfRangeException">The batch or the capacity is below 1.</exception>
+    public KeyValueCache NewCache(int batch = 1, int? capacity = null)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(capacity ?? 1, 1, nameof(capacity));
+        return Model.NewCache(batch, capacity);
+    }
 
     /// <summary>Appends tokens to the one sequence of a cache.</summary>
     /// <returns>Hidden states after the final norm, [T,D].</returns>
+    /// <exception cref="ArgumentException">
+    /// There is no token, an id is not a token of the target, or they do not fit into the cache.
+    /// </exception>
     public Tensor Append(KeyValueCache cache, ReadOnlySpan<int> tokens)
     {
+        Check(cache);
+        if (tokens.IsEmpty) throw new ArgumentException("It has no token.", nameof(tokens));
         using var scope = NewDisposeScope();
         return Prefill(cache, [tokens.ToArray()], []).Hidden[0].MoveToOuterDisposeScope();
     }
@@ -112,8 +134,11 @@ public sealed class Target : IDisposable
     /// <exception cref="ArgumentException">
     /// The number of sequences is not the cache's, or they do not fit into it.
     /// </exception>
-    public Tensor Append(KeyValueCache cache, IReadOnlyList<int[]> tokens) =>
-        Model.Append(cache, TokenTrees.Chains(tokens), [], 0, capture: false).Hidden;
+    public Tensor Append(KeyValueCache cache, IReadOnlyList<int[]> tokens)
+    {
+        Check(cache);
+        return Model.Append(cache, TokenTrees.Chains(tokens), [], 0, capture: false).Hidden;
+    }
 
     /// <summary>Appends a tree of tokens to every sequence of a batch, in one step.</summary>
     /// <remarks>
@@ -139,8 +164,12 @@ public sealed class Target : IDisposable
     /// <exception cref="ArgumentException">
     /// The number of sequences is not the cache's, they do not fit into it, or a token comes before its parent.
     /// </exception>
-    public TargetOutput Append(KeyValueCache cache, TokenTrees trees, IReadOnlyList<int> featureLayers, int held = 0) =>
-        Model.Append(cache, trees, featureLayers, held, capture: true);
+    public TargetOutput Append(KeyValueCache cache, TokenTrees trees, IReadOnlyList<int> featureLayers, int held = 0)
+    {
+        Check(cache);
+        Check(featureLayers);
+        return Model.Append(cache, trees, featureLayers, held, capture: true);
+    }
 
     /// <summary>Reads prompts, a chunk of each per step.</summary>
     /// <param name="cache">A cache of B sequences.</param>
@@ -216,34 +245,113 @@ public sealed class Target : IDisposable
     /// The layers whose outputs are wanted beside the hidden states, counted from 0; may be empty.
     /// </param>
     /// <returns>A row per token.</returns>
+    /// <exception cref="ArgumentException">
+    /// A tensor is null or has another dtype, device or shape, a token is not one of the target's, or a layer does not exist.
+    /// </exception>
     public TargetOutput Features(
-        KeyValueCache cache, Tensor tokens, Tensor positions, Tensor segments, IReadOnlyList<int> featureLayers) =>
-        Model.Features(cache, tokens, positions, segments, featureLayers);
+        KeyValueCache cache, Tensor tokens, Tensor positions, Tensor segments, IReadOnlyList<int> featureLayers)
+    {
+        Check(cache);
+        Check(featureLayers);
+        TensorArgument.Check(tokens, ScalarType.Int64, Device, [cache.Batch, -1], nameof(tokens));
+        TensorArgument.Check(positions, ScalarType.Int64, Device, tokens.shape, nameof(positions));
+        TensorArgument.Check(segments, ScalarType.Int64, Device, tokens.shape, nameof(segments));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens.shape[1], cache.Capacity, nameof(tokens));
+        CheckIds(tokens, nameof(tokens));
+        return Model.Features(cache, tokens, positions, segments, featureLayers);
+    }
 
     /// <summary>
     /// The LM head over hidden states: logits [...,V] in the target's dtype. Gradients flow to
     /// <paramref name="hidden"/>.
     /// </summary>
+    /// <exception cref="ArgumentException">The tensor is null or has another dtype, device or width.</exception>
     public Tensor Logits(Tensor hidden)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        TensorArgument.CheckWidth(hidden, Dtype, Device, Config.HiddenSize, nameof(hidden));
         using var scope = NewDisposeScope();
         return Model.Product(hidden, LmHead).MoveToOuterDisposeScope();
     }
 
     /// <summary>Embeddings of tokens, [N,D], from their ids on the device, [N]. No gradients flow.</summary>
-    public Tensor Embed(Tensor ids) => Model.Embed(ids);
+    /// <exception cref="ArgumentException">
+    /// The tensor is null or has another dtype, device or shape, or an id is not a token of the target.
+    /// </exception>
+    public Tensor Embed(Tensor ids)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        TensorArgument.Check(ids, ScalarType.Int64, Device, [-1], nameof(ids));
+        CheckIds(ids, nameof(ids));
+        return Model.Embed(ids);
+    }
 
     /// <summary>The weights of the LM head, [V,D]. The target owns them: the caller must not dispose them.</summary>
-    public Tensor LmHead => Model.Weights.LmHead;
+    public Tensor LmHead
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return Model.Weights.LmHead;
+        }
+    }
 
     /// <summary>
     /// The hidden states of one sequence, layer by layer: the embedding, then each layer's output, the last one after
     /// the final norm; [T,D] each.
     /// </summary>
-    public IReadOnlyList<Tensor> States(IReadOnlyList<int> tokens) => Model.States(tokens);
+    /// <exception cref="ArgumentException">There is no token, an id is not a token of the target, or they exceed the context.</exception>
+    public IReadOnlyList<Tensor> States(IReadOnlyList<int> tokens)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        TokenIds.Check(tokens, Config.VocabularySize, nameof(tokens));
+        if (tokens.Count == 0 || tokens.Count > Config.ContextLength)
+            throw new ArgumentException($"It has {tokens.Count} tokens, but 1 to {Config.ContextLength} are expected.", nameof(tokens));
+        return Model.States(tokens);
+    }
 
     /// <summary>Frees the weights.</summary>
-    public void Dispose() => Model.Dispose();
+    public void Dispose()
+    {
+        _disposed = true;
+        Model.Dispose();
+    }
+
+    /// <summary>The error for logits or features that are not finite. The weights were checked when they were read.</summary>
+    internal KoalaException NotFinite()
+    {
+        MessageTemplate fix = $"set {new OptionName("Dtype")} to fp32";
+        return new KoalaException(Path,
+            $"the target computes numbers that are not finite (NaN or infinity) in {Dtypes.Name(Dtype)}, though its weights are finite",
+            Dtype == ScalarType.Float32 ? "use another model" : fix);
+    }
+
+    private void Check(KeyValueCache cache)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(cache);
+        cache.ThrowIfDisposed();
+        if (cache.Keys.Length != Config.Layers || cache.Device.type != Device.type || cache.Keys[0].dtype != Dtype)
+            throw new ArgumentException("It is the cache of another target.", nameof(cache));
+    }
+
+    private void Check(IReadOnlyList<int> featureLayers)
+    {
+        ArgumentNullException.ThrowIfNull(featureLayers);
+        foreach (var layer in featureLayers)
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(layer, nameof(featureLayers));
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(layer, Config.Layers, nameof(featureLayers));
+        }
+    }
+
+    private void CheckIds(Tensor ids, string name)
+    {
+        using var scope = NewDisposeScope();
+        if (ids.numel() == 0) throw new ArgumentException("It has no token.", name);
+        ArgumentOutOfRangeException.ThrowIfNegative(ids.min().item<long>(), name);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(ids.max().item<long>(), Config.VocabularySize, name);
+    }
 
     // Models round their vocabulary up, so a tokenizer may have a few percent fewer tokens. Tokens that someone has
     // added beyond the vocabulary do no harm: the model never says them, and prompts with them are refused.

@@ -78,9 +78,15 @@ internal sealed class TargetModel : IDisposable
     public TargetOutput Append(
         KeyValueCache cache, TokenTrees trees, IReadOnlyList<int> featureLayers, int held, bool capture)
     {
-        var count = trees.Tokens.Max(tokens => tokens.Length);
+        if (trees.Tokens is null || trees.Parents is null) throw new ArgumentNullException(nameof(trees));
+        foreach (var tokens in trees.Tokens) TokenIds.Check(tokens, _config.VocabularySize, nameof(trees));
         if (trees.Tokens.Count != cache.Batch)
             throw new ArgumentException($"{trees.Tokens.Count} sequences for a cache of {cache.Batch}", nameof(trees));
+        var count = trees.Tokens.Max(tokens => tokens.Length);
+        if (count == 0) throw new ArgumentException("there is no token", nameof(trees));
+        for (var b = 0; b < cache.Batch; b++)
+            if (trees.Tokens[b].Length > 0 && trees.Parents[b].Length != held + trees.Tokens[b].Length)
+                throw new ArgumentException($"sequence {b} has other numbers of tokens than of parents", nameof(trees));
         if (cache.Lengths.Max() + count > cache.Capacity)
             throw new ArgumentException(
                 $"{cache.Lengths.Max()} + {count} tokens do not fit a cache of {cache.Capacity}", nameof(trees));

@@ -33,16 +33,9 @@ internal sealed class TargetWeights : IDisposable
 
     public static TargetWeights Load(ModelFiles files, ScalarType dtype, Device device)
     {
-        var (config, source) = (files.Config, files.Tensors);
-        var expected = Expected(config);
-        // Some files contain the tied LM head a second time, and older ones contain the rotary frequencies.
-        string[] optional =
-        [
-            .. config.TieWordEmbeddings ? ["lm_head.weight"] : Array.Empty<string>(),
-            .. Enumerable.Range(0, config.Layers).Select(i => $"model.layers.{i}.self_attn.rotary_emb.inv_freq"),
-        ];
-        TensorCheck.Check(source, expected, optional);
-
+        TargetTensors.Check(files);
+        var config = files.Config;
+        using var source = new CheckedTensors(files.Tensors);
         using var scope = NewDisposeScope();
         Tensor Read(string name) => source.Read(name, dtype, device).DetachFromDisposeScope();
         Tensor Fuse(params string[] names)
@@ -72,7 +65,18 @@ internal sealed class TargetWeights : IDisposable
         }
         layers.Add(Read("model.norm.weight"));
         var embedding = Read("model.embed_tokens.weight");
-        return new TargetWeights(embedding, config.TieWordEmbeddings ? embedding : Read("lm_head.weight"), [.. layers]);
+        return new TargetWeights(embedding, ReadLmHead(), [.. layers]);
+
+        // A file may contain the tied LM head a second time. If it differs from the embedding, the file's own counts, as in current
+        // versions of transformers.
+        Tensor ReadLmHead()
+        {
+            if (!TargetTensors.HasLmHead(files)) return embedding;
+            var lmHead = Read(TargetTensors.LmHead);
+            if (config.TieWordEmbeddings != true || !lmHead.eq(embedding).all().item<bool>()) return lmHead;
+            lmHead.Dispose();
+            return embedding;
+        }
     }
 
     public void Dispose()
@@ -80,44 +84,5 @@ internal sealed class TargetWeights : IDisposable
         Embedding.Dispose();
         LmHead.Dispose();
         foreach (var tensor in Layers) tensor.Dispose();
-    }
-
-    private static Dictionary<string, long[]> Expected(ModelConfig c)
-    {
-        long hidden = c.HiddenSize;
-        long inner = c.IntermediateSize;
-        var q = (long)c.Heads * c.HeadDim;
-        var kv = (long)c.KeyValueHeads * c.HeadDim;
-        var shapes = new Dictionary<string, long[]>
-        {
-            ["model.embed_tokens.weight"] = [c.VocabularySize, hidden],
-            ["model.norm.weight"] = [hidden],
-        };
-        if (!c.TieWordEmbeddings) shapes["lm_head.weight"] = [c.VocabularySize, hidden];
-        for (var i = 0; i < c.Layers; i++)
-        {
-            var prefix = $"model.layers.{i}.";
-            shapes[$"{prefix}input_layernorm.weight"] = [hidden];
-            shapes[$"{prefix}post_attention_layernorm.weight"] = [hidden];
-            shapes[$"{prefix}self_attn.q_proj.weight"] = [q, hidden];
-            shapes[$"{prefix}self_attn.k_proj.weight"] = [kv, hidden];
-            shapes[$"{prefix}self_attn.v_proj.weight"] = [kv, hidden];
-            shapes[$"{prefix}self_attn.o_proj.weight"] = [hidden, q];
-            shapes[$"{prefix}mlp.gate_proj.weight"] = [inner, hidden];
-            shapes[$"{prefix}mlp.up_proj.weight"] = [inner, hidden];
-            shapes[$"{prefix}mlp.down_proj.weight"] = [hidden, inner];
-            if (c.AttentionBias)
-            {
-                shapes[$"{prefix}self_attn.q_proj.bias"] = [q];
-                shapes[$"{prefix}self_attn.k_proj.bias"] = [kv];
-                shapes[$"{prefix}self_attn.v_proj.bias"] = [kv];
-            }
-            if (c.QueryKeyNorm)
-            {
-                shapes[$"{prefix}self_attn.q_norm.weight"] = [c.HeadDim];
-                shapes[$"{prefix}self_attn.k_norm.weight"] = [c.HeadDim];
-            }
-        }
-        return shapes;
     }
 }

@@ -21,6 +21,11 @@ public readonly record struct TokenTrees(IReadOnlyList<int[]> Tokens, IReadOnlyL
     }
 
     /// <summary>Makes trees in which the tokens of each sequence follow one another.</summary>
-    public static TokenTrees Chains(IReadOnlyList<int[]> tokens) =>
-        new(tokens, [.. tokens.Select(chain => Enumerable.Range(-1, chain.Length).ToArray())]);
+    /// <exception cref="ArgumentNullException">The list or one of its sequences is null.</exception>
+    public static TokenTrees Chains(IReadOnlyList<int[]> tokens)
+    {
+        ArgumentNullException.ThrowIfNull(tokens);
+        foreach (var chain in tokens) ArgumentNullException.ThrowIfNull(chain, nameof(tokens));
+        return new TokenTrees(tokens, [.. tokens.Select(chain => Enumerable.Range(-1, chain.Length).ToArray())]);
+    }
 }

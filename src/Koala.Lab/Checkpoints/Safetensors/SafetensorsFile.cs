@@ -41,6 +41,7 @@ public sealed class SafetensorsFile : ITensorSource
         var (file, length) = FileBytes.Open(path);
         try
         {
+            PickledFile.Refuse(path, file, length);
             return new SafetensorsFile(path, file, ReadHeader(path, file, length));
         }
         catch (Exception e)
@@ -58,29 +59,34 @@ public sealed class SafetensorsFile : ITensorSource
         if (!Tensors.TryGetValue(name, out var info))
             throw new KoalaException(Path, $"contains no tensor '{MessageText.Text(name)}'",
                 "check that the file belongs to this kind of model");
+        if (info.Dtype is not { } storedDtype)
+            throw new KoalaException(Where(info), $"is of dtype '{info.Stored}', but Koala reads {SafetensorsDtypes.Known}",
+                "convert the tensor to one of these");
         using var scope = NewDisposeScope();
-        var stored = Stored(info);
+        var stored = Stored(info, storedDtype);
         // A byte that is neither 0 nor 1 would be an undefined bool.
-        var tensor = info.Dtype == ScalarType.Bool ? stored.ne(0) : stored;
+        var tensor = storedDtype == ScalarType.Bool ? stored.ne(0) : stored;
         return tensor.to(dtype, device).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
-    private Tensor Stored(TensorInfo info)
+    private Tensor Stored(TensorInfo info, ScalarType dtype)
     {
-        var tensor = empty(info.Shape.ToArray(), info.Dtype == ScalarType.Bool ? ScalarType.Byte : info.Dtype, CPU);
+        var tensor = empty(info.Shape.ToArray(), dtype == ScalarType.Bool ? ScalarType.Byte : dtype, CPU);
         var flat = tensor.view(-1);
-        var size = SafetensorsDtypes.Size(info.Dtype);
+        var size = SafetensorsDtypes.Size(dtype);
         for (var start = 0L; start < info.Count; start += Chunk / size)
         {
             using var part = flat.narrow(0, start, Math.Min(Chunk / size, info.Count - start));
             var offset = _header.Offset(info.Name) + start * size;
-            FileBytes.Fill(_file, part.bytes, offset, $"{Path}, tensor '{MessageText.Text(info.Name)}'");
+            FileBytes.Fill(_file, part.bytes, offset, Where(info));
         }
         return tensor;
     }
+
+    private string Where(TensorInfo info) => $"{Path}, tensor '{MessageText.Text(info.Name)}'";
 
     private static unsafe SafetensorsHeader ReadHeader(string path, SafeFileHandle file, long length)
     {

@@ -135,7 +135,7 @@ internal sealed class SafetensorsHeader
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject) throw Fault(start, "its entry is not an object", name);
 
-        ScalarType? dtype = null;
+        SafetensorsDtype? dtype = null;
         long[]? shape = null;
         long[]? range = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
@@ -151,20 +151,19 @@ internal sealed class SafetensorsHeader
         if (dtype is null || shape is null || range is null)
             throw Fault(start, $"its entry lacks {(dtype is null ? "dtype" : shape is null ? "shape" : "data_offsets")}", name);
 
-        CheckSize(start, name, dtype.Value, shape, range);
-        if (!_tensors.TryAdd(name, new TensorInfo(name, dtype.Value, shape, SafetensorsDtypes.Name(dtype.Value)!)))
+        CheckSize(start, name, dtype, shape, range);
+        if (!_tensors.TryAdd(name, new TensorInfo(name, dtype.Dtype, shape, dtype.Name)))
             throw Fault(start, "occurs twice in the header", name);
         _offsets.Add(name, _dataStart + range[0]);
         _ranges.Add((range[0], range[1], name));
     }
 
-    private ScalarType ReadDtype(ref Utf8JsonReader reader, string name)
+    private SafetensorsDtype ReadDtype(ref Utf8JsonReader reader, string name)
     {
         reader.Read();
         if (reader.TokenType != JsonTokenType.String) throw Fault(reader.TokenStartIndex, "its dtype is not a string", name);
-        return SafetensorsDtypes.TryParse(reader.ValueSpan, out var dtype)
-            ? dtype
-            : throw Fault(reader.TokenStartIndex,
+        return SafetensorsDtypes.Find(reader.ValueSpan)
+            ?? throw Fault(reader.TokenStartIndex,
                 $"is of dtype '{MessageText.Text(reader.ValueSpan)}', but Koala reads {SafetensorsDtypes.Known}", name,
                 fix: "convert the tensor to one of these");
     }
@@ -188,25 +187,28 @@ internal sealed class SafetensorsHeader
         return sizes[..count].ToArray();
     }
 
-    private void CheckSize(long start, string name, ScalarType dtype, long[] shape, long[] range)
+    private void CheckSize(long start, string name, SafetensorsDtype dtype, long[] shape, long[] range)
     {
         if (range.Length != 2 || range[0] > range[1])
             throw Fault(start, $"its data_offsets are {MessageText.Shape(range)}, but a begin and an end not before it are expected",
                 name);
         long bytes;
+        Int128 bits = dtype.Bits;
         try
         {
             // A zero counts as one here, so that the other sizes of an empty tensor are also bounded.
-            var bound = (long)SafetensorsDtypes.Size(dtype);
-            foreach (var size in shape) bound = checked(bound * Math.Max(size, 1));
-            bytes = shape.Contains(0) ? 0 : bound;
+            foreach (var size in shape) _ = checked((long)((bits *= Math.Max(size, 1)) / 8));
+            if (shape.Contains(0)) bits = 0;
+            bytes = (long)(bits / 8);
         }
         catch (OverflowException e)
         {
             throw Fault(start, $"its shape {MessageText.Shape(shape)} has more elements than a file can hold", name, inner: e);
         }
+        if (bits % 8 != 0)
+            throw Fault(start, $"its shape {MessageText.Shape(shape)} of {dtype.Name} takes {bits} bits, which are no whole bytes", name);
         if (bytes != range[1] - range[0])
-            throw Fault(start, $"its shape {MessageText.Shape(shape)} of {SafetensorsDtypes.Name(dtype)} takes {bytes} bytes, "
+            throw Fault(start, $"its shape {MessageText.Shape(shape)} of {dtype.Name} takes {bytes} bytes, "
                 + $"but its data_offsets {MessageText.Shape(range)} span {range[1] - range[0]}", name);
     }
 

@@ -6,10 +6,11 @@ namespace Koala.Lab.Checkpoints.Safetensors;
 /// <summary>Tensors in several safetensors files (shards) with an index, as Hugging Face writes large models.</summary>
 internal sealed class ShardedSafetensors : ITensorSource
 {
-    private const long LongestIndex = 100_000_000;
+    private const long LongestIndex = 32 << 20;
 
     private readonly Dictionary<string, SafetensorsFile> _shards = [];
     private readonly Dictionary<string, SafetensorsFile> _owners = [];
+    private readonly Dictionary<string, SafetensorsFile> _forgotten = [];   // tensors in a shard that the index does not list
     private readonly Dictionary<string, TensorInfo> _tensors = [];
 
     private ShardedSafetensors(string path) => Path = path;
@@ -38,7 +39,8 @@ internal sealed class ShardedSafetensors : ITensorSource
     }
 
     /// <inheritdoc/>
-    public Tensor Read(string name, ScalarType dtype, Device device) => _owners.TryGetValue(name, out var shard)
+    public Tensor Read(string name, ScalarType dtype, Device device) =>
+        _owners.TryGetValue(name, out var shard) || _forgotten.TryGetValue(name, out shard)
         ? shard.Read(name, dtype, device)
         : throw new KoalaException(Path, $"contains no tensor '{MessageText.Text(name)}'",
             "check that the file belongs to this kind of model");
@@ -63,10 +65,21 @@ internal sealed class ShardedSafetensors : ITensorSource
             _tensors.Add(entry.Name, info);
             _owners.Add(entry.Name, shard);
         }
-        foreach (var shard in _shards.Values)
-            if (shard.Tensors.Keys.FirstOrDefault(name => !_owners.TryGetValue(name, out var owner) || owner != shard) is { } stray)
-                throw new KoalaException(shard.Path, $"contains tensor '{MessageText.Text(stray)}', "
-                    + $"but {System.IO.Path.GetFileName(Path)} does not list it there", "get both files again");
+        // Other readers load whole shards, so a tensor that the index forgets counts. Where the index names another shard, it decides.
+        foreach (var (file, shard) in _shards)
+            foreach (var (name, info) in shard.Tensors)
+                if (!_owners.ContainsKey(name)) AddForgotten(file, shard, info);
+    }
+
+    private void AddForgotten(string file, SafetensorsFile shard, TensorInfo info)
+    {
+        if (_tensors.TryAdd(info.Name, info))
+        {
+            _forgotten.Add(info.Name, shard);
+            return;
+        }
+        throw new KoalaException(Path, $"does not list tensor '{MessageText.Text(info.Name)}', which is in {file} and in "
+            + System.IO.Path.GetFileName(_forgotten[info.Name].Path), "get the files again");
     }
 
     private SafetensorsFile Shard(JsonProperty entry)

@@ -1,4 +1,5 @@
 using Koala.Lab.Drafting;
+using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Decoding.Sampling;
@@ -13,10 +14,17 @@ internal sealed class GreedySampler(bool withProbabilities) : ITokenSampler
         using var scope = NewDisposeScope();
         count = (int)Math.Min(count, logits.shape[1]);
         // On a CPU argmax takes a third of the time of topk.
-        var best = count == 1 ? logits.argmax(-1, keepdim: true) : logits.topk(count).indexes;
+        var best = count == 1 ? BestTokens.Of(logits).unsqueeze(-1) : Best(logits, count);
         var tokens = best.cpu().data<long>().ToArray();
-        var q = withProbabilities ? ProbabilitiesOf(logits, best) : null;
+        var q = withProbabilities ? ProbabilitiesOf(logits, best.clamp_min(0)) : null;
         return [.. tokens.Select((token, i) => new SampledToken((int)token, q?[i], null)).Chunk(count)];
+    }
+
+    // A NaN counts as larger than any number.
+    private static Tensor Best(Tensor logits, int count)
+    {
+        var (values, tokens) = logits.topk(count);
+        return BestTokens.Mark(tokens, values.narrow(-1, 0, 1).expand_as(tokens));
     }
 
     private static float[] ProbabilitiesOf(Tensor logits, Tensor tokens) =>

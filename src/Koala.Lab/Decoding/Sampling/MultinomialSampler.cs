@@ -1,4 +1,5 @@
 using Koala.Lab.Drafting;
+using Koala.Lab.Targets;
 using MathNet.Numerics.Random;
 using static TorchSharp.torch;
 
@@ -22,6 +23,8 @@ internal sealed class MultinomialSampler(GenerationOptions options, IReadOnlyLis
         // The rows of a sequence are adjacent, and all sequences have the same number of rows.
         IEnumerable<SampledToken[]> SampleRow(float[] q, int row)
         {
+            // A logit that is not finite makes the whole distribution NaN.
+            if (float.IsNaN(q[0])) return Enumerable.Repeat<SampledToken[]>([new(BestTokens.None, null, q)], times);
             var generator = random[row * random.Count / rows.Length];
             return Enumerable.Range(0, times).Select(_ => SampleWithoutReplacement(q, count, generator));
         }

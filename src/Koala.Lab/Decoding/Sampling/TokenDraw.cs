@@ -1,3 +1,4 @@
+using Koala.Lab.Targets;
 using MathNet.Numerics.Random;
 using static TorchSharp.torch;
 
@@ -29,13 +30,14 @@ internal static class TokenDraw
     /// </summary>
     /// <param name="weights">The weights of each row, [n,V].</param>
     /// <param name="uniforms">A random number for each row, from 0 up to but not including 1, [n,1], fp64.</param>
-    /// <returns>The index drawn for each row, [n], int64.</returns>
+    /// <returns>The index drawn for each row, [n], int64; -1 where the weights are not finite.</returns>
     public static Tensor SampleRows(Tensor weights, Tensor uniforms)
     {
         using var scope = NewDisposeScope();
         // In fp64, as on the host: an fp32 sum of 50,000 small numbers would lose the rare tokens.
         var sums = weights.cumsum(-1, ScalarType.Float64);
         var thresholds = uniforms * sums.narrow(1, sums.shape[1] - 1, 1);
-        return (sums <= thresholds).sum(-1).clamp_max(sums.shape[1] - 1).MoveToOuterDisposeScope();
+        var drawn = (sums <= thresholds).sum(-1).clamp_max(sums.shape[1] - 1);
+        return BestTokens.Mark(drawn, thresholds.squeeze(1)).MoveToOuterDisposeScope();
     }
 }

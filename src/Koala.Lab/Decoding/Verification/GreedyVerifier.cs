@@ -1,4 +1,5 @@
 using Koala.Lab.Drafting;
+using Koala.Lab.Targets;
 using MathNet.Numerics.Random;
 using static TorchSharp.torch;
 
@@ -10,7 +11,7 @@ internal sealed class GreedyVerifier(GenerationOptions options) : Verifier
     public override IReadOnlyList<TargetDistributions> Score(Tensor logits)
     {
         using var scope = NewDisposeScope();
-        var best = logits.argmax(-1).cpu().data<long>().Select(token => (int)token);   // B·T tokens
+        var best = BestTokens.Of(logits).cpu().data<long>().Select(token => (int)token);   // B·T tokens
         var p = options.FullTrace ? DistributionsBySequence(logits, options) : null;
         return [.. best.Chunk((int)logits.shape[1]).Select((tokens, b) => new TargetDistributions(tokens, p?[b]))];
     }

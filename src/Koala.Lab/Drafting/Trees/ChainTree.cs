@@ -1,3 +1,4 @@
+using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Drafting.Trees;
@@ -19,7 +20,11 @@ public sealed record ChainTree(int Length) : DraftTree
     {
         using var scope = NewDisposeScope();
         if (sampler.IsGreedy && Length > 0 && drafter.GreedyChain(Length) is { } best)
-            return [.. best.data<long>().ToArray().Chunk(Length).Select(GreedyChain)];
+        {
+            var tokens = best.data<long>().ToArray();
+            if (tokens.Contains(BestTokens.None)) throw drafter.NotFinite();
+            return [.. tokens.Chunk(Length).Select(GreedyChain)];
+        }
         var chains = Enumerable.Range(0, drafter.Batch).Select(_ => new List<SampledToken>()).ToArray();
         int[][] parents = [.. chains.Select(_ => new int[1])];
         for (var depth = 0; depth < Length; depth++)

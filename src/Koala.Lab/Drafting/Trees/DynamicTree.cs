@@ -68,6 +68,7 @@ public sealed record DynamicTree : DraftTree
                 ? drafter.First()
                 : drafter.Next([.. pools.Select(pool => pool.BeamTokens)], [.. pools.Select(pool => pool.BeamParents)]);
             var (scores, tokens, count) = Best(logits, TopK);
+            if (scores.Any(double.IsNaN)) throw drafter.NotFinite();
             var nodesPerRow = logits.shape[0] == drafter.Batch ? width : 1;
             for (var b = 0; b < pools.Length; b++)
                 pools[b].Expand(scores, tokens, count, node => (b * width + node) / nodesPerRow, drafter.Vocabulary);

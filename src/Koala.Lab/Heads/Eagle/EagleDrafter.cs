@@ -147,14 +147,19 @@ internal sealed class EagleDrafter : LevelDrafter
                     level = Layers(chosen[^1], level, Causal(slots, keyValueLength));
                     slots = slots + 1;
                 }
-                var best = _head.Logits(level, _target).argmax(-1);
-                chosen.Add(_head.ToTargetIds(best));
+                var logits = _head.Logits(level, _target);
+                var best = logits.argmax(-1, keepdim: true);
+                var ids = _head.ToTargetIds(best.squeeze(-1));
+                // What is not finite stays so in the levels after it, so the last one tells.
+                chosen.Add(depth < length - 1 ? ids : BestTokens.Mark(ids, logits.gather(-1, best).squeeze(-1)));
             }
             return [stack(chosen, 1)];
         }
         var chain = RunCaptured(new GraphKey("chain", length, keyValueLength), [_root!, NextSlots(1)], Chain)[0];
         return chain.cpu().MoveToOuterDisposeScope();
     }
+
+    internal override KoalaException NotFinite() => _head.NotFinite();
 
     protected override void Dispose(bool disposing)
     {
@@ -208,7 +213,7 @@ internal sealed class EagleDrafter : LevelDrafter
 
     private Tensor Layers(Tensor ids, Tensor features, AttentionInputs attention)
     {
-        var pairs = cat([_target.Embed(ids), features], 1);
+        var pairs = cat([_target.Model.Embed(ids), features], 1);
         var inputs = _target.Model.Inputs(attention.Positions, Cache.Slots(attention.Slots), attention.Masked, attention.KeyValueLength);
         return _script.HeadForward(pairs, _weights.Stack, _weights.Options.Bias, inputs, Cache);
     }

@@ -55,11 +55,19 @@ public sealed class EagleHead : DraftHead
     public override StateDict Parameters => _weights.All;
 
     /// <inheritdoc/>
-    public override Drafter NewDrafter(Target target, int batch, int capacity) => new EagleDrafter(this, _weights, target, batch, capacity);
+    public override Drafter NewDrafter(Target target, int batch, int capacity)
+    {
+        ThrowIfDisposed();
+        ArgumentNullException.ThrowIfNull(target);
+        return new EagleDrafter(this, _weights, target, batch, capacity);
+    }
 
     /// <inheritdoc/>
     public override IReadOnlyList<HeadOutput> Predict(TrainingBatch batch, Target target)
     {
+        ThrowIfDisposed();
+        ArgumentNullException.ThrowIfNull(batch);
+        ArgumentNullException.ThrowIfNull(target);
         using var scope = NewDisposeScope();
         var outputs = EagleTrainingPass.Outputs(_weights.To(target.Dtype), batch, target);
         var headOutputs = outputs.Select((output, step) =>

@@ -22,6 +22,7 @@ public sealed class TrainingBatch : IDisposable
     /// <param name="cache">A cache of the target for B sequences of T tokens.</param>
     /// <param name="rows">Rows of equal length.</param>
     /// <param name="featureLayers">The head's <see cref="DraftHead.FeatureLayers"/>; null means none.</param>
+    /// <exception cref="KoalaException">The target's features are not finite.</exception>
     public TrainingBatch(Target target, KeyValueCache cache, IReadOnlyList<PackedRow> rows, IReadOnlyList<int>? featureLayers = null)
     {
         (_target, _rows) = (target, rows);
@@ -38,6 +39,10 @@ public sealed class TrainingBatch : IDisposable
         var (hidden, features) = target.Features(cache, Tokens, Positions, Segments, featureLayers ?? []);
         Features = hidden.flatten(0, 1).DetachFromDisposeScope();
         DraftFeatures = featureLayers is { Count: > 0 } ? features.flatten(0, 1).DetachFromDisposeScope() : Features;
+        if (Features.isfinite().all().item<bool>()) return;
+        // Otherwise the learning rate would be blamed for the loss.
+        Dispose();
+        throw target.NotFinite();
     }
 
     /// <summary>The token ids, [B,T], int64.</summary>

@@ -42,8 +42,10 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
     public override Tensor GreedyChain(int length)
     {
         using var scope = NewDisposeScope();
-        return head.Logits(_last, target, length).argmax(-1).t().contiguous().cpu().MoveToOuterDisposeScope();
+        return BestTokens.Of(head.Logits(_last, target, length)).t().contiguous().cpu().MoveToOuterDisposeScope();
     }
+
+    internal override KoalaException NotFinite() => head.NotFinite();
 
     protected override void Dispose(bool disposing)
     {

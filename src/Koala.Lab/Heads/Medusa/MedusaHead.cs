@@ -45,11 +45,19 @@ public sealed class MedusaHead : DraftHead
     public override StateDict Parameters { get; }
 
     /// <inheritdoc/>
-    public override Drafter NewDrafter(Target target, int batch, int capacity) => new MedusaDrafter(this, target, batch);
+    public override Drafter NewDrafter(Target target, int batch, int capacity)
+    {
+        ThrowIfDisposed();
+        ArgumentNullException.ThrowIfNull(target);
+        return new MedusaDrafter(this, target, batch);
+    }
 
     /// <inheritdoc/>
     public override IReadOnlyList<HeadOutput> Predict(TrainingBatch batch, Target target)
     {
+        ThrowIfDisposed();
+        ArgumentNullException.ThrowIfNull(batch);
+        ArgumentNullException.ThrowIfNull(target);
         using var scope = NewDisposeScope();
         var allPositions = batch.LabelPositions(ahead: 2);
         var features = batch.WithNoise(batch.DraftFeatures);                                      // [B·T,D]
