@@ -22,9 +22,13 @@ public static class KoalaCommand
         TextWriter output,
         TextWriter error,
         TextReader? input = null,
-        CancellationToken cancel = default)
+        CancellationToken cancel = default) =>
+        Run(args, new Streams(output, error, input ?? TextReader.Null, cancel));
+
+    internal static int Run(IReadOnlyList<string> args, Streams streams)
     {
-        var root = Build(new Streams(output, error, input ?? TextReader.Null, cancel), args);
+        var (output, error) = (streams.Output, streams.Error);
+        var root = Build(streams, args);
         // A prompt may begin with "@", and Koala's options are words, not combinations of letters.
         var parsing = new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
         var result = root.Parse(args, parsing);

@@ -154,7 +154,8 @@ internal sealed class GenerateCommand
         var firstTurns = prompts.Select(prompt => new Dialogue(context.Target, prompt, allTurns: false, system).Next()!);
         var fitting = firstTurns.FirstOrDefault(tokens => tokens.Count > 0 && tokens.Count < context.Target.Config.ContextLength);
         if (fitting is null) return options;
-        var (choice, _) = DraftLengthTuner.Measure(context.Target, source, [[fitting]], options, s_tuningBudget, cancel);
+        var (choice, _) = DraftLengthTuner.Measure(
+            context.Target, source, [[fitting]], options, s_tuningBudget, cancel, _streams.Limits);
         if (!context.Arguments.GetValue(_quiet)) _streams.Error.WriteLine(DraftLengthText.Render(choice));
         return options with { DraftLength = choice.Length };
     }

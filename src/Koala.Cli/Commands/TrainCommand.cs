@@ -64,7 +64,7 @@ internal sealed class TrainCommand
     {
         var resume = result.GetValue(_resume);
         CheckCombination(result, resume is not null);
-        var options = new EvaluationOptions();
+        var options = new EvaluationOptions { Limits = _streams.Limits };
         options = options with { Generation = options.Generation with { MaxTokens = result.GetValue(_maxTokens) } };
         options.Validate();
         var prompts = result.GetValue(_evaluate) is { } file ? Prompts.Load(file, result.GetValue(_limit)) : null;
