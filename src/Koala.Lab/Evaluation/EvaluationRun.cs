@@ -95,14 +95,16 @@ internal sealed class EvaluationRun : IDisposable
     public EvaluationReport Report(string name)
     {
         var report = ReportOfAll(name) with { Load = MachineLoad.Between(_start!, ProcessorTimes.Read()) };
+        string[] ofLoad = [.. Disturbances.OfLoad(report.Load, _options.Limits)];
         string[] disturbances =
         [
-            .. Disturbances.OfLoad(report.Load, _options.Limits),
-            .. Disturbances.OfCost(_plan!.Cost, _options.Limits),
+            .. ofLoad,
+            // The load of the whole measurement says what its part would say again.
+            .. Disturbances.OfCost(ofLoad.Length > 0 ? _plan!.Cost with { Load = null } : _plan!.Cost, _options.Limits),
             .. Disturbances.OfPrediction(
                 report.Speculative.TokensPerSecond / report.Baseline.TokensPerSecond, PredictedThroughputRatio(), _options.Limits),
         ];
-        report = report with { Disturbances = [.. disturbances.Distinct()] };
+        report = report with { Disturbances = disturbances };
         return disturbances.Length == 0 ? report : report.WithoutSpeeds();
     }
 
