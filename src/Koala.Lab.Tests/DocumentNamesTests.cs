@@ -8,8 +8,14 @@ namespace Koala.Lab.Tests;
 /// <summary>What README and docs name in backticks exists: C# types and members, and options of the command.</summary>
 public sealed partial class DocumentNamesTests
 {
-    private static readonly Type[] s_types =
-        [.. typeof(KoalaException).Assembly.GetTypes(), .. typeof(Koala.Kernel.Notebooks.NotebookRunner).Assembly.GetTypes()];
+    private static readonly Type[] s_types = [.. ((Assembly[])
+    [
+        typeof(KoalaException).Assembly,
+        typeof(KoalaCommand).Assembly,
+        typeof(Koala.Kernel.Notebooks.NotebookRunner).Assembly,
+        typeof(DocumentNamesTests).Assembly,
+        typeof(Microsoft.Data.Analysis.DataFrame).Assembly,
+    ]).SelectMany(assembly => assembly.GetTypes())];
 
     public static TheoryData<string> Pages =>
         ["README.md", .. Directory.GetFiles(TestFiles.At("docs"), "*.md").Select(file => $"docs/{Path.GetFileName(file)}")];
