@@ -102,7 +102,7 @@ internal sealed class EvaluateCommand
         using var interruption = new Interruption(_streams);
         using var target = _model.Load(result, fastest: true);
         var report = BreakEvenReport.Measure(
-            target, head, options.Generation, options.Batch, interruption.Token, options.Limits) with { Provenance = provenance };
+            target, head, options.Generation, options.Batch, options.Limits, interruption.Token) with { Provenance = provenance };
         Write(result, report);
         return DisturbanceNote.ExitCodeOf(_streams, report);
     }

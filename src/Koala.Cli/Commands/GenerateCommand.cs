@@ -191,7 +191,7 @@ internal sealed class GenerateCommand
         var fitting = firstTurns.FirstOrDefault(tokens => tokens.Count > 0 && tokens.Count < context.Target.Config.ContextLength);
         if (fitting is null) return options;
         var (choice, _) = DraftLengthTuner.Measure(
-            context.Target, source, [[fitting]], options, s_tuningBudget, cancel, _streams.Limits);
+            context.Target, source, [[fitting]], options, s_tuningBudget, _streams.Limits, cancel);
         if (!context.Arguments.GetValue(_quiet)) _streams.Error.WriteLine(DraftLengthText.Render(choice));
         return options with { DraftLength = choice.Length };
     }

@@ -180,7 +180,7 @@ internal sealed class EvaluationRun : IDisposable
     {
         var few = PromptGroups.Spread(groups).Select(FirstTurns).Where(turns => turns.Length > 0);
         var (choice, cost) = DraftLengthTuner.Measure(
-            _target, _source, few, _options.Generation, s_choosing, _cancel, _options.Limits);
+            _target, _source, few, _options.Generation, s_choosing, _options.Limits, _cancel);
         return new DraftPlan(_options.Generation with { DraftLength = choice.Length }, new ChainTree(choice.Length), cost);
     }
 

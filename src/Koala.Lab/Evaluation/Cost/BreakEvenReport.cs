@@ -48,18 +48,18 @@ public sealed record BreakEvenReport : Circumstances
     /// <param name="head">The kind and the sizes of the head.</param>
     /// <param name="options">As for the other overload.</param>
     /// <param name="batch">The number of prompts in a batch.</param>
-    /// <param name="cancel">Checked between rounds.</param>
     /// <param name="limits">How much other work on the machine is tolerated; null means the defaults.</param>
+    /// <param name="cancel">Checked between rounds.</param>
     /// <exception cref="KoalaException">
     /// An option is out of range, or the folder for temporary files has no space for the head.
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static BreakEvenReport Measure(
-        Target target, HeadOptions head, GenerationOptions? options = null, int batch = 1, CancellationToken cancel = default,
-        DisturbanceLimits? limits = null)
+        Target target, HeadOptions head, GenerationOptions? options = null, int batch = 1,
+        DisturbanceLimits? limits = null, CancellationToken cancel = default)
     {
         using var loaded = Untrained(target, head);
-        return Measure(target, loaded, $"{head.Kind} K={head.Layers}, untrained", options, batch, cancel, limits);
+        return Measure(target, loaded, $"{head.Kind} K={head.Layers}, untrained", options, batch, limits, cancel);
     }
 
     /// <summary>Measures the break-even of a drafter.</summary>
@@ -71,12 +71,12 @@ public sealed record BreakEvenReport : Circumstances
     /// trying is drafted.
     /// </param>
     /// <param name="batch">The number of prompts in a batch.</param>
-    /// <param name="cancel">Checked between rounds.</param>
     /// <param name="limits">As for the other overload.</param>
+    /// <param name="cancel">Checked between rounds.</param>
     /// <exception cref="KoalaException">An option is out of range.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static BreakEvenReport Measure(Target target, IDraftSource source, string name, GenerationOptions? options = null, int batch = 1,
-        CancellationToken cancel = default, DisturbanceLimits? limits = null)
+        DisturbanceLimits? limits = null, CancellationToken cancel = default)
     {
         options ??= new GenerationOptions();
         options.Validate();

@@ -47,13 +47,13 @@ public static class DraftLengthTuner
     /// </param>
     /// <param name="options">How answers are generated; its tree and its draft length are ignored.</param>
     /// <param name="budget">The approximate time in all.</param>
-    /// <param name="cancel">Checked between rounds.</param>
     /// <param name="limits">How much other work on the machine is tolerated; null means the defaults.</param>
+    /// <param name="cancel">Checked between rounds.</param>
     /// <returns>The choice and the costs, up to the longest chain.</returns>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static (DraftLengthChoice Choice, StepCost Cost) Measure(
         Target target, IDraftSource source, IEnumerable<IReadOnlyList<IReadOnlyList<int>>> prompts, GenerationOptions options,
-        TimeSpan budget, CancellationToken cancel = default, DisturbanceLimits? limits = null)
+        TimeSpan budget, DisturbanceLimits? limits = null, CancellationToken cancel = default)
     {
         var longest = Math.Min(source.MaxDraftLength, Longest);
         using var decoder = new SpeculativeDecoder(target, source);
