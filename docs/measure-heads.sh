@@ -9,6 +9,7 @@ work=runs/measure-heads
 [[ ! -e $work ]] || { echo "$work exists: remove it first" >&2; exit 2; }
 mkdir -p "$work"
 dotnet build -c Release src/Koala.Benchmarks --verbosity quiet
+# Koala reports no speed of a busy machine (exit code 1), which ends this script.
 evaluate() { ./koala evaluate --target checkpoints/koala-mini --max-tokens 96 --quiet --out "$work/$1.json" "${@:2}"; }
 
 for head in eagle-k2 eagle-k1 medusa-k2 medusa-k1; do

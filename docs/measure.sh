@@ -9,6 +9,18 @@ work=runs/measure
 [[ ! -e $work ]] || { echo "$work exists: remove it first" >&2; exit 2; }
 mkdir -p "$work/heads" "$work/results"
 dotnet build -c Release src/Koala.Benchmarks --verbosity quiet
+# Koala reports no speed of a busy machine (exit code 1). Then the same measurement is made again, at most three times in all.
+evaluate() {
+    local file=$1 attempt
+    shift
+    for attempt in 1 2 3; do
+        rm -f "$file"
+        ./koala evaluate "$@" --out "$file" && return
+        sleep 60
+    done
+    echo "$file: three measurements failed" >&2
+    return 1
+}
 benchmarks() { dotnet src/Koala.Benchmarks/bin/Release/net10.0/koala-benchmarks.dll "$@"; }
 
 benchmarks steps checkpoints/koala-mini "$work/results/steps-koala-mini.json"
@@ -35,8 +47,8 @@ for head in "$work"/heads/*; do
     name=$(basename "$head")
     for dtype in fp32 bf16; do
         # All runs use one draft length, so only K and the adversary differ.
-        ./koala evaluate --target "checkpoints/${name%%-medusa*}" --head "$head" --prompts data/mt-bench.jsonl --limit 20 \
-            --max-tokens 64 --draft-length 4 --dtype "$dtype" --repeats 3 --out "$work/results/evaluate-$name-$dtype.json"
+        evaluate "$work/results/evaluate-$name-$dtype.json" --target "checkpoints/${name%%-medusa*}" --head "$head" \
+            --prompts data/mt-bench.jsonl --limit 20 --max-tokens 64 --draft-length 4 --dtype "$dtype" --repeats 3
     done
 done
 

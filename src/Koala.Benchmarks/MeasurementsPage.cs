@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Statistics;
 using Koala.Lab.Runtime.Files;
 using Koala.Lab.Runtime.Machine;
 
@@ -186,9 +187,9 @@ internal static class MeasurementsPage
         Heading(page, "head", "dtype", "prompts", "τ", "position acceptance", "baseline, tokens/s", "with head, tokens/s", "speedup",
             "distinguishable from 1 (95 % CI)", "lossless", "=", "~", "draft / verify / bookkeeping, ms");
         foreach (var r in all)
-            Row(page, $"{r.Head}", $"{r.Dtype}", $"{r.Prompts}", $"{Interval(r.AcceptanceLength)}", $"{Numbers(r.PositionAcceptance)}",
-                $"{r.Baseline.TokensPerSecond:F0}", $"{r.Speculative.TokensPerSecond:F0}", $"{Interval(r.Speedup)}",
-                $"{YesOrNo(r.SpeedupIsClear)}", $"{YesOrNo(r.Lossless == true)}", $"{r.EqualAnswers}", $"{r.NearTies}",
+            Row(page, $"{r.Head}", $"{r.Dtype}", $"{r.Prompts}", $"{AcceptanceLength(r)}", $"{Numbers(r.PositionAcceptance)}",
+                $"{Rate(r.Baseline)}", $"{Rate(r.Speculative)}", $"{Speedup(r)}",
+                $"{IsClear(r)}", $"{YesOrNo(r.Lossless == true)}", $"{r.EqualAnswers}", $"{r.NearTies}",
                 $"{Parts(r.Round)}");
         WriteCommands(page, all.Select(r => CommandLine("koala", r.Provenance?.Command ?? [])));
     }
@@ -212,9 +213,9 @@ internal static class MeasurementsPage
             "draft / verify / bookkeeping, ms", "commit");
         foreach (var r in all)
             Row(page, $"{r.Prompts} of {r.Provenance?.Prompts}", $"{r.Head}", $"{Draft(r)}", $"{r.Dtype}",
-                $"{Interval(r.AcceptanceLength)}", $"{Numbers(r.NAlpha)}", $"{r.Baseline.TokensPerSecond:F0}",
-                $"{r.Speculative.TokensPerSecond:F0}", $"{Interval(r.Speedup)}", $"{r.Predicted:F2}",
-                $"{r.Speedup.Median / r.Predicted:P0}", $"{r.BreakEven:F2}", $"{r.EqualAnswers}", $"{Parts(r.Round)}",
+                $"{AcceptanceLength(r)}", $"{Numbers(r.NAlpha)}", $"{Rate(r.Baseline)}",
+                $"{Rate(r.Speculative)}", $"{Speedup(r)}", $"{Figure(r.Predicted, "F2")}",
+                $"{Figure(r.Speedup.Median / r.Predicted, "P0")}", $"{Figure(r.BreakEven, "F2")}", $"{r.EqualAnswers}", $"{Parts(r.Round)}",
                 $"{Commit(r.Provenance?.Commit)}");
         page.AppendLine();
         if (byCategory)
@@ -235,7 +236,8 @@ internal static class MeasurementsPage
         page.AppendLine();
         Heading(page, "category", "prompts", "τ", "n-alpha", "speedup");
         foreach (var c in r.ByCategory)
-            Row(page, $"{c.Category}", $"{c.Prompts}", $"{Interval(c.AcceptanceLength)}", $"{Numbers(c.NAlpha)}", $"{Interval(c.Speedup)}");
+            Row(page, $"{c.Category}", $"{c.Prompts}", $"{c.AcceptanceLength.Mean:F2} {IntervalText.Render(c.AcceptanceLength, r.Batch)}",
+                $"{Numbers(c.NAlpha)}", $"{Speedup(r, c.Speedup)}");
         page.AppendLine();
     }
 
@@ -272,11 +274,30 @@ internal static class MeasurementsPage
         ? $"{tree.Name}, {tree.Nodes} nodes"
         : $"{r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}";
 
-    private static string Interval(MeanInterval x) => FormattableString.Invariant($"{x.Mean:F2} [{x.Low:F2}, {x.High:F2}]");
+    private static string AcceptanceLength(EvaluationReport r) =>
+        FormattableString.Invariant($"{r.AcceptanceLength.Mean:F2} {IntervalText.Render(r.AcceptanceLength, r.Batch)}");
 
-    private static string Interval(MedianInterval x) => FormattableString.Invariant($"{x.Median:F2} [{x.Low:F2}, {x.High:F2}]");
+    private static string Speedup(EvaluationReport r) => Speedup(r, r.Speedup);
 
-    private static string Parts(RoundTimes x) => FormattableString.Invariant($"{x.DraftMs:F2} / {x.VerifyMs:F2} / {x.BookkeepingMs:F2}");
+    // A figure that was not measured is a dash, and the speedup says why.
+    private static string Speedup(EvaluationReport r, MedianInterval speedup)
+    {
+        if (double.IsFinite(speedup.Median))
+            return FormattableString.Invariant($"{speedup.Median:F2} {IntervalText.Render(speedup, r.Batch)}");
+        return r.Disturbed == true ? "not measured: the machine was busy" : "not measured: answers too short";
+    }
+
+    private static string IsClear(EvaluationReport r) =>
+        IntervalText.Missing(r.Speedup, r.Batch) is null ? YesOrNo(r.SpeedupIsClear) : "unknown";
+
+    private static string Rate(Throughput side) => Figure(side.TokensPerSecond, "F0");
+
+    private static string Figure(double value, string format) =>
+        double.IsFinite(value) ? value.ToString(format, CultureInfo.InvariantCulture) : "-";
+
+    private static string Parts(RoundTimes x) => double.IsFinite(x.VerifyMs)
+        ? FormattableString.Invariant($"{x.DraftMs:F2} / {x.VerifyMs:F2} / {x.BookkeepingMs:F2}")
+        : "-";
 
     private static string Numbers(IReadOnlyList<double> all, string format = "F2") =>
         string.Join(" ", all.Select(a => a.ToString(format, CultureInfo.InvariantCulture)));
@@ -292,7 +313,10 @@ internal static class MeasurementsPage
             var control = all.SingleOrDefault(r => r.Head == name + Plain && r.Dtype == adversarial.Dtype);
             if (control is null) continue;
             var (a, b) = (adversarial.AcceptanceLength, control.AcceptanceLength);
-            var effect = a.Low > b.High ? "it helps" : a.High < b.Low ? "it harms" : "not distinguishable (the 95 % CIs overlap)";
+            var effect = !double.IsFinite(a.Low + b.Low) ? "unknown (too few prompts for intervals)"
+                : a.Low > b.High ? "it helps"
+                : a.High < b.Low ? "it harms"
+                : "not distinguishable (the 95 % CIs overlap)";
             Line(page, $"- {name}, {adversarial.Dtype}: τ {a.Mean:F3} with it, {b.Mean:F3} without: {effect}.");
         }
         page.AppendLine();

@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
 using Koala.Cli.Commands;
+using Koala.Cli.Help;
 using Koala.Lab;
 
 namespace Koala.Cli;
@@ -22,9 +23,13 @@ public static class KoalaCommand
         TextWriter output,
         TextWriter error,
         TextReader? input = null,
-        CancellationToken cancel = default)
+        CancellationToken cancel = default) =>
+        Run(args, new Streams(output, error, input ?? TextReader.Null, cancel));
+
+    internal static int Run(IReadOnlyList<string> args, Streams streams)
     {
-        var root = Build(new Streams(output, error, input ?? TextReader.Null, cancel), args);
+        var (output, error) = (streams.Output, streams.Error);
+        var root = Build(streams, args);
         // A prompt may begin with "@", and Koala's options are words, not combinations of letters.
         var parsing = new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
         var result = root.Parse(args, parsing);
@@ -67,7 +72,7 @@ public static class KoalaCommand
     internal static Command Build(Streams streams, IReadOnlyList<string> args)
     {
         var root = new Command("koala", $"Train, run and measure draft heads of language models.\n\n{ExitCodes.Help}");
-        root.Options.Add(new HelpOption("--help", "-h"));
+        root.Options.Add(new HelpOption("--help", "-h") { Action = new HelpPage() });
         root.Options.Add(new VersionOption { Action = new PrintVersion(streams) });
 #if NOTEBOOKS
         // Jupyter waits for the kernel, which starts sooner if the other commands are not created.
@@ -75,7 +80,7 @@ public static class KoalaCommand
         else
 #endif
         AddCommands(root, streams);
-        root.SetAction(result => new HelpAction().Invoke(result));
+        root.SetAction(new HelpPage().Invoke);
         return root;
     }
 

@@ -1,3 +1,5 @@
+using Koala.Lab.Evaluation;
+
 namespace Koala.Cli;
 
 /// <summary>
@@ -9,6 +11,9 @@ namespace Koala.Cli;
 /// <param name="Cancel">Interrupts long work, as Ctrl-C does.</param>
 internal sealed record Streams(TextWriter Output, TextWriter Error, TextReader Input, CancellationToken Cancel)
 {
+    /// <summary>How much other work measurements tolerate. Tests run beside other work and tolerate all.</summary>
+    public DisturbanceLimits Limits { get; init; } = new();
+
     /// <summary>Reads a prompt from standard input and drops the line break that <c>echo</c> adds at the end.</summary>
     public string ReadPrompt()
     {

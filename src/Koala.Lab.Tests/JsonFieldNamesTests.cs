@@ -31,24 +31,26 @@ public sealed class JsonFieldNamesTests
             "repeats prompts skipped tokens lossless " +
             "nearTies equalAnswers acceptanceLength positionAcceptance nAlpha treeNodeAcceptance baseline " +
             "speculative speedup predicted breakEven round " +
-            "byCategory provenance"
+            "byCategory provenance positionRounds disturbed disturbances load"
         },
         { typeof(TreeReport), "name nodes depth" },
-        { typeof(MeanInterval), "mean low high" },
-        { typeof(MedianInterval), "median low high" },
+        { typeof(MeanInterval), "mean low high count" },
+        { typeof(MedianInterval), "median low high count" },
         { typeof(Throughput), "tokensPerSecond stepMs" },
         { typeof(RoundTimes), "draftMs verifyMs bookkeepingMs" },
         { typeof(CategoryReport), "category prompts acceptanceLength speedup nAlpha" },
         {
             typeof(BreakEvenReport),
-            "target head device dtype threads temperature batch draftLength aloneMs breakEven round byDraftLength provenance"
+            "target head device dtype threads temperature batch draftLength aloneMs breakEven round byDraftLength provenance " +
+            "disturbed disturbances load"
         },
         { typeof(BreakEvenRow), "draftLength round breakEven" },
         { typeof(StepCost), "aloneMs shapes" },
         { typeof(TreeCost), "nodes draftMs verifyMs bookkeepingMs roundMs" },
         {
             typeof(TreeFitReport),
-            "target head device dtype threads by prompts skipped places tree chain aloneTokensPerSecond byNodes paths provenance"
+            "target head device dtype threads by prompts skipped places tree chain aloneTokensPerSecond byNodes paths provenance " +
+            "disturbed disturbances load"
         },
         { typeof(FittedTree), "nodes depth acceptanceLength roundMs tokensPerSecond" },
         { typeof(RegenerationReport), "chats answers tokens cut shortened skipped seconds tokensPerSecond" },
@@ -79,6 +81,7 @@ public sealed class JsonFieldNamesTests
         { typeof(StepTiming), "fp32Ms bf16Ms fastest" },
         { typeof(MachineInfo), "cpu cores memoryBytes os dotNet gpu" },
         { typeof(Gpu), "name memoryBytes" },
+        { typeof(MachineLoad), "loadAverage otherCores waitingShare stolenShare" },
 
         // Runs and heads.
         {

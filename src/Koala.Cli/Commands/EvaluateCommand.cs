@@ -71,6 +71,7 @@ internal sealed class EvaluateCommand
             AllTurns = _prompts.AllTurns(result),
             Batch = result.GetValue(_batch),
             Repeats = result.GetValue(_repeats),
+            Limits = _streams.Limits,
         };
         options.Validate();
         if (result.GetValue(_out) is { } file && Path.Exists(file))
@@ -100,9 +101,10 @@ internal sealed class EvaluateCommand
         var provenance = ProvenanceOf(result);
         using var interruption = new Interruption(_streams);
         using var target = _model.Load(result, fastest: true);
-        var report = BreakEvenReport.Measure(target, head, options.Generation, options.Batch, interruption.Token);
-        Write(result, report with { Provenance = provenance });
-        return ExitCodes.Done;
+        var report = BreakEvenReport.Measure(
+            target, head, options.Generation, options.Batch, options.Limits, interruption.Token) with { Provenance = provenance };
+        Write(result, report);
+        return DisturbanceNote.ExitCodeOf(_streams, report);
     }
 
     private Provenance ProvenanceOf(ParseResult result) =>

@@ -52,6 +52,7 @@ internal sealed class FitTreeCommand
             Nodes = result.GetValue(_nodes),
             By = Enum.Parse<TreeFitBy>(result.GetValue(_by)!, ignoreCase: true),
             MaxTokens = result.GetValue(_maxTokens),
+            Limits = _streams.Limits,
         };
         options.Validate();
         var file = result.GetValue(_out)!;
@@ -72,10 +73,10 @@ internal sealed class FitTreeCommand
             measured = TreeFit.Run(target, source, location.Name, prompts, options, progress, interruption.Token);
         });
         var report = measured! with { Provenance = provenance };
-        report.Shape.Save(file);
-        _streams.Output.WriteLine(result.GetValue(_json)
-            ? JsonOutput.Document(report)
-            : $"{report.ToString().TrimEnd()}\nthe tree is in {file}; use it with: --tree {file}");
-        return ExitCodes.Done;
+        report.Shape?.Save(file);
+        var use = report.Shape is null ? "" : $"\nthe tree is in {file}; use it with: --tree {file}";
+        _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(report) : $"{report.ToString().TrimEnd()}{use}");
+        if (report.Shape is not null) return ExitCodes.Done;
+        return DisturbanceNote.ExitCodeOf(_streams, report);
     }
 }

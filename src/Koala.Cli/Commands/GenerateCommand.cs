@@ -44,6 +44,9 @@ internal sealed class GenerateCommand
     // How many answers have been started: each has its own random stream.
     private int _answers;
 
+    // How many answers were cut off at the limit of tokens, and how many at the end of the context.
+    private (int AtLimit, int AtContext) _cut;
+
     private GenerateCommand(Streams streams) => _streams = streams;
 
     /// <summary>What stays the same for all prompts.</summary>
@@ -84,7 +87,7 @@ internal sealed class GenerateCommand
         if (result.GetValue(_raw)) prompts = [.. prompts.Select(prompt => prompt with { Raw = true })];
 
         using var interruption = new Interruption(_streams);
-        using var target = _model.Load(result);
+        using var target = Load(result);
         var source = location?.Load(target);
         using var disposable = source as IDisposable;
         var context = new Context(result, target, source, file is not null);
@@ -99,7 +102,35 @@ internal sealed class GenerateCommand
             _streams.Error.WriteLine($"{skipped} of {prompts.Count} prompts skipped: "
                 + $"they leave no room in the context of {target.Config.ContextLength} tokens");
         }
+        NoteCut(result, options.MaxTokens, target.Config.ContextLength);
         return ExitCodes.Done;
+    }
+
+    // Who has set the limit knows that it cuts.
+    private void NoteCut(ParseResult result, int limit, int context)
+    {
+        if (result.GetValue(_quiet)) return;
+        if (_cut.AtLimit > 0 && !result.Has(_sampling.MaxTokens))
+        {
+            _streams.Error.WriteLine($"{Answers(_cut.AtLimit)} cut off after {limit} tokens; "
+                + $"{_sampling.MaxTokens.Name} sets the limit");
+        }
+        if (_cut.AtContext > 0)
+            _streams.Error.WriteLine($"{Answers(_cut.AtContext)} cut off at the end of the context of {context} tokens");
+
+        string Answers(int cut) => _answers == 1 ? "the answer was" : $"{cut} of {_answers} answers were";
+    }
+
+    // Loading a large target takes long enough that a person wonders; a terminal shows it.
+    private Target Load(ParseResult result)
+    {
+        Target? target = null;
+        ProgressLine.Run(_streams, result.GetValue(_quiet), show =>
+        {
+            show(0, 1, $"loading {result.GetValue(_model.Target)}", milestone: false);
+            target = _model.Load(result);
+        });
+        return target!;
     }
 
     // Returns false if a turn does not fit the context; the turns after it would not fit either.
@@ -115,6 +146,11 @@ internal sealed class GenerateCommand
             if (context.FromFile && !json) _streams.Output.WriteLine(allTurns ? $"[{prompt.Id}, turn {turn}]" : $"[{prompt.Id}]");
             var generation = decoder.Generate(tokens, options with { Stream = _answers++ }, json ? null : Print, cancel);
             dialogue.Answer(generation.Text);
+            if (generation.FinishReason == FinishReason.Length)
+            {
+                if (generation.Tokens.Count < options.MaxTokens) _cut.AtContext++;
+                else _cut.AtLimit++;
+            }
             if (json)
             {
                 var line = LineOf(context, prompt, allTurns ? turn : null, generation);
@@ -155,7 +191,8 @@ internal sealed class GenerateCommand
         var firstTurns = prompts.Select(prompt => new Dialogue(context.Target, prompt, allTurns: false, system).Next()!);
         var fitting = firstTurns.FirstOrDefault(tokens => tokens.Count > 0 && tokens.Count < context.Target.Config.ContextLength);
         if (fitting is null) return options;
-        var (choice, _) = DraftLengthTuner.Measure(context.Target, source, [[fitting]], options, s_tuningBudget, cancel);
+        var (choice, _) = DraftLengthTuner.Measure(
+            context.Target, source, [[fitting]], options, s_tuningBudget, _streams.Limits, cancel);
         if (!context.Arguments.GetValue(_quiet)) _streams.Error.WriteLine(DraftLengthText.Render(choice));
         return options with { DraftLength = choice.Length };
     }

@@ -64,7 +64,7 @@ internal sealed class TrainCommand
     {
         var resume = result.GetValue(_resume);
         CheckCombination(result, resume is not null);
-        var options = new EvaluationOptions();
+        var options = new EvaluationOptions { Limits = _streams.Limits };
         options = options with { Generation = options.Generation with { MaxTokens = result.GetValue(_maxTokens) } };
         options.Validate();
         var prompts = result.GetValue(_evaluate) is { } file ? Prompts.Load(file, result.GetValue(_limit)) : null;
@@ -89,7 +89,10 @@ internal sealed class TrainCommand
 
         // The folder is created last, so that a mistake found before leaves nothing behind.
         var folder = resumed ?? NewFolder(result, plan);
-        Note(result, $"{JsonOutput.Listing(plan)}\n\nrun: {DisplayPath(folder.Path)}");
+        Note(result, TrainingSummary.Render(plan, DisplayPath(folder.Path)));
+        // The name of a new folder is a result: nothing else says it to a script.
+        var isNamed = result.Has(_out) || result.Has(_resume) || result.GetValue(_json);
+        if (result.GetValue(_quiet) && !isNamed) _streams.Output.WriteLine(DisplayPath(folder.Path));
         if (data.Cut > 0)
         {
             Note(result, $"data: {data.Cut} of {data.Conversations} conversations are longer than a row of "
@@ -153,10 +156,9 @@ internal sealed class TrainCommand
     {
         var reports = new List<EvaluationReport>();
         var exitCode = ExitCodes.Done;
-        var runName = Path.GetFileName(runs[0].Path);
         foreach (var run in runs)
         {
-            var name = run == runs[0] ? runName : $"{runName} (control)";
+            var name = HeadLocation.NameOf(run.Path);
             using var head = new HeadLocation(run.HeadFolder, name).Load(target);
             var measured = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, head, name, evaluation.Prompts,
                 evaluation.Options, cancel);

@@ -29,10 +29,21 @@ internal sealed record HeadLocation(string Folder, string Name)
     /// <summary>Loads the head; the caller must dispose it.</summary>
     public DraftHead Load(Target target) => DraftHead.Load(Folder, target);
 
-    /// <summary>The name of a folder; if it holds the head of a run, the name of the run.</summary>
+    /// <summary>
+    /// The name of a folder; if it holds the head of a run, the name of the run. All controls have the same folder name, so a control is
+    /// named after its run.
+    /// </summary>
     public static string NameOf(string path)
     {
         var folder = new DirectoryInfo(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
-        return folder is { Name: "head", Parent: { } run } && RunFolder.IsRun(run.FullName) ? run.Name : folder.Name;
+        if (folder is { Name: "head", Parent: { } run } && RunFolder.IsRun(run.FullName)) folder = run;
+        return IsControl(folder, out var of) ? $"{of} (control)" : folder.Name;
+    }
+
+    private static bool IsControl(DirectoryInfo folder, out string? run)
+    {
+        run = folder.Parent?.Name;
+        return folder.Parent is { } parent && RunFolder.IsRun(parent.FullName)
+            && RunFolder.Open(parent.FullName).ControlFolder == folder.FullName;
     }
 }

@@ -9,8 +9,6 @@ namespace Koala.Cli.Options;
 /// <param name="defaults">Computes the default values.</param>
 internal sealed class SamplingOptions(Func<GenerationOptions> defaults)
 {
-    private readonly Option<int> _maxTokens = SharedOptions.Integer("--max-tokens", "The most tokens of an answer.",
-        () => defaults().MaxTokens);
     private readonly Option<double> _temperature = SharedOptions.Number("--temperature",
         "The sampling temperature; 0 takes the best token.", () => defaults().Temperature);
     private readonly Option<int> _topK = SharedOptions.Integer("--top-k",
@@ -20,6 +18,9 @@ internal sealed class SamplingOptions(Func<GenerationOptions> defaults)
     private readonly Option<int> _seed = SharedOptions.Integer("--seed",
         "The seed of sampling; each prompt has its own random stream.", () => defaults().Seed);
 
+    public Option<int> MaxTokens { get; } = SharedOptions.Integer("--max-tokens", "The most tokens of an answer.",
+        () => defaults().MaxTokens);
+
     public Option<int?> DraftLength { get; } = SharedOptions.OptionalInteger("--draft-length",
         "Tokens drafted per round when the draft is a chain. Default: Koala chooses for this device by a short measurement.");
 
@@ -27,14 +28,14 @@ internal sealed class SamplingOptions(Func<GenerationOptions> defaults)
     /// <param name="drafts">Whether the command drafts, and so gets <see cref="DraftLength"/>.</param>
     public void AddTo(Command command, bool drafts = true)
     {
-        command.AddOptions(_maxTokens, _temperature, _topK, _topP);
+        command.AddOptions(MaxTokens, _temperature, _topK, _topP);
         if (drafts) command.AddOptions(DraftLength);
         command.AddOptions(_seed);
     }
 
     public GenerationOptions Read(ParseResult result) => defaults() with
     {
-        MaxTokens = result.GetValue(_maxTokens),
+        MaxTokens = result.GetValue(MaxTokens),
         Temperature = result.GetValue(_temperature),
         TopK = result.GetValue(_topK),
         TopP = result.GetValue(_topP),

@@ -86,8 +86,8 @@ internal sealed class TrainOptions
         command.AddOptions([_head, .. _newHead.Sizes, Data, Validation, _preset]);
         command.AddOptions(_steps, _batch, _rowLength, _losses, _trainingTimeTest, _featureNoise);
         command.AddOptions(_learningRate, _schedule, _warmup, _beta1, _beta2, _weightDecay, _clip, _clipBy);
-        command.AddOptions(_adversaryWeight, _adversaryWarmup, _adversaryWidth, _adversaryLearningRate, WithControl);
         command.AddOptions(_seed, _validateEvery, _saveEvery);
+        command.AddOptions(_adversaryWeight, _adversaryWarmup, _adversaryWidth, _adversaryLearningRate, WithControl);
     }
 
     public HeadOptions ReadHead(ParseResult result) => _newHead.Read(result, _trainingTimeTest);

@@ -11,6 +11,8 @@ internal static class DraftLengthText
 
     private static string Reason(DraftLengthChoice choice)
     {
+        if (choice.Disturbances.Count > 0)
+            return "chosen for this device by a short measurement while the machine was busy: on a quiet machine it may be another";
         if (double.IsNaN(choice.Speedup)) return "the longest, because no round was measured";
         var speedup = choice.Speedup.ToString("F2", CultureInfo.InvariantCulture);
         var slower = choice.Speedup < 1 ? ", which is slower" : "";

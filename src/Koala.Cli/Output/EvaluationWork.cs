@@ -18,19 +18,21 @@ internal static class EvaluationWork
             report = Evaluator.Run(target, source, name, prompts, options, new PromptProgressText(show, "evaluating"), cancel));
         if (report!.DraftLengthChosen && !quiet)
         {
-            streams.Error.WriteLine($"draft length {report.DraftLength}, chosen for this device by a short measurement; "
+            var busy = report.Disturbed == true ? ", while the machine was busy" : "";
+            streams.Error.WriteLine($"draft length {report.DraftLength}, chosen for this device by a short measurement{busy}; "
                 + "--draft-length sets it");
         }
         return report;
     }
 
     /// <summary>
-    /// The exit code of a report. In fp32 a difference that no near-tie explains is a failed check. In bf16 near-ties
+    /// The exit code of a report. A measurement that other work disturbed is a failed check. In fp32 a difference that no near-tie explains is a failed check. In bf16 near-ties
     /// are common, so there the report only counts the differences.
     /// </summary>
     public static int ExitCodeOf(Streams streams, EvaluationReport report)
     {
-        if (report is not { Lossless: false, Dtype: "fp32" }) return ExitCodes.Done;
+        var disturbed = DisturbanceNote.ExitCodeOf(streams, report);
+        if (report is not { Lossless: false, Dtype: "fp32" }) return disturbed;
         var different = report.Prompts - report.EqualAnswers - report.NearTies;
         streams.Error.WriteLine($"not lossless: {different} of {report.Prompts} answers in fp32 differ from the target's own, "
             + "and no near-tie explains this");

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Koala.Cli;
+using Koala.Lab.Evaluation;
 
 namespace Koala.Lab.Tests.Cli;
 
@@ -55,7 +56,8 @@ internal sealed record CommandRun(int ExitCode, string Output, string Error)
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new WatchedWriter(onError) { NewLine = "\n" };
         using var reader = new StringReader(input);
-        var code = KoalaCommand.Run(args, output, error, reader, cancel);
+        // Tests run beside other tests, so no speed that they measure is judged.
+        var code = KoalaCommand.Run(args, new Streams(output, error, reader, cancel) { Limits = DisturbanceLimits.None });
         return new CommandRun(code, output.ToString(), error.ToString());
     }
 

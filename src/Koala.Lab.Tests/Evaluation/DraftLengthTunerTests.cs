@@ -78,7 +78,7 @@ public sealed class DraftLengthTunerTests
         using var source = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
         var prompts = Golden.Prompts("koala-nano").Select(p => (IReadOnlyList<IReadOnlyList<int>>)[p.Ids]);
         var (choice, cost) = DraftLengthTuner.Measure(ShippedModels.Nano, source, prompts,
-            new GenerationOptions { MaxTokens = 8 }, TimeSpan.FromSeconds(0.3));
+            new GenerationOptions { MaxTokens = 8 }, TimeSpan.FromSeconds(0.3), limits: DisturbanceLimits.None);
         Assert.InRange(choice.Length, 1, 10);
         Assert.True(choice.Speedup > 0);
         Assert.Equal(10, cost.Trees[^1].Nodes);

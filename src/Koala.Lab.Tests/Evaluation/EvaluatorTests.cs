@@ -44,8 +44,12 @@ public sealed class EvaluatorTests
         var trace = new DecodingTrace([.. answers.SelectMany(a => a.Rounds)]);
         Assert.Equal(trace.AcceptanceLength, report.AcceptanceLength.Mean, 9);
         Assert.Equal(trace.PositionAcceptance, report.PositionAcceptance);
-        Assert.InRange(report.AcceptanceLength.Mean, report.AcceptanceLength.Low, report.AcceptanceLength.High);
-        Assert.InRange(report.Speedup.Median, report.Speedup.Low, report.Speedup.High);
+        Assert.Equal((4, 4), (report.AcceptanceLength.Count, report.Speedup.Count));
+        Assert.Equal(double.NaN, report.AcceptanceLength.Low);
+        Assert.Equal(double.NaN, report.Speedup.High);
+        Assert.Equal(2, report.ToString().Split("no interval: 4 prompts, 10 needed").Length - 1);
+        Assert.DoesNotContain("distinguishable", report.ToString());
+        Assert.False(report.Disturbed);
         Assert.True(report.Baseline.TokensPerSecond > 0 && report.Speculative.TokensPerSecond > 0);
         Assert.True(report.Round.DraftMs > 0 && report.Round.VerifyMs > 0 && report.Round.BookkeepingMs >= 0);
 
@@ -73,7 +77,7 @@ public sealed class EvaluatorTests
         var report = Evaluator.Run(ShippedModels.Nano, head, "perfect", s_prompts[..1], Options(10));
         Assert.Equal(10, report.Tokens);
         // One prompt does not show how much prompts vary.
-        Assert.Equal(new MeanInterval(4, double.NaN, double.NaN), report.AcceptanceLength);
+        Assert.Equal(new MeanInterval(4, double.NaN, double.NaN) { Count = 1 }, report.AcceptanceLength);
         Assert.False(report.SpeedupIsClear);
         Assert.Equal([1, 1, 1], report.PositionAcceptance);
         Assert.Equal((true, 1, 3), (report.Lossless, report.EqualAnswers, report.DraftLength));
@@ -93,10 +97,15 @@ public sealed class EvaluatorTests
             "batch", "draftLength", "draftLengthChosen",
             "nAlpha", "predicted", "breakEven"])
             Assert.True(root.TryGetProperty(name, out _), name);
-        foreach (var name in (string[])["mean", "low", "high"])
-            Assert.Equal(JsonValueKind.Number, root.GetProperty("acceptanceLength").GetProperty(name).ValueKind);
-        foreach (var name in (string[])["median", "low", "high"])
-            Assert.Equal(JsonValueKind.Number, root.GetProperty("speedup").GetProperty(name).ValueKind);
+        foreach (var (figure, name) in (ReadOnlySpan<(string, string)>)[("acceptanceLength", "mean"), ("speedup", "median")])
+        {
+            Assert.Equal(JsonValueKind.Number, root.GetProperty(figure).GetProperty(name).ValueKind);
+            // Two prompts give no interval.
+            Assert.Equal(JsonValueKind.Null, root.GetProperty(figure).GetProperty("low").ValueKind);
+            Assert.Equal(JsonValueKind.Null, root.GetProperty(figure).GetProperty("high").ValueKind);
+        }
+        Assert.Equal(JsonValueKind.False, root.GetProperty("disturbed").ValueKind);
+        Assert.True(root.GetProperty("load").TryGetProperty("waitingShare", out _));
         foreach (var name in (string[])["draftMs", "verifyMs", "bookkeepingMs"])
             Assert.Equal(JsonValueKind.Number, root.GetProperty("round").GetProperty(name).ValueKind);
         foreach (var name in (string[])["category", "prompts", "acceptanceLength", "speedup", "nAlpha"])
@@ -113,6 +122,9 @@ public sealed class EvaluatorTests
         using var head = PlainDecoding.RecordedHead();
         var report = Evaluator.Run(ShippedModels.Nano, head, "recorded", s_prompts[..2], Options(1));
         Assert.Equal(2, report.Tokens);
+        // Nothing was drafted, so nothing could have changed an answer.
+        Assert.Null(report.Lossless);
+        Assert.Contains("not measured: the answers are too short", report.ToString());
         Assert.Contains("koala-nano", report.ToString());
         Assert.Contains("\"tokens\":2", JsonSerializer.Serialize(report, JsonFormat.Line));
     }
@@ -253,7 +265,12 @@ public sealed class EvaluatorTests
     }
 
     private static EvaluationOptions Options(int tokens) =>
-        new() { Generation = new GenerationOptions { MaxTokens = tokens }, ChooseDraftLength = false };
+        new()
+        {
+            Generation = new GenerationOptions { MaxTokens = tokens },
+            ChooseDraftLength = false,
+            Limits = DisturbanceLimits.None,
+        };
 
     private static int[] Ids(string message) => [.. ShippedModels.Nano.Tokenizer.EncodeChat([new Message("user", message)])];
 

@@ -96,16 +96,16 @@ public sealed class TreeFitTests
     public void A_fit_by_speed_reports_a_tree_that_beats_or_equals_the_best_chain()
     {
         var report = TreeFit.Run(ShippedModels.Nano, s_medusa.Value, "medusa", s_prompts,
-            new TreeFitOptions { Nodes = 12, MaxTokens = 40 });
+            new TreeFitOptions { Limits = DisturbanceLimits.None, Nodes = 12, MaxTokens = 40 });
         Assert.Equal(("koala-nano", "medusa", "cpu", "fp32", TreeFitBy.Speed, 20, 0),
             (report.Target, report.Head, report.Device, report.Dtype, report.By, report.Prompts, report.Skipped));
-        Assert.InRange(report.Tree.Nodes, 1, 12);
-        Assert.InRange(report.Tree.Depth, 1, 3);
-        Assert.Equal((report.Tree.Nodes, report.Tree.Depth), (report.Shape.Nodes, report.Shape.Depth));
-        Assert.True(report.Tree.TokensPerSecond >= report.Chain.TokensPerSecond);
-        Assert.All(report.ByNodes, tree => Assert.True(tree.TokensPerSecond <= report.Tree.TokensPerSecond));
+        Assert.InRange(report.Tree!.Nodes, 1, 12);
+        Assert.InRange(report.Tree!.Depth, 1, 3);
+        Assert.Equal((report.Tree!.Nodes, report.Tree!.Depth), (report.Shape!.Nodes, report.Shape!.Depth));
+        Assert.True(report.Tree!.TokensPerSecond >= report.Chain!.TokensPerSecond);
+        Assert.All(report.ByNodes, tree => Assert.True(tree.TokensPerSecond <= report.Tree!.TokensPerSecond));
         Assert.Equal([1, 3, 7], report.ByNodes.Select(tree => tree.Nodes));
-        Assert.Equal(report.Chain.Depth, report.Chain.Nodes);
+        Assert.Equal(report.Chain!.Depth, report.Chain!.Nodes);
         Assert.True(report.BaselineTokensPerSecond > 0);
         Assert.Contains("predicted speed", report.ToString(), StringComparison.Ordinal);
     }
@@ -117,10 +117,10 @@ public sealed class TreeFitTests
         foreach (var nodes in new[] { 1, 4, 16, 40 })
         {
             var report = TreeFit.Run(ShippedModels.Nano, s_medusa.Value, "medusa", s_prompts,
-                new TreeFitOptions { Nodes = nodes, By = TreeFitBy.Acceptance, MaxTokens = 60 });
-            Assert.Equal((nodes, nodes), (report.Tree.Nodes, report.Paths.Count));
-            Assert.True(report.Tree.AcceptanceLength > before, $"{nodes} nodes: {report.Tree.AcceptanceLength} after {before}");
-            before = report.Tree.AcceptanceLength;
+                new TreeFitOptions { Limits = DisturbanceLimits.None, Nodes = nodes, By = TreeFitBy.Acceptance, MaxTokens = 60 });
+            Assert.Equal((nodes, nodes), (report.Tree!.Nodes, report.Paths.Count));
+            Assert.True(report.Tree!.AcceptanceLength > before, $"{nodes} nodes: {report.Tree!.AcceptanceLength} after {before}");
+            before = report.Tree!.AcceptanceLength;
         }
     }
 
@@ -142,16 +142,16 @@ public sealed class TreeFitTests
             Assert.Throws<KoalaException>(() => TreeFit.Run(ShippedModels.Nano, source, "head", prompts, options)).Message;
         Assert.Contains("no tree can be fitted", Fault(new PromptLookup(), new TreeFitOptions(), s_prompts[0]),
             StringComparison.Ordinal);
-        Assert.Contains("nodes: is 0", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 0 }, s_prompts[0]),
+        Assert.Contains("nodes: is 0", Fault(s_medusa.Value, new TreeFitOptions { Limits = DisturbanceLimits.None, Nodes = 0 }, s_prompts[0]),
             StringComparison.Ordinal);
-        Assert.Contains("nodes: is 257", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 257 }, s_prompts[0]),
+        Assert.Contains("nodes: is 257", Fault(s_medusa.Value, new TreeFitOptions { Limits = DisturbanceLimits.None, Nodes = 257 }, s_prompts[0]),
             StringComparison.Ordinal);
-        Assert.Contains("maxTokens: is 0", Fault(s_medusa.Value, new TreeFitOptions { MaxTokens = 0 }, s_prompts[0]),
+        Assert.Contains("maxTokens: is 0", Fault(s_medusa.Value, new TreeFitOptions { Limits = DisturbanceLimits.None, MaxTokens = 0 }, s_prompts[0]),
             StringComparison.Ordinal);
-        Assert.Contains("raise maxTokens", Fault(s_medusa.Value, new TreeFitOptions { MaxTokens = 2 }, s_prompts[0]),
+        Assert.Contains("raise maxTokens", Fault(s_medusa.Value, new TreeFitOptions { Limits = DisturbanceLimits.None, MaxTokens = 2 }, s_prompts[0]),
             StringComparison.Ordinal);
         Assert.Contains("paths were ever correct",
-            Fault(s_medusa.Value, new TreeFitOptions { Nodes = 200, By = TreeFitBy.Acceptance, MaxTokens = 10 },
+            Fault(s_medusa.Value, new TreeFitOptions { Limits = DisturbanceLimits.None, Nodes = 200, By = TreeFitBy.Acceptance, MaxTokens = 10 },
                 s_prompts[0]),
             StringComparison.Ordinal);
         Assert.Contains("1 of 1 skipped",

@@ -3,6 +3,7 @@ using Koala.Lab.Charts.Tables;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Statistics;
 
 namespace Koala.Lab.Charts;
 
@@ -32,12 +33,12 @@ internal static class Reports
         string Count(long count) => count.ToString(CultureInfo.InvariantCulture);
         var rows = new List<IReadOnlyList<string>>
         {
-            new[] { "acceptance length", Two(report.AcceptanceLength.Mean), Interval(report.AcceptanceLength) },
-            new[] { "speedup", Two(report.Speedup.Median), Interval(report.Speedup) },
+            new[] { "acceptance length", Two(report.AcceptanceLength.Mean), IntervalText.Render(report.AcceptanceLength, report.Batch) },
+            new[] { "speedup", Two(report.Speedup.Median), SpeedupNote(report) },
             new[] { "baseline, tokens/s", One(report.Baseline.TokensPerSecond), "" },
             new[] { "with the head, tokens/s", One(report.Speculative.TokensPerSecond), "" },
         };
-        rows.AddRange(report.PositionAcceptance.Select((alpha, i) => (IReadOnlyList<string>)[Depth(i + 1), Two(alpha), ""]));
+        rows.AddRange(EvaluationTable.PositionAcceptance(report).Select((text, i) => (IReadOnlyList<string>)[Depth(i + 1), text, ""]));
         rows.AddRange([
             ["draft, ms per round", Two(report.Round.DraftMs), ""],
             ["verify, ms per round", Two(report.Round.VerifyMs), ""],
@@ -56,7 +57,7 @@ internal static class Reports
             Title = $"{report.Head} on {report.Target}",
             Note = $"{report.Setup}, {EvaluationTable.RenderDraft(report)}"
                 + (report.Acceptance == AcceptanceMode.Lossless ? "" : "; typical acceptance: not lossless")
-                + (report.SpeedupIsClear ? "" : "; the speedup is not distinguishable from 1 (95 % CI)"),
+                + Verdict(report),
         };
         Column[] columns =
         [
@@ -65,8 +66,8 @@ internal static class Reports
         ];
         IReadOnlyList<string> Row(CategoryReport c) =>
         [
-            c.Category, Count(c.Prompts), Two(c.AcceptanceLength.Mean), Interval(c.AcceptanceLength),
-            Two(c.Speedup.Median), Interval(c.Speedup),
+            c.Category, Count(c.Prompts), Two(c.AcceptanceLength.Mean), IntervalText.Render(c.AcceptanceLength, report.Batch),
+            Two(c.Speedup.Median), double.IsFinite(c.Speedup.Median) ? IntervalText.Render(c.Speedup, report.Batch) : "",
         ];
         var categories = new TextTable(columns, [.. report.ByCategory.Select(Row)]);
         return facts.ToHtml() + (categories.Rows.Count > 0 ? categories.ToHtml() : "");
@@ -95,12 +96,15 @@ internal static class Reports
 
     private static string Two(double value) => Number(value, "F2");
 
-    private static string Interval(MeanInterval interval) => Interval(interval.Low, interval.High);
+    private static string SpeedupNote(EvaluationReport report) =>
+        EvaluationTable.SpeedsMissing(report) is null ? IntervalText.Render(report.Speedup, report.Batch) : "not measured";
 
-    private static string Interval(MedianInterval interval) => Interval(interval.Low, interval.High);
-
-    private static string Interval(double low, double high) =>
-        double.IsFinite(low) && double.IsFinite(high) ? $"{Two(low)} to {Two(high)}" : "unknown";
+    private static string Verdict(EvaluationReport report)
+    {
+        if (EvaluationTable.SpeedsMissing(report) is { } missing) return $"; speed {missing}";
+        if (report.SpeedupIsClear || IntervalText.Missing(report.Speedup, report.Batch) is not null) return "";
+        return "; the speedup is not distinguishable from 1 (95 % CI)";
+    }
 
     private static string Number(double value, string format) =>
         double.IsFinite(value) ? value.ToString(format, CultureInfo.InvariantCulture) : "-";

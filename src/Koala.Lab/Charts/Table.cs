@@ -20,8 +20,8 @@ public static class Table
         Column("bookkeepingMs", trace.Rounds.Select(r => r.BookkeepingMs)));
 
     /// <summary>
-    /// One row per report: head, prompts, acceptanceLength with Low and High, speedup with Low and High, tokensPerSecond, and
-    /// tokensPerSecondAlone of the baseline.
+    /// One row per report: head, prompts, acceptanceLength with Low and High, speedup with Low and High, tokensPerSecond,
+    /// tokensPerSecondAlone of the baseline, and disturbed: whether other work disturbed the measurement, so that there are no speeds.
     /// </summary>
     public static DataFrame From(params IEnumerable<EvaluationReport> reports)
     {
@@ -36,7 +36,8 @@ public static class Table
             Column("speedupLow", all.Select(r => r.Speedup.Low)),
             Column("speedupHigh", all.Select(r => r.Speedup.High)),
             Column("tokensPerSecond", all.Select(r => r.Speculative.TokensPerSecond)),
-            Column("tokensPerSecondAlone", all.Select(r => r.Baseline.TokensPerSecond)));
+            Column("tokensPerSecondAlone", all.Select(r => r.Baseline.TokensPerSecond)),
+            Column("disturbed", all.Select(r => r.Disturbed == true)));
     }
 
     /// <summary>One row per step, with the names of metrics.jsonl; a value that a step does not have is null.</summary>

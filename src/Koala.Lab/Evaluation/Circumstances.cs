@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Serialization;
 using Koala.Lab.Runs;
 using Koala.Lab.Runtime;
+using Koala.Lab.Runtime.Machine;
 using Koala.Lab.Targets;
 using TorchSharp;
 
@@ -45,6 +46,21 @@ public record Circumstances
     /// <summary>The number of prompts answered in a batch.</summary>
     [JsonPropertyOrder(-1)]
     public virtual int Batch { get; init; } = 1;
+
+    /// <summary>
+    /// Whether other work on the machine disturbed the measurement; the report then has no speeds. Null in reports that are older than
+    /// this field.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull), JsonPropertyOrder(-1)]
+    public bool? Disturbed => Disturbances is null ? null : Disturbances.Count > 0;
+
+    /// <summary>What showed that the measurement was disturbed, in sentences; empty if nothing did.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull), JsonPropertyOrder(-1)]
+    public IReadOnlyList<string>? Disturbances { get; init; }
+
+    /// <summary>How busy the machine was with other work.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull), JsonPropertyOrder(-1)]
+    public MachineLoad? Load { get; init; }
 
     /// <summary>The command, the commit and the machine; null where they were not recorded.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull), JsonPropertyOrder(1)]

@@ -26,6 +26,9 @@ public sealed record EvaluationOptions
     /// </summary>
     public bool ChooseDraftLength { get; init; } = true;
 
+    /// <summary>How much other work on the machine is tolerated. Beyond it the report has no speeds.</summary>
+    public DisturbanceLimits Limits { get; init; } = new();
+
     internal bool ChoosesDraftLength => ChooseDraftLength && Generation is { DraftLength: null, Tree: null };
 
     /// <exception cref="KoalaException">An option is out of range.</exception>

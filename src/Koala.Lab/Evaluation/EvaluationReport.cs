@@ -42,7 +42,10 @@ public sealed record EvaluationReport : Circumstances
     /// <summary>The number of tokens of the speculative answers.</summary>
     public required long Tokens { get; init; }
 
-    /// <summary>Whether every answer was the target's own, apart from near-ties. Null when sampling.</summary>
+    /// <summary>
+    /// Whether every answer was the target's own, apart from near-ties. Null when sampling, and if nothing was drafted that could have
+    /// changed an answer.
+    /// </summary>
     public required bool? Lossless { get; init; }
 
     /// <summary>
@@ -58,6 +61,12 @@ public sealed record EvaluationReport : Circumstances
 
     /// <summary>The conditional position acceptance α₁, α₂ ….</summary>
     public required IReadOnlyList<double> PositionAcceptance { get; init; }
+
+    /// <summary>
+    /// The number of rounds behind each value of <see cref="PositionAcceptance"/>; null in reports that are older than this field.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<int>? PositionRounds { get; init; }
 
     /// <summary>
     /// 0-alpha, 1-alpha … up to 4-alpha: see <see cref="Acceptance.NAlpha"/>. Empty if the draft source has no distribution.
@@ -97,26 +106,59 @@ public sealed record EvaluationReport : Circumstances
 
     /// <summary>The table that the command prints.</summary>
     public override string ToString() => EvaluationTable.Render(this);
+
+    // What was counted stays; what was timed is removed.
+    internal EvaluationReport WithoutSpeeds() => this with
+    {
+        Baseline = Throughput.Unknown,
+        Speculative = Throughput.Unknown,
+        Speedup = MedianInterval.Unknown,
+        Predicted = double.NaN,
+        BreakEven = double.NaN,
+        Round = RoundTimes.Unknown,
+        ByCategory = [.. ByCategory.Select(category => category with { Speedup = MedianInterval.Unknown })],
+    };
 }
 
 /// <summary>A draft tree: its name, the most candidates of a round, and the number of its levels.</summary>
 public sealed record TreeReport(string Name, int Nodes, int Depth);
 
-/// <summary>A mean with its bootstrap 95% interval.</summary>
-public sealed record MeanInterval(double Mean, double Low, double High);
+/// <summary>A mean with its bootstrap 95% interval, which is NaN if there are too few prompts for one.</summary>
+public sealed record MeanInterval(double Mean, double Low, double High)
+{
+    /// <summary>
+    /// The number of prompts (with a batch size, of batches) behind the figure; an interval needs ten. Null in reports that are older than
+    /// this field.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Count { get; init; }
+}
 
-/// <summary>A median with its bootstrap 95% interval.</summary>
-public sealed record MedianInterval(double Median, double Low, double High);
+/// <summary>A median with its bootstrap 95% interval, which is NaN if there are too few prompts for one.</summary>
+public sealed record MedianInterval(double Median, double Low, double High)
+{
+    internal static MedianInterval Unknown { get; } = new(double.NaN, double.NaN, double.NaN);
+
+    /// <inheritdoc cref="MeanInterval.Count"/>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Count { get; init; }
+}
 
 /// <summary>The speed of one side; prefill and the first token are not counted.</summary>
 /// <param name="TokensPerSecond">All tokens divided by all seconds.</param>
 /// <param name="StepMs">
 /// The median milliseconds of a target step of this side: over one token for the baseline, over the root and the draft with a head.
 /// </param>
-public sealed record Throughput(double TokensPerSecond, double StepMs);
+public sealed record Throughput(double TokensPerSecond, double StepMs)
+{
+    internal static Throughput Unknown { get; } = new(double.NaN, double.NaN);
+}
 
 /// <summary>The mean milliseconds of the parts of a round.</summary>
-public sealed record RoundTimes(double DraftMs, double VerifyMs, double BookkeepingMs);
+public sealed record RoundTimes(double DraftMs, double VerifyMs, double BookkeepingMs)
+{
+    internal static RoundTimes Unknown { get; } = new(double.NaN, double.NaN, double.NaN);
+}
 
 /// <summary>An evaluation's figures for one category of prompt.</summary>
 public sealed record CategoryReport(string Category, int Prompts, MeanInterval AcceptanceLength, MedianInterval Speedup)

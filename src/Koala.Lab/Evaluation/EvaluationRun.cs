@@ -6,6 +6,7 @@ using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Evaluation.Acceptance;
 using Koala.Lab.Evaluation.Cost;
 using Koala.Lab.Evaluation.Statistics;
+using Koala.Lab.Runtime.Machine;
 using Koala.Lab.Targets;
 using TorchSharp;
 using static Koala.Lab.Evaluation.Statistics.EvaluationStatistics;
@@ -40,6 +41,7 @@ internal sealed class EvaluationRun : IDisposable
     private readonly List<Generation> _answers = [];    // the target's own answers, in the order of the measurements
     private readonly List<NAlphaCounts> _alpha = [];    // one for each of the first of these answers
     private DraftPlan? _plan;
+    private ProcessorTimes? _start;                     // at the end of the warm-up
     private int _skipped;
 
     public EvaluationRun(Target target, IDraftSource source, EvaluationOptions options, CancellationToken cancel)
@@ -62,6 +64,7 @@ internal sealed class EvaluationRun : IDisposable
                 $"leave nothing to measure ({prompts.Count} skipped: longer than the context of {_target.Config.ContextLength})",
                 "give shorter prompts");
         WarmUp(first);
+        _start = ProcessorTimes.Read();
         _plan = _options.ChoosesDraftLength ? PlanOfChosenLength(groups) : PlanOfGivenDraft();
     }
 
@@ -87,8 +90,35 @@ internal sealed class EvaluationRun : IDisposable
         _alpha.AddRange(NAlpha.Count(_target, _source, uncounted, _options.Generation, _cancel));
     }
 
+    /// <summary>The report; without speeds if other work disturbed the measurement.</summary>
     /// <param name="name">The name of the drafter in the report.</param>
     public EvaluationReport Report(string name)
+    {
+        var report = ReportOfAll(name) with { Load = MachineLoad.Between(_start!, ProcessorTimes.Read()) };
+        string[] ofLoad = [.. Disturbances.OfLoad(report.Load, _options.Limits)];
+        string[] disturbances =
+        [
+            .. ofLoad,
+            // The load of the whole measurement says what its part would say again.
+            .. Disturbances.OfCost(ofLoad.Length > 0 ? _plan!.Cost with { Load = null } : _plan!.Cost, _options.Limits),
+            .. Disturbances.OfPrediction(
+                report.Speculative.TokensPerSecond / report.Baseline.TokensPerSecond, PredictedThroughputRatio(), _options.Limits),
+        ];
+        report = report with { Disturbances = disturbances };
+        return disturbances.Length == 0 ? report : report.WithoutSpeeds();
+    }
+
+    // What the cost of the rounds predicts for all tokens and all rounds together. The rows of a batch end at different times, so the
+    // cost of full batches predicts nothing for them.
+    private double PredictedThroughputRatio()
+    {
+        if (_options.Batch > 1) return double.NaN;
+        var cost = _plan!.Cost;
+        var milliseconds = _measured.SelectMany(m => m.Speculative.Rounds).Sum(round => cost.RoundMs(round.Drafted));
+        return _measured.Sum(m => m.Speculative.RoundTokens) * cost.BaselineMs / milliseconds;
+    }
+
+    private EvaluationReport ReportOfAll(string name)
     {
         var (generation, tree, cost) = _plan!;
         var greedy = generation.Temperature == 0;
@@ -107,16 +137,17 @@ internal sealed class EvaluationRun : IDisposable
             Prompts = _answers.Count,
             Skipped = _skipped,
             Tokens = _measured.SelectMany(m => m.Speculative.Answers).Sum(answer => (long)answer.Tokens.Count),
-            Lossless = greedy ? matches.All(kind => kind != OutputMatch.Kind.Different) : null,
+            Lossless = greedy && rounds.Any(round => round.Drafted > 0) ? matches.All(kind => kind != OutputMatch.Kind.Different) : null,
             NearTies = greedy ? matches.Count(kind => kind == OutputMatch.Kind.NearTie) : null,
             EqualAnswers = greedy ? matches.Count(kind => kind == OutputMatch.Kind.Equal) : null,
             AcceptanceLength = acceptanceLength,
             PositionAcceptance = trace.PositionAcceptance,
+            PositionRounds = trace.PositionRounds,
             NAlpha = NAlpha.Rates(_alpha),
             TreeNodeAcceptance = trace.TreeNodeAcceptance,
-            Baseline = ThroughputOf(_measured.Select(m => m.Baseline)),
-            Speculative = ThroughputOf(_measured.Select(m => m.Speculative)),
-            Speedup = SpeedupOf(_measured),
+            Baseline = ThroughputOf(_measured.Select(m => m.Baseline), _options.Limits.ShortestSeconds),
+            Speculative = ThroughputOf(_measured.Select(m => m.Speculative), _options.Limits.ShortestSeconds),
+            Speedup = SpeedupOf(_measured, _options.Limits.ShortestSeconds),
             Predicted = acceptanceLength.Mean / breakEven,
             BreakEven = breakEven,
             Round = RoundTimesOf(rounds),
@@ -148,7 +179,8 @@ internal sealed class EvaluationRun : IDisposable
     private DraftPlan PlanOfChosenLength(Prompt[][] groups)
     {
         var few = PromptGroups.Spread(groups).Select(FirstTurns).Where(turns => turns.Length > 0);
-        var (choice, cost) = DraftLengthTuner.Measure(_target, _source, few, _options.Generation, s_choosing, _cancel);
+        var (choice, cost) = DraftLengthTuner.Measure(
+            _target, _source, few, _options.Generation, s_choosing, _options.Limits, _cancel);
         return new DraftPlan(_options.Generation with { DraftLength = choice.Length }, new ChainTree(choice.Length), cost);
     }
 
@@ -210,9 +242,10 @@ internal sealed class EvaluationRun : IDisposable
         return [.. categories.Select(category => ReportOf(category.Key, [.. category], alpha[category.Key]))];
     }
 
-    private static CategoryReport ReportOf(string category, IReadOnlyList<Measurement> measured, IEnumerable<NAlphaCounts> alpha)
+    private CategoryReport ReportOf(string category, IReadOnlyList<Measurement> measured, IEnumerable<NAlphaCounts> alpha)
     {
         var prompts = measured.Sum(m => m.Baseline.Answers.Count);
-        return new CategoryReport(category, prompts, AcceptanceLengthOf(measured), SpeedupOf(measured)) { NAlpha = NAlpha.Rates(alpha) };
+        var speedup = SpeedupOf(measured, _options.Limits.ShortestSeconds);
+        return new CategoryReport(category, prompts, AcceptanceLengthOf(measured), speedup) { NAlpha = NAlpha.Rates(alpha) };
     }
 }

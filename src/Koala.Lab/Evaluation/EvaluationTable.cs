@@ -2,12 +2,16 @@ using System.Globalization;
 using System.Text;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
+using Koala.Lab.Evaluation.Statistics;
 
 namespace Koala.Lab.Evaluation;
 
 /// <summary>Renders the report of an evaluation in plain text.</summary>
 internal static class EvaluationTable
 {
+    // A share of fewer rounds than this would change by a tenth or more with one of them.
+    private const int FewestRounds = 10;
+
     public static string Render(EvaluationReport r)
     {
         var text = new StringBuilder();
@@ -18,17 +22,24 @@ internal static class EvaluationTable
         if (r.Acceptance != AcceptanceMode.Lossless)
             Line("acceptance", $"typical: not lossless, the answers have another distribution than the target's");
         Line("prompts", $"{r.Prompts} ({r.Skipped} skipped), {r.Tokens} tokens");
-        Line("acceptance length", $"{r.AcceptanceLength.Mean:F2} [{r.AcceptanceLength.Low:F2}, {r.AcceptanceLength.High:F2}]");
-        Line("position acceptance", $"{Row(r.PositionAcceptance)}");
+        Line("acceptance length", $"{r.AcceptanceLength.Mean:F2} {IntervalText.Render(r.AcceptanceLength, r.Batch)}");
+        Line("position acceptance", $"{string.Join("  ", PositionAcceptance(r))}");
         foreach (var (i, shares) in (r.TreeNodeAcceptance ?? []).Index())
             Line($"at depth {i + 1}", $"{DecodingTrace.Ranks(shares)} (by child rank)");
         if (r.NAlpha.Count > 0) Line("n-alpha", $"{Row(r.NAlpha)}");
-        Line("baseline", $"{r.Baseline.TokensPerSecond:F0} tokens/s");
-        Line("with the head", $"{r.Speculative.TokensPerSecond:F0} tokens/s");
-        Line("speedup", $"{r.Speedup.Median:F2} [{r.Speedup.Low:F2}, {r.Speedup.High:F2}]{NotDistinguishable(r)}");
-        if (double.IsFinite(r.BreakEven))
-            Line("cost model", $"predicted speedup {r.Predicted:F2}; break-even acceptance length {r.BreakEven:F2}");
-        Line("round", $"draft {r.Round.DraftMs:F2} ms, verify {r.Round.VerifyMs:F2} ms, bookkeeping {r.Round.BookkeepingMs:F2} ms");
+        if (SpeedsMissing(r) is { } missing)
+        {
+            Line("speed", $"{missing}");
+        }
+        else
+        {
+            Line("baseline", $"{r.Baseline.TokensPerSecond:F0} tokens/s");
+            Line("with the head", $"{r.Speculative.TokensPerSecond:F0} tokens/s");
+            Line("speedup", $"{r.Speedup.Median:F2} {IntervalText.Render(r.Speedup, r.Batch)}{NotDistinguishable(r)}");
+            if (double.IsFinite(r.BreakEven))
+                Line("cost model", $"predicted speedup {r.Predicted:F2}; break-even acceptance length {r.BreakEven:F2}");
+            Line("round", $"draft {r.Round.DraftMs:F2} ms, verify {r.Round.VerifyMs:F2} ms, bookkeeping {r.Round.BookkeepingMs:F2} ms");
+        }
         if (r.Lossless is { } lossless)
             Line("lossless", $"{(lossless ? "yes" : "no")} ({r.EqualAnswers} of {r.Prompts} answers equal, {r.NearTies} near-ties)");
         return text.ToString();
@@ -39,7 +50,22 @@ internal static class EvaluationTable
         ? string.Create(CultureInfo.InvariantCulture, $"draft length {r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}")
         : string.Create(CultureInfo.InvariantCulture, $"tree {r.Tree.Name} ({r.Tree.Nodes} nodes, depth {r.Tree.Depth})");
 
-    private static string NotDistinguishable(EvaluationReport r) => r.SpeedupIsClear ? "" : ", not distinguishable from 1 (95 % CI)";
+    /// <summary>Why the report has no speeds; null if it has them.</summary>
+    public static string? SpeedsMissing(EvaluationReport r)
+    {
+        if (r.Disturbances is { Count: > 0 } disturbances) return $"not measured: {Disturbances.Line(disturbances)}";
+        if (double.IsFinite(r.Speedup.Median)) return null;
+        return "not measured: the answers are too short. Fix: give more prompts, or let the answers have more tokens";
+    }
+
+    /// <summary>Each share, or how few rounds it would be from.</summary>
+    public static IEnumerable<string> PositionAcceptance(EvaluationReport r) => r.PositionAcceptance.Select((share, i) =>
+        r.PositionRounds is { } rounds && rounds[i] < FewestRounds
+            ? string.Create(CultureInfo.InvariantCulture, $"({rounds[i]} rounds)")
+            : share.ToString("F2", CultureInfo.InvariantCulture));
+
+    private static string NotDistinguishable(EvaluationReport r) =>
+        r.SpeedupIsClear || IntervalText.Missing(r.Speedup, r.Batch) is not null ? "" : ", not distinguishable from 1 (95 % CI)";
 
     private static string Row(IEnumerable<double> shares) =>
         string.Join("  ", shares.Select(a => a.ToString("F2", CultureInfo.InvariantCulture)));

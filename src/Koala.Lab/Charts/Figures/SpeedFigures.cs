@@ -1,5 +1,6 @@
 using Koala.Lab.Charts.Drawing;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Statistics;
 
 namespace Koala.Lab.Charts.Figures;
 
@@ -10,7 +11,8 @@ internal static class SpeedFigures
     {
         var points = reports.Select((r, i) => new Point(i, r.Speedup.Median, r.Speedup.Low, r.Speedup.High));
         var values = new ValueAxis("speedup, median and 95% interval", "F2", FromZero: false);
-        return new Plot("Speedup", new KeyAxis("head", ReportNames.Create(reports)), values,
+        var names = ReportNames.Create(reports).Zip(reports, (name, report) => $"{name}{Note(report)}");
+        return new Plot("Speedup", new KeyAxis("head", [.. names]), values,
             [new Series("speedup", Mark.Point, Colours.Blue, [.. points])])
         {
             Horizontal = true,
@@ -26,5 +28,13 @@ internal static class SpeedFigures
             [.. side.OrderBy(p => p.K).Select(p => new Point(p.K, p.Report.Speculative.TokensPerSecond))]));
         return new Plot("Throughput by K", new KeyAxis("K (layers of the head)"), new ValueAxis("tokens/s", "F1"),
             [new Series("baseline", Mark.LineAndPoint, Colours.Muted, [.. baseline]) { Dashed = true }, .. sides]);
+    }
+
+    // Why a head has no point, or its point no interval.
+    private static string Note(EvaluationReport report)
+    {
+        if (EvaluationTable.SpeedsMissing(report) is not null)
+            return report.Disturbed == true ? " (not measured: the machine was busy)" : " (not measured)";
+        return IntervalText.Missing(report.Speedup, report.Batch) is { } missing ? $" ({missing})" : "";
     }
 }

@@ -19,19 +19,17 @@ public sealed record DecodingTrace(IReadOnlyList<Round> Rounds)
     /// α₁, α₂, …: of the rounds that accepted a candidate at depth i-1 and drafted one at depth i, the share that
     /// accepted one at depth i.
     /// </summary>
-    public IReadOnlyList<double> PositionAcceptance
+    public IReadOnlyList<double> PositionAcceptance =>
+        [.. PositionRounds.Select((verified, i) => (double)Rounds.Count(r => r.Accepted > i) / verified)];
+
+    /// <summary>The number of rounds behind each share of <see cref="PositionAcceptance"/>.</summary>
+    public IReadOnlyList<int> PositionRounds
     {
         get
         {
-            var shares = new List<double>();
-            var deepest = Rounds.Count == 0 ? 0 : Rounds.Max(r => r.Depth);
-            for (var depth = 1; depth <= deepest; depth++)
-            {
-                var verified = Rounds.Count(r => r.Depth >= depth && r.Accepted >= depth - 1);
-                if (verified == 0) break;
-                shares.Add((double)Rounds.Count(r => r.Accepted >= depth) / verified);
-            }
-            return shares;
+            var depths = Enumerable.Range(1, Rounds.Count == 0 ? 0 : Rounds.Max(r => r.Depth));
+            var counts = depths.Select(depth => Rounds.Count(r => r.Depth >= depth && r.Accepted >= depth - 1));
+            return [.. counts.TakeWhile(count => count > 0)];
         }
     }
 

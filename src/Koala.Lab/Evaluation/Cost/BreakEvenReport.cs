@@ -48,16 +48,18 @@ public sealed record BreakEvenReport : Circumstances
     /// <param name="head">The kind and the sizes of the head.</param>
     /// <param name="options">As for the other overload.</param>
     /// <param name="batch">The number of prompts in a batch.</param>
+    /// <param name="limits">How much other work on the machine is tolerated; null means the defaults.</param>
     /// <param name="cancel">Checked between rounds.</param>
     /// <exception cref="KoalaException">
     /// An option is out of range, or the folder for temporary files has no space for the head.
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static BreakEvenReport Measure(
-        Target target, HeadOptions head, GenerationOptions? options = null, int batch = 1, CancellationToken cancel = default)
+        Target target, HeadOptions head, GenerationOptions? options = null, int batch = 1,
+        DisturbanceLimits? limits = null, CancellationToken cancel = default)
     {
         using var loaded = Untrained(target, head);
-        return Measure(target, loaded, $"{head.Kind} K={head.Layers}, untrained", options, batch, cancel);
+        return Measure(target, loaded, $"{head.Kind} K={head.Layers}, untrained", options, batch, limits, cancel);
     }
 
     /// <summary>Measures the break-even of a drafter.</summary>
@@ -69,11 +71,12 @@ public sealed record BreakEvenReport : Circumstances
     /// trying is drafted.
     /// </param>
     /// <param name="batch">The number of prompts in a batch.</param>
+    /// <param name="limits">As for the other overload.</param>
     /// <param name="cancel">Checked between rounds.</param>
     /// <exception cref="KoalaException">An option is out of range.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static BreakEvenReport Measure(Target target, IDraftSource source, string name, GenerationOptions? options = null, int batch = 1,
-        CancellationToken cancel = default)
+        DisturbanceLimits? limits = null, CancellationToken cancel = default)
     {
         options ??= new GenerationOptions();
         options.Validate();
@@ -87,21 +90,33 @@ public sealed record BreakEvenReport : Circumstances
             throw KoalaException.ForOption(nameof(options.DraftLength), "is 0, but a draft is to be measured",
                 "set it to 1 or more, or leave it out");
         var cost = StepCost.Measure(target, source, StepCost.TreesUpTo(tree), options, batch, s_budget, cancel);
-        BreakEvenRow[] rows = [.. cost.Trees.Select(tree => Row(tree, cost.BaselineMs))];
-        return new BreakEvenReport(Circumstances.Create(target, name, options.Temperature, batch))
+        string[] disturbances = [.. Evaluation.Disturbances.OfCost(cost, limits ?? new DisturbanceLimits())];
+        var circumstances = Circumstances.Create(target, name, options.Temperature, batch) with
         {
-            DraftLength = tree.Depth,
-            BaselineMs = cost.BaselineMs,
-            BreakEven = rows[^1].BreakEven,
-            Round = rows[^1].Round,
+            Load = cost.Load,
+            Disturbances = disturbances,
+        };
+        return Create(circumstances, tree.Depth, cost);
+    }
+
+    // Without figures if the measurement was disturbed.
+    internal static BreakEvenReport Create(Circumstances circumstances, int draftLength, StepCost cost)
+    {
+        BreakEvenRow[] rows = circumstances.Disturbed == true ? [] : [.. cost.Trees.Select(tree => Row(tree, cost))];
+        return new BreakEvenReport(circumstances)
+        {
+            DraftLength = draftLength,
+            BaselineMs = rows.Length == 0 ? double.NaN : cost.BaselineMs,
+            BreakEven = rows is [.., var last] ? last.BreakEven : double.NaN,
+            Round = rows is [.., { Round: var round }] ? round : RoundTimes.Unknown,
             ByDraftLength = rows,
         };
     }
 
-    private static BreakEvenRow Row(TreeCost cost, double baselineMs)
+    private static BreakEvenRow Row(TreeCost tree, StepCost cost)
     {
-        var times = new RoundTimes(cost.DraftMs, cost.VerifyMs, cost.BookkeepingMs);
-        return new BreakEvenRow(cost.Tree.Depth, times, cost.RoundMs / baselineMs);
+        var times = new RoundTimes(tree.DraftMs, tree.VerifyMs, tree.BookkeepingMs);
+        return new BreakEvenRow(tree.Tree.Depth, times, cost.BreakEven(tree.RoundMs));
     }
 
     // The head goes through a file, because a new head is in fp32 for the trainer and a loaded one has the target's dtype.
@@ -125,6 +140,11 @@ public sealed record BreakEvenReport : Circumstances
     {
         var text = new StringBuilder();
         text.Append(base.ToString()).Append('\n');
+        if (Disturbed == true)
+        {
+            foreach (var disturbance in Disturbances!) text.Append("not measured: ").Append(disturbance).Append('\n');
+            return text.ToString();
+        }
         text.Append(CultureInfo.InvariantCulture, $"baseline: {BaselineMs:F2} ms per token\n");
         text.Append("draft length  draft ms  verify ms  bookkeeping ms  break-even acceptance length\n");
         foreach (var row in ByDraftLength)

@@ -9,9 +9,15 @@ namespace Koala.Lab.Evaluation.Cost;
 /// <param name="Length">The number of tokens that a round drafts.</param>
 /// <param name="Speedup">
 /// The speedup that the measurements behind the choice predict. Below 1, drafting does not pay on this device. NaN where no round was
-/// seen.
+/// seen, or where the measurement was disturbed.
 /// </param>
-public sealed record DraftLengthChoice(int Length, double Speedup);
+public sealed record DraftLengthChoice(int Length, double Speedup)
+{
+    /// <summary>
+    /// What showed that other work on the machine disturbed the measurement, in sentences. On a quiet machine another length may be chosen.
+    /// </summary>
+    public IReadOnlyList<string> Disturbances { get; init; } = [];
+}
 
 /// <summary>
 /// Chooses the draft length for this device: the length of the chain that gives the most tokens per second. The tuner drafts rounds
@@ -41,12 +47,13 @@ public static class DraftLengthTuner
     /// </param>
     /// <param name="options">How answers are generated; its tree and its draft length are ignored.</param>
     /// <param name="budget">The approximate time in all.</param>
+    /// <param name="limits">How much other work on the machine is tolerated; null means the defaults.</param>
     /// <param name="cancel">Checked between rounds.</param>
     /// <returns>The choice and the costs, up to the longest chain.</returns>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static (DraftLengthChoice Choice, StepCost Cost) Measure(
         Target target, IDraftSource source, IEnumerable<IReadOnlyList<IReadOnlyList<int>>> prompts, GenerationOptions options,
-        TimeSpan budget, CancellationToken cancel = default)
+        TimeSpan budget, DisturbanceLimits? limits = null, CancellationToken cancel = default)
     {
         var longest = Math.Min(source.MaxDraftLength, Longest);
         using var decoder = new SpeculativeDecoder(target, source);
@@ -61,7 +68,9 @@ public static class DraftLengthTuner
             if (++done >= FewestGroups && TimeProvider.System.GetElapsedTime(start) > budget / 2) break;
         }
         var cost = StepCost.Measure(target, source, StepCost.Chains(longest), trial, batch, budget / 2, cancel);
-        return (Choose(cost, rounds, longest), cost);
+        var choice = Choose(cost, rounds, longest);
+        string[] disturbances = [.. Disturbances.OfCost(cost, limits ?? new DisturbanceLimits())];
+        return (disturbances.Length == 0 ? choice : choice with { Speedup = double.NaN, Disturbances = disturbances }, cost);
     }
 
     /// <summary>Chooses the length that would have given the most tokens per second.</summary>

@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Koala.Lab.Decoding;
 using Koala.Lab.Drafting;
 using Koala.Lab.Drafting.Trees;
+using Koala.Lab.Runtime.Machine;
 using Koala.Lab.Targets;
 using MathNet.Numerics.Statistics;
 
@@ -20,8 +21,15 @@ public sealed record StepCost(
     private const int FewestRounds = 3;
     private const int MostRounds = 40;
 
+    /// <summary>How busy the machine was during the measurement; null for costs that were not measured here.</summary>
+    internal MachineLoad? Load { get; init; }
+
+    /// <summary>The median time of a turn over all rounds, divided by the time that a quarter of the turns undercut.</summary>
+    internal double Spread { get; init; } = 1;
+
     /// <summary>
-    /// The milliseconds of a round with a number of candidates. Between two measured numbers, and beyond the largest, the cost is linear.
+    /// The milliseconds of a round with a number of candidates. Between two measured numbers, and beyond the largest, the cost is linear;
+    /// beyond the largest it does not fall.
     /// </summary>
     public double RoundMs(int nodes)
     {
@@ -33,12 +41,16 @@ public sealed record StepCost(
         // A dynamic tree may have more candidates in an answer than it had in the measurement.
         if (above < 0) above = points.Length - 1;
         var ((low, lowMs), (high, highMs)) = (points[above - 1], points[above]);
-        return lowMs + (highMs - lowMs) * (nodes - low) / (high - low);
+        var onLine = lowMs + (highMs - lowMs) * (nodes - low) / (high - low);
+        return nodes > high ? Math.Max(highMs, onLine) : onLine;
     }
 
     /// <summary>The acceptance length at which rounds are as fast as the baseline. NaN without rounds.</summary>
     /// <param name="drafted">The number of candidates of each round.</param>
-    public double BreakEven(IReadOnlyList<int> drafted) => drafted.Count == 0 ? double.NaN : drafted.Average(RoundMs) / BaselineMs;
+    public double BreakEven(IReadOnlyList<int> drafted) => drafted.Count == 0 ? double.NaN : BreakEven(drafted.Average(RoundMs));
+
+    // A round contains a baseline round and commits at least one token, so a figure below 1 is error of measurement.
+    internal double BreakEven(double roundMs) => Math.Max(1, roundMs / BaselineMs);
 
     /// <summary>
     /// Some of the chains up to a length, from which the cost of all follows. With the root they make 2, 3, 4, 6, 8, 12, ... tokens; the
@@ -75,20 +87,28 @@ public sealed record StepCost(
         var baseline = new List<double>();
         var drafted = trees.Select(_ => new List<TreeCost>()).ToArray();
         var limit = budget ?? TimeSpan.FromSeconds(1);
-        var start = TimeProvider.System.GetTimestamp();
+        var turns = new List<double>();
+        var (start, before) = (TimeProvider.System.GetTimestamp(), ProcessorTimes.Read());
         for (var turn = 0; turn < WarmUps + MostRounds; turn++)
         {
             if (turn >= WarmUps + FewestRounds && TimeProvider.System.GetElapsedTime(start) > limit) break;
             if (turn == WarmUps)
             {
+                before = ProcessorTimes.Read();
+                turns.Clear();
                 baseline.Clear();
                 foreach (var list in drafted) list.Clear();
             }
             cancel.ThrowIfCancellationRequested();
             baseline.Add(rounds.Baseline());
             for (var i = 0; i < trees.Count; i++) drafted[i].Add(rounds.With(trees[i]));
+            turns.Add(baseline[^1] + drafted.Sum(costs => costs[^1].RoundMs));
         }
-        return new StepCost(baseline.Median(), [.. drafted.Select(MedianOf).OrderBy(cost => cost.Nodes)]);
+        return new StepCost(baseline.Median(), [.. drafted.Select(MedianOf).OrderBy(cost => cost.Nodes)])
+        {
+            Load = MachineLoad.Between(before, ProcessorTimes.Read()),
+            Spread = turns.Median() / turns.LowerQuartile(),
+        };
     }
 
     private static TreeCost MedianOf(List<TreeCost> costs) => new(costs[0].Tree, costs.Max(c => c.Nodes),

@@ -62,12 +62,13 @@ public static class TreeFit
         DraftTree[] measured = [.. chains.Measured, .. families.SelectMany(family => family.Measured)];
         var cost = StepCost.Measure(target, source, measured, budget: s_timing, cancel: cancel);
 
+        string[] disturbances = [.. Disturbances.OfCost(cost, options.Limits)];
         FittedTree[] chain = [.. chains.Fit(paths, cost)];
         FittedTree[] trees = [.. families.SelectMany(family => family.Fit(paths, cost))];
         // A chain is also a tree, and it may be the fastest one.
         if (options.By == TreeFitBy.Speed) trees = [.. trees, .. chain.Where(c => c.Nodes <= options.Nodes)];
         var bySize = trees.Where(tree => s_sizes.Contains(tree.Nodes)).GroupBy(tree => tree.Nodes).OrderBy(size => size.Key);
-        return new TreeFitReport(Circumstances.Create(target, name))
+        var report = new TreeFitReport(Circumstances.Create(target, name) with { Load = cost.Load, Disturbances = disturbances })
         {
             By = options.By,
             Prompts = paths.Answers.Count,
@@ -78,6 +79,7 @@ public static class TreeFit
             BaselineTokensPerSecond = 1000 / cost.BaselineMs,
             ByNodes = [.. bySize.Select(Fastest)],
         };
+        return disturbances.Length == 0 ? report : report.WithoutSpeeds();
     }
 
     // Generates the target's answers and lets the head rank their tokens, one batch of prompts at a time.

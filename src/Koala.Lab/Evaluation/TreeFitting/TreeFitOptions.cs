@@ -18,6 +18,9 @@ public sealed record TreeFitOptions
     /// <summary>The most tokens of an answer. Default 128.</summary>
     public int MaxTokens { get; init; } = 128;
 
+    /// <summary>How much other work on the machine is tolerated. Beyond it no tree is fitted for speed.</summary>
+    public DisturbanceLimits Limits { get; init; } = new();
+
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public void Validate()
     {

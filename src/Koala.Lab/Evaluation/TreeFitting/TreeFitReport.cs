@@ -36,11 +36,11 @@ public sealed record TreeFitReport : Circumstances
     [JsonPropertyName("places")]
     public required int Positions { get; init; }
 
-    /// <summary>The fitted tree.</summary>
-    public required FittedTree Tree { get; init; }
+    /// <summary>The fitted tree; null if it was to be fitted for speed and other work disturbed the measurement.</summary>
+    public required FittedTree? Tree { get; init; }
 
-    /// <summary>The chain with the most tokens per second, for comparison.</summary>
-    public required FittedTree Chain { get; init; }
+    /// <summary>The chain with the most tokens per second, for comparison; null if other work disturbed the measurement.</summary>
+    public required FittedTree? Chain { get; init; }
 
     /// <summary>The baseline's tokens per second, from its rounds.</summary>
     [JsonPropertyName("aloneTokensPerSecond")]
@@ -49,12 +49,21 @@ public sealed record TreeFitReport : Circumstances
     /// <summary>The tree with the most tokens per second for some numbers of nodes.</summary>
     public required IReadOnlyList<FittedTree> ByNodes { get; init; }
 
-    /// <summary>The paths of the tree, as in its file.</summary>
-    public IReadOnlyList<IReadOnlyList<int>> Paths => Shape.Paths;
+    /// <summary>The paths of the tree, as in its file; empty without a tree.</summary>
+    public IReadOnlyList<IReadOnlyList<int>> Paths => Shape?.Paths ?? [];
 
-    /// <summary>The tree in the form that the decoder takes and that can be written to a file.</summary>
+    /// <summary>The tree in the form that the decoder takes and that can be written to a file; null without a tree.</summary>
     [JsonIgnore]
-    public StaticTree Shape => new(TreeName, Tree.Paths);
+    public StaticTree? Shape => Tree is null ? null : new(TreeName, Tree.Paths);
+
+    // A tree that was fitted for acceptance alone does not depend on times.
+    internal TreeFitReport WithoutSpeeds() => this with
+    {
+        Tree = By == TreeFitBy.Acceptance ? Tree! with { RoundMs = double.NaN, TokensPerSecond = double.NaN } : null,
+        Chain = null,
+        BaselineTokensPerSecond = double.NaN,
+        ByNodes = [],
+    };
 
     /// <summary>The table that the command prints.</summary>
     public override string ToString()
@@ -62,12 +71,21 @@ public sealed record TreeFitReport : Circumstances
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"{base.ToString()}; ");
         text.Append(CultureInfo.InvariantCulture, $"{Positions} positions in the answers to {Prompts} prompts ({Skipped} skipped)\n");
+        if (Disturbances is { Count: > 0 } disturbances)
+        {
+            if (Tree is not null)
+                text.Append(CultureInfo.InvariantCulture,
+                    $"fitted for acceptance: {Tree.Nodes} nodes, depth {Tree.Depth}, acceptance length {Tree.AcceptanceLength:F2}\n");
+            text.Append(CultureInfo.InvariantCulture, $"speed not measured: {Evaluation.Disturbances.Line(disturbances)}\n");
+            return text.ToString();
+        }
         text.Append("            nodes  depth  acceptance length  round ms  predicted tokens/s\n");
         Line("baseline", 0, 0, 1, 1000 / BaselineTokensPerSecond, BaselineTokensPerSecond);
-        TreeLine("best chain", Chain);
+        TreeLine("best chain", Chain!);
         foreach (var tree in ByNodes) TreeLine("", tree);
-        TreeLine("best tree", Tree);
-        var (overChain, overBaseline) = (Tree.TokensPerSecond / Chain.TokensPerSecond, Tree.TokensPerSecond / BaselineTokensPerSecond);
+        TreeLine("best tree", Tree!);
+        var speed = Tree!.TokensPerSecond;
+        var (overChain, overBaseline) = (speed / Chain!.TokensPerSecond, speed / BaselineTokensPerSecond);
         text.Append(CultureInfo.InvariantCulture, $"fitted for {(By == TreeFitBy.Speed ? "tokens/s on this device" : "acceptance")}; ");
         text.Append(CultureInfo.InvariantCulture, $"predicted speed: {overChain:F2} times the best chain, ");
         text.Append(CultureInfo.InvariantCulture, $"{overBaseline:F2} times the baseline\n");

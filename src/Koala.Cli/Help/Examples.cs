@@ -1,0 +1,73 @@
+using System.CommandLine;
+
+namespace Koala.Cli.Help;
+
+/// <summary>
+/// The examples at the end of each command's help. They work in a clone of Koala; a test runs those that are quick and need no network.
+/// </summary>
+internal static class Examples
+{
+    private const string Mini = "--target checkpoints/koala-mini";
+    private const string MiniHead = $"{Mini} --head checkpoints/koala-mini-eagle-k2";
+
+    private static readonly Dictionary<string, string[]> s_examples = new()
+    {
+        ["koala"] =
+        [
+            "doctor",
+            $"generate {MiniHead} --prompt \"Why is the sky blue?\"",
+            "run notebooks/01-quickstart.ipynb --html quickstart.html",
+        ],
+        ["doctor"] = ["doctor", "doctor --json"],
+        ["pull"] =
+        [
+            "pull HuggingFaceTB/SmolLM2-135M-Instruct",
+            "pull HuggingFaceTB/SmolLM2-135M-Instruct config.json --revision main",
+        ],
+        ["inspect"] = ["inspect checkpoints/koala-mini", "inspect checkpoints/koala-mini-eagle-k2 --json"],
+        ["tokenize"] =
+        [
+            "tokenize checkpoints/koala-mini --text \"Why is the sky blue?\"",
+            "tokenize checkpoints/koala-mini --json < README.md",
+        ],
+        ["generate"] =
+        [
+            $"generate {Mini} --prompt \"Why is the sky blue?\"",
+            $"generate {MiniHead} --prompt \"Why is the sky blue?\" --trace rounds",
+            $"generate {Mini} --head prompt-lookup --prompts data/mt-bench.jsonl --limit 2 --json",
+        ],
+        ["regenerate"] =
+        [
+            $"regenerate {Mini} --prompts data/mt-bench.jsonl --limit 4 --out answers.jsonl",
+            $"regenerate {Mini} --prompts data/mt-bench.jsonl --limit 4 --out sampled.jsonl.gz --temperature 0.7 --seed 1",
+        ],
+        ["train"] =
+        [
+            $"train {Mini} --head medusa --layers 2 --data data/chats-train.jsonl.gz",
+            $"train {Mini} --head eagle --data data/chats-train.jsonl.gz --adversary-weight 0.1 --with-control",
+            "train --resume runs/RUN --evaluate data/mt-bench.jsonl",
+        ],
+        ["evaluate"] =
+        [
+            $"evaluate {MiniHead} --prompts data/mt-bench.jsonl",
+            $"evaluate {Mini} --head prompt-lookup --prompts data/mt-bench.jsonl --limit 20 --json",
+            $"evaluate {Mini} --untrained medusa --layers 2",
+        ],
+        ["fit-tree"] =
+        [
+            $"fit-tree {MiniHead} --prompts data/spec-bench.jsonl --limit 40 --out tree.json",
+            $"fit-tree {MiniHead} --prompts data/spec-bench.jsonl --limit 40 --nodes 24 --by acceptance --out tree24.json",
+        ],
+        ["bundle"] = ["bundle --out koala-bundle", "bundle --out koala-bundle --json"],
+        ["run"] =
+        [
+            "run notebooks/01-quickstart.ipynb --html quickstart.html",
+            "run notebooks/01-quickstart.ipynb -p steps=200 --output quickstart.ipynb",
+        ],
+        ["kernel"] = ["kernel install", "kernel start --connection-file FILE"],
+        ["lab"] = ["lab", "lab notebooks/01-quickstart.ipynb"],
+    };
+
+    /// <summary>The examples of a command, without the name of the program.</summary>
+    public static IReadOnlyList<string> Of(Command command) => s_examples.GetValueOrDefault(command.Name, []);
+}
