@@ -90,11 +90,8 @@ internal sealed class TrainCommand
         // The folder is created last, so that a mistake found before leaves nothing behind.
         var folder = resumed ?? NewFolder(result, plan);
         Note(result, $"{JsonOutput.Listing(plan)}\n\nrun: {DisplayPath(folder.Path)}");
-        if (data.Cut > 0)
-        {
-            Note(result, $"data: {data.Cut} of {data.Conversations} conversations are longer than a row of "
-                + $"{plan.Training.RowLength} tokens and lose their end");
-        }
+        var command = result.CommandResult.Command;
+        foreach (var note in data.Notes) Note(result, $"data: {note.ToString(name => OptionNames.Find(name, command))}");
         try
         {
             var (arguments, cancel) = (ArgumentsOf(result), interruption.Token);
@@ -121,7 +118,8 @@ internal sealed class TrainCommand
         var heads = runs.Select(run => new TrainedHead(run.HeadFolder, AccuracyOf(run))).ToArray();
         for (var i = 0; i < heads.Length; i++)
         {
-            var accuracies = heads[i].ValidationAccuracy.Select(accuracy => accuracy.ToString("F3", CultureInfo.InvariantCulture));
+            var accuracies = heads[i].ValidationAccuracy.Select(accuracy =>
+                double.IsNaN(accuracy) ? "-" : accuracy.ToString("F3", CultureInfo.InvariantCulture));
             Note(result, $"{(i == 0 ? "head" : "control")}: {DisplayPath(heads[i].Head)}, "
                 + $"held-out accuracy {string.Join(" ", accuracies)}");
         }

@@ -18,10 +18,10 @@ public sealed class ConversationTokenizerTests
         var tokenizer = new ConversationTokenizer(s_nano);
         (string, string)[] messages = [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello there"),
             ("user", "Hello there"), ("assistant", "\n Bye ")];
-        var done = tokenizer.Tokenize(Chat(true, messages));
+        var done = Assert.Single(tokenizer.Tokenize(Chat(true, messages)));
         Assert.Equal("Hello there<|im_end|>\n Bye <|im_end|>", Learned(done));
         Assert.Equal(s_nano.ChatTemplate!.Render(Chat(true, messages).Messages, false), s_nano.Decode(done.Tokens));
-        var cut = tokenizer.Tokenize(Chat(false, messages));
+        var cut = Assert.Single(tokenizer.Tokenize(Chat(false, messages)));
         Assert.Equal("Hello there<|im_end|>\n Bye ", Learned(cut));
         Assert.Equal(done.Tokens, cut.Tokens);
     }
@@ -29,13 +29,13 @@ public sealed class ConversationTokenizerTests
     [Fact]
     public void Prompts_within_a_conversation_are_those_the_target_would_get()
     {
-        var c = new ConversationTokenizer(s_nano).Tokenize(Chat(true, ("user", "Hi"), ("assistant", "Hello")));
+        var c = Assert.Single(new ConversationTokenizer(s_nano).Tokenize(Chat(true, ("user", "Hi"), ("assistant", "Hello"))));
         Assert.Equal(s_nano.EncodeChat([new("user", "Hi")]), c.Tokens[..Array.IndexOf(c.LossMask, true)]);
     }
 
     [Fact]
     public void A_conversation_without_an_assistant_has_no_labels() =>
-        Assert.DoesNotContain(true, new ConversationTokenizer(s_nano).Tokenize(Chat(true, ("user", "Hi"))).LossMask);
+        Assert.DoesNotContain(true, Assert.Single(new ConversationTokenizer(s_nano).Tokenize(Chat(true, ("user", "Hi")))).LossMask);
 
     [Theory]
     [InlineData("{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}")]

@@ -135,11 +135,13 @@ public static class TrainingRun
             var checkpoints = new CheckpointStore(folder.CheckpointsFolder);
             if (LatestState(checkpoints) is { } latest) trainer.LoadState(latest.Folder);
             using var log = MetricsLog.Resume(folder.MetricsFile, trainer.StepsDone);
+            var learning = new LearningCheck(head, data, plan, MetricsLog.Read(folder.MetricsFile));
 
             trainer.Run(
                 metrics =>
                 {
                     log.Append(metrics.Step, metrics.Values);
+                    learning.Add(metrics);
                     progress?.Report(new TrainingProgress(folder, metrics, plan.Training.Steps));
                 },
                 () =>
