@@ -153,10 +153,8 @@ public sealed class FilesTests
     [InlineData("""{"instruction": "Add", "input": "1", "output": "2"}""", "Alpaca", "instruction and input as user, output as assistant")]
     [InlineData("""{"prompt": "Add", "completion": "2"}""", "prompt and completion", "prompt as user, completion as assistant")]
     [InlineData("""{"chosen": [], "rejected": []}""", "preferences", "the chosen one")]
-    [InlineData("[{"messages": []}]", "begins a JSON array", "on a line of its own")]
-    [InlineData("[
-{"messages": []}
-]", "begins a JSON array", "on a line of its own")]
+    [InlineData("""[{"messages": []}]""", "begins a JSON array", "on a line of its own")]
+    [InlineData("[\n{},\n{}\n]", "begins a JSON array", "on a line of its own")]
     public void Another_format_of_chats_is_named_with_how_to_convert_it(string text, string found, string fix)
     {
         using var folder = new TemporaryFolder();
