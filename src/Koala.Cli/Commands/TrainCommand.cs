@@ -93,11 +93,8 @@ internal sealed class TrainCommand
         // The name of a new folder is a result: nothing else says it to a script.
         var isNamed = result.Has(_out) || result.Has(_resume) || result.GetValue(_json);
         if (result.GetValue(_quiet) && !isNamed) _streams.Output.WriteLine(DisplayPath(folder.Path));
-        if (data.Cut > 0)
-        {
-            Note(result, $"data: {data.Cut} of {data.Conversations} conversations are longer than a row of "
-                + $"{plan.Training.RowLength} tokens and lose their end");
-        }
+        var command = result.CommandResult.Command;
+        foreach (var note in data.Notes) Note(result, $"data: {note.ToString(name => OptionNames.Find(name, command))}");
         try
         {
             var (arguments, cancel) = (ArgumentsOf(result), interruption.Token);
@@ -124,7 +121,8 @@ internal sealed class TrainCommand
         var heads = runs.Select(run => new TrainedHead(run.HeadFolder, AccuracyOf(run))).ToArray();
         for (var i = 0; i < heads.Length; i++)
         {
-            var accuracies = heads[i].ValidationAccuracy.Select(accuracy => accuracy.ToString("F3", CultureInfo.InvariantCulture));
+            var accuracies = heads[i].ValidationAccuracy.Select(accuracy =>
+                double.IsNaN(accuracy) ? "-" : accuracy.ToString("F3", CultureInfo.InvariantCulture));
             Note(result, $"{(i == 0 ? "head" : "control")}: {DisplayPath(heads[i].Head)}, "
                 + $"held-out accuracy {string.Join(" ", accuracies)}");
         }

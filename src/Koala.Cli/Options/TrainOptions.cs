@@ -24,8 +24,8 @@ internal sealed class TrainOptions
     private readonly Option<int> _steps = SharedOptions.Integer("--steps", "Optimizer steps.", () => Defaults.Steps);
     private readonly Option<int> _batch = SharedOptions.Integer("--batch",
         "Packed rows per step.", () => Defaults.Batch);
-    private readonly Option<int> _rowLength = SharedOptions.Integer("--row-length",
-        "Tokens per row.", () => Defaults.RowLength);
+    private readonly Option<int?> _rowLength = SharedOptions.OptionalInteger("--row-length",
+        "Tokens per row. Default: a number that nine of ten chats fit into, if context and memory allow it.");
     private readonly Option<string[]> _losses = new("--loss")
     {
         Description = "A loss with its weight and, after @, the weight of each depth relative to the depth before it: kl=0.5@0.8. "
@@ -76,7 +76,7 @@ internal sealed class TrainOptions
 
     public Option<string?> Validation { get; } = SharedOptions.Text("--validation", "FILE",
         "The chats that are held out. Default: the file beside --data whose name says validation in place of train; "
-        + "if there is none, every fiftieth row of the data.");
+        + "if there is none, every fiftieth row of the data, or every tenth chat of a small file.");
 
     public Option<bool> WithControl { get; } = SharedOptions.Flag("--with-control",
         "Train the same head without the adversary as well, with the same seed and data order.");

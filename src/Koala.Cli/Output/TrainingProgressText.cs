@@ -25,7 +25,8 @@ internal sealed class TrainingProgressText(RunFolder run, Report show) : IProgre
         }
         if (metrics.ValidationAccuracy is { } accuracies)
         {
-            var texts = accuracies.Select(accuracy => accuracy.ToString("F2", CultureInfo.InvariantCulture));
+            var texts = accuracies.Select(accuracy =>
+                double.IsNaN(accuracy) ? "-" : accuracy.ToString("F2", CultureInfo.InvariantCulture));
             _accuracy = $", held-out {string.Join(" ", texts)}";
         }
         var rateText = "";
@@ -34,7 +35,8 @@ internal sealed class TrainingProgressText(RunFolder run, Report show) : IProgre
             var rate = (metrics.Step - start.Step) / TimeProvider.System.GetElapsedTime(start.Time).TotalSeconds;
             rateText = $", {rate:F1} steps/s, {ProgressLine.Time((value.Steps - metrics.Step) / rate)} left";
         }
-        var text = $"{name}step {metrics.Step}/{value.Steps}, loss {metrics.Loss:F3}{_accuracy}{rateText}";
+        var loss = double.IsNaN(metrics.Loss) ? "nothing to learn" : $"loss {metrics.Loss:F3}";
+        var text = $"{name}step {metrics.Step}/{value.Steps}, {loss}{_accuracy}{rateText}";
         show(metrics.Step, value.Steps, text, milestone: metrics.ValidationAccuracy is not null);
     }
 }

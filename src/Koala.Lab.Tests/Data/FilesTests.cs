@@ -96,7 +96,9 @@ public sealed class FilesTests
     [InlineData("{\"id\": \"a\", \"messages\": []}")]
     [InlineData("{\"id\": \"a\", \"messages\": [{\"content\": \"x\"}]}")]
     [InlineData("{\"id\": \"a\", \"messages\": [{\"role\": \"user\", \"content\": null}]}")]
-    [InlineData("{\"id\": 3, \"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}")]
+    [InlineData("{\"id\": [3], \"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}")]
+    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\", \"text\": \"x\"}]}]}")]
+    [InlineData("{\"messages\": [{\"role\": \"assistant\", \"content\": null, \"tool_calls\": []}]}")]
     [InlineData("{\"done\": \"yes\", \"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}")]
     public void A_faulty_conversation_is_named_with_its_line(string text)
     {
@@ -104,6 +106,76 @@ public sealed class FilesTests
         var path = folder.At("c.jsonl");
         File.WriteAllText(path, "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}\n" + text);
         Assert.StartsWith($"{path}:2", Assert.Throws<KoalaException>(() => Conversations.Load(path)).Where);
+    }
+
+    [Fact]
+    public void A_faulty_conversation_of_many_is_left_out_with_its_line_and_a_line_that_is_no_JSON_is_an_error()
+    {
+        using var folder = new TemporaryFolder();
+        const string Good = """{"id": 7, "messages": [{"role": "user", "content": "x"}]}""";
+        File.WriteAllLines(folder.At("c.jsonl"), [Good, """{"messages": []}""", Good]);
+        var unusable = new List<UnusableChat>();
+        Assert.Equal([("7", 1), ("7", 3)], Conversations.Load(folder.At("c.jsonl"), unusable).Select(c => (c.Id, c.Line)));
+        Assert.Equal(2, Assert.Single(unusable).Line);
+        File.WriteAllLines(folder.At("c.jsonl"), [Good, Good[..20]]);
+        Assert.Equal($"{folder.At("c.jsonl")}:2",
+            Assert.Throws<KoalaException>(() => Conversations.Load(folder.At("c.jsonl"), unusable)).Where);
+        File.WriteAllLines(folder.At("c.jsonl"), ["""{"messages": []}"""]);
+        Assert.StartsWith($"{folder.At("c.jsonl")}:1",
+            Assert.Throws<KoalaException>(() => Conversations.Load(folder.At("c.jsonl"), [])).Where, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Parts_of_text_are_joined_in_chats_and_in_prompts()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.At("p.jsonl"),
+            """{"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}]}""");
+        Assert.Equal("ab", Conversations.Load(folder.At("p.jsonl"))[0].Messages[0].Content);
+        Assert.Equal("ab", Prompts.Load(folder.At("p.jsonl"))[0].Turns[0]);
+        Assert.Equal("ab", ChatRequest.Load(folder.At("p.jsonl"), null)[0].Messages[0].Content);
+    }
+
+    [Fact]
+    public void Answers_that_are_replaced_need_no_content()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.At("p.jsonl"), """
+            {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": null, "tool_calls": []}]}
+            """);
+        Assert.Equal(["a"], ChatRequest.Load(folder.At("p.jsonl"), null)[0].Messages.Select(m => m.Content));
+    }
+
+    [Theory]
+    [InlineData("""{"conversations": [{"from": "human", "value": "Hi"}]}""", "ShareGPT", "rename conversations to messages, from to role")]
+    [InlineData("""{"conversations": [{"role": "user", "content": "Hi"}]}""", "has conversations", "rename conversations to messages")]
+    [InlineData("""{"dialog": ["Hi"]}""", "has dialog", "rename dialog to messages")]
+    [InlineData("""{"instruction": "Add", "input": "1", "output": "2"}""", "Alpaca", "instruction and input as user, output as assistant")]
+    [InlineData("""{"prompt": "Add", "completion": "2"}""", "prompt and completion", "prompt as user, completion as assistant")]
+    [InlineData("""{"chosen": [], "rejected": []}""", "preferences", "the chosen one")]
+    [InlineData("""[{"messages": []}]""", "begins a JSON array", "on a line of its own")]
+    [InlineData("[\n{},\n{}\n]", "begins a JSON array", "on a line of its own")]
+    public void Another_format_of_chats_is_named_with_how_to_convert_it(string text, string found, string fix)
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.At("c.jsonl"), text);
+        var error = Assert.Throws<KoalaException>(() => Conversations.Load(folder.At("c.jsonl")));
+        Assert.StartsWith($"{folder.At("c.jsonl")}:1", error.Where, StringComparison.Ordinal);
+        Assert.Contains(found, error.Fault, StringComparison.Ordinal);
+        Assert.Contains(fix, error.Fix, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"conversations": [{"from": "human", "value": "Hi"}]}""", "ShareGPT")]
+    [InlineData("""{"instruction": "Add", "output": "2"}""", "Alpaca")]
+    [InlineData("""{"messages": [{"role": "human", "content": "Hi"}]}""", "(roles: human)")]
+    public void Another_format_is_named_where_prompts_are_read(string text, string found)
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.At("p.jsonl"), text);
+        Assert.Contains(found, Assert.Throws<KoalaException>(() => Prompts.Load(folder.At("p.jsonl"))).Fault, StringComparison.Ordinal);
+        Assert.Contains(found,
+            Assert.Throws<KoalaException>(() => ChatRequest.Load(folder.At("p.jsonl"), null)).Fault, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -20,7 +20,7 @@ public sealed class TokenCacheTests
             $$"""{"role":"user","content":"Say {{unique}}"},""" +
             $$"""{"role":"assistant","content":"{{string.Concat(Enumerable.Repeat("word ", 3 * i))}}"}]}"""));
         var first = TokenCache.Load(path, s_nano, 128);
-        var file = Path.Combine(CacheFolder.Path, "tokens", $"{first.Hash}.rows");
+        var file = Path.Combine(CacheFolder.Path, "tokens", $"{first.Hash}.{PackedFile.Format}.rows");
         try
         {
             var written = File.ReadAllBytes(file);

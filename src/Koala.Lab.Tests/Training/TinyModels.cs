@@ -18,10 +18,10 @@ internal static class TinyModels
         var tokenizer = new ConversationTokenizer(ShippedModels.Nano.Tokenizer);
         var conversations = Conversations.Load(TestFiles.At("data", "chats-validation.jsonl.gz"))
             .Take(600)
-            .Select(tokenizer.Tokenize)
+            .SelectMany(tokenizer.Tokenize)
             .ToArray();
         // Two answers in one segment would make positions ambiguous by hand, and rows without an answer teach nothing.
-        var rows = Packing.Pack([.. conversations.Where(c => c.LossMask.Take(64).Count(m => m) > 24)], 64).Rows;
+        var rows = Packing.Pack([.. conversations.Where(c => c.LossMask.Take(64).Count(m => m) > 24)], 64);
         return new TrainingData([.. rows.Skip(8)], [.. rows.Take(8)], "tiny");
     });
 

@@ -50,13 +50,62 @@ public sealed class TrainingDataTests
     }
 
     [Fact]
-    public void Every_fiftieth_row_is_held_out_where_nothing_else_is()
+    public void Every_fiftieth_row_of_a_large_file_is_held_out_where_nothing_else_is()
     {
         using var folder = new TemporaryFolder();
-        var file = Write(folder.At("chats.jsonl"), 200);
-        var data = TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { Batch = 1, RowLength = 16 });
+        var file = Write(folder.At("chats.jsonl"), 600);
+        var data = TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { Batch = 1, RowLength = 64 });
+        Assert.True(data.Rows.Count > 500);
         Assert.Equal((data.Rows.Count + data.Validation.Count) / 50, data.Validation.Count);
         Assert.Empty(data.Rows.Intersect(data.Validation));
+    }
+
+    [Theory]
+    [InlineData(2, 1)]
+    [InlineData(3, 1)]
+    [InlineData(9, 1)]
+    [InlineData(30, 3)]
+    [InlineData(100, 10)]
+    public void A_tenth_of_a_small_file_is_held_out_and_never_all_or_nothing(int chats, int heldOut)
+    {
+        using var folder = new TemporaryFolder();
+        var file = Write(folder.At("chats.jsonl"), chats);
+        foreach (var length in (int?[])[null, 64, 512])
+        {
+            var data = TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { Batch = 1, RowLength = length });
+            var (trained, held) = (data.Rows.SelectMany(Prompts).ToHashSet(), data.Validation.SelectMany(Prompts).ToHashSet());
+            Assert.Equal((chats - heldOut, heldOut), (trained.Count, held.Count));
+            Assert.Empty(trained.Intersect(held));
+        }
+    }
+
+    [Fact]
+    public void Thirty_chats_can_be_trained_on_with_the_defaults()
+    {
+        using var folder = new TemporaryFolder();
+        var data = TrainingData.Load(ShippedModels.Nano, Write(folder.At("chats.jsonl"), 30), null, new TrainingOptions());
+        Assert.True(data.Rows.Count >= new TrainingOptions().Batch);
+        Assert.Empty(data.Notes.Where(note => note.ToString().Contains("lose their end", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void The_row_length_that_is_chosen_fits_nine_of_ten_conversations_and_stays_within_the_context()
+    {
+        Assert.Equal(64, RowLengths.Choose([5]));
+        Assert.Equal(192, RowLengths.Choose([.. Enumerable.Repeat(130, 9), 4000]));
+        Assert.Equal(4032, RowLengths.Choose([.. Enumerable.Repeat(130, 8), 4000, 4000]));
+        Assert.Equal(256, RowLengths.Choose([.. Enumerable.Repeat(30, 10_000)]));
+
+        using var folder = new TemporaryFolder();
+        var (text, options) = (string.Concat(Enumerable.Repeat("word ", 900)), new TrainingOptions { Batch = 1 });
+        File.WriteAllLines(folder.At("chats.jsonl"), Enumerable.Range(0, 3).Select(i => Line($"Say {i} and {folder.Path}.", text)));
+        var data = TrainingData.Load(ShippedModels.Nano, folder.At("chats.jsonl"), null, options);
+        Assert.Equal(ShippedModels.Nano.Config.ContextLength, data.RowLength);
+        // The second time the length comes from the cache.
+        Assert.Equal(data.Hash, TrainingData.Load(ShippedModels.Nano, folder.At("chats.jsonl"), null, options).Hash);
+        var request = new TrainingRequest { Data = folder.At("chats.jsonl"), Head = TinyModels.Head, Training = options };
+        Assert.Equal(data.RowLength, new TrainingPlan(request, ShippedModels.Nano, data).Training.RowLength);
+        Assert.Contains("(rowLength)", Assert.Single(data.Notes, n => n.ToString().Contains("lose their end")).ToString());
     }
 
     [Fact]
@@ -88,9 +137,14 @@ public sealed class TrainingDataTests
         Assert.Equal(file,
             Assert.Throws<KoalaException>(() =>
                 TrainingData.Load(ShippedModels.Nano, file, file, TinyModels.Options with { RowLength = 512 })).Where);
-        Assert.Equal(file,
+        Assert.Contains("set batch to 1",
             Assert.Throws<KoalaException>(() =>
-                TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { Batch = 1 })).Where);
+                TrainingData.Load(ShippedModels.Nano, file, file, TinyModels.Options with { RowLength = 512 })).Fix,
+            StringComparison.Ordinal);
+        var one = Assert.Throws<KoalaException>(() =>
+            TrainingData.Load(ShippedModels.Nano, file, null, TinyModels.Options with { Batch = 1 }));
+        Assert.Equal(file, one.Where);
+        Assert.Contains("by validation", one.Fix, StringComparison.Ordinal);
         Assert.Contains("absent.jsonl",
             Assert.Throws<KoalaException>(() =>
                 TrainingData.Load(ShippedModels.Nano, folder.At("absent.jsonl"), null, TinyModels.Options)).Where,
@@ -110,6 +164,16 @@ public sealed class TrainingDataTests
         })));
         return file;
     }
+
+    private static string Line(string prompt, string answer) => JsonSerializer.Serialize(new
+    {
+        messages = new[] { new { role = "user", content = prompt }, new { role = "assistant", content = answer } },
+    });
+
+    // The prompts of a row's conversations.
+    private static IEnumerable<string> Prompts(PackedRow row) => row.Tokens.Zip(row.LossMask, row.Segments)
+        .GroupBy(x => x.Third).Where(segment => segment.Any(x => x.Second))
+        .Select(segment => ShippedModels.Nano.Tokenizer.Decode([.. segment.TakeWhile(x => !x.Second).Select(x => x.First)]));
 
     private static TrainingData Rows(int count) =>
         new([.. Enumerable.Range(0, count).Select(i => new PackedRow([i, 0], [0, 1], [0, 0], [false, true]))], [], "rows");

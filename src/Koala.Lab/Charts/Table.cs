@@ -50,7 +50,7 @@ public static class Table
 
         DataFrameColumn NamedColumn(string name)
         {
-            var values = rows.Select(r => r.TryGetValue(name, out var value) ? value : (double?)null);
+            var values = rows.Select(r => r.TryGetValue(name, out var value) && !double.IsNaN(value) ? value : (double?)null);
             return new PrimitiveDataFrameColumn<double>(name, values);
         }
     }

@@ -20,12 +20,12 @@ internal sealed class ChatRequest
         (_row, _line) = (row, line);
         foreach (var key in s_descriptions) row.OptionalText(key);
         Messages = row.Has("messages")
-            ? [.. MessageList.Read(row).Where(m => m.Role != Message.Assistant)]
+            ? MessageList.Read(row, withAnswers: false)
             : [.. Prompts.Turns(row).Select(turn => new Message(Message.User, turn))];
         Turns = Messages.Count(m => m.Role == Message.User);
         if (Turns == 0)
-            throw row.Fault(
-                "messages", "has no message of the user that could be answered", "give it one, or leave the line out");
+            throw row.Fault("messages", $"has no message of the user that could be answered{Roles.Seen(Messages)}",
+                "give it one, or leave the line out");
         Id = Prompts.IdOf(row, line);
     }
 

@@ -1,3 +1,4 @@
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Data;
@@ -6,22 +7,40 @@ namespace Koala.Lab.Data;
 internal static class Conversations
 {
     /// <summary>
-    /// Reads lines with <c>messages</c> (objects with <c>role</c> and <c>content</c>). Optional are <c>id</c> (default:
-    /// the line number), <c>source</c>, <c>licence</c> and <c>category</c> (default: empty) and <c>done</c> (default:
-    /// true).
+    /// Reads lines with <c>messages</c> (objects with <c>role</c> and <c>content</c>, a text or a list of texts).
+    /// Optional are <c>id</c> (default: the line number), <c>source</c>, <c>licence</c> and <c>category</c> (default:
+    /// empty) and <c>done</c> (default: true).
     /// </summary>
     /// <param name="path">A .jsonl file, or .jsonl.gz.</param>
+    /// <param name="unusable">
+    /// Receives the objects that are not of this form. If it is null, or no line is of this form, the first one is an error.
+    /// </param>
     /// <exception cref="KoalaException">
-    /// The file cannot be read or is empty, or a line is not of this form (file:line).
+    /// The file cannot be read or is empty, a line is not a JSON object, or no line is of this form (file:line).
     /// </exception>
-    public static IReadOnlyList<Conversation> Load(string path) =>
-    [
-        .. JsonLines.Read(path).Select(line => new Conversation(
-            line.Row.OptionalText("id") ?? $"{line.Line}",
-            line.Row.OptionalText("source") ?? "",
-            line.Row.OptionalText("licence") ?? "",
-            line.Row.OptionalText("category") ?? "",
-            MessageList.Read(line.Row),
-            line.Row.Boolean("done", true))),
-    ];
+    public static IReadOnlyList<Conversation> Load(string path, ICollection<UnusableChat>? unusable = null)
+    {
+        var conversations = new List<Conversation>();
+        foreach (var (line, row) in JsonLines.Read(path))
+        {
+            try
+            {
+                conversations.Add(Read(row, line));
+            }
+            catch (KoalaException fault) when (unusable is not null)
+            {
+                unusable.Add(new UnusableChat(line, fault));
+            }
+        }
+        return conversations.Count == 0 ? throw unusable!.First().Fault : conversations;
+    }
+
+    private static Conversation Read(JsonSection row, int line) => new(
+        Prompts.IdOf(row, line),
+        row.OptionalText("source") ?? "",
+        row.OptionalText("licence") ?? "",
+        row.OptionalText("category") ?? "",
+        MessageList.Read(row),
+        row.Boolean("done", true),
+        line);
 }

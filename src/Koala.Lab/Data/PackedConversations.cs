@@ -6,5 +6,12 @@ namespace Koala.Lab.Data;
 /// <param name="Conversations">The number of conversations.</param>
 /// <param name="Tokens">The number of their tokens in the rows, without padding.</param>
 /// <param name="Cut">The number of conversations that were longer than a row and lost their end.</param>
+/// <param name="Unusable">The number of chats of the file that were left out, since they cannot be used.</param>
+/// <param name="FirstUnusable">The first of these with their lines, in words; empty if there is none.</param>
 internal sealed record PackedConversations(
-    IReadOnlyList<PackedRow> Rows, string Hash, int Conversations, long Tokens, int Cut);
+    IReadOnlyList<PackedRow> Rows, string Hash, int Conversations, long Tokens, int Cut, int Unusable = 0,
+    string FirstUnusable = "")
+{
+    /// <summary>The number of tokens per row.</summary>
+    public int RowLength => Rows[0].Tokens.Length;
+}

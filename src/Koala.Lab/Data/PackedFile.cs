@@ -14,9 +14,13 @@ namespace Koala.Lab.Data;
 internal static class PackedFile
 {
     /// <summary>
-    /// A part of the hash that names a file. Raise it whenever the same input would give other rows or another file.
+    /// A part of the hash of the rows. Raise it whenever the same input would give other rows: runs that were begun
+    /// before cannot be resumed then.
     /// </summary>
     public const int Version = 1;
+
+    /// <summary>A part of the file's name. Raise it whenever the same rows would give another file.</summary>
+    public const int Format = 2;
 
     public static void Write(Stream stream, PackedConversations packed)
     {
@@ -27,6 +31,8 @@ internal static class PackedFile
             writer.Write(packed.Conversations);
             writer.Write(packed.Tokens);
             writer.Write(packed.Cut);
+            writer.Write(packed.Unusable);
+            writer.Write(packed.FirstUnusable);
             writer.Write(packed.Rows.Count);
             foreach (var row in packed.Rows)
             {
@@ -50,9 +56,10 @@ internal static class PackedFile
         using var reader = new BinaryReader(new MemoryStream(file, 0, end));
         if (reader.ReadString() != hash) return null;
         var (conversations, tokens, cut) = (reader.ReadInt32(), reader.ReadInt64(), reader.ReadInt32());
+        var (unusable, firstUnusable) = (reader.ReadInt32(), reader.ReadString());
         var rows = new PackedRow[reader.ReadInt32()];
         for (var i = 0; i < rows.Length; i++) rows[i] = ReadRow(reader, rowLength);
-        return new PackedConversations(rows, hash, conversations, tokens, cut);
+        return new PackedConversations(rows, hash, conversations, tokens, cut, unusable, firstUnusable);
     }
 
     private static PackedRow ReadRow(BinaryReader reader, int length)

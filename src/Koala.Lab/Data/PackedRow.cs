@@ -10,4 +10,15 @@ namespace Koala.Lab.Data;
 /// its own.
 /// </param>
 /// <param name="LossMask">True at the tokens that a head learns from, [T].</param>
-public sealed record PackedRow(int[] Tokens, int[] Positions, int[] Segments, bool[] LossMask);
+public sealed record PackedRow(int[] Tokens, int[] Positions, int[] Segments, bool[] LossMask)
+{
+    /// <summary>
+    /// The positions t at which the token t+<paramref name="ahead"/> can be learned: all tokens from t+1 up to it
+    /// belong to the same answer.
+    /// </summary>
+    internal IEnumerable<int> LabelPositions(int ahead)
+    {
+        for (var t = 0; t + ahead < Tokens.Length; t++)
+            if (Segments[t] == Segments[t + ahead] && !LossMask.AsSpan(t + 1, ahead).Contains(false)) yield return t;
+    }
+}

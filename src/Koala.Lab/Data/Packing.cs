@@ -12,10 +12,8 @@ internal static class Packing
     /// <param name="rowLength">
     /// The number of tokens per row, at least 2. A longer conversation is cut at its end.
     /// </param>
-    /// <returns>The rows, and the number of conversations that were cut.</returns>
     /// <exception cref="KoalaException">The row length is below 2.</exception>
-    public static (IReadOnlyList<PackedRow> Rows, int Cut) Pack(
-        IReadOnlyList<TokenizedConversation> conversations, int rowLength)
+    public static IReadOnlyList<PackedRow> Pack(IReadOnlyList<TokenizedConversation> conversations, int rowLength)
     {
         CheckRowLength(rowLength);
         var rows = new List<List<TokenizedConversation>>();
@@ -27,7 +25,7 @@ internal static class Packing
             if (row == rows.Count) rows.Add([]);
             rows[row].Add(conversation);
         }
-        return ([.. rows.Select(row => Fill(row, rowLength))], conversations.Count(c => c.Tokens.Length > rowLength));
+        return [.. rows.Select(row => Fill(row, rowLength))];
     }
 
     /// <exception cref="KoalaException">The row length is below 2.</exception>

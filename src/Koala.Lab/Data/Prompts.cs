@@ -77,7 +77,8 @@ public static class Prompts
         {
             var messages = MessageList.Read(row);
             if (messages[^1].Role != Message.User)
-                throw row.Fault("messages", "does not end with a user message, which is to be answered", "end it with one");
+                throw row.Fault("messages",
+                    $"does not end with a user message, which is to be answered{Roles.Seen(messages)}", "end it with one");
             string[] turns = [.. messages.Where(m => m.Role == Message.User).Select(m => m.Content)];
             return new Prompt(id, category, turns, messages);
         }
@@ -86,8 +87,8 @@ public static class Prompts
 
     /// <summary>The key of a line that holds the user's turns.</summary>
     internal static string TurnsKey(JsonSection row) => s_turnsKeys.FirstOrDefault(row.Has)
-        ?? throw row.Fault(
-            "prompt", "is missing, and so are turns, messages, question, text and history", "give the line one of them");
+        ?? throw OtherFormats.Missing(
+            row, "prompt", "is missing, and so are turns, messages, question, text and history", "give the line one of them");
 
     /// <summary>The user's turns in order.</summary>
     internal static IReadOnlyList<string> Turns(JsonSection row) => TurnsKey(row) switch

@@ -13,34 +13,53 @@ namespace Koala.Lab.Data;
 /// </summary>
 internal static class TokenCache
 {
+    // A message names so many chats that cannot be used.
+    private const int NamedChats = 3;
+
     /// <summary>The conversations of a file as packed rows.</summary>
     /// <param name="path">A file that <see cref="Conversations.Load"/> reads.</param>
     /// <param name="tokenizer">The target's tokenizer, with a chat template.</param>
-    /// <param name="rowLength">The number of tokens per row, at least 2.</param>
+    /// <param name="rowLength">The number of tokens per row, at least 2; null means a number that fits the conversations.</param>
+    /// <param name="longestRow">The largest number of tokens per row that is chosen.</param>
     /// <param name="cancel">A token that is checked between conversations.</param>
     /// <exception cref="KoalaException">
-    /// The file has a fault, there is no chat template, the row length is below 2, or the cache cannot be written.
+    /// The file has a fault, no chat can be used, there is no chat template, the row length is below 2, or the cache
+    /// cannot be written.
     /// </exception>
-    public static PackedConversations Load(string path, Tokenizer tokenizer, int rowLength, CancellationToken cancel = default)
+    public static PackedConversations Load(
+        string path, Tokenizer tokenizer, int? rowLength, int longestRow = int.MaxValue, CancellationToken cancel = default)
     {
-        Packing.CheckRowLength(rowLength);
-        var hash = HashOf(path, tokenizer, rowLength);
-        var folder = Path.Combine(CacheFolder.Path, "tokens");
-        AtomicFile.RemoveAbandoned(folder);
-        var file = Path.Combine(folder, $"{hash}.rows");
+        AtomicFile.RemoveAbandoned(Folder);
+        if (rowLength is { } given) Packing.CheckRowLength(given);
+        var content = HashOf(path);
+        var tokenized = new Lazy<TokenizedFile>(() => Tokenize(path, tokenizer, cancel));
+        var length = rowLength ?? Math.Min(longestRow, FittingLength(path, content, tokenizer, tokenized));
+        var hash = HashOf(content, string.Create(
+            CultureInfo.InvariantCulture, $"{PackedFile.Version} {length} {IsGzip(path)} {tokenizer.Hash}"));
+        var file = CacheFile($"{hash}.{PackedFile.Format}.rows");
         // A cache file that is damaged in any way is created again.
-        if (ReadIfIntact(file, hash, rowLength) is { } cached) return cached;
+        if (ReadIfIntact(file) is { } bytes && PackedFile.Read(bytes, hash, length) is { } cached) return cached;
 
-        var packed = Create(path, tokenizer, rowLength, hash, cancel);
+        var packed = tokenized.Value.Pack(length, hash);
         AtomicFile.Write(file, stream => PackedFile.Write(stream, packed));
         return packed;
     }
 
-    private static PackedConversations? ReadIfIntact(string file, string hash, int rowLength)
+    private static int FittingLength(string path, byte[] content, Tokenizer tokenizer, Lazy<TokenizedFile> tokenized)
+    {
+        var file = CacheFile($"{HashOf(content, $"{PackedFile.Version} {IsGzip(path)} {tokenizer.Hash}")}.length");
+        if (ReadIfIntact(file) is { } bytes && int.TryParse(bytes, CultureInfo.InvariantCulture, out var known) && known > 0)
+            return known;
+        var length = RowLengths.Choose([.. tokenized.Value.Conversations.SelectMany(c => c).Select(c => c.Tokens.Length)]);
+        AtomicFile.WriteText(file, length.ToString(CultureInfo.InvariantCulture));
+        return length;
+    }
+
+    private static byte[]? ReadIfIntact(string file)
     {
         try
         {
-            return File.Exists(file) ? PackedFile.Read(File.ReadAllBytes(file), hash, rowLength) : null;
+            return File.Exists(file) ? File.ReadAllBytes(file) : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -49,33 +68,54 @@ internal static class TokenCache
         }
     }
 
-    private static PackedConversations Create(
-        string path, Tokenizer tokenizer, int rowLength, string hash, CancellationToken cancel)
+    private static TokenizedFile Tokenize(string path, Tokenizer tokenizer, CancellationToken cancel)
     {
-        var conversations = Conversations.Load(path);
+        var unusable = new List<UnusableChat>();
+        var conversations = Conversations.Load(path, unusable);
         var conversationTokenizer = new ConversationTokenizer(tokenizer);
-        TokenizedConversation[] tokenized;
         try
         {
             var ordered = conversations.AsParallel().AsOrdered().WithCancellation(cancel);
-            tokenized = [.. ordered.Select(conversationTokenizer.Tokenize)];
+            var all = ordered.Select(chat => (chat.Line, Tokenized: conversationTokenizer.TryTokenize(chat))).ToArray();
+            foreach (var (line, (_, refusal)) in all)
+                if (refusal is not null) unusable.Add(new UnusableChat(line, refusal));
+            var usable = all.Where(chat => chat.Tokenized.Refusal is null).Select(chat => chat.Tokenized.Sequences).ToArray();
+            UnusableChat[] inOrder = [.. unusable.OrderBy(chat => chat.Line)];
+            return usable.Length > 0 ? new TokenizedFile(usable, inOrder) : throw AllUnusable(path, inOrder);
         }
         catch (AggregateException e) when (e.InnerExceptions.OfType<KoalaException>().FirstOrDefault() is { } fault)
         {
             throw fault.Within(path, e);
         }
-        var (rows, cut) = Packing.Pack(tokenized, rowLength);
-        var tokens = tokenized.Sum(conversation => (long)Math.Min(conversation.Tokens.Length, rowLength));
-        return new PackedConversations(rows, hash, conversations.Count, tokens, cut);
     }
 
-    private static string HashOf(string path, Tokenizer tokenizer, int rowLength)
+    private static KoalaException AllUnusable(string path, UnusableChat[] chats) => new($"{path}:{chats[0].Line}",
+        $"{chats[0].Fault.Fault}; no chat of the file can be used", chats[0].Fault.Fix, chats[0].Fault);
+
+    private static string Folder => Path.Combine(CacheFolder.Path, "tokens");
+
+    private static string CacheFile(string name) => Path.Combine(Folder, name);
+
+    // The name decides whether the bytes are read as gzip.
+    private static bool IsGzip(string path) => path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase);
+
+    private static string HashOf(byte[] content, string settings) =>
+        Convert.ToHexStringLower(SHA256.HashData([.. content, .. Encoding.UTF8.GetBytes(settings)]));
+
+    private static byte[] HashOf(string path) => Convert.FromHexString(InputFile.Sha256(path));
+
+    // The conversations of a file, each as one or several sequences, and the chats that were left out.
+    private sealed record TokenizedFile(
+        IReadOnlyList<IReadOnlyList<TokenizedConversation>> Conversations, IReadOnlyList<UnusableChat> Unusable)
     {
-        // The name decides whether the bytes are read as gzip.
-        var isGzip = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase);
-        var settings = string.Create(
-            CultureInfo.InvariantCulture, $"{PackedFile.Version} {rowLength} {isGzip} {tokenizer.Hash}");
-        var content = Convert.FromHexString(InputFile.Sha256(path));
-        return Convert.ToHexStringLower(SHA256.HashData([.. content, .. Encoding.UTF8.GetBytes(settings)]));
+        public PackedConversations Pack(int rowLength, string hash)
+        {
+            TokenizedConversation[] sequences = [.. Conversations.SelectMany(c => c)];
+            var tokens = sequences.Sum(sequence => (long)Math.Min(sequence.Tokens.Length, rowLength));
+            var cut = Conversations.Count(c => c.Any(sequence => sequence.Tokens.Length > rowLength));
+            var named = Unusable.Take(NamedChats).Select(chat => $"line {chat.Line} {chat.Fault.Fault}");
+            return new PackedConversations(Packing.Pack(sequences, rowLength), hash, Conversations.Count, tokens, cut,
+                Unusable.Count, string.Join("; ", named));
+        }
     }
 }

@@ -27,6 +27,12 @@ public abstract record HeadOptions
     /// </summary>
     public int Layers { get; init; } = 1;
 
+    /// <summary>
+    /// The number of depths that have weights of their own, each of which has to learn. A head that reads its own output
+    /// has one.
+    /// </summary>
+    internal virtual int Depths => 1;
+
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public virtual void Validate()
     {

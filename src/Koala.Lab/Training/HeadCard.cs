@@ -64,6 +64,7 @@ internal static class HeadCard
         if (metrics.LastOrDefault(line => line.Values.ContainsKey("validationAccuracyAtDepth1")) is not { } line) return "not measured";
         var names = Enumerable.Range(1, head.MaxDraftLength).Select(depth => $"validationAccuracyAtDepth{depth}");
         var accuracies = names.TakeWhile(line.Values.ContainsKey).Select(name => line.Values[name]);
-        return string.Join(", ", accuracies.Select(accuracy => accuracy.ToString("F3", CultureInfo.InvariantCulture)));
+        return string.Join(", ", accuracies.Select(accuracy =>
+            double.IsNaN(accuracy) ? "not measured" : accuracy.ToString("F3", CultureInfo.InvariantCulture)));
     }
 }

@@ -14,17 +14,17 @@ public sealed record StepMetrics
 
     /// <summary>
     /// The loss that was minimised: the weighted sum of losses over depths, plus the weighted adversarial loss if there
-    /// is an adversary.
+    /// is an adversary. NaN if the step had no position to learn from.
     /// </summary>
     public double Loss { get; init; }
 
     /// <summary>
     /// The unweighted loss of each depth in order. If there are several losses, it is the first one that compares
-    /// distributions, if any.
+    /// distributions, if any. NaN for a depth without a position to learn from.
     /// </summary>
     public IReadOnlyList<double> LossByDepth { get; init; } = [];
 
-    /// <summary>Each loss by its name, summed over depths with its decay but without its weight.</summary>
+    /// <summary>Each loss by its name, summed over depths with its decay but without its weight. NaN without a position to learn from.</summary>
     public IReadOnlyList<KeyValuePair<string, double>> LossByName { get; init; } = [];
 
     /// <summary>The head's learning rate.</summary>
@@ -49,13 +49,14 @@ public sealed record StepMetrics
     public double? DiscriminatorAccuracy { get; init; }
 
     /// <summary>
-    /// The held-out accuracy by depth, against the target's best token; null at steps without validation.
+    /// The held-out accuracy by depth, against the target's best token; null at steps without validation, and NaN for
+    /// depths that no answer is long enough for.
     /// </summary>
     public IReadOnlyList<double>? ValidationAccuracy { get; init; }
 
     /// <summary>
     /// The values of the line by name. A list has one value per depth, such as lossAtDepth1 and lossAtDepth2. A loss
-    /// has its own name, such as softCrossEntropyLoss.
+    /// has its own name, such as softCrossEntropyLoss. metrics.jsonl has null for NaN.
     /// </summary>
     internal IEnumerable<KeyValuePair<string, double>> Values
     {

@@ -21,7 +21,7 @@ internal sealed class SupervisedLoss
     /// <summary>Computes Σ weight·decay^depth·loss over all terms and depths.</summary>
     /// <returns>
     /// Total: the weighted sum, a scalar with gradients. Each: the loss of each term and depth, [terms,depths] without
-    /// gradients.
+    /// gradients, NaN where no position counts.
     /// </returns>
     public (Tensor Total, Tensor Each) Compute(IReadOnlyList<DistillationTerms> termsByDepth)
     {
@@ -36,7 +36,8 @@ internal sealed class SupervisedLoss
                 total = total is null ? weighted : total + weighted;
             }
         }
-        var each = stack([.. losses.Select(byDepth => stack(byDepth))]).detach();
+        var each = stack([.. losses.Select((byDepth, term) => stack(byDepth.Select((loss, depth) =>
+            _losses[term].HasPositions(termsByDepth[depth]) ? loss.detach() : full_like(loss, double.NaN).detach())))]);
         return (total!.MoveToOuterDisposeScope(), each.MoveToOuterDisposeScope());
     }
 
@@ -47,7 +48,10 @@ internal sealed class SupervisedLoss
     {
         using var scope = NewDisposeScope();
         var values = each.cpu().data<float>().Select(x => (double)x).Chunk((int)each.shape[1]).ToArray();
-        double SumOverDepths(int term) => values[term].Select((loss, depth) => loss * Math.Pow(_terms[term].Decay, depth)).Sum();
+        // Depths without a position add nothing; a loss without any has no value.
+        double SumOverDepths(int term) => values[term].All(double.IsNaN)
+            ? double.NaN
+            : values[term].Select((loss, depth) => double.IsNaN(loss) ? 0 : loss * Math.Pow(_terms[term].Decay, depth)).Sum();
         return metrics with
         {
             LossByDepth = values[ReportedTerm],

@@ -36,7 +36,7 @@ public sealed class Trainer : IDisposable
     /// have chosen it before (<see cref="DraftHead.ChooseVocabulary"/>), since the adversary is made for this
     /// vocabulary.
     /// </param>
-    /// <param name="data">The training data, in rows of <see cref="TrainingOptions.RowLength"/> tokens.</param>
+    /// <param name="data">The training data.</param>
     /// <param name="options">The options. The constructor checks them.</param>
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public Trainer(Target target, DraftHead head, TrainingData data, TrainingOptions options)
@@ -56,7 +56,7 @@ public sealed class Trainer : IDisposable
             // A first decay rate of 0.5 is common practice for adversaries, whose gradients often change direction.
             _adversaryOptimizer = new AdamW(_adversary.Discriminator.Parameters, beta1: 0.5, beta2: 0.999, weightDecay: 0);
         }
-        _cache = target.NewCache(options.Batch, options.RowLength);
+        _cache = target.NewCache(options.Batch, data.RowLength);
         _state = new TrainerState(_optimizer, _adversaryOptimizer);
     }
 
@@ -102,7 +102,7 @@ public sealed class Trainer : IDisposable
 
     /// <summary>
     /// The held-out accuracy by depth: how often the head's best token is the target's best token, which is the label
-    /// of greedy decoding.
+    /// of greedy decoding. NaN for depths that no answer is long enough for.
     /// </summary>
     public IReadOnlyList<double> Validate()
     {
@@ -113,7 +113,7 @@ public sealed class Trainer : IDisposable
         {
             using var scope = NewDisposeScope();
             // The last chunk may have fewer rows than the cache has sequences.
-            using var cache = rows.Length < _options.Batch ? _target.NewCache(rows.Length, _options.RowLength) : null;
+            using var cache = rows.Length < _options.Batch ? _target.NewCache(rows.Length, _data.RowLength) : null;
             using var batch = new TrainingBatch(_target, cache ?? _cache, rows, _head.FeatureLayers)
             {
                 TrainingTimeTestSteps = Math.Max(ValidationSteps, _options.TrainingTimeTest),
@@ -130,9 +130,7 @@ public sealed class Trainer : IDisposable
                 positions[output.Depth] += output.TargetPositions.shape[0];
             }
         }
-        // Answers may be too short for the last depths. An accuracy over no position at all is reported as 0, not as
-        // NaN.
-        return [.. correct.Zip(positions, (c, n) => c / Math.Max(n, 1))];
+        return [.. correct.Zip(positions, (c, n) => c / n)];
     }
 
     /// <summary>Writes everything that a resumed run needs into a folder: weights, optimizers and step.</summary>
@@ -188,16 +186,26 @@ public sealed class Trainer : IDisposable
         _optimizer.ZeroGradients();
         loss.backward();
         var norm = _optimizer.ClipGradients(_options.Clip, _options.ClipBy).item<float>();
-        metrics = _loss.Report(metrics with { Loss = loss.item<float>(), GradientNorm = norm }, each);
+        metrics = metrics with { Loss = loss.item<float>(), GradientNorm = norm };
         if (_adversary is not null) metrics = ComputeDiscriminatorGradients(termsByDepth, metrics);
         var finite = double.IsFinite(metrics.Loss) && double.IsFinite(norm) && double.IsFinite(metrics.DiscriminatorLoss ?? 0);
         if (!finite) return null;
+        metrics = WithoutPositions(_loss.Report(metrics, each), termsByDepth);
 
         _optimizer.Step(metrics.LearningRate);
         _adversaryOptimizer?.Step(_options.Adversary.LearningRate);
         _state.Step++;
         _state.Tokens += tokens;
         return metrics with { Tokens = _state.Tokens };
+    }
+
+    // A mean over no position is zero for the gradients, but it is no measurement.
+    private StepMetrics WithoutPositions(StepMetrics metrics, DistillationTerms[] termsByDepth)
+    {
+        if (metrics.LossByName.All(loss => double.IsNaN(loss.Value))) metrics = metrics with { Loss = double.NaN };
+        return _adversary is null || termsByDepth.Any(terms => terms.Logits.shape[0] > 0)
+            ? metrics
+            : metrics with { AdversarialLoss = double.NaN, DiscriminatorLoss = double.NaN, DiscriminatorAccuracy = double.NaN };
     }
 
     private StepMetrics ComputeDiscriminatorGradients(IReadOnlyList<DistillationTerms> termsByDepth, StepMetrics metrics)

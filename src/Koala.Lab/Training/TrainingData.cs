@@ -1,4 +1,5 @@
 using Koala.Lab.Data;
+using Koala.Lab.Heads;
 using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
 
@@ -15,8 +16,6 @@ namespace Koala.Lab.Training;
 public sealed class TrainingData(
     IReadOnlyList<PackedRow> rows, IReadOnlyList<PackedRow> validation, string hash, int conversations = 0, int cut = 0)
 {
-    private const int HoldOutEvery = 50;
-
     // So many rows resolve differences in accuracy of one percent, and a validation takes a few seconds on two cores.
     private const int MaxHeldOutRows = 32;
 
@@ -37,44 +36,75 @@ public sealed class TrainingData(
     /// <summary>The number of these conversations that are longer than a row. Their end is left out.</summary>
     public int Cut { get; } = cut;
 
+    /// <summary>The number of tokens per row.</summary>
+    public int RowLength => Rows[0].Tokens.Length;
+
+    /// <summary>
+    /// What a user should know about the data, a sentence each: chats that were left out, that lose their end, and that
+    /// there is little to learn. Options are named in them.
+    /// </summary>
+    public IReadOnlyList<MessageTemplate> Notes { get; init; } = [];
+
     /// <summary>Reads and packs conversations, or takes them from the cache.</summary>
     /// <param name="target">The target, whose tokenizer and chat template are used.</param>
     /// <param name="path">The file of conversations for training.</param>
     /// <param name="validation">
     /// The file of held-out conversations. Null means the file beside <paramref name="path"/> whose name has
-    /// "validation" in place of "train". If there is no such file, every fiftieth row of the data itself is held out.
+    /// "validation" in place of "train". If there is no such file, a part of the data itself is held out: every fiftieth
+    /// row, or every tenth conversation of a small file.
     /// </param>
     /// <param name="options">The training options, which hold the row length.</param>
     /// <param name="cancel">Loading checks this token between conversations.</param>
-    /// <exception cref="KoalaException">A file is malformed or holds too little.</exception>
+    /// <exception cref="KoalaException">A file is malformed, holds too little, or holds nothing to learn.</exception>
     public static TrainingData Load(
         Target target, string path, string? validation, TrainingOptions options, CancellationToken cancel = default)
     {
         if (options.RowLength > target.Config.ContextLength)
             throw KoalaException.ForOption(nameof(options.RowLength),
                 $"is {options.RowLength}, but {target.Name} has a context of {target.Config.ContextLength}", "lower it");
-        var training = TokenCache.Load(path, target.Tokenizer, options.RowLength, cancel);
-        IReadOnlyList<PackedRow> rows, heldOut;
-        string hash;
-        if ((validation ?? ValidationFileBeside(path)) is { } file)
-        {
-            var packed = TokenCache.Load(file, target.Tokenizer, options.RowLength, cancel);
-            (rows, heldOut) = (training.Rows, packed.Rows);
-            hash = $"{training.Hash}+{packed.Hash}";
-        }
-        else
-        {
-            rows = [.. training.Rows.Where((_, i) => i % HoldOutEvery != HoldOutEvery - 1)];
-            heldOut = [.. training.Rows.Where((_, i) => i % HoldOutEvery == HoldOutEvery - 1)];
-            hash = training.Hash;
-        }
-        if (rows.Count < options.Batch || heldOut.Count < options.Batch)
+        var longest = StepMemory.LongestRow(target, options.Batch);
+        var training = Packed(path, options.RowLength);
+        var rowLength = training.RowLength;
+        var held = (validation ?? ValidationFileBeside(path)) is { } file ? Packed(file, rowLength) : null;
+        var (rows, heldOut, hash) = held is null
+            ? HoldOut.Split(training)
+            : (training.Rows, held.Rows, $"{training.Hash}+{held.Hash}");
+        if (heldOut.Count == 0 || rows.Count == 0)
+            throw new KoalaException(path, "has one conversation to learn from, but one is trained on and another is held out",
+                $"give more conversations, or name a file to hold out by {new OptionName(nameof(validation))}");
+        if (rows.Count < options.Batch)
             throw new KoalaException(path,
-                $"fills {rows.Count} rows of {options.RowLength} tokens for training and {heldOut.Count} for validation, "
-                + $"but a step takes {options.Batch}",
-                $"lower {new OptionName(nameof(options.Batch))} or {new OptionName(nameof(options.RowLength))}, or give more data");
-        return new TrainingData(rows, [.. heldOut.Take(MaxHeldOutRows)], hash, training.Conversations, training.Cut);
+                $"fills {rows.Count} rows of {rowLength} tokens for training, but a step takes {options.Batch}",
+                $"set {new OptionName(nameof(options.Batch))} to {rows.Count}, lower {new OptionName(nameof(options.RowLength))}, or give more data");
+        IEnumerable<MessageTemplate> notes = DataNotes.Of(path, training, rows, options);
+        return new TrainingData(rows, [.. heldOut.Take(MaxHeldOutRows)], hash, training.Conversations, training.Cut)
+        {
+            Notes = [.. held is null ? notes : notes.Concat(DataNotes.Unusable(validation ?? ValidationFileBeside(path)!, held))],
+        };
+
+        PackedConversations Packed(string file, int? length)
+        {
+            var packed = TokenCache.Load(file, target.Tokenizer, length, longest, cancel);
+            return NothingToLearn.Check(file, packed, target);
+        }
     }
+
+    /// <summary>Checks that the answers are long enough for every part of a head to learn.</summary>
+    /// <param name="path">The file that the data comes from.</param>
+    /// <param name="head">The head.</param>
+    /// <exception cref="KoalaException">A part of the head predicts a token beyond the end of every answer.</exception>
+    internal void CheckFor(string path, HeadOptions head)
+    {
+        // The target itself says the first token of an answer; a depth d predicts the one d + 1 after it.
+        var learning = Enumerable.Range(0, head.Depths).TakeWhile(depth => HasPositions(Rows, ahead: 2 + depth)).Count();
+        if (learning < head.Depths)
+            throw new KoalaException(path,
+                $"has no answer of more than {learning + 1} tokens within a row of {RowLength}, so {head.Depths - learning} of "
+                + $"{head.Depths} heads would learn nothing",
+                $"set {new OptionName("Heads")} to {Math.Max(learning, 1)}, or give longer answers");
+    }
+
+    internal static bool HasPositions(IReadOnlyList<PackedRow> rows, int ahead) => rows.Any(row => row.LabelPositions(ahead).Any());
 
     private static string? ValidationFileBeside(string path)
     {

@@ -21,6 +21,9 @@ public sealed class TrainingLoss
     /// </summary>
     public bool OfFeatures { get; }
 
+    /// <summary>Whether there is a position that counts, so that the loss is a mean over something.</summary>
+    internal bool HasPositions(DistillationTerms terms) => (OfFeatures ? terms.Features : terms.Logits).shape[0] > 0;
+
     /// <summary>Computes the mean loss over the positions that count.</summary>
     /// <returns>
     /// A scalar with gradients, in nats if the loss is a difference of distributions. If no position of the batch

@@ -18,8 +18,11 @@ public sealed record TrainingOptions
     /// </summary>
     public int Batch { get; init; } = 2;
 
-    /// <summary>The number of tokens per row. Default 256.</summary>
-    public int RowLength { get; init; } = 256;
+    /// <summary>
+    /// The number of tokens per row. Null (the default) means a number that nine of ten conversations fit into, if the
+    /// target's context and the memory allow it; the plan of a run holds the number that was chosen.
+    /// </summary>
+    public int? RowLength { get; init; }
 
     /// <summary>
     /// The losses that are minimised, apart from the adversarial loss. Default: cross-entropy against the target's
@@ -88,7 +91,8 @@ public sealed record TrainingOptions
         AtLeastOne(nameof(ValidateEvery), ValidateEvery);
         AtLeastOne(nameof(SaveEvery), SaveEvery);
         if (RowLength < 8)
-            throw KoalaException.ForOption(nameof(RowLength), $"is {RowLength}, but a row has at least 8 tokens", "set it to 256");
+            throw KoalaException.ForOption(nameof(RowLength), $"is {RowLength}, but a row has at least 8 tokens",
+                "set it to 256, or leave it out");
         if (Warmup < 0) throw KoalaException.ForOption(nameof(Warmup), $"is {Warmup} steps, but it must be 0 or above", "leave it out");
         if (Losses.Count == 0)
             throw KoalaException.ForOption(nameof(Losses), "has no loss, but training minimises at least one", "leave it out");

@@ -17,6 +17,7 @@ public sealed record TrainingPlan : TrainingRequest
     /// <param name="request">The request.</param>
     /// <param name="target">The loaded target. The caller owns it.</param>
     /// <param name="data">The data, loaded from the files of <paramref name="request"/>.</param>
+    /// <exception cref="KoalaException">The answers in the data are too short for the head.</exception>
     [SetsRequiredMembers]
     public TrainingPlan(TrainingRequest request, Target target, TrainingData data) : base(request)
     {
@@ -30,6 +31,8 @@ public sealed record TrainingPlan : TrainingRequest
         Threads = torch.get_num_threads();
         TargetIdentity = target.Identity;
         DataHash = data.Hash;
+        Training = request.Training with { RowLength = data.RowLength };
+        data.CheckFor(request.Data, request.Head);
     }
 
     // This constructor reads run.json, which must hold every required member.

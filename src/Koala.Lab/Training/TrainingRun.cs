@@ -158,11 +158,13 @@ public static class TrainingRun
                 notes?.Invoke($"{folder.MetricsFile} lacks {missing} of the {trainer.StepsDone} steps that are done; "
                     + "the run continues without");
             }
+            var learning = new LearningCheck(head, data, plan, MetricsLog.Read(folder.MetricsFile));
 
             trainer.Run(
                 metrics =>
                 {
                     log.Append(metrics.Step, metrics.Values);
+                    learning.Add(metrics);
                     progress?.Report(new TrainingProgress(folder, metrics, plan.Training.Steps));
                 },
                 () =>

@@ -28,8 +28,8 @@ internal static class TrainingFigures
         var series = new List<Series>();
         foreach (var (key, name, colour) in metrics)
         {
-            // Not every step has every value.
-            var linesWithKey = lines.Where(l => l.Values.ContainsKey(key)).ToArray();
+            // Not every step has every value, and one without a position to learn from has no loss.
+            var linesWithKey = lines.Where(l => l.Values.TryGetValue(key, out var value) && double.IsFinite(value)).ToArray();
             if (linesWithKey.Length == 0) continue;
             var size = Binned.Size(linesWithKey.Length, MostPoints);
             mostSteps = Math.Max(mostSteps, size);

@@ -136,10 +136,8 @@ public sealed class TrainingBatch : IDisposable
         var positions = new List<long>();
         for (var b = 0; b < _rows.Count; b++)
         {
-            var row = _rows[b];
-            for (var t = 0; t + ahead < row.Tokens.Length; t++)
-                if (row.Segments[t] == row.Segments[t + ahead] && !row.LossMask.AsSpan(t + 1, ahead).Contains(false))
-                    positions.Add((long)b * row.Tokens.Length + t);
+            var start = (long)b * _rows[b].Tokens.Length;
+            positions.AddRange(_rows[b].LabelPositions(ahead).Select(t => start + t));
         }
         return [.. positions];
     }

@@ -29,6 +29,8 @@ public sealed record MedusaOptions : HeadOptions
     /// </summary>
     public bool OwnLmHeads { get; init; }
 
+    internal override int Depths => Heads;
+
     /// <inheritdoc/>
     public override void Validate()
     {

@@ -9,5 +9,7 @@ namespace Koala.Lab.Text.Chat;
 /// <param name="Done">
 /// Whether the last answer is complete. A head learns no end of turn from an answer that was cut off.
 /// </param>
+/// <param name="Line">The number of its line in the file, counted from 1; 0 if it is from no file.</param>
 internal sealed record Conversation(
-    string Id, string Source, string Licence, string Category, IReadOnlyList<Message> Messages, bool Done = true);
+    string Id, string Source, string Licence, string Category, IReadOnlyList<Message> Messages, bool Done = true,
+    int Line = 0);

@@ -1,4 +1,4 @@
-using Koala.Lab.Checkpoints;
+using Jint.Runtime;
 using Koala.Lab.Text.Tokenizers;
 
 namespace Koala.Lab.Text.Chat;
@@ -7,8 +7,10 @@ namespace Koala.Lab.Text.Chat;
 /// Turns conversations into the tokens that the target would have seen, and marks what the assistant says.
 /// </summary>
 /// <remarks>
-/// A prompt is the chat up to a turn, rendered with the generation prompt; the answer is what follows it in the
-/// rendered complete chat. Both are encoded separately, as they are when the target answers.
+/// The prompt of a turn is the chat up to it, rendered with the generation prompt, and the answer follows it. Both are
+/// encoded separately, as they are when the target answers. If every prompt is the beginning of the rendered complete
+/// chat, the chat is tokenized as one. Some templates render a turn differently once another follows it: Qwen3's removes
+/// what was thought. Their chats are tokenized turn by turn, each answer after its own prompt.
 /// </remarks>
 internal sealed class ConversationTokenizer
 {
@@ -24,61 +26,123 @@ internal sealed class ConversationTokenizer
     }
 
     /// <summary>Tokenizes a conversation.</summary>
-    /// <exception cref="KoalaException">
-    /// The template throws, or it renders the chat up to a turn differently than that part of the complete chat.
-    /// </exception>
-    public TokenizedConversation Tokenize(Conversation conversation)
+    /// <returns>
+    /// The conversation as one sequence, or as several if later turns change how earlier ones are rendered. Each answer
+    /// is learned in one of them.
+    /// </returns>
+    /// <exception cref="KoalaException">The template throws.</exception>
+    public IReadOnlyList<TokenizedConversation> Tokenize(Conversation conversation)
     {
         var messages = conversation.Messages;
-        var text = _template.Render(messages, addGenerationPrompt: false);
-        int[] turns = [.. Enumerable.Range(0, messages.Count).Where(i => messages[i].Role == Message.Assistant)];
-        int[] starts = [.. turns.Select(i => Start(conversation, i, text))];
+        Turn[] turns =
+        [
+            .. Enumerable.Range(0, messages.Count).Where(i => messages[i].Role == Message.Assistant).Select(i => new Turn(
+                i, _template.Render([.. messages.Take(i)], addGenerationPrompt: true), i < messages.Count - 1 || conversation.Done)),
+        ];
+        return AsOne(messages, turns) is { } whole ? [whole] : ByTurn(messages, turns);
+    }
 
-        var (tokens, mask) = (new List<int>(), new List<bool>());
-        void Add(IReadOnlyList<int> ids, bool isLearned)
+    /// <summary>Tokenizes a conversation, unless the template refuses it, such as for the order of its roles.</summary>
+    /// <returns>What <see cref="Tokenize"/> returns, or nothing and the template's refusal.</returns>
+    /// <exception cref="KoalaException">The template exceeds a limit, which is no fault of a conversation.</exception>
+    public (IReadOnlyList<TokenizedConversation> Sequences, KoalaException? Refusal) TryTokenize(Conversation conversation)
+    {
+        try
         {
-            tokens.AddRange(ids);
-            mask.AddRange(Enumerable.Repeat(isLearned, ids.Count));
+            return (Tokenize(conversation), null);
         }
+        catch (KoalaException e) when (e.InnerException is JavaScriptException)
+        {
+            return ([], e);
+        }
+    }
 
+    // Returns null if a prompt is not the beginning of the complete chat, or an answer is not found in it.
+    private TokenizedConversation? AsOne(IReadOnlyList<Message> messages, Turn[] turns)
+    {
+        var text = _template.Render(messages, addGenerationPrompt: false);
+        var sequence = new Sequence();
         var from = 0;
         for (var t = 0; t < turns.Length; t++)
         {
-            var next = t + 1 < turns.Length ? starts[t + 1] : text.Length;
-            var end = End(conversation, turns[t], text, starts[t], next);
-            Add(_tokenizer.Encode(text[from..starts[t]]), false);
-            Add(_tokenizer.Encode(text[starts[t]..end]), true);
+            if (!text.StartsWith(turns[t].Prompt, StringComparison.Ordinal)) return null;
+            var start = turns[t].Prompt.Length;
+            var isLast = t + 1 == turns.Length;
+            if (!isLast && !text.StartsWith(turns[t + 1].Prompt, StringComparison.Ordinal)) return null;
+            var next = isLast ? text.Length : turns[t + 1].Prompt.Length;
+            if (EndOf(messages[turns[t].Index].Content, text, start, start, next) is not { } end) return null;
+            sequence.Add(_tokenizer.Encode(text[from..start]), false);
+            sequence.Add(_tokenizer.Encode(text[start..end]), true);
             var tail = _tokenizer.Encode(text[end..next]);
-            var isComplete = turns[t] < messages.Count - 1 || conversation.Done;
-            var learned = isComplete ? EndOfTurn(tail) : 0;
-            Add([.. tail.Take(learned)], true);
-            Add([.. tail.Skip(learned)], false);
+            var learned = turns[t].IsComplete ? EndOfTurn(tail) : 0;
+            sequence.Add([.. tail.Take(learned)], true);
+            sequence.Add([.. tail.Skip(learned)], false);
             from = next;
         }
-        Add(_tokenizer.Encode(text[from..]), false);
-        return new TokenizedConversation([.. tokens], [.. mask]);
+        sequence.Add(_tokenizer.Encode(text[from..]), false);
+        return sequence.ToConversation();
     }
 
-    // Where the answer begins in the text of the chat.
-    private int Start(Conversation conversation, int turn, string text)
+    // A turn goes on in the sequence of the turn before it if its prompt begins with that.
+    private List<TokenizedConversation> ByTurn(IReadOnlyList<Message> messages, Turn[] turns)
     {
-        var prompt = _template.Render([.. conversation.Messages.Take(turn)], addGenerationPrompt: true);
-        return text.StartsWith(prompt, StringComparison.Ordinal)
-            ? prompt.Length
-            : throw Fault(conversation, $"is rendered differently up to message {turn + 1} than as a whole");
+        var sequences = new List<Sequence>();
+        var seen = "";
+        foreach (var turn in turns)
+        {
+            if (sequences.Count == 0 || !turn.Prompt.StartsWith(seen, StringComparison.Ordinal))
+            {
+                sequences.Add(new Sequence());
+                seen = "";
+            }
+            var closed = _template.Render([.. messages.Take(turn.Index + 1)], addGenerationPrompt: false);
+            var (answer, ending) = Answer(turn.Prompt, closed, messages[turn.Index].Content);
+            if (!turn.IsComplete) ending = [];
+            sequences[^1].Add(_tokenizer.Encode(turn.Prompt[seen.Length..]), false);
+            sequences[^1].Add(_tokenizer.Encode(answer), true);
+            sequences[^1].Add(ending, true);
+            seen = $"{turn.Prompt}{answer}{_tokenizer.Decode(ending)}";
+        }
+        return [.. sequences.Select(sequence => sequence.ToConversation())];
     }
 
-    // Where the content of the answer ends in the text of the chat; some templates trim the content.
-    private static int End(Conversation conversation, int turn, string text, int start, int next)
+    // What the target says after the prompt, and the tokens that end its turn. The chat that is closed by the answer ends
+    // with both, unless the template changes the answer.
+    private (string Answer, IReadOnlyList<int> Ending) Answer(string prompt, string closed, string content)
     {
-        var content = conversation.Messages[turn].Content;
+        if (closed.StartsWith(prompt, StringComparison.Ordinal))
+        {
+            // The generation prompt may end with the beginning of the content, such as <think>.
+            var earliest = Math.Clamp(prompt.Length - content.Length + 1, 0, prompt.Length);
+            if (EndOf(content, closed, earliest, prompt.Length, closed.Length) is { } end)
+            {
+                var tail = _tokenizer.Encode(closed[end..]);
+                return (closed[prompt.Length..end], [.. tail.Take(EndOfTurn(tail))]);
+            }
+        }
+        var rest = _tokenizer.Encode(closed[prompt.AsSpan().CommonPrefixLength(closed)..]);
+        return (content[BegunBy(prompt, content)..], [.. rest.Where(_tokenizer.IsSpecial).TakeLast(1)]);
+    }
+
+    // How much of the content the prompt ends with already. White space alone is no beginning.
+    private static int BegunBy(string prompt, string content)
+    {
+        for (var length = Math.Min(prompt.Length, content.Length); length > 0; length--)
+            if (prompt.AsSpan().EndsWith(content.AsSpan(0, length))) return content.AsSpan(0, length).IsWhiteSpace() ? 0 : length;
+        return 0;
+    }
+
+    // Where the content ends in the text: it begins at the earliest position or later, and does not end before the answer
+    // starts. Some templates trim the content.
+    private static int? EndOf(string content, string text, int earliest, int start, int next)
+    {
         foreach (var form in (ReadOnlySpan<string>)[content, content.TrimStart(), content.TrimEnd(), content.Trim()])
         {
             if (start > next) break;
-            var found = text.IndexOf(form, start, next - start, StringComparison.Ordinal);
-            if (found >= 0) return found + form.Length;
+            var found = text.IndexOf(form, earliest, next - earliest, StringComparison.Ordinal);
+            if (found >= 0 && found + form.Length >= start) return found + form.Length;
         }
-        throw Fault(conversation, $"has its message {turn + 1} changed by the chat template");
+        return null;
     }
 
     // The number of tokens of the tail up to the end-of-turn token, which is the first special one.
@@ -89,8 +153,20 @@ internal sealed class ConversationTokenizer
         return 0;
     }
 
-    private static KoalaException Fault(Conversation conversation, string fault) => new(
-        $"conversation '{MessageText.Text(conversation.Id)}'",
-        $"{fault}, so that its answers cannot be separated from the rest",
-        "leave it out, or use a simpler chat template");
+    // A turn of the assistant: the index of its message, and the rendered chat before it.
+    private sealed record Turn(int Index, string Prompt, bool IsComplete);
+
+    private sealed class Sequence
+    {
+        private readonly List<int> _tokens = [];
+        private readonly List<bool> _mask = [];
+
+        public void Add(IReadOnlyList<int> ids, bool isLearned)
+        {
+            _tokens.AddRange(ids);
+            _mask.AddRange(Enumerable.Repeat(isLearned, ids.Count));
+        }
+
+        public TokenizedConversation ToConversation() => new([.. _tokens], [.. _mask]);
+    }
 }
