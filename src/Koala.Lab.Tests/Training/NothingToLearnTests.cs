@@ -21,7 +21,7 @@ public sealed class NothingToLearnTests : IDisposable
         { Line(("user", string.Concat(Enumerable.Repeat("word ", 900))), ("assistant", "Hello.")), "its answers begin", "context of 512" },
         { Cut("a"), "none of its answers has 2 tokens", "longer answers" },
         { Line(("user", "Hi"), ("assistant", "a")), "no answer of more than 2 tokens", "--medusa-heads to 1" },
-        { """{"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Yes."}]}""", "ShareGPT", "no chat of the file" },
+        { """{"conversations": [{"from": "human", "value": "Hi"}]}""", "ShareGPT", "rename conversations" },
     };
 
     public void Dispose() => _folder.Dispose();
@@ -67,19 +67,21 @@ public sealed class NothingToLearnTests : IDisposable
     [Fact]
     public void A_draft_vocabulary_that_the_target_never_uses_fails_the_run_and_writes_no_head()
     {
-        // The vocabulary is the answers' most frequent token; it is the target's best token nowhere in these rows.
-        var rows = Enumerable.Range(0, 4).Select(i => TinyModels.Row([.. Enumerable.Repeat(400 + i, 64)], new int[64], ".".PadRight(64, 'x')));
+        // The vocabulary has the tokens that end an answer and the most frequent one. In these rows, whose tokens follow one
+        // another in no order that a text has, the target's best token is never one of them.
+        int[] Tokens(int row) => [.. Enumerable.Range(0, 64).Select(t => t % 8 == 0 ? 401 : 3 + (t * t * 7 + t * 5 + row) % 390)];
+        var rows = Enumerable.Range(0, 4).Select(row => TinyModels.Row(Tokens(row), new int[64], ".".PadRight(64, 'x')));
         var data = new TrainingData([.. rows], TinyModels.Data.Validation, "vocabulary");
         var request = new TrainingRequest
         {
             Data = "vocabulary.jsonl",
-            Head = new EagleOptions { DraftVocabulary = 1 },
+            Head = new EagleOptions { DraftVocabulary = 3 },
             Training = TinyModels.Options with { Steps = 40 },
         };
         var plan = new TrainingPlan(request, ShippedModels.Nano, data);
         var run = RunFolder.Create(_folder.At("out"));
         var e = Assert.Throws<KoalaException>(() => TrainingRun.Start(run, ShippedModels.Nano, data, plan, ["train"]));
-        Assert.Contains("never one of the 1 tokens", e.Fault, StringComparison.Ordinal);
+        Assert.Contains("never one of the 3 tokens", e.Fault, StringComparison.Ordinal);
         Assert.Contains("draftVocabulary", e.Fix, StringComparison.Ordinal);
         Assert.False(Directory.Exists(run.HeadFolder));
         Assert.Equal(RunState.Failed, run.ReadRecord().State);
