@@ -85,7 +85,7 @@ public sealed class TrainingDataTests
         using var folder = new TemporaryFolder();
         var data = TrainingData.Load(ShippedModels.Nano, Write(folder.At("chats.jsonl"), 30), null, new TrainingOptions());
         Assert.True(data.Rows.Count >= new TrainingOptions().Batch);
-        Assert.Empty(data.Notes.Where(note => note.ToString().Contains("lose their end", StringComparison.Ordinal)));
+        Assert.DoesNotContain(data.Notes, note => note.ToString().Contains("lose their end", StringComparison.Ordinal));
     }
 
     [Fact]

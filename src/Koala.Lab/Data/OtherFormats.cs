@@ -44,7 +44,7 @@ internal static class OtherFormats
     }
 
     /// <summary>The fault of a line that begins a JSON array; null for any other line.</summary>
-    public static KoalaException? Array(string line, string where) => line.AsSpan().TrimStart() is ['[', ..]
+    public static KoalaException? Array(ReadOnlyMemory<byte> line, string where) => line.Span.TrimStart(" \t"u8) is [(byte)'[', ..]
         ? new KoalaException(where, "begins a JSON array, but each line must be one JSON object",
             "write each element of the array on a line of its own, without brackets and commas between them")
         : null;

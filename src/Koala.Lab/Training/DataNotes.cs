@@ -23,7 +23,7 @@ internal static class DataNotes
         // With fewer tokens than steps there is, on average, not one new token per step.
         if (learned < options.Steps || 2 * empty > rows.Count)
             yield return string.Create(CultureInfo.InvariantCulture,
-                $"there is little to learn: {learned} tokens of answers for {options.Steps} steps, and {empty} of {rows.Count} rows have none");
+                $"there is little to learn: {learned} tokens of answers for {options.Steps} steps, {empty} of {rows.Count} rows without any");
     }
 
     /// <summary>The note about chats of a file that are left out, if there are any.</summary>

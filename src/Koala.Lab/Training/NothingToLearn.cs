@@ -33,7 +33,8 @@ internal static class NothingToLearn
                 starts.Min() + FirstAhead > target.Config.ContextLength
                     ? $"give chats that fit the context of {target.Config.ContextLength} tokens"
                     : (MessageTemplate)$"raise {new OptionName(nameof(TrainingOptions.RowLength))}, or give shorter prompts");
-        throw new KoalaException(path, $"has nothing to learn: none of its answers has {FirstAhead} tokens", "give chats with longer answers");
+        throw new KoalaException(path, $"has nothing to learn: none of its answers has {FirstAhead} tokens",
+            "give chats with longer answers");
     }
 
     // Where the first answer of each conversation that has one begins, in tokens.

@@ -24,7 +24,10 @@ public sealed record StepMetrics
     /// </summary>
     public IReadOnlyList<double> LossByDepth { get; init; } = [];
 
-    /// <summary>Each loss by its name, summed over depths with its decay but without its weight. NaN without a position to learn from.</summary>
+    /// <summary>
+    /// Each loss by its name, summed over depths with its decay but without its weight. NaN without a position to learn
+    /// from.
+    /// </summary>
     public IReadOnlyList<KeyValuePair<string, double>> LossByName { get; init; } = [];
 
     /// <summary>The head's learning rate.</summary>
