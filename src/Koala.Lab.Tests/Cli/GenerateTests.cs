@@ -35,6 +35,17 @@ public sealed class GenerateTests
     }
 
     [Fact]
+    public void An_answer_that_is_cut_off_at_the_default_limit_says_so_and_names_the_option()
+    {
+        string[] line = ["generate", "--target", s_nano, "--prompt", "Tell me a long story.", "--raw"];
+        var cut = CommandRun.Of(line).AssertDone();
+        Assert.Equal("the answer was cut off after 256 tokens; --max-tokens sets the limit\n", cut.Error);
+        Assert.Equal("", CommandRun.Of([.. line, "--quiet"]).AssertDone().Error);
+        // Who sets the limit knows that it cuts.
+        Assert.Equal("", CommandRun.Of([.. line, "--max-tokens", "4"]).AssertDone().Error);
+    }
+
+    [Fact]
     public void Prompts_of_a_file_are_answered_in_order_and_those_that_do_not_fit_are_counted()
     {
         using var folder = new TemporaryFolder();

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using Koala.Cli;
+using Koala.Cli.Options;
 
 namespace Koala.Lab.Tests.Cli;
 
@@ -125,6 +126,26 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
             StringComparison.Ordinal);
         Assert.Equal(before, File.ReadAllBytes(Path.Combine(trained.Out, "run.json")));
         CommandRun.Of([.. trained.Line(trained.Out)]).AssertRefused("is a run already", "--resume");
+    }
+
+    [Fact]
+    public void A_quiet_run_without_a_folder_prints_its_new_folder_as_its_only_line()
+    {
+        string[] line = [.. trained.Line("").SkipLast(2), "--quiet"];
+        var run = CommandRun.Of(line).AssertDone();
+        var folder = Assert.Single(run.Lines);
+        Assert.Equal("", run.Error);
+        Assert.True(File.Exists(Path.Combine(folder, "head", "model.safetensors")), folder);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
+    public void A_control_is_named_after_its_run()
+    {
+        Assert.Equal("try", HeadLocation.NameOf(trained.Out));
+        Assert.Equal("try (control)", HeadLocation.NameOf(Path.Combine(trained.Out, "control")));
+        Assert.Equal("try (control)", HeadLocation.NameOf(Path.Combine(trained.Out, "control", "head")));
+        Assert.Equal("control", HeadLocation.NameOf("control"));
     }
 
     [Fact]
