@@ -114,7 +114,7 @@ public sealed class HostileGgufTests : IDisposable
             Add("two tensors overlap in part", GgufBytes.Small().ChangeEntry(Norm, offset: 32), "overlap");
             Add("a tensor missing", GgufBytes.Small().WithoutTensor(Down), "1 missing");
             Add("a tensor of another layer", GgufBytes.Small().Tensor("blk.1.attn_norm.weight", [4], 0, new byte[16]),
-                "1 unexpected");
+                "contains 2 layers, but the config says 1");
             Add("a bias", GgufBytes.Small().Tensor("blk.0.attn_q.bias", [4], 0, new byte[16]), "1 unexpected");
             Add("a matrix turned round", GgufBytes.Small().ChangeEntry(Down, dimensions: [4, 6]), "wrongly shaped");
 
