@@ -61,7 +61,7 @@ public static class Prompts
                 "set it to 1 or more, or leave it out");
     }
 
-    private static KoalaException UnknownCategory(string path, string unknown, IReadOnlyCollection<string> categories) =>
+    private static KoalaException UnknownCategory(string path, string unknown, SortedSet<string> categories) =>
         KoalaException.ForOption(
             nameof(categories),
             $"names '{MessageText.Text(unknown)}', which {path} does not have",
