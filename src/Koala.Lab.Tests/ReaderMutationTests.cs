@@ -1,14 +1,11 @@
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json.Nodes;
-using Koala.Lab.Checkpoints;
 using Koala.Lab.Data;
 using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
-using Koala.Lab.Regeneration;
 using Koala.Lab.Runs;
-using Koala.Lab.Runtime.Files;
 using Koala.Lab.Targets;
 using Koala.Lab.Tests.Runs;
 

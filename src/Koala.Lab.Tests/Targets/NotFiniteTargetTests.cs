@@ -59,7 +59,7 @@ public sealed class NotFiniteTargetTests : IDisposable
     {
         using var target = Overflowing();
         using var cache = target.NewCache(1, 64);
-        NotFinite(() => new TrainingBatch(target, cache, [TinyModels.Data.Rows[0]]));
+        NotFinite(() => new TrainingBatch(target, cache, [TinyModels.Data.Rows[0]]).Dispose());
     }
 
     [Theory]
