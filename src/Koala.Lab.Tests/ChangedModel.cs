@@ -15,7 +15,8 @@ internal static class ChangedModel
     /// <param name="tensors">Returns the tensors of the copy; the model's own by default.</param>
     /// <returns>The folder.</returns>
     public static string Copy(
-        string folder, Action<JsonObject>? config = null, Func<Dictionary<string, Tensor>, IEnumerable<KeyValuePair<string, Tensor>>>? tensors = null)
+        string folder, Action<JsonObject>? config = null,
+        Func<Dictionary<string, Tensor>, IEnumerable<KeyValuePair<string, Tensor>>>? tensors = null)
     {
         using var scope = NewDisposeScope();
         Directory.CreateDirectory(folder);

@@ -155,6 +155,8 @@ public sealed class HostileGgufTests : IDisposable
             Key("rope type", f => f.Set("llama.rope.scaling.type", "yarn"), "is yarn", "yarn");
             Key("rope attention factor", f => f.Set("llama.rope.scaling.attn_factor", 2f), "does not scale attention", "2");
             Key("experts", f => f.Set("llama.expert_count", 8u), "one feed-forward part", "8");
+            Key("logit scale", f => f.Set("llama.logit_scale", 0.5f), "without it", "0.5");
+            Key("logit soft cap", f => f.Set("llama.final_logit_softcapping", 30f), "without it", "30");
             Key("split", f => f.Set("split.count", 3u), "that many files", "3");
             Add("rope divisors of another length", GgufBytes.Small().Tensor("rope_freqs.weight", [2], 0, new byte[8]),
                 "1 finite numbers");

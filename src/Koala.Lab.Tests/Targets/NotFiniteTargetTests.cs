@@ -35,7 +35,8 @@ public sealed class NotFiniteTargetTests : IDisposable
     [Fact]
     public void A_weight_beyond_the_range_of_the_dtype_is_named()
     {
-        var folder = ChangedModel.Copy(_folder.At("m"), tensors: own => own.With("model.norm.weight", full([64], 1e200, ScalarType.Float64)));
+        var folder = ChangedModel.Copy(_folder.At("m"),
+            tensors: own => own.With("model.norm.weight", full([64], 1e200, ScalarType.Float64)));
         var e = Assert.Throws<KoalaException>(() => Target.Load(folder));
         Assert.Contains("tensor 'model.norm.weight'", e.Where, StringComparison.Ordinal);
         Assert.Contains("1E+200, beyond the range of fp32", e.Fault, StringComparison.Ordinal);
@@ -89,7 +90,8 @@ public sealed class NotFiniteTargetTests : IDisposable
     [Theory, MemberData(nameof(Drafting))]
     public void A_head_that_becomes_not_finite_in_memory_does_not_look_like_one_that_drafts_badly(string tree, double temperature)
     {
-        foreach (HeadOptions options in (HeadOptions[])[new MedusaOptions { Heads = 5 }, new EagleOptions(), new EagleOptions { DraftVocabulary = 300 }])
+        HeadOptions[] kinds = [new MedusaOptions { Heads = 5 }, new EagleOptions(), new EagleOptions { DraftVocabulary = 300 }];
+        foreach (var options in kinds)
         {
             using var head = DraftHead.Create(options, ShippedModels.Nano);
             using (no_grad()) head.Parameters[0].Value.fill_(double.NaN);
@@ -126,5 +128,6 @@ public sealed class NotFiniteTargetTests : IDisposable
     });
 
     private static void NotFinite(Action work) =>
-        Assert.Contains("the target computes numbers that are not finite", Assert.Throws<KoalaException>(work).Fault, StringComparison.Ordinal);
+        Assert.StartsWith("the target computes numbers that are not finite", Assert.Throws<KoalaException>(work).Fault,
+            StringComparison.Ordinal);
 }

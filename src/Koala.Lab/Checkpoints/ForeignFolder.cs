@@ -20,7 +20,8 @@ internal static class ForeignFolder
     {
         var config = FolderConfig.TryRead(folder);
         if (PublishedFormat(folder, config) is { } format)
-            return new KoalaException(folder, $"is a draft head in the published format of {format}, which Koala does not read yet", TrainOne);
+            return new KoalaException(folder, $"is a draft head in the published format of {format}, which Koala does not read yet",
+                TrainOne);
         if (config is null && FolderConfig.TryRead(folder, "adapter_config.json") is { } adapter)
             return new KoalaException(folder, $"is an adapter (LoRA){BaseOf(adapter)}, not a whole model", MergedAdapter);
         return null;

@@ -42,7 +42,8 @@ internal sealed class RenamedTensors : ITensorSource
     /// <returns>The source itself if its names need no change; otherwise a source that owns it.</returns>
     public static ITensorSource Wrap(ITensorSource source)
     {
-        string[] embeddings = [.. source.Tensors.Keys.Where(name => name == Embedding || name.EndsWith("." + Embedding, StringComparison.Ordinal))];
+        static bool IsEmbedding(string name) => $".{name}".EndsWith($".{Embedding}", StringComparison.Ordinal);
+        string[] embeddings = [.. source.Tensors.Keys.Where(IsEmbedding)];
         if (embeddings is not [var embedding] || embedding == Model + Embedding) return source;
         var beginning = embedding[..^Embedding.Length];
         return beginning.EndsWith(Model, StringComparison.Ordinal)

@@ -76,7 +76,8 @@ internal sealed class DraftModelDrafter(Target model, int vocabulary, int maxDra
             _parents[b].AddRange(parents[b].Select(parent => _level < 0 ? -1 : _level + parent));
         }
         _level = held;
-        var trees = new TokenTrees([.. tokens.Select(level => level.Select(Known).ToArray())], [.. _parents.Select(tree => tree.ToArray())]);
+        int[][] known = [.. tokens.Select(level => level.Select(Known).ToArray())];
+        var trees = new TokenTrees(known, [.. _parents.Select(tree => tree.ToArray())]);
         var hidden = model.Append(_cache, trees, [], held).Hidden;
         return Logits(hidden.flatten(0, 1)).MoveToOuterDisposeScope();
     }

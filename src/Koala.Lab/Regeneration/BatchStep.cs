@@ -82,7 +82,7 @@ internal sealed class BatchStep : IDisposable
         using var scope = NewDisposeScope();
         var logits = _target.Logits(hidden);
         var tokens = _options.Temperature == 0
-            ? BestTokens.Of(logits)
+            ? BestTokens.OnDevice(logits)
             : TokenDraw.SampleRows(Distributions.RowsFromLogits(logits, _options), uniforms);
         return tokens.MoveToOuterDisposeScope();
     }

@@ -1,20 +1,36 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Targets;
 
-/// <summary>The best token of each row of logits, on their device. A row whose best logit is not finite has none.</summary>
+/// <summary>The best token of each row of logits. A row whose best logit is not finite has none.</summary>
 /// <remarks>
-/// A NaN counts as the best logit, so that a model or head with broken numbers would seem to choose a token. Everything here is a few
-/// operations on one number per row, and reads nothing on the host.
+/// A NaN counts as the best logit, so that a model or head with broken numbers would seem to choose a token. Only one number per row is
+/// looked at; on a CPU in fp32 it is read from memory, because a few small operators would take several percent of a small target's step.
 /// </remarks>
 internal static class BestTokens
 {
     /// <summary>What stands for the token of a row that has none.</summary>
     public const int None = -1;
 
+    /// <summary>The best tokens on the host.</summary>
     /// <param name="logits">The logits, [...,V].</param>
     /// <returns>The ids, [...], int64; <see cref="None"/> where the logits are not finite.</returns>
-    public static Tensor Of(Tensor logits)
+    public static Tensor OnHost(Tensor logits)
+    {
+        if (!IsReadable(logits)) return OnDevice(logits).cpu();
+        var tokens = logits.argmax(-1);
+        var ids = MemoryMarshal.Cast<byte, long>(tokens.bytes);
+        var values = MemoryMarshal.Cast<byte, float>(logits.bytes);
+        var width = values.Length / ids.Length;
+        for (var i = 0; i < ids.Length; i++)
+            if (!float.IsFinite(values[i * width + (int)ids[i]])) ids[i] = None;
+        return tokens;
+    }
+
+    /// <summary>The same on the device of the logits. Nothing is read on the host.</summary>
+    public static Tensor OnDevice(Tensor logits)
     {
         using var scope = NewDisposeScope();
         var best = logits.argmax(-1, keepdim: true);
@@ -30,4 +46,18 @@ internal static class BestTokens
         // A finite number less itself is 0; infinity and NaN give NaN.
         return tokens.masked_fill((values - values).ne(0), None).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Whether all numbers of a small tensor are finite.</summary>
+    public static bool AreFinite(Tensor values)
+    {
+        using var scope = NewDisposeScope();
+        foreach (var value in values.to(ScalarType.Float32).cpu().data<float>())
+            if (!float.IsFinite(value)) return false;
+        return true;
+    }
+
+    // A span has at most 2 GiB.
+    private static bool IsReadable(Tensor logits) =>
+        logits.device_type == DeviceType.CPU && logits.dtype == ScalarType.Float32 && logits.is_contiguous()
+        && logits.numel() is > 0 and < int.MaxValue / sizeof(float);
 }

@@ -10,6 +10,13 @@ internal sealed class GgufConfigReader(GgufFile file)
     private const string NotThisModel = "use another model; Koala does not compute this one";
     private const string Correct = "get the file again, or convert the model again";
 
+    // What models of other architectures compute beside llama. A value of 1 changes nothing.
+    private static readonly string[] s_scales =
+    [
+        "llama.logit_scale", "llama.residual_scale", "llama.embedding_scale", "llama.attention.scale", "llama.attention.clamp_kqv",
+        "llama.attn_logit_softcapping", "llama.final_logit_softcapping",
+    ];
+
     private readonly GgufMetadata _values = file.Metadata;
 
     internal ModelConfig Read()
@@ -51,6 +58,9 @@ internal sealed class GgufConfigReader(GgufFile file)
                 "merge them with llama-gguf-split --merge");
         if (_values.Has("llama.expert_count"))
             throw _values.Fault("llama.expert_count", "is given, but Koala computes one feed-forward part per layer", NotThisModel);
+        foreach (var key in s_scales)
+            if (_values.OptionalPositive(key) is { } scale and not 1)
+                throw _values.Fault(key, $"is {scale}, but Koala computes llama without it", NotThisModel);
     }
 
     private int HeadDim(int hidden, int heads)

@@ -14,9 +14,9 @@ internal sealed class GreedySampler(bool withProbabilities) : ITokenSampler
         using var scope = NewDisposeScope();
         count = (int)Math.Min(count, logits.shape[1]);
         // On a CPU argmax takes a third of the time of topk.
-        var best = count == 1 ? BestTokens.Of(logits).unsqueeze(-1) : Best(logits, count);
+        var best = count == 1 ? BestTokens.OnHost(logits).unsqueeze(-1) : Best(logits, count);
         var tokens = best.cpu().data<long>().ToArray();
-        var q = withProbabilities ? ProbabilitiesOf(logits, best.clamp_min(0)) : null;
+        var q = withProbabilities ? ProbabilitiesOf(logits, best.clamp_min(0).to(logits.device)) : null;
         return [.. tokens.Select((token, i) => new SampledToken((int)token, q?[i], null)).Chunk(count)];
     }
 

@@ -11,7 +11,7 @@ internal sealed class GreedyVerifier(GenerationOptions options) : Verifier
     public override IReadOnlyList<TargetDistributions> Score(Tensor logits)
     {
         using var scope = NewDisposeScope();
-        var best = BestTokens.Of(logits).cpu().data<long>().Select(token => (int)token);   // B·T tokens
+        var best = BestTokens.OnHost(logits).data<long>().Select(token => (int)token);   // B·T tokens
         var p = options.FullTrace ? DistributionsBySequence(logits, options) : null;
         return [.. best.Chunk((int)logits.shape[1]).Select((tokens, b) => new TargetDistributions(tokens, p?[b]))];
     }

@@ -147,16 +147,16 @@ internal sealed class EagleDrafter : LevelDrafter
                     level = Layers(chosen[^1], level, Causal(slots, keyValueLength));
                     slots = slots + 1;
                 }
-                var logits = _head.Logits(level, _target);
-                var best = logits.argmax(-1, keepdim: true);
-                var ids = _head.ToTargetIds(best.squeeze(-1));
-                // What is not finite stays so in the levels after it, so the last one tells.
-                chosen.Add(depth < length - 1 ? ids : BestTokens.Mark(ids, logits.gather(-1, best).squeeze(-1)));
+                var best = _head.Logits(level, _target).argmax(-1);
+                chosen.Add(_head.ToTargetIds(best));
             }
-            return [stack(chosen, 1)];
+            return [stack(chosen, 1), level.alias()];
         }
-        var chain = RunCaptured(new GraphKey("chain", length, keyValueLength), [_root!, NextSlots(1)], Chain)[0];
-        return chain.cpu().MoveToOuterDisposeScope();
+        var outputs = RunCaptured(new GraphKey("chain", length, keyValueLength), [_root!, NextSlots(1)], Chain);
+        var chain = outputs[0].cpu();
+        // What is not finite stays so in the levels after it, so the last one tells.
+        if (!BestTokens.AreFinite(outputs[1])) throw NotFinite();
+        return chain.MoveToOuterDisposeScope();
     }
 
     internal override KoalaException NotFinite() => _head.NotFinite();

@@ -42,7 +42,7 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
     public override Tensor GreedyChain(int length)
     {
         using var scope = NewDisposeScope();
-        return BestTokens.Of(head.Logits(_last, target, length)).t().contiguous().cpu().MoveToOuterDisposeScope();
+        return BestTokens.OnHost(head.Logits(_last, target, length)).t().contiguous().MoveToOuterDisposeScope();
     }
 
     internal override KoalaException NotFinite() => head.NotFinite();
