@@ -4,7 +4,7 @@ using Koala.Cli;
 
 namespace Koala.Lab.Tests;
 
-/// <summary>What README and docs name in backticks exists: C# types and members, and options of the command.</summary>
+/// <summary>What README and docs name in backticks exists: C# types, members and namespaces, and options of the command.</summary>
 public sealed partial class DocumentNamesTests
 {
     private static readonly Type[] s_types = [.. ((Assembly[])
@@ -14,6 +14,7 @@ public sealed partial class DocumentNamesTests
         typeof(Koala.Kernel.Notebooks.NotebookRunner).Assembly,
         typeof(DocumentNamesTests).Assembly,
         typeof(Microsoft.Data.Analysis.DataFrame).Assembly,
+        Assembly.Load("Microsoft.DotNet.Interactive.Formatting"),
     ]).SelectMany(assembly => assembly.GetTypes())];
 
     public static TheoryData<string> Pages =>
@@ -27,7 +28,7 @@ public sealed partial class DocumentNamesTests
             var parts = name.Split('.');
             var type = s_types.Where(t => t.Name.Split('`')[0] == parts[0]).ToArray();
             var exists = parts.Length == 1
-                ? type.Length > 0 || s_types.Any(t => Has(t, name))
+                ? type.Length > 0 || s_types.Any(t => t.Namespace?.Split('.').Contains(name) == true || Has(t, name))
                 : type.Any(t => Has(t, parts[1]));
             Assert.True(exists, $"{page} names {name}");
         }

@@ -163,8 +163,8 @@ public sealed partial class OptionNamesTests
         if (type.IsEnum) return Enum.GetValues(type).Cast<object>();
         if (type == typeof(IReadOnlyList<string>)) return [new[] { "" }];
         if (type == typeof(IReadOnlyList<LossTerm>)) return [Array.Empty<LossTerm>()];
-        // Option records, which are in the list above, and trees.
-        Assert.Contains(type, (Type[])[typeof(GenerationOptions), typeof(AdversaryOptions), typeof(DraftTree)]);
+        // Option records, which are in the list above, trees, and limits, which are for C# only and never refused.
+        Assert.Contains(type, (Type[])[typeof(GenerationOptions), typeof(AdversaryOptions), typeof(DraftTree), typeof(DisturbanceLimits)]);
         return [];
     }
 
