@@ -4,7 +4,7 @@ using Koala.Cli;
 
 namespace Koala.Lab.Tests;
 
-/// <summary>What README and docs name in backticks exists: C# types and members, and options of the command.</summary>
+/// <summary>What README and docs name in backticks exists: C# types, members and namespaces, and options of the command.</summary>
 public sealed partial class DocumentNamesTests
 {
     private static readonly Type[] s_types = [.. ((Assembly[])

@@ -86,7 +86,7 @@ public sealed class JsonFieldNamesTests
         // Runs and heads.
         {
             typeof(RunRecord),
-            "formatVersion kind command options seeds commit packages machine device dtype started ended state failure"
+            "formatVersion kind command options optionsHash seeds commit packages machine device dtype started ended state failure"
         },
         { typeof(Provenance), "command commit machine libTorch prompts promptsHash measured" },
         { typeof(GitCommit), "hash clean" },

@@ -26,8 +26,8 @@ internal static class EvaluationWork
     }
 
     /// <summary>
-    /// The exit code of a report. A measurement that other work disturbed is a failed check. In fp32 a difference that no near-tie explains is a failed check. In bf16 near-ties
-    /// are common, so there the report only counts the differences.
+    /// The exit code of a report. A measurement that other work disturbed is a failed check, and so is in fp32 a difference
+    /// that no near-tie explains. In bf16 near-ties are common, so there the report only counts the differences.
     /// </summary>
     public static int ExitCodeOf(Streams streams, EvaluationReport report)
     {

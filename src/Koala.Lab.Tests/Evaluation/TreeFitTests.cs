@@ -142,16 +142,16 @@ public sealed class TreeFitTests
             Assert.Throws<KoalaException>(() => TreeFit.Run(ShippedModels.Nano, source, "head", prompts, options)).Message;
         Assert.Contains("no tree can be fitted", Fault(new PromptLookup(), new TreeFitOptions(), s_prompts[0]),
             StringComparison.Ordinal);
-        Assert.Contains("nodes: is 0", Fault(s_medusa.Value, new TreeFitOptions { Limits = DisturbanceLimits.None, Nodes = 0 }, s_prompts[0]),
+        Assert.Contains("nodes: is 0", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 0 }, s_prompts[0]),
             StringComparison.Ordinal);
-        Assert.Contains("nodes: is 257", Fault(s_medusa.Value, new TreeFitOptions { Limits = DisturbanceLimits.None, Nodes = 257 }, s_prompts[0]),
+        Assert.Contains("nodes: is 257", Fault(s_medusa.Value, new TreeFitOptions { Nodes = 257 }, s_prompts[0]),
             StringComparison.Ordinal);
-        Assert.Contains("maxTokens: is 0", Fault(s_medusa.Value, new TreeFitOptions { Limits = DisturbanceLimits.None, MaxTokens = 0 }, s_prompts[0]),
+        Assert.Contains("maxTokens: is 0", Fault(s_medusa.Value, new TreeFitOptions { MaxTokens = 0 }, s_prompts[0]),
             StringComparison.Ordinal);
-        Assert.Contains("raise maxTokens", Fault(s_medusa.Value, new TreeFitOptions { Limits = DisturbanceLimits.None, MaxTokens = 2 }, s_prompts[0]),
+        Assert.Contains("raise maxTokens", Fault(s_medusa.Value, new TreeFitOptions { MaxTokens = 2 }, s_prompts[0]),
             StringComparison.Ordinal);
         Assert.Contains("paths were ever correct",
-            Fault(s_medusa.Value, new TreeFitOptions { Limits = DisturbanceLimits.None, Nodes = 200, By = TreeFitBy.Acceptance, MaxTokens = 10 },
+            Fault(s_medusa.Value, new TreeFitOptions { Nodes = 200, By = TreeFitBy.Acceptance, MaxTokens = 10 },
                 s_prompts[0]),
             StringComparison.Ordinal);
         Assert.Contains("1 of 1 skipped",
