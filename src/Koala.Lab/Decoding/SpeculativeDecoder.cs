@@ -47,7 +47,7 @@ public sealed class SpeculativeDecoder : IDisposable
     /// <exception cref="KoalaException">
     /// An option is out of range, the prompt does not fit the context, or the target's or the head's logits are not finite.
     /// </exception>
-    /// <exception cref="ArgumentException">The prompt is null, or an id is not a token of the target.</exception>
+    /// <exception cref="ArgumentNullException">The prompt is null.</exception>
     /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>
     public Generation Generate(
         IReadOnlyList<int> prompt, GenerationOptions? options = null, Action<GenerationChunk>? onChunk = null,
@@ -74,7 +74,7 @@ public sealed class SpeculativeDecoder : IDisposable
     /// <exception cref="KoalaException">
     /// An option is out of range, a prompt does not fit the context, or the target's or the head's logits are not finite.
     /// </exception>
-    /// <exception cref="ArgumentException">There is no prompt, one is null, or an id is not a token of the target.</exception>
+    /// <exception cref="ArgumentException">There is no prompt, or one is null.</exception>
     /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>
     public IReadOnlyList<Generation> GenerateAll(
         IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions? options = null, Action<int, GenerationChunk>? onChunk = null,
@@ -85,8 +85,12 @@ public sealed class SpeculativeDecoder : IDisposable
         ArgumentOutOfRangeException.ThrowIfZero(prompts.Count);
         options ??= new GenerationOptions();
         options.Validate();
-        foreach (var prompt in prompts) TokenIds.Check(prompt, _target.Config.VocabularySize, nameof(prompts));
-        foreach (var prompt in prompts) ContextRoom.Check(_target, prompt, "the prompt");
+        foreach (var prompt in prompts)
+        {
+            ArgumentNullException.ThrowIfNull(prompt, nameof(prompts));
+            ContextRoom.Check(_target, prompt, "the prompt");
+        }
+
         using var _ = no_grad();
         using var scope = NewDisposeScope();
         var tree = _source is null ? null : TreeFor(_source, options);

@@ -75,7 +75,7 @@ public sealed class BatchDecoder : IDisposable
     /// <exception cref="KoalaException">
     /// A prompt is empty or leaves no room in the context, or the target's logits are not finite.
     /// </exception>
-    /// <exception cref="ArgumentException">An argument is null, or an id is not a token of the target.</exception>
+    /// <exception cref="ArgumentNullException">An argument is null.</exception>
     /// <exception cref="OperationCanceledException">
     /// The run was cancelled. Answers that had not ended are lost.
     /// </exception>
@@ -84,7 +84,7 @@ public sealed class BatchDecoder : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         ArgumentNullException.ThrowIfNull(prompts);
         ArgumentNullException.ThrowIfNull(onAnswers);
-        foreach (var prompt in prompts) TokenIds.Check(prompt.Tokens, _target.Config.VocabularySize, nameof(prompts));
+        foreach (var prompt in prompts) ArgumentNullException.ThrowIfNull(prompt.Tokens, nameof(prompts));
         if (prompts.Count == 0) return;
         var start = TimeProvider.System.GetTimestamp();
         using var _ = no_grad();
