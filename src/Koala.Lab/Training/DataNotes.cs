@@ -1,4 +1,3 @@
-using System.Globalization;
 using Koala.Lab.Data;
 
 namespace Koala.Lab.Training;
@@ -22,8 +21,8 @@ internal static class DataNotes
         var empty = rows.Count(row => !row.LossMask.Contains(true));
         // With fewer tokens than steps there is, on average, not one new token per step.
         if (learned < options.Steps || 2 * empty > rows.Count)
-            yield return string.Create(CultureInfo.InvariantCulture,
-                $"there is little to learn: {learned} tokens of answers for {options.Steps} steps, {empty} of {rows.Count} rows without any");
+            yield return $"there is little to learn: {learned} tokens of answers for {options.Steps} steps; "
+                + $"{empty} of {rows.Count} rows have none";
     }
 
     /// <summary>The note about chats of a file that are left out, if there are any.</summary>

@@ -75,8 +75,8 @@ public sealed class TrainingData(
         if (rows.Count < options.Batch)
             throw new KoalaException(path,
                 $"fills {rows.Count} rows of {rowLength} tokens for training, but a step takes {options.Batch}",
-                $"set {new OptionName(nameof(options.Batch))} to {rows.Count}, lower {new OptionName(nameof(options.RowLength))}, "
-                + "or give more data");
+                $"give more data, set {new OptionName(nameof(options.Batch))} to {rows.Count}, "
+                + $"or lower {new OptionName(nameof(options.RowLength))}");
         IEnumerable<MessageTemplate> notes = DataNotes.Of(path, training, rows, options);
         return new TrainingData(rows, [.. heldOut.Take(MaxHeldOutRows)], hash, training.Conversations, training.Cut)
         {
