@@ -51,13 +51,14 @@ public sealed class DiskFullTests : IDisposable
         var failed = 0;
         foreach (var training in trainings)
         {
+            Empty(disk);
             var run = Path.Combine(disk, "run");
             CommandRun.Of(training.Arguments(run, few)).AssertDone();
             var expected = DisturbedTraining.WeightsOf(run);
             var pages = (int)((DiskBytes - new DriveInfo(disk).AvailableFreeSpace) / PageBytes);
             for (var point = 0; point < points / trainings.Length; point++)
             {
-                foreach (var folder in Directory.GetDirectories(disk)) Directory.Delete(folder, recursive: true);
+                Empty(disk);
                 var free = point * pages / (points / trainings.Length);
                 Fill(Path.Combine(disk, "ballast"), DiskBytes - free * PageBytes);
                 var stopped = CommandRun.Of(training.Arguments(run, few));
@@ -74,6 +75,11 @@ public sealed class DiskFullTests : IDisposable
         }
         Assert.InRange(failed, points * 3 / 4, points);
         TestContext.Current.SendDiagnosticMessage("the disk was full at {0} of {1} points", failed, points);
+    }
+
+    private static void Empty(string disk)
+    {
+        foreach (var folder in Directory.GetDirectories(disk)) Directory.Delete(folder, recursive: true);
     }
 
     // Takes space until no more than the rest is free, or none.
