@@ -46,7 +46,7 @@ public sealed class GgufCommandTests : IDisposable
         var line = CommandRun.Of("train", "--target", _file, "--data",
             TestFiles.At("data", "chats-validation.jsonl.gz"), "--out", _folder.At("run"), "--layers", "1", "--steps",
             "2",
-            "--batch", "2", "--row-length", "32", "--warmup", "1", "--evaluate", prompts, "--max-tokens", "8").AssertDone();
+            "--batch", "2", "--row-length", "256", "--warmup", "1", "--evaluate", prompts, "--max-tokens", "8").AssertDone();
         Assert.Contains("nano-file", line.Output, StringComparison.Ordinal);
     }
 

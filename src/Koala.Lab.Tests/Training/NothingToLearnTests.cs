@@ -5,6 +5,7 @@ using Koala.Lab.Heads.Medusa;
 using Koala.Lab.Runs;
 using Koala.Lab.Tests.Cli;
 using Koala.Lab.Training;
+using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Training;
 
@@ -67,21 +68,33 @@ public sealed class NothingToLearnTests : IDisposable
     [Fact]
     public void A_draft_vocabulary_that_the_target_never_uses_fails_the_run_and_writes_no_head()
     {
-        // The vocabulary has the tokens that end an answer and the most frequent one. In these rows, whose tokens follow one
-        // another in no order that a text has, the target's best token is never one of them.
-        int[] Tokens(int row) => [.. Enumerable.Range(0, 64).Select(t => t % 8 == 0 ? 401 : 3 + (t * t * 7 + t * 5 + row) % 390)];
-        var rows = Enumerable.Range(0, 4).Select(row => TinyModels.Row(Tokens(row), new int[64], ".".PadRight(64, 'x')));
-        var data = new TrainingData([.. rows], TinyModels.Data.Validation, "vocabulary");
+        // The vocabulary has the tokens that end an answer and the most frequent one. Rows are chosen in which the target's best token
+        // is never one of them.
+        const int Frequent = 401;
+        var target = ShippedModels.Nano;
+        int[] Tokens(int seed) => [.. Enumerable.Range(0, 64).Select(t => t % 8 == 0 ? Frequent : 3 + (t * t * 7 + t * 5 + seed * 31) % 390)];
+        bool IsOutside(int[] tokens)
+        {
+            using var scope = NewDisposeScope();
+            using var cache = target.NewCache(1, tokens.Length);
+            var best = target.Logits(target.Append(cache, tokens)).argmax(-1).data<long>();
+            return best.All(token => token != Frequent && !target.EndIds.Contains((int)token));
+        }
+        var rows = Enumerable.Range(0, 2000).Select(Tokens).Where(IsOutside).Take(4)
+            .Select(tokens => TinyModels.Row(tokens, new int[64], ".".PadRight(64, 'x')))
+            .ToArray();
+        Assert.Equal(4, rows.Length);
+        var data = new TrainingData(rows, TinyModels.Data.Validation, "vocabulary");
         var request = new TrainingRequest
         {
             Data = "vocabulary.jsonl",
-            Head = new EagleOptions { DraftVocabulary = 3 },
+            Head = new EagleOptions { DraftVocabulary = target.EndIds.Count + 1 },
             Training = TinyModels.Options with { Steps = 40 },
         };
         var plan = new TrainingPlan(request, ShippedModels.Nano, data);
         var run = RunFolder.Create(_folder.At("out"));
         var e = Assert.Throws<KoalaException>(() => TrainingRun.Start(run, ShippedModels.Nano, data, plan, ["train"]));
-        Assert.Contains("never one of the 3 tokens", e.Fault, StringComparison.Ordinal);
+        Assert.Contains($"never one of the {target.EndIds.Count + 1} tokens", e.Fault, StringComparison.Ordinal);
         Assert.Contains("draftVocabulary", e.Fix, StringComparison.Ordinal);
         Assert.False(Directory.Exists(run.HeadFolder));
         Assert.Equal(RunState.Failed, run.ReadRecord().State);
