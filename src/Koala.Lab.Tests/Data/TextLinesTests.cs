@@ -104,6 +104,18 @@ public sealed class TextLinesTests : IDisposable
     }
 
     [Fact]
+    public void A_longer_line_is_refused_however_its_bytes_arrive()
+    {
+        var text = $$"""{"prompt":"a"}{{'\n'}}{"prompt":"{{new string('x', TextLines.LongestLine + MiB)}}"}{{'\n'}}""";
+        foreach (var name in (string[])["p.jsonl", "p.jsonl.gz"])
+        {
+            var bytes = Encoding.UTF8.GetBytes(text);
+            var path = name.EndsWith(".gz", StringComparison.Ordinal) ? Write(name, Gzip(text)) : Write(name, bytes);
+            Assert.Contains("is longer than 4 MiB", Assert.Throws<KoalaException>(() => Prompts.Load(path)).Fault, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void A_limit_ends_reading()
     {
         // Whatever follows the rows that are needed is not even looked at.

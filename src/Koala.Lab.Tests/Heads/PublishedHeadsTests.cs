@@ -2,6 +2,7 @@ using Koala.Lab.Checkpoints;
 using Koala.Lab.Checkpoints.Safetensors;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Medusa;
+using Koala.Lab.Targets;
 using Koala.Lab.Tests.Cli;
 using static TorchSharp.torch;
 
@@ -54,6 +55,17 @@ public sealed class PublishedHeadsTests : IDisposable
     {
         File.WriteAllBytes(_folder.At(name), bytes);
         CommandRun.Of("inspect", _folder.At(name)).AssertRefused("is a PyTorch pickle");
+    }
+
+    [Fact]
+    public void A_target_whose_config_has_a_key_bias_is_a_target()
+    {
+        foreach (var file in Directory.GetFiles(ShippedModels.Folder("koala-nano")))
+            File.Copy(file, _folder.At(Path.GetFileName(file)));
+        var config = File.ReadAllText(_folder.At("config.json"));
+        File.WriteAllText(_folder.At("config.json"), config.Replace("{", "{ \"bias\": false,", StringComparison.Ordinal));
+        using var target = Target.Load(_folder.Path);
+        Assert.Equal(ShippedModels.Nano.Identity.EmbeddingHash, target.Identity.EmbeddingHash);
     }
 
     [Fact]

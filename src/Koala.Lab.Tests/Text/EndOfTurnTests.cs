@@ -88,6 +88,15 @@ public sealed class EndOfTurnTests
     }
 
     [Fact]
+    public void The_characters_of_a_special_token_stop_too()
+    {
+        var tokenizer = ShippedModels.Nano.Tokenizer;
+        var sequence = new Sequence(ShippedModels.Nano, [3], new GenerationOptions { Stop = ["<|im_start|>"] }, null);
+        sequence.Commit([.. tokenizer.Encode("ab<|im_"), .. tokenizer.Encode("start|>"), .. tokenizer.Encode("tail")]);
+        Assert.Equal(("ab", FinishReason.Stop), (sequence.Finish().Text, sequence.Finish().FinishReason));
+    }
+
+    [Fact]
     public void A_special_token_of_no_stop_string_does_not_interrupt_one()
     {
         var tokenizer = ShippedModels.Nano.Tokenizer;

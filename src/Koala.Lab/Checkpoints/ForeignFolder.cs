@@ -60,10 +60,13 @@ internal static class ForeignFolder
         if (Has("hydra_num_heads") || IsNamed("hydra")) return "Hydra";
         if (IsNamed("mlp_speculator") || IsNamed("MLPSpeculator")) return "MLP speculator";
         if (Has("draft_vocab_size") || IsNamed("eagle3")) return "EAGLE-3";
-        // The first EAGLE heads call themselves a Llama of one layer; the bias is that of their linear layer.
-        if (Has("bias") || IsNamed("eagle")) return "EAGLE";
+        if (IsNamed("eagle")) return "EAGLE";
+        var isSharded = File.Exists(Path.Combine(folder, "model.safetensors.index.json"));
         return TensorsOf(folder) switch
         {
+            // The first EAGLE heads call themselves a Llama of one layer; the bias is that of their linear layer.
+            null when Has("bias") && !isSharded => "EAGLE",
+            { } tensors when Has("bias") && !tensors.Contains("model.embed_tokens.weight") => "EAGLE",
             { } tensors when tensors.Contains("d2t") || tensors.Contains("midlayer.input_layernorm.weight") => "EAGLE-3",
             { } tensors when tensors.Contains("fc.weight") && !tensors.Contains("model.embed_tokens.weight") => "EAGLE",
             _ => null,

@@ -57,9 +57,9 @@ internal sealed class TextLines : IDisposable
         while (true)
         {
             var length = _buffer.AsSpan(_start + searched, _end - _start - searched).IndexOf((byte)'\n');
-            if (length >= 0) return Take(searched + length, lineFeed: 1);
+            if (length >= 0 && searched + length <= LongestLine) return Take(searched + length, lineFeed: 1);
             searched = _end - _start;
-            if (searched > LongestLine)
+            if (length >= 0 || searched > LongestLine)
                 throw new KoalaException($"{_path}:{Number + 1}", $"is longer than {LongestLine >> 20} MiB, the most that a line can have",
                     "split the line, or give a file with one JSON object per line");
             if (Fill()) continue;

@@ -2,6 +2,7 @@ using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Sampling;
 using Koala.Lab.Runtime.Cuda;
 using Koala.Lab.Targets;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Regeneration;
@@ -82,7 +83,7 @@ internal sealed class BatchStep : IDisposable
         using var scope = NewDisposeScope();
         var logits = _target.Logits(hidden);
         var tokens = _options.Temperature == 0
-            ? BestTokens.OnDevice(logits)
+            ? _target.Device.type == DeviceType.CPU ? BestTokens.OnHost(logits) : BestTokens.OnDevice(logits)
             : TokenDraw.SampleRows(Distributions.RowsFromLogits(logits, _options), uniforms);
         return tokens.MoveToOuterDisposeScope();
     }

@@ -30,7 +30,12 @@ internal sealed class StopStrings
                 "stop string", "is empty, which would end every answer at once", "give the text that ends an answer");
         var matcher = new AddedTokenMatcher(tokenizer is null ? [] : tokenizer.AddedTokens.Where(token => token.Special)
             .Select(token => new AddedToken(token.Id, token.Content, Special: true)));
-        _stops = [.. stops.Select(stop => matcher.Split(stop).SelectMany(part => Symbols(part.Text, part.Id)).ToArray())];
+        // A model may also write the characters of a special token.
+        _stops =
+        [
+            .. stops.Select(stop => matcher.Split(stop).SelectMany(part => Symbols(part.Text, part.Id)).ToArray()),
+            .. stops.Where(stop => matcher.Split(stop).Any(part => part.Id is not null)).Select(stop => Symbols(stop, null).ToArray()),
+        ];
         _tokens = [.. _stops.SelectMany(stop => stop).Where(symbol => symbol >= FirstToken).Select(symbol => symbol - FirstToken)];
     }
 

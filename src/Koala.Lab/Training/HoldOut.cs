@@ -10,6 +10,7 @@ internal static class HoldOut
     private const int ManyRows = 500;
     private const int EveryOfMany = 50;
     private const int EveryOfFew = 10;
+    private const string OfFew = "+tenth";
 
     /// <summary>
     /// Holds out every fiftieth row of a large file. Of a small file it holds out every tenth conversation with
@@ -29,8 +30,13 @@ internal static class HoldOut
         TokenizedConversation[] learnable = [.. data.Rows.SelectMany(Unpack).Where(c => c.LossMask.Contains(true))];
         var (training, validation) = Divide(learnable, Math.Clamp(learnable.Length, 1, EveryOfFew));
         // An earlier version held out rows of such a file as well, so the hash differs from that version's.
-        return (Packing.Pack(training, data.RowLength), Packing.Pack(validation, data.RowLength), $"{data.Hash}+tenth");
+        return (Packing.Pack(training, data.RowLength), Packing.Pack(validation, data.RowLength), data.Hash + OfFew);
     }
+
+    /// <summary>Whether the data are those of an earlier version, which held out rows of small files too.</summary>
+    /// <param name="hash">The hash of the data now.</param>
+    /// <param name="earlier">The hash that a run was begun with.</param>
+    public static bool DividedOtherwise(string hash, string earlier) => hash == earlier + OfFew;
 
     private static (T[] Most, T[] Few) Divide<T>(IReadOnlyList<T> items, int every) =>
         ([.. items.Where((_, i) => i % every != every - 1)], [.. items.Where((_, i) => i % every == every - 1)]);

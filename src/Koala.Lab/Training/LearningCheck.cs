@@ -18,12 +18,13 @@ internal sealed class LearningCheck
     /// <param name="head">The head.</param>
     /// <param name="data">The data.</param>
     /// <param name="plan">The plan of the run.</param>
-    /// <param name="before">The steps of the run before it was resumed.</param>
-    public LearningCheck(DraftHead head, TrainingData data, TrainingPlan plan, IReadOnlyList<MetricsLine> before)
+    /// <param name="stepsDone">The number of steps before the run was resumed.</param>
+    /// <param name="before">The metrics of these steps. Where lines are lost, what the run has learned is not known.</param>
+    public LearningCheck(DraftHead head, TrainingData data, TrainingPlan plan, int stepsDone, IReadOnlyList<MetricsLine> before)
     {
         (_head, _path) = (head, plan.Data);
         _lastStep = Math.Min(plan.Training.Steps, (data.Rows.Count + plan.Training.Batch - 1) / plan.Training.Batch);
-        _hasLearned = before.Any(line => line.Values.TryGetValue("loss", out var loss) && double.IsFinite(loss));
+        _hasLearned = before.Count < stepsDone || before.Any(line => line.Values.TryGetValue("loss", out var loss) && double.IsFinite(loss));
     }
 
     /// <exception cref="KoalaException">This is the last step that could have had a position to learn from.</exception>

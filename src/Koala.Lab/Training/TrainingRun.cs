@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Koala.Lab.Heads;
+using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Runs;
 using Koala.Lab.Runtime.Files;
 using Koala.Lab.Targets;
@@ -60,7 +61,9 @@ public static class TrainingRun
         Action<string>? notes = null, CancellationToken cancel = default)
     {
         using var runLock = RunLock.Acquire(folder);
-        Continue(folder, target, data, PlanToResume(folder), progress, notes, cancel);
+        var plan = PlanToResume(folder);
+        CheckVocabulary(folder, plan, target);
+        Continue(folder, target, data, plan, progress, notes, cancel);
     }
 
     /// <summary>Whether a training run, including its control, is finished.</summary>
@@ -118,9 +121,22 @@ public static class TrainingRun
         if (!target.Identity.Matches(plan.TargetIdentity))
             throw new KoalaException(plan.Target, $"is {target.Identity}, but this run was begun with {plan.TargetIdentity}",
                 "restore the target, or start a new run");
+        if (HoldOut.DividedOtherwise(data.Hash, plan.DataHash))
+            throw new KoalaException(plan.Data, "is divided for validation in another way than by the earlier version that began this run",
+                "finish the run with that version, or start a new run");
         if (data.Hash != plan.DataHash)
             throw new KoalaException(plan.Data, "differs from the file that this run was begun with, or the target's tokenizer differs",
                 "restore the file, or start a new run");
+    }
+
+    // The states do not hold the draft vocabulary, and it holds all tokens that end an answer. Versions that wrote no hash of the
+    // options knew fewer such tokens of some targets.
+    private static void CheckVocabulary(RunFolder folder, TrainingPlan plan, Target target)
+    {
+        if (plan.Head is EagleOptions { DraftVocabulary: > 0 } && folder.ReadRecord().OptionsHash is null
+            && !target.EndIds.SequenceEqual(target.Config.EndOfSequenceIds.Order()))
+            throw new KoalaException(folder.Path, "was begun by an earlier version, whose draft vocabulary had other tokens",
+                "finish the run with that version, or start a new run");
     }
 
     private static void Continue(
@@ -158,7 +174,7 @@ public static class TrainingRun
                 notes?.Invoke($"{folder.MetricsFile} lacks {missing} of the {trainer.StepsDone} steps that are done; "
                     + "the run continues without");
             }
-            var learning = new LearningCheck(head, data, plan, MetricsLog.Read(folder.MetricsFile));
+            var learning = new LearningCheck(head, data, plan, trainer.StepsDone, MetricsLog.Read(folder.MetricsFile));
 
             trainer.Run(
                 metrics =>

@@ -31,7 +31,7 @@ internal static class EagleTrainingPass
             var shift = Math.Min(1 + step, length);
             var tokens = nn.functional.pad(batch.Tokens.narrow(1, shift, length - shift), [0, shift]);
             var features = step == 0 ? batch.WithNoise(weights.Fuse(batch.DraftFeatures)) : outputs[^1];
-            var x = nn.functional.linear(cat([target.Embed(tokens.view(-1)), features], 1), weights["fc"], weights.Find("fc.bias"));
+            var x = nn.functional.linear(cat([target.Model.Embed(tokens.view(-1)), features], 1), weights["fc"], weights.Find("fc.bias"));
             var (cos, sin) = target.Model.Rotations(batch.Positions + step);
             foreach (var layer in layers) x = layer.Forward(x, cos, sin);
             outputs.Add(x);

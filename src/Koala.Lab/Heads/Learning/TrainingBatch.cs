@@ -33,10 +33,11 @@ public sealed class TrainingBatch : IDisposable
             long[] values = [.. rows.SelectMany(field)];
             return tensor(values, device: target.Device).view(rows.Count, -1).DetachFromDisposeScope();
         }
+        foreach (var row in rows) TokenIds.Check(row.Tokens, target.Config.VocabularySize, nameof(rows));
         Tokens = Stack(r => r.Tokens);
         Positions = Stack(r => r.Positions);
         Segments = Stack(r => r.Segments);
-        var (hidden, features) = target.Features(cache, Tokens, Positions, Segments, featureLayers ?? []);
+        var (hidden, features) = target.Model.Features(cache, Tokens, Positions, Segments, featureLayers ?? []);
         Features = hidden.flatten(0, 1).DetachFromDisposeScope();
         DraftFeatures = featureLayers is { Count: > 0 } ? features.flatten(0, 1).DetachFromDisposeScope() : Features;
         if (Features.isfinite().all().item<bool>()) return;

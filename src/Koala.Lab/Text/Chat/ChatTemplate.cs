@@ -37,6 +37,8 @@ public sealed class ChatTemplate
         var room = TemplateRoom.For(messages);
         if (_idle.TryTake(out var engine) && !engine.Room.Holds(room))
         {
+            // The new engine holds what this one did: chats of different shapes must not replace one engine by another again and again.
+            room = new TemplateRoom(Math.Max(room.Messages, engine.Room.Messages), Math.Max(room.Length, engine.Room.Length));
             engine.Dispose();
             engine = null;
         }
