@@ -26,7 +26,7 @@ internal static class ExitCodes
         Exit codes:
           0    done
           1    a check failed: doctor found an error, evaluate found answers in fp32 that are not the target's own,
-               or evaluate or fit-tree found the machine too busy to measure a speed
+               or evaluate, train --evaluate or fit-tree found the machine too busy to measure a speed
           2    the input was wrong; one line says what, where, and how to fix it
           70   a fault in Koala itself; please report it
           130  interrupted; Koala keeps what is done, and one line says how to go on

@@ -1,18 +1,15 @@
-using System.IO.Compression;
 using System.Text;
 using System.Text.Json.Nodes;
 using Koala.Lab.Data;
-using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
-using Koala.Lab.Runs;
 using Koala.Lab.Targets;
-using Koala.Lab.Tests.Runs;
 
 namespace Koala.Lab.Tests;
 
 /// <summary>
-/// Every file that Koala reads may be damaged: it is read or refused in one line. Model files are tried in <see cref="MutationTests"/>.
+/// Files that may be damaged are read or refused in one line. Configs and tokenizers are tried in <see cref="MutationTests"/>, prompts and
+/// chats in <see cref="Data.TextLinesTests"/>, the files of runs in <see cref="Runs.DamagedRunTests"/>.
 /// </summary>
 public sealed class ReaderMutationTests : IDisposable
 {
@@ -35,30 +32,11 @@ public sealed class ReaderMutationTests : IDisposable
         {"id": "c3", "messages": [{"role": "user", "content": ""}, {"role": "assistant", "content": "{\"a\": [1, 2]}"}]}
         """;
 
-    private const string TreeFile = "[\n[0],[1],[2],[0,0],[0,1],\n[1,0],[0,0,0],[0,0,1],[0,0,0,0]\n]\n";
-
     private readonly TemporaryFolder _folder = new();
-
-    [Fact]
-    public void Damaged_prompts_are_read_or_refused() => TryFile("prompts.jsonl", Utf8(PromptLines), path => Prompts.Load(path));
-
-    [Fact]
-    public void Damaged_packed_prompts_are_read_or_refused() =>
-        TryFile("prompts.jsonl.gz", Gzip(PromptLines), path => Prompts.Load(path));
-
-    [Fact]
-    public void Damaged_chats_are_read_or_refused() => TryFile("chats.jsonl", Utf8(ChatLines), path => Conversations.Load(path));
-
-    [Fact]
-    public void Damaged_packed_chats_are_read_or_refused() =>
-        TryFile("chats.jsonl.gz", Gzip(ChatLines), path => Conversations.Load(path));
 
     [Fact]
     public void Damaged_requests_are_read_or_refused() =>
         TryFile("requests.jsonl", Utf8(ChatLines + "\n" + PromptLines), path => ChatRequest.Load(path, limit: 5));
-
-    [Fact]
-    public void A_damaged_tree_is_read_or_refused() => TryFile("tree.json", Utf8(TreeFile), path => StaticTree.Find(path));
 
     [Fact]
     public void A_damaged_head_config_is_read_or_refused()
@@ -69,35 +47,6 @@ public sealed class ReaderMutationTests : IDisposable
         {
             HeadFolder.IsHead(_folder.Path);
             HeadFolder.ReadConfig(_folder.Path);
-        });
-    }
-
-    [Fact]
-    public void A_damaged_record_of_a_run_is_read_or_refused()
-    {
-        var run = SampleRun.Create(_folder.At("run"));
-        TryFile(Path.Combine("run", "run.json"), File.ReadAllBytes(run.RecordFile), path => RunFolder.Open(run.Path).ReadRecord());
-    }
-
-    [Fact]
-    public void A_damaged_log_of_metrics_is_read_or_refused()
-    {
-        using (var log = MetricsLog.Create(_folder.At("metrics.jsonl")))
-            for (var step = 0; step < 6; step++)
-                log.Append(step, [new("loss", 4.0 / (step + 1)), new("gradientNorm", double.NaN), new("seconds", 0.01 * step)]);
-        TryFile("metrics.jsonl", File.ReadAllBytes(_folder.At("metrics.jsonl")), path => MetricsLog.Read(path));
-    }
-
-    [Fact]
-    public void A_damaged_manifest_of_a_checkpoint_is_read_or_refused()
-    {
-        var checkpoint = Directory.CreateDirectory(_folder.At("step-3")).FullName;
-        File.WriteAllText(Path.Combine(checkpoint, "state.json"), "{}");
-        CheckpointManifest.Write(checkpoint, 3, _ => { });
-        TryFile(Path.Combine("step-3", "manifest.json"), File.ReadAllBytes(Path.Combine(checkpoint, "manifest.json")), _ =>
-        {
-            // A manifest that is refused is no exception but a reason, which the reader of checkpoints tells.
-            if (CheckpointManifest.Fault(checkpoint, 3, hashes: true) is { } fault) throw new KoalaException(checkpoint, fault, "restore it");
         });
     }
 
@@ -120,13 +69,6 @@ public sealed class ReaderMutationTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     private static byte[] Utf8(string text) => Encoding.UTF8.GetBytes(text);
-
-    private static byte[] Gzip(string text)
-    {
-        using var memory = new MemoryStream();
-        using (var gzip = new GZipStream(memory, CompressionLevel.SmallestSize)) gzip.Write(Utf8(text));
-        return memory.ToArray();
-    }
 
     // The file is overwritten without being truncated first, because some file systems then write to the disk each time.
     private void TryFile(string name, byte[] valid, Action<string> read) => Mutations.Try(valid, Seed, bytes =>
