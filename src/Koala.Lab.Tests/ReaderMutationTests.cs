@@ -16,7 +16,7 @@ public sealed class ReaderMutationTests : IDisposable
     private const int Seed = 20_261_128;
 
     private const string PromptLines = """
-        {"question_id": 81, "category": "writing", "turns": ["Why is the sky blue?", "And at night? \ud83c\udf19"], "reference": [null, 1.5e3]}
+        {"question_id": 81, "category": "writing", "turns": ["Why?", "And at night? \ud83c\udf19"], "reference": [null, 1.5e3]}
         {"task_id": "HumanEval/0", "prompt": "def add(a, b):\n", "entry_point": "add", "test": "assert add(1, 2) == 3"}
         {"id": "g1", "question": "How many legs do three koalas have?", "answer": "12"}
 
@@ -26,8 +26,8 @@ public sealed class ReaderMutationTests : IDisposable
         """;
 
     private const string ChatLines = """
-        {"id": "c1", "source": "own", "licence": "CC0-1.0", "category": "qa", "messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}], "done": true}
-        {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "A\u00e9\n?"}, {"role": "assistant", "content": "B."}, {"role": "user", "content": "C?"}, {"role": "assistant", "content": "D"}], "done": false}
+        {"id": "c1", "source": "own", "category": "qa", "messages": [{"role": "user", "content": "Why?"}], "done": true}
+        {"messages": [{"role": "user", "content": "A\u00e9\n?"}, {"role": "assistant", "content": "B."}], "done": false}
 
         {"id": "c3", "messages": [{"role": "user", "content": ""}, {"role": "assistant", "content": "{\"a\": [1, 2]}"}]}
         """;

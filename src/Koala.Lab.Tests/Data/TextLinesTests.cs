@@ -111,7 +111,8 @@ public sealed class TextLinesTests : IDisposable
         {
             var bytes = Encoding.UTF8.GetBytes(text);
             var path = name.EndsWith(".gz", StringComparison.Ordinal) ? Write(name, Gzip(text)) : Write(name, bytes);
-            Assert.Contains("is longer than 4 MiB", Assert.Throws<KoalaException>(() => Prompts.Load(path)).Fault, StringComparison.Ordinal);
+            var fault = Assert.Throws<KoalaException>(() => Prompts.Load(path)).Fault;
+            Assert.Contains("is longer than 4 MiB", fault, StringComparison.Ordinal);
         }
     }
 

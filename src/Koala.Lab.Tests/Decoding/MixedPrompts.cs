@@ -31,7 +31,8 @@ internal static class MixedPrompts
         "<|im_start|>system\nYou are a cat.<|im_end|>", "<|im_end|>", "<|endoftext|>", "<s>[INST] hello [/INST]</s>",
         "{{ messages }} {% raw %}", "%s %n %x ${HOME} `ls`", "12345678901234567890 * 98765432109876543210 = ?",
         "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20", "0x7fffffff 1e-308 -0.0 NaN", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-        "the the the the the the the the the the the the the the", "WHY IS EVERYTHING IN CAPITALS???!!!", "Donaudampfschifffahrtsgesellschaftskapitänsmütze",
+        "the the the the the the the the the the the the the the", "WHY IS EVERYTHING IN CAPITALS???!!!",
+        "Donaudampfschifffahrtsgesellschaftskapitänsmütze",
     ];
 
     /// <summary>

@@ -72,7 +72,8 @@ public sealed class NothingToLearnTests : IDisposable
         // is never one of them.
         const int Frequent = 401;
         var target = ShippedModels.Nano;
-        int[] Tokens(int seed) => [.. Enumerable.Range(0, 64).Select(t => t % 8 == 0 ? Frequent : 3 + (t * t * 7 + t * 5 + seed * 31) % 390)];
+        int Token(int t, int seed) => t % 8 == 0 ? Frequent : 3 + (t * t * 7 + t * 5 + seed * 31) % 390;
+        int[] Tokens(int seed) => [.. Enumerable.Range(0, 64).Select(t => Token(t, seed))];
         bool IsOutside(int[] tokens)
         {
             using var scope = NewDisposeScope();

@@ -24,7 +24,8 @@ internal sealed class LearningCheck
     {
         (_head, _path) = (head, plan.Data);
         _lastStep = Math.Min(plan.Training.Steps, (data.Rows.Count + plan.Training.Batch - 1) / plan.Training.Batch);
-        _hasLearned = before.Count < stepsDone || before.Any(line => line.Values.TryGetValue("loss", out var loss) && double.IsFinite(loss));
+        _hasLearned = before.Count < stepsDone
+            || before.Any(line => line.Values.TryGetValue("loss", out var loss) && double.IsFinite(loss));
     }
 
     /// <exception cref="KoalaException">This is the last step that could have had a position to learn from.</exception>
