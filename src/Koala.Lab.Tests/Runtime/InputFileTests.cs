@@ -36,7 +36,7 @@ public sealed class InputFileTests : IDisposable
     [Theory, MemberData(nameof(Readers))]
     public async Task A_pipe_and_a_device_are_refused_in_one_line(string reader)
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux(), "kinds of files are told apart on Linux");
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "kinds of files are distinguished on Linux only");
         var pipe = _folder.At("pipe.jsonl");
         using (var mkfifo = Process.Start("mkfifo", [pipe])) await mkfifo.WaitForExitAsync(TestContext.Current.CancellationToken);
         foreach (var (path, kind) in ((string, string)[])[(pipe, "a pipe"), ("/dev/zero", "a device")])
@@ -54,7 +54,7 @@ public sealed class InputFileTests : IDisposable
         Assert.Equal("does not exist", Assert.Throws<KoalaException>(() => InputFile.Open(_folder.At("none"))).Fault);
         Assert.Equal("does not exist", Assert.Throws<KoalaException>(() => InputFile.Open(_folder.At("none", "below"))).Fault);
         Assert.Throws<KoalaException>(() => InputFile.Open("a\0b"));
-        Assert.SkipUnless(OperatingSystem.IsLinux(), "kinds of files are told apart on Linux");
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "kinds of files are distinguished on Linux only");
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         socket.Bind(new UnixDomainSocketEndPoint(_folder.At("socket")));
         Assert.Contains("is a socket", Assert.Throws<KoalaException>(() => InputFile.Open(_folder.At("socket"))).Fault);
