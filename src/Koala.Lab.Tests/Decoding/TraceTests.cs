@@ -2,6 +2,7 @@ using System.Text.Json;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Runtime.Files;
+using MathNet.Numerics.Statistics;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Decoding;
@@ -36,7 +37,8 @@ public sealed class TraceTests
     {
         using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
         var rounds = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 20 }).Rounds;
-        Assert.True(rounds.Average(r => r.DraftMs) < 0.1 * rounds.Average(r => r.VerifyMs));
+        // The median: one round may meet a garbage collection or another process on its core.
+        Assert.True(rounds.Select(r => r.DraftMs).Median() < 0.1 * rounds.Select(r => r.VerifyMs).Median());
     }
 
     [Fact]
