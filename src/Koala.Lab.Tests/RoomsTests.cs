@@ -6,7 +6,7 @@ namespace Koala.Lab.Tests;
 public sealed partial class RoomsTests
 {
     private static readonly string[] s_rooms =
-        ["Runtime", "Runs", "Checkpoints", "Text", "Data", "Targets", "Drafting", "Heads", "Decoding", "Regeneration",
+        ["Runtime", "Runs", "Checkpoints", "Text", "Data", "Kernels", "Targets", "Drafting", "Heads", "Decoding", "Regeneration",
             "Adversary", "Training", "Evaluation", "Charts"];
 
     [Fact]

@@ -11,13 +11,15 @@ namespace Koala.Lab.Targets;
 /// on a CPU). What lies behind a sequence's length is stale and is overwritten by the next step, so dropping rejected
 /// tokens costs nothing.
 /// </remarks>
-public sealed class KeyValueCache : IDisposable
+public sealed unsafe class KeyValueCache : IDisposable
 {
     private const int GpuBucket = 512;
 
     private readonly int[] _lengths;
     private bool _disposed;
     private readonly int _heads;
+    private readonly nint[] _keyAddresses = [];     // of each layer's tensor; empty where kernels of ours do not read it
+    private readonly nint[] _valueAddresses = [];
     private readonly Tensor _starts;   // the first row of each head of each sequence, [B,kvHeads,1]
 
     internal KeyValueCache(int layers, int batch, int capacity, int heads, int headDim, ScalarType dtype, Device device)
@@ -32,6 +34,9 @@ public sealed class KeyValueCache : IDisposable
         _starts = starts.view(batch, heads, 1).DetachFromDisposeScope();
         Keys = Allocate(layers, headDim, dtype, device);
         Values = Allocate(layers, headDim, dtype, device);
+        if (device.type != DeviceType.CPU || dtype != ScalarType.Float32) return;
+        _keyAddresses = [.. Keys.Select(keys => (nint)HostMemory.Floats(keys))];
+        _valueAddresses = [.. Values.Select(values => (nint)HostMemory.Floats(values))];
     }
 
     /// <summary>The number of sequences.</summary>
@@ -141,6 +146,15 @@ public sealed class KeyValueCache : IDisposable
     }
 
     internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_disposed, this);
+
+    /// <summary>The keys of a layer, [B·kvHeads·capacity,headDim]; for an fp32 cache on a CPU.</summary>
+    internal float* KeyFloats(int layer) => (float*)_keyAddresses[layer];
+
+    /// <summary>The values of a layer, as <see cref="KeyFloats"/>.</summary>
+    internal float* ValueFloats(int layer) => (float*)_valueAddresses[layer];
+
+    /// <summary>The row of the cache's tensors that belongs to a slot of a head of a sequence.</summary>
+    internal long Row(int sequence, int head, int slot) => ((long)sequence * _heads + head) * Capacity + slot;
 
     /// <summary>The rows of the cache's tensors that belong to slots of its sequences.</summary>
     /// <param name="positions">

@@ -271,7 +271,7 @@ public sealed class Target : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         TensorArgument.CheckWidth(hidden, Dtype, Device, Config.HiddenSize, nameof(hidden));
         using var scope = NewDisposeScope();
-        return Model.Product(hidden, LmHead).MoveToOuterDisposeScope();
+        return Model.Logits(hidden).MoveToOuterDisposeScope();
     }
 
     /// <summary>Embeddings of tokens, [N,D], from their ids on the device, [N]. No gradients flow.</summary>

@@ -12,7 +12,7 @@ namespace Koala.Lab.Targets;
 /// B sequences, T new tokens each, N = B·T, D width, F width of the features, V vocabulary, L cache slots that
 /// attention looks at. The weights never take gradients.
 /// </remarks>
-internal sealed class TargetModel : IDisposable
+internal sealed unsafe class TargetModel : IDisposable
 {
     // Attention looks at a multiple of this many cache slots, so that the shapes of a step change rarely. A GPU looks
     // at a few hundred slots in the time of one, and each shape costs it a capture.
@@ -25,6 +25,7 @@ internal sealed class TargetModel : IDisposable
     private readonly DecoderScript _script;
     private readonly RotaryEmbedding _rotary;
     private readonly Tensor _slotNumbers;   // 0 .. context-1
+    private readonly CpuTarget? _cpu;       // null on a GPU
 
     /// <param name="files">The opened files of the model.</param>
     /// <param name="dtype">The dtype in which the weights are kept and computed.</param>
@@ -38,6 +39,7 @@ internal sealed class TargetModel : IDisposable
         _script = new DecoderScript(_config, dtype, device);
         _rotary = new RotaryEmbedding(_config, dtype, device);
         _slotNumbers = arange(_config.ContextLength, ScalarType.Int64, device).DetachFromDisposeScope();
+        if (device.type == DeviceType.CPU && dtype == ScalarType.Float32) _cpu = new CpuTarget(_config, Weights);
     }
 
     /// <summary>The weights; the model disposes them.</summary>
@@ -90,6 +92,13 @@ internal sealed class TargetModel : IDisposable
         if (cache.Lengths.Max() + count > cache.Capacity)
             throw new ArgumentException(
                 $"{cache.Lengths.Max()} + {count} tokens do not fit a cache of {cache.Capacity}", nameof(trees));
+
+        if (_cpu is not null)
+        {
+            var output = _cpu.Append(cache, trees, featureLayers, held, count);
+            for (var b = 0; b < cache.Batch; b++) cache.Extend(b, trees.Tokens[b].Length);
+            return output;
+        }
 
         using var scope = NewDisposeScope();
         var keyValueLength = KeyValueLength(cache, cache.Lengths.Max() + count);
@@ -151,6 +160,7 @@ internal sealed class TargetModel : IDisposable
     /// <returns>Hidden states after the final norm, [B,D].</returns>
     public Tensor Step(KeyValueCache cache, Tensor ids, Tensor positions, int keyValueLength)
     {
+        if (_cpu is not null) return _cpu.Step(cache, ids, positions);
         using var scope = NewDisposeScope();
         var masked = (_slotNumbers.narrow(0, 0, keyValueLength) > positions).unsqueeze(1);                  // [B,1,L]
         var hidden = Run(ids, positions, cache.Slots(positions), masked, keyValueLength, cache, []).Hidden; // [B,1,D]
@@ -172,6 +182,16 @@ internal sealed class TargetModel : IDisposable
 
     /// <summary>Embeddings of tokens, [N,D], from their ids on the device, [N]. No gradients flow.</summary>
     public Tensor Embed(Tensor ids) => Weights.Embedding.index_select(0, ids);
+
+    /// <summary>The decoder layers in kernels of Koala's own; null where libtorch computes them.</summary>
+    public CpuDecoder? Cpu => _cpu?.Decoder;
+
+    /// <summary>The LM head over hidden states, [...,D]: logits [...,V]. Gradients flow to the hidden states.</summary>
+    public Tensor Logits(Tensor hidden) =>
+        _cpu is null || NeedsGradients(hidden) ? Product(hidden, Weights.LmHead) : _cpu.Decoder.Multiply(_cpu.LmHead, hidden);
+
+    /// <summary>Whether something computed from a tensor has to carry gradients, which only libtorch computes.</summary>
+    public static bool NeedsGradients(Tensor x) => is_grad_enabled() && x.requires_grad;
 
     /// <summary>x·wᵀ as the target's own layers compute it; see <see cref="DecoderScript.Product"/>.</summary>
     public Tensor Product(Tensor x, Tensor weight) => _script.Product(x, weight);
@@ -205,6 +225,7 @@ internal sealed class TargetModel : IDisposable
         Weights.Dispose();
         _rotary.Dispose();
         _slotNumbers.Dispose();
+        _cpu?.Dispose();
     }
 
     // The token ids, [N], and the length of each sequence before the step, [B,1]; on the host.

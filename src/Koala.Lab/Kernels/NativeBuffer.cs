@@ -1,0 +1,56 @@
+using System.Runtime.InteropServices;
+
+namespace Koala.Lab.Kernels;
+
+/// <summary>Memory outside the garbage collector's heap, aligned to a cache line and to every vector.</summary>
+/// <remarks>
+/// Kernels keep plain addresses into it, so whoever runs one must keep the buffer alive. The memory is freed once, when the buffer is
+/// disposed or collected.
+/// </remarks>
+internal sealed unsafe class NativeBuffer : IDisposable
+{
+    private const int Alignment = 64;
+
+    private static long s_live;
+    private void* _address;
+
+    /// <param name="bytes">The size in bytes; the memory is zeroed.</param>
+    public NativeBuffer(long bytes)
+    {
+        Bytes = bytes;
+        _address = NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, Alignment), Alignment);
+        NativeMemory.Clear(_address, (nuint)bytes);
+        Interlocked.Add(ref s_live, bytes);
+        GC.AddMemoryPressure(Math.Max(bytes, 1));
+    }
+
+    /// <summary>Frees the memory of a buffer that nobody disposed.</summary>
+    ~NativeBuffer() => Free();
+
+    /// <summary>The bytes of all buffers of this process that have not been freed.</summary>
+    public static long LiveBytes => Interlocked.Read(ref s_live);
+
+    /// <summary>The size in bytes.</summary>
+    public long Bytes { get; }
+
+    /// <summary>The first byte.</summary>
+    public byte* Address => (byte*)_address;
+
+    /// <summary>The first of the numbers, for a buffer of fp32 numbers.</summary>
+    public float* Floats => (float*)_address;
+
+    public void Dispose()
+    {
+        Free();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Free()
+    {
+        if (_address is null) return;
+        NativeMemory.AlignedFree(_address);
+        _address = null;
+        Interlocked.Add(ref s_live, -Bytes);
+        GC.RemoveMemoryPressure(Math.Max(Bytes, 1));
+    }
+}

@@ -1,0 +1,197 @@
+using System.Runtime.Intrinsics.X86;
+using System.Runtime.Intrinsics.Arm;
+
+namespace Koala.Lab.Kernels;
+
+/// <summary>Work that is divided into chunks, which may run in any order and at the same time.</summary>
+internal interface ICrewWork
+{
+    /// <param name="chunk">The number of the chunk.</param>
+    /// <param name="worker">The number of the thread that runs it, below <see cref="WorkCrew.MaxThreads"/>; for memory of its own.</param>
+    void Do(int chunk, int worker);
+}
+
+/// <summary>A few threads that share the chunks of a piece of work. A step of a small model has some sixty such pieces in a millisecond.</summary>
+/// <remarks>
+/// Threads claim one chunk after another. So a thread that the system has taken off its core delays the work by the chunk that it holds,
+/// and one that never came by nothing. Between pieces a thread spins for some microseconds, since waking it takes longer than a piece of
+/// a small model, and then sleeps, so that other programs get the core. While another process takes the core again and again, even the
+/// chunk that a thread holds costs more than it brings: the caller then works alone for a while.
+/// </remarks>
+internal sealed class WorkCrew : IDisposable
+{
+    /// <summary>More threads than this do not help: a step reads memory, which a few threads keep busy.</summary>
+    public const int MaxThreads = 64;
+
+    private const int SpinsBeforeSleep = 2000;
+    private const int SpinsBeforeYield = 4000;
+
+    // 200 µs. A thread that loses its core while it holds a chunk is away for some milliseconds.
+    private static readonly long s_longWait = TimeProvider.System.TimestampFrequency / 5000;
+    private const int AloneAfterLongWait = 200;
+    private const int MostAlone = 20_000;
+
+    private readonly Thread[] _threads;
+    private readonly SemaphoreSlim _wake = new(0);
+    private readonly Lock _oneCaller = new();
+
+    // The chunks of a piece of work are claimed from its ticket: the number of the piece in the upper 32 bits, then 16 bits with the
+    // number of its chunks, then 16 bits with the next chunk. All three change at once, so a late thread cannot claim a chunk that
+    // belongs to another piece.
+    private long _ticket;
+    private int _finished;
+    private int _sleeping;
+    private ICrewWork? _work;
+    private uint _piece;
+    private bool _stopped;
+    private int _alone;          // pieces that the caller still does alone
+    private int _aloneNext = AloneAfterLongWait;
+
+    private static readonly Lock s_shared = new();
+    private static WorkCrew? s_current;
+
+    /// <param name="threads">The number of threads, the caller's included; 1 to <see cref="MaxThreads"/>.</param>
+    public WorkCrew(int threads)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        Threads = Math.Min(threads, MaxThreads);
+        _threads = [.. Enumerable.Range(1, Threads - 1).Select(NewThread)];
+    }
+
+    /// <summary>The process's crew, with a number of threads that can change between steps.</summary>
+    /// <param name="threads">The number of threads.</param>
+    public static WorkCrew Shared(int threads)
+    {
+        if (Volatile.Read(ref s_current) is { } current && current.Threads == Math.Min(threads, MaxThreads)) return current;
+        lock (s_shared)
+        {
+            if (s_current is { } other && other.Threads == Math.Min(threads, MaxThreads)) return other;
+            // Whoever still works with the crew that is replaced finishes; its threads sleep for good, then end with the process.
+            return s_current = new WorkCrew(threads);
+        }
+    }
+
+    /// <summary>The largest number of chunks of a piece of work.</summary>
+    public static int MaxChunks => ushort.MaxValue;
+
+    /// <summary>The number of threads, the caller's included.</summary>
+    public int Threads { get; }
+
+    /// <summary>Runs all chunks and returns when they are done. A second caller at the same time does its work alone.</summary>
+    public void Run(ICrewWork work, int chunks)
+    {
+        if (chunks > 1 && _threads.Length > 0 && _oneCaller.TryEnter())
+        {
+            try
+            {
+                if (_alone == 0)
+                {
+                    RunTogether(work, chunks);
+                    return;
+                }
+                _alone--;
+            }
+            finally
+            {
+                _oneCaller.Exit();
+            }
+        }
+        for (var chunk = 0; chunk < chunks; chunk++) work.Do(chunk, 0);
+    }
+
+    /// <summary>Ends the threads. No work may be running.</summary>
+    public void Dispose()
+    {
+        Volatile.Write(ref _stopped, true);
+        if (_threads.Length > 0) _wake.Release(_threads.Length);
+        foreach (var thread in _threads) thread.Join();
+        _wake.Dispose();
+    }
+
+    private void RunTogether(ICrewWork work, int chunks)
+    {
+        var start = TimeProvider.System.GetTimestamp();
+        _work = work;
+        Volatile.Write(ref _finished, 0);
+        _piece++;
+        Interlocked.Exchange(ref _ticket, ((long)_piece << 32) | ((long)chunks << 16));
+        var sleeping = Volatile.Read(ref _sleeping);
+        if (sleeping > 0) _wake.Release(Math.Min(sleeping, chunks - 1));
+        DoChunks(_piece, 0);
+        if (Volatile.Read(ref _finished) != chunks) WaitForOthers(chunks, start);
+    }
+
+    private void WaitForOthers(int chunks, long start)
+    {
+        var end = TimeProvider.System.GetTimestamp();
+        for (var spins = 0; Volatile.Read(ref _finished) != chunks; spins++)
+        {
+            if (spins < SpinsBeforeYield) Pause();
+            else Thread.Yield();
+        }
+        var waited = TimeProvider.System.GetTimestamp() - end;
+        if (waited > s_longWait && waited > end - start)
+        {
+            _alone = _aloneNext;
+            _aloneNext = Math.Min(2 * _aloneNext, MostAlone);
+        }
+        else if (_aloneNext > AloneAfterLongWait) _aloneNext--;
+    }
+
+    private Thread NewThread(int number)
+    {
+        var thread = new Thread(() => Loop(number)) { IsBackground = true, Name = $"koala worker {number}" };
+        thread.Start();
+        return thread;
+    }
+
+    private void Loop(int worker)
+    {
+        uint seen = 0;
+        for (var spins = 0; !Volatile.Read(ref _stopped); spins++)
+        {
+            var piece = (uint)(Volatile.Read(ref _ticket) >> 32);
+            if (piece != seen)
+            {
+                seen = piece;
+                spins = 0;
+                DoChunks(piece, worker);
+            }
+            else if (spins < SpinsBeforeSleep) Pause();
+            else
+            {
+                Sleep(seen);
+                spins = 0;
+            }
+        }
+    }
+
+    // Who goes to sleep says so first and then looks again, so that no piece is missed for longer than the next one.
+    private void Sleep(uint seen)
+    {
+        Interlocked.Increment(ref _sleeping);
+        if ((uint)(Volatile.Read(ref _ticket) >> 32) == seen && !Volatile.Read(ref _stopped)) _wake.Wait();
+        Interlocked.Decrement(ref _sleeping);
+    }
+
+    private void DoChunks(uint piece, int worker)
+    {
+        while (true)
+        {
+            var ticket = Volatile.Read(ref _ticket);
+            var next = (int)(ticket & 0xFFFF);
+            if ((uint)(ticket >> 32) != piece || next >= (int)((ticket >> 16) & 0xFFFF)) return;
+            if (Interlocked.CompareExchange(ref _ticket, ticket + 1, ticket) != ticket) continue;
+            // The piece cannot end before this chunk is finished, so its work is still the one to do.
+            _work!.Do(next, worker);
+            Interlocked.Increment(ref _finished);
+        }
+    }
+
+    private static void Pause()
+    {
+        if (X86Base.IsSupported) X86Base.Pause();
+        else if (ArmBase.IsSupported) ArmBase.Yield();
+        else Thread.SpinWait(1);
+    }
+}

@@ -1,0 +1,18 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Targets;
+
+/// <summary>The memory of tensors on a CPU, for kernels that libtorch does not run.</summary>
+internal static unsafe class HostMemory
+{
+    /// <summary>The address of the first number of a contiguous fp32 tensor. It is valid while the tensor lives.</summary>
+    /// <exception cref="ArgumentException">The tensor is not contiguous, or has another dtype or device.</exception>
+    public static float* Floats(Tensor tensor)
+    {
+        if (tensor.dtype != ScalarType.Float32 || tensor.device_type != TorchSharp.DeviceType.CPU || !tensor.is_contiguous())
+            throw new ArgumentException("It is not a contiguous fp32 tensor on a CPU.", nameof(tensor));
+        return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
+    }
+}

@@ -1,0 +1,29 @@
+using Koala.Lab.Kernels;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Targets;
+
+/// <summary>Copies tensors into the memory of kernels.</summary>
+internal static unsafe class PackedTensor
+{
+    /// <summary>Packs the weights of a linear layer, [out,in], in the smallest type that holds them as they are.</summary>
+    public static PanelMatrix Matrix(Tensor weights, WorkCrew crew)
+    {
+        using var scope = NewDisposeScope();
+        var wide = weights.detach().to(ScalarType.Float32).contiguous();
+        var numbers = HostMemory.Floats(wide);
+        var (outputs, inputs) = ((int)wide.shape[0], (int)wide.shape[1]);
+        var type = PanelMatrix.SmallestType(numbers, wide.numel());
+        return PanelMatrix.Pack(numbers, outputs, inputs, type, crew);
+    }
+
+    /// <summary>Copies a row of numbers.</summary>
+    public static NativeBuffer Row(Tensor row)
+    {
+        using var scope = NewDisposeScope();
+        var wide = row.detach().to(ScalarType.Float32).contiguous();
+        var buffer = new NativeBuffer(wide.numel() * sizeof(float));
+        Buffer.MemoryCopy(HostMemory.Floats(wide), buffer.Address, buffer.Bytes, buffer.Bytes);
+        return buffer;
+    }
+}
