@@ -80,7 +80,7 @@ public sealed class EagleDrafterTests
         foreach (var (from, to) in ((int, int)[])[(0, 6), (6, 7), (7, 12)])
         {
             drafter.Extend(features.narrow(1, from, to - from), [.. texts.Select(text => text[from..(to + 1)])]);
-            var onDevice = drafter.GreedyChain(5).data<long>().ToArray();
+            var onDevice = drafter.GreedyChain(5)!.data<long>().ToArray();
             var logits = drafter.First();
             var stepwise = new List<int[]>();
             for (var depth = 0; depth < 5; depth++)

@@ -34,10 +34,19 @@ internal sealed unsafe class NativeBuffer : IDisposable
     public long Bytes { get; }
 
     /// <summary>The first byte.</summary>
-    public byte* Address => (byte*)_address;
+    /// <exception cref="ObjectDisposedException">The memory has been freed.</exception>
+    public byte* Address
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_address is null, this);
+            return (byte*)_address;
+        }
+    }
 
     /// <summary>The first of the numbers, for a buffer of fp32 numbers.</summary>
-    public float* Floats => (float*)_address;
+    /// <exception cref="ObjectDisposedException">The memory has been freed.</exception>
+    public float* Floats => (float*)Address;
 
     public void Dispose()
     {

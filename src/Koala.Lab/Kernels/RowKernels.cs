@@ -23,9 +23,13 @@ internal static unsafe class RowKernels
         Vector512.IsHardwareAccelerated ? &Rotate<Vector512Unit, Vector512<float>>
         : Vector256.IsHardwareAccelerated ? &Rotate<Vector256Unit, Vector256<float>> : &Rotate<Vector128Unit, Vector128<float>>;
 
+    private static readonly delegate*<float*, int, float> s_max =
+        Vector512.IsHardwareAccelerated ? &Max<Vector512Unit, Vector512<float>>
+        : Vector256.IsHardwareAccelerated ? &Max<Vector256Unit, Vector256<float>> : &Max<Vector128Unit, Vector128<float>>;
+
     /// <summary>Root-mean-square norm: x / √(mean(x²) + epsilon) · weight.</summary>
     /// <param name="x">The row.</param>
-    /// <param name="weight">The weights.</param>
+    /// <param name="weight">The weights; null means that there are none.</param>
     /// <param name="epsilon">What is added to the mean.</param>
     /// <param name="width">The numbers of the row.</param>
     /// <param name="y">The result; may be the row itself.</param>
@@ -48,6 +52,34 @@ internal static unsafe class RowKernels
     /// <param name="half">Half the width of the head.</param>
     public static void Rotate(float* x, float* cos, float* sin, int half) => s_rotate(x, cos, sin, half);
 
+    /// <summary>The largest number of a row that has at least one; NaN if there is one.</summary>
+    public static float Max(ReadOnlySpan<float> row)
+    {
+        fixed (float* x = row) return s_max(x, row.Length);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float Max<TUnit, TVector>(float* x, int width) where TUnit : IVectorUnit<TVector> where TVector : unmanaged
+    {
+        var most = x[0];
+        var i = 0;
+        if (width >= 4 * TUnit.Width)
+        {
+            var low = TUnit.Broadcast(most);
+            TVector a = low, b = low, c = low, d = low;
+            for (; i <= width - 4 * TUnit.Width; i += 4 * TUnit.Width)
+            {
+                a = TUnit.Max(a, TUnit.Load(x + i));
+                b = TUnit.Max(b, TUnit.Load(x + i + TUnit.Width));
+                c = TUnit.Max(c, TUnit.Load(x + i + 2 * TUnit.Width));
+                d = TUnit.Max(d, TUnit.Load(x + i + 3 * TUnit.Width));
+            }
+            most = TUnit.Max(TUnit.Max(TUnit.Max(a, b), TUnit.Max(c, d)));
+        }
+        for (; i < width; i++) most = MathF.Max(most, x[i]);
+        return most;
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Norm<TUnit, TVector>(float* x, float* weight, float epsilon, int width, float* y)
         where TUnit : IVectorUnit<TVector> where TVector : unmanaged
@@ -64,8 +96,11 @@ internal static unsafe class RowKernels
         var factor = 1 / MathF.Sqrt(sum / width + epsilon);
         var factors = TUnit.Broadcast(factor);
         for (i = 0; i <= width - TUnit.Width; i += TUnit.Width)
-            TUnit.Store(TUnit.Multiply(TUnit.Multiply(TUnit.Load(x + i), factors), TUnit.Load(weight + i)), y + i);
-        for (; i < width; i++) y[i] = x[i] * factor * weight[i];
+        {
+            var normed = TUnit.Multiply(TUnit.Load(x + i), factors);
+            TUnit.Store(weight is null ? normed : TUnit.Multiply(normed, TUnit.Load(weight + i)), y + i);
+        }
+        for (; i < width; i++) y[i] = weight is null ? x[i] * factor : x[i] * factor * weight[i];
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Koala.Lab.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -7,7 +8,7 @@ namespace Koala.Lab.Targets;
 /// <summary>The best token of each row of logits. A row whose best logit is not finite has none.</summary>
 /// <remarks>
 /// A NaN counts as the best logit, so that a model or head with broken numbers would seem to choose a token. Only one number per row is
-/// looked at; on a CPU in fp32 it is read from memory, because a few small operators would take several percent of a small target's step.
+/// looked at; on a CPU in fp32 the rows are read from memory, because a few small operators would take several percent of a small step.
 /// </remarks>
 internal static class BestTokens
 {
@@ -20,13 +21,18 @@ internal static class BestTokens
     public static Tensor OnHost(Tensor logits)
     {
         if (!IsReadable(logits)) return OnDevice(logits).cpu();
-        var tokens = logits.argmax(-1);
-        var ids = MemoryMarshal.Cast<byte, long>(tokens.bytes);
+        var width = (int)logits.shape[^1];
         var values = MemoryMarshal.Cast<byte, float>(logits.bytes);
-        var width = values.Length / ids.Length;
-        for (var i = 0; i < ids.Length; i++)
-            if (!float.IsFinite(values[i * width + (int)ids[i]])) ids[i] = None;
-        return tokens;
+        var ids = new long[values.Length / width];
+        for (var i = 0; i < ids.Length; i++) ids[i] = Of(values.Slice(i * width, width));
+        return tensor(ids).view(logits.shape[..^1]);
+    }
+
+    /// <summary>The best token of a row of logits; <see cref="None"/> where the best logit is not finite. Of equal ones the first.</summary>
+    public static int Of(ReadOnlySpan<float> logits)
+    {
+        var best = RowKernels.Max(logits);
+        return float.IsFinite(best) ? logits.IndexOf(best) : None;
     }
 
     /// <summary>The same on the device of the logits. Nothing is read on the host.</summary>

@@ -63,6 +63,18 @@ internal sealed unsafe class CpuTarget : IDisposable
         return Run([.. ids.data<long>().Select(id => (int)id)], rows, cache, []).Hidden;
     }
 
+    /// <summary>Copies the embeddings of tokens.</summary>
+    /// <param name="ids">The tokens, [N].</param>
+    /// <param name="x">The first number of the first row.</param>
+    /// <param name="stride">The distance between rows.</param>
+    public void Embed(IReadOnlyList<int> ids, float* x, int stride)
+    {
+        var from = HostMemory.Floats(_embedding);
+        var width = _config.HiddenSize;
+        for (var row = 0; row < ids.Count; row++)
+            new ReadOnlySpan<float>(from + (long)ids[row] * width, width).CopyTo(new Span<float>(x + (long)row * stride, width));
+    }
+
     public void Dispose()
     {
         Decoder.Dispose();
@@ -79,7 +91,7 @@ internal sealed unsafe class CpuTarget : IDisposable
         var features = featureLayers.Count == 0 ? null : empty(rows.Count, featureLayers.Count * width);
         var x = HostMemory.Floats(hidden);
         var outputs = features is null ? null : HostMemory.Floats(features);
-        Embed(ids, x);
+        Embed(ids, x, width);
 
         void Keep(int layer)
         {
@@ -103,13 +115,5 @@ internal sealed unsafe class CpuTarget : IDisposable
     {
         for (var row = 0; row < rows; row++, x += _config.HiddenSize)
             RowKernels.Norm(x, _finalNorm.Floats, (float)_config.RmsNormEps, _config.HiddenSize, x);
-    }
-
-    private void Embed(int[] ids, float* x)
-    {
-        var from = HostMemory.Floats(_embedding);
-        var width = _config.HiddenSize;
-        for (var row = 0; row < ids.Length; row++)
-            new ReadOnlySpan<float>(from + (long)ids[row] * width, width).CopyTo(new Span<float>(x + (long)row * width, width));
     }
 }

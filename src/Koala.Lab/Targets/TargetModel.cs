@@ -183,8 +183,8 @@ internal sealed unsafe class TargetModel : IDisposable
     /// <summary>Embeddings of tokens, [N,D], from their ids on the device, [N]. No gradients flow.</summary>
     public Tensor Embed(Tensor ids) => Weights.Embedding.index_select(0, ids);
 
-    /// <summary>The decoder layers in kernels of Koala's own; null where libtorch computes them.</summary>
-    public CpuDecoder? Cpu => _cpu?.Decoder;
+    /// <summary>The target in kernels of Koala's own; null where libtorch computes it.</summary>
+    public CpuTarget? Cpu => _cpu;
 
     /// <summary>The LM head over hidden states, [...,D]: logits [...,V]. Gradients flow to the hidden states.</summary>
     public Tensor Logits(Tensor hidden) =>

@@ -1,6 +1,7 @@
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Drafting;
 using Koala.Lab.Heads.Learning;
+using Koala.Lab.Kernels;
 using Koala.Lab.Targets;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -28,9 +29,11 @@ public sealed class EagleHead : DraftHead
 
     private readonly EagleWeights _weights;
     private readonly int _targetLayers;
+    private readonly PackedWeights<EagleCpuWeights> _packed = new();
     private DraftVocabulary? _vocabulary;
     private Tensor? _ids;          // [V'] int64: the target's token id of each id of the head
     private Tensor? _lmHead;       // [V',D]: these rows of the target's LM head
+    private PanelMatrix? _packedLmHead;
     private EagleMemory? _spare;   // the memory of the latest drafter; on a GPU it is kept for the graphs that were captured over it
 
     internal EagleHead(EagleWeights weights, Target target, DraftVocabulary? vocabulary) : base(weights.Options, target.Identity)
@@ -59,8 +62,13 @@ public sealed class EagleHead : DraftHead
     {
         ThrowIfDisposed();
         ArgumentNullException.ThrowIfNull(target);
-        return new EagleDrafter(this, _weights, target, batch, capacity);
+        return target.Model.Cpu is null
+            ? NewTensorDrafter(target, batch, capacity)
+            : new EagleCpuDrafter(this, _packed.Of(Parameters, () => new EagleCpuWeights(_weights)), target, batch, capacity);
     }
+
+    /// <summary>A drafter that computes with libtorch's operators, as on a GPU.</summary>
+    internal EagleTensorDrafter NewTensorDrafter(Target target, int batch, int capacity) => new(this, _weights, target, batch, capacity);
 
     /// <inheritdoc/>
     public override IReadOnlyList<HeadOutput> Predict(TrainingBatch batch, Target target)
@@ -103,6 +111,10 @@ public sealed class EagleHead : DraftHead
     /// <summary>Logits over the head's vocabulary, [N,V'], from its outputs, [N,D].</summary>
     internal Tensor Logits(Tensor features, Target target) =>
         _lmHead is null ? target.Logits(features) : target.Model.Product(features, _lmHead);
+
+    /// <summary>The LM head over the head's vocabulary, [V',D], packed for a CPU.</summary>
+    internal PanelMatrix PackedLmHead(CpuTarget target) =>
+        _lmHead is null ? target.LmHead : _packedLmHead ??= PackedTensor.Matrix(_lmHead, CpuDecoder.Crew);
 
     /// <summary>
     /// Turns token ids of the draft vocabulary into the target's. Without a draft vocabulary they are the same.
@@ -171,6 +183,8 @@ public sealed class EagleHead : DraftHead
         base.Dispose(disposing);
         _ids?.Dispose();
         _lmHead?.Dispose();
+        _packedLmHead?.Dispose();
+        _packed.Dispose();
         _spare?.Dispose();
     }
 
@@ -190,6 +204,8 @@ public sealed class EagleHead : DraftHead
         using var _ = no_grad();
         _ids?.Dispose();
         _lmHead?.Dispose();
+        _packedLmHead?.Dispose();
+        _packedLmHead = null;
         _spare?.Dispose();
         _spare = null;
         _vocabulary = vocabulary;

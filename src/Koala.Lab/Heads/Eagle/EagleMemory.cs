@@ -27,6 +27,28 @@ internal sealed class EagleMemory : IDisposable
         Cache.Batch == batch && Cache.Capacity >= capacity
         && Cache.Device.type == target.Device.type && Cache.Keys[0].dtype == target.Dtype;
 
+    /// <summary>
+    /// This memory if it has room for more candidates, else larger memory with the same contents, which replaces it. A tree that is cut
+    /// only after it was grown is stored in full, so it may need more slots than the sequence was expected to hold.
+    /// </summary>
+    /// <param name="drafted">The slots behind the committed pairs that are filled already.</param>
+    /// <param name="count">The slots that are needed behind them.</param>
+    /// <param name="target">The target of the head.</param>
+    /// <param name="layers">The number of the head's layers.</param>
+    public EagleMemory WithRoom(int drafted, int count, Target target, int layers)
+    {
+        var needed = Cache.Lengths.Max() + drafted + count;
+        if (needed <= Cache.Capacity) return this;
+        var lengths = Cache.Lengths.ToArray();
+        var larger = new EagleMemory(target, layers, Cache.Batch, needed + needed / 2);
+        for (var b = 0; b < Cache.Batch; b++) Cache.Extend(b, drafted);
+        int[] all = [.. Enumerable.Range(0, Cache.Batch)];
+        larger.Cache.CopyFrom(Cache, all, all);
+        for (var b = 0; b < Cache.Batch; b++) larger.Cache.Truncate(b, lengths[b]);
+        Dispose();
+        return larger;
+    }
+
     public void Dispose()
     {
         Cache.Dispose();

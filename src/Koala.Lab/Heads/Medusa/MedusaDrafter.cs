@@ -13,6 +13,7 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
     // The last committed hidden state of each sequence, [B,D].
     private readonly Tensor _last = zeros(batch, target.Config.HiddenSize, target.Dtype, target.Device).DetachFromDisposeScope();
 
+    private readonly MedusaCpuWeights? _packed = head.PackFor(target);
     private Tensor? _logits;   // the logits of this round, [n,B,V]
     private int _level;
 
@@ -30,7 +31,7 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
     public override Tensor First()
     {
         _logits?.Dispose();
-        _logits = head.Logits(_last, target).DetachFromDisposeScope();
+        _logits = Logits(head.MaxDraftLength).DetachFromDisposeScope();
         _level = 0;
         return _logits[0];
     }
@@ -42,10 +43,13 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
     public override Tensor GreedyChain(int length)
     {
         using var scope = NewDisposeScope();
-        return BestTokens.OnHost(head.Logits(_last, target, length)).t().contiguous().MoveToOuterDisposeScope();
+        return BestTokens.OnHost(Logits(length)).t().contiguous().MoveToOuterDisposeScope();
     }
 
     internal override KoalaException NotFinite() => head.NotFinite();
+
+    // The logits of the first heads, [n,B,V].
+    private Tensor Logits(int heads) => _packed?.Logits(_last, target.Model.Cpu!, heads) ?? head.Logits(_last, target, heads);
 
     protected override void Dispose(bool disposing)
     {

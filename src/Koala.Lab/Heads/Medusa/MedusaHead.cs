@@ -23,6 +23,7 @@ public sealed class MedusaHead : DraftHead
     private readonly Tensor[] _weights;     // K tensors (1 if blocks are tied), [n,D,D]
     private readonly Tensor[] _biases;      // K tensors (1 if blocks are tied), [n,D]
     private readonly Tensor? _lmHeads;      // [n,V,D]; null if the heads share the target's LM head
+    private readonly PackedWeights<MedusaCpuWeights> _packed = new();
 
     internal MedusaHead(MedusaOptions options, TargetIdentity target, Tensor[] weights, Tensor[] biases, Tensor? lmHeads)
         : base(options, target)
@@ -89,14 +90,20 @@ public sealed class MedusaHead : DraftHead
     /// <returns>The logits, [n,N,V].</returns>
     internal Tensor Logits(Tensor features, Target target, int? first = null)
     {
-        using var scope = NewDisposeScope();
         var heads = first ?? _options.Heads;
+        if (!is_grad_enabled() && PackFor(target) is { } packed) return packed.Logits(features, target.Model.Cpu!, heads);
+        using var scope = NewDisposeScope();
         var hidden = Hidden(features, heads);
         var logits = _lmHeads is null
             ? target.Logits(hidden)
             : matmul(hidden, _lmHeads.narrow(0, 0, heads).to(hidden.dtype).transpose(1, 2));
         return logits.MoveToOuterDisposeScope();
     }
+
+    /// <summary>The weights packed for a CPU; null for a target that libtorch computes.</summary>
+    internal MedusaCpuWeights? PackFor(Target target) => target.Model.Cpu is null
+        ? null
+        : _packed.Of(Parameters, () => new MedusaCpuWeights(_options, _weights, _biases, _lmHeads));
 
     /// <inheritdoc/>
     public override StateDict ToStateDict() => MedusaStateDict.Create(_options, _weights, _biases, _lmHeads);
@@ -113,6 +120,13 @@ public sealed class MedusaHead : DraftHead
             ? Parameter(target.LmHead.to(ScalarType.Float32).expand(options.Heads, -1, -1).clone())
             : null;
         return new MedusaHead(options, target.Identity, weights, biases, lmHeads);
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        base.Dispose(disposing);
+        _packed.Dispose();
     }
 
     // Weights are cast to the dtype of the features. For a bf16 target fp32 masters are rounded, and gradients flow
