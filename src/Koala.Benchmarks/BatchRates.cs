@@ -105,7 +105,7 @@ public sealed record BatchRates
             Machine = MachineInfo.Current,
             Target = target.Name,
             Device = Devices.Name(target.Device),
-            Dtype = Dtypes.Name(target.Dtype),
+            Dtype = Dtypes.Name(target.WeightDtype),
             Threads = get_num_threads(),
             LoadSeconds = load,
             WeightBytes = target.WeightBytes,

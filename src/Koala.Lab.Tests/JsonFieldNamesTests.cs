@@ -74,11 +74,10 @@ public sealed class JsonFieldNamesTests
         // The machine.
         {
             typeof(DoctorReport),
-            "koala machine libTorch device gpus cudaGraphs halfInstructions step memoryReadGBPerSecond threads environment findings"
+            "koala machine libTorch device gpus cudaGraphs halfInstructions vectorBits memoryReadGBPerSecond threads environment findings"
         },
         { typeof(LibTorchInfo), "version builtFor folder origin bindingsMended" },
         { typeof(Finding), "level what mend" },
-        { typeof(StepTiming), "fp32Ms bf16Ms fastest" },
         { typeof(MachineInfo), "cpu cores memoryBytes os dotNet gpu" },
         { typeof(Gpu), "name memoryBytes" },
         { typeof(MachineLoad), "loadAverage otherCores waitingShare stolenShare" },

@@ -16,7 +16,7 @@ namespace Koala.Cli.Commands;
 internal sealed class EvaluateCommand
 {
     private readonly Streams _streams;
-    private readonly ModelOptions _model = new(ModelOptions.MeasuringDtype);
+    private readonly ModelOptions _model = new();
     private readonly SamplingOptions _sampling = new(() => Defaults.Generation);
     private readonly TreeOptions _tree = new();
     private readonly PromptOptions _prompts = new();
@@ -85,7 +85,7 @@ internal sealed class EvaluateCommand
         var prompts = _prompts.Read(result, result.GetValue(_prompts.File)!);
         var provenance = ProvenanceOf(result);
         using var interruption = new Interruption(_streams);
-        using var target = _model.Load(result, fastest: true);
+        using var target = _model.Load(result);
         var source = location.Load(target);
         using var disposable = source as IDisposable;
         var measured = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, source, location.Name, prompts, options,
@@ -100,7 +100,7 @@ internal sealed class EvaluateCommand
         var head = _newHead.Read(result);
         var provenance = ProvenanceOf(result);
         using var interruption = new Interruption(_streams);
-        using var target = _model.Load(result, fastest: true);
+        using var target = _model.Load(result);
         var report = BreakEvenReport.Measure(
             target, head, options.Generation, options.Batch, options.Limits, interruption.Token) with { Provenance = provenance };
         Write(result, report);

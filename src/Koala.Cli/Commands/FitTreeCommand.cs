@@ -11,7 +11,7 @@ namespace Koala.Cli.Commands;
 internal sealed class FitTreeCommand
 {
     private readonly Streams _streams;
-    private readonly ModelOptions _model = new(ModelOptions.MeasuringDtype);
+    private readonly ModelOptions _model = new();
     private readonly DraftOptions _draft = new("");
     private readonly PromptOptions _prompts = new();
     private readonly Option<string?> _out = SharedOptions.Text("--out", "FILE",
@@ -63,7 +63,7 @@ internal sealed class FitTreeCommand
         var provenance = Provenance.Create([.. result.Tokens.Select(token => token.Value)], result.GetValue(_prompts.File));
 
         using var interruption = new Interruption(_streams);
-        using var target = _model.Load(result, fastest: true);
+        using var target = _model.Load(result);
         var source = location.Load(target);
         using var disposable = source as IDisposable;
         TreeFitReport? measured = null;

@@ -17,7 +17,7 @@ internal sealed class GenerateCommand
     private static readonly TimeSpan s_tuningBudget = TimeSpan.FromSeconds(0.4);
 
     private readonly Streams _streams;
-    private readonly ModelOptions _model = new(ModelOptions.UsualDtype);
+    private readonly ModelOptions _model = new();
     private readonly SamplingOptions _sampling = new(() => new GenerationOptions());
     private readonly TreeOptions _tree = new();
     private readonly PromptOptions _prompts = new();

@@ -13,7 +13,7 @@ namespace Koala.Cli.Commands;
 internal sealed class RegenerateCommand
 {
     private readonly Streams _streams;
-    private readonly ModelOptions _model = new(ModelOptions.UsualDtype);
+    private readonly ModelOptions _model = new();
     private readonly SamplingOptions _sampling = new(() =>
         new GenerationOptions { MaxTokens = RegenerationOptions.DefaultMaxTokens });
     private readonly Option<string?> _prompts = SharedOptions.Text("--prompts", "FILE",

@@ -20,7 +20,7 @@ internal sealed class TrainCommand
     private const string Runs = "runs";
 
     private readonly Streams _streams;
-    private readonly ModelOptions _model = new(ModelOptions.UsualDtype);
+    private readonly ModelOptions _model = new();
     private readonly TrainOptions _training = new();
     private readonly Option<string?> _resume = SharedOptions.Text("--resume", "RUN",
         "Go on with this run and all the options that it was started with.");

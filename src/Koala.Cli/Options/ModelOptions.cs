@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Koala.Lab;
-using Koala.Lab.Runtime.Machine;
 using Koala.Lab.Runtime.Native;
 using Koala.Lab.Targets;
 using TorchSharp;
@@ -10,20 +9,14 @@ namespace Koala.Cli.Options;
 /// <summary>
 /// The target, its dtype, its device and the number of threads: <c>--target --dtype --device --threads</c>.
 /// </summary>
-/// <param name="defaultDtype">The default dtype in words.</param>
-internal sealed class ModelOptions(string defaultDtype)
+internal sealed class ModelOptions
 {
-    /// <summary>The default dtype of commands that generate or train.</summary>
-    public const string UsualDtype = "fp32 on a CPU, bf16 on a GPU";
-
-    /// <summary>The default dtype of commands that measure.</summary>
-    public const string MeasuringDtype = "the faster of the two on this CPU, bf16 on a GPU";
-
     public Option<string?> Target { get; } = SharedOptions.Text("--target", "PATH",
         "The target: a Hugging Face folder, a GGUF file, or the name of a model that koala pull has downloaded (org/name).");
 
     public Option<string> Dtype { get; } = SharedOptions.OptionalChoice("--dtype",
-        $"The data type that the target computes in. Default: {defaultDtype}.", "fp32", "bf16");
+        "The data type of the target's weights, and on a GPU of its arithmetic. A CPU computes in fp32 and keeps weights as they are "
+        + "stored; there bf16 rounds them to 16 bits. Default: fp32 on a CPU, bf16 on a GPU.", "fp32", "bf16");
 
     public Option<string> Device { get; } = SharedOptions.Choice("--device", "The device that the target runs on.",
         () => "cpu", "cpu", "cuda");
@@ -35,15 +28,10 @@ internal sealed class ModelOptions(string defaultDtype)
 
     /// <summary>Loads the target; the caller must dispose it.</summary>
     /// <param name="result">The arguments.</param>
-    /// <param name="fastest">
-    /// Which dtype applies if the user gives none: the faster one if true; otherwise fp32 on a CPU and bf16 on a GPU.
-    /// </param>
-    public Target Load(ParseResult result, bool fastest = false)
+    public Target Load(ParseResult result)
     {
         SetThreads(result.GetValue(Threads));
-        var device = result.GetValue(Device)!;
-        var dtype = result.GetValue(Dtype) ?? (fastest ? Fastest(device) : null);
-        return Lab.Targets.Target.Load(result.GetValue(Target)!, dtype, device);
+        return Lab.Targets.Target.Load(result.GetValue(Target)!, result.GetValue(Dtype), result.GetValue(Device)!);
     }
 
     /// <summary>
@@ -61,6 +49,4 @@ internal sealed class ModelOptions(string defaultDtype)
         LibTorch.EnsureLoaded();
         torch.set_num_threads(threads.Value);
     }
-
-    private static string Fastest(string device) => device == "cpu" ? FastestDtype.OnCpu.Fastest : "bf16";
 }

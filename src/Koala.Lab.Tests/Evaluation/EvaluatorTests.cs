@@ -31,7 +31,7 @@ public sealed class EvaluatorTests
             new ProgressList(progress));
 
         Assert.True(report.Lossless);
-        Assert.Equal(4, report.EqualAnswers + report.NearTies);
+        Assert.Equal((4, null), (report.EqualAnswers, report.NearTies));
         Assert.Equal((4, 1), (report.Prompts, report.Skipped));
         Assert.Equal(("koala-nano", "recorded", "cpu", "fp32"), (report.Target, report.Head, report.Device, report.Dtype));
         Assert.Equal((0.0, 4, 1), (report.Temperature, report.DraftLength, report.Repeats));

@@ -61,10 +61,13 @@ public sealed class OutputMatchTests
         Assert.Equal(OutputMatch.Kind.Different, Of(target, tied, x => Replaced(x, (twin + 1) % 512)));
     }
 
+    [Fact]
+    public void On_a_cpu_no_difference_is_a_near_tie() => Assert.False(OutputMatch.HasNearTies(ShippedModels.Nano));
+
     private static OutputMatch.Kind Of(Target target, int[] baseline, Func<int[], int[]> change)
     {
         static Generation Made(int[] tokens) => new(s_prompt, tokens, "", FinishReason.Length, 1, 0.1, []);
-        return OutputMatch.Compare(target, Made(baseline), Made(change(baseline)));
+        return OutputMatch.Compare(target, Made(baseline), Made(change(baseline)), nearTies: true);
     }
 
     private static Target WithTwin(TemporaryFolder folder, int token, int twin)

@@ -142,7 +142,7 @@ public sealed class MedusaHeadTests
     }
 
     [Fact]
-    public void A_bf16_target_drafts_with_a_head_trained_in_fp32()
+    public void A_target_whose_weights_were_rounded_drafts_with_a_head_trained_on_the_exact_one()
     {
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
@@ -150,7 +150,8 @@ public sealed class MedusaHeadTests
         trained.Save(folder.Path, "card");
         using var target = Target.Load(ShippedModels.Folder("koala-nano"), "bf16");
         using var head = DraftHead.Load(folder.Path, target);
-        Assert.All(head.Parameters, p => Assert.Equal(ScalarType.BFloat16, p.Value.dtype));
+        // Rounding the weights of a target says nothing about those of a head, and a CPU computes in fp32.
+        Assert.All(head.Parameters, p => Assert.Equal(ScalarType.Float32, p.Value.dtype));
         using var cache = target.NewCache();
         using var drafter = head.NewDrafter(target, 1, 64);
         drafter.Extend(target.Append(cache, [[1, 50, 60]]), [[1, 50, 60, 70]]);
@@ -160,7 +161,7 @@ public sealed class MedusaHeadTests
         var features = Features();
         using var _ = no_grad();
         var exact = ((MedusaHead)full).Logits(features, ShippedModels.Nano);
-        var rounded = ((MedusaHead)head).Logits(features.to(ScalarType.BFloat16), target);
+        var rounded = ((MedusaHead)head).Logits(features, target);
         Assert.InRange(Golden.Distance(exact, rounded), 0, 3e-2 * exact.abs().max().item<float>());
     }
 

@@ -92,7 +92,7 @@ public sealed class GoldenTests
     }
 
     [Fact]
-    public void In_bf16_the_states_stay_near_the_recorded_ones()
+    public void With_weights_rounded_to_bf16_the_states_stay_near_the_recorded_ones()
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();

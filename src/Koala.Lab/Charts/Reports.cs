@@ -48,10 +48,7 @@ internal static class Reports
             ["tokens", Count(report.Tokens), ""],
         ]);
         if (report.Lossless is { } lossless)
-        {
-            var equal = $"{report.EqualAnswers} of {report.Prompts} answers equal, {report.NearTies} near-ties";
-            rows.Add(["lossless", lossless ? "yes" : "no", equal]);
-        }
+            rows.Add(["lossless", lossless ? "yes" : "no", report.RenderEqual()]);
         var facts = new TextTable(s_facts, rows)
         {
             Title = $"{report.Head} on {report.Target}",

@@ -47,7 +47,7 @@ public sealed class DraftModel : IDraftSource, IDisposable
     /// </exception>
     public static DraftModel Load(string path, Target target)
     {
-        var model = Target.Load(path, Dtypes.Name(target.Dtype), Devices.Name(target.Device));
+        var model = Target.Load(path, Dtypes.Name(target.WeightDtype), Devices.Name(target.Device));
         try
         {
             return new DraftModel(model, target, owns: true);

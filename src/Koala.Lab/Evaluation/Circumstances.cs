@@ -83,7 +83,7 @@ public record Circumstances
         Target = target.Name,
         Head = head,
         Device = Devices.Name(target.Device),
-        Dtype = Dtypes.Name(target.Dtype),
+        Dtype = Dtypes.Name(target.WeightDtype),
         Threads = torch.get_num_threads(),
         Temperature = temperature,
         Batch = batch,

@@ -43,18 +43,23 @@ public sealed record EvaluationReport : Circumstances
     public required long Tokens { get; init; }
 
     /// <summary>
-    /// Whether every answer was the target's own, apart from near-ties. Null when sampling, and if nothing was drafted that could have
-    /// changed an answer.
+    /// Whether every answer was the target's own, on a GPU apart from near-ties. Null when sampling, and if nothing was drafted that
+    /// could have changed an answer.
     /// </summary>
     public required bool? Lossless { get; init; }
 
     /// <summary>
-    /// The number of answers whose first difference was a near-tie: the target's two best logits within 1e-4. Null when sampling.
+    /// The number of answers whose first difference was a near-tie: the target's two best logits within 1e-4. Null when sampling, and on
+    /// a CPU, where steps of other sizes compute the same numbers and any difference is a fault.
     /// </summary>
     public required int? NearTies { get; init; }
 
     /// <summary>The number of answers that were equal token by token. Null when sampling.</summary>
     public required int? EqualAnswers { get; init; }
+
+    /// <summary>How many answers were equal, in words.</summary>
+    internal string RenderEqual() =>
+        $"{EqualAnswers} of {Prompts} answers equal{(NearTies is null ? "" : $", {NearTies} near-ties")}";
 
     /// <summary>The acceptance length τ, pooled over all rounds; the interval resamples prompts.</summary>
     public required MeanInterval AcceptanceLength { get; init; }

@@ -138,7 +138,7 @@ internal sealed class EvaluationRun : IDisposable
             Skipped = _skipped,
             Tokens = _measured.SelectMany(m => m.Speculative.Answers).Sum(answer => (long)answer.Tokens.Count),
             Lossless = greedy && rounds.Any(round => round.Drafted > 0) ? matches.All(kind => kind != OutputMatch.Kind.Different) : null,
-            NearTies = greedy ? matches.Count(kind => kind == OutputMatch.Kind.NearTie) : null,
+            NearTies = greedy && OutputMatch.HasNearTies(_target) ? matches.Count(kind => kind == OutputMatch.Kind.NearTie) : null,
             EqualAnswers = greedy ? matches.Count(kind => kind == OutputMatch.Kind.Equal) : null,
             AcceptanceLength = acceptanceLength,
             PositionAcceptance = trace.PositionAcceptance,

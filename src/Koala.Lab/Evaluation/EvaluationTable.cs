@@ -41,7 +41,7 @@ internal static class EvaluationTable
             Line("round", $"draft {r.Round.DraftMs:F2} ms, verify {r.Round.VerifyMs:F2} ms, bookkeeping {r.Round.BookkeepingMs:F2} ms");
         }
         if (r.Lossless is { } lossless)
-            Line("lossless", $"{(lossless ? "yes" : "no")} ({r.EqualAnswers} of {r.Prompts} answers equal, {r.NearTies} near-ties)");
+            Line("lossless", $"{(lossless ? "yes" : "no")} ({r.RenderEqual()})");
         return text.ToString();
     }
 

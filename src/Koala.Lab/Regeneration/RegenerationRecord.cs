@@ -17,7 +17,7 @@ internal sealed record RegenerationRecord(
     {
         var generation = options.Generation;
         return new RegenerationRecord(
-            target.Identity.ToString(), target.Tokenizer.Hash, Dtypes.Name(target.Dtype),
+            target.Identity.ToString(), target.Tokenizer.Hash, Dtypes.Name(target.WeightDtype),
             Path.GetFileName(options.Prompts), InputFile.Sha256(options.Prompts), options.Limit, options.System,
             generation.MaxTokens, generation.Temperature, generation.TopK, generation.TopP, generation.Seed);
     }

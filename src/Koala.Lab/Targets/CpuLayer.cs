@@ -7,16 +7,21 @@ namespace Koala.Lab.Targets;
 /// <summary>The weights of a decoder layer, packed for <see cref="CpuDecoder"/>.</summary>
 internal sealed unsafe class CpuLayer : IDisposable
 {
-    private readonly List<IDisposable> _owned = [];
+    private readonly Dictionary<string, NativeBuffer> _rows = [];
 
     private CpuLayer(Func<string, Tensor?> tensor, WorkCrew crew)
     {
-        using var scope = NewDisposeScope();
-        PanelMatrix Matrix(string name) => Own(PackedTensor.Matrix(tensor(name)!, crew));
+        PanelMatrix Matrix(string name)
+        {
+            using var scope = NewDisposeScope();
+            return PackedTensor.Matrix(tensor(name)!, crew);
+        }
         float* Row(string name)
         {
+            using var scope = NewDisposeScope();
             if (tensor(name) is not { } row) return null;
-            return Own(PackedTensor.Row(row)).Floats;
+            _rows[name] = PackedTensor.Row(row);
+            return _rows[name].Floats;
         }
         (Qkv, Output, GateUp, Down) = (Matrix("qkv"), Matrix("o"), Matrix("gate_up"), Matrix("down"));
         InputNorm = Row("input_norm");
@@ -48,38 +53,30 @@ internal sealed unsafe class CpuLayer : IDisposable
     /// <summary>The weights of the keys' norm; null where the family has none.</summary>
     public float* KeyNorm { get; }
 
-    /// <summary>The bytes of the matrices.</summary>
-    public long Bytes => Qkv.Bytes + Output.Bytes + GateUp.Bytes + Down.Bytes;
+    /// <summary>The matrices.</summary>
+    public IEnumerable<PanelMatrix> Matrices => [Qkv, Output, GateUp, Down];
 
-    /// <summary>Packs layers whose tensors follow one another; see <see cref="DecoderScript.LayerTensors"/>.</summary>
-    public static CpuLayer[] PackAll(ModelConfig config, IReadOnlyList<Tensor> tensors, int layers, WorkCrew crew)
-    {
-        string[] names = [.. DecoderScript.LayerTensors(config)];
-        CpuLayer Layer(int layer)
-        {
-            Tensor? Find(string name)
-            {
-                var at = Array.IndexOf(names, name);
-                return at < 0 ? null : tensors[layer * names.Length + at];
-            }
-            return Pack(Find, crew);
-        }
-        return [.. Enumerable.Range(0, layers).Select(Layer)];
-    }
+    /// <summary>The number of weights that are not in matrices.</summary>
+    public long RowNumbers => _rows.Values.Sum(row => row.Bytes / sizeof(float));
 
     /// <summary>Packs a layer.</summary>
     /// <param name="tensor">The tensor with one of the names of <see cref="DecoderScript.LayerTensors"/>; null where there is none.</param>
     /// <param name="crew">The threads that pack.</param>
     public static CpuLayer Pack(Func<string, Tensor?> tensor, WorkCrew crew) => new(tensor, crew);
 
+    /// <summary>The weights as tensors, in the order of <see cref="DecoderScript.LayerTensors"/>.</summary>
+    public IEnumerable<Tensor> ToTensors(ModelConfig config) => DecoderScript.LayerTensors(config).Select(name => name switch
+    {
+        "qkv" => PackedTensor.ToTensor(Qkv),
+        "o" => PackedTensor.ToTensor(Output),
+        "gate_up" => PackedTensor.ToTensor(GateUp),
+        "down" => PackedTensor.ToTensor(Down),
+        _ => PackedTensor.ToTensor(_rows[name]),
+    });
+
     public void Dispose()
     {
-        foreach (var owned in _owned) owned.Dispose();
-    }
-
-    private T Own<T>(T value) where T : IDisposable
-    {
-        _owned.Add(value);
-        return value;
+        foreach (var matrix in Matrices) matrix.Dispose();
+        foreach (var row in _rows.Values) row.Dispose();
     }
 }

@@ -9,26 +9,43 @@ namespace Koala.Lab.Targets;
 internal sealed unsafe class CpuTarget : IDisposable
 {
     private readonly ModelConfig _config;
-    private readonly Tensor _embedding;
+    private readonly PanelMatrix _embedding;
     private readonly CpuLayer[] _layers;
     private readonly NativeBuffer _finalNorm;
 
-    /// <param name="config">The sizes and switches.</param>
-    /// <param name="weights">The weights, which the caller owns.</param>
-    public CpuTarget(ModelConfig config, TargetWeights weights)
+    /// <param name="reader">The files.</param>
+    public CpuTarget(TargetReader reader)
     {
         var crew = CpuDecoder.Crew;
-        (_config, _embedding, Decoder) = (config, weights.Embedding, new CpuDecoder(config));
-        _layers = CpuLayer.PackAll(config, weights.Layers, config.Layers, crew);
-        _finalNorm = PackedTensor.Row(weights.Layers[^1]);
-        LmHead = PackedTensor.Matrix(weights.LmHead, crew);
+        (_config, Decoder) = (reader.Config, new CpuDecoder(reader.Config));
+        _layers = [.. Enumerable.Range(0, _config.Layers).Select(layer => LoadLayer(reader, layer, crew))];
+        using var scope = NewDisposeScope();
+        _finalNorm = PackedTensor.Row(reader.Read(TargetReader.FinalNorm, CPU));
+        var embedding = reader.Read(TargetReader.Embedding, CPU);
+        _embedding = PackedTensor.Matrix(embedding, crew);
+        LmHead = reader.ReadOwnLmHead(embedding, CPU) is { } lmHead ? PackedTensor.Matrix(lmHead, crew) : _embedding;
     }
 
     /// <summary>What runs the layers.</summary>
     public CpuDecoder Decoder { get; }
 
-    /// <summary>The LM head, [V,D].</summary>
+    /// <summary>The LM head, [V,D]; the embedding itself where they are tied.</summary>
     public PanelMatrix LmHead { get; }
+
+    /// <summary>The number of weights; a tied embedding counts once.</summary>
+    public long Count => Matrices.Sum(matrix => (long)matrix.Outputs * matrix.Inputs) + _layers.Sum(layer => layer.RowNumbers) + _config.HiddenSize;
+
+    /// <summary>The bytes of all weights as they are kept.</summary>
+    public long Bytes => Matrices.Sum(matrix => matrix.Bytes) + _layers.Sum(layer => layer.RowNumbers * sizeof(float)) + _finalNorm.Bytes;
+
+    /// <summary>The weights as libtorch computes with them, which are made when they are needed.</summary>
+    public TargetWeights ToTensors() => new(
+        () => PackedTensor.ToTensor(_embedding),
+        ReferenceEquals(LmHead, _embedding) ? null : () => PackedTensor.ToTensor(LmHead),
+        () => [.. _layers.SelectMany(layer => layer.ToTensors(_config)), PackedTensor.ToTensor(_finalNorm)]);
+
+    /// <summary>Rows of the embedding, [N,D].</summary>
+    public Tensor Embed(ReadOnlySpan<long> ids) => PackedTensor.Rows(_embedding, ids);
 
     /// <summary>Appends trees of tokens; see <see cref="TargetModel.Append"/>. The cache's lengths stay as they are.</summary>
     /// <param name="cache">A cache of B sequences.</param>
@@ -69,10 +86,7 @@ internal sealed unsafe class CpuTarget : IDisposable
     /// <param name="stride">The distance between rows.</param>
     public void Embed(IReadOnlyList<int> ids, float* x, int stride)
     {
-        var from = HostMemory.Floats(_embedding);
-        var width = _config.HiddenSize;
-        for (var row = 0; row < ids.Count; row++)
-            new ReadOnlySpan<float>(from + (long)ids[row] * width, width).CopyTo(new Span<float>(x + (long)row * stride, width));
+        for (var row = 0; row < ids.Count; row++) _embedding.CopyRow(ids[row], x + (long)row * stride);
     }
 
     public void Dispose()
@@ -80,7 +94,18 @@ internal sealed unsafe class CpuTarget : IDisposable
         Decoder.Dispose();
         foreach (var layer in _layers) layer.Dispose();
         _finalNorm.Dispose();
+        _embedding.Dispose();
         LmHead.Dispose();
+    }
+
+    private IEnumerable<PanelMatrix> Matrices =>
+        [.. _layers.SelectMany(layer => layer.Matrices), _embedding, .. ReferenceEquals(LmHead, _embedding) ? (PanelMatrix[])[] : [LmHead]];
+
+    // Each tensor is freed before the next one is read, so that a large model is never held twice.
+    private static CpuLayer LoadLayer(TargetReader reader, int layer, WorkCrew crew)
+    {
+        var parts = TargetReader.LayerParts(reader.Config, layer).ToDictionary(tensor => tensor.Name, tensor => tensor.Parts);
+        return CpuLayer.Pack(name => parts.TryGetValue(name, out var names) ? reader.ReadFused(names, CPU) : null, crew);
     }
 
     // Returns the hidden states after the final norm, [N,D], and the outputs of the wanted layers side by side, [N,F].

@@ -26,4 +26,29 @@ internal static unsafe class PackedTensor
         Buffer.MemoryCopy(HostMemory.Floats(wide), buffer.Address, buffer.Bytes, buffer.Bytes);
         return buffer;
     }
+
+    /// <summary>The weights as a tensor, [out,in], fp32.</summary>
+    public static Tensor ToTensor(PanelMatrix matrix)
+    {
+        var result = empty(matrix.Outputs, matrix.Inputs);
+        var to = (nint)HostMemory.Floats(result);
+        Parallel.For(0, matrix.Outputs, row => matrix.CopyRow(row, (float*)to + (long)row * matrix.Inputs));
+        return result;
+    }
+
+    /// <summary>A row of numbers as a tensor.</summary>
+    public static Tensor ToTensor(NativeBuffer row)
+    {
+        var result = empty(row.Bytes / sizeof(float));
+        Buffer.MemoryCopy(row.Address, HostMemory.Floats(result), row.Bytes, row.Bytes);
+        return result;
+    }
+
+    /// <summary>Some rows of a matrix, [N,in], fp32.</summary>
+    public static Tensor Rows(PanelMatrix matrix, ReadOnlySpan<long> rows)
+    {
+        var result = empty(rows.Length, matrix.Inputs);
+        for (var i = 0; i < rows.Length; i++) matrix.CopyRow((int)rows[i], HostMemory.Floats(result) + (long)i * matrix.Inputs);
+        return result;
+    }
 }

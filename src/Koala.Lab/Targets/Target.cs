@@ -20,17 +20,18 @@ public sealed class Target : IDisposable
     private readonly Lazy<IReadOnlyList<int>> _endIds;
     private bool _disposed;
 
-    private Target(string path, ModelFiles files, Tokenizer tokenizer, ScalarType dtype, Device device)
+    private Target(string path, ModelFiles files, Tokenizer tokenizer, ScalarType weightDtype, Device device)
     {
         Path = path;
         Name = files.Name;
         Config = files.Config;
         Tokenizer = tokenizer;
-        Dtype = dtype;
+        Dtype = device.type == DeviceType.CPU ? ScalarType.Float32 : weightDtype;
+        WeightDtype = weightDtype;
         Device = device;
-        Model = new TargetModel(files, dtype, device);
+        Model = new TargetModel(files, weightDtype, Dtype, device);
         _identity = new Lazy<TargetIdentity>(() =>
-            new TargetIdentity(Name, Config.HiddenSize, Config.VocabularySize, HashOf(Model.Weights.Embedding)));
+            new TargetIdentity(Name, Config.HiddenSize, Config.VocabularySize, HashOfEmbedding()));
         _endIds = new Lazy<IReadOnlyList<int>>(() =>
         {
             var found = EndOfTurn.Find(Tokenizer).Where(id => id < Config.VocabularySize);
@@ -50,8 +51,13 @@ public sealed class Target : IDisposable
     /// <summary>The model's tokenizer, with the chat template.</summary>
     public Tokenizer Tokenizer { get; }
 
-    /// <summary>The dtype in which the weights are kept and computed.</summary>
+    /// <summary>The dtype of the computation: fp32 on a CPU, that of the weights on a GPU.</summary>
     public ScalarType Dtype { get; }
+
+    /// <summary>
+    /// The dtype that the weights were rounded to: fp32 or bf16. On a CPU fp32 means that they are kept as the files store them.
+    /// </summary>
+    public ScalarType WeightDtype { get; }
 
     /// <summary>The device on which the target runs.</summary>
     public Device Device { get; }
@@ -67,10 +73,10 @@ public sealed class Target : IDisposable
     }
 
     /// <summary>The number of weights; a tied embedding counts once.</summary>
-    public long Parameters => Model.Weights.Count;
+    public long Parameters => Model.WeightCount;
 
     /// <summary>The bytes of all weights as they are kept. A step of one token has to read all of them.</summary>
-    public long WeightBytes => Model.Weights.Bytes;
+    public long WeightBytes => Model.WeightBytes;
 
     /// <summary>
     /// The tokens that end an answer, in ascending order: those of the model's config, the one that the chat template
@@ -83,7 +89,10 @@ public sealed class Target : IDisposable
 
     /// <summary>Loads a Hugging Face folder (config.json, safetensors, tokenizer.json) or a GGUF file.</summary>
     /// <param name="path">The folder or file, or a model's name in the hub's cache (org/name).</param>
-    /// <param name="dtype">fp32 or bf16; null means fp32 on a CPU and bf16 on a GPU.</param>
+    /// <param name="dtype">
+    /// fp32 or bf16; null means fp32 on a CPU and bf16 on a GPU. On a GPU this is the dtype of weights and computation. On a CPU the
+    /// computation is fp32, with the weights kept as the files store them; bf16 rounds them to 16 bits.
+    /// </param>
     /// <param name="device">cpu or cuda.</param>
     /// <exception cref="KoalaException">Something in the folder or file, the dtype or the device is wrong.</exception>
     public static Target Load(string path, string? dtype = null, string device = "cpu")
@@ -364,10 +373,17 @@ public sealed class Target : IDisposable
                 "use this model's own tokenizer");
     }
 
-    private static string HashOf(Tensor embedding)
+    // The hash of the embedding in bf16, so that it is the same in both dtypes.
+    private string HashOfEmbedding()
     {
-        using var scope = NewDisposeScope();
-        var bits = embedding.to(ScalarType.BFloat16).cpu().contiguous();
-        return Convert.ToHexStringLower(SHA256.HashData(bits.bytes))[..32];
+        const int Rows = 4096;
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        for (var start = 0; start < Config.VocabularySize; start += Rows)
+        {
+            using var scope = NewDisposeScope();
+            var ids = arange(start, Math.Min(start + Rows, Config.VocabularySize), ScalarType.Int64, Device);
+            hash.AppendData(Model.Embed(ids).to(ScalarType.BFloat16).cpu().contiguous().bytes);
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset())[..32];
     }
 }

@@ -28,22 +28,32 @@ internal sealed unsafe class TargetModel : IDisposable
     private readonly CpuTarget? _cpu;       // null on a GPU
 
     /// <param name="files">The opened files of the model.</param>
-    /// <param name="dtype">The dtype in which the weights are kept and computed.</param>
+    /// <param name="weightDtype">The dtype that the weights are rounded to.</param>
+    /// <param name="dtype">The dtype of the computation. On a CPU it is fp32.</param>
     /// <param name="device">The device of the weights.</param>
-    public TargetModel(ModelFiles files, ScalarType dtype, Device device)
+    public TargetModel(ModelFiles files, ScalarType weightDtype, ScalarType dtype, Device device)
     {
+        TargetTensors.Check(files);
         _config = files.Config;
         _dtype = dtype;
         _device = device;
-        Weights = TargetWeights.Load(files, dtype, device);
+        using var scope = NewDisposeScope();
+        var reader = new TargetReader(files, weightDtype);
+        if (device.type == DeviceType.CPU) _cpu = new CpuTarget(reader);
+        Weights = _cpu?.ToTensors() ?? TargetWeights.Load(reader, device);
         _script = new DecoderScript(_config, dtype, device);
         _rotary = new RotaryEmbedding(_config, dtype, device);
         _slotNumbers = arange(_config.ContextLength, ScalarType.Int64, device).DetachFromDisposeScope();
-        if (device.type == DeviceType.CPU && dtype == ScalarType.Float32) _cpu = new CpuTarget(_config, Weights);
     }
 
-    /// <summary>The weights; the model disposes them.</summary>
+    /// <summary>The weights as tensors; the model disposes them.</summary>
     public TargetWeights Weights { get; }
+
+    /// <summary>The number of weights; a tied embedding counts once.</summary>
+    public long WeightCount => _cpu?.Count ?? Tensors.Sum(tensor => tensor.numel());
+
+    /// <summary>The bytes of all weights as they are kept.</summary>
+    public long WeightBytes => _cpu?.Bytes ?? Tensors.Sum(tensor => tensor.numel() * tensor.element_size());
 
     /// <summary>
     /// The number of cache slots that attention has to look at for so many tokens: whole buckets, at most the cache's
@@ -181,7 +191,11 @@ internal sealed unsafe class TargetModel : IDisposable
     }
 
     /// <summary>Embeddings of tokens, [N,D], from their ids on the device, [N]. No gradients flow.</summary>
-    public Tensor Embed(Tensor ids) => Weights.Embedding.index_select(0, ids);
+    public Tensor Embed(Tensor ids) => _cpu is null ? Weights.Embedding.index_select(0, ids) : _cpu.Embed(ids.data<long>().ToArray());
+
+    /// <summary>Rows of the LM head, [N,D], for tokens, [N], on the device.</summary>
+    public Tensor LmHeadRows(Tensor ids) =>
+        _cpu is null ? Weights.LmHead.index_select(0, ids) : PackedTensor.Rows(_cpu.LmHead, ids.data<long>().ToArray());
 
     /// <summary>The target in kernels of Koala's own; null where libtorch computes it.</summary>
     public CpuTarget? Cpu => _cpu;
@@ -227,6 +241,8 @@ internal sealed unsafe class TargetModel : IDisposable
         _slotNumbers.Dispose();
         _cpu?.Dispose();
     }
+
+    private IEnumerable<Tensor> Tensors => ((Tensor[])[Weights.Embedding, Weights.LmHead, .. Weights.Layers]).Distinct();
 
     // The token ids, [N], and the length of each sequence before the step, [B,1]; on the host.
     private static Tensor[] IdsAndStarts(KeyValueCache cache, IReadOnlyList<int[]> tokens, int count)

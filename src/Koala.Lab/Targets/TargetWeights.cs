@@ -1,88 +1,58 @@
-using Koala.Lab.Checkpoints;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Targets;
 
-/// <summary>The target's tensors, read under Hugging Face's names and fused where they share their input.</summary>
+/// <summary>The target's tensors as libtorch computes with them: on a GPU, and on a CPU where something is trained.</summary>
+/// <remarks>On a CPU each is made from the packed weights when it is first needed, so that decoding needs the memory of those only.</remarks>
 internal sealed class TargetWeights : IDisposable
 {
-    private TargetWeights(Tensor embedding, Tensor lmHead, Tensor[] layers)
+    private readonly Lazy<Tensor> _embedding;
+    private readonly Lazy<Tensor> _lmHead;
+    private readonly Lazy<Tensor[]> _layers;
+
+    /// <param name="embedding">Makes the embedding, [V,D].</param>
+    /// <param name="lmHead">Makes the LM head, [V,D]; null where it is the embedding.</param>
+    /// <param name="layers">Makes each layer's tensors and the final norm.</param>
+    public TargetWeights(Func<Tensor> embedding, Func<Tensor>? lmHead, Func<Tensor[]> layers)
     {
-        (Embedding, LmHead, Layers) = (embedding, lmHead, layers);
-        Tensor[] tensors = ReferenceEquals(embedding, lmHead) ? [embedding, .. layers] : [embedding, lmHead, .. layers];
-        Count = tensors.Sum(t => t.numel());
-        Bytes = tensors.Sum(t => t.numel() * t.element_size());
+        _embedding = new Lazy<Tensor>(() => embedding().DetachFromDisposeScope());
+        _lmHead = lmHead is null ? _embedding : new Lazy<Tensor>(() => lmHead().DetachFromDisposeScope());
+        _layers = new Lazy<Tensor[]>(() => [.. layers().Select(tensor => tensor.DetachFromDisposeScope())]);
     }
 
     /// <summary>The embedding, [V,D].</summary>
-    public Tensor Embedding { get; }
+    public Tensor Embedding => _embedding.Value;
 
     /// <summary>The LM head, [V,D]; the embedding itself where they are tied.</summary>
-    public Tensor LmHead { get; }
+    public Tensor LmHead => _lmHead.Value;
 
     /// <summary>
     /// Each layer's tensors in the order of <see cref="DecoderScript.LayerTensors"/>, then the final norm.
     /// </summary>
-    public Tensor[] Layers { get; }
+    public Tensor[] Layers => _layers.Value;
 
-    /// <summary>The number of weights.</summary>
-    public long Count { get; }
-
-    /// <summary>The bytes of all weights.</summary>
-    public long Bytes { get; }
-
-    public static TargetWeights Load(ModelFiles files, ScalarType dtype, Device device)
+    /// <summary>Reads the weights from files.</summary>
+    /// <param name="reader">The files.</param>
+    /// <param name="device">The device of the tensors.</param>
+    public static TargetWeights Load(TargetReader reader, Device device)
     {
-        TargetTensors.Check(files);
-        var config = files.Config;
-        using var source = new CheckedTensors(files.Tensors);
-        using var scope = NewDisposeScope();
-        Tensor Read(string name) => source.Read(name, dtype, device).DetachFromDisposeScope();
-        Tensor Fuse(params string[] names)
-        {
-            // Each layer's parts are freed before the next one's are read, so that a large model is never held twice.
-            using var parts = NewDisposeScope();
-            return cat([.. names.Select(name => source.Read(name, dtype, device))], 0).DetachFromDisposeScope();
-        }
-
         var layers = new List<Tensor>();
-        for (var i = 0; i < config.Layers; i++)
-        {
-            var attention = $"model.layers.{i}.self_attn";
-            var mlp = $"model.layers.{i}.mlp";
-            layers.AddRange([
-                Read($"model.layers.{i}.input_layernorm.weight"),
-                Fuse($"{attention}.q_proj.weight", $"{attention}.k_proj.weight", $"{attention}.v_proj.weight"),
-                Read($"{attention}.o_proj.weight"),
-                Read($"model.layers.{i}.post_attention_layernorm.weight"),
-                Fuse($"{mlp}.gate_proj.weight", $"{mlp}.up_proj.weight"),
-                Read($"{mlp}.down_proj.weight"),
-            ]);
-            if (config.AttentionBias)
-                layers.Add(Fuse($"{attention}.q_proj.bias", $"{attention}.k_proj.bias", $"{attention}.v_proj.bias"));
-            if (config.QueryKeyNorm)
-                layers.AddRange([Read($"{attention}.q_norm.weight"), Read($"{attention}.k_norm.weight")]);
-        }
-        layers.Add(Read("model.norm.weight"));
-        var embedding = Read("model.embed_tokens.weight");
-        return new TargetWeights(embedding, ReadLmHead(), [.. layers]);
-
-        // A file may contain the tied LM head a second time. If it differs from the embedding, the file's own counts, as in current
-        // versions of transformers.
-        Tensor ReadLmHead()
-        {
-            if (!TargetTensors.HasLmHead(files)) return embedding;
-            var lmHead = Read(TargetTensors.LmHead);
-            if (config.TieWordEmbeddings != true || !lmHead.eq(embedding).all().item<bool>()) return lmHead;
-            lmHead.Dispose();
-            return embedding;
-        }
+        for (var i = 0; i < reader.Config.Layers; i++)
+            layers.AddRange(TargetReader.LayerParts(reader.Config, i).Select(tensor => reader.ReadFused(tensor.Parts, device)));
+        layers.Add(reader.Read(TargetReader.FinalNorm, device));
+        var embedding = reader.Read(TargetReader.Embedding, device);
+        var lmHead = reader.ReadOwnLmHead(embedding, device);
+        var weights = new TargetWeights(() => embedding, lmHead is null ? null : () => lmHead, () => [.. layers]);
+        // They are here already, and belong to the weights from now on.
+        _ = (weights.Embedding, weights.LmHead, weights.Layers);
+        return weights;
     }
 
     public void Dispose()
     {
-        Embedding.Dispose();
-        LmHead.Dispose();
+        if (_embedding.IsValueCreated) Embedding.Dispose();
+        if (_lmHead.IsValueCreated) LmHead.Dispose();
+        if (!_layers.IsValueCreated) return;
         foreach (var tensor in Layers) tensor.Dispose();
     }
 }

@@ -26,7 +26,7 @@ public sealed record TrainingPlan : TrainingRequest
         Data = Path.GetFullPath(request.Data);
         Validation = request.Validation is { } validation ? Path.GetFullPath(validation) : null;
         Target = Path.GetFullPath(target.Path);
-        Dtype = Dtypes.Name(target.Dtype);
+        Dtype = Dtypes.Name(target.WeightDtype);
         Device = Devices.Name(target.Device);
         Threads = torch.get_num_threads();
         TargetIdentity = target.Identity;

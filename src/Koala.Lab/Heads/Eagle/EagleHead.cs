@@ -210,7 +210,7 @@ public sealed class EagleHead : DraftHead
         _spare = null;
         _vocabulary = vocabulary;
         _ids = tensor(vocabulary.Tokens.Select(token => (long)token).ToArray(), device: target.Device).DetachFromDisposeScope();
-        _lmHead = target.LmHead.index_select(0, _ids).DetachFromDisposeScope();
+        _lmHead = target.Model.LmHeadRows(_ids).DetachFromDisposeScope();
     }
 
     // Norms start at one, biases at zero, and matrices as PyTorch's linear layers do. Layers after the first add

@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace Koala.Lab.Runtime.Machine;
 
 /// <summary>What /proc/cpuinfo says about the first core.</summary>
@@ -13,8 +15,8 @@ internal sealed record CpuInfo(string Name, IReadOnlyList<string> HalfInstructio
     internal static CpuInfo Current { get; } =
         Parse(File.Exists("/proc/cpuinfo") ? File.ReadAllText("/proc/cpuinfo") : "");
 
-    /// <summary>Whether any of the instruction sets multiplies or converts bf16.</summary>
-    internal bool HasBf16 => HalfInstructions.Any(i => i is "avx512_bf16" or "amx_bf16" or "avx_ne_convert");
+    /// <summary>The width of the vectors that .NET uses on this CPU, in bits.</summary>
+    internal static int VectorBits => Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128;
 
     internal static CpuInfo Parse(string text)
     {

@@ -28,7 +28,7 @@ public static class Doctor
             Gpus = 0,
             CudaGraphs = null,
             HalfInstructions = CpuInfo.Current.HalfInstructions,
-            Step = null,
+            VectorBits = CpuInfo.VectorBits,
             MemoryReadGBPerSecond = null,
             Threads = null,
             Environment = EnvironmentVariables.Read(),
@@ -59,7 +59,6 @@ public static class Doctor
             Gpus = hasGpu ? cuda.device_count() : 0,
             CudaGraphs = hasGpu ? CudaGraph.Supported(CUDA) : null,
             Threads = get_num_threads(),
-            Step = FastestDtype.OnCpu,
             MemoryReadGBPerSecond = MemoryBandwidth.Read(),
         };
     }
@@ -85,11 +84,6 @@ public static class Doctor
         if (report.Threads > report.Machine.Cores)
             yield return new Finding(FindingLevel.Warning,
                 $"torch uses {report.Threads} threads on {report.Machine.Cores} cores", "unset OMP_NUM_THREADS, or choose fewer threads");
-
-        yield return report.Step!.Fastest == "bf16"
-            ? new Finding(FindingLevel.Ok, "bf16 is faster than fp32 on this CPU: evaluate uses bf16 by default")
-            : new Finding(FindingLevel.Ok, "fp32 is faster than bf16 on this CPU"
-                + (CpuInfo.Current.HasBf16 ? "" : ", which has no bf16 instructions"));
     }
 
     private static IEnumerable<Finding> MachineFindings(MachineInfo machine)

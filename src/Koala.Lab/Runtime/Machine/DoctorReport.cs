@@ -31,8 +31,8 @@ public sealed record DoctorReport
     /// <summary>The CPU's instruction sets for 16-bit floats, by their Linux names.</summary>
     public required IReadOnlyList<string> HalfInstructions { get; init; }
 
-    /// <summary>The time of a step in fp32 and in bf16 on the CPU; null if libtorch is not loaded.</summary>
-    public required StepTiming? Step { get; init; }
+    /// <summary>The width of the vectors that steps on the CPU compute with, in bits: 512 (AVX-512), 256 (AVX2) or 128.</summary>
+    public required int VectorBits { get; init; }
 
     /// <summary>
     /// Gigabytes (10⁹ bytes) per second that the machine reads from memory; fewer while other work runs on it. Null if libtorch is
@@ -64,7 +64,7 @@ public sealed record DoctorReport
         Row("device", Device);
         if (CudaGraphs is { } graphs) Row("CUDA graphs", graphs ? "yes" : "no");
         if (Threads is { } threads) Row("threads", threads.ToString(CultureInfo.InvariantCulture));
-        if (Step is { } step) Row("step", Invariant($"fp32 {step.Fp32Ms:F2} ms, bf16 {step.Bf16Ms:F2} ms: {step.Fastest} is faster"));
+        Row("vectors", Invariant($"{VectorBits} bits"));
         if (MemoryReadGBPerSecond is { } bandwidth)
             Row("memory read", Invariant($"{bandwidth:F1} GB/s (best of several; other work on the machine lowers it)"));
         foreach (var (name, value) in Environment)

@@ -1,0 +1,69 @@
+using Koala.Lab.Checkpoints;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Targets;
+
+/// <summary>Reads a target's tensors under Hugging Face's names, and joins those that share their input.</summary>
+/// <param name="files">The opened files of the model, whose tensors have been checked.</param>
+/// <param name="dtype">The dtype that the weights are rounded to.</param>
+internal sealed class TargetReader(ModelFiles files, ScalarType dtype)
+{
+    /// <summary>The name of the final norm.</summary>
+    public const string FinalNorm = "model.norm.weight";
+
+    /// <summary>The name of the embedding.</summary>
+    public const string Embedding = "model.embed_tokens.weight";
+
+    /// <summary>The sizes and switches of the model.</summary>
+    public ModelConfig Config => files.Config;
+
+    /// <summary>The dtype that the weights are rounded to.</summary>
+    public ScalarType Dtype => dtype;
+
+    /// <summary>The tensors that each tensor of a layer is joined from, in the order of <see cref="DecoderScript.LayerTensors"/>.</summary>
+    public static IEnumerable<(string Name, string[] Parts)> LayerParts(ModelConfig config, int layer)
+    {
+        var attention = $"model.layers.{layer}.self_attn";
+        var mlp = $"model.layers.{layer}.mlp";
+        foreach (var name in DecoderScript.LayerTensors(config))
+        {
+            yield return (name, name switch
+            {
+                "input_norm" => [$"model.layers.{layer}.input_layernorm.weight"],
+                "qkv" => [$"{attention}.q_proj.weight", $"{attention}.k_proj.weight", $"{attention}.v_proj.weight"],
+                "o" => [$"{attention}.o_proj.weight"],
+                "post_norm" => [$"model.layers.{layer}.post_attention_layernorm.weight"],
+                "gate_up" => [$"{mlp}.gate_proj.weight", $"{mlp}.up_proj.weight"],
+                "down" => [$"{mlp}.down_proj.weight"],
+                "qkv_bias" => [$"{attention}.q_proj.bias", $"{attention}.k_proj.bias", $"{attention}.v_proj.bias"],
+                "q_norm" or "k_norm" => [$"{attention}.{name}.weight"],
+                _ => throw new ArgumentOutOfRangeException(nameof(config), name, "It is no tensor of a layer."),
+            });
+        }
+    }
+
+    /// <summary>Reads a tensor.</summary>
+    public Tensor Read(string name, Device device) => new CheckedTensors(files.Tensors).Read(name, dtype, device);
+
+    /// <summary>Reads tensors and joins their rows.</summary>
+    public Tensor ReadFused(string[] names, Device device)
+    {
+        using var scope = NewDisposeScope();
+        var parts = names.Select(name => Read(name, device)).ToArray();
+        return (parts is [var only] ? only : cat(parts, 0)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Reads the LM head if it is not the embedding; otherwise null.</summary>
+    /// <remarks>
+    /// A file may contain the tied LM head a second time. If it differs from the embedding, the file's own counts, as in current versions
+    /// of transformers.
+    /// </remarks>
+    public Tensor? ReadOwnLmHead(Tensor embedding, Device device)
+    {
+        if (!TargetTensors.HasLmHead(files)) return null;
+        var lmHead = Read(TargetTensors.LmHead, device);
+        if (Config.TieWordEmbeddings != true || !lmHead.eq(embedding).all().item<bool>()) return lmHead;
+        lmHead.Dispose();
+        return null;
+    }
+}
