@@ -43,6 +43,15 @@ internal unsafe interface IVectorUnit<TVector> where TVector : unmanaged
     /// <summary>The largest lane.</summary>
     static abstract float Max(TVector a);
 
+    /// <summary>Converts signed bytes.</summary>
+    static abstract TVector SignedBytes(byte* from);
+
+    /// <summary>Converts the lower four bits of bytes.</summary>
+    static abstract TVector LowNibbles(byte* from);
+
+    /// <summary>Converts the upper four bits of bytes.</summary>
+    static abstract TVector HighNibbles(byte* from);
+
     /// <summary>Widens the lower of two bf16 numbers in each 32-bit lane.</summary>
     static abstract TVector LowBFloat16(byte* from);
 

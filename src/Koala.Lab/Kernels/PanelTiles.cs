@@ -10,7 +10,7 @@ namespace Koala.Lab.Kernels;
 /// <remarks>
 /// w: the weights of the first output. panelBytes: the distance between panels. x: the rows, interleaved: input k of all rows, then
 /// k+1. pairs: the number of pairs of inputs. y: the results of the first row, from the first output on. stride: the distance between
-/// rows of results.
+/// rows of results. add: whether the sums go on from what y holds; otherwise they begin at zero.
 /// </remarks>
 internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     where TUnit : IVectorUnit<TVector>
@@ -19,7 +19,7 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
 {
     /// <summary>The tile of a shape.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is none.</exception>
-    public static delegate*<byte*, long, float*, int, float*, long, void> Of(int rows, int vectors) => (rows, vectors) switch
+    public static delegate*<byte*, long, float*, int, float*, long, bool, void> Of(int rows, int vectors) => (rows, vectors) switch
     {
         (1, 8) => &Rows1Vectors8,
         (1, 4) => &Rows1Vectors4,
@@ -40,7 +40,7 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     };
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows1Vectors8(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)
+    private static void Rows1Vectors8(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)
     {
         var w0 = At(w, panelBytes, 0);
         var w1 = At(w, panelBytes, 1);
@@ -52,6 +52,17 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var w7 = At(w, panelBytes, 7);
         TVector y0a = TUnit.Zero, y0b = TUnit.Zero, y0c = TUnit.Zero, y0d = TUnit.Zero;
         TVector y0e = TUnit.Zero, y0f = TUnit.Zero, y0g = TUnit.Zero, y0h = TUnit.Zero;
+        if (add)
+        {
+            y0a = TUnit.Load(y);
+            y0b = TUnit.Load(y + TUnit.Width);
+            y0c = TUnit.Load(y + 2 * TUnit.Width);
+            y0d = TUnit.Load(y + 3 * TUnit.Width);
+            y0e = TUnit.Load(y + 4 * TUnit.Width);
+            y0f = TUnit.Load(y + 5 * TUnit.Width);
+            y0g = TUnit.Load(y + 6 * TUnit.Width);
+            y0h = TUnit.Load(y + 7 * TUnit.Width);
+        }
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
@@ -86,13 +97,20 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows1Vectors4(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)
+    private static void Rows1Vectors4(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)
     {
         var w0 = At(w, panelBytes, 0);
         var w1 = At(w, panelBytes, 1);
         var w2 = At(w, panelBytes, 2);
         var w3 = At(w, panelBytes, 3);
         TVector y0a = TUnit.Zero, y0b = TUnit.Zero, y0c = TUnit.Zero, y0d = TUnit.Zero;
+        if (add)
+        {
+            y0a = TUnit.Load(y);
+            y0b = TUnit.Load(y + TUnit.Width);
+            y0c = TUnit.Load(y + 2 * TUnit.Width);
+            y0d = TUnit.Load(y + 3 * TUnit.Width);
+        }
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
@@ -115,11 +133,16 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows1Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)
+    private static void Rows1Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)
     {
         var w0 = At(w, panelBytes, 0);
         var w1 = At(w, panelBytes, 1);
         TVector y0a = TUnit.Zero, y0b = TUnit.Zero;
+        if (add)
+        {
+            y0a = TUnit.Load(y);
+            y0b = TUnit.Load(y + TUnit.Width);
+        }
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
@@ -136,7 +159,7 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows2Vectors4(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)
+    private static void Rows2Vectors4(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)
     {
         var w0 = At(w, panelBytes, 0);
         var w1 = At(w, panelBytes, 1);
@@ -144,6 +167,17 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var w3 = At(w, panelBytes, 3);
         TVector y0a = TUnit.Zero, y0b = TUnit.Zero, y0c = TUnit.Zero, y0d = TUnit.Zero;
         TVector y1a = TUnit.Zero, y1b = TUnit.Zero, y1c = TUnit.Zero, y1d = TUnit.Zero;
+        if (add)
+        {
+            y0a = TUnit.Load(y);
+            y0b = TUnit.Load(y + TUnit.Width);
+            y0c = TUnit.Load(y + 2 * TUnit.Width);
+            y0d = TUnit.Load(y + 3 * TUnit.Width);
+            y1a = TUnit.Load(y + stride);
+            y1b = TUnit.Load(y + stride + TUnit.Width);
+            y1c = TUnit.Load(y + stride + 2 * TUnit.Width);
+            y1d = TUnit.Load(y + stride + 3 * TUnit.Width);
+        }
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
@@ -188,12 +222,19 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows2Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)
+    private static void Rows2Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)
     {
         var w0 = At(w, panelBytes, 0);
         var w1 = At(w, panelBytes, 1);
         TVector y0a = TUnit.Zero, y0b = TUnit.Zero;
         TVector y1a = TUnit.Zero, y1b = TUnit.Zero;
+        if (add)
+        {
+            y0a = TUnit.Load(y);
+            y0b = TUnit.Load(y + TUnit.Width);
+            y1a = TUnit.Load(y + stride);
+            y1b = TUnit.Load(y + stride + TUnit.Width);
+        }
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
@@ -222,13 +263,22 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows3Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)
+    private static void Rows3Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)
     {
         var w0 = At(w, panelBytes, 0);
         var w1 = At(w, panelBytes, 1);
         TVector y0a = TUnit.Zero, y0b = TUnit.Zero;
         TVector y1a = TUnit.Zero, y1b = TUnit.Zero;
         TVector y2a = TUnit.Zero, y2b = TUnit.Zero;
+        if (add)
+        {
+            y0a = TUnit.Load(y);
+            y0b = TUnit.Load(y + TUnit.Width);
+            y1a = TUnit.Load(y + stride);
+            y1b = TUnit.Load(y + stride + TUnit.Width);
+            y2a = TUnit.Load(y + 2 * stride);
+            y2b = TUnit.Load(y + 2 * stride + TUnit.Width);
+        }
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
@@ -265,7 +315,7 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows4Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)
+    private static void Rows4Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)
     {
         var w0 = At(w, panelBytes, 0);
         var w1 = At(w, panelBytes, 1);
@@ -273,6 +323,17 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         TVector y1a = TUnit.Zero, y1b = TUnit.Zero;
         TVector y2a = TUnit.Zero, y2b = TUnit.Zero;
         TVector y3a = TUnit.Zero, y3b = TUnit.Zero;
+        if (add)
+        {
+            y0a = TUnit.Load(y);
+            y0b = TUnit.Load(y + TUnit.Width);
+            y1a = TUnit.Load(y + stride);
+            y1b = TUnit.Load(y + stride + TUnit.Width);
+            y2a = TUnit.Load(y + 2 * stride);
+            y2b = TUnit.Load(y + 2 * stride + TUnit.Width);
+            y3a = TUnit.Load(y + 3 * stride);
+            y3b = TUnit.Load(y + 3 * stride + TUnit.Width);
+        }
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
@@ -317,7 +378,7 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows5Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)
+    private static void Rows5Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)
     {
         var w0 = At(w, panelBytes, 0);
         var w1 = At(w, panelBytes, 1);
@@ -326,6 +387,19 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         TVector y2a = TUnit.Zero, y2b = TUnit.Zero;
         TVector y3a = TUnit.Zero, y3b = TUnit.Zero;
         TVector y4a = TUnit.Zero, y4b = TUnit.Zero;
+        if (add)
+        {
+            y0a = TUnit.Load(y);
+            y0b = TUnit.Load(y + TUnit.Width);
+            y1a = TUnit.Load(y + stride);
+            y1b = TUnit.Load(y + stride + TUnit.Width);
+            y2a = TUnit.Load(y + 2 * stride);
+            y2b = TUnit.Load(y + 2 * stride + TUnit.Width);
+            y3a = TUnit.Load(y + 3 * stride);
+            y3b = TUnit.Load(y + 3 * stride + TUnit.Width);
+            y4a = TUnit.Load(y + 4 * stride);
+            y4b = TUnit.Load(y + 4 * stride + TUnit.Width);
+        }
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
@@ -378,7 +452,7 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows6Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)
+    private static void Rows6Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)
     {
         var w0 = At(w, panelBytes, 0);
         var w1 = At(w, panelBytes, 1);
@@ -388,6 +462,21 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         TVector y3a = TUnit.Zero, y3b = TUnit.Zero;
         TVector y4a = TUnit.Zero, y4b = TUnit.Zero;
         TVector y5a = TUnit.Zero, y5b = TUnit.Zero;
+        if (add)
+        {
+            y0a = TUnit.Load(y);
+            y0b = TUnit.Load(y + TUnit.Width);
+            y1a = TUnit.Load(y + stride);
+            y1b = TUnit.Load(y + stride + TUnit.Width);
+            y2a = TUnit.Load(y + 2 * stride);
+            y2b = TUnit.Load(y + 2 * stride + TUnit.Width);
+            y3a = TUnit.Load(y + 3 * stride);
+            y3b = TUnit.Load(y + 3 * stride + TUnit.Width);
+            y4a = TUnit.Load(y + 4 * stride);
+            y4b = TUnit.Load(y + 4 * stride + TUnit.Width);
+            y5a = TUnit.Load(y + 5 * stride);
+            y5b = TUnit.Load(y + 5 * stride + TUnit.Width);
+        }
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
@@ -448,7 +537,7 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows7Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)
+    private static void Rows7Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)
     {
         var w0 = At(w, panelBytes, 0);
         var w1 = At(w, panelBytes, 1);
@@ -459,6 +548,23 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         TVector y4a = TUnit.Zero, y4b = TUnit.Zero;
         TVector y5a = TUnit.Zero, y5b = TUnit.Zero;
         TVector y6a = TUnit.Zero, y6b = TUnit.Zero;
+        if (add)
+        {
+            y0a = TUnit.Load(y);
+            y0b = TUnit.Load(y + TUnit.Width);
+            y1a = TUnit.Load(y + stride);
+            y1b = TUnit.Load(y + stride + TUnit.Width);
+            y2a = TUnit.Load(y + 2 * stride);
+            y2b = TUnit.Load(y + 2 * stride + TUnit.Width);
+            y3a = TUnit.Load(y + 3 * stride);
+            y3b = TUnit.Load(y + 3 * stride + TUnit.Width);
+            y4a = TUnit.Load(y + 4 * stride);
+            y4b = TUnit.Load(y + 4 * stride + TUnit.Width);
+            y5a = TUnit.Load(y + 5 * stride);
+            y5b = TUnit.Load(y + 5 * stride + TUnit.Width);
+            y6a = TUnit.Load(y + 6 * stride);
+            y6b = TUnit.Load(y + 6 * stride + TUnit.Width);
+        }
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
@@ -527,7 +633,7 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows8Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)
+    private static void Rows8Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)
     {
         var w0 = At(w, panelBytes, 0);
         var w1 = At(w, panelBytes, 1);
@@ -539,6 +645,25 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         TVector y5a = TUnit.Zero, y5b = TUnit.Zero;
         TVector y6a = TUnit.Zero, y6b = TUnit.Zero;
         TVector y7a = TUnit.Zero, y7b = TUnit.Zero;
+        if (add)
+        {
+            y0a = TUnit.Load(y);
+            y0b = TUnit.Load(y + TUnit.Width);
+            y1a = TUnit.Load(y + stride);
+            y1b = TUnit.Load(y + stride + TUnit.Width);
+            y2a = TUnit.Load(y + 2 * stride);
+            y2b = TUnit.Load(y + 2 * stride + TUnit.Width);
+            y3a = TUnit.Load(y + 3 * stride);
+            y3b = TUnit.Load(y + 3 * stride + TUnit.Width);
+            y4a = TUnit.Load(y + 4 * stride);
+            y4b = TUnit.Load(y + 4 * stride + TUnit.Width);
+            y5a = TUnit.Load(y + 5 * stride);
+            y5b = TUnit.Load(y + 5 * stride + TUnit.Width);
+            y6a = TUnit.Load(y + 6 * stride);
+            y6b = TUnit.Load(y + 6 * stride + TUnit.Width);
+            y7a = TUnit.Load(y + 7 * stride);
+            y7b = TUnit.Load(y + 7 * stride + TUnit.Width);
+        }
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
@@ -615,7 +740,7 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows9Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)
+    private static void Rows9Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)
     {
         var w0 = At(w, panelBytes, 0);
         var w1 = At(w, panelBytes, 1);
@@ -628,6 +753,27 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         TVector y6a = TUnit.Zero, y6b = TUnit.Zero;
         TVector y7a = TUnit.Zero, y7b = TUnit.Zero;
         TVector y8a = TUnit.Zero, y8b = TUnit.Zero;
+        if (add)
+        {
+            y0a = TUnit.Load(y);
+            y0b = TUnit.Load(y + TUnit.Width);
+            y1a = TUnit.Load(y + stride);
+            y1b = TUnit.Load(y + stride + TUnit.Width);
+            y2a = TUnit.Load(y + 2 * stride);
+            y2b = TUnit.Load(y + 2 * stride + TUnit.Width);
+            y3a = TUnit.Load(y + 3 * stride);
+            y3b = TUnit.Load(y + 3 * stride + TUnit.Width);
+            y4a = TUnit.Load(y + 4 * stride);
+            y4b = TUnit.Load(y + 4 * stride + TUnit.Width);
+            y5a = TUnit.Load(y + 5 * stride);
+            y5b = TUnit.Load(y + 5 * stride + TUnit.Width);
+            y6a = TUnit.Load(y + 6 * stride);
+            y6b = TUnit.Load(y + 6 * stride + TUnit.Width);
+            y7a = TUnit.Load(y + 7 * stride);
+            y7b = TUnit.Load(y + 7 * stride + TUnit.Width);
+            y8a = TUnit.Load(y + 8 * stride);
+            y8b = TUnit.Load(y + 8 * stride + TUnit.Width);
+        }
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
@@ -712,7 +858,7 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows10Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)
+    private static void Rows10Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)
     {
         var w0 = At(w, panelBytes, 0);
         var w1 = At(w, panelBytes, 1);
@@ -726,6 +872,29 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         TVector y7a = TUnit.Zero, y7b = TUnit.Zero;
         TVector y8a = TUnit.Zero, y8b = TUnit.Zero;
         TVector y9a = TUnit.Zero, y9b = TUnit.Zero;
+        if (add)
+        {
+            y0a = TUnit.Load(y);
+            y0b = TUnit.Load(y + TUnit.Width);
+            y1a = TUnit.Load(y + stride);
+            y1b = TUnit.Load(y + stride + TUnit.Width);
+            y2a = TUnit.Load(y + 2 * stride);
+            y2b = TUnit.Load(y + 2 * stride + TUnit.Width);
+            y3a = TUnit.Load(y + 3 * stride);
+            y3b = TUnit.Load(y + 3 * stride + TUnit.Width);
+            y4a = TUnit.Load(y + 4 * stride);
+            y4b = TUnit.Load(y + 4 * stride + TUnit.Width);
+            y5a = TUnit.Load(y + 5 * stride);
+            y5b = TUnit.Load(y + 5 * stride + TUnit.Width);
+            y6a = TUnit.Load(y + 6 * stride);
+            y6b = TUnit.Load(y + 6 * stride + TUnit.Width);
+            y7a = TUnit.Load(y + 7 * stride);
+            y7b = TUnit.Load(y + 7 * stride + TUnit.Width);
+            y8a = TUnit.Load(y + 8 * stride);
+            y8b = TUnit.Load(y + 8 * stride + TUnit.Width);
+            y9a = TUnit.Load(y + 9 * stride);
+            y9b = TUnit.Load(y + 9 * stride + TUnit.Width);
+        }
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
@@ -818,7 +987,7 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows11Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)
+    private static void Rows11Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)
     {
         var w0 = At(w, panelBytes, 0);
         var w1 = At(w, panelBytes, 1);
@@ -833,6 +1002,31 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         TVector y8a = TUnit.Zero, y8b = TUnit.Zero;
         TVector y9a = TUnit.Zero, y9b = TUnit.Zero;
         TVector y10a = TUnit.Zero, y10b = TUnit.Zero;
+        if (add)
+        {
+            y0a = TUnit.Load(y);
+            y0b = TUnit.Load(y + TUnit.Width);
+            y1a = TUnit.Load(y + stride);
+            y1b = TUnit.Load(y + stride + TUnit.Width);
+            y2a = TUnit.Load(y + 2 * stride);
+            y2b = TUnit.Load(y + 2 * stride + TUnit.Width);
+            y3a = TUnit.Load(y + 3 * stride);
+            y3b = TUnit.Load(y + 3 * stride + TUnit.Width);
+            y4a = TUnit.Load(y + 4 * stride);
+            y4b = TUnit.Load(y + 4 * stride + TUnit.Width);
+            y5a = TUnit.Load(y + 5 * stride);
+            y5b = TUnit.Load(y + 5 * stride + TUnit.Width);
+            y6a = TUnit.Load(y + 6 * stride);
+            y6b = TUnit.Load(y + 6 * stride + TUnit.Width);
+            y7a = TUnit.Load(y + 7 * stride);
+            y7b = TUnit.Load(y + 7 * stride + TUnit.Width);
+            y8a = TUnit.Load(y + 8 * stride);
+            y8b = TUnit.Load(y + 8 * stride + TUnit.Width);
+            y9a = TUnit.Load(y + 9 * stride);
+            y9b = TUnit.Load(y + 9 * stride + TUnit.Width);
+            y10a = TUnit.Load(y + 10 * stride);
+            y10b = TUnit.Load(y + 10 * stride + TUnit.Width);
+        }
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
@@ -933,7 +1127,7 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows12Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)
+    private static void Rows12Vectors2(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)
     {
         var w0 = At(w, panelBytes, 0);
         var w1 = At(w, panelBytes, 1);
@@ -949,6 +1143,33 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         TVector y9a = TUnit.Zero, y9b = TUnit.Zero;
         TVector y10a = TUnit.Zero, y10b = TUnit.Zero;
         TVector y11a = TUnit.Zero, y11b = TUnit.Zero;
+        if (add)
+        {
+            y0a = TUnit.Load(y);
+            y0b = TUnit.Load(y + TUnit.Width);
+            y1a = TUnit.Load(y + stride);
+            y1b = TUnit.Load(y + stride + TUnit.Width);
+            y2a = TUnit.Load(y + 2 * stride);
+            y2b = TUnit.Load(y + 2 * stride + TUnit.Width);
+            y3a = TUnit.Load(y + 3 * stride);
+            y3b = TUnit.Load(y + 3 * stride + TUnit.Width);
+            y4a = TUnit.Load(y + 4 * stride);
+            y4b = TUnit.Load(y + 4 * stride + TUnit.Width);
+            y5a = TUnit.Load(y + 5 * stride);
+            y5b = TUnit.Load(y + 5 * stride + TUnit.Width);
+            y6a = TUnit.Load(y + 6 * stride);
+            y6b = TUnit.Load(y + 6 * stride + TUnit.Width);
+            y7a = TUnit.Load(y + 7 * stride);
+            y7b = TUnit.Load(y + 7 * stride + TUnit.Width);
+            y8a = TUnit.Load(y + 8 * stride);
+            y8b = TUnit.Load(y + 8 * stride + TUnit.Width);
+            y9a = TUnit.Load(y + 9 * stride);
+            y9b = TUnit.Load(y + 9 * stride + TUnit.Width);
+            y10a = TUnit.Load(y + 10 * stride);
+            y10b = TUnit.Load(y + 10 * stride + TUnit.Width);
+            y11a = TUnit.Load(y + 11 * stride);
+            y11b = TUnit.Load(y + 11 * stride + TUnit.Width);
+        }
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {

@@ -18,7 +18,7 @@ namespace Koala.Lab.Kernels;
 /// <remarks>
 /// w: the weights of the first output. panelBytes: the distance between panels. x: the rows, interleaved: input k of all rows, then
 /// k+1. pairs: the number of pairs of inputs. y: the results of the first row, from the first output on. stride: the distance between
-/// rows of results.
+/// rows of results. add: whether the sums go on from what y holds; otherwise they begin at zero.
 /// </remarks>
 internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
     where TUnit : IVectorUnit<TVector>
@@ -27,13 +27,18 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
 {
     /// <summary>The tile of a shape.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is none.</exception>
-    public static delegate*<byte*, long, float*, int, float*, long, void> Of(int rows, int vectors) => (rows, vectors) switch
+    public static delegate*<byte*, long, float*, int, float*, long, bool, void> Of(int rows, int vectors) => (rows, vectors) switch
     {'''
+
+
+def place(row, vector):
+    times = lambda n, what: "" if n == 0 else f" + {what}" if n == 1 else f" + {n} * {what}"
+    return "y" + times(row, "stride") + times(vector, "TUnit.Width")
 
 
 def tile(rows, vectors):
     out = ["", "    [MethodImpl(MethodImplOptions.AggressiveOptimization)]",
-           f"    private static void Rows{rows}Vectors{vectors}(byte* w, long panelBytes, float* x, int pairs, float* y, long stride)",
+           f"    private static void Rows{rows}Vectors{vectors}(byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add)",
            "    {"]
     add = lambda line: out.append("        " + line)
     for v in range(vectors):
@@ -41,6 +46,12 @@ def tile(rows, vectors):
     for r in range(rows):
         for v in range(0, vectors, 4):
             add("TVector " + ", ".join(f"y{r}{chr(97 + u)} = TUnit.Zero" for u in range(v, min(v + 4, vectors))) + ";")
+    add("if (add)")
+    add("{")
+    for r in range(rows):
+        for v in range(vectors):
+            add(f"    y{r}{chr(97 + v)} = TUnit.Load({place(r, v)});")
+    add("}")
     add("var end = (long)pairs * TFormat.PairBytes;")
     add("for (var at = 0L; at < end; at += TFormat.PairBytes)")
     add("{")
@@ -60,8 +71,7 @@ def tile(rows, vectors):
     add("}")
     for r in range(rows):
         for v in range(vectors):
-            row = "y" if r == 0 else "y + stride" if r == 1 else f"y + {r} * stride"
-            add(f"TUnit.Store(y{r}{chr(97 + v)}, {row}{f' + {v} * TUnit.Width' if v > 1 else ' + TUnit.Width' if v else ''});")
+            add(f"TUnit.Store(y{r}{chr(97 + v)}, {place(r, v)});")
     out.append("    }")
     return out
 

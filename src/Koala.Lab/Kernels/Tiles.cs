@@ -9,9 +9,9 @@ internal sealed unsafe class Tiles
 
     private static readonly Tiles[] s_all = [Create<Float32Panels>(), Create<BFloat16Panels>(), Create<Float16Panels>()];
 
-    private readonly delegate*<byte*, long, float*, int, float*, long, void>[] _tiles;
+    private readonly delegate*<byte*, long, float*, int, float*, long, bool, void>[] _tiles;
 
-    private Tiles(int pairBytes, delegate*<byte*, long, float*, int, float*, long, void>[] tiles) => (PairBytes, _tiles) = (pairBytes, tiles);
+    private Tiles(int pairBytes, delegate*<byte*, long, float*, int, float*, long, bool, void>[] tiles) => (PairBytes, _tiles) = (pairBytes, tiles);
 
     /// <summary>The bytes of a pair of inputs with 32 outputs.</summary>
     public int PairBytes { get; }
@@ -20,14 +20,14 @@ internal sealed unsafe class Tiles
     public static Tiles Of(PanelType type) => s_all[(int)type];
 
     /// <summary>Runs the tile of a shape; see <see cref="PanelTiles{TUnit, TVector, TFormat}"/>.</summary>
-    public void Run(int rows, int vectors, byte* w, long panelBytes, float* x, int pairs, float* y, long stride) =>
-        _tiles[Index(rows, vectors)](w, panelBytes, x, pairs, y, stride);
+    public void Run(int rows, int vectors, byte* w, long panelBytes, float* x, int pairs, float* y, long stride, bool add) =>
+        _tiles[Index(rows, vectors)](w, panelBytes, x, pairs, y, stride, add);
 
     private static int Index(int rows, int vectors) => rows * 9 + vectors;
 
     private static Tiles Create<TFormat>() where TFormat : IPanelFormat
     {
-        var tiles = new delegate*<byte*, long, float*, int, float*, long, void>[Index(MaxRows + 1, 0)];
+        var tiles = new delegate*<byte*, long, float*, int, float*, long, bool, void>[Index(MaxRows + 1, 0)];
         foreach (var (rows, vectors) in ((int, int)[])[(1, 8), (1, 4), (1, 2), (2, 4), .. Enumerable.Range(2, MaxRows - 1).Select(r => (r, 2))])
         {
             tiles[Index(rows, vectors)] =

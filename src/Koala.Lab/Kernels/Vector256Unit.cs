@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Koala.Lab.Kernels;
 
@@ -54,6 +55,16 @@ internal readonly unsafe struct Vector256Unit : IVectorUnit<Vector256<float>>
     public static float Max(Vector256<float> a) => MaxOf(a);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> SignedBytes(byte* from) =>
+        Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32((sbyte*)from));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> LowNibbles(byte* from) => Vector256.ConvertToSingle(Bytes(from) & Vector256.Create(15));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> HighNibbles(byte* from) => Vector256.ConvertToSingle(Bytes(from) >> 4);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> LowBFloat16(byte* from) => (Vector256.Load((uint*)from) << 16).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -67,6 +78,10 @@ internal readonly unsafe struct Vector256Unit : IVectorUnit<Vector256<float>>
 
     /// <summary>The largest lane.</summary>
     internal static float MaxOf(Vector256<float> a) => Vector128Unit.MaxOf(Vector128.Max(a.GetLower(), a.GetUpper()));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<int> Bytes(byte* from) =>
+        Avx2.ConvertToVector256Int32(from);
 
     // The shift carries the sign along; what it leaves between sign and exponent is masked.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

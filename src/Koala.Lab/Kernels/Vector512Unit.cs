@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Koala.Lab.Kernels;
 
@@ -54,6 +55,16 @@ internal readonly unsafe struct Vector512Unit : IVectorUnit<Vector512<float>>
     public static float Max(Vector512<float> a) => Vector256Unit.MaxOf(Vector256.Max(a.GetLower(), a.GetUpper()));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> SignedBytes(byte* from) =>
+        Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load((sbyte*)from)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> LowNibbles(byte* from) => Vector512.ConvertToSingle(Bytes(from) & Vector512.Create(15));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> HighNibbles(byte* from) => Vector512.ConvertToSingle(Bytes(from) >> 4);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> LowBFloat16(byte* from) => (Vector512.Load((uint*)from) << 16).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -64,6 +75,10 @@ internal readonly unsafe struct Vector512Unit : IVectorUnit<Vector512<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> HighFloat16(byte* from) => Widen(Vector512.Load((int*)from));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Bytes(byte* from) =>
+        Avx512F.ConvertToVector512Int32(Vector128.Load(from));
 
     // The shift carries the sign along; what it leaves between sign and exponent is masked.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -99,6 +99,13 @@ internal sealed class WorkCrew : IDisposable
         for (var chunk = 0; chunk < chunks; chunk++) work.Do(chunk, 0);
     }
 
+    /// <summary>Runs something for each number below <paramref name="count"/>. For work that is done once: it allocates.</summary>
+    public void ForEach(int count, Action<int> action)
+    {
+        var each = (count + MaxChunks - 1) / MaxChunks;
+        Run(new ActionWork(action, count, each), (count + each - 1) / Math.Max(each, 1));
+    }
+
     /// <summary>Ends the threads. No work may be running.</summary>
     public void Dispose()
     {
@@ -185,6 +192,14 @@ internal sealed class WorkCrew : IDisposable
             // The piece cannot end before this chunk is finished, so its work is still the one to do.
             _work!.Do(next, worker);
             Interlocked.Increment(ref _finished);
+        }
+    }
+
+    private sealed class ActionWork(Action<int> action, int count, int each) : ICrewWork
+    {
+        public void Do(int chunk, int worker)
+        {
+            for (var i = chunk * each; i < Math.Min(count, (chunk + 1) * each); i++) action(i);
         }
     }
 

@@ -9,21 +9,17 @@ internal sealed unsafe class CpuLayer : IDisposable
 {
     private readonly Dictionary<string, NativeBuffer> _rows = [];
 
-    private CpuLayer(Func<string, Tensor?> tensor, WorkCrew crew)
+    /// <param name="matrix">Makes the matrix with one of the names of <see cref="DecoderScript.LayerTensors"/>.</param>
+    /// <param name="row">Makes a row of numbers with one of these names; null where there is none.</param>
+    public CpuLayer(Func<string, PanelMatrix> matrix, Func<string, NativeBuffer?> row)
     {
-        PanelMatrix Matrix(string name)
-        {
-            using var scope = NewDisposeScope();
-            return PackedTensor.Matrix(tensor(name)!, crew);
-        }
         float* Row(string name)
         {
-            using var scope = NewDisposeScope();
-            if (tensor(name) is not { } row) return null;
-            _rows[name] = PackedTensor.Row(row);
-            return _rows[name].Floats;
+            if (row(name) is not { } numbers) return null;
+            _rows[name] = numbers;
+            return numbers.Floats;
         }
-        (Qkv, Output, GateUp, Down) = (Matrix("qkv"), Matrix("o"), Matrix("gate_up"), Matrix("down"));
+        (Qkv, Output, GateUp, Down) = (matrix("qkv"), matrix("o"), matrix("gate_up"), matrix("down"));
         InputNorm = Row("input_norm");
         PostNorm = Row("post_norm");
         QkvBias = Row("qkv_bias");
@@ -58,11 +54,6 @@ internal sealed unsafe class CpuLayer : IDisposable
 
     /// <summary>The number of weights that are not in matrices.</summary>
     public long RowNumbers => _rows.Values.Sum(row => row.Bytes / sizeof(float));
-
-    /// <summary>Packs a layer.</summary>
-    /// <param name="tensor">The tensor with one of the names of <see cref="DecoderScript.LayerTensors"/>; null where there is none.</param>
-    /// <param name="crew">The threads that pack.</param>
-    public static CpuLayer Pack(Func<string, Tensor?> tensor, WorkCrew crew) => new(tensor, crew);
 
     /// <summary>The weights as tensors, in the order of <see cref="DecoderScript.LayerTensors"/>.</summary>
     public IEnumerable<Tensor> ToTensors(ModelConfig config) => DecoderScript.LayerTensors(config).Select(name => name switch

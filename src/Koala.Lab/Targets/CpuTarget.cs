@@ -19,11 +19,9 @@ internal sealed unsafe class CpuTarget : IDisposable
         var crew = CpuDecoder.Crew;
         (_config, Decoder) = (reader.Config, new CpuDecoder(reader.Config));
         _layers = [.. Enumerable.Range(0, _config.Layers).Select(layer => LoadLayer(reader, layer, crew))];
-        using var scope = NewDisposeScope();
-        _finalNorm = PackedTensor.Row(reader.Read(TargetReader.FinalNorm, CPU));
-        var embedding = reader.Read(TargetReader.Embedding, CPU);
-        _embedding = PackedTensor.Matrix(embedding, crew);
-        LmHead = reader.ReadOwnLmHead(embedding, CPU) is { } lmHead ? PackedTensor.Matrix(lmHead, crew) : _embedding;
+        _finalNorm = LoadRow(reader, [TargetReader.FinalNorm]);
+        _embedding = LoadMatrix(reader, [TargetReader.Embedding], crew);
+        LmHead = reader.HasOwnLmHead() ? LoadMatrix(reader, [TargetTensors.LmHead], crew) : _embedding;
     }
 
     /// <summary>What runs the layers.</summary>
@@ -101,11 +99,26 @@ internal sealed unsafe class CpuTarget : IDisposable
     private IEnumerable<PanelMatrix> Matrices =>
         [.. _layers.SelectMany(layer => layer.Matrices), _embedding, .. ReferenceEquals(LmHead, _embedding) ? (PanelMatrix[])[] : [LmHead]];
 
-    // Each tensor is freed before the next one is read, so that a large model is never held twice.
     private static CpuLayer LoadLayer(TargetReader reader, int layer, WorkCrew crew)
     {
         var parts = TargetReader.LayerParts(reader.Config, layer).ToDictionary(tensor => tensor.Name, tensor => tensor.Parts);
-        return CpuLayer.Pack(name => parts.TryGetValue(name, out var names) ? reader.ReadFused(names, CPU) : null, crew);
+        return new CpuLayer(
+            name => LoadMatrix(reader, parts[name], crew),
+            name => parts.TryGetValue(name, out var names) ? LoadRow(reader, names) : null);
+    }
+
+    // Each tensor is freed before the next one is read, so that a large model is never held twice.
+    private static PanelMatrix LoadMatrix(TargetReader reader, string[] parts, WorkCrew crew)
+    {
+        if (reader.ReadCodes(parts) is { } codes) return QuantizedPanels.Pack(codes, crew);
+        using var scope = NewDisposeScope();
+        return PackedTensor.Matrix(reader.ReadFused(parts, CPU), crew);
+    }
+
+    private static NativeBuffer LoadRow(TargetReader reader, string[] parts)
+    {
+        using var scope = NewDisposeScope();
+        return PackedTensor.Row(reader.ReadFused(parts, CPU));
     }
 
     // Returns the hidden states after the final norm, [N,D], and the outputs of the wanted layers side by side, [N,F].

@@ -1,4 +1,5 @@
 using Koala.Lab.Checkpoints;
+using Koala.Lab.Checkpoints.Gguf;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Targets;
@@ -53,17 +54,30 @@ internal sealed class TargetReader(ModelFiles files, ScalarType dtype)
         return (parts is [var only] ? only : cat(parts, 0)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Reads the LM head if it is not the embedding; otherwise null.</summary>
+    /// <summary>The codes of matrices, if all of them are quantized and their weights are not rounded to another dtype; otherwise null.</summary>
+    public IReadOnlyList<QuantizedMatrix>? ReadCodes(string[] names)
+    {
+        if (dtype != ScalarType.Float32 || files.Tensors is not GgufFile file) return null;
+        var parts = new List<QuantizedMatrix>();
+        foreach (var name in names)
+        {
+            // Reading the numbers tells what is wrong with those that are not finite.
+            if (file.ReadCodes(name) is not { IsFinite: true } part) return null;
+            parts.Add(part);
+        }
+        return parts;
+    }
+
+    /// <summary>Whether the LM head is not the embedding.</summary>
     /// <remarks>
     /// A file may contain the tied LM head a second time. If it differs from the embedding, the file's own counts, as in current versions
     /// of transformers.
     /// </remarks>
-    public Tensor? ReadOwnLmHead(Tensor embedding, Device device)
+    public bool HasOwnLmHead()
     {
-        if (!TargetTensors.HasLmHead(files)) return null;
-        var lmHead = Read(TargetTensors.LmHead, device);
-        if (Config.TieWordEmbeddings != true || !lmHead.eq(embedding).all().item<bool>()) return lmHead;
-        lmHead.Dispose();
-        return null;
+        if (!TargetTensors.HasLmHead(files)) return false;
+        if (Config.TieWordEmbeddings != true) return true;
+        using var scope = NewDisposeScope();
+        return !Read(TargetTensors.LmHead, CPU).eq(Read(Embedding, CPU)).all().item<bool>();
     }
 }

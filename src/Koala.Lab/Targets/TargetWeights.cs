@@ -41,7 +41,7 @@ internal sealed class TargetWeights : IDisposable
             layers.AddRange(TargetReader.LayerParts(reader.Config, i).Select(tensor => reader.ReadFused(tensor.Parts, device)));
         layers.Add(reader.Read(TargetReader.FinalNorm, device));
         var embedding = reader.Read(TargetReader.Embedding, device);
-        var lmHead = reader.ReadOwnLmHead(embedding, device);
+        var lmHead = reader.HasOwnLmHead() ? reader.Read(TargetTensors.LmHead, device) : null;
         var weights = new TargetWeights(() => embedding, lmHead is null ? null : () => lmHead, () => [.. layers]);
         // They are here already, and belong to the weights from now on.
         _ = (weights.Embedding, weights.LmHead, weights.Layers);

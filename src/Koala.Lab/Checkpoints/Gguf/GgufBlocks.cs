@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 namespace Koala.Lab.Checkpoints.Gguf;
 
 /// <summary>
-/// The block formats of 32 numbers. Scales and minima have half precision; products and sums are rounded separately, in fp32.
+/// The block formats of 32 numbers. Scales and minima have half precision.
 /// </summary>
 /// <remarks>
 /// The formats are those of ggml: the low halves of the 16 bytes are the first 16 numbers, and the high halves are the last 16.
@@ -18,59 +18,59 @@ internal static class GgufBlocks
     private static readonly Vector128<byte> s_bits = Vector128.Create(0x8040201008040201UL, 0x8040201008040201UL).AsByte();
 
     /// <summary>A block has d and 16 bytes of nibbles. A number is d·(q - 8).</summary>
-    internal static void Q4_0(ReadOnlySpan<byte> blocks, Span<float> values)
+    internal static void Q4_0<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[18..], values = values[Elements..])
+        for (var at = 0; !blocks.IsEmpty; blocks = blocks[18..], at += Elements)
         {
             var (low, high) = Nibbles(blocks[2..]);
-            Store(low.AsSByte() - Vector128.Create((sbyte)8), Half(blocks), 0, values);
-            Store(high.AsSByte() - Vector128.Create((sbyte)8), Half(blocks), 0, values[16..]);
+            sink.Take(at, low.AsSByte() - Vector128.Create((sbyte)8), Half(blocks), 0);
+            sink.Take(at + 16, high.AsSByte() - Vector128.Create((sbyte)8), Half(blocks), 0);
         }
     }
 
     /// <summary>A block has d, m and 16 bytes of nibbles. A number is d·q + m.</summary>
-    internal static void Q4_1(ReadOnlySpan<byte> blocks, Span<float> values)
+    internal static void Q4_1<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[20..], values = values[Elements..])
+        for (var at = 0; !blocks.IsEmpty; blocks = blocks[20..], at += Elements)
         {
             var (low, high) = Nibbles(blocks[4..]);
             var (scale, offset) = (Half(blocks), Half(blocks[2..]));
-            Store(low.AsSByte(), scale, offset, values);
-            Store(high.AsSByte(), scale, offset, values[16..]);
+            sink.Take(at, low.AsSByte(), scale, offset);
+            sink.Take(at + 16, high.AsSByte(), scale, offset);
         }
     }
 
     /// <summary>A block has d, 32 high bits and 16 bytes of nibbles. A number is d·(q - 16).</summary>
-    internal static void Q5_0(ReadOnlySpan<byte> blocks, Span<float> values)
+    internal static void Q5_0<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[22..], values = values[Elements..])
+        for (var at = 0; !blocks.IsEmpty; blocks = blocks[22..], at += Elements)
         {
             var (low, high) = Nibbles(blocks[6..]);
-            Store((low | Fifth(blocks[2..])).AsSByte() - Vector128.Create((sbyte)16), Half(blocks), 0, values);
-            Store((high | Fifth(blocks[4..])).AsSByte() - Vector128.Create((sbyte)16), Half(blocks), 0, values[16..]);
+            sink.Take(at, (low | Fifth(blocks[2..])).AsSByte() - Vector128.Create((sbyte)16), Half(blocks), 0);
+            sink.Take(at + 16, (high | Fifth(blocks[4..])).AsSByte() - Vector128.Create((sbyte)16), Half(blocks), 0);
         }
     }
 
     /// <summary>A block has d, m, 32 high bits and 16 bytes of nibbles. A number is d·q + m.</summary>
-    internal static void Q5_1(ReadOnlySpan<byte> blocks, Span<float> values)
+    internal static void Q5_1<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[24..], values = values[Elements..])
+        for (var at = 0; !blocks.IsEmpty; blocks = blocks[24..], at += Elements)
         {
             var (low, high) = Nibbles(blocks[8..]);
             var (scale, offset) = (Half(blocks), Half(blocks[2..]));
-            Store((low | Fifth(blocks[4..])).AsSByte(), scale, offset, values);
-            Store((high | Fifth(blocks[6..])).AsSByte(), scale, offset, values[16..]);
+            sink.Take(at, (low | Fifth(blocks[4..])).AsSByte(), scale, offset);
+            sink.Take(at + 16, (high | Fifth(blocks[6..])).AsSByte(), scale, offset);
         }
     }
 
     /// <summary>A block has d and 32 signed bytes. A number is d·q.</summary>
-    internal static void Q8_0(ReadOnlySpan<byte> blocks, Span<float> values)
+    internal static void Q8_0<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[34..], values = values[Elements..])
+        for (var at = 0; !blocks.IsEmpty; blocks = blocks[34..], at += Elements)
         {
             var scale = Half(blocks);
-            Store(Vector128.Create(blocks[2..]).AsSByte(), scale, 0, values);
-            Store(Vector128.Create(blocks[18..]).AsSByte(), scale, 0, values[16..]);
+            sink.Take(at, Vector128.Create(blocks[2..]).AsSByte(), scale, 0);
+            sink.Take(at + 16, Vector128.Create(blocks[18..]).AsSByte(), scale, 0);
         }
     }
 
@@ -82,14 +82,6 @@ internal static class GgufBlocks
     {
         var packed = Vector128.Create(bytes);
         return (packed & Vector128.Create((byte)15), packed >> 4);
-    }
-
-    /// <summary>Writes scale·q + offset for 16 numbers.</summary>
-    internal static void Store(Vector128<sbyte> q, float scale, float offset, Span<float> values)
-    {
-        var (low, high) = Vector256.Widen(Vector256.WidenLower(q.ToVector256Unsafe()));
-        (Vector256.ConvertToSingle(low) * scale + Vector256.Create(offset)).CopyTo(values);
-        (Vector256.ConvertToSingle(high) * scale + Vector256.Create(offset)).CopyTo(values[8..]);
     }
 
     // Returns 16 for each number whose bit is set, otherwise 0.

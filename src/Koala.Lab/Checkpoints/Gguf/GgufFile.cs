@@ -97,6 +97,34 @@ public sealed class GgufFile : ITensorSource
         return tensor.to(device).MoveToOuterDisposeScope();
     }
 
+    /// <summary>The codes of a quantized matrix, in Hugging Face's order of rows; null if the tensor is no matrix of blocks.</summary>
+    /// <exception cref="KoalaException">The file can no longer be read.</exception>
+    internal QuantizedMatrix? ReadCodes(string name)
+    {
+        if (!_stored.TryGetValue(name, out var stored) || stored.Type.Codes is not { } type || stored.Shape is not [var rows, var columns])
+            return null;
+        if (columns % stored.Type.Elements != 0 || columns > Chunk) return null;
+        var matrix = new QuantizedMatrix((int)rows, (int)columns, type.Group, type.Bits, type.Lowest, type.HasHalfScales);
+        var rowBytes = (int)(columns / stored.Type.Elements * stored.Type.Bytes);
+        var isPaired = GgufNames.IsPaired(stored.Name);
+        try
+        {
+            Parallel.For(0, matrix.Rows, row =>
+            {
+                var blocks = ArrayPool<byte>.Shared.Rent(rowBytes);
+                FileBytes.Fill(_file, blocks.AsSpan(0, rowBytes), stored.Offset + (long)row * rowBytes, Where(stored));
+                var to = isPaired ? UnpairedRow(row) : row;
+                type.Split(blocks.AsSpan(0, rowBytes), matrix.CodesOf(to), matrix.ScalesOf(to), matrix.OffsetsOf(to));
+                ArrayPool<byte>.Shared.Return(blocks);
+            });
+        }
+        catch (AggregateException e)
+        {
+            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
+        }
+        return matrix;
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
@@ -117,6 +145,13 @@ public sealed class GgufFile : ITensorSource
                 $"its shape is {MessageText.Shape(tensor.shape)}, but rows of whole heads of {Config.HeadDim} are expected",
                 "get the file again");
         return tensor.view(-1, Config.HeadDim / 2, 2, columns).transpose(1, 2).reshape(rows, columns);
+    }
+
+    // The same for one row.
+    private int UnpairedRow(int row)
+    {
+        var (head, within) = (row / Config.HeadDim * Config.HeadDim, row % Config.HeadDim);
+        return head + within % 2 * (Config.HeadDim / 2) + within / 2;
     }
 
     private void ReadChunk(GgufTensor stored, Tensor flat, long start)

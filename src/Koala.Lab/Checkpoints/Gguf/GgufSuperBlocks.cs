@@ -11,31 +11,31 @@ internal static class GgufSuperBlocks
     /// A block has d, dmin, 12 bytes of scales and 128 bytes of nibbles. It has 8 parts of 32 numbers, in low halves and high halves
     /// alternately. A number is d·sc·q - dmin·m.
     /// </summary>
-    internal static void Q4_K(ReadOnlySpan<byte> blocks, Span<float> values)
+    internal static void Q4_K<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[144..], values = values[Elements..])
+        for (var at = 0; !blocks.IsEmpty; blocks = blocks[144..], at += Elements)
             for (var part = 0; part < 8; part += 2)
                 for (var half = 0; half < 32; half += 16)
                 {
                     var (low, high) = GgufBlocks.Nibbles(blocks[(16 + 16 * part + half)..]);
-                    Store(blocks, part, low, values[(32 * part + half)..]);
-                    Store(blocks, part + 1, high, values[(32 * part + 32 + half)..]);
+                    Take(sink, at + 32 * part + half, blocks, part, low);
+                    Take(sink, at + 32 * part + 32 + half, blocks, part + 1, high);
                 }
     }
 
     /// <summary>
     /// The format is Q4_K with 32 bytes of high bits before the nibbles: bit j of byte l belongs to number l of part j.
     /// </summary>
-    internal static void Q5_K(ReadOnlySpan<byte> blocks, Span<float> values)
+    internal static void Q5_K<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[176..], values = values[Elements..])
+        for (var at = 0; !blocks.IsEmpty; blocks = blocks[176..], at += Elements)
             for (var part = 0; part < 8; part += 2)
                 for (var half = 0; half < 32; half += 16)
                 {
                     var bits = Vector128.Create(blocks[(16 + half)..]) >> part;
                     var (low, high) = GgufBlocks.Nibbles(blocks[(48 + 16 * part + half)..]);
-                    Store(blocks, part, low | (bits & Vector128.Create((byte)1)) << 4, values[(32 * part + half)..]);
-                    Store(blocks, part + 1, high | (bits & Vector128.Create((byte)2)) << 3, values[(32 * part + 32 + half)..]);
+                    Take(sink, at + 32 * part + half, blocks, part, low | (bits & Vector128.Create((byte)1)) << 4);
+                    Take(sink, at + 32 * part + 32 + half, blocks, part + 1, high | (bits & Vector128.Create((byte)2)) << 3);
                 }
     }
 
@@ -43,9 +43,9 @@ internal static class GgufSuperBlocks
     /// A block has 128 bytes of low nibbles, 64 bytes of high pairs of bits, 16 signed scales for parts of 16 numbers, and d. A number
     /// is d·sc·(q - 32).
     /// </summary>
-    internal static void Q6_K(ReadOnlySpan<byte> blocks, Span<float> values)
+    internal static void Q6_K<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[210..], values = values[Elements..])
+        for (var at = 0; !blocks.IsEmpty; blocks = blocks[210..], at += Elements)
         {
             var d = GgufBlocks.Half(blocks[208..]);
             // Each half has 128 numbers, in four groups of 32 that share their bytes of high bits.
@@ -60,18 +60,18 @@ internal static class GgufSuperBlocks
                     {
                         var q = groups[group] | ((bits >> (2 * group)) & Vector128.Create((byte)3)) << 4;
                         var scale = (sbyte)blocks[192 + 8 * half + 2 * group + start / 16];
-                        var numbers = values[(128 * half + 32 * group + start)..];
-                        GgufBlocks.Store(q.AsSByte() - Vector128.Create((sbyte)32), d * scale, 0, numbers);
+                        sink.Take(at + 128 * half + 32 * group + start, q.AsSByte() - Vector128.Create((sbyte)32), d * scale, 0);
                     }
                 }
         }
     }
 
-    private static void Store(ReadOnlySpan<byte> block, int part, Vector128<byte> q, Span<float> values)
+    private static void Take<TSink>(TSink sink, int at, ReadOnlySpan<byte> block, int part, Vector128<byte> q)
+        where TSink : IBlockSink, allows ref struct
     {
         var (scale, minimum) = Scales(block[4..16], part);
         var offset = -(GgufBlocks.Half(block[2..]) * minimum);
-        GgufBlocks.Store(q.AsSByte(), GgufBlocks.Half(block) * scale, offset, values);
+        sink.Take(at, q.AsSByte(), GgufBlocks.Half(block) * scale, offset);
     }
 
     // The 12 bytes contain eight scales and eight minima of 6 bits. The last four of each are split into four bits and two bits.

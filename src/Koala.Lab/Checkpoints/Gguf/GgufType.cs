@@ -9,24 +9,37 @@ namespace Koala.Lab.Checkpoints.Gguf;
 /// <param name="Bytes">The number of bytes per block.</param>
 /// <param name="Dtype">The dtype of the numbers that are read: the plain type itself, or fp32 for blocks.</param>
 /// <param name="Decode">Decodes whole blocks; null for plain types.</param>
-internal sealed record GgufType(uint Id, string Name, int Elements, int Bytes, ScalarType Dtype, GgufType.Decoder? Decode = null)
+/// <param name="Codes">How whole blocks are decoded to codes and scales; null for plain types.</param>
+internal sealed record GgufType(
+    uint Id, string Name, int Elements, int Bytes, ScalarType Dtype, GgufType.Decoder? Decode = null, GgufCodes? Codes = null)
 {
     /// <summary>Decodes whole blocks to all their numbers.</summary>
     internal delegate void Decoder(ReadOnlySpan<byte> blocks, Span<float> values);
+
+    /// <summary>Decodes whole blocks to codes, and the scales and offsets of their groups.</summary>
+    internal delegate void Splitter(ReadOnlySpan<byte> blocks, Span<sbyte> codes, Span<float> scales, Span<float> offsets);
 
     private static readonly GgufType[] s_all =
     [
         new(0, "F32", 1, 4, ScalarType.Float32),
         new(1, "F16", 1, 2, ScalarType.Float16),
         new(30, "BF16", 1, 2, ScalarType.BFloat16),
-        new(2, "Q4_0", 32, 18, ScalarType.Float32, GgufBlocks.Q4_0),
-        new(3, "Q4_1", 32, 20, ScalarType.Float32, GgufBlocks.Q4_1),
-        new(6, "Q5_0", 32, 22, ScalarType.Float32, GgufBlocks.Q5_0),
-        new(7, "Q5_1", 32, 24, ScalarType.Float32, GgufBlocks.Q5_1),
-        new(8, "Q8_0", 32, 34, ScalarType.Float32, GgufBlocks.Q8_0),
-        new(12, "Q4_K", 256, 144, ScalarType.Float32, GgufSuperBlocks.Q4_K),
-        new(13, "Q5_K", 256, 176, ScalarType.Float32, GgufSuperBlocks.Q5_K),
-        new(14, "Q6_K", 256, 210, ScalarType.Float32, GgufSuperBlocks.Q6_K),
+        new(2, "Q4_0", 32, 18, ScalarType.Float32, (b, v) => GgufBlocks.Q4_0(b, new NumberSink(v)),
+            new(32, 4, -8, true, (b, c, s, o) => GgufBlocks.Q4_0(b, new CodeSink(c, s, o, 32)))),
+        new(3, "Q4_1", 32, 20, ScalarType.Float32, (b, v) => GgufBlocks.Q4_1(b, new NumberSink(v)),
+            new(32, 4, 0, true, (b, c, s, o) => GgufBlocks.Q4_1(b, new CodeSink(c, s, o, 32)))),
+        new(6, "Q5_0", 32, 22, ScalarType.Float32, (b, v) => GgufBlocks.Q5_0(b, new NumberSink(v)),
+            new(32, 8, 0, true, (b, c, s, o) => GgufBlocks.Q5_0(b, new CodeSink(c, s, o, 32)))),
+        new(7, "Q5_1", 32, 24, ScalarType.Float32, (b, v) => GgufBlocks.Q5_1(b, new NumberSink(v)),
+            new(32, 8, 0, true, (b, c, s, o) => GgufBlocks.Q5_1(b, new CodeSink(c, s, o, 32)))),
+        new(8, "Q8_0", 32, 34, ScalarType.Float32, (b, v) => GgufBlocks.Q8_0(b, new NumberSink(v)),
+            new(32, 8, 0, true, (b, c, s, o) => GgufBlocks.Q8_0(b, new CodeSink(c, s, o, 32)))),
+        new(12, "Q4_K", 256, 144, ScalarType.Float32, (b, v) => GgufSuperBlocks.Q4_K(b, new NumberSink(v)),
+            new(32, 4, 0, false, (b, c, s, o) => GgufSuperBlocks.Q4_K(b, new CodeSink(c, s, o, 32)))),
+        new(13, "Q5_K", 256, 176, ScalarType.Float32, (b, v) => GgufSuperBlocks.Q5_K(b, new NumberSink(v)),
+            new(32, 8, 0, false, (b, c, s, o) => GgufSuperBlocks.Q5_K(b, new CodeSink(c, s, o, 32)))),
+        new(14, "Q6_K", 256, 210, ScalarType.Float32, (b, v) => GgufSuperBlocks.Q6_K(b, new NumberSink(v)),
+            new(16, 8, 0, false, (b, c, s, o) => GgufSuperBlocks.Q6_K(b, new CodeSink(c, s, o, 16)))),
     ];
 
     /// <summary>The names, for messages.</summary>
@@ -35,3 +48,11 @@ internal sealed record GgufType(uint Id, string Name, int Elements, int Bytes, S
     /// <summary>Returns the type with an id; null if Koala does not read it.</summary>
     internal static GgufType? Find(uint id) => s_all.FirstOrDefault(t => t.Id == id);
 }
+
+/// <summary>The codes of a block type.</summary>
+/// <param name="Group">The number of codes that share a scale and an offset.</param>
+/// <param name="Bits">4 if codes have sixteen values, otherwise 8.</param>
+/// <param name="Lowest">The lowest code where they have 4 bits.</param>
+/// <param name="HasHalfScales">Whether scales and offsets are fp16 numbers.</param>
+/// <param name="Split">Decodes whole blocks.</param>
+internal sealed record GgufCodes(int Group, int Bits, int Lowest, bool HasHalfScales, GgufType.Splitter Split);

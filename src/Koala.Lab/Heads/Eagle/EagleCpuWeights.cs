@@ -15,7 +15,9 @@ internal sealed unsafe class EagleCpuWeights : IDisposable
         Fc = PackedTensor.Matrix(weights["fc"], crew);
         _bias = weights.Find("fc.bias") is { } bias ? PackedTensor.Row(bias) : null;
         Layers = [.. Enumerable.Range(0, weights.Options.Layers)
-            .Select(layer => CpuLayer.Pack(name => weights.Find($"layers.{layer}.{name}"), crew))];
+            .Select(layer => new CpuLayer(
+                name => PackedTensor.Matrix(weights.Layer(layer, name), crew),
+                name => weights.Find($"layers.{layer}.{name}") is { } row ? PackedTensor.Row(row) : null))];
     }
 
     /// <summary>The layer over the target's features, [D,F]; null if the features are hidden states.</summary>

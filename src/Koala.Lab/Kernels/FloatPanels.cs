@@ -1,0 +1,88 @@
+namespace Koala.Lab.Kernels;
+
+/// <summary>Weights in fp32, bf16 or fp16. In the last two a lane of 32 bits holds the weights of two inputs.</summary>
+internal sealed unsafe class FloatPanels : PanelMatrix
+{
+    private readonly NativeBuffer _panels;
+    private readonly long _panelBytes;
+    private readonly Tiles _tiles;
+
+    public FloatPanels(PanelType type, int outputs, int inputs) : base(type, outputs, inputs)
+    {
+        _tiles = Tiles.Of(type);
+        _panelBytes = (long)(inputs + 1) / 2 * _tiles.PairBytes;
+        _panels = new NativeBuffer(Panels * _panelBytes);
+    }
+
+    public override long Bytes => _panels.Bytes;
+
+    public override void Multiply(PackedRows x, float* y, long stride, int firstPanel, int endPanel)
+    {
+        var most = VectorsAtOnce(x.Count);
+        var end = endPanel * PanelWidth;
+        for (int output = firstPanel * PanelWidth, vectors; output < end; output += vectors * VectorWidth)
+        {
+            vectors = most;
+            while (output + vectors * VectorWidth > end) vectors /= 2;
+            var w = _panels.Address + output / PanelWidth * _panelBytes + output % PanelWidth * sizeof(float);
+            var beyond = output + vectors * VectorWidth - Outputs;
+            for (var block = 0; block < x.Blocks; block++)
+            {
+                var to = y + x.Start(block) * stride + output;
+                if (beyond <= 0) _tiles.Run(x.Rows(block), vectors, w, _panelBytes, x.Address(block), x.Inputs / 2, to, stride, add: false);
+                else MultiplyLast(x, block, vectors, w, to, stride, vectors * VectorWidth - beyond);
+            }
+        }
+    }
+
+    public override void CopyRow(int output, float* to)
+    {
+        var panel = _panels.Address + output / PanelWidth * _panelBytes;
+        var lane = output % PanelWidth;
+        for (var k = 0; k < Inputs; k++)
+        {
+            to[k] = Type switch
+            {
+                PanelType.Float32 => ((float*)panel)[k * PanelWidth + lane],
+                PanelType.BFloat16 => BitConverter.Int32BitsToSingle(((ushort*)panel)[(k / 2 * PanelWidth + lane) * 2 + k % 2] << 16),
+                _ => (float)((Half*)panel)[(k / 2 * PanelWidth + lane) * 2 + k % 2],
+            };
+        }
+    }
+
+    public override void Dispose() => _panels.Dispose();
+
+    // The last panel has results that lie beyond the rows of y.
+    private void MultiplyLast(PackedRows x, int block, int vectors, byte* w, float* y, long stride, int outputs)
+    {
+        if (outputs <= 0) return;
+        var width = vectors * VectorWidth;
+        var results = stackalloc float[x.Rows(block) * width];
+        _tiles.Run(x.Rows(block), vectors, w, _panelBytes, x.Address(block), x.Inputs / 2, results, width, add: false);
+        for (var row = 0; row < x.Rows(block); row++)
+            new ReadOnlySpan<float>(results + row * width, outputs).CopyTo(new Span<float>(y + row * stride, outputs));
+    }
+
+    /// <summary>Packs a panel.</summary>
+    public void PackPanel(float* weights, int panel)
+    {
+        var to = _panels.Address + panel * _panelBytes;
+        var count = Math.Min(PanelWidth, Outputs - panel * PanelWidth);
+        var from = weights + (long)panel * PanelWidth * Inputs;
+        for (var lane = 0; lane < count; lane++, from += Inputs)
+        {
+            switch (Type)
+            {
+                case PanelType.Float32:
+                    for (var k = 0; k < Inputs; k++) ((float*)to)[k * PanelWidth + lane] = from[k];
+                    break;
+                case PanelType.BFloat16:
+                    for (var k = 0; k < Inputs; k++) ((ushort*)to)[(k / 2 * PanelWidth + lane) * 2 + k % 2] = ((ushort*)(from + k))[1];
+                    break;
+                default:
+                    for (var k = 0; k < Inputs; k++) ((Half*)to)[(k / 2 * PanelWidth + lane) * 2 + k % 2] = (Half)from[k];
+                    break;
+            }
+        }
+    }
+}
