@@ -25,8 +25,11 @@ internal sealed unsafe class PackedRows : IDisposable
     /// <summary>The rows of a block.</summary>
     public int Rows(int block) => _starts[block + 1] - _starts[block];
 
+    /// <summary>Whether the rows are read where they are, since a single row is packed already.</summary>
+    public bool IsDirect => Count == 1 && _rowInputs == Inputs;
+
     /// <summary>The activations of a block.</summary>
-    public float* Address(int block) => _buffer.Floats + (long)_starts[block] * Inputs;
+    public float* Address(int block) => IsDirect ? _rows : _buffer.Floats + (long)_starts[block] * Inputs;
 
     /// <summary>Divides rows into blocks; <see cref="PackBlock"/> then packs each.</summary>
     /// <param name="rows">The first number of the first row.</param>
@@ -46,6 +49,7 @@ internal sealed unsafe class PackedRows : IDisposable
     /// <summary>Packs the rows of a block.</summary>
     public void PackBlock(int block)
     {
+        if (IsDirect) return;
         var rows = Rows(block);
         for (var row = 0; row < rows; row++)
         {

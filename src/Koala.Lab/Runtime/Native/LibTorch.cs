@@ -55,6 +55,7 @@ public static class LibTorch
     internal static void Prepare()
     {
         if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64) return;
+        OpenMpWaiting.LetThreadsSleep();
         try
         {
             Load();
