@@ -134,7 +134,7 @@ public sealed record StepTimes
             var whole = Time(() => Best(_target.Append(_cache, _tokens)));
             var products = Time(() =>
             {
-                foreach (var (input, weight) in _products) _target.Model.Product(input, weight);
+                foreach (var (input, weight) in _products) nn.functional.linear(input, weight);
             });
             var lmHead = Time(() => Best(_hidden));
             if (!record) return;

@@ -6,31 +6,6 @@
 # keys, values: one tensor per layer, [B*G*capacity,d]. cos, sin: [B,T,1,d], the first half of sin negated.
 # mask: is added to the scores, [B or 1,1,R*T,L]. slots: cache rows of the new tokens, [B*G*T].
 # bias: whether queries, keys and values have biases. qk_norm: whether queries and keys are normed.
-# few_rows: whether a product with few rows is computed by product_of_few_rows.
-
-
-def product_of_few_rows(x, w):
-    # In fp32 on a CPU the library behind linear is slow with few rows: w @ x.t(), which has the long side first, took a third to a fifth
-    # of the time at N = 2 to 16. Some N cost more there than the next round number: three rows cost a quarter more than four, and twelve
-    # a third more than sixteen (on an AMD EPYC without AVX-512). Such an N is padded with rows that nobody reads.
-    n = x.size(0)
-    if n > 32:
-        return torch.mm(x, w.t())
-    m = n
-    if n == 1 or n == 3:
-        m = n + 1
-    elif n > 5 and n % 8 != 1 and (n < 17 or n > 20):
-        m = (n + 7) // 8 * 8
-    if m > n:
-        x = torch.cat([x, x[:m - n]])
-    return torch.mm(w, x.t())[:, :n].t().contiguous()
-
-
-def product(x, w, few_rows: bool):
-    # x: [N,in]. w: [out,in]. Returns [N,out].
-    if few_rows:
-        return product_of_few_rows(x, w)
-    return torch.linear(x, w)
 
 
 def rms_norm(x, w, eps: float):
@@ -43,11 +18,11 @@ def tensors_per_layer(bias: bool, qk_norm: bool) -> int:
 
 
 def layer(x, h, w: List[Tensor], at: int, keys, values, cos, sin, mask, slots, B: int, L: int,
-          H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool, few_rows: bool):
+          H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool):
     # x: [N,D]. h: x after the input norm, or x itself where the layer has none. w[at]: the layer's qkv; the others follow it.
     T = x.size(0) // B
     R = H // G
-    p = product(h, w[at], few_rows)                                      # [N,(H+2G)*d]
+    p = torch.linear(h, w[at])                                           # [N,(H+2G)*d]
     if bias:
         p = p + w[at + 5]
     qk = p[:, :(H + G) * d].view(B, T, H + G, d)
@@ -63,46 +38,46 @@ def layer(x, h, w: List[Tensor], at: int, keys, values, cos, sin, mask, slots, B
     q = qk[:, :, :H].view(B, T, G, R, d).permute([0, 2, 3, 1, 4]).reshape(B, G, R * T, d)
     a = torch.scaled_dot_product_attention(q, k, v, mask)                # [B,G,R*T,d]
     a = a.view(B, G, R, T, d).permute([0, 3, 1, 2, 4]).reshape(B * T, H * d)
-    x = x + product(a, w[at + 1], few_rows)                              # [N,D]
-    u = product(rms_norm(x, w[at + 2], eps), w[at + 3], few_rows)        # [N,2I]
+    x = x + torch.linear(a, w[at + 1])                                   # [N,D]
+    u = torch.linear(rms_norm(x, w[at + 2], eps), w[at + 3])             # [N,2I]
     I = u.size(1) // 2
-    return x + product(torch.silu(u[:, :I]) * u[:, I:], w[at + 4], few_rows)
+    return x + torch.linear(torch.silu(u[:, :I]) * u[:, I:], w[at + 4])
 
 
 def target_states(x, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, L: int,
-                  H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool, few_rows: bool):
+                  H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool):
     # x: embedded tokens, [N,D]. w: the layers' tensors one after another, then the final norm.
     # Returns the output of each layer, the last one after the final norm, [N,D] each.
     states: List[Tensor] = []
     for i in range(len(keys)):
         at = i * tensors_per_layer(bias, qk_norm) + 1
         h = rms_norm(x, w[at - 1], eps)
-        x = layer(x, h, w, at, keys[i], values[i], cos, sin, mask, slots, B, L, H, G, d, eps, bias, qk_norm, few_rows)
+        x = layer(x, h, w, at, keys[i], values[i], cos, sin, mask, slots, B, L, H, G, d, eps, bias, qk_norm)
         states.append(x)
     states[len(keys) - 1] = rms_norm(x, w[len(w) - 1], eps)
     return states
 
 
 def target_forward(x, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, L: int,
-                   H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool, few_rows: bool):
+                   H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool):
     # As target_states, but returns only the last layer's output after the final norm, [N,D].
     for i in range(len(keys)):
         at = i * tensors_per_layer(bias, qk_norm) + 1
         h = rms_norm(x, w[at - 1], eps)
-        x = layer(x, h, w, at, keys[i], values[i], cos, sin, mask, slots, B, L, H, G, d, eps, bias, qk_norm, few_rows)
+        x = layer(x, h, w, at, keys[i], values[i], cos, sin, mask, slots, B, L, H, G, d, eps, bias, qk_norm)
     return rms_norm(x, w[len(w) - 1], eps)
 
 
 def head_forward(pairs, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, L: int,
-                 H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool, few_rows: bool, pair_bias: bool):
+                 H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool, pair_bias: bool):
     # pairs: embeddings and features concatenated, [N,2D]. w: the linear layer over them, its bias where it has one (pair_bias), the
     # layers' tensors one after another. The first layer has no input norm, and no norm follows the last one.
     # Returns the last layer's output, [N,D].
-    x = product(pairs, w[0], few_rows)                                   # [N,D]
+    x = torch.linear(pairs, w[0])                                        # [N,D]
     if pair_bias:
         x = x + w[1]
     for i in range(len(keys)):
         at = i * tensors_per_layer(bias, qk_norm) + (2 if pair_bias else 1)
         h = x if i == 0 else rms_norm(x, w[at - 1], eps)
-        x = layer(x, h, w, at, keys[i], values[i], cos, sin, mask, slots, B, L, H, G, d, eps, bias, qk_norm, few_rows)
+        x = layer(x, h, w, at, keys[i], values[i], cos, sin, mask, slots, B, L, H, G, d, eps, bias, qk_norm)
     return x

@@ -1,7 +1,6 @@
 using System.Text;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Runtime.Native;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Targets;
@@ -21,21 +20,16 @@ internal sealed class DecoderScript
 {
     private static readonly Lazy<jit.CompilationUnit> s_unit = new(() => jit.compile(Source()));
 
-    private readonly object[] _sizes;   // H, G, d, eps, bias, qk_norm, few_rows of Decoder.py
-    private readonly bool _fewRows;
+    private readonly object[] _sizes;   // H, G, d, eps, bias, qk_norm of Decoder.py
 
     /// <param name="config">
     /// The sizes and switches of a target, or of the target whose layers a head's layers resemble.
     /// </param>
-    /// <param name="dtype">The dtype of weights and cache.</param>
-    /// <param name="device">The device on which the functions run.</param>
-    public DecoderScript(ModelConfig config, ScalarType dtype, Device device)
+    public DecoderScript(ModelConfig config)
     {
-        _fewRows = device.type == DeviceType.CPU && dtype == ScalarType.Float32;
         _sizes =
         [
-            config.Heads, config.KeyValueHeads, config.HeadDim, config.RmsNormEps,
-            config.AttentionBias, config.QueryKeyNorm, _fewRows,
+            config.Heads, config.KeyValueHeads, config.HeadDim, config.RmsNormEps, config.AttentionBias, config.QueryKeyNorm,
         ];
     }
 
@@ -78,24 +72,6 @@ internal sealed class DecoderScript
     /// <returns>The last layer's output, [N,D].</returns>
     public Tensor HeadForward(Tensor pairs, Tensor[] weights, bool bias, StepInputs step, KeyValueCache cache) =>
         (Tensor)s_unit.Value.Call("head_forward", [.. Arguments(pairs, weights, step, cache), bias]);
-
-    /// <summary>
-    /// x·wᵀ, computed as the layers do. Where gradients are needed, one form serves every number of rows.
-    /// </summary>
-    /// <remarks>
-    /// TorchScript specialises a function on its first calls, and the gradients' last bits depend on how. A training
-    /// step must not depend on what the process computed before; otherwise a resumed run would not end as one that was
-    /// never interrupted.
-    /// </remarks>
-    /// <param name="x">The input, [...,in]; gradients flow to it.</param>
-    /// <param name="w">The weights, [out,in].</param>
-    /// <returns>[...,out].</returns>
-    public Tensor Product(Tensor x, Tensor w)
-    {
-        if (is_grad_enabled() && (x.requires_grad || w.requires_grad)) return nn.functional.linear(x, w);
-        var rows = x.reshape(-1, x.shape[^1]);
-        return ((Tensor)s_unit.Value.Call("product", rows, w, _fewRows)).view([.. x.shape[..^1], w.shape[0]]);
-    }
 
     private object[] Arguments(Tensor rows, Tensor[] weights, StepInputs step, KeyValueCache cache) =>
     [

@@ -41,7 +41,7 @@ internal sealed unsafe class TargetModel : IDisposable
         var reader = new TargetReader(files, weightDtype);
         if (device.type == DeviceType.CPU) _cpu = new CpuTarget(reader);
         Weights = _cpu?.ToTensors() ?? TargetWeights.Load(reader, device);
-        _script = new DecoderScript(_config, dtype, device);
+        _script = new DecoderScript(_config);
         _rotary = new RotaryEmbedding(_config, dtype, device);
         _slotNumbers = arange(_config.ContextLength, ScalarType.Int64, device).DetachFromDisposeScope();
     }
@@ -202,13 +202,12 @@ internal sealed unsafe class TargetModel : IDisposable
 
     /// <summary>The LM head over hidden states, [...,D]: logits [...,V]. Gradients flow to the hidden states.</summary>
     public Tensor Logits(Tensor hidden) =>
-        _cpu is null || NeedsGradients(hidden) ? Product(hidden, Weights.LmHead) : _cpu.Decoder.Multiply(_cpu.LmHead, hidden);
+        _cpu is null || NeedsGradients(hidden)
+            ? nn.functional.linear(hidden, Weights.LmHead)
+            : _cpu.Decoder.Multiply(_cpu.LmHead, hidden);
 
     /// <summary>Whether something computed from a tensor has to carry gradients, which only libtorch computes.</summary>
     public static bool NeedsGradients(Tensor x) => is_grad_enabled() && x.requires_grad;
-
-    /// <summary>x·wᵀ as the target's own layers compute it; see <see cref="DecoderScript.Product"/>.</summary>
-    public Tensor Product(Tensor x, Tensor weight) => _script.Product(x, weight);
 
     /// <summary>Cosines and signed sines of rotary positions [B,T]: [B,T,1,headDim] each.</summary>
     public (Tensor Cos, Tensor Sin) Rotations(Tensor positions) => _rotary.Compute(positions);

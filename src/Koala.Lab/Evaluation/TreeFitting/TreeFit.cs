@@ -19,7 +19,7 @@ namespace Koala.Lab.Evaluation.TreeFitting;
 /// </remarks>
 public static class TreeFit
 {
-    // With the root these sizes make round numbers of tokens, for which a step costs least per token.
+    // The costs between them are interpolated.
     private static readonly int[] s_sizes = [1, 3, 7, 15, 23, 31, 47, 63, 95, 127, 191, DraftTree.MaxNodes];
 
     // The time for a few turns over about forty trees, after which the medians are stable.

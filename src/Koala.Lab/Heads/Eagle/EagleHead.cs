@@ -110,7 +110,7 @@ public sealed class EagleHead : DraftHead
 
     /// <summary>Logits over the head's vocabulary, [N,V'], from its outputs, [N,D].</summary>
     internal Tensor Logits(Tensor features, Target target) =>
-        _lmHead is null ? target.Logits(features) : target.Model.Product(features, _lmHead);
+        _lmHead is null ? target.Logits(features) : nn.functional.linear(features, _lmHead);
 
     /// <summary>The LM head over the head's vocabulary, [V',D], packed for a CPU.</summary>
     internal PanelMatrix PackedLmHead(CpuTarget target) =>
