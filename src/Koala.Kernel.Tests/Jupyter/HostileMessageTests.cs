@@ -99,12 +99,23 @@ public sealed class HostileMessageTests(TestKernel kernel) : IClassFixture<TestK
     [Fact]
     public async Task Metadata_of_wrong_types_is_answered_with_an_error()
     {
-        Send(File.ShellPort, Signed(Header, """{"code":"1"}""", """{"polyglot_notebook":1}"""));
+        var run = await kernel.RunAsync("1", metadata: JsonNode.Parse("""{"polyglot_notebook":1}""")!.AsObject());
 
         await AssertServes();
     }
 
     [Fact]
+        var (type, published) = Assert.Single(run.Outputs, output => output.Type != "execute_input");
+        Assert.Equal("error", type);
+        Assert.Equal("error", run.Status);
+        foreach (var error in (JsonObject[])[run.Reply!, published])
+        {
+            Assert.Equal("KoalaException", error["ename"]!.ToString());
+            var line = error["evalue"]!.ToString();
+            Assert.StartsWith("the cell: has metadata of which polyglot_notebook is not", line, StringComparison.Ordinal);
+            Assert.DoesNotContain('\n', line);
+            Assert.Equal(line, Assert.Single(error["traceback"]!.AsArray())!.ToString());
+        }
     public async Task Large_messages_without_a_signature_take_no_memory()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "reads /proc");
