@@ -184,6 +184,17 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
+    [Fact]
+    public void A_cell_that_is_too_large_for_a_request_is_named()
+    {
+        var notebook = _folder.WriteNotebook("in.ipynb", "1", $"// {new string('x', 17 << 20)}\n2");
+        var run = CommandRun.Of("run", notebook, "--quiet");
+
+        Assert.Equal(2, run.ExitCode);
+        Assert.StartsWith($"{notebook}, code cell 2: makes a request of 17", run.Error, StringComparison.Ordinal);
+        Assert.Single(run.Error.TrimEnd('\n').Split('\n'));
+    }
+
     public void A_truncated_notebook_is_a_one_line_error()
     {
         var text = File.ReadAllText(_folder.WriteNotebook("complete.ipynb", "1", "2"));
