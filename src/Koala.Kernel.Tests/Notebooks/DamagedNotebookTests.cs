@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using Koala.Kernel.Notebooks;
+using Koala.Lab;
 using Koala.Lab.Tests;
 
 namespace Koala.Kernel.Tests.Notebooks;
@@ -122,14 +123,39 @@ public sealed class DamagedNotebookTests : IDisposable
         using (var mkfifo = Process.Start("mkfifo", [pipe])) mkfifo.WaitForExit();
         using (var large = File.Create(_folder.At("large.ipynb"))) large.SetLength(3L << 30);
 
-        foreach (var path in (string[])[pipe, "/dev/zero"])
+        AssertRefused(pipe, "is a pipe");
+        AssertRefused("/dev/zero", "is a device");
+        AssertRefused(_folder.Path, "is a folder");
+        AssertRefused(_folder.At("large.ipynb"), "has 3221225472 bytes, but at most");
+    }
+
+    [Fact]
+    public void What_cannot_be_imported_is_refused_unread()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "makes a pipe");
+        using (var mkfifo = Process.Start("mkfifo", [_folder.At("pipe.cs")])) mkfifo.WaitForExit();
+        using (var large = File.Create(_folder.At("large.md"))) large.SetLength(3L << 30);
+        Directory.CreateDirectory(_folder.At("folder.dib"));
+        File.CreateSymbolicLink(_folder.At("zero.js"), "/dev/zero");
+        File.WriteAllBytes(_folder.At("latin1.csx"), [0xe9]);
+
+        (string Name, string Fault)[] files = [("pipe.cs", "is a pipe"), ("large.md", "but at most"), ("folder.dib", "is a folder"),
+            ("zero.js", "is a device"), ("latin1.csx", "is not valid UTF-8"), ("none.cs", "does not exist")];
+        foreach (var (name, fault) in files)
         {
-            var run = CommandRun.Of("run", path);
-            Assert.Equal(2, run.ExitCode);
-            Assert.Contains("not a regular file", run.Error, StringComparison.Ordinal);
+            var exception = Assert.Throws<KoalaException>(() => ImportedFile.Read(_folder.At(name)));
+            Assert.Equal(_folder.At(name), exception.Where);
+            Assert.Contains(fault, exception.Fault, StringComparison.Ordinal);
+            Assert.DoesNotContain('\n', exception.Message);
         }
-        var error = CommandRun.Of("run", _folder.At("large.ipynb")).Error;
-        Assert.Contains("has 3221225472 bytes, but at most", error, StringComparison.Ordinal);
+    }
+
+    private static void AssertRefused(string path, string fault)
+    {
+        var run = CommandRun.Of("run", path);
+        Assert.Equal(2, run.ExitCode);
+        Assert.StartsWith($"{path}: {fault}", run.Error, StringComparison.Ordinal);
+        Assert.Single(run.Error.TrimEnd('\n').Split('\n'));
     }
 
     public void Dispose() => _folder.Dispose();
