@@ -62,17 +62,23 @@ public sealed class DamagedNotebookTests : IDisposable
             "language_info is not a JSON object"
         },
         { Valid.Replace("\"csharp\",\"items\"", "{},\"items\""), "defaultKernelName is not a string" },
-        { Valid.Replace("{\"kernelName\":\"html\"}", "\"html\""), "cell 3: has metadata of which polyglot_notebook is not a JSON object" },
-        { Valid.Replace("{\"languageId\":\"csharp\"}", "{\"languageId\":1}"), "cell 2: has metadata of which languageId is not a string" },
-        { Valid.Replace("[\"skip-execution\"]", "\"skip-execution\""), "cell 3: has tags that are not a list of strings" },
-        { Valid.Replace("[\"skip-execution\"]", "[1]"), "cell 3: has tags that are not a list of strings" },
-        { Valid.Replace("\"var n = 5;\"", "5"), "cell 2: has no source" },
-        { Valid.Replace("[\"<b>\",\"</b>\"]", "[null]"), "cell 3: has no source" },
-        { Valid.Replace("\"raw\"", "1"), "cell 4: has the cell_type '1'" },
-        { Valid.Replace("\"raw\"", $"\"{new string('x', 100_000)}\""), "cell 4: has the cell_type 'xxx" },
+        {
+            Valid.Replace("{\"kernelName\":\"html\"}", "\"html\""),
+            ", code cell 2: has metadata of which polyglot_notebook is not a JSON object"
+        },
+        {
+            Valid.Replace("{\"languageId\":\"csharp\"}", "{\"languageId\":1}"),
+            ", code cell 1: has metadata of which languageId is not a string"
+        },
+        { Valid.Replace("[\"skip-execution\"]", "\"skip-execution\""), ", code cell 2: has tags that are not a list of strings" },
+        { Valid.Replace("[\"skip-execution\"]", "[1]"), ", code cell 2: has tags that are not a list of strings" },
+        { Valid.Replace("\"var n = 5;\"", "5"), ", code cell 1: has no source" },
+        { Valid.Replace("[\"<b>\",\"</b>\"]", "[null]"), ", code cell 2: has no source" },
+        { Valid.Replace("\"raw\"", "1"), ", cell 1 after code cell 2: has the cell_type '1'" },
+        { Valid.Replace("\"raw\"", $"\"{new string('x', 100_000)}\""), ", cell 1 after code cell 2: has the cell_type 'xxx" },
         {
             Valid.Replace("[{\"output_type\":\"display_data\"", "[[],{\"output_type\":\"display_data\""),
-            "cell 3: has an output that is not a JSON object"
+            ", code cell 2: has an output that is not a JSON object"
         },
         { Valid.Replace("\"id\":\"a\"", "\"id\":\"a\",\"id\":\"b\""), "Duplicate property 'id'" },
         {

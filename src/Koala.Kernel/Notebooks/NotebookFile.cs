@@ -50,8 +50,22 @@ internal static class NotebookFile
         CheckMetadata(path, () => _ = CellLanguage.OfNotebook((JsonObject)notebook["metadata"]!));
         CheckMetadata(path, () => _ = CellLanguage.KernelOf((JsonObject)notebook["metadata"]!));
         if (notebook["cells"] is not JsonArray cells) throw Fault(path, "has no list of cells");
-        for (var i = 0; i < cells.Count; i++) CheckCell($"{path}, cell {i + 1}", cells[i]);
+        CheckCells(path, cells);
         return notebook;
+    }
+
+    // Messages count code cells everywhere, and say where another cell is from there.
+    private static void CheckCells(string path, JsonArray cells)
+    {
+        var (codeCells, others) = (0, 0);
+        foreach (var cell in cells)
+        {
+            var isCode = cell is JsonObject json && IsString(json["cell_type"]) && json["cell_type"]!.ToString() == "code";
+            (codeCells, others) = isCode ? (codeCells + 1, 0) : (codeCells, others + 1);
+            CheckCell(isCode ? $"{path}, code cell {codeCells}"
+                : codeCells == 0 ? $"{path}, cell {others}, before the first code cell"
+                : $"{path}, cell {others} after code cell {codeCells}", cell);
+        }
     }
 
     private static void CheckCell(string where, JsonNode? node)
