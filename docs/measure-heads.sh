@@ -9,22 +9,24 @@ work=runs/measure-heads
 [[ ! -e $work ]] || { echo "$work exists: remove it first" >&2; exit 2; }
 mkdir -p "$work"
 dotnet build -c Release src/Koala.Benchmarks --verbosity quiet
-# Koala reports no speed of a busy machine (exit code 1), which ends this script.
-evaluate() { ./koala evaluate --target checkpoints/koala-mini --max-tokens 96 --quiet --out "$work/$1.json" "${@:2}"; }
+koala=./koala
+. docs/evaluate.sh
+measure() { evaluate "$work/$1.json" --target checkpoints/koala-mini --max-tokens 96 --quiet "${@:2}"; }
 
 for head in eagle-k2 eagle-k1 medusa-k2 medusa-k1; do
-    evaluate "mt-bench-$head" --head "checkpoints/koala-mini-$head" --prompts data/mt-bench.jsonl --dtype fp32
+    measure "mt-bench-$head" --head "checkpoints/koala-mini-$head" --prompts data/mt-bench.jsonl --dtype fp32
 done
-evaluate mt-bench-eagle-k2-bf16 --head checkpoints/koala-mini-eagle-k2 --prompts data/mt-bench.jsonl --dtype bf16
-evaluate mt-bench-eagle-k2-dynamic --head checkpoints/koala-mini-eagle-k2 --prompts data/mt-bench.jsonl --dtype fp32 \
+measure mt-bench-eagle-k2-bf16 --head checkpoints/koala-mini-eagle-k2 --prompts data/mt-bench.jsonl --dtype bf16
+measure mt-bench-eagle-k2-dynamic --head checkpoints/koala-mini-eagle-k2 --prompts data/mt-bench.jsonl --dtype fp32 \
     --tree dynamic --tree-tokens 8 --tree-depth 4 --tree-topk 2
-evaluate mt-bench-prompt-lookup --head prompt-lookup --prompts data/mt-bench.jsonl --dtype fp32
+measure mt-bench-prompt-lookup --head prompt-lookup --prompts data/mt-bench.jsonl --dtype fp32
 # The best head also gets ten prompts of each category of Spec-Bench.
 for category in $(grep -o '"category": "[^"]*"' data/spec-bench.jsonl | sort -u | cut -d'"' -f4); do
     grep -m 10 "\"category\": \"$category\"" data/spec-bench.jsonl
 done > "$work/spec-bench-10.jsonl"
-evaluate spec-bench-eagle-k2 --head checkpoints/koala-mini-eagle-k2 --prompts "$work/spec-bench-10.jsonl" --dtype fp32
+measure spec-bench-eagle-k2 --head checkpoints/koala-mini-eagle-k2 --prompts "$work/spec-bench-10.jsonl" --dtype fp32
 
+all_undisturbed || { echo "what was measured is in $work" >&2; exit 1; }
 rm -rf docs/results/heads
 mkdir -p docs/results/heads
 cp "$work"/*.json docs/results/heads/

@@ -9,20 +9,8 @@ work=runs/measure
 [[ ! -e $work ]] || { echo "$work exists: remove it first" >&2; exit 2; }
 mkdir -p "$work/heads" "$work/results"
 dotnet build -c Release src/Koala.Benchmarks --verbosity quiet
-# Koala reports no speed of a busy machine (exit code 1). Then the same measurement is made again, at most three times in all.
-evaluate() {
-    local file=$1 attempt
-    shift
-    for attempt in 1 2 3; do
-        rm -f "$file"
-        ./koala evaluate "$@" --out "$file" && return
-        # Only a busy machine is a reason to measure again.
-        grep -q '"disturbed": true' "$file" 2>/dev/null || return 1
-        sleep 60
-    done
-    echo "$file: three measurements failed" >&2
-    return 1
-}
+koala=./koala
+. docs/evaluate.sh
 benchmarks() { dotnet src/Koala.Benchmarks/bin/Release/net10.0/koala-benchmarks.dll "$@"; }
 
 benchmarks steps checkpoints/koala-mini "$work/results/steps-koala-mini.json"
@@ -54,6 +42,7 @@ for head in "$work"/heads/*; do
     done
 done
 
+all_undisturbed || { echo "what was measured is in $work" >&2; exit 1; }
 rm -f docs/results/evaluate-*.json docs/results/batch-*.json
 cp "$work"/results/*.json docs/results/
 benchmarks report docs/results docs/measurements.md

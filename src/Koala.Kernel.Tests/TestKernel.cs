@@ -8,7 +8,7 @@ namespace Koala.Kernel.Tests;
 public sealed class TestKernel : IAsyncLifetime
 {
     // This only ends a test that hangs, so it is long enough for a slow machine under load.
-    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(3);
+    internal static readonly TimeSpan Timeout = TimeSpan.FromMinutes(3);
 
     private KernelProcess? _process;
 
@@ -20,7 +20,8 @@ public sealed class TestKernel : IAsyncLifetime
     /// <summary>Runs a cell.</summary>
     /// <param name="code">The text of the cell.</param>
     /// <param name="onText">A function that gets all text printed so far, each time the cell prints something.</param>
-    internal async Task<CellRun> RunAsync(string code, Action<string>? onText = null)
+    /// <param name="metadata">The metadata of the cell; null for none.</param>
+    internal async Task<CellRun> RunAsync(string code, Action<string>? onText = null, JsonObject? metadata = null)
     {
         var run = new CellRun();
         var id = Process.Client.Send("execute_request", new JsonObject
@@ -30,8 +31,8 @@ public sealed class TestKernel : IAsyncLifetime
             ["store_history"] = true,
             ["allow_stdin"] = false,
             ["stop_on_error"] = true,
-        });
-        using var timeout = new CancellationTokenSource(s_timeout);
+        }, metadata);
+        using var timeout = new CancellationTokenSource(Timeout);
         for (var idle = false; run.Reply is null || !idle;)
         {
             var message = await Process.Client.Incoming.ReadAsync(timeout.Token);
@@ -52,7 +53,7 @@ public sealed class TestKernel : IAsyncLifetime
     internal async Task<JsonObject> AskAsync(string type, JsonObject content, bool control = false)
     {
         var id = control ? Process.Client.SendControl(type, content) : Process.Client.Send(type, content);
-        using var timeout = new CancellationTokenSource(s_timeout);
+        using var timeout = new CancellationTokenSource(Timeout);
         while (true)
         {
             var message = await Process.Client.Incoming.ReadAsync(timeout.Token);

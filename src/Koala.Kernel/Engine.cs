@@ -113,7 +113,7 @@ internal sealed class Engine : IDisposable
             }
             catch (Exception e) when (Fault.Is(e))
             {
-                outcome = new CSharpOutcome(false, null, new CellError(e.GetType().Name, e.Message, [e.Message]));
+                outcome = new CSharpOutcome(false, null, CellError.OfFault(e));
             }
             if (outcome.Error is not null) return outcome.Error;
             if (!outcome.HasValue) continue;

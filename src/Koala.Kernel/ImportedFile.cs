@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Koala.Kernel.Notebooks;
 using Koala.Lab;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Kernel;
 
@@ -10,19 +11,22 @@ namespace Koala.Kernel;
 /// </summary>
 internal static partial class ImportedFile
 {
+    // Far above any source; a notebook has a limit of its own.
+    private const long MaxBytes = 64L << 20;
+
     /// <exception cref="KoalaException">The file cannot be read or is of another kind.</exception>
     public static IEnumerable<ImportedCell> Read(string path)
     {
-        if (!File.Exists(path))
+        if (!Path.Exists(path))
             throw new KoalaException(path, "does not exist", "check the path, which is relative to the notebook's folder");
         return Path.GetExtension(path).ToLowerInvariant() switch
         {
             ".ipynb" => Cells(Notebook.Read(path)),
-            ".dib" => [new(Metadata().Replace(File.ReadAllText(path), ""))],
-            ".cs" or ".csx" => [new(File.ReadAllText(path))],
-            ".html" => [new(File.ReadAllText(path), "html")],
-            ".md" => [new(File.ReadAllText(path), "markdown")],
-            ".js" => [new(File.ReadAllText(path), "javascript")],
+            ".dib" => [new(Metadata().Replace(InputFile.ReadText(path, MaxBytes), ""))],
+            ".cs" or ".csx" => [new(InputFile.ReadText(path, MaxBytes))],
+            ".html" => [new(InputFile.ReadText(path, MaxBytes), "html")],
+            ".md" => [new(InputFile.ReadText(path, MaxBytes), "markdown")],
+            ".js" => [new(InputFile.ReadText(path, MaxBytes), "javascript")],
             _ => throw new KoalaException(path, "cannot be imported: its file type is unknown",
                 "import .ipynb, .dib, .csx, .cs, .html, .md or .js"),
         };

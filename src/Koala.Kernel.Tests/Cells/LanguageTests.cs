@@ -40,8 +40,8 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
 
         Assert.Equal("DivideByZeroException", run.Reply!["ename"]!.ToString());
         var number = (int)run.Reply["execution_count"]!;
-        Assert.Contains($"cell {number - 1}, line 3: return a / b;", run.Traceback, StringComparison.Ordinal);
-        Assert.Contains($"cell {number}, line 3: var y = Div(1, zero);", run.Traceback, StringComparison.Ordinal);
+        Assert.Contains($"cell [{number - 1}], line 3: return a / b;", run.Traceback, StringComparison.Ordinal);
+        Assert.Contains($"cell [{number}], line 3: var y = Div(1, zero);", run.Traceback, StringComparison.Ordinal);
         Assert.Equal("0", (await kernel.RunAsync("zero")).Value);
     }
 

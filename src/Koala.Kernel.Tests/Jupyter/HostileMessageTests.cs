@@ -5,6 +5,7 @@ using Koala.Kernel.Jupyter;
 using Koala.Lab;
 using Koala.Lab.Tests;
 using NetMQ;
+using NetMQ.Monitoring;
 using NetMQ.Sockets;
 
 namespace Koala.Kernel.Tests.Jupyter;
@@ -15,6 +16,9 @@ public sealed class HostileMessageTests(TestKernel kernel) : IClassFixture<TestK
     private const string Header = """{"msg_id":"a","session":"s","username":"u","date":"d","msg_type":"execute_request","version":"5.3"}""";
 
     private readonly TemporaryFolder _folder = new();
+
+    // A socket that is closed loses what it has not sent yet, even if it lingers, so they stay open to the end of a test.
+    private readonly List<DealerSocket> _senders = [];
 
     [Fact]
     public void A_damaged_message_is_read_or_refused()
@@ -99,8 +103,19 @@ public sealed class HostileMessageTests(TestKernel kernel) : IClassFixture<TestK
     [Fact]
     public async Task Metadata_of_wrong_types_is_answered_with_an_error()
     {
-        Send(File.ShellPort, Signed(Header, """{"code":"1"}""", """{"polyglot_notebook":1}"""));
+        var run = await kernel.RunAsync("1", metadata: JsonNode.Parse("""{"polyglot_notebook":1}""")!.AsObject());
 
+        var (type, published) = Assert.Single(run.Outputs, output => output.Type != "execute_input");
+        Assert.Equal("error", type);
+        Assert.Equal("error", run.Status);
+        foreach (var error in (JsonObject[])[run.Reply!, published])
+        {
+            Assert.Equal("KoalaException", error["ename"]!.ToString());
+            var line = error["evalue"]!.ToString();
+            Assert.StartsWith("the cell: has metadata of which polyglot_notebook is not", line, StringComparison.Ordinal);
+            Assert.DoesNotContain('\n', line);
+            Assert.Equal(line, Assert.Single(error["traceback"]!.AsArray())!.ToString());
+        }
         await AssertServes();
     }
 
@@ -111,9 +126,9 @@ public sealed class HostileMessageTests(TestKernel kernel) : IClassFixture<TestK
         await AssertServes();
         var before = PeakBytes();
         var large = new byte[100 << 20];
-        foreach (var port in (int[])[File.ShellPort, File.ControlPort, File.StdinPort, File.HeartbeatPort, File.IopubPort])
-            Send(port, new NetMQMessage(["<IDS|MSG>"u8.ToArray(), new byte[64], large, large, large, large]));
-        await Task.Delay(500);
+        foreach (var port in (int[])[File.ShellPort, File.ControlPort, File.StdinPort, File.HeartbeatPort])
+            await SendUntilDisconnected(new DealerSocket(), port, new NetMQMessage(["<IDS|MSG>"u8.ToArray(), new byte[64], large, large]));
+        await SendUntilDisconnected(new XSubscriberSocket(), File.IopubPort, new NetMQMessage([large, large]));
 
         await AssertServes();
         Assert.InRange(PeakBytes() - before, 0, large.Length);
@@ -126,6 +141,19 @@ public sealed class HostileMessageTests(TestKernel kernel) : IClassFixture<TestK
         for (var i = 0; i < 1000; i++) frames.Append([]);
         Send(File.ShellPort, frames);
 
+        // The client's identity, a delimiter, a signature and four parts come before.
+        await AssertPrints("koala kernel: a message was dropped: it has 1007 frames");
+        await AssertServes();
+    }
+
+    [Fact]
+    public async Task A_message_whose_parts_are_too_large_together_is_dropped()
+    {
+        var frames = Signed(Header, """{"code":"1"}""");
+        for (var i = 0; i < 2; i++) frames.Append(new byte[9 << 20]);
+        Send(File.ShellPort, frames);
+
+        await AssertPrints("koala kernel: a message was dropped: it has 9 frames and 18");
         await AssertServes();
     }
 
@@ -158,7 +186,11 @@ public sealed class HostileMessageTests(TestKernel kernel) : IClassFixture<TestK
         Assert.DoesNotContain('\n', exception.Message);
     }
 
-    public void Dispose() => _folder.Dispose();
+    public void Dispose()
+    {
+        foreach (var socket in _senders) socket.Dispose();
+        _folder.Dispose();
+    }
 
     private ConnectionFile File => kernel.Process.Connection;
 
@@ -171,11 +203,34 @@ public sealed class HostileMessageTests(TestKernel kernel) : IClassFixture<TestK
         return frames;
     }
 
-    private static void Send(int port, NetMQMessage frames)
+    private void Send(int port, NetMQMessage frames)
     {
-        using var socket = new DealerSocket($">tcp://127.0.0.1:{port}");
-        socket.Options.Linger = TimeSpan.FromSeconds(10);
+        var socket = new DealerSocket($">tcp://127.0.0.1:{port}");
+        _senders.Add(socket);
         socket.SendMultipartMessage(frames);
+    }
+
+    // The kernel refuses the message by closing the connection, while it is sent.
+    private static async Task SendUntilDisconnected(NetMQSocket socket, int port, NetMQMessage frames)
+    {
+        using var _ = socket;
+        socket.Options.Linger = TimeSpan.Zero;
+        var disconnected = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var monitor = new NetMQMonitor(socket, $"inproc://{Guid.NewGuid():N}", SocketEvents.Disconnected);
+        monitor.Disconnected += (_, _) => disconnected.TrySetResult();
+        var watching = monitor.StartAsync();
+        socket.Connect($"tcp://127.0.0.1:{port}");
+        socket.SendMultipartMessage(frames);
+        await disconnected.Task.WaitAsync(TestKernel.Timeout);
+        monitor.Stop();
+        await watching;
+    }
+
+    private async Task AssertPrints(string line)
+    {
+        using var timeout = new CancellationTokenSource(TestKernel.Timeout);
+        while (!kernel.Process.DescribeEnd().LastLines.Any(l => l.StartsWith(line, StringComparison.Ordinal)))
+            await Task.Delay(20, timeout.Token);
     }
 
     private async Task AssertServes() => Assert.Equal("4", (await kernel.RunAsync("2 + 2")).Value);

@@ -163,7 +163,9 @@ public sealed class CellMetadataTests(TestKernel kernel) : IClassFixture<TestKer
     private async Task<(string Type, JsonObject Content)> Execute(string language, string code)
     {
         var client = kernel.Process.Client;
-        var id = client.Send("execute_request", new JsonObject { ["code"] = code }, CellLanguage.ToMetadata(language));
+        // The next request may come before the reply to this one, and must not be dropped for the error of this one.
+        var content = new JsonObject { ["code"] = code, ["stop_on_error"] = false };
+        var id = client.Send("execute_request", content, CellLanguage.ToMetadata(language));
         using var timeout = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         while (true)
         {

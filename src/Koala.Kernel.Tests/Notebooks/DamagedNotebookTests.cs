@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using Koala.Kernel.Notebooks;
+using Koala.Lab;
 using Koala.Lab.Tests;
 
 namespace Koala.Kernel.Tests.Notebooks;
@@ -61,17 +62,23 @@ public sealed class DamagedNotebookTests : IDisposable
             "language_info is not a JSON object"
         },
         { Valid.Replace("\"csharp\",\"items\"", "{},\"items\""), "defaultKernelName is not a string" },
-        { Valid.Replace("{\"kernelName\":\"html\"}", "\"html\""), "cell 3: has metadata of which polyglot_notebook is not a JSON object" },
-        { Valid.Replace("{\"languageId\":\"csharp\"}", "{\"languageId\":1}"), "cell 2: has metadata of which languageId is not a string" },
-        { Valid.Replace("[\"skip-execution\"]", "\"skip-execution\""), "cell 3: has tags that are not a list of strings" },
-        { Valid.Replace("[\"skip-execution\"]", "[1]"), "cell 3: has tags that are not a list of strings" },
-        { Valid.Replace("\"var n = 5;\"", "5"), "cell 2: has no source" },
-        { Valid.Replace("[\"<b>\",\"</b>\"]", "[null]"), "cell 3: has no source" },
-        { Valid.Replace("\"raw\"", "1"), "cell 4: has the cell_type '1'" },
-        { Valid.Replace("\"raw\"", $"\"{new string('x', 100_000)}\""), "cell 4: has the cell_type 'xxx" },
+        {
+            Valid.Replace("{\"kernelName\":\"html\"}", "\"html\""),
+            ", code cell 2: has metadata of which polyglot_notebook is not a JSON object"
+        },
+        {
+            Valid.Replace("{\"languageId\":\"csharp\"}", "{\"languageId\":1}"),
+            ", code cell 1: has metadata of which languageId is not a string"
+        },
+        { Valid.Replace("[\"skip-execution\"]", "\"skip-execution\""), ", code cell 2: has tags that are not a list of strings" },
+        { Valid.Replace("[\"skip-execution\"]", "[1]"), ", code cell 2: has tags that are not a list of strings" },
+        { Valid.Replace("\"var n = 5;\"", "5"), ", code cell 1: has no source" },
+        { Valid.Replace("[\"<b>\",\"</b>\"]", "[null]"), ", code cell 2: has no source" },
+        { Valid.Replace("\"raw\"", "1"), ", cell 1 after code cell 2: has the cell_type '1'" },
+        { Valid.Replace("\"raw\"", $"\"{new string('x', 100_000)}\""), ", cell 1 after code cell 2: has the cell_type 'xxx" },
         {
             Valid.Replace("[{\"output_type\":\"display_data\"", "[[],{\"output_type\":\"display_data\""),
-            "cell 3: has an output that is not a JSON object"
+            ", code cell 2: has an output that is not a JSON object"
         },
         { Valid.Replace("\"id\":\"a\"", "\"id\":\"a\",\"id\":\"b\""), "Duplicate property 'id'" },
         {
@@ -122,14 +129,39 @@ public sealed class DamagedNotebookTests : IDisposable
         using (var mkfifo = Process.Start("mkfifo", [pipe])) mkfifo.WaitForExit();
         using (var large = File.Create(_folder.At("large.ipynb"))) large.SetLength(3L << 30);
 
-        foreach (var path in (string[])[pipe, "/dev/zero"])
+        AssertRefused(pipe, "is a pipe");
+        AssertRefused("/dev/zero", "is a device");
+        AssertRefused(_folder.Path, "is a folder");
+        AssertRefused(_folder.At("large.ipynb"), "has 3221225472 bytes, but at most");
+    }
+
+    [Fact]
+    public void What_cannot_be_imported_is_refused_unread()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "makes a pipe");
+        using (var mkfifo = Process.Start("mkfifo", [_folder.At("pipe.cs")])) mkfifo.WaitForExit();
+        using (var large = File.Create(_folder.At("large.md"))) large.SetLength(3L << 30);
+        Directory.CreateDirectory(_folder.At("folder.dib"));
+        File.CreateSymbolicLink(_folder.At("zero.js"), "/dev/zero");
+        File.WriteAllBytes(_folder.At("latin1.csx"), [0xe9]);
+
+        (string Name, string Fault)[] files = [("pipe.cs", "is a pipe"), ("large.md", "but at most"), ("folder.dib", "is a folder"),
+            ("zero.js", "is a device"), ("latin1.csx", "is not valid UTF-8"), ("none.cs", "does not exist")];
+        foreach (var (name, fault) in files)
         {
-            var run = CommandRun.Of("run", path);
-            Assert.Equal(2, run.ExitCode);
-            Assert.Contains("not a regular file", run.Error, StringComparison.Ordinal);
+            var exception = Assert.Throws<KoalaException>(() => ImportedFile.Read(_folder.At(name)));
+            Assert.Equal(_folder.At(name), exception.Where);
+            Assert.Contains(fault, exception.Fault, StringComparison.Ordinal);
+            Assert.DoesNotContain('\n', exception.Message);
         }
-        var error = CommandRun.Of("run", _folder.At("large.ipynb")).Error;
-        Assert.Contains("has 3221225472 bytes, but at most", error, StringComparison.Ordinal);
+    }
+
+    private static void AssertRefused(string path, string fault)
+    {
+        var run = CommandRun.Of("run", path);
+        Assert.Equal(2, run.ExitCode);
+        Assert.StartsWith($"{path}: {fault}", run.Error, StringComparison.Ordinal);
+        Assert.Single(run.Error.TrimEnd('\n').Split('\n'));
     }
 
     public void Dispose() => _folder.Dispose();

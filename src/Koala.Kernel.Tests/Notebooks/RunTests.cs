@@ -16,7 +16,7 @@ public sealed class RunTests : IDisposable
             "--output", _folder.At("out.ipynb"), "--timeout", "60");
 
         Assert.Equal(0, run.ExitCode);
-        Assert.Contains("cell 1/3", run.Error, StringComparison.Ordinal);
+        Assert.Contains("code cell 1/3", run.Error, StringComparison.Ordinal);
         Assert.Equal(before, File.ReadAllText(notebook));
         var cells = Cells(_folder.At("out.ipynb"));
         Assert.Equal(3, cells.Count);
@@ -79,8 +79,8 @@ public sealed class RunTests : IDisposable
 
         Assert.Equal(1, run.ExitCode);
         Assert.Contains("System.InvalidOperationException: no more", run.Error, StringComparison.Ordinal);
-        Assert.Contains("cell 2, line 1: throw new InvalidOperationException", run.Error, StringComparison.Ordinal);
-        Assert.EndsWith("cell 2 of 3 failed\n", run.Error, StringComparison.Ordinal);
+        Assert.Contains("cell [2], line 1: throw new InvalidOperationException", run.Error, StringComparison.Ordinal);
+        Assert.EndsWith(": code cell 2 of 3 failed\n", run.Error, StringComparison.Ordinal);
         var cells = Cells(_folder.At("out.ipynb"));
         Assert.Equal("1", string.Concat(cells[0]!["outputs"]![0]!["data"]!["text/plain"]!.AsArray()));
         Assert.Equal("InvalidOperationException", cells[1]!["outputs"]![0]!["ename"]!.ToString());
@@ -165,8 +165,9 @@ public sealed class RunTests : IDisposable
     [InlineData("{\"nbformat\":4,\"cells\":[]}", "has no nbformat_minor")]
     [InlineData("{\"nbformat\":4,\"nbformat_minor\":5}", "has no list of cells")]
     [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":{}}", "has no list of cells")]
-    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[1]}", "cell 1: is not a JSON object")]
-    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"code\"}]}", "cell 1: has no source")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[1]}",
+        "bad.ipynb, cell 1, before the first code cell: is not a JSON object")]
+    [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"code\"}]}", "bad.ipynb, code cell 1: has no source")]
     [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"slide\",\"source\":\"\"}]}",
         "has the cell_type 'slide'")]
     [InlineData("{\"nbformat\":4,\"nbformat_minor\":5,\"cells\":[{\"cell_type\":\"code\",\"source\":\"\",\"outputs\":3}]}",
@@ -180,6 +181,17 @@ public sealed class RunTests : IDisposable
 
         Assert.Equal(2, run.ExitCode);
         Assert.Contains(fault, run.Error, StringComparison.Ordinal);
+        Assert.Single(run.Error.TrimEnd('\n').Split('\n'));
+    }
+
+    [Fact]
+    public void A_cell_that_is_too_large_for_a_request_is_named()
+    {
+        var notebook = _folder.WriteNotebook("in.ipynb", "1", $"// {new string('x', 17 << 20)}\n2");
+        var run = CommandRun.Of("run", notebook, "--quiet");
+
+        Assert.Equal(2, run.ExitCode);
+        Assert.StartsWith($"{notebook}, code cell 2: makes a request of 17", run.Error, StringComparison.Ordinal);
         Assert.Single(run.Error.TrimEnd('\n').Split('\n'));
     }
 

@@ -51,9 +51,14 @@ internal sealed class KernelClient : IDisposable
     public ChannelReader<Message> Incoming => _incoming.Reader;
 
     /// <summary>Sends a request that the kernel serves after all earlier ones.</summary>
+    /// <param name="type">The type of the request.</param>
+    /// <param name="content">The content of the request.</param>
+    /// <param name="metadata">What is known about the request; null for nothing.</param>
+    /// <param name="where">What an error names as its place; null for the type.</param>
     /// <returns>The id of the request, which the answers name as their parent.</returns>
     /// <exception cref="KoalaException">The request is larger than a kernel takes.</exception>
-    public string Send(string type, JsonObject content, JsonObject? metadata = null) => Send(_shell, type, content, metadata);
+    public string Send(string type, JsonObject content, JsonObject? metadata = null, string? where = null) =>
+        Send(_shell, type, content, metadata, where);
 
     /// <summary>Sends a request that the kernel serves at once, even while a cell runs.</summary>
     /// <returns>The id of the request, which the answers name as their parent.</returns>
@@ -68,14 +73,15 @@ internal sealed class KernelClient : IDisposable
         _incoming.Writer.TryComplete();
     }
 
-    private string Send(NetMQSocket socket, string type, JsonObject content, JsonObject? metadata = null)
+    private string Send(NetMQSocket socket, string type, JsonObject content, JsonObject? metadata = null, string? where = null)
     {
         var message = Message.New(type, content, _session, metadata: metadata);
         var frames = _signing.Encode(message);
         var bytes = frames.Sum(frame => (long)frame.MessageSize);
         if (bytes > MessageReader.MaxRequestBytes)
         {
-            throw new KoalaException(type, $"has {bytes} bytes, but a kernel takes at most {MessageReader.MaxRequestBytes}",
+            throw new KoalaException(where ?? type,
+                $"makes a request of {bytes} bytes, but a kernel takes at most {MessageReader.MaxRequestBytes}",
                 "move the cell's data to a file that the cell reads");
         }
         _outgoing.Enqueue((socket, frames));

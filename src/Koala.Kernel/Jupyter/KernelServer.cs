@@ -128,7 +128,6 @@ internal sealed class KernelServer : IDisposable
     private JsonObject Execute(Message request)
     {
         var code = request.Content["code"]?.ToString() ?? "";
-        var language = CellLanguage.OfCell(request.Metadata) ?? CellLanguage.CSharp;
         var silent = Flag("silent", false);
         if (!silent) _executionCount++;
         var number = _executionCount;
@@ -140,7 +139,19 @@ internal sealed class KernelServer : IDisposable
             if (!silent || type != "execute_result") Publish(request, type, content);
         });
         Func<string, bool, string?>? read = Flag("allow_stdin", false) ? (prompt, hidden) => Ask(request, prompt, hidden) : null;
-        var error = _engine.Run(code, number, language, output, read);
+        var language = CellLanguage.CSharp;
+        CellError? error = null;
+        try
+        {
+            language = CellLanguage.OfCell(request.Metadata) ?? language;
+        }
+        catch (FormatException e)
+        {
+            // As an error of the engine, it is also an output of the cell.
+            error = CellError.OfFault(Fault.Create("the cell", $"has metadata of which {e.Message}", "correct that metadata", e));
+            output.Error(error);
+        }
+        error ??= _engine.Run(code, number, language, output, read);
         if (error is null)
         {
             if (language == CellLanguage.CSharp) _completion.AddCell(code);

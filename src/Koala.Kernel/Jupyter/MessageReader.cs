@@ -6,6 +6,11 @@ namespace Koala.Kernel.Jupyter;
 /// <summary>
 /// Reads messages from sockets. Whoever can connect can send, so nothing here trusts a message without a valid signature.
 /// </summary>
+/// <remarks>
+/// A message that is dropped for its size was in memory before. NetMQ limits each frame (the option MaxMsgSize), and its high watermark
+/// counts whole messages; but it gathers the frames of a message until the last one has come, and tells nobody about them. So a client
+/// that sends small frames without an end still fills the memory, without a signature. Nothing here can see that.
+/// </remarks>
 /// <param name="signing">Checks the signatures.</param>
 /// <param name="maxBytes">The size above which a message is dropped.</param>
 internal sealed class MessageReader(Signing signing, long maxBytes)
@@ -44,7 +49,7 @@ internal sealed class MessageReader(Signing signing, long maxBytes)
     public bool TryReadFrames(NetMQSocket socket, out NetMQMessage? frames)
     {
         frames = new NetMQMessage();
-        var bytes = 0L;
+        var (count, bytes) = (0L, 0L);
         var frame = new Msg();
         frame.InitEmpty();
         try
@@ -53,12 +58,15 @@ internal sealed class MessageReader(Signing signing, long maxBytes)
             while (true)
             {
                 bytes += frame.Size;
-                if (bytes > maxBytes || frames?.FrameCount >= MaxFrames) frames = null;
+                count++;
+                if (bytes > maxBytes || count > MaxFrames) frames = null;
                 frames?.Append(frame.CloneData());
-                if (!frame.HasMore) return true;
+                if (!frame.HasMore) break;
                 // All frames of a message arrive together.
                 socket.Receive(ref frame);
             }
+            if (frames is null) StandardError.WriteLine($"a message was dropped: it has {count} frames and {bytes} bytes, too many");
+            return true;
         }
         finally
         {

@@ -21,7 +21,7 @@ internal sealed class Sockets : IDisposable
     {
         _signing = new Signing(file.Key);
         _reader = new MessageReader(_signing, MessageReader.MaxRequestBytes);
-        // A peer that announces a larger frame is disconnected before it sends it.
+        // A peer that announces a larger frame is disconnected before it sends it. MessageReader says what this does not limit.
         foreach (var socket in (NetMQSocket[])[_heartbeat, _shell, _control, _stdin, _iopub])
             socket.Options.MaxMsgSize = MessageReader.MaxRequestBytes;
         foreach (var socket in (NetMQSocket[])[_shell, _control, _stdin, _iopub])

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Koala.Lab;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Kernel.Notebooks;
 
@@ -18,7 +19,7 @@ internal static class NotebookFile
     /// <exception cref="KoalaException">The file cannot be read or is not a notebook; the message says why.</exception>
     public static JsonObject Read(string path)
     {
-        var bytes = ReadBytes(path);
+        var bytes = InputFile.Read(path, MaxBytes, "clear the notebook's outputs");
         try
         {
             return Checked(path, StrictJson.Parse(WithoutByteOrderMark(bytes)));
@@ -28,27 +29,6 @@ internal static class NotebookFile
             var line = e.LineNumber is { } index ? $", line {index + 1}" : "";
             throw new KoalaException($"{path}{line}", $"is not valid JSON ({Excerpt.Of(e.Message.Split('.')[0])})",
                 "give a Jupyter notebook (.ipynb)", e);
-        }
-    }
-
-    private static byte[] ReadBytes(string path)
-    {
-        try
-        {
-            // A pipe or a device has no length. It is refused here, before opening it could wait for ever.
-            var length = new FileInfo(path).Length;
-            if (length == 0) throw new KoalaException(path, "is not valid JSON: it is empty, or not a regular file", Fix);
-            if (length > MaxBytes)
-                throw new KoalaException(path, $"has {length} bytes, but at most {MaxBytes} are read", "clear the notebook's outputs");
-            return File.ReadAllBytes(path);
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException && !Directory.Exists(path))
-        {
-            throw new KoalaException(path, "does not exist", "check the path", e);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new KoalaException(path, $"cannot be read ({e.Message.TrimEnd('.')})", "give a file that you may read", e);
         }
     }
 
@@ -70,8 +50,22 @@ internal static class NotebookFile
         CheckMetadata(path, () => _ = CellLanguage.OfNotebook((JsonObject)notebook["metadata"]!));
         CheckMetadata(path, () => _ = CellLanguage.KernelOf((JsonObject)notebook["metadata"]!));
         if (notebook["cells"] is not JsonArray cells) throw Fault(path, "has no list of cells");
-        for (var i = 0; i < cells.Count; i++) CheckCell($"{path}, cell {i + 1}", cells[i]);
+        CheckCells(path, cells);
         return notebook;
+    }
+
+    // Messages count code cells everywhere, and say where another cell is from there.
+    private static void CheckCells(string path, JsonArray cells)
+    {
+        var (codeCells, others) = (0, 0);
+        foreach (var cell in cells)
+        {
+            var isCode = cell is JsonObject json && IsString(json["cell_type"]) && json["cell_type"]!.ToString() == "code";
+            (codeCells, others) = isCode ? (codeCells + 1, 0) : (codeCells, others + 1);
+            CheckCell(isCode ? $"{path}, code cell {codeCells}"
+                : codeCells == 0 ? $"{path}, cell {others}, before the first code cell"
+                : $"{path}, cell {others} after code cell {codeCells}", cell);
+        }
     }
 
     private static void CheckCell(string where, JsonNode? node)

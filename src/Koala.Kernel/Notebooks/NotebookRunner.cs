@@ -72,7 +72,7 @@ public sealed class NotebookRunner
             ["user_expressions"] = new JsonObject(),
             ["allow_stdin"] = false,
             ["stop_on_error"] = !cell.MayRaise,
-        }, CellLanguage.ToMetadata(cell.Language));
+        }, CellLanguage.ToMetadata(cell.Language), $"{_notebook.Path}, code cell {number}");
         _outputs.Begin(request, cell);
         cell.HasRun = true;
 

@@ -101,10 +101,11 @@ internal sealed class CellErrors
 
     private static bool IsSubmission(Type? type) => type?.FullName?.StartsWith("Submission#", StringComparison.Ordinal) == true;
 
+    // In brackets, as Jupyter shows the execution count beside the cell: it is not the place of the cell in the notebook.
     private static string Position(string file, int line)
     {
         var name = Path.GetFileName(file);
-        var source = name.StartsWith(Prefix, StringComparison.Ordinal) ? $"cell {name[Prefix.Length..]}" : file;
+        var source = name.StartsWith(Prefix, StringComparison.Ordinal) ? $"cell [{name[Prefix.Length..]}]" : file;
         return string.Create(CultureInfo.InvariantCulture, $"{source}, line {line}");
     }
 

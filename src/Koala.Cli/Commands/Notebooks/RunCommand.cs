@@ -71,12 +71,12 @@ internal static class RunCommand
         if (json) streams.Output.WriteLine(JsonOutput.Document(result!));
         if (result!.Failure is not { } failure)
         {
-            var summary = string.Create(CultureInfo.InvariantCulture, $"{path}: {result.Cells} cells in {result.Seconds:F1} s");
+            var summary = string.Create(CultureInfo.InvariantCulture, $"{path}: {result.Cells} code cells in {result.Seconds:F1} s");
             if (!quiet) streams.Error.WriteLine(summary);
             return ExitCodes.Done;
         }
         foreach (var line in failure.Traceback) streams.Error.WriteLine(line);
-        streams.Error.WriteLine($"{path}: cell {failure.Cell} of {result.Cells} failed");
+        streams.Error.WriteLine($"{path}: code cell {failure.Cell} of {result.Cells} failed");
         return ExitCodes.CheckFailed;
     }
 
@@ -101,7 +101,7 @@ internal static class RunCommand
         {
             if (value.Line.Length == 0) return;
             var line = value.Line.Length > LongestLine ? value.Line[..(LongestLine - 1)] + "…" : value.Line;
-            show(value.Done, value.Total, $"cell {value.Done + 1}/{value.Total}: {line}", milestone: true);
+            show(value.Done, value.Total, $"code cell {value.Done + 1}/{value.Total}: {line}", milestone: true);
         }
     }
 }

@@ -31,14 +31,15 @@ public static partial class InputFile
     /// <summary>Reads a whole file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="maxBytes">The largest number of bytes; a longer file is refused and not read.</param>
+    /// <param name="fix">What the message about a longer file proposes.</param>
     /// <exception cref="KoalaException">It cannot be read, it is not a file, or it is too long.</exception>
-    public static byte[] Read(string path, long maxBytes)
+    public static byte[] Read(string path, long maxBytes, string fix = "get the file again")
     {
         using var stream = Open(path);
         try
         {
             if (stream.Length > maxBytes)
-                throw new KoalaException(path, $"has {stream.Length} bytes, but at most {maxBytes} are expected", "get the file again");
+                throw new KoalaException(path, $"has {stream.Length} bytes, but at most {maxBytes} are expected", fix);
             var bytes = new byte[stream.Length];
             stream.ReadExactly(bytes);
             return bytes;
@@ -52,8 +53,8 @@ public static partial class InputFile
     /// <summary>Reads a whole file of text in UTF-8; a byte-order mark is left out.</summary>
     /// <param name="path">The file.</param>
     /// <param name="maxBytes">The largest number of bytes; a longer file is refused and not read.</param>
-    /// <exception cref="KoalaException">It cannot be read, it is not a file, it is too long, or it is not UTF-8.</exception>
-    internal static string ReadText(string path, long maxBytes)
+    /// <exception cref="KoalaException">It cannot be read, it is not a file, it is too long, or its text is not valid.</exception>
+    public static string ReadText(string path, long maxBytes)
     {
         try
         {
