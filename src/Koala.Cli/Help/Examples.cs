@@ -3,7 +3,8 @@ using System.CommandLine;
 namespace Koala.Cli.Help;
 
 /// <summary>
-/// The examples at the end of each command's help. They work in a clone of Koala; a test runs those that are quick and need no network.
+/// The examples at the end of each command's help, under the name of the command below <c>koala</c>. They work in a clone of Koala, with
+/// the names in capitals filled in; a test runs those that are quick and need no network.
 /// </summary>
 internal static class Examples
 {
@@ -65,9 +66,12 @@ internal static class Examples
             "run notebooks/01-quickstart.ipynb -p steps=200 --output quickstart.ipynb",
         ],
         ["kernel"] = ["kernel install", "kernel start --connection-file FILE"],
+        ["kernel install"] = ["kernel install"],
+        ["kernel start"] = ["kernel start --connection-file FILE"],
         ["lab"] = ["lab", "lab notebooks/01-quickstart.ipynb"],
     };
 
     /// <summary>The examples of a command, without the name of the program.</summary>
-    public static IReadOnlyList<string> Of(Command command) => s_examples.GetValueOrDefault(command.Name, []);
+    public static IReadOnlyList<string> Of(Command command) =>
+        s_examples.GetValueOrDefault(CommandName.OfHelp(command).Replace("koala ", "", StringComparison.Ordinal), []);
 }

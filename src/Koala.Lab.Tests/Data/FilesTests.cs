@@ -114,15 +114,24 @@ public sealed class FilesTests
         using var folder = new TemporaryFolder();
         const string Good = """{"id": 7, "messages": [{"role": "user", "content": "x"}]}""";
         File.WriteAllLines(folder.At("c.jsonl"), [Good, """{"messages": []}""", Good]);
-        var unusable = new List<UnusableChat>();
+        var unusable = new UnusableChats();
         Assert.Equal([("7", 1), ("7", 3)], Conversations.Load(folder.At("c.jsonl"), unusable).Select(c => (c.Id, c.Line)));
-        Assert.Equal(2, Assert.Single(unusable).Line);
+        Assert.Equal(2, Assert.Single(unusable.First).Line);
         File.WriteAllLines(folder.At("c.jsonl"), [Good, Good[..20]]);
         Assert.Equal($"{folder.At("c.jsonl")}:2",
             Assert.Throws<KoalaException>(() => Conversations.Load(folder.At("c.jsonl"), unusable)).Where);
         File.WriteAllLines(folder.At("c.jsonl"), ["""{"messages": []}"""]);
-        Assert.StartsWith($"{folder.At("c.jsonl")}:1",
-            Assert.Throws<KoalaException>(() => Conversations.Load(folder.At("c.jsonl"), [])).Where, StringComparison.Ordinal);
+        var fault = Assert.Throws<KoalaException>(() => Conversations.Load(folder.At("c.jsonl"), new UnusableChats()));
+        Assert.StartsWith($"{folder.At("c.jsonl")}:1", fault.Where, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Of_many_unusable_chats_the_first_are_kept_in_order()
+    {
+        var unusable = new UnusableChats();
+        foreach (var line in (int[])[4, 9, 2, 7, 1, 8]) unusable.Add(new UnusableChat(line, new KoalaException("a", "b", "c")));
+        Assert.Equal(6, unusable.Count);
+        Assert.Equal([1, 2, 4], unusable.First.Select(chat => chat.Line));
     }
 
     [Fact]

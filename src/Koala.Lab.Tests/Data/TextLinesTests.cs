@@ -145,6 +145,22 @@ public sealed class TextLinesTests : IDisposable
     }
 
     [Fact]
+    public void It_is_refused_in_bounded_memory_however_long_it_is()
+    {
+        // A row of a few bytes is an object of a few hundred, and a chat that cannot be used is an exception.
+        var text = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("{\"text\":\"\"}\n", MiB / 12)));
+        using (var gzip = new GZipStream(File.Create(_folder.At("p.jsonl.gz")), CompressionLevel.SmallestSize))
+            for (var i = 0; i < 160; i++) gzip.Write(text);
+        var rows = 0;
+        var fault = Assert.Throws<KoalaException>(() =>
+        {
+            foreach (var _ in JsonLines.Read(_folder.At("p.jsonl.gz"))) rows++;
+        });
+        Assert.Contains("32 times its size", fault.Fault, StringComparison.Ordinal);
+        Assert.InRange(rows, 1, 10 * MiB / 12);
+    }
+
+    [Fact]
     public void A_file_whose_name_or_coding_is_wrong_is_told_so()
     {
         void Told(string name, byte[] bytes, string fault)
@@ -154,11 +170,35 @@ public sealed class TextLinesTests : IDisposable
         }
         Told("p.jsonl", Gzip("""{"prompt":"a"}"""), "is gzip, but its name does not end in .gz");
         Told("p.jsonl.gz", "{\"prompt\":\"a\"}"u8.ToArray(), "is not gzip, though its name ends in .gz");
-        Told("p.jsonl", [.. Encoding.Unicode.GetPreamble(), .. Encoding.Unicode.GetBytes("{}")], "is UTF-16");
         Told("p.jsonl.gz", [], "is empty");
         Assert.Equal("a", Assert.Single(Load("p.jsonl", [0xef, 0xbb, 0xbf, .. "{\"prompt\":\"a\"}\r\n"u8])).Turns[0]);
         var latin1 = Assert.Throws<KoalaException>(() => Load("p.jsonl", [.. "{\"prompt\":\"a\"}\n{\"prompt\":\""u8, 0xe9, .. "\"}"u8]));
         Assert.Equal((_folder.At("p.jsonl") + ":2", "is not valid UTF-8"), (latin1.Where, latin1.Fault));
+    }
+
+    [Theory, InlineData(false), InlineData(true)]
+    public void UTF_16_with_a_byte_order_mark_is_read_with_the_same_limits(bool bigEndian)
+    {
+        var encoding = new UnicodeEncoding(bigEndian, byteOrderMark: true);
+        byte[] Bytes(string text) => [.. encoding.GetPreamble(), .. encoding.GetBytes(text)];
+        var text = "{\"prompt\":\"aé\"}\r\n\n{\"prompt\":\"😀\"}";
+        Assert.Equal(["aé", "😀"], Load("p.jsonl", Bytes(text)).Select(p => p.Turns[0]));
+
+        // U+0A0A: its bytes are those of line feeds in UTF-8.
+        Assert.Equal("ਊਊ", Assert.Single(Load("p.jsonl", Bytes("{\"prompt\":\"ਊਊ\"}"))).Turns[0]);
+
+        var longest = new string('x', TextLines.LongestLine - 20);
+        Assert.Equal(longest, Assert.Single(Load("p.jsonl", Bytes($$"""{"prompt":"{{longest}}"}"""))).Turns[0]);
+        var tooLong = Assert.Throws<KoalaException>(() => Load("p.jsonl", Bytes($$"""{"prompt":"{{longest + longest}}"}""")));
+        Assert.Equal((_folder.At("p.jsonl") + ":1", "is longer than 4 MiB, the most that a line can have"), (tooLong.Where, tooLong.Fault));
+
+        // Half a surrogate pair, and half a unit at the end.
+        foreach (var bytes in (byte[][])[[.. Bytes("{\"prompt\":\""), .. encoding.GetBytes("😀")[..2], .. encoding.GetBytes("\"}")],
+            Bytes("{}")[..^1]])
+        {
+            var fault = Assert.Throws<KoalaException>(() => Load("p.jsonl", bytes));
+            Assert.Equal((_folder.At("p.jsonl") + ":1", "is not valid UTF-16, at this line or after it"), (fault.Where, fault.Fault));
+        }
     }
 
     private static void Drain(string path)

@@ -66,6 +66,48 @@ public sealed class RunFolderTests : IDisposable
     }
 
     [Theory]
+    [InlineData]
+    [InlineData("lock")]
+    [InlineData("lock", "lock.json", "lock.json.12-1.tmp", "run.json.12-2.tmp")]
+    public void A_new_run_removes_what_a_start_left_that_was_killed(params string[] files)
+    {
+        var left = RunFolder.CreateUnder(_folder.At("runs"), "eagle-k2", new FixedTime("2026-11-23T10:15:04Z"));
+        foreach (var file in files) File.WriteAllText(Path.Combine(left.Path, file), "");
+        var run = RunFolder.CreateUnder(_folder.At("runs"), "eagle-k2", new FixedTime("2026-11-23T10:15:05Z"));
+        Assert.Equal([run.Path], Directory.GetDirectories(_folder.At("runs")));
+    }
+
+    [Fact]
+    public void A_new_run_removes_nothing_else()
+    {
+        var second = 10;
+        RunFolder Started(string name) => RunFolder.CreateUnder(_folder.At("runs"), name, new FixedTime($"2026-11-23T10:15:{second++}Z"));
+        var held = Started("held");
+        using var runLock = RunLock.Acquire(held);
+        var run = Started("run");
+        using (RunLock.Acquire(run)) run.WriteRecord(SampleRun.Record());
+        File.WriteAllText(Path.Combine(Started("noted").Path, "notes.txt"), "kept");
+        Directory.CreateDirectory(_folder.At("runs", "my-run"));
+        Directory.CreateDirectory(_folder.At("runs", "2026-11-23"));
+        Started("next");
+        string[] expected = ["2026-11-23", "2026-11-23T10-15-10-held", "2026-11-23T10-15-11-run", "2026-11-23T10-15-12-noted",
+            "2026-11-23T10-15-13-next", "my-run"];
+        Assert.Equal(expected, Directory.GetDirectories(_folder.At("runs")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(["lock", "lock.json"], Directory.GetFiles(held.Path).Select(Path.GetFileName).Order());
+    }
+
+    [Fact]
+    public void A_start_whose_folder_was_taken_for_abandoned_creates_it_again()
+    {
+        var first = RunFolder.CreateUnder(_folder.At("runs"), "first", new FixedTime("2026-11-23T10:15:04Z"));
+        var second = RunFolder.CreateUnder(_folder.At("runs"), "second", new FixedTime("2026-11-23T10:15:05Z"));
+        Assert.False(Directory.Exists(first.Path));
+        using (RunLock.Acquire(first)) first.WriteRecord(SampleRun.Record());
+        Assert.True(RunFolder.IsRun(first.Path));
+        Assert.True(Directory.Exists(second.Path));
+    }
+
+    [Theory]
     [InlineData("")]
     [InlineData("../other")]
     [InlineData("a b")]

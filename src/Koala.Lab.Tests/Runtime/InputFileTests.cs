@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net.Sockets;
+using System.Text;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Data;
 using Koala.Lab.Drafting.Trees;
@@ -84,5 +85,16 @@ public sealed class InputFileTests : IDisposable
         Assert.Equal("a", InputFile.ReadText(_folder.At("marked"), 10));
         File.WriteAllBytes(_folder.At("latin1"), [0xe9]);
         Assert.Contains("UTF-8", Assert.Throws<KoalaException>(() => InputFile.ReadText(_folder.At("latin1"), 10)).Fault);
+    }
+
+    [Theory, InlineData(false), InlineData(true)]
+    public void Text_in_UTF_16_with_a_byte_order_mark_is_read(bool bigEndian)
+    {
+        var encoding = new UnicodeEncoding(bigEndian, byteOrderMark: true);
+        File.WriteAllText(_folder.At("marked"), "é😀", encoding);
+        Assert.Equal("é😀", InputFile.ReadText(_folder.At("marked"), 8));
+        Assert.Contains("at most 7", Assert.Throws<KoalaException>(() => InputFile.ReadText(_folder.At("marked"), 7)).Fault);
+        File.WriteAllBytes(_folder.At("half"), [.. encoding.GetPreamble(), .. encoding.GetBytes("😀")[..2]]);
+        Assert.Equal("is not valid UTF-16", Assert.Throws<KoalaException>(() => InputFile.ReadText(_folder.At("half"), 8)).Fault);
     }
 }

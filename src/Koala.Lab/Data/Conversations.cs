@@ -18,7 +18,7 @@ internal static class Conversations
     /// <exception cref="KoalaException">
     /// The file cannot be read or is empty, a line is not a JSON object, or no line is of this form (file:line).
     /// </exception>
-    public static IReadOnlyList<Conversation> Load(string path, ICollection<UnusableChat>? unusable = null)
+    public static IReadOnlyList<Conversation> Load(string path, UnusableChats? unusable = null)
     {
         var conversations = new List<Conversation>();
         foreach (var (line, row) in JsonLines.Read(path))
@@ -32,7 +32,7 @@ internal static class Conversations
                 unusable.Add(new UnusableChat(line, fault));
             }
         }
-        return conversations.Count == 0 ? throw unusable!.First().Fault : conversations;
+        return conversations.Count == 0 ? throw unusable!.First[0].Fault : conversations;
     }
 
     private static Conversation Read(JsonSection row, int line) => new(

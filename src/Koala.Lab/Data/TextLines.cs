@@ -1,3 +1,4 @@
+using System.Text;
 using ICSharpCode.SharpZipLib.GZip;
 using Koala.Lab.Runtime.Files;
 
@@ -5,7 +6,7 @@ namespace Koala.Lab.Data;
 
 /// <summary>
 /// Reads a file line by line, in memory for one line; the file is gzip where its name ends in .gz. A damaged gzip file and one that was
-/// cut off are errors wherever that shows.
+/// cut off are errors wherever that shows. A file in UTF-16 that begins with a byte-order mark is read as if it were UTF-8.
 /// </summary>
 internal sealed class TextLines : IDisposable
 {
@@ -13,12 +14,14 @@ internal sealed class TextLines : IDisposable
     public const int LongestLine = 4 << 20;
 
     // Text in JSON is compressed to between a third and a twentieth. What unpacks to much more than that was made to fill the memory.
+    // That shows long before the end of the file. The beginning is free, so that a line that is too long is told as such.
     private const int LargestRatio = 32;
-    private const long RatioMargin = 16 << 20;
+    private const long RatioMargin = 2 * LongestLine;
 
     private readonly string _path;
     private readonly FileStream _file;
-    private readonly GZipMembers? _gzip;
+    private readonly bool _isGzip;
+    private readonly Stream _text;
     private byte[] _buffer = new byte[1 << 16];
     private int _start;
     private int _end;
@@ -31,9 +34,11 @@ internal sealed class TextLines : IDisposable
         _file = InputFile.Open(path);
         try
         {
-            var isGzip = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase);
-            CheckBeginning(isGzip);
-            if (isGzip) _gzip = new GZipMembers(_file);
+            _isGzip = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase);
+            var utf16 = CheckBeginning();
+            _text = _isGzip ? new GZipMembers(_file)
+                : utf16 is not null ? Encoding.CreateTranscodingStream(_file, utf16, Encoding.UTF8)
+                : _file;
         }
         catch
         {
@@ -71,7 +76,7 @@ internal sealed class TextLines : IDisposable
 
     public void Dispose()
     {
-        _gzip?.Dispose();
+        _text.Dispose();
         _file.Dispose();
     }
 
@@ -92,7 +97,7 @@ internal sealed class TextLines : IDisposable
         var count = ReadBytes();
         _end += count;
         _read += count;
-        if (_gzip is not null && _read > RatioMargin + LargestRatio * _file.Length)
+        if (_isGzip && _read > RatioMargin + LargestRatio * _file.Position)
             throw new KoalaException(_path, $"unpacks to more than {LargestRatio} times its size, as text in JSON does not",
                 "get the file again; if it is right, unpack it and name the unpacked file");
         return count > 0;
@@ -102,9 +107,14 @@ internal sealed class TextLines : IDisposable
     {
         try
         {
-            return _gzip is null ? _file.Read(_buffer, _end, _buffer.Length - _end) : _gzip.Read(_buffer, _end, _buffer.Length - _end);
+            return _text.Read(_buffer, _end, _buffer.Length - _end);
         }
-        catch (Exception e) when (_gzip is null || (e is IOException and not EndOfStreamException))
+        catch (DecoderFallbackException e)
+        {
+            throw new KoalaException($"{_path}:{Number + 1}", "is not valid UTF-16, at this line or after it",
+                "save it as UTF-8, or get the file again", e);
+        }
+        catch (Exception e) when (!_isGzip || (e is IOException and not EndOfStreamException))
         {
             throw InputFile.Unreadable(_path, e);
         }
@@ -118,7 +128,8 @@ internal sealed class TextLines : IDisposable
         }
     }
 
-    private void CheckBeginning(bool isGzip)
+    // Leaves the file behind its byte-order mark. Returns the encoding of UTF-16, which only that mark tells from UTF-8.
+    private Encoding? CheckBeginning()
     {
         Span<byte> first = stackalloc byte[3];
         int count;
@@ -133,13 +144,14 @@ internal sealed class TextLines : IDisposable
         }
         first = first[..count];
         var hasGzipMark = first.StartsWith((ReadOnlySpan<byte>)[0x1f, 0x8b]);
-        if (isGzip && count > 0 && !hasGzipMark)
+        if (_isGzip && count > 0 && !hasGzipMark)
             throw new KoalaException(_path, "is not gzip, though its name ends in .gz", "get the file again, or name it without .gz");
-        if (!isGzip && hasGzipMark)
+        if (!_isGzip && hasGzipMark)
             throw new KoalaException(_path, "is gzip, but its name does not end in .gz", "add .gz to its name");
-        if (first.StartsWith((ReadOnlySpan<byte>)[0xff, 0xfe]) || first.StartsWith((ReadOnlySpan<byte>)[0xfe, 0xff]))
-            throw new KoalaException(_path, "is UTF-16", "save it as UTF-8");
         if (first.SequenceEqual((ReadOnlySpan<byte>)[0xef, 0xbb, 0xbf])) _file.Position = count;
+        var utf16 = InputFile.Utf16Of(first);
+        if (utf16 is not null) _file.Position = 2;
+        return utf16;
     }
 
     /// <summary>

@@ -13,9 +13,6 @@ namespace Koala.Lab.Data;
 /// </summary>
 internal static class TokenCache
 {
-    // A message names so many chats that cannot be used.
-    private const int NamedChats = 3;
-
     /// <summary>The conversations of a file as packed rows.</summary>
     /// <param name="path">A file that <see cref="Conversations.Load"/> reads.</param>
     /// <param name="tokenizer">The target's tokenizer, with a chat template.</param>
@@ -70,7 +67,7 @@ internal static class TokenCache
 
     private static TokenizedFile Tokenize(string path, Tokenizer tokenizer, CancellationToken cancel)
     {
-        var unusable = new List<UnusableChat>();
+        var unusable = new UnusableChats();
         var conversations = Conversations.Load(path, unusable);
         var conversationTokenizer = new ConversationTokenizer(tokenizer);
         try
@@ -80,8 +77,7 @@ internal static class TokenCache
             foreach (var (line, (_, refusal)) in all)
                 if (refusal is not null) unusable.Add(new UnusableChat(line, refusal));
             var usable = all.Where(chat => chat.Tokenized.Refusal is null).Select(chat => chat.Tokenized.Sequences).ToArray();
-            UnusableChat[] inOrder = [.. unusable.OrderBy(chat => chat.Line)];
-            return usable.Length > 0 ? new TokenizedFile(usable, inOrder) : throw AllUnusable(path, inOrder);
+            return usable.Length > 0 ? new TokenizedFile(usable, unusable) : throw AllUnusable(path, unusable.First[0]);
         }
         catch (AggregateException e) when (e.InnerExceptions.OfType<KoalaException>().FirstOrDefault() is { } fault)
         {
@@ -89,8 +85,8 @@ internal static class TokenCache
         }
     }
 
-    private static KoalaException AllUnusable(string path, UnusableChat[] chats) => new($"{path}:{chats[0].Line}",
-        $"{chats[0].Fault.Fault}; no chat of the file can be used", chats[0].Fault.Fix, chats[0].Fault);
+    private static KoalaException AllUnusable(string path, UnusableChat first) => new($"{path}:{first.Line}",
+        $"{first.Fault.Fault}; no chat of the file can be used", first.Fault.Fix, first.Fault);
 
     private static string Folder => Path.Combine(CacheFolder.Path, "tokens");
 
@@ -106,14 +102,14 @@ internal static class TokenCache
 
     // The conversations of a file, each as one or several sequences, and the chats that were left out.
     private sealed record TokenizedFile(
-        IReadOnlyList<IReadOnlyList<TokenizedConversation>> Conversations, IReadOnlyList<UnusableChat> Unusable)
+        IReadOnlyList<IReadOnlyList<TokenizedConversation>> Conversations, UnusableChats Unusable)
     {
         public PackedConversations Pack(int rowLength, string hash)
         {
             TokenizedConversation[] sequences = [.. Conversations.SelectMany(c => c)];
             var tokens = sequences.Sum(sequence => (long)Math.Min(sequence.Tokens.Length, rowLength));
             var cut = Conversations.Count(c => c.Any(sequence => sequence.Tokens.Length > rowLength));
-            var named = Unusable.Take(NamedChats).Select(chat => $"line {chat.Line} {chat.Fault.Fault}");
+            var named = Unusable.First.Select(chat => $"line {chat.Line} {chat.Fault.Fault}");
             return new PackedConversations(Packing.Pack(sequences, rowLength), hash, Conversations.Count, tokens, cut,
                 Unusable.Count, string.Join("; ", named));
         }

@@ -1,11 +1,12 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using Koala.Lab.Runtime.Files;
 using IOPath = System.IO.Path;
 
 namespace Koala.Lab.Runs;
 
 /// <summary>The folder of a run, and the paths of its parts.</summary>
-public sealed class RunFolder
+public sealed partial class RunFolder
 {
     private const string RecordName = "run.json";
     private const string LockName = "lock";
@@ -79,7 +80,8 @@ public sealed class RunFolder
 
     /// <summary>
     /// Creates the folder of a new run in <paramref name="parent"/>. Its name consists of the time (in UTC, so that names sort by the
-    /// start of the runs) and <paramref name="name"/>: <c>2026-11-23T10-15-04-eagle-k2</c>.
+    /// start of the runs) and <paramref name="name"/>: <c>2026-11-23T10-15-04-eagle-k2</c>. Folders with such names that starts left
+    /// there, which were killed before their run began, are removed.
     /// </summary>
     /// <param name="parent">The folder of runs; it is created if needed.</param>
     /// <param name="name">A word that describes the run: letters, digits, dots, dashes and underscores.</param>
@@ -90,6 +92,7 @@ public sealed class RunFolder
         if (name.Length is 0 or > 100 || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_'))
             throw new KoalaException("the run's name", $"is '{name}'", "use 1 to 100 letters, digits, dots, dashes and underscores");
         var now = (time ?? TimeProvider.System).GetUtcNow().ToString("yyyy-MM-dd'T'HH-mm-ss", CultureInfo.InvariantCulture);
+        RemoveAbandoned(parent, now);
         var path = IOPath.Combine(parent, $"{now}-{name}");
         // Two runs may begin in the same second.
         for (var number = 2; IOPath.Exists(path); number++) path = IOPath.Combine(parent, $"{now}-{name}-{number}");
@@ -125,6 +128,26 @@ public sealed class RunFolder
     /// <exception cref="KoalaException">The folder cannot be written or the disk is full.</exception>
     public void WriteRecord(RunRecord record) => record.Write(RecordFile);
 
+    // Nobody knows the name of a folder that Koala chose, so no later start would take it over. Those of this second stay: one of them may
+    // be about to be locked, and its name must not be chosen again.
+    private static void RemoveAbandoned(string parent, string now)
+    {
+        if (!Directory.Exists(parent)) return;
+        foreach (var path in Directory.GetDirectories(parent))
+        {
+            var name = IOPath.GetFileName(path);
+            if (!ChosenName().IsMatch(name) || name.StartsWith(now, StringComparison.Ordinal)) continue;
+            try
+            {
+                if (HoldsNothingButALock(path)) RunLock.RemoveIfAbandoned(new RunFolder(path), HoldsNothingButALock);
+            }
+            catch (Exception e) when (e is KoalaException or IOException or UnauthorizedAccessException)
+            {
+                // Its start is alive, it is another user's, or another start has just removed it.
+            }
+        }
+    }
+
     // What the start of a run leaves that is stopped before it has written run.json.
     private static bool HoldsNothingButALock(string path)
     {
@@ -142,4 +165,8 @@ public sealed class RunFolder
 
     /// <summary>Returns the path.</summary>
     public override string ToString() => Path;
+
+    // The names of CreateUnder.
+    [GeneratedRegex(@"\A\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[A-Za-z0-9._-]+\z")]
+    private static partial Regex ChosenName();
 }

@@ -8,7 +8,8 @@ namespace Koala.Lab.Runs;
 /// <remarks>
 /// The operating system holds the lock on the file <c>lock</c> and releases it when the process ends, however it ends. A process
 /// that finds it locked cannot read that file, so the holder is described in another file, <c>lock.json</c>. The file <c>lock</c>
-/// is never removed: if a process removed it while another was about to lock it, two processes could hold the run.
+/// of a run is never removed: if a process removed it while another was about to lock it, two processes could hold the run. Only with the
+/// folder of a start that was killed before its run began is it removed. A start that was about to lock just that folder notices.
 /// </remarks>
 internal sealed class RunLock : IDisposable
 {
@@ -78,6 +79,27 @@ internal sealed class RunLock : IDisposable
         }
     }
 
+    /// <summary>
+    /// Removes the folder of a start that was killed, unless a living process has its lock. A living one that has not locked it yet
+    /// creates it again when it does.
+    /// </summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="isLeft">Whether a folder holds only what such a start leaves. It is asked under the lock.</param>
+    /// <exception cref="IOException">A living process has the lock, or something else has come into the folder.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder is another user's.</exception>
+    internal static void RemoveIfAbandoned(RunFolder folder, Func<string, bool> isLeft)
+    {
+        if (File.Exists(folder.LockFile))
+        {
+            // It is removed while it is open, and last: without it, another process may write here.
+            using var file = new FileStream(folder.LockFile, FileMode.Open, FileAccess.ReadWrite, FileShare.Delete);
+            if (!isLeft(folder.Path)) return;
+            foreach (var path in Directory.GetFiles(folder.Path).Where(path => path != folder.LockFile)) File.Delete(path);
+            File.Delete(folder.LockFile);
+        }
+        Directory.Delete(folder.Path);
+    }
+
     /// <summary>Releases the lock.</summary>
     public void Dispose()
     {
@@ -98,11 +120,18 @@ internal sealed class RunLock : IDisposable
         {
             try
             {
-                return new FileStream(folder.LockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                // The folder of a new run may have been taken for abandoned, and removed, before it was locked or while it was.
+                Directory.CreateDirectory(folder.Path);
+                var file = new FileStream(folder.LockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                if (File.Exists(folder.LockFile)) return file;
+                file.Dispose();
+            }
+            catch (DirectoryNotFoundException) when (attempt < Attempts)
+            {
             }
             catch (IOException e) when (FileLocked.Is(e))
             {
-                if (attempt == Attempts) return null;
+                if (attempt >= Attempts) return null;
                 Thread.Sleep(s_pause);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)

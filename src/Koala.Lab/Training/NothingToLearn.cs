@@ -15,7 +15,7 @@ internal static class NothingToLearn
     public static PackedConversations Check(string path, PackedConversations packed, Target target)
     {
         if (TrainingData.HasPositions(packed.Rows, FirstAhead)) return packed;
-        var chats = Conversations.Load(path, []);
+        var chats = Conversations.Load(path, new UnusableChats());
         var roles = chats.SelectMany(chat => chat.Messages).ToArray();
         if (!roles.Any(message => message.Role == Message.Assistant))
         {

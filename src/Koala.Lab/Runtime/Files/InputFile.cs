@@ -50,20 +50,35 @@ public static partial class InputFile
         }
     }
 
-    /// <summary>Reads a whole file of text in UTF-8; a byte-order mark is left out.</summary>
+    /// <summary>
+    /// Reads a whole file of text in UTF-8, or in UTF-16 where it begins with a byte-order mark that says so. The mark is left out.
+    /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="maxBytes">The largest number of bytes; a longer file is refused and not read.</param>
     /// <exception cref="KoalaException">It cannot be read, it is not a file, it is too long, or its text is not valid.</exception>
     public static string ReadText(string path, long maxBytes)
     {
+        var bytes = Read(path, maxBytes);
+        var utf16 = Utf16Of(bytes);
         try
         {
-            return s_utf8.GetString(Read(path, maxBytes)).TrimStart('\ufeff');
+            return (utf16 ?? s_utf8).GetString(bytes).TrimStart('\ufeff');
         }
         catch (DecoderFallbackException e)
         {
-            throw new KoalaException(path, "is not valid UTF-8", "save it as UTF-8, or get the file again", e);
+            throw new KoalaException(path, $"is not valid {(utf16 is null ? "UTF-8" : "UTF-16")}",
+                "save it as UTF-8, or get the file again", e);
         }
+    }
+
+    /// <summary>The encoding of a text that begins with UTF-16's byte-order mark; null for any other beginning.</summary>
+    /// <param name="first">The first bytes of the text; two are enough.</param>
+    internal static Encoding? Utf16Of(ReadOnlySpan<byte> first)
+    {
+        var isBigEndian = first.StartsWith((ReadOnlySpan<byte>)[0xfe, 0xff]);
+        return isBigEndian || first.StartsWith((ReadOnlySpan<byte>)[0xff, 0xfe])
+            ? new UnicodeEncoding(isBigEndian, byteOrderMark: false, throwOnInvalidBytes: true)
+            : null;
     }
 
     /// <param name="path">The file.</param>
