@@ -15,8 +15,9 @@ internal interface ICrewWork
 /// <remarks>
 /// Threads claim one chunk after another. So a thread that the system has taken off its core delays the work by the chunk that it holds,
 /// and one that never came by nothing. Between pieces a thread spins for some microseconds, since waking it takes longer than a piece of
-/// a small model, and then sleeps, so that other programs get the core. While another process takes the core again and again, even the
-/// chunk that a thread holds costs more than it brings: the caller then works alone for a while.
+/// a small model, and then sleeps, so that other programs get the core. While another process takes the core again and again, the chunk
+/// that a thread holds can cost more than all the others bring. So the caller compares how long pieces take with what they would have taken
+/// at its own pace, and works alone for a while when it gains nothing.
 /// </remarks>
 internal sealed class WorkCrew : IDisposable
 {
@@ -26,9 +27,9 @@ internal sealed class WorkCrew : IDisposable
     private const int SpinsBeforeSleep = 2000;
     private const int SpinsBeforeYield = 4000;
 
-    // 200 µs. A thread that loses its core while it holds a chunk is away for some milliseconds.
-    private static readonly long s_longWait = TimeProvider.System.TimestampFrequency / 5000;
-    private const int AloneAfterLongWait = 200;
+    // The pieces that are compared, the pieces that the caller then does alone at first, and the most of these.
+    private const int Compared = 32;
+    private const int FewestAlone = 200;
     private const int MostAlone = 20_000;
 
     private readonly Thread[] _threads;
@@ -45,10 +46,13 @@ internal sealed class WorkCrew : IDisposable
     private uint _piece;
     private bool _stopped;
     private int _alone;          // pieces that the caller still does alone
-    private int _aloneNext = AloneAfterLongWait;
+    private int _aloneNext = FewestAlone;
+    private int _compared;       // pieces in the two times that follow
+    private double _together;    // the time that they took
+    private double _byOne;       // the time that the caller would have taken for them
 
-    private static readonly Lock s_shared = new();
-    private static WorkCrew? s_current;
+    private static readonly Lock s_sharing = new();
+    private static readonly WorkCrew?[] s_shared = new WorkCrew?[MaxThreads + 1];   // by the number of threads
 
     /// <param name="threads">The number of threads, the caller's included; 1 to <see cref="MaxThreads"/>.</param>
     public WorkCrew(int threads)
@@ -58,16 +62,19 @@ internal sealed class WorkCrew : IDisposable
         _threads = [.. Enumerable.Range(1, Threads - 1).Select(NewThread)];
     }
 
-    /// <summary>The process's crew, with a number of threads that can change between steps.</summary>
-    /// <param name="threads">The number of threads.</param>
+    /// <summary>
+    /// The process's crew of so many threads. The number can change between steps, also back and forth: each number keeps its crew, which
+    /// sleeps as long as nobody uses it.
+    /// </summary>
+    /// <param name="threads">The number of threads, at least 1.</param>
     public static WorkCrew Shared(int threads)
     {
-        if (Volatile.Read(ref s_current) is { } current && current.Threads == Math.Min(threads, MaxThreads)) return current;
-        lock (s_shared)
+        threads = Math.Min(threads, MaxThreads);
+        if (Volatile.Read(ref s_shared[threads]) is { } crew) return crew;
+        lock (s_sharing)
         {
-            if (s_current is { } other && other.Threads == Math.Min(threads, MaxThreads)) return other;
-            // Whoever still works with the crew that is replaced finishes; its threads sleep for good, then end with the process.
-            return s_current = new WorkCrew(threads);
+            if (s_shared[threads] is null) Volatile.Write(ref s_shared[threads], new WorkCrew(threads));
+            return s_shared[threads]!;
         }
     }
 
@@ -77,10 +84,19 @@ internal sealed class WorkCrew : IDisposable
     /// <summary>The number of threads, the caller's included.</summary>
     public int Threads { get; }
 
-    /// <summary>Runs all chunks and returns when they are done. A second caller at the same time does its work alone.</summary>
+    /// <summary>The number of threads that were woken and have not noticed yet.</summary>
+    internal int Wakes => _wake.CurrentCount;
+
+    /// <summary>
+    /// Runs all chunks and returns when they are done. A second caller at the same time does its work alone, and so does a chunk that
+    /// calls.
+    /// </summary>
+    /// <param name="work">The work; it must not throw.</param>
+    /// <param name="chunks">The number of chunks, at most <see cref="MaxChunks"/>.</param>
     public void Run(ICrewWork work, int chunks)
     {
-        if (chunks > 1 && _threads.Length > 0 && _oneCaller.TryEnter())
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(chunks, MaxChunks);
+        if (chunks > 1 && _threads.Length > 0 && !_oneCaller.IsHeldByCurrentThread && _oneCaller.TryEnter())
         {
             try
             {
@@ -109,8 +125,10 @@ internal sealed class WorkCrew : IDisposable
     /// <summary>Ends the threads. No work may be running.</summary>
     public void Dispose()
     {
+        if (_stopped) return;
         Volatile.Write(ref _stopped, true);
-        if (_threads.Length > 0) _wake.Release(_threads.Length);
+        Interlocked.MemoryBarrier();
+        Wake(_threads.Length);
         foreach (var thread in _threads) thread.Join();
         _wake.Dispose();
     }
@@ -122,27 +140,35 @@ internal sealed class WorkCrew : IDisposable
         Volatile.Write(ref _finished, 0);
         _piece++;
         Interlocked.Exchange(ref _ticket, ((long)_piece << 32) | ((long)chunks << 16));
-        var sleeping = Volatile.Read(ref _sleeping);
-        if (sleeping > 0) _wake.Release(Math.Min(sleeping, chunks - 1));
-        DoChunks(_piece, 0);
-        if (Volatile.Read(ref _finished) != chunks) WaitForOthers(chunks, start);
+        Wake(chunks - 1);
+        var own = DoChunks(_piece, 0);
+        if (own == chunks) return;
+        var end = TimeProvider.System.GetTimestamp();
+        WaitForOthers(chunks);
+        if (own > 0) Compare(TimeProvider.System.GetTimestamp() - start, (double)(end - start) / own * chunks);
     }
 
-    private void WaitForOthers(int chunks, long start)
+    private void WaitForOthers(int chunks)
     {
-        var end = TimeProvider.System.GetTimestamp();
         for (var spins = 0; Volatile.Read(ref _finished) != chunks; spins++)
         {
             if (spins < SpinsBeforeYield) Pause();
             else Thread.Yield();
         }
-        var waited = TimeProvider.System.GetTimestamp() - end;
-        if (waited > s_longWait && waited > end - start)
+    }
+
+    private void Compare(double together, double byOne)
+    {
+        _together += together;
+        _byOne += byOne;
+        if (++_compared < Compared) return;
+        if (_together > _byOne)
         {
             _alone = _aloneNext;
             _aloneNext = Math.Min(2 * _aloneNext, MostAlone);
         }
-        else if (_aloneNext > AloneAfterLongWait) _aloneNext--;
+        else _aloneNext = FewestAlone;
+        (_compared, _together, _byOne) = (0, 0, 0);
     }
 
     private Thread NewThread(int number)
@@ -177,18 +203,42 @@ internal sealed class WorkCrew : IDisposable
     private void Sleep(uint seen)
     {
         Interlocked.Increment(ref _sleeping);
-        if ((uint)(Volatile.Read(ref _ticket) >> 32) == seen && !Volatile.Read(ref _stopped)) _wake.Wait();
-        Interlocked.Decrement(ref _sleeping);
+        var canSleep = (uint)(Volatile.Read(ref _ticket) >> 32) == seen && !Volatile.Read(ref _stopped);
+        // Where nobody is left to take off the count, this thread is being woken already and takes what wakes it along.
+        if (canSleep || TakeSleeping(1) == 0) _wake.Wait();
     }
 
-    private void DoChunks(uint piece, int worker)
+    private void Wake(int most)
+    {
+        var woken = TakeSleeping(most);
+        if (woken > 0) _wake.Release(woken);
+    }
+
+    // Takes some threads off the count of those that sleep, and returns how many. Whoever wakes a thread takes it off, not the thread
+    // itself: it may be slow, and the pieces until then would wake it again and again.
+    private int TakeSleeping(int most)
     {
         while (true)
         {
+            var sleeping = Volatile.Read(ref _sleeping);
+            var taken = Math.Min(sleeping, most);
+            if (taken == 0 || Interlocked.CompareExchange(ref _sleeping, sleeping - taken, sleeping) == sleeping) return taken;
+        }
+    }
+
+    // Returns the number of chunks that this thread has done.
+    private int DoChunks(uint piece, int worker)
+    {
+        for (var done = 0; ; done++)
+        {
             var ticket = Volatile.Read(ref _ticket);
             var next = (int)(ticket & 0xFFFF);
-            if ((uint)(ticket >> 32) != piece || next >= (int)((ticket >> 16) & 0xFFFF)) return;
-            if (Interlocked.CompareExchange(ref _ticket, ticket + 1, ticket) != ticket) continue;
+            if ((uint)(ticket >> 32) != piece || next >= (int)((ticket >> 16) & 0xFFFF)) return done;
+            if (Interlocked.CompareExchange(ref _ticket, ticket + 1, ticket) != ticket)
+            {
+                done--;
+                continue;
+            }
             // The piece cannot end before this chunk is finished, so its work is still the one to do.
             _work!.Do(next, worker);
             Interlocked.Increment(ref _finished);

@@ -1,0 +1,122 @@
+using Koala.Lab.Kernels;
+
+namespace Koala.Lab.Tests.Kernels;
+
+/// <summary>
+/// Products of random shapes: the result is a chain of multiply-adds over the inputs, whatever the number of rows, the type of the
+/// weights, the division of the work and the vectors of this processor.
+/// </summary>
+[Trait(PromptSample.Category, PromptSample.Numeric)]
+public sealed unsafe class PanelMatrixTests : IDisposable
+{
+    private readonly WorkCrew _crew = new(2);
+    private readonly PackedRows _packed = new();
+
+    public void Dispose()
+    {
+        _packed.Dispose();
+        _crew.Dispose();
+    }
+
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
+    public void Products_are_near_double_sums_and_equal_chains_of_multiply_adds()
+    {
+        var random = new Random(1);
+        for (var i = 0; i < PromptSample.Count(5000, 150); i++)
+        {
+            var product = new RandomProduct(random);
+            using var matrix = product.Pack(product.Type, _crew);
+            var y = product.Multiply(matrix, _packed, random);
+            product.AssertChains(y);
+            product.AssertNearDoubleSums(y);
+        }
+    }
+
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
+    public void A_row_has_the_same_bits_alone_and_among_others()
+    {
+        var random = new Random(2);
+        for (var i = 0; i < PromptSample.Count(1000, 60); i++)
+        {
+            var product = new RandomProduct(random);
+            using var matrix = product.Pack(product.Type, _crew);
+            var y = product.Multiply(matrix, _packed, random);
+            for (var row = 0; row < product.Rows; row++)
+                Numbers.AssertSameBits(product.Row(row).Multiply(matrix, _packed, random), y.AsSpan(row * product.Outputs, product.Outputs),
+                    $"row {row} of {product}");
+        }
+    }
+
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
+    public void Panels_of_16_bits_equal_fp32_panels_of_the_same_numbers()
+    {
+        var random = new Random(3);
+        for (var i = 0; i < PromptSample.Count(1000, 60); i++)
+        {
+            var product = new RandomProduct(random);
+            using var matrix = product.Pack(product.Type, _crew);
+            using var wide = product.Pack(PanelType.Float32, _crew);
+            Numbers.AssertSameBits(product.Multiply(wide, _packed, random), product.Multiply(matrix, _packed, random), product.ToString());
+            if (product.Type != PanelType.Float32) Assert.True(matrix.Bytes * 2 == wide.Bytes, product.ToString());
+        }
+    }
+
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
+    public void Rows_of_weights_can_be_copied_back()
+    {
+        var random = new Random(4);
+        for (var i = 0; i < PromptSample.Count(1000, 60); i++)
+        {
+            var product = new RandomProduct(random);
+            using var matrix = product.Pack(product.Type, _crew);
+            for (var output = 0; output < product.Outputs; output++)
+            {
+                using var copy = new GuardedNumbers(product.Inputs);
+                matrix.CopyRow(output, copy.Address);
+                Numbers.AssertSameBits(product.Weights.AsSpan(output * product.Inputs, product.Inputs), copy.Numbers,
+                    $"output {output} of {product}");
+                copy.AssertGuards(product.ToString());
+            }
+        }
+    }
+
+    /// <summary>Each number is taken out by a row with a single one, so all tiles that load numbers of this type are tried.</summary>
+    [Theory, InlineData(1), InlineData(2), InlineData(5), InlineData(32)]
+    public void Products_have_all_finite_fp16_numbers(int rows)
+    {
+        const int Inputs = 32;
+        float[] weights = [.. HalfBits().Select(bits => (float)BitConverter.Int16BitsToHalf(bits))];
+        var outputs = weights.Length / Inputs;
+        using var memory = new GuardedNumbers(weights);
+        using var matrix = PanelMatrix.Pack(memory.Address, outputs, Inputs, PanelType.Float16, _crew);
+        for (var first = 0; first < Inputs; first += rows)
+        {
+            var count = Math.Min(rows, Inputs - first);
+            using var x = new GuardedNumbers(new float[count * Inputs]);
+            for (var row = 0; row < count; row++) x.Numbers[row * Inputs + first + row] = 1;
+            using var y = new GuardedNumbers(count * outputs);
+            RandomProduct.Pack(_packed, x.Address, count, Inputs);
+            matrix.Multiply(_packed, y.Address, outputs, 0, matrix.Panels);
+            for (var row = 0; row < count; row++)
+                for (var output = 0; output < outputs; output++)
+                    Assert.Equal(weights[output * Inputs + first + row], y.Numbers[row * outputs + output]);
+        }
+    }
+
+    [Fact]
+    public void The_smallest_type_is_bf16_only_if_every_number_is_one()
+    {
+        var random = new Random(6);
+        for (var count = 1; count <= 70; count++)
+        {
+            using var weights = new GuardedNumbers(Numbers.Random(random, count, PanelType.BFloat16));
+            Assert.Equal(PanelType.BFloat16, PanelMatrix.SmallestType(weights.Address, count));
+            var place = random.Next(count);
+            weights.Numbers[place] = MathF.BitIncrement(weights.Numbers[place]);
+            Assert.Equal(PanelType.Float32, PanelMatrix.SmallestType(weights.Address, count));
+        }
+    }
+
+    private static IEnumerable<short> HalfBits() =>
+        Enumerable.Range(0, 1 << 16).Select(bits => (short)bits).Where(bits => Half.IsFinite(BitConverter.Int16BitsToHalf(bits)));
+}
