@@ -11,7 +11,9 @@ internal interface ICrewWork
     void Do(int chunk, int worker);
 }
 
-/// <summary>A few threads that share the chunks of a piece of work. A step of a small model has some sixty such pieces in a millisecond.</summary>
+/// <summary>
+/// A few threads that share the chunks of a piece of work. A step of a small model has some sixty such pieces in a millisecond.
+/// </summary>
 /// <remarks>
 /// Threads claim one chunk after another. So a thread that the system has taken off its core delays the work by the chunk that it holds,
 /// and one that never came by nothing. Between pieces a thread spins for some microseconds, since waking it takes longer than a piece of
@@ -47,8 +49,8 @@ internal sealed class WorkCrew : IDisposable
     private int _alone;          // pieces that the caller still does alone
     private int _aloneNext = AloneAfterLongWait;
 
-    private static readonly Lock s_shared = new();
-    private static WorkCrew? s_current;
+    private static readonly Lock s_sharing = new();
+    private static readonly WorkCrew?[] s_shared = new WorkCrew?[MaxThreads + 1];   // by the number of threads
 
     /// <param name="threads">The number of threads, the caller's included; 1 to <see cref="MaxThreads"/>.</param>
     public WorkCrew(int threads)
@@ -58,16 +60,19 @@ internal sealed class WorkCrew : IDisposable
         _threads = [.. Enumerable.Range(1, Threads - 1).Select(NewThread)];
     }
 
-    /// <summary>The process's crew, with a number of threads that can change between steps.</summary>
-    /// <param name="threads">The number of threads.</param>
+    /// <summary>
+    /// The process's crew of so many threads. The number can change between steps, also back and forth: each number keeps its crew, which
+    /// sleeps as long as nobody uses it.
+    /// </summary>
+    /// <param name="threads">The number of threads, at least 1.</param>
     public static WorkCrew Shared(int threads)
     {
-        if (Volatile.Read(ref s_current) is { } current && current.Threads == Math.Min(threads, MaxThreads)) return current;
-        lock (s_shared)
+        threads = Math.Min(threads, MaxThreads);
+        if (Volatile.Read(ref s_shared[threads]) is { } crew) return crew;
+        lock (s_sharing)
         {
-            if (s_current is { } other && other.Threads == Math.Min(threads, MaxThreads)) return other;
-            // Whoever still works with the crew that is replaced finishes; its threads sleep for good, then end with the process.
-            return s_current = new WorkCrew(threads);
+            if (s_shared[threads] is null) Volatile.Write(ref s_shared[threads], new WorkCrew(threads));
+            return s_shared[threads]!;
         }
     }
 
@@ -77,10 +82,19 @@ internal sealed class WorkCrew : IDisposable
     /// <summary>The number of threads, the caller's included.</summary>
     public int Threads { get; }
 
-    /// <summary>Runs all chunks and returns when they are done. A second caller at the same time does its work alone.</summary>
+    /// <summary>The number of threads that were woken and have not noticed yet.</summary>
+    internal int Wakes => _wake.CurrentCount;
+
+    /// <summary>
+    /// Runs all chunks and returns when they are done. A second caller at the same time does its work alone, and so does a chunk that
+    /// calls.
+    /// </summary>
+    /// <param name="work">The work; it must not throw.</param>
+    /// <param name="chunks">The number of chunks, at most <see cref="MaxChunks"/>.</param>
     public void Run(ICrewWork work, int chunks)
     {
-        if (chunks > 1 && _threads.Length > 0 && _oneCaller.TryEnter())
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(chunks, MaxChunks);
+        if (chunks > 1 && _threads.Length > 0 && !_oneCaller.IsHeldByCurrentThread && _oneCaller.TryEnter())
         {
             try
             {
@@ -102,8 +116,10 @@ internal sealed class WorkCrew : IDisposable
     /// <summary>Ends the threads. No work may be running.</summary>
     public void Dispose()
     {
+        if (_stopped) return;
         Volatile.Write(ref _stopped, true);
-        if (_threads.Length > 0) _wake.Release(_threads.Length);
+        Interlocked.MemoryBarrier();
+        Wake(_threads.Length);
         foreach (var thread in _threads) thread.Join();
         _wake.Dispose();
     }
@@ -115,8 +131,7 @@ internal sealed class WorkCrew : IDisposable
         Volatile.Write(ref _finished, 0);
         _piece++;
         Interlocked.Exchange(ref _ticket, ((long)_piece << 32) | ((long)chunks << 16));
-        var sleeping = Volatile.Read(ref _sleeping);
-        if (sleeping > 0) _wake.Release(Math.Min(sleeping, chunks - 1));
+        Wake(chunks - 1);
         DoChunks(_piece, 0);
         if (Volatile.Read(ref _finished) != chunks) WaitForOthers(chunks, start);
     }
@@ -170,8 +185,27 @@ internal sealed class WorkCrew : IDisposable
     private void Sleep(uint seen)
     {
         Interlocked.Increment(ref _sleeping);
-        if ((uint)(Volatile.Read(ref _ticket) >> 32) == seen && !Volatile.Read(ref _stopped)) _wake.Wait();
-        Interlocked.Decrement(ref _sleeping);
+        var canSleep = (uint)(Volatile.Read(ref _ticket) >> 32) == seen && !Volatile.Read(ref _stopped);
+        // Where nobody is left to take off the count, this thread is being woken already and takes what wakes it along.
+        if (canSleep || TakeSleeping(1) == 0) _wake.Wait();
+    }
+
+    private void Wake(int most)
+    {
+        var woken = TakeSleeping(most);
+        if (woken > 0) _wake.Release(woken);
+    }
+
+    // Takes some threads off the count of those that sleep, and returns how many. Whoever wakes a thread takes it off, not the thread
+    // itself: it may be slow, and the pieces until then would wake it again and again.
+    private int TakeSleeping(int most)
+    {
+        while (true)
+        {
+            var sleeping = Volatile.Read(ref _sleeping);
+            var taken = Math.Min(sleeping, most);
+            if (taken == 0 || Interlocked.CompareExchange(ref _sleeping, sleeping - taken, sleeping) == sleeping) return taken;
+        }
     }
 
     private void DoChunks(uint piece, int worker)
