@@ -22,7 +22,7 @@ internal unsafe interface IVectorUnit<TVector> where TVector : unmanaged
 
     static abstract void Store(TVector value, float* to);
 
-    /// <summary>a·b + c, rounded once.</summary>
+    /// <summary>a·b + c, rounded once where the processor has an instruction for it, and otherwise twice.</summary>
     static abstract TVector MultiplyAdd(TVector a, TVector b, TVector c);
 
     static abstract TVector Add(TVector a, TVector b);
