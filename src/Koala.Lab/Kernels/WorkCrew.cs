@@ -11,7 +11,9 @@ internal interface ICrewWork
     void Do(int chunk, int worker);
 }
 
-/// <summary>A few threads that share the chunks of a piece of work. A step of a small model has some sixty such pieces in a millisecond.</summary>
+/// <summary>
+/// A few threads that share the chunks of a piece of work. A step of a small model has some sixty such pieces in a millisecond.
+/// </summary>
 /// <remarks>
 /// Threads claim one chunk after another. So a thread that the system has taken off its core delays the work by the chunk that it holds,
 /// and one that never came by nothing. Between pieces a thread spins for some microseconds, since waking it takes longer than a piece of
