@@ -103,6 +103,17 @@ public sealed unsafe class PanelMatrixTests : IDisposable
         }
     }
 
+    /// <summary>Inputs come in pairs. The one that an odd number lacks must not be what rows before it left in the memory.</summary>
+    [Theory, InlineData(1), InlineData(2), InlineData(7)]
+    public void Rows_that_were_not_numbers_leave_nothing_behind(int rows)
+    {
+        var product = new RandomProduct(new Random(7), outputs: 40, inputs: 5, rows);
+        using var matrix = product.Pack(product.Type, _crew);
+        using var x = new GuardedNumbers(rows * 6);
+        RandomProduct.Pack(_packed, x.Address, rows, 6);
+        product.AssertChains(product.Multiply(matrix, _packed, new Random(8)));
+    }
+
     [Fact]
     public void The_smallest_type_is_bf16_only_if_every_number_is_one()
     {

@@ -35,7 +35,9 @@ public sealed unsafe class QuantizedPanelsTests : IDisposable
     [Fact]
     public void Matrices_of_different_types_are_joined()
     {
-        using var file = Open([(12, 144, 256, 0, 40), (12, 144, 256, 0, 24), (14, 210, 256, 208, 33), (2, 18, 32, 0, 7), (8, 34, 32, 0, 20)]);
+        using var file = Open([
+            (12, 144, 256, 0, 40), (12, 144, 256, 0, 24), (14, 210, 256, 208, 33), (2, 18, 32, 0, 7), (8, 34, 32, 0, 20),
+        ]);
         Check(file, ["x0", "x1"]);
         Check(file, ["x0", "x1", "x2"]);
         Check(file, ["x3", "x0"]);

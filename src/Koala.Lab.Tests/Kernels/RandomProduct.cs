@@ -6,9 +6,13 @@ namespace Koala.Lab.Tests.Kernels;
 internal sealed unsafe class RandomProduct
 {
     public RandomProduct(Random random)
+        : this(random, random.Next(1, 201), random.Next(1, 301), random.Next(1, 41))
     {
-        (Outputs, Inputs, Rows) = (random.Next(1, 201), random.Next(1, 301), random.Next(1, 41));
-        Type = (PanelType)random.Next(3);
+    }
+
+    public RandomProduct(Random random, int outputs, int inputs, int rows)
+    {
+        (Outputs, Inputs, Rows, Type) = (outputs, inputs, rows, (PanelType)random.Next(3));
         Weights = Numbers.Random(random, Outputs * Inputs, Type);
         X = Numbers.Random(random, Rows * Inputs, Math.Pow(2, random.Next(-8, 9)));
     }

@@ -117,7 +117,7 @@ public sealed unsafe class RowKernelsTests
         Assert.Equal(float.NegativeInfinity, Max(x));
     });
 
-    // All widths in docs/thorough.sh several times; each kernel has a case per width in `dotnet test`.
+    // Each kernel has a case per width in `dotnet test`, and five in docs/thorough.sh.
     private static void ForWidths(Action<Random, int> test)
     {
         var random = new Random(1);

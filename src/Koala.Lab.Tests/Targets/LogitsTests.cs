@@ -36,7 +36,8 @@ public sealed class LogitsTests
         var target = ShippedModels.Nano;
         foreach (var rows in (int[])[0, 1, 3, 6, 20, 33, 100, 33, 20, 6, 3, 1, 0])
         {
-            var (x, upstream) = (randn([rows, 64], generator: generator), randn([rows, target.Config.VocabularySize], generator: generator));
+            var x = randn([rows, 64], generator: generator);
+            var upstream = randn([rows, target.Config.VocabularySize], generator: generator);
             (Tensor Made, Tensor Gradient) Of(Func<Tensor, Tensor> product)
             {
                 var input = x.clone().requires_grad_(true);

@@ -96,6 +96,8 @@ internal abstract unsafe class PanelMatrix(PanelType type, int outputs, int inpu
 
     public abstract void Dispose();
 
-    /// <summary>The number of vectors of outputs that a tile for so many rows covers: eight sums under way keep the multipliers busy.</summary>
+    /// <summary>
+    /// The number of vectors of outputs that a tile for so many rows covers: eight sums under way keep the multipliers busy.
+    /// </summary>
     protected static int VectorsAtOnce(int rows) => rows switch { 1 => 8, 2 => 4, _ => 2 };
 }

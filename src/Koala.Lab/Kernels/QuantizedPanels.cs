@@ -170,8 +170,8 @@ internal sealed unsafe class QuantizedPanels : PanelMatrix
             var codes = group + layout.ScaleBytes + lane;
             if (layout.Bits == 8)
             {
-                for (var k = 0; k < layout.Group; k++)
-                    TUnit.Store(TUnit.Add(TUnit.Multiply(TUnit.SignedBytes(codes + k * PanelWidth), scale), offset), to + k * PanelWidth + lane);
+                for (var k = 0; k < layout.Group; k++, codes += PanelWidth)
+                    TUnit.Store(TUnit.Add(TUnit.Multiply(TUnit.SignedBytes(codes), scale), offset), to + k * PanelWidth + lane);
                 continue;
             }
             for (var k = 0; k < layout.Group; k += 2, codes += PanelWidth)

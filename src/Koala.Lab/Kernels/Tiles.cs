@@ -7,11 +7,15 @@ internal sealed unsafe class Tiles
 {
     private const int MaxRows = 12;
 
+    private static readonly (int Rows, int Vectors)[] s_shapes =
+        [(1, 8), (1, 4), (1, 2), (2, 4), .. Enumerable.Range(2, MaxRows - 1).Select(rows => (rows, 2))];
+
     private static readonly Tiles[] s_all = [Create<Float32Panels>(), Create<BFloat16Panels>(), Create<Float16Panels>()];
 
     private readonly delegate*<byte*, long, float*, int, float*, long, bool, void>[] _tiles;
 
-    private Tiles(int pairBytes, delegate*<byte*, long, float*, int, float*, long, bool, void>[] tiles) => (PairBytes, _tiles) = (pairBytes, tiles);
+    private Tiles(int pairBytes, delegate*<byte*, long, float*, int, float*, long, bool, void>[] tiles) =>
+        (PairBytes, _tiles) = (pairBytes, tiles);
 
     /// <summary>The bytes of a pair of inputs with 32 outputs.</summary>
     public int PairBytes { get; }
@@ -28,7 +32,7 @@ internal sealed unsafe class Tiles
     private static Tiles Create<TFormat>() where TFormat : IPanelFormat
     {
         var tiles = new delegate*<byte*, long, float*, int, float*, long, bool, void>[Index(MaxRows + 1, 0)];
-        foreach (var (rows, vectors) in ((int, int)[])[(1, 8), (1, 4), (1, 2), (2, 4), .. Enumerable.Range(2, MaxRows - 1).Select(r => (r, 2))])
+        foreach (var (rows, vectors) in s_shapes)
         {
             tiles[Index(rows, vectors)] =
                 Vector512.IsHardwareAccelerated ? PanelTiles<Vector512Unit, Vector512<float>, TFormat>.Of(rows, vectors)

@@ -28,7 +28,7 @@ internal static class BestTokens
         return tensor(ids).view(logits.shape[..^1]);
     }
 
-    /// <summary>The best token of a row of logits; <see cref="None"/> where the best logit is not finite. Of equal ones the first.</summary>
+    /// <summary>The best token of a row of logits, of equal ones the first; <see cref="None"/> where its logit is not finite.</summary>
     public static int Of(ReadOnlySpan<float> logits)
     {
         var best = RowKernels.Max(logits);

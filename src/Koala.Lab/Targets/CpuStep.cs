@@ -3,7 +3,9 @@ using Koala.Lab.Kernels;
 
 namespace Koala.Lab.Targets;
 
-/// <summary>The memory of a step of <see cref="CpuDecoder"/>, and its layers one after another. It is used again, step after step.</summary>
+/// <summary>
+/// The memory of a step of <see cref="CpuDecoder"/>, and its layers one after another. It is used again, step after step.
+/// </summary>
 /// <remarks>N rows, D width, I inner width, H query heads, G key/value heads, d head width.</remarks>
 internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : ICrewWork, IDisposable
 {

@@ -31,7 +31,8 @@ internal sealed unsafe class CpuTarget : IDisposable
     public PanelMatrix LmHead { get; }
 
     /// <summary>The number of weights; a tied embedding counts once.</summary>
-    public long Count => Matrices.Sum(matrix => (long)matrix.Outputs * matrix.Inputs) + _layers.Sum(layer => layer.RowNumbers) + _config.HiddenSize;
+    public long Count =>
+        Matrices.Sum(matrix => (long)matrix.Outputs * matrix.Inputs) + _layers.Sum(layer => layer.RowNumbers) + _config.HiddenSize;
 
     /// <summary>The bytes of all weights as they are kept.</summary>
     public long Bytes => Matrices.Sum(matrix => matrix.Bytes) + _layers.Sum(layer => layer.RowNumbers * sizeof(float)) + _finalNorm.Bytes;

@@ -54,7 +54,9 @@ internal sealed class TargetReader(ModelFiles files, ScalarType dtype)
         return (parts is [var only] ? only : cat(parts, 0)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The codes of matrices, if all of them are quantized and their weights are not rounded to another dtype; otherwise null.</summary>
+    /// <summary>
+    /// The codes of matrices, if all of them are quantized and their weights are not rounded to another dtype; otherwise null.
+    /// </summary>
     public IReadOnlyList<QuantizedMatrix>? ReadCodes(string[] names)
     {
         if (dtype != ScalarType.Float32 || files.Tensors is not GgufFile file) return null;

@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Targets;
 
 /// <summary>The target's tensors as libtorch computes with them: on a GPU, and on a CPU where something is trained.</summary>
-/// <remarks>On a CPU each is made from the packed weights when it is first needed, so that decoding needs the memory of those only.</remarks>
+/// <remarks>
+/// On a CPU each is made from the packed weights when it is first needed, so that decoding needs the memory of those only.
+/// </remarks>
 internal sealed class TargetWeights : IDisposable
 {
     private readonly Lazy<Tensor> _embedding;

@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Heads.Eagle;
 
 /// <summary>Drafts with an EAGLE head on a CPU, in the kernels that compute the target.</summary>
-/// <remarks>In shapes B is the number of sequences, n the number of candidates per level, F the width of the features, D the width.</remarks>
+/// <remarks>
+/// In shapes B is the number of sequences, n the number of candidates per level, F the width of the features, D the width.
+/// </remarks>
 internal sealed unsafe class EagleCpuDrafter : EagleDrafter
 {
     private readonly EagleCpuWeights _weights;
@@ -161,12 +163,13 @@ internal sealed unsafe class EagleCpuDrafter : EagleDrafter
     private float* Fuse(float* features, int featureWidth, List<int> places)
     {
         var joined = _features.Reserve((long)places.Count * (featureWidth + Width));
+        var epsilon = (float)Target.Config.RmsNormEps;
         for (var row = 0; row < places.Count; row++)
         {
             var from = features + (long)places[row] * featureWidth;
             var to = joined + (long)row * featureWidth;
             if (_weights.Fuse is null) Copy(from, to);
-            else for (var i = 0; i < featureWidth; i += Width) RowKernels.Norm(from + i, null, (float)Target.Config.RmsNormEps, Width, to + i);
+            else for (var i = 0; i < featureWidth; i += Width) RowKernels.Norm(from + i, null, epsilon, Width, to + i);
         }
         if (_weights.Fuse is null) return joined;
         var fused = joined + (long)places.Count * featureWidth;

@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Medusa;
 
-/// <summary>The weights of Medusa heads, packed for a CPU, and their logits. n is the number of heads, N of positions, D the width.</summary>
+/// <summary>The weights of Medusa heads, packed for a CPU, and their logits.</summary>
+/// <remarks>n is the number of heads, N the number of positions, D the width.</remarks>
 internal sealed unsafe class MedusaCpuWeights : IDisposable
 {
     private readonly MedusaOptions _options;
