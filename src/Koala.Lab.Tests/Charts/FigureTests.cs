@@ -128,6 +128,14 @@ public sealed class FigureTests
     }
 
     [Fact]
+    public void A_step_without_a_loss_is_not_drawn()
+    {
+        var lines = Sample.Metrics(4).Select((line, i) => i % 2 == 0 ? line : line with { Loss = double.NaN });
+        var drawn = JsonDocument.Parse(Chart.TrainingLosses([.. lines]).Json).RootElement.GetProperty("data")[0];
+        Assert.Equal(2, drawn.GetProperty("y").GetArrayLength());
+    }
+
+    [Fact]
     public void Losses_are_those_of_the_steps_in_nats()
     {
         var figure = Chart.TrainingLosses(Sample.Metrics(4));

@@ -26,7 +26,7 @@ public sealed class DoctorTests
             "name a folder"),
             report.Findings);
         Assert.Null(report.LibTorch);
-        Assert.Contains(report.VectorBits, (int[])[128, 256, 512]);
+        Assert.Contains(report.VectorBits!.Value, (int[])[128, 256, 512]);
         Assert.Null(report.MemoryReadGBPerSecond);
         Assert.Null(report.Threads);
         Assert.Contains("error    KOALA_LIBTORCH=/none: holds no libtorch_cpu.so. Fix: name a folder.",

@@ -31,8 +31,11 @@ public sealed record DoctorReport
     /// <summary>The CPU's instruction sets for 16-bit floats, by their Linux names.</summary>
     public required IReadOnlyList<string> HalfInstructions { get; init; }
 
-    /// <summary>The width of the vectors that steps on the CPU compute with, in bits: 512 (AVX-512), 256 (AVX2) or 128.</summary>
-    public required int VectorBits { get; init; }
+    /// <summary>
+    /// The width of the vectors that steps on the CPU compute with, in bits: 512 (AVX-512), 256 (AVX2) or 128. Null in reports of versions
+    /// whose steps were libtorch's.
+    /// </summary>
+    public int? VectorBits { get; init; }
 
     /// <summary>
     /// Gigabytes (10⁹ bytes) per second that the machine reads from memory; fewer while other work runs on it. Null if libtorch is
@@ -64,7 +67,7 @@ public sealed record DoctorReport
         Row("device", Device);
         if (CudaGraphs is { } graphs) Row("CUDA graphs", graphs ? "yes" : "no");
         if (Threads is { } threads) Row("threads", threads.ToString(CultureInfo.InvariantCulture));
-        Row("vectors", Invariant($"{VectorBits} bits"));
+        if (VectorBits is { } bits) Row("vectors", Invariant($"{bits} bits"));
         if (MemoryReadGBPerSecond is { } bandwidth)
             Row("memory read", Invariant($"{bandwidth:F1} GB/s (best of several; other work on the machine lowers it)"));
         foreach (var (name, value) in Environment)
