@@ -15,12 +15,6 @@ internal static class MeasurementsPage
     private const string Adversary = "-adversary";
     private const string Plain = "-plain";
 
-    private sealed record PeerStep(int Tokens, double Bf16Ms, double? Fp32Ms);
-
-    private sealed record PeerTarget(string Target, IReadOnlyList<PeerStep> Steps);
-
-    private sealed record Peer(string Name, int Threads, string Machine, string Source, IReadOnlyList<PeerTarget> Targets);
-
     public static void Write(string results, string file)
     {
         var page = new StringBuilder();
@@ -35,9 +29,8 @@ internal static class MeasurementsPage
             sections show how much smaller speedups become. The others are to be measured again.
             """);
         WriteDoctor(page, Read<DoctorReport>(Path.Combine(results, "doctor.json")));
-        var steps = Read<StepTimes>(Path.Combine(results, "steps-koala-mini.json"));
-        var peer = Read<Peer>(Path.Combine(results, "peer-llama.cpp.json"));
-        WriteSteps(page, steps, peer);
+        var steps = All<StepTimes>(results, "steps-*.json");
+        WriteSteps(page, steps);
         WriteTraining(page, Read<TrainingTimes>(Path.Combine(results, "training.json")));
         WriteEvaluations(page, All<EvaluationReport>(results, "evaluate-*.json"));
         WriteAdversary(page, All<EvaluationReport>(results, "evaluate-*.json"));
@@ -60,7 +53,7 @@ internal static class MeasurementsPage
             clone, so no script makes these rows. The tree was fitted to other prompts on this machine:
             """,
             large, byCategory: false, File.ReadAllText(Path.Combine(results, "smollm2", "fit-tree.txt")));
-        WriteRates(page, peer, [.. shipped, .. large]);
+        WriteRates(page, steps, [.. shipped, .. large]);
         WriteGpu(page, Path.Combine(results, "h100"));
         AtomicFile.WriteText(file, page.ToString());
     }
@@ -102,43 +95,36 @@ internal static class MeasurementsPage
         Verbatim(page, doctor.ToString());
     }
 
-    private static void WriteSteps(StringBuilder page, StepTimes steps, Peer peer)
+    private static void WriteSteps(StringBuilder page, IReadOnlyList<StepTimes> all)
     {
-        page.AppendLine("## A step of the target without a drafter").AppendLine();
+        page.AppendLine("## A step of the target without a drafter, beside llama.cpp").AppendLine();
         Paragraph(page, $"""
-            `{CommandLine("koala-benchmarks", steps.Command)}` on {Describe(steps.Machine)}, {steps.Threads} threads,
-            {steps.Measured:yyyy-MM-dd}, commit {Commit(steps.Commit)}. Reading memory: {steps.ReadGigabytesPerSecond:F1} GB/s. The
-            times are medians in milliseconds. *products* are the matrix products; *rest* is norms, rotations, cache, attention,
-            activations and the calls themselves.
+            Both programs ran in turns in one process with the same threads and {StepTimes.Prefix} tokens before the step. The times
+            are medians in milliseconds of a step over so many tokens with all its logits; Koala's with the choice of the best tokens
+            too. *once* is the time of reading the weights once at the bandwidth measured in the same run. *stored* is the type of
+            the target's files. Koala's arithmetic is always fp32. llama.cpp is the one of LLamaSharp's package, which has
+            no build for the bf16 and int8 (VNNI) instructions that some processors have; its q8_0 also rounds activations.
             """);
-        foreach (var d in steps.Dtypes)
+        foreach (var steps in all)
         {
-            var one = d.Counts[0];
             Paragraph(page, $"""
-                **{steps.Target}, {d.Dtype}**: reading all weights ({d.WeightBytes / 1e6:F1} MB) once takes {d.ReadOnceMs:F2} ms; a
-                step of one token takes {one.WholeMs / d.ReadOnceMs:F1} times that, {one.ProductsMs / one.WholeMs:P0} of it in products.
+                **{steps.Target}**, {steps.Threads} threads: `{CommandLine("koala-benchmarks", steps.Command)}` on
+                {Describe(steps.Machine)}, vectors of {steps.VectorBits} bits, {steps.Measured:yyyy-MM-dd}, commit {Commit(steps.Commit)}.
+                Reading memory: {steps.ReadGigabytesPerSecond:F1} GB/s. Other work took {steps.Load.OtherCores:F2} cores.
                 """);
-            Heading(page, "tokens", "step", "relative to one token", "products", "LM head and best token", "rest");
-            foreach (var s in d.Counts)
-                Row(page, $"{s.Tokens}", $"{s.WholeMs:F2}", $"{s.WholeMs / one.WholeMs:F2}", $"{s.ProductsMs:F2}", $"{s.LmHeadMs:F2}",
-                    $"{s.RestMs:F2}");
+            var counts = steps.Programs[0].Counts.Select(step => step.Tokens).ToArray();
+            Heading(page, ["program", "weights", "MB", "once", .. counts.Select(count => $"{count}"), "8 / 1", "1 / once"]);
+            foreach (var p in steps.Programs)
+            {
+                var (one, eight) = (p.Counts.Single(step => step.Tokens == 1).Ms, p.Counts.Single(step => step.Tokens == 8).Ms);
+                Row(page, [$"{p.Program}", $"{p.Weights}", $"{p.WeightBytes / 1e6:F1}", $"{p.ReadOnceMs:F2}",
+                    .. p.Counts.Select(step => (FormattableString)$"{step.Ms:F2}"), $"{eight / one:F2}", $"{one / p.ReadOnceMs:F2}"]);
+            }
+            foreach (var p in steps.Programs.Where(p => p.Program == StepProgram.Koala))
+                Row(page, [$"of it products", $"{p.Weights}", $"", $"", .. p.Counts.Select(step => (FormattableString)$"{step.ProductsMs:F2}"),
+                    $"", $""]);
             page.AppendLine();
         }
-        Paragraph(page, $"""
-            For comparison, a program that a user could run instead: {peer.Name}, {peer.Threads} threads, on {peer.Machine}
-            ({peer.Source}). It ran on another machine, so the factor is only a hint.
-            """);
-        Heading(page, "tokens", "bf16", "Koala's bf16 / its bf16", "fp32", "Koala's fp32 / its fp32");
-        foreach (var p in peer.Targets.Single(t => t.Target == steps.Target).Steps)
-        {
-            double Koala(string dtype) => steps.Dtypes.Single(d => d.Dtype == dtype).Counts.Single(s => s.Tokens == p.Tokens).WholeMs;
-            Row(page, $"{p.Tokens}", $"{p.Bf16Ms}", $"{Koala("bf16") / p.Bf16Ms:F1}", $"{p.Fp32Ms}", $"{Koala("fp32") / p.Fp32Ms:F1}");
-        }
-        page.AppendLine();
-        Paragraph(page, $"""
-            A speedup over a baseline that is this far from what the machine can do shows what the head does, not what a user of
-            a faster program would gain.
-            """);
     }
 
     private static void WriteTraining(StringBuilder page, TrainingTimes training)
@@ -252,33 +238,27 @@ internal static class MeasurementsPage
         page.AppendLine();
     }
 
-    // Shows how slow the baseline is, over which the speedups are measured.
-    private static void WriteRates(StringBuilder page, Peer peer, IReadOnlyList<EvaluationReport> all)
+    // Shows what a user of llama.cpp would gain.
+    private static void WriteRates(StringBuilder page, IReadOnlyList<StepTimes> all, IReadOnlyList<EvaluationReport> reports)
     {
-        page.AppendLine("## Compared with another program").AppendLine();
+        page.AppendLine("## Compared with llama.cpp").AppendLine();
         Paragraph(page, $"""
-            The other program is {peer.Name}, bf16, {peer.Threads} threads, one token at a time, on {peer.Machine} ({peer.Source}).
-            It ran on another machine, so the factor is only a hint. Of Koala's settings in the two tables above, the table shows
-            those with the most tokens per second.
+            Tokens per second of one answer: llama.cpp's from its fastest step of one token with weights of 16 bits or more in the
+            tables of steps, Koala's from the evaluations in the tables above that ran on the same machine with as many threads, of
+            which the one with the most tokens per second is shown.
             """);
-        Heading(page, "target", "other program, tokens/s", "Koala's baseline", "Koala with a drafter",
-            "faster of Koala's two / other program");
-        foreach (var p in peer.Targets)
+        Heading(page, "target", "threads", "llama.cpp", "Koala without a drafter", "Koala with a drafter", "with a drafter / llama.cpp");
+        foreach (var steps in all)
         {
-            EvaluationReport[] reports = [.. all.Where(r => r.Target.StartsWith(p.Target, StringComparison.Ordinal))];
-            var baseline = reports.MaxBy(r => r.Baseline.TokensPerSecond)!;
-            var speculative = reports.MaxBy(r => r.Speculative.TokensPerSecond)!;
-            var (baselineRate, speculativeRate) = (baseline.Baseline.TokensPerSecond, speculative.Speculative.TokensPerSecond);
-            var peerRate = 1000 / p.Steps.Single(s => s.Tokens == 1).Bf16Ms;
-            Row(page, $"{p.Target}", $"{peerRate:F0}", $"{baselineRate:F0} ({baseline.Dtype})",
-                $"{speculativeRate:F0} ({speculative.Head}, {Draft(speculative)}, {speculative.Dtype})",
-                $"{Math.Max(baselineRate, speculativeRate) / peerRate:P0}");
+            EvaluationReport[] same = [.. reports.Where(r => r.Target == steps.Target && r.Threads == steps.Threads && r.Disturbed != true
+                && r.Provenance?.Machine.Cpu == steps.Machine.Cpu && r.Provenance.Machine.Cores == steps.Machine.Cores)];
+            if (same.MaxBy(r => r.Speculative.TokensPerSecond) is not { } best) continue;
+            var peer = steps.Programs.Where(p => p.Program == Benchmarks.LlamaCpp.Program && p.Weights is "bf16" or "fp32")
+                .Max(p => 1000 / p.Counts[0].Ms);
+            Row(page, $"{steps.Target}", $"{steps.Threads}", $"{peer:F0}", $"{best.Baseline.TokensPerSecond:F0}",
+                $"{best.Speculative.TokensPerSecond:F0} ({best.Head}, {Draft(best)})", $"{best.Speculative.TokensPerSecond / peer:F2}");
         }
         page.AppendLine();
-        Paragraph(page, $"""
-            Speedups here are over a slow baseline. This CPU has no bf16 instructions. In bf16 a step of one token reads half as
-            many bytes, but a step of several tokens takes long to compute, so a drafter that pays in fp32 does not pay in bf16.
-            """);
     }
 
     private static string Draft(EvaluationReport r) => r.Tree is { Name: not "chain" } tree

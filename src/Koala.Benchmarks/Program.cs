@@ -1,8 +1,10 @@
+using System.Globalization;
 using Koala.Benchmarks;
 using Koala.Lab;
 using Koala.Lab.Runtime.Native;
 
-// dotnet run -c Release --project src/Koala.Benchmarks -- steps TARGET FILE     measures a target's steps on the CPU
+// dotnet run -c Release --project src/Koala.Benchmarks -- steps --target TARGET [--repeats 100 --threads 2] --out FILE
+//     times a target's steps on the CPU, in turns with llama.cpp's
 // dotnet run -c Release --project src/Koala.Benchmarks -- training RUNS FILE    summarises the training runs in a folder
 // dotnet run -c Release --project src/Koala.Benchmarks -- batch --target TARGET --prompts FILE [--device cpu --dtype fp32 --batch 64
 // --count 200
@@ -14,8 +16,12 @@ try
 {
     switch (args)
     {
-        case ["steps", var target, var file]:
-            StepTimes.Measure(target, args).Save(file);
+        case ["steps", "--target", var target, .. var options, "--out", var file]:
+            var given = options.Chunk(2).ToDictionary(pair => pair[0], pair => int.Parse(pair[^1], CultureInfo.InvariantCulture));
+            int? threads = given.TryGetValue("--threads", out var count) ? count : null;
+            var steps = StepTimes.Measure(target, given.GetValueOrDefault("--repeats", 100), threads, args);
+            steps.Save(file);
+            Console.WriteLine(steps);
             return 0;
         case ["training", var runs, var file]:
             TrainingTimes.Load(runs).Save(file);
@@ -29,7 +35,7 @@ try
             MeasurementsPage.Write(results, file);
             return 0;
         default:
-            Console.Error.WriteLine("usage: steps TARGET FILE | training RUNS FILE | batch --target TARGET --prompts FILE … --out FILE "
+            Console.Error.WriteLine("usage: steps --target TARGET --out FILE | training RUNS FILE | batch --target TARGET --prompts FILE … --out FILE "
                 + "| report RESULTS FILE");
             return 2;
     }

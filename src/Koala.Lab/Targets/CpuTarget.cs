@@ -30,6 +30,9 @@ internal sealed unsafe class CpuTarget : IDisposable
     /// <summary>The LM head, [V,D]; the embedding itself where they are tied.</summary>
     public PanelMatrix LmHead { get; }
 
+    /// <summary>The matrices that a step multiplies by, in its order, the LM head last.</summary>
+    public IEnumerable<PanelMatrix> StepMatrices => [.. _layers.SelectMany(layer => layer.Matrices), LmHead];
+
     /// <summary>The number of weights; a tied embedding counts once.</summary>
     public long Count =>
         Matrices.Sum(matrix => (long)matrix.Outputs * matrix.Inputs) + _layers.Sum(layer => layer.RowNumbers) + _config.HiddenSize;
@@ -97,8 +100,7 @@ internal sealed unsafe class CpuTarget : IDisposable
         LmHead.Dispose();
     }
 
-    private IEnumerable<PanelMatrix> Matrices =>
-        [.. _layers.SelectMany(layer => layer.Matrices), _embedding, .. ReferenceEquals(LmHead, _embedding) ? (PanelMatrix[])[] : [LmHead]];
+    private IEnumerable<PanelMatrix> Matrices => ReferenceEquals(LmHead, _embedding) ? StepMatrices : [.. StepMatrices, _embedding];
 
     private static CpuLayer LoadLayer(TargetReader reader, int layer, WorkCrew crew)
     {
