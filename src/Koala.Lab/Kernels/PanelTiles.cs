@@ -66,6 +66,14 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
+            CacheLine.Prefetch(w0 + at);
+            CacheLine.Prefetch(w1 + at);
+            CacheLine.Prefetch(w2 + at);
+            CacheLine.Prefetch(w3 + at);
+            CacheLine.Prefetch(w4 + at);
+            CacheLine.Prefetch(w5 + at);
+            CacheLine.Prefetch(w6 + at);
+            CacheLine.Prefetch(w7 + at);
             var x00 = TUnit.Broadcast(x[0]);
             y0a = TUnit.MultiplyAdd(TFormat.First<TUnit, TVector>(w0 + at), x00, y0a);
             y0b = TUnit.MultiplyAdd(TFormat.First<TUnit, TVector>(w1 + at), x00, y0b);
@@ -114,6 +122,10 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
+            CacheLine.Prefetch(w0 + at);
+            CacheLine.Prefetch(w1 + at);
+            CacheLine.Prefetch(w2 + at);
+            CacheLine.Prefetch(w3 + at);
             var x00 = TUnit.Broadcast(x[0]);
             y0a = TUnit.MultiplyAdd(TFormat.First<TUnit, TVector>(w0 + at), x00, y0a);
             y0b = TUnit.MultiplyAdd(TFormat.First<TUnit, TVector>(w1 + at), x00, y0b);
@@ -146,6 +158,8 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
+            CacheLine.Prefetch(w0 + at);
+            CacheLine.Prefetch(w1 + at);
             var x00 = TUnit.Broadcast(x[0]);
             y0a = TUnit.MultiplyAdd(TFormat.First<TUnit, TVector>(w0 + at), x00, y0a);
             y0b = TUnit.MultiplyAdd(TFormat.First<TUnit, TVector>(w1 + at), x00, y0b);
@@ -181,6 +195,10 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
+            CacheLine.Prefetch(w0 + at);
+            CacheLine.Prefetch(w1 + at);
+            CacheLine.Prefetch(w2 + at);
+            CacheLine.Prefetch(w3 + at);
             var a0 = TFormat.First<TUnit, TVector>(w0 + at);
             var a1 = TFormat.First<TUnit, TVector>(w1 + at);
             var a2 = TFormat.First<TUnit, TVector>(w2 + at);
@@ -238,6 +256,8 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
+            CacheLine.Prefetch(w0 + at);
+            CacheLine.Prefetch(w1 + at);
             var a0 = TFormat.First<TUnit, TVector>(w0 + at);
             var a1 = TFormat.First<TUnit, TVector>(w1 + at);
             var x00 = TUnit.Broadcast(x[0]);
@@ -282,6 +302,8 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
+            CacheLine.Prefetch(w0 + at);
+            CacheLine.Prefetch(w1 + at);
             var a0 = TFormat.First<TUnit, TVector>(w0 + at);
             var a1 = TFormat.First<TUnit, TVector>(w1 + at);
             var x00 = TUnit.Broadcast(x[0]);
@@ -337,6 +359,8 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
+            CacheLine.Prefetch(w0 + at);
+            CacheLine.Prefetch(w1 + at);
             var a0 = TFormat.First<TUnit, TVector>(w0 + at);
             var a1 = TFormat.First<TUnit, TVector>(w1 + at);
             var x00 = TUnit.Broadcast(x[0]);
@@ -403,6 +427,8 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
+            CacheLine.Prefetch(w0 + at);
+            CacheLine.Prefetch(w1 + at);
             var a0 = TFormat.First<TUnit, TVector>(w0 + at);
             var a1 = TFormat.First<TUnit, TVector>(w1 + at);
             var x00 = TUnit.Broadcast(x[0]);
@@ -480,6 +506,8 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
+            CacheLine.Prefetch(w0 + at);
+            CacheLine.Prefetch(w1 + at);
             var a0 = TFormat.First<TUnit, TVector>(w0 + at);
             var a1 = TFormat.First<TUnit, TVector>(w1 + at);
             var x00 = TUnit.Broadcast(x[0]);
@@ -568,6 +596,8 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
+            CacheLine.Prefetch(w0 + at);
+            CacheLine.Prefetch(w1 + at);
             var a0 = TFormat.First<TUnit, TVector>(w0 + at);
             var a1 = TFormat.First<TUnit, TVector>(w1 + at);
             var x00 = TUnit.Broadcast(x[0]);
@@ -667,6 +697,8 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
+            CacheLine.Prefetch(w0 + at);
+            CacheLine.Prefetch(w1 + at);
             var a0 = TFormat.First<TUnit, TVector>(w0 + at);
             var a1 = TFormat.First<TUnit, TVector>(w1 + at);
             var x00 = TUnit.Broadcast(x[0]);
@@ -777,6 +809,8 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
+            CacheLine.Prefetch(w0 + at);
+            CacheLine.Prefetch(w1 + at);
             var a0 = TFormat.First<TUnit, TVector>(w0 + at);
             var a1 = TFormat.First<TUnit, TVector>(w1 + at);
             var x00 = TUnit.Broadcast(x[0]);
@@ -898,6 +932,8 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
+            CacheLine.Prefetch(w0 + at);
+            CacheLine.Prefetch(w1 + at);
             var a0 = TFormat.First<TUnit, TVector>(w0 + at);
             var a1 = TFormat.First<TUnit, TVector>(w1 + at);
             var x00 = TUnit.Broadcast(x[0]);
@@ -1030,6 +1066,8 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
+            CacheLine.Prefetch(w0 + at);
+            CacheLine.Prefetch(w1 + at);
             var a0 = TFormat.First<TUnit, TVector>(w0 + at);
             var a1 = TFormat.First<TUnit, TVector>(w1 + at);
             var x00 = TUnit.Broadcast(x[0]);
@@ -1173,6 +1211,8 @@ internal static unsafe class PanelTiles<TUnit, TVector, TFormat>
         var end = (long)pairs * TFormat.PairBytes;
         for (var at = 0L; at < end; at += TFormat.PairBytes)
         {
+            CacheLine.Prefetch(w0 + at);
+            CacheLine.Prefetch(w1 + at);
             var a0 = TFormat.First<TUnit, TVector>(w0 + at);
             var a1 = TFormat.First<TUnit, TVector>(w1 + at);
             var x00 = TUnit.Broadcast(x[0]);

@@ -55,6 +55,8 @@ def tile(rows, vectors):
     add("var end = (long)pairs * TFormat.PairBytes;")
     add("for (var at = 0L; at < end; at += TFormat.PairBytes)")
     add("{")
+    for v in range(vectors):
+        add(f"    CacheLine.Prefetch(w{v} + at);")
     for half in (0, 1):
         load = ("First", "Second")[half]
         if rows > 1:

@@ -9,6 +9,8 @@ namespace Koala.Lab.Targets;
 /// <remarks>N rows, D width, I inner width, H query heads, G key/value heads, d head width.</remarks>
 internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : ICrewWork, IDisposable
 {
+    private const int WeightsPerChunk = 1 << 18;
+
     private readonly int _heads = config.Heads;
     private readonly int _keyValueHeads = config.KeyValueHeads;
     private readonly int _headDim = config.HeadDim;
@@ -113,10 +115,7 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : 
         _to = y;
         _packed.Begin(x, count, matrix.Inputs);
         Share(Phase.Pack, _packed.Blocks, count);
-        var panels = PanelMatrix.PanelsAtOnce(count);
-        var perThread = matrix.Panels / (32 * _crew.Threads);
-        _chunkSize = Math.Max(panels, (perThread + panels - 1) / panels * panels);
-        _chunkSize = Math.Max(_chunkSize, matrix.Panels / WorkCrew.MaxChunks + 1);
+        _chunkSize = Chunk(matrix, count);
         _phase = Phase.Multiply;
         _crew.Run(this, (matrix.Panels + _chunkSize - 1) / _chunkSize);
     }
@@ -146,6 +145,16 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : 
                 for (var row = start; row < Math.Min(_rows.Count, start + _chunkSize); row++) DoRow(row);
                 break;
         }
+    }
+
+    // The panels of a chunk: as many as keep a thread busy for some ten microseconds, beside which claiming one costs little, but no more
+    // than leave two chunks for each thread.
+    private int Chunk(PanelMatrix matrix, int rows)
+    {
+        var panels = Math.Min(WeightsPerChunk / (matrix.Inputs * PanelMatrix.PanelWidth), matrix.Panels / (2 * _crew.Threads));
+        panels = Math.Max(panels, matrix.Panels / WorkCrew.MaxChunks + 1);
+        var atOnce = PanelMatrix.PanelsAtOnce(rows);
+        return (panels + atOnce - 1) / atOnce * atOnce;
     }
 
     // The rows after a norm; the rows themselves where there is none.
