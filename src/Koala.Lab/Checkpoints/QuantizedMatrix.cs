@@ -4,8 +4,10 @@ namespace Koala.Lab.Checkpoints;
 /// <param name="rows">The number of rows.</param>
 /// <param name="columns">The number of columns, a multiple of the group.</param>
 /// <param name="group">The number of codes that share a scale and an offset.</param>
-/// <param name="bits">4 if codes have sixteen values, otherwise 8.</param>
-/// <param name="lowest">The lowest code where they have 4 bits.</param>
+/// <param name="bits">The bits of a code: 4, 5, 6 or 8.</param>
+/// <param name="lowest">
+/// The lowest code, a power of two with a minus where it is not 0; offsets are then 0. It is 0 for codes of 8 bits, which have a sign.
+/// </param>
 /// <param name="hasHalfScales">Whether scales and offsets are fp16 numbers.</param>
 internal sealed class QuantizedMatrix(int rows, int columns, int group, int bits, int lowest, bool hasHalfScales)
 {

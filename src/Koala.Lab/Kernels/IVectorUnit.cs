@@ -43,14 +43,14 @@ internal unsafe interface IVectorUnit<TVector> where TVector : unmanaged
     /// <summary>The largest lane.</summary>
     static abstract float Max(TVector a);
 
-    /// <summary>Converts signed bytes.</summary>
-    static abstract TVector SignedBytes(byte* from);
+    /// <summary>Converts some bits of each 32-bit lane.</summary>
+    static abstract TVector Bits(byte* from, int shift, int mask);
 
-    /// <summary>Converts the lower four bits of bytes.</summary>
-    static abstract TVector LowNibbles(byte* from);
+    /// <summary>Converts some bits of each 32-bit lane, with some bits of other lanes in front of them, from bit 4 on.</summary>
+    static abstract TVector Bits(byte* from, int shift, int mask, byte* upper, int upperShift, int upperMask);
 
-    /// <summary>Converts the upper four bits of bytes.</summary>
-    static abstract TVector HighNibbles(byte* from);
+    /// <summary>Converts one of the four signed bytes of each 32-bit lane.</summary>
+    static abstract TVector SignedByte(byte* from, int number);
 
     /// <summary>Widens the lower of two bf16 numbers in each 32-bit lane.</summary>
     static abstract TVector LowBFloat16(byte* from);

@@ -4,16 +4,23 @@ using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Kernels;
 
-/// <summary>Weights as a quantized file holds them: codes of 4 or 8 bits, with a scale and an offset for groups of inputs.</summary>
+/// <summary>Weights as a quantized file holds them: codes of 4 to 8 bits, with a scale and an offset for groups of inputs.</summary>
 /// <remarks>
-/// A panel is group after group: 32 scales and offsets, then the codes of the group's inputs for 32 outputs. With 4 bits a byte holds the
-/// codes of two inputs. A few groups at a time are widened to fp32 in memory that stays in a core's cache, and multiplied there. So the
-/// results are those of the numbers that the file stands for, and memory is read in the size of the file.
+/// A panel is group after group: 32 scales and offsets, then the codes of the group's inputs. A lane of 32 bits belongs to one output and
+/// holds the lower four bits of eight inputs' codes; the fifth bits, or the fifth and sixth, of more inputs follow in lanes of their own. Of
+/// codes of 8 bits a lane holds four. A few groups at a time are widened to fp32 in memory that stays in a core's cache, and multiplied
+/// there. So the results are those of the numbers that the file stands for, and memory is read in the size of the file.
+///
+/// Codes count from 0: what the lowest one stands for is part of the offset. A code times its scale is exact in fp32, so one fused
+/// multiply-add gives the number that a file stands for, whether that has an offset or a lowest code.
 /// </remarks>
 internal sealed unsafe class QuantizedPanels : PanelMatrix
 {
-    // The inputs that are widened at a time: a multiple of every group.
-    private const int WidenedInputs = 64;
+    // The inputs that are widened at a time: a multiple of every group. Of four panels, as for one row, they are 16 KB.
+    private const int WidenedInputs = 32;
+
+    // The bytes of a lane of 32 bits for each output of a panel.
+    private const int LaneBytes = PanelWidth * sizeof(uint);
 
     private static readonly delegate*<byte*, in Layout, float*, void> s_widen =
         Vector512.IsHardwareAccelerated ? &Widen<Vector512Unit, Vector512<float>>
@@ -36,11 +43,7 @@ internal sealed unsafe class QuantizedPanels : PanelMatrix
     /// <summary>Packs the rows of some matrices with the same number of columns, one after another.</summary>
     public static QuantizedPanels Pack(IReadOnlyList<QuantizedMatrix> parts, WorkCrew crew)
     {
-        var layout = new Layout(
-            parts.Min(part => part.Group),
-            parts.All(part => part.Bits == 4 && part.Lowest == parts[0].Lowest) ? 4 : 8,
-            parts[0].Lowest,
-            parts.All(part => part.HasHalfScales));
+        var layout = new Layout(parts.Min(part => part.Group), CommonBits(parts), parts.All(HasHalfScales));
         var matrix = new QuantizedPanels(layout, parts.Sum(part => part.Rows), parts[0].Columns);
         var starts = new int[parts.Count];
         for (var i = 1; i < parts.Count; i++) starts[i] = starts[i - 1] + parts[i - 1].Rows;
@@ -85,14 +88,11 @@ internal sealed unsafe class QuantizedPanels : PanelMatrix
         {
             var group = panel + (long)input / _layout.Group * _layout.GroupBytes;
             var codes = group + _layout.ScaleBytes;
-            var k = input % _layout.Group;
-            var code = _layout.Bits == 8
-                ? ((sbyte*)codes)[k * PanelWidth + lane]
-                : (codes[k / 2 * PanelWidth + lane] >> (4 * (k % 2)) & 15) + _layout.Lowest;
+            var code = _layout.Code(codes, input % _layout.Group, lane);
             var (scale, offset) = _layout.HasHalfScales
                 ? ((float)((Half*)group)[2 * lane], (float)((Half*)group)[2 * lane + 1])
                 : (((float*)group)[lane], ((float*)group)[PanelWidth + lane]);
-            to[input] = code * scale + offset;
+            to[input] = MathF.FusedMultiplyAdd(code, scale, offset);
         }
     }
 
@@ -146,14 +146,31 @@ internal sealed unsafe class QuantizedPanels : PanelMatrix
             var k = input % _layout.Group;
             if (k == 0)
             {
-                var (scale, offset) = (from.ScalesOf(row)[input / from.Group], from.OffsetsOf(row)[input / from.Group]);
+                var scale = from.ScalesOf(row)[input / from.Group];
+                var offset = from.OffsetsOf(row)[input / from.Group] + from.Lowest * scale;
                 if (_layout.HasHalfScales) (((Half*)group)[2 * lane], ((Half*)group)[2 * lane + 1]) = ((Half)scale, (Half)offset);
                 else (((float*)group)[lane], ((float*)group)[PanelWidth + lane]) = (scale, offset);
             }
-            var to = group + _layout.ScaleBytes;
-            if (_layout.Bits == 8) ((sbyte*)to)[k * PanelWidth + lane] = codes[input];
-            else to[k / 2 * PanelWidth + lane] |= (byte)(codes[input] - _layout.Lowest << (4 * (k % 2)));
+            _layout.Add(group + _layout.ScaleBytes, k, lane, codes[input] - from.Lowest);
         }
+    }
+
+    // All parts have the offsets that they need in half precision.
+    private static bool HasHalfScales(QuantizedMatrix part)
+    {
+        if (!part.HasHalfScales) return false;
+        // Scales are fp16 numbers; times the lowest code, a power of two, they are so too unless they become too large.
+        for (var row = 0; part.Lowest != 0 && row < part.Rows; row++)
+            foreach (var scale in part.ScalesOf(row))
+                if (Half.IsInfinity((Half)(scale * part.Lowest))) return false;
+        return true;
+    }
+
+    // Bytes have a sign and other codes have none, so parts with both are kept as bytes. A group of 16 has room for two more bits or none.
+    private static int CommonBits(IReadOnlyList<QuantizedMatrix> parts)
+    {
+        var most = parts.Max(part => part.Bits);
+        return most == 5 && parts.Min(part => part.Group) < 32 ? 6 : most;
     }
 
     // Widens a group: 32 outputs of each of its inputs.
@@ -161,33 +178,84 @@ internal sealed unsafe class QuantizedPanels : PanelMatrix
     private static void Widen<TUnit, TVector>(byte* group, in Layout layout, float* to)
         where TUnit : IVectorUnit<TVector> where TVector : unmanaged
     {
-        var lowest = TUnit.Broadcast(layout.Lowest);
+        var (inputs, bits) = (layout.Group, layout.Bits);
         for (var lane = 0; lane < PanelWidth; lane += TUnit.Width)
         {
             var halves = group + lane * sizeof(uint);
             var scale = layout.HasHalfScales ? TUnit.LowFloat16(halves) : TUnit.Load((float*)group + lane);
             var offset = layout.HasHalfScales ? TUnit.HighFloat16(halves) : TUnit.Load((float*)group + PanelWidth + lane);
-            var codes = group + layout.ScaleBytes + lane;
-            if (layout.Bits == 8)
+            var codes = group + layout.ScaleBytes + lane * sizeof(uint);
+            var result = to + lane;
+            if (bits == 4)
             {
-                for (var k = 0; k < layout.Group; k++, codes += PanelWidth)
-                    TUnit.Store(TUnit.Add(TUnit.Multiply(TUnit.SignedBytes(codes), scale), offset), to + k * PanelWidth + lane);
-                continue;
+                for (var k = 0; k < inputs; k += 8, codes += LaneBytes, result += 8 * PanelWidth)
+                {
+                    CacheLine.Prefetch(codes);
+                    TUnit.Store(TUnit.MultiplyAdd(TUnit.Bits(codes, 0, 15), scale, offset), result);
+                    TUnit.Store(TUnit.MultiplyAdd(TUnit.Bits(codes, 4, 15), scale, offset), result + PanelWidth);
+                    TUnit.Store(TUnit.MultiplyAdd(TUnit.Bits(codes, 8, 15), scale, offset), result + 2 * PanelWidth);
+                    TUnit.Store(TUnit.MultiplyAdd(TUnit.Bits(codes, 12, 15), scale, offset), result + 3 * PanelWidth);
+                    TUnit.Store(TUnit.MultiplyAdd(TUnit.Bits(codes, 16, 15), scale, offset), result + 4 * PanelWidth);
+                    TUnit.Store(TUnit.MultiplyAdd(TUnit.Bits(codes, 20, 15), scale, offset), result + 5 * PanelWidth);
+                    TUnit.Store(TUnit.MultiplyAdd(TUnit.Bits(codes, 24, 15), scale, offset), result + 6 * PanelWidth);
+                    TUnit.Store(TUnit.MultiplyAdd(TUnit.Bits(codes, 28, 15), scale, offset), result + 7 * PanelWidth);
+                }
             }
-            for (var k = 0; k < layout.Group; k += 2, codes += PanelWidth)
+            else if (bits == 8)
             {
-                var (low, high) = (TUnit.Add(TUnit.LowNibbles(codes), lowest), TUnit.Add(TUnit.HighNibbles(codes), lowest));
-                TUnit.Store(TUnit.Add(TUnit.Multiply(low, scale), offset), to + k * PanelWidth + lane);
-                TUnit.Store(TUnit.Add(TUnit.Multiply(high, scale), offset), to + (k + 1) * PanelWidth + lane);
+                for (var k = 0; k < inputs; k += 4, codes += LaneBytes, result += 4 * PanelWidth)
+                {
+                    CacheLine.Prefetch(codes);
+                    TUnit.Store(TUnit.MultiplyAdd(TUnit.SignedByte(codes, 0), scale, offset), result);
+                    TUnit.Store(TUnit.MultiplyAdd(TUnit.SignedByte(codes, 1), scale, offset), result + PanelWidth);
+                    TUnit.Store(TUnit.MultiplyAdd(TUnit.SignedByte(codes, 2), scale, offset), result + 2 * PanelWidth);
+                    TUnit.Store(TUnit.MultiplyAdd(TUnit.SignedByte(codes, 3), scale, offset), result + 3 * PanelWidth);
+                }
+            }
+            else
+            {
+                var upper = codes + inputs / 8 * LaneBytes;
+                var (upperBits, upperMask) = (bits - 4, (1 << (bits - 4)) - 1);
+                for (var k = 0; k < inputs; k++, result += PanelWidth)
+                {
+                    var bit = k * upperBits;
+                    var code = TUnit.Bits(codes + k / 8 * LaneBytes, k % 8 * 4, 15, upper + bit / 32 * LaneBytes, bit % 32, upperMask);
+                    TUnit.Store(TUnit.MultiplyAdd(code, scale, offset), result);
+                }
             }
         }
     }
 
     // How a group is laid out: scales and offsets as pairs of fp16 numbers, or all scales and then all offsets in fp32; then the codes.
-    private readonly record struct Layout(int Group, int Bits, int Lowest, bool HasHalfScales)
+    private readonly record struct Layout(int Group, int Bits, bool HasHalfScales)
     {
         public int ScaleBytes => PanelWidth * (HasHalfScales ? 4 : 8);
 
-        public int GroupBytes => ScaleBytes + Group * PanelWidth * Bits / 8;
+        public int GroupBytes => ScaleBytes + Group * Bits / 32 * LaneBytes;
+
+        /// <summary>The code of an input of a group.</summary>
+        public int Code(byte* codes, int input, int lane)
+        {
+            if (Bits == 8) return (sbyte)(*Lane(codes, input / 4, lane) >> input % 4 * 8);
+            var code = *Lane(codes, input / 8, lane) >> input % 8 * 4 & 15;
+            if (Bits > 4) code |= (*Upper(codes, input, lane) >> input * (Bits - 4) % 32 & ((1u << (Bits - 4)) - 1)) << 4;
+            return (int)code;
+        }
+
+        /// <summary>Writes a code into bits that are 0.</summary>
+        public void Add(byte* codes, int input, int lane, int code)
+        {
+            if (Bits == 8)
+            {
+                *Lane(codes, input / 4, lane) |= (uint)(byte)code << input % 4 * 8;
+                return;
+            }
+            *Lane(codes, input / 8, lane) |= (uint)(code & 15) << input % 8 * 4;
+            if (Bits > 4) *Upper(codes, input, lane) |= (uint)(code >> 4) << input * (Bits - 4) % 32;
+        }
+
+        private uint* Upper(byte* codes, int input, int lane) => Lane(codes, Group / 8 + input * (Bits - 4) / 32, lane);
+
+        private static uint* Lane(byte* codes, int number, int lane) => (uint*)(codes + number * LaneBytes) + lane;
     }
 }

@@ -55,14 +55,17 @@ internal readonly unsafe struct Vector128Unit : IVectorUnit<Vector128<float>>
     public static float Max(Vector128<float> a) => MaxOf(a);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> SignedBytes(byte* from) =>
-        Vector128.ConvertToSingle(Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(uint*)from).AsSByte())));
+    public static Vector128<float> Bits(byte* from, int shift, int mask) =>
+        Vector128.ConvertToSingle((Vector128.Load((int*)from) >>> shift) & Vector128.Create(mask));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> LowNibbles(byte* from) => Vector128.ConvertToSingle(Bytes(from) & Vector128.Create(15));
+    public static Vector128<float> Bits(byte* from, int shift, int mask, byte* upper, int upperShift, int upperMask) =>
+        Vector128.ConvertToSingle(((Vector128.Load((int*)from) >>> shift) & Vector128.Create(mask))
+            | (((Vector128.Load((int*)upper) >>> upperShift) & Vector128.Create(upperMask)) << 4));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> HighNibbles(byte* from) => Vector128.ConvertToSingle(Bytes(from) >> 4);
+    public static Vector128<float> SignedByte(byte* from, int number) =>
+        Vector128.ConvertToSingle((Vector128.Load((int*)from) << (24 - 8 * number)) >> 24);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> LowBFloat16(byte* from) => (Vector128.Load((uint*)from) << 16).AsSingle();
@@ -79,10 +82,6 @@ internal readonly unsafe struct Vector128Unit : IVectorUnit<Vector128<float>>
     /// <summary>The largest lane.</summary>
     internal static float MaxOf(Vector128<float> a) =>
         MathF.Max(MathF.Max(a.GetElement(0), a.GetElement(1)), MathF.Max(a.GetElement(2), a.GetElement(3)));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<int> Bytes(byte* from) =>
-        Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(uint*)from).AsByte())).AsInt32();
 
     // The shift carries the sign along; what it leaves between sign and exponent is masked.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

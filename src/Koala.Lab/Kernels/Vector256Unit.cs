@@ -55,14 +55,17 @@ internal readonly unsafe struct Vector256Unit : IVectorUnit<Vector256<float>>
     public static float Max(Vector256<float> a) => MaxOf(a);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> SignedBytes(byte* from) =>
-        Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32((sbyte*)from));
+    public static Vector256<float> Bits(byte* from, int shift, int mask) =>
+        Vector256.ConvertToSingle((Vector256.Load((int*)from) >>> shift) & Vector256.Create(mask));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> LowNibbles(byte* from) => Vector256.ConvertToSingle(Bytes(from) & Vector256.Create(15));
+    public static Vector256<float> Bits(byte* from, int shift, int mask, byte* upper, int upperShift, int upperMask) =>
+        Vector256.ConvertToSingle(((Vector256.Load((int*)from) >>> shift) & Vector256.Create(mask))
+            | (((Vector256.Load((int*)upper) >>> upperShift) & Vector256.Create(upperMask)) << 4));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> HighNibbles(byte* from) => Vector256.ConvertToSingle(Bytes(from) >> 4);
+    public static Vector256<float> SignedByte(byte* from, int number) =>
+        Vector256.ConvertToSingle((Vector256.Load((int*)from) << (24 - 8 * number)) >> 24);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> LowBFloat16(byte* from) => (Vector256.Load((uint*)from) << 16).AsSingle();
@@ -78,10 +81,6 @@ internal readonly unsafe struct Vector256Unit : IVectorUnit<Vector256<float>>
 
     /// <summary>The largest lane.</summary>
     internal static float MaxOf(Vector256<float> a) => Vector128Unit.MaxOf(Vector128.Max(a.GetLower(), a.GetUpper()));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<int> Bytes(byte* from) =>
-        Avx2.ConvertToVector256Int32(from);
 
     // The shift carries the sign along; what it leaves between sign and exponent is masked.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -55,14 +55,17 @@ internal readonly unsafe struct Vector512Unit : IVectorUnit<Vector512<float>>
     public static float Max(Vector512<float> a) => Vector256Unit.MaxOf(Vector256.Max(a.GetLower(), a.GetUpper()));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> SignedBytes(byte* from) =>
-        Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load((sbyte*)from)));
+    public static Vector512<float> Bits(byte* from, int shift, int mask) =>
+        Vector512.ConvertToSingle((Vector512.Load((int*)from) >>> shift) & Vector512.Create(mask));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> LowNibbles(byte* from) => Vector512.ConvertToSingle(Bytes(from) & Vector512.Create(15));
+    public static Vector512<float> Bits(byte* from, int shift, int mask, byte* upper, int upperShift, int upperMask) =>
+        Vector512.ConvertToSingle(((Vector512.Load((int*)from) >>> shift) & Vector512.Create(mask))
+            | (((Vector512.Load((int*)upper) >>> upperShift) & Vector512.Create(upperMask)) << 4));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> HighNibbles(byte* from) => Vector512.ConvertToSingle(Bytes(from) >> 4);
+    public static Vector512<float> SignedByte(byte* from, int number) =>
+        Vector512.ConvertToSingle((Vector512.Load((int*)from) << (24 - 8 * number)) >> 24);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> LowBFloat16(byte* from) => (Vector512.Load((uint*)from) << 16).AsSingle();
@@ -75,10 +78,6 @@ internal readonly unsafe struct Vector512Unit : IVectorUnit<Vector512<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> HighFloat16(byte* from) => Widen(Vector512.Load((int*)from));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> Bytes(byte* from) =>
-        Avx512F.ConvertToVector512Int32(Vector128.Load(from));
 
     // The shift carries the sign along; what it leaves between sign and exponent is masked.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

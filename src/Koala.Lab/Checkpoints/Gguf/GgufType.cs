@@ -29,17 +29,17 @@ internal sealed record GgufType(
         new(3, "Q4_1", 32, 20, ScalarType.Float32, (b, v) => GgufBlocks.Q4_1(b, new NumberSink(v)),
             new(32, 4, 0, true, (b, c, s, o) => GgufBlocks.Q4_1(b, new CodeSink(c, s, o, 32)))),
         new(6, "Q5_0", 32, 22, ScalarType.Float32, (b, v) => GgufBlocks.Q5_0(b, new NumberSink(v)),
-            new(32, 8, 0, true, (b, c, s, o) => GgufBlocks.Q5_0(b, new CodeSink(c, s, o, 32)))),
+            new(32, 5, -16, true, (b, c, s, o) => GgufBlocks.Q5_0(b, new CodeSink(c, s, o, 32)))),
         new(7, "Q5_1", 32, 24, ScalarType.Float32, (b, v) => GgufBlocks.Q5_1(b, new NumberSink(v)),
-            new(32, 8, 0, true, (b, c, s, o) => GgufBlocks.Q5_1(b, new CodeSink(c, s, o, 32)))),
+            new(32, 5, 0, true, (b, c, s, o) => GgufBlocks.Q5_1(b, new CodeSink(c, s, o, 32)))),
         new(8, "Q8_0", 32, 34, ScalarType.Float32, (b, v) => GgufBlocks.Q8_0(b, new NumberSink(v)),
             new(32, 8, 0, true, (b, c, s, o) => GgufBlocks.Q8_0(b, new CodeSink(c, s, o, 32)))),
         new(12, "Q4_K", 256, 144, ScalarType.Float32, (b, v) => GgufSuperBlocks.Q4_K(b, new NumberSink(v)),
             new(32, 4, 0, false, (b, c, s, o) => GgufSuperBlocks.Q4_K(b, new CodeSink(c, s, o, 32)))),
         new(13, "Q5_K", 256, 176, ScalarType.Float32, (b, v) => GgufSuperBlocks.Q5_K(b, new NumberSink(v)),
-            new(32, 8, 0, false, (b, c, s, o) => GgufSuperBlocks.Q5_K(b, new CodeSink(c, s, o, 32)))),
+            new(32, 5, 0, false, (b, c, s, o) => GgufSuperBlocks.Q5_K(b, new CodeSink(c, s, o, 32)))),
         new(14, "Q6_K", 256, 210, ScalarType.Float32, (b, v) => GgufSuperBlocks.Q6_K(b, new NumberSink(v)),
-            new(16, 8, 0, false, (b, c, s, o) => GgufSuperBlocks.Q6_K(b, new CodeSink(c, s, o, 16)))),
+            new(16, 6, -32, false, (b, c, s, o) => GgufSuperBlocks.Q6_K(b, new CodeSink(c, s, o, 16)))),
     ];
 
     /// <summary>The names, for messages.</summary>
@@ -51,8 +51,8 @@ internal sealed record GgufType(
 
 /// <summary>The codes of a block type.</summary>
 /// <param name="Group">The number of codes that share a scale and an offset.</param>
-/// <param name="Bits">4 if codes have sixteen values, otherwise 8.</param>
-/// <param name="Lowest">The lowest code where they have 4 bits.</param>
+/// <param name="Bits">The bits of a code: 4, 5, 6 or 8.</param>
+/// <param name="Lowest">The lowest code; 0 for codes of 8 bits, which have a sign.</param>
 /// <param name="HasHalfScales">Whether scales and offsets are fp16 numbers.</param>
 /// <param name="Split">Decodes whole blocks.</param>
 internal sealed record GgufCodes(int Group, int Bits, int Lowest, bool HasHalfScales, GgufType.Splitter Split);
