@@ -18,6 +18,12 @@ internal abstract class StepProgram(string program, string weights) : IDisposabl
     /// <summary>The bytes of all weights.</summary>
     protected abstract long WeightBytes { get; }
 
+    /// <summary>Runs a step again and again.</summary>
+    public void WarmUp(int[] tokens, TimeSpan time)
+    {
+        for (var start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < time;) Step(tokens);
+    }
+
     /// <summary>Times a step, and its products where the program tells them.</summary>
     public void Run(int[] tokens, int warmups, int runs)
     {

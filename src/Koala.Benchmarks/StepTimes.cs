@@ -82,6 +82,8 @@ public sealed record StepTimes
         try
         {
             programs.AddRange(Open(target, folder.FullName));
+            // .NET compiles what runs often a second time, in the background.
+            foreach (var program in programs) program.WarmUp([.. Enumerable.Range(Prefix, 2).Select(Token)], TimeSpan.FromSeconds(1));
             var start = ProcessorTimes.Read();
             var bandwidths = new List<double>();
             foreach (var count in s_counts)

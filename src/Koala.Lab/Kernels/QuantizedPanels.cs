@@ -1,5 +1,8 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Kernels;
@@ -137,21 +140,18 @@ internal sealed unsafe class QuantizedPanels : PanelMatrix
 
     private void PackRow(QuantizedMatrix from, int row, int output)
     {
-        var panel = _panels.Address + output / PanelWidth * PanelBytes;
+        var group = _panels.Address + output / PanelWidth * PanelBytes;
         var lane = output % PanelWidth;
         var codes = from.CodesOf(row);
-        for (var input = 0; input < Inputs; input++)
+        var scales = from.ScalesOf(row);
+        var offsets = from.OffsetsOf(row);
+        for (var input = 0; input < Inputs; input += _layout.Group, group += _layout.GroupBytes)
         {
-            var group = panel + (long)input / _layout.Group * _layout.GroupBytes;
-            var k = input % _layout.Group;
-            if (k == 0)
-            {
-                var scale = from.ScalesOf(row)[input / from.Group];
-                var offset = from.OffsetsOf(row)[input / from.Group] + from.Lowest * scale;
-                if (_layout.HasHalfScales) (((Half*)group)[2 * lane], ((Half*)group)[2 * lane + 1]) = ((Half)scale, (Half)offset);
-                else (((float*)group)[lane], ((float*)group)[PanelWidth + lane]) = (scale, offset);
-            }
-            _layout.Add(group + _layout.ScaleBytes, k, lane, codes[input] - from.Lowest);
+            var scale = scales[input / from.Group];
+            var offset = offsets[input / from.Group] + from.Lowest * scale;
+            if (_layout.HasHalfScales) (((Half*)group)[2 * lane], ((Half*)group)[2 * lane + 1]) = ((Half)scale, (Half)offset);
+            else (((float*)group)[lane], ((float*)group)[PanelWidth + lane]) = (scale, offset);
+            _layout.Pack(group + _layout.ScaleBytes, lane, codes.Slice(input, _layout.Group), from.Lowest);
         }
     }
 
@@ -242,16 +242,38 @@ internal sealed unsafe class QuantizedPanels : PanelMatrix
             return (int)code;
         }
 
-        /// <summary>Writes a code into bits that are 0.</summary>
-        public void Add(byte* codes, int input, int lane, int code)
+        /// <summary>Packs the codes of an output's group into bits that are 0.</summary>
+        /// <param name="to">The group's codes.</param>
+        /// <param name="lane">The output's lane.</param>
+        /// <param name="codes">The codes, counted from the lowest one, which is 0 or a power of two with a minus.</param>
+        /// <param name="lowest">The lowest code.</param>
+        public void Pack(byte* to, int lane, ReadOnlySpan<sbyte> codes, int lowest)
         {
-            if (Bits == 8)
+            const ulong EachByte = 0x0101010101010101;
+            // To add a power of two to the lower bits of a negative number is to flip a bit.
+            var flip = EachByte * (byte)-lowest;
+            var upper = EachByte * ((1ul << Bits) - 16);
+            var eights = MemoryMarshal.Cast<sbyte, ulong>(codes);
+            for (var i = 0; i < eights.Length; i++)
             {
-                *Lane(codes, input / 4, lane) |= (uint)(byte)code << input % 4 * 8;
-                return;
+                var eight = eights[i] ^ flip;
+                if (Bits == 8)
+                {
+                    (*Lane(to, 2 * i, lane), *Lane(to, 2 * i + 1, lane)) = ((uint)eight, (uint)(eight >> 32));
+                    continue;
+                }
+                *Lane(to, i, lane) = (uint)Extract(eight, EachByte * 15);
+                if (Bits > 4) *Upper(to, 8 * i, lane) |= (uint)Extract(eight, upper) << 8 * i * (Bits - 4) % 32;
             }
-            *Lane(codes, input / 8, lane) |= (uint)(code & 15) << input % 8 * 4;
-            if (Bits > 4) *Upper(codes, input, lane) |= (uint)(code >> 4) << input * (Bits - 4) % 32;
+        }
+
+        // The bits of a value where a mask has ones, side by side.
+        private static ulong Extract(ulong value, ulong mask)
+        {
+            if (Bmi2.X64.IsSupported) return Bmi2.X64.ParallelBitExtract(value, mask);
+            var (result, at) = (0ul, 0);
+            for (; mask != 0; mask &= mask - 1) result |= (value >> BitOperations.TrailingZeroCount(mask) & 1) << at++;
+            return result;
         }
 
         private uint* Upper(byte* codes, int input, int lane) => Lane(codes, Group / 8 + input * (Bits - 4) / 32, lane);

@@ -113,7 +113,12 @@ internal sealed unsafe class CpuTarget : IDisposable
     // Each tensor is freed before the next one is read, so that a large model is never held twice.
     private static PanelMatrix LoadMatrix(TargetReader reader, string[] parts, WorkCrew crew)
     {
-        if (reader.ReadCodes(parts) is { } codes) return QuantizedPanels.Pack(codes, crew);
+        if (reader.ReadCodes(parts) is { } codes)
+        {
+            var panels = QuantizedPanels.Pack(codes, crew);
+            foreach (var part in codes) part.Dispose();
+            return panels;
+        }
         using var scope = NewDisposeScope();
         return PackedTensor.Matrix(reader.ReadFused(parts, CPU), crew);
     }

@@ -55,19 +55,17 @@ internal sealed class TargetReader(ModelFiles files, ScalarType dtype)
     }
 
     /// <summary>
-    /// The codes of matrices, if all of them are quantized and their weights are not rounded to another dtype; otherwise null.
+    /// The codes of matrices, if all of them are quantized and their weights are not rounded to another dtype; otherwise null. The caller
+    /// disposes them.
     /// </summary>
     public IReadOnlyList<QuantizedMatrix>? ReadCodes(string[] names)
     {
         if (dtype != ScalarType.Float32 || files.Tensors is not GgufFile file) return null;
-        var parts = new List<QuantizedMatrix>();
-        foreach (var name in names)
-        {
-            // Reading the numbers tells what is wrong with those that are not finite.
-            if (file.ReadCodes(name) is not { IsFinite: true } part) return null;
-            parts.Add(part);
-        }
-        return parts;
+        var parts = names.Select(name => file.ReadCodes(name)).ToArray();
+        // Reading the numbers tells what is wrong with those that are not finite.
+        if (parts.All(part => part is { IsFinite: true })) return parts!;
+        foreach (var part in parts) part?.Dispose();
+        return null;
     }
 
     /// <summary>Whether the LM head is not the embedding.</summary>

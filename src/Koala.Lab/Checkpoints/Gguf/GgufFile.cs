@@ -19,6 +19,9 @@ public sealed class GgufFile : ITensorSource
     // that libtorch converts them on the calling thread.
     private const long Chunk = 1 << 15;
 
+    // What one read of codes takes.
+    private const int BytesAtOnce = 1 << 18;
+
     private readonly SafeFileHandle _file;
     private readonly Dictionary<string, GgufTensor> _stored = [];
     private readonly Dictionary<string, TensorInfo> _tensors = [];
@@ -109,12 +112,18 @@ public sealed class GgufFile : ITensorSource
         var isPaired = GgufNames.IsPaired(stored.Name);
         try
         {
-            Parallel.For(0, matrix.Rows, row =>
+            var rowsAtOnce = Math.Max(1, BytesAtOnce / rowBytes);
+            Parallel.For(0, (matrix.Rows + rowsAtOnce - 1) / rowsAtOnce, chunk =>
             {
-                var blocks = ArrayPool<byte>.Shared.Rent(rowBytes);
-                FileBytes.Fill(_file, blocks.AsSpan(0, rowBytes), stored.Offset + (long)row * rowBytes, Where(stored));
-                var to = isPaired ? UnpairedRow(row) : row;
-                type.Split(blocks.AsSpan(0, rowBytes), matrix.CodesOf(to), matrix.ScalesOf(to), matrix.OffsetsOf(to));
+                var first = chunk * rowsAtOnce;
+                var count = Math.Min(rowsAtOnce, matrix.Rows - first);
+                var blocks = ArrayPool<byte>.Shared.Rent(count * rowBytes);
+                FileBytes.Fill(_file, blocks.AsSpan(0, count * rowBytes), stored.Offset + (long)first * rowBytes, Where(stored));
+                for (var row = 0; row < count; row++)
+                {
+                    var to = isPaired ? UnpairedRow(first + row) : first + row;
+                    type.Split(blocks.AsSpan(row * rowBytes, rowBytes), matrix.CodesOf(to), matrix.ScalesOf(to), matrix.OffsetsOf(to));
+                }
                 ArrayPool<byte>.Shared.Return(blocks);
             });
         }
