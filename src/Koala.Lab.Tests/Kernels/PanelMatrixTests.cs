@@ -114,18 +114,32 @@ public sealed unsafe class PanelMatrixTests : IDisposable
         product.AssertChains(product.Multiply(matrix, _packed, new Random(8)));
     }
 
-    [Fact]
-    public void The_smallest_type_is_bf16_only_if_every_number_is_one()
+    [Theory, InlineData(PanelType.BFloat16), InlineData(PanelType.Float16)]
+    public void The_smallest_type_has_16_bits_only_if_every_number_is_one_of_its_numbers(object type)
     {
         var random = new Random(6);
         for (var count = 1; count <= 70; count++)
         {
-            using var weights = new GuardedNumbers(Numbers.Random(random, count, PanelType.BFloat16));
-            Assert.Equal(PanelType.BFloat16, PanelMatrix.SmallestType(weights.Address, count));
+            using var weights = new GuardedNumbers(Numbers.Random(random, count, (PanelType)type));
+            // A number that fp16 and bf16 both have decides nothing; this one only fp16 has.
+            if ((PanelType)type == PanelType.Float16) weights.Numbers[random.Next(count)] = 1 + MathF.ScaleB(1, -10);
+            Assert.Equal((PanelType)type, PanelMatrix.SmallestType(weights.Address, count));
             var place = random.Next(count);
             weights.Numbers[place] = MathF.BitIncrement(weights.Numbers[place]);
             Assert.Equal(PanelType.Float32, PanelMatrix.SmallestType(weights.Address, count));
         }
+    }
+
+    /// <summary>Numbers with few bits that lie beyond fp16's range, or are no numbers.</summary>
+    [Theory, InlineData(65536f + 64), InlineData(1.0009765625e-20f), InlineData(float.NaN), InlineData(float.PositiveInfinity)]
+    public void What_lies_beyond_fp16_is_kept_in_fp32(float number)
+    {
+        using var weights = new GuardedNumbers([1 + MathF.ScaleB(1, -10), number]);
+        Assert.Equal(PanelType.Float32, PanelMatrix.SmallestType(weights.Address, 2));
+        using var panels = PanelMatrix.Pack(weights.Address, 1, 2, PanelType.Float32, _crew);
+        var row = stackalloc float[2];
+        panels.CopyRow(0, row);
+        Assert.Equal(number, row[1]);
     }
 
     private static IEnumerable<short> HalfBits() =>

@@ -69,16 +69,18 @@ internal abstract unsafe class PanelMatrix(PanelType type, int outputs, int inpu
         return matrix;
     }
 
-    /// <summary>The smaller of fp32 and bf16 that holds all of these numbers as they are.</summary>
+    /// <summary>The smallest type that holds all of these numbers as they are.</summary>
     public static PanelType SmallestType(float* weights, long count)
     {
-        var lower = Vector256<uint>.Zero;
+        var used = Vector256<uint>.Zero;
         var i = 0L;
-        for (; i <= count - Vector256<uint>.Count; i += Vector256<uint>.Count) lower |= Vector256.Load((uint*)weights + i);
-        var all = 0u;
-        for (var lane = 0; lane < Vector256<uint>.Count; lane++) all |= lower[lane];
-        for (; i < count; i++) all |= ((uint*)weights)[i];
-        return (all & 0xFFFF) == 0 ? PanelType.BFloat16 : PanelType.Float32;
+        for (; i <= count - Vector256<uint>.Count; i += Vector256<uint>.Count) used |= Vector256.Load((uint*)weights + i);
+        var bits = 0u;
+        for (var lane = 0; lane < Vector256<uint>.Count; lane++) bits |= used[lane];
+        for (; i < count; i++) bits |= ((uint*)weights)[i];
+        if ((bits & 0xFFFF) == 0) return PanelType.BFloat16;
+        // The last 13 bits of an fp32 number are more than fp16 has; its exponent may be too.
+        return (bits & 0x1FFF) == 0 && AreHalves(weights, count) ? PanelType.Float16 : PanelType.Float32;
     }
 
     /// <summary>The results of some panels: y[row, output] = Σ x[row, k]·w[output, k].</summary>
@@ -95,6 +97,13 @@ internal abstract unsafe class PanelMatrix(PanelType type, int outputs, int inpu
     public abstract void CopyRow(int output, float* to);
 
     public abstract void Dispose();
+
+    private static bool AreHalves(float* numbers, long count)
+    {
+        for (var i = 0L; i < count; i++)
+            if (!float.IsFinite(numbers[i]) || (float)(Half)numbers[i] != numbers[i]) return false;
+        return true;
+    }
 
     /// <summary>
     /// The number of vectors of outputs that a tile for so many rows covers: eight sums under way keep the multipliers busy.

@@ -151,7 +151,7 @@ internal sealed unsafe class QuantizedPanels : PanelMatrix
             var offset = offsets[input / from.Group] + from.Lowest * scale;
             if (_layout.HasHalfScales) (((Half*)group)[2 * lane], ((Half*)group)[2 * lane + 1]) = ((Half)scale, (Half)offset);
             else (((float*)group)[lane], ((float*)group)[PanelWidth + lane]) = (scale, offset);
-            _layout.Pack(group + _layout.ScaleBytes, lane, codes.Slice(input, _layout.Group), from.Lowest);
+            _layout.Pack(group + _layout.ScaleBytes, lane, codes.Slice(input, _layout.Group), from.Bits, from.Lowest);
         }
     }
 
@@ -246,17 +246,19 @@ internal sealed unsafe class QuantizedPanels : PanelMatrix
         /// <param name="to">The group's codes.</param>
         /// <param name="lane">The output's lane.</param>
         /// <param name="codes">The codes, counted from the lowest one, which is 0 or a power of two with a minus.</param>
+        /// <param name="bits">The bits of these codes, which may be fewer than the panel's.</param>
         /// <param name="lowest">The lowest code.</param>
-        public void Pack(byte* to, int lane, ReadOnlySpan<sbyte> codes, int lowest)
+        public void Pack(byte* to, int lane, ReadOnlySpan<sbyte> codes, int bits, int lowest)
         {
             const ulong EachByte = 0x0101010101010101;
-            // To add a power of two to the lower bits of a negative number is to flip a bit.
+            // To take off the lowest code is to flip the sign's bit and to leave out the bits in front of it, which repeat it.
             var flip = EachByte * (byte)-lowest;
+            var used = EachByte * ((1ul << bits) - 1);
             var upper = EachByte * ((1ul << Bits) - 16);
             var eights = MemoryMarshal.Cast<sbyte, ulong>(codes);
             for (var i = 0; i < eights.Length; i++)
             {
-                var eight = eights[i] ^ flip;
+                var eight = (eights[i] ^ flip) & used;
                 if (Bits == 8)
                 {
                     (*Lane(to, 2 * i, lane), *Lane(to, 2 * i + 1, lane)) = ((uint)eight, (uint)(eight >> 32));
