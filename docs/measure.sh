@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
+# SmolLM2-135M-Instruct as GGUF is not in the repository. The variable SMOLLM2 names the file; without it what needs it is left out.
 work=runs/measure
 [[ ! -e $work ]] || { echo "$work exists: remove it first" >&2; exit 2; }
 mkdir -p "$work/heads" "$work/results"
@@ -13,12 +14,14 @@ koala=./koala
 . docs/evaluate.sh
 benchmarks() { dotnet src/Koala.Benchmarks/bin/Release/net10.0/koala-benchmarks.dll "$@"; }
 
-benchmarks steps checkpoints/koala-mini "$work/results/steps-koala-mini.json"
+for threads in 2 1; do
+    benchmarks steps --target checkpoints/koala-mini --threads "$threads" --out "$work/results/steps-koala-mini-$threads.json"
+    [[ -z ${SMOLLM2:-} ]] || benchmarks steps --target "$SMOLLM2" --threads "$threads" --repeats 30 \
+        --out "$work/results/steps-smollm2-$threads.json"
+done
 benchmarks batch --target checkpoints/koala-mini --prompts data/gsm8k.jsonl --batch 32,64 --count 192 --max-tokens 320 \
     --out "$work/results/batch-koala-mini.json"
 ./koala doctor --json | sed "s#$HOME#~#g" > "$work/results/doctor.json"
-# SmolLM2-135M-Instruct as GGUF is not in the repository. The variable SMOLLM2 names the file; without it this measurement
-# is left out.
 [[ -z ${SMOLLM2:-} ]] || benchmarks batch --target "$SMOLLM2" --prompts data/gsm8k.jsonl --batch 16 --count 32 \
     --max-tokens 64 --out "$work/results/batch-smollm2.json"
 
@@ -35,14 +38,12 @@ benchmarks training "$work/heads" "$work/results/training.json"
 
 for head in "$work"/heads/*; do
     name=$(basename "$head")
-    for dtype in fp32 bf16; do
-        # All runs use one draft length, so only K and the adversary differ.
-        evaluate "$work/results/evaluate-$name-$dtype.json" --target "checkpoints/${name%%-medusa*}" --head "$head" \
-            --prompts data/mt-bench.jsonl --limit 20 --max-tokens 64 --draft-length 4 --dtype "$dtype" --repeats 3
-    done
+    # All runs use one draft length, so only K and the adversary differ.
+    evaluate "$work/results/evaluate-$name.json" --target "checkpoints/${name%%-medusa*}" --head "$head" \
+        --prompts data/mt-bench.jsonl --limit 20 --max-tokens 64 --draft-length 4 --repeats 3
 done
 
 all_undisturbed || { echo "what was measured is in $work" >&2; exit 1; }
-rm -f docs/results/evaluate-*.json docs/results/batch-*.json
+rm -f docs/results/evaluate-*.json docs/results/batch-*.json docs/results/steps-*.json
 cp "$work"/results/*.json docs/results/
 benchmarks report docs/results docs/measurements.md
