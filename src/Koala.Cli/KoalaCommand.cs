@@ -94,6 +94,8 @@ public static class KoalaCommand
         root.Subcommands.Add(RegenerateCommand.Create(streams));
         root.Subcommands.Add(TrainCommand.Create(streams));
         root.Subcommands.Add(EvaluateCommand.Create(streams));
+        root.Subcommands.Add(CompareCommand.Create(streams));
+        root.Subcommands.Add(GateCommand.Create(streams));
         root.Subcommands.Add(FitTreeCommand.Create(streams));
         root.Subcommands.Add(BundleCommand.Create(streams));
 #if NOTEBOOKS

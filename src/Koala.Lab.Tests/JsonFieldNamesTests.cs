@@ -5,6 +5,8 @@ using Koala.Lab.Checkpoints.Hub;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Comparison;
+using Koala.Lab.Evaluation.Gates;
 using Koala.Lab.Evaluation.Cost;
 using Koala.Lab.Evaluation.TreeFitting;
 using Koala.Lab.Heads.Eagle;
@@ -38,6 +40,14 @@ public sealed class JsonFieldNamesTests
         { typeof(MedianInterval), "median low high count" },
         { typeof(Throughput), "tokensPerSecond stepMs" },
         { typeof(RoundTimes), "draftMs verifyMs bookkeepingMs" },
+        { typeof(AnswerReport), "prompt category turn promptTokens equal baseline speculative" },
+        { typeof(AnswerTimes), "tokens rounds accepted prefillSeconds secondsPerToken roundMs committed" },
+        { typeof(ComparisonReport), "a b target seeds prompts figures summary" },
+        { typeof(ComparedFigure), "name a b isRatio change low high p missing verdict" },
+        { typeof(Gate), "command thresholds" },
+        { typeof(Threshold), "figure value below above" },
+        { typeof(GateReport), "command results passed" },
+        { typeof(ThresholdResult), "threshold measured passed" },
         { typeof(CategoryReport), "category prompts acceptanceLength speedup nAlpha" },
         {
             typeof(BreakEvenReport),

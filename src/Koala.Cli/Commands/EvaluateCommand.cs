@@ -31,7 +31,8 @@ internal sealed class EvaluateCommand
     private readonly Option<int> _repeats = SharedOptions.Integer("--repeats",
         "Measurements per prompt, alternately with the head and without it; the median counts.", () => Defaults.Repeats);
     private readonly Option<string?> _out = SharedOptions.Text("--out", "FILE",
-        "Also write the report to this file, as JSON. It must not exist yet.");
+        "Also write the report to this file, as JSON, and the answers one by one to NAME.answers.jsonl beside it, which koala compare "
+        + "reads. It must not exist yet.");
     private readonly Option<bool> _json = SharedOptions.Json();
     private readonly Option<bool> _quiet = SharedOptions.Quiet();
 
@@ -91,7 +92,8 @@ internal sealed class EvaluateCommand
         var measured = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, source, location.Name, prompts, options,
             interruption.Token);
         var report = measured with { Provenance = provenance };
-        Write(result, report);
+        Print(result, report);
+        if (result.GetValue(_out) is { } file) ReportFiles.Save(report, file);
         return EvaluationWork.ExitCodeOf(_streams, report);
     }
 
@@ -103,18 +105,16 @@ internal sealed class EvaluateCommand
         using var target = _model.Load(result);
         var report = BreakEvenReport.Measure(
             target, head, options.Generation, options.Batch, options.Limits, interruption.Token) with { Provenance = provenance };
-        Write(result, report);
+        Print(result, report);
+        if (result.GetValue(_out) is { } file) AtomicFile.WriteText(file, JsonOutput.Document(report) + "\n");
         return DisturbanceNote.ExitCodeOf(_streams, report);
     }
 
     private Provenance ProvenanceOf(ParseResult result) =>
         Provenance.Create([.. result.Tokens.Select(token => token.Value)], result.GetValue(_prompts.File));
 
-    private void Write(ParseResult result, object report)
-    {
+    private void Print(ParseResult result, object report) =>
         _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(report) : report.ToString()!.TrimEnd());
-        if (result.GetValue(_out) is { } file) AtomicFile.WriteText(file, JsonOutput.Document(report) + "\n");
-    }
 
     private void CheckDrafted(ParseResult result)
     {

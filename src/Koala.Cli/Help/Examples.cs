@@ -54,6 +54,13 @@ internal static class Examples
             $"evaluate {Mini} --head prompt-lookup --prompts data/mt-bench.jsonl --limit 20 --json",
             $"evaluate {Mini} --untrained medusa --layers 2",
         ],
+        ["compare"] =
+        [
+            "compare k1.json k2.json",
+            "compare checkpoints/koala-mini-eagle-k1 checkpoints/koala-mini-eagle-k2 --target checkpoints/koala-mini "
+                + "--prompts data/mt-bench.jsonl --limit 40",
+        ],
+        ["gate"] = ["gate gate.json --create --report k2.json --below 2%", "gate gate.json", "gate gate.json --report new.json"],
         ["fit-tree"] =
         [
             $"fit-tree {MiniHead} --prompts data/spec-bench.jsonl --limit 40 --out tree.json",

@@ -30,7 +30,13 @@ internal sealed class DraftOptions(string defaultText)
         }
         if (result.GetValue(Model) is { } path)
             return new DraftLocation(HeadLocation.NameOf(path), target => DraftModel.Load(path, target));
-        if (result.GetValue(Head) is not { } name) return null;
+        return result.GetValue(Head) is { } name ? FindHead(name) : null;
+    }
+
+    /// <summary>What <c>--head</c> names.</summary>
+    /// <exception cref="KoalaException">The folder does not exist.</exception>
+    public static DraftLocation FindHead(string name)
+    {
         if (name == PromptLookup.Name) return new DraftLocation(name, _ => new PromptLookup());
         var location = HeadLocation.Find(name);
         return new DraftLocation(location.Name, location.Load);

@@ -105,6 +105,12 @@ public sealed record EvaluationReport : Circumstances
     /// <summary>The figures by category of prompt.</summary>
     public required IReadOnlyList<CategoryReport> ByCategory { get; init; }
 
+    /// <summary>
+    /// The answers one by one, which <see cref="ReportFiles"/> keeps in a file of their own; empty in reports that are older than it.
+    /// </summary>
+    [JsonIgnore]
+    public IReadOnlyList<AnswerReport> Answers { get; init; } = [];
+
     /// <summary>Whether the speedup is distinguishable from 1 on this machine: its interval does not contain 1.</summary>
     [JsonIgnore]
     public bool SpeedupIsClear => Speedup.Low > 1 || Speedup.High < 1;

@@ -71,13 +71,14 @@ internal sealed class EvaluationRun : IDisposable
     /// <summary>Measures a batch of prompts turn by turn; each turn follows the target's own answers to the turns before.</summary>
     public void Measure(Prompt[] group)
     {
-        List<Dialogue> dialogues = [.. group.Select(prompt => new Dialogue(_target, prompt, _options.AllTurns))];
-        while (NextTurn(dialogues) is { Count: > 0 } turn)
+        List<(string Prompt, Dialogue Dialogue)> open =
+            [.. group.Select(prompt => (prompt.Id, new Dialogue(_target, prompt, _options.AllTurns)))];
+        for (var number = 1; NextTurn(open) is { Count: > 0 } turn; number++)
         {
-            var measurement = MeasureTurn(group[0].Category, turn);
+            var measurement = MeasureTurn(group[0].Category, [.. open.Select(o => o.Prompt)], number, turn);
             _measured.Add(measurement);
             _answers.AddRange(measurement.Baseline.Answers);
-            for (var i = 0; i < turn.Count; i++) dialogues[i].Answer(measurement.Baseline.Answers[i].Text);
+            for (var i = 0; i < turn.Count; i++) open[i].Dialogue.Answer(measurement.Baseline.Answers[i].Text);
         }
         // n-alpha is counted in between, as soon as it is cheap, so that the progress includes it.
         if (_answers.Count - _alpha.Count >= AlphaAnswers) CountAlpha();
@@ -152,6 +153,7 @@ internal sealed class EvaluationRun : IDisposable
             BreakEven = breakEven,
             Round = RoundTimesOf(rounds),
             ByCategory = ReportByCategory(),
+            Answers = [.. _measured.SelectMany(AnswerReport.Of)],
         };
     }
 
@@ -191,7 +193,8 @@ internal sealed class EvaluationRun : IDisposable
         return new DraftPlan(_options.Generation, tree, cost);
     }
 
-    private Measurement MeasureTurn(string category, IReadOnlyList<IReadOnlyList<int>> prompts)
+    private Measurement MeasureTurn(
+        string category, IReadOnlyList<string> ids, int turn, IReadOnlyList<IReadOnlyList<int>> prompts)
     {
         // Each answer has its own random stream, so two turns, or the same prompt twice, draw different numbers.
         var options = _plan!.Generation with { Stream = _answers.Count };
@@ -205,23 +208,24 @@ internal sealed class EvaluationRun : IDisposable
             if (!baselineFirst) baseline.Add(_baseline.GenerateAll(prompts, options, cancel: _cancel));
         }
         var matches = options.Temperature == 0 ? baseline[0].Zip(speculative[0], (a, b) => OutputMatch.Compare(_target, a, b)) : [];
-        return new Measurement(category, TimedAnswers.FromRepeats(baseline), TimedAnswers.FromRepeats(speculative), [.. matches]);
+        return new Measurement(
+            category, ids, turn, TimedAnswers.FromRepeats(baseline), TimedAnswers.FromRepeats(speculative), [.. matches]);
     }
 
     // The next turn of each dialogue. A dialogue that has ended, or whose turn does not fit, leaves the list.
-    private List<IReadOnlyList<int>> NextTurn(List<Dialogue> dialogues)
+    private List<IReadOnlyList<int>> NextTurn(List<(string Prompt, Dialogue Dialogue)> open)
     {
         var turn = new List<IReadOnlyList<int>>();
-        foreach (var dialogue in dialogues.ToArray())
+        foreach (var one in open.ToArray())
         {
-            var prompt = dialogue.Next();
+            var prompt = one.Dialogue.Next();
             if (prompt is not null && Fits(prompt))
             {
                 turn.Add(prompt);
                 continue;
             }
             if (prompt is not null) _skipped++;
-            dialogues.Remove(dialogue);
+            open.Remove(one);
         }
         return turn;
     }

@@ -22,17 +22,45 @@ public static class Evaluator
     public static EvaluationReport Run(Target target, IDraftSource source, string name, IReadOnlyList<Prompt> prompts,
         EvaluationOptions? options = null, IProgress<EvaluationProgress>? progress = null, CancellationToken cancel = default)
     {
+        return RunInTurns(target, [(source, name)], prompts, options, progress, cancel)[0];
+    }
+
+    /// <summary>
+    /// Measures several drafters in turns: each batch of prompts by one after another, so that other work on the machine affects all of
+    /// them.
+    /// </summary>
+    /// <param name="target">The target.</param>
+    /// <param name="sources">The drafters and their names in the reports.</param>
+    /// <param name="prompts">The prompts. Prompts that do not fit the context are skipped and counted.</param>
+    /// <param name="options">The options; null means the defaults.</param>
+    /// <param name="progress">Gets a report after every batch of prompts.</param>
+    /// <param name="cancel">Checked between rounds.</param>
+    /// <returns>A report for each drafter.</returns>
+    /// <exception cref="KoalaException">An option is out of range, or no prompt is left to measure.</exception>
+    public static IReadOnlyList<EvaluationReport> RunInTurns(
+        Target target, IReadOnlyList<(IDraftSource Source, string Name)> sources, IReadOnlyList<Prompt> prompts,
+        EvaluationOptions? options = null, IProgress<EvaluationProgress>? progress = null, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(sources);
         options ??= new EvaluationOptions();
         options.Validate();
-        using var run = new EvaluationRun(target, source, options, cancel);
-        run.Prepare(prompts);
-        var done = 0;
-        foreach (var group in PromptGroups.ByCategory(prompts, options.Batch))
+        var runs = new List<EvaluationRun>();
+        try
         {
-            run.Measure(group);
-            progress?.Report(new EvaluationProgress(done += group.Length, prompts.Count));
+            foreach (var (source, _) in sources) runs.Add(new EvaluationRun(target, source, options, cancel));
+            foreach (var run in runs) run.Prepare(prompts);
+            var done = 0;
+            foreach (var group in PromptGroups.ByCategory(prompts, options.Batch))
+            {
+                foreach (var run in runs) run.Measure(group);
+                progress?.Report(new EvaluationProgress(done += group.Length, prompts.Count));
+            }
+            foreach (var run in runs) run.CountAlpha();
+            return [.. runs.Zip(sources, (run, source) => run.Report(source.Name))];
         }
-        run.CountAlpha();
-        return run.Report(name);
+        finally
+        {
+            foreach (var run in runs) run.Dispose();
+        }
     }
 }
