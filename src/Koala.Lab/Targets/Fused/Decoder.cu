@@ -13,7 +13,7 @@
 typedef unsigned short bf16;
 typedef unsigned int u32;
 
-#define MAX_ROWS 64
+#define MAX_ROWS 64         // of a launch; FusedDecoder.cs has the same numbers
 #define ROW_INTS 128        // the ints of a row's description
 #define ROW_HEADER 8
 #define INFINITE __int_as_float(0x7f800000)
@@ -165,7 +165,9 @@ template <int FIRST, int END, class Body> __device__ __forceinline__ void repeat
 // Brings numbers near that a phase will need soon.
 __device__ __forceinline__ void fetch(const bf16* from, int count)
 {
+#if __CUDA_ARCH__ >= 900
     asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" :: "l"(from), "r"(count * 2));
+#endif
 }
 
 __device__ __forceinline__ void multiply(float (&sum)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1)
@@ -191,8 +193,10 @@ struct Gate
     {
         if (alone)
         {
+#if __CUDA_ARCH__ >= 900
             asm volatile("griddepcontrol.wait;" ::: "memory");
             __threadfence();
+#endif
         }
         else if (expected != 0)
         {
@@ -924,7 +928,9 @@ template <int TILES> __device__ __forceinline__ void run(const Step& s, int firs
     constexpr int EACH = (TILES * 64 + GROUP_WARPS * 32 - 1) / (GROUP_WARPS * 32);
     const int blocks = (s.count + TILES * 8 - 1) / (TILES * 8);
     Gate gate = { s.barrier, 0, last - first == 1 };
+#if __CUDA_ARCH__ >= 900
     if (gate.alone) asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
     const int begin = gate.alone ? max(first - 1, 0) / PHASES_PER_LAYER : 0, end = gate.alone ? min(begin + 2, LAYERS) : LAYERS;
     for (int i = begin * 9 + thread_index(); i < end * 9; i += blockDim.x) ((size_t*)layers)[i] = ((const size_t*)s.layers)[i];
     for (int i = begin * 2 + thread_index(); i < end * 2; i += blockDim.x) ((size_t*)caches)[i] = ((const size_t*)s.caches)[i];
@@ -1009,4 +1015,3 @@ template <int TILES> __device__ __forceinline__ void project(const bf16* weights
 KERNELS(1)
 KERNELS(2)
 KERNELS(4)
-KERNELS(8)
