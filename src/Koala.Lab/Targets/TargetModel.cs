@@ -58,7 +58,7 @@ internal sealed unsafe class TargetModel : IDisposable
     public TargetWeights Weights { get; }
 
     /// <summary>The steps in kernels of our own on a GPU; null where libtorch computes them, and on a CPU.</summary>
-    public FusedDecoder? Fused { get; private set; }
+    public FusedDecoder? Fused { get; set; }
 
     /// <summary>
     /// What computes the steps on a GPU: <c>persistent</c> and <c>fused</c> are kernels of our own, <c>plain</c> is libtorch; null on a

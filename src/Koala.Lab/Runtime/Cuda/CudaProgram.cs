@@ -97,7 +97,7 @@ internal sealed unsafe class CudaProgram
         return address;
     }
 
-    /// <summary>A kernel that a launch gives so much shared memory.</summary>
+    /// <summary>A kernel that a launch gives so much shared memory, or less.</summary>
     public Kernel Find(string name, int sharedBytes) => new(CudaDriver.Function(_module, name, sharedBytes), sharedBytes);
 
     /// <summary>Launches a kernel on torch's current stream.</summary>

@@ -46,10 +46,11 @@ internal sealed unsafe class FusedDecoder : IDisposable
     private FusedDecoder(ModelConfig config, TargetWeights weights, Device device, CudaProgram program)
     {
         (_config, _weights, _device, _program) = (config, weights, device, program);
-        _kernels = s_tiles.ToDictionary(tiles => tiles, tiles => new Forms(
-            program.Find($"step_{tiles}", SharedBytes(tiles, PersistentGroups)),
-            program.Find($"step_{tiles}", SharedBytes(tiles, 1)),
-            program.Find($"linear_{tiles}", SharedBytes(tiles, 1))));
+        _kernels = s_tiles.ToDictionary(tiles => tiles, tiles =>
+        {
+            var step = program.Find($"step_{tiles}", SharedBytes(tiles, PersistentGroups));
+            return new Forms(step, step with { SharedBytes = SharedBytes(tiles, 1) }, program.Find($"linear_{tiles}", SharedBytes(tiles, 1)));
+        });
         using var scope = NewDisposeScope();
         _layers = tensor(LayerAddresses(), device: device).DetachFromDisposeScope();
         _frequencies = tensor(RotaryEmbedding.Frequencies(config), device: device).DetachFromDisposeScope();
