@@ -16,12 +16,12 @@ public sealed class FusedDecoderTests
 {
     private const int Prefix = 150;
 
-    public static TheoryData<bool> Forms => new(true, false);
+    public static TheoryData<string> Forms => new("Persistent", "Fused", "Wide");
 
     [Theory, MemberData(nameof(Forms))]
-    public void Tokens_at_once_equal_tokens_one_by_one(bool persistent)
+    public void Tokens_at_once_equal_tokens_one_by_one(string form)
     {
-        using var target = Load(persistent);
+        using var target = Load(form);
         using var cache = target.NewCache(1, Prefix + 64);
         using var scope = NewDisposeScope();
         target.Append(cache, Text(1, Prefix, target)).Dispose();
@@ -49,9 +49,9 @@ public sealed class FusedDecoderTests
     }
 
     [Theory, MemberData(nameof(Forms))]
-    public void A_node_of_a_tree_equals_the_end_of_its_path(bool persistent)
+    public void A_node_of_a_tree_equals_the_end_of_its_path(string form)
     {
-        using var target = Load(persistent);
+        using var target = Load(form);
         var random = new Random(3);
         using var cache = target.NewCache(1, Prefix + 64);
         using var scope = NewDisposeScope();
@@ -76,9 +76,9 @@ public sealed class FusedDecoderTests
     }
 
     [Theory, MemberData(nameof(Forms))]
-    public void A_sequence_of_a_batch_equals_the_sequence_alone(bool persistent)
+    public void A_sequence_of_a_batch_equals_the_sequence_alone(string form)
     {
-        using var target = Load(persistent);
+        using var target = Load(form);
         using var scope = NewDisposeScope();
         int[][] texts = [Text(1, 7, target), Text(2, 30, target), Text(3, 19, target)];
         int[][] next = [Text(4, 50, target), [], Text(5, 60, target)];   // more rows than one launch takes
@@ -110,9 +110,9 @@ public sealed class FusedDecoderTests
         using var target = Target.Load(folder.Path, "bf16", "cuda");
         Assert.SkipWhen(target.Model.Fused is null, "needs NVRTC");
         var tokens = Text(5, 60, target);
-        foreach (var persistent in (bool[])[true, false])
+        foreach (var form in Enum.GetValues<StepForm>())
         {
-            target.Model.Fused.Persistent = persistent;
+            target.Model.Fused.Use(form);
             using var own = target.NewCache(1, 128);
             using var other = exact.NewCache(1, 128);
             foreach (var piece in (int[][])[tokens[..33], tokens[33..34], tokens[34..]])
@@ -125,13 +125,13 @@ public sealed class FusedDecoderTests
     }
 
     [Theory]
-    [InlineData("koala-mini-eagle-k2", true, 1)]
-    [InlineData("koala-mini-eagle-k2", false, 1)]
-    [InlineData("koala-mini-eagle-k1", true, 3)]
-    [InlineData("koala-mini-medusa-k1", true, 2)]
-    public void Greedy_answers_with_a_head_are_those_without(string head, bool persistent, int batch)
+    [InlineData("koala-mini-eagle-k2", "Persistent", 1)]
+    [InlineData("koala-mini-eagle-k2", "Wide", 1)]
+    [InlineData("koala-mini-eagle-k1", "Fused", 3)]
+    [InlineData("koala-mini-medusa-k1", "Persistent", 2)]
+    public void Greedy_answers_with_a_head_are_those_without(string head, string form, int batch)
     {
-        using var target = Load(persistent);
+        using var target = Load(form);
         using var source = DraftHead.Load(ShippedModels.Folder(head), target);
         using var decoder = new SpeculativeDecoder(target, source);
         using var baseline = new SpeculativeDecoder(target);
@@ -149,9 +149,9 @@ public sealed class FusedDecoderTests
     }
 
     [Theory, MemberData(nameof(Forms))]
-    public void A_thousand_rounds_take_no_more_device_memory(bool persistent)
+    public void A_thousand_rounds_take_no_more_device_memory(string form)
     {
-        using var target = Load(persistent);
+        using var target = Load(form);
         using var source = DraftHead.Load(ShippedModels.Folder("koala-mini-eagle-k1"), target);
         using var decoder = new SpeculativeDecoder(target, source);
         var prompt = target.Tokenizer.EncodeChat([new("user", "Tell me a story.")]);
@@ -180,7 +180,7 @@ public sealed class FusedDecoderTests
         Assert.Equal("plain", exact.Model.Kernels);
     }
 
-    private static Target Load(bool persistent)
+    private static Target Load(string form)
     {
         Assert.SkipUnless(cuda.is_available(), "needs a GPU");
         var target = Target.Load(ShippedModels.Folder("koala-mini"), "bf16", "cuda");
@@ -189,7 +189,7 @@ public sealed class FusedDecoderTests
             target.Dispose();
             Assert.Skip("needs NVRTC");
         }
-        target.Model.Fused!.Persistent = persistent;
+        target.Model.Fused!.Use(Enum.Parse<StepForm>(form));
         return target;
     }
 

@@ -64,7 +64,7 @@ internal sealed unsafe class TargetModel : IDisposable
     /// What computes the steps on a GPU: <c>persistent</c> and <c>fused</c> are kernels of our own, <c>plain</c> is libtorch; null on a
     /// CPU.
     /// </summary>
-    public string? Kernels => _cpu is not null ? null : Fused is null ? "plain" : Fused.Persistent ? "persistent" : "fused";
+    public string? Kernels => _cpu is not null ? null : Fused is null ? "plain" : Fused.Name;
 
     /// <summary>The number of weights; a tied embedding counts once.</summary>
     public long WeightCount => _cpu?.Count ?? Tensors.Sum(tensor => tensor.numel());

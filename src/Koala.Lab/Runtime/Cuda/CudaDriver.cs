@@ -17,6 +17,9 @@ internal static unsafe class CudaDriver
     /// <summary>The attribute of a function that is the shared memory which a launch may ask for.</summary>
     public const int MostSharedBytes = 8;
 
+    // Results of loading code that the driver does not know.
+    private const int InvalidImage = 200, NoCodeForDevice = 209;
+
     private const string Driver = "libcuda.so.1";
 
     /// <summary>The value of an attribute of the first device.</summary>
@@ -32,7 +35,11 @@ internal static unsafe class CudaDriver
     public static IntPtr? LoadModule(ReadOnlySpan<byte> code)
     {
         IntPtr module;
-        fixed (byte* bytes = code) return cuModuleLoadData(&module, bytes) == 0 ? module : null;
+        int result;
+        fixed (byte* bytes = code) result = cuModuleLoadData(&module, bytes);
+        if (result is InvalidImage or NoCodeForDevice) return null;
+        Check(result, "cuModuleLoadData");
+        return module;
     }
 
     /// <summary>Finds a kernel by its name, and allows it so much shared memory.</summary>

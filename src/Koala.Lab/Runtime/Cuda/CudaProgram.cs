@@ -58,35 +58,21 @@ internal sealed unsafe class CudaProgram
     }
 
     /// <summary>Loads kernels from disk, or compiles them.</summary>
-    /// <param name="name">The name of the source in messages and of the file.</param>
+    /// <param name="name">The name of the source in messages and of the files.</param>
     /// <param name="source">The source.</param>
-    /// <param name="macros">The macros that make it one of its variants.</param>
+    /// <param name="variants">The macros of each variant of the source that is wanted.</param>
     /// <returns>
-    /// The kernels; null if kernels cannot run here (<see cref="Missing"/>), or the driver is too old for the compiler's code.
+    /// The variants; null if kernels cannot run here (<see cref="Missing"/>), or the driver is too old for the compiler's code.
     /// </returns>
-    public static CudaProgram? Load(string name, string source, IReadOnlyList<(string Name, string Value)> macros)
+    public static IReadOnlyList<CudaProgram>? Load(
+        string name, string source, IReadOnlyList<IReadOnlyList<(string Name, string Value)>> variants)
     {
         if (Missing is not null) return null;
-        var nvrtc = Nvrtc.Found!;
-        string[] options =
-        [
-            string.Create(CultureInfo.InvariantCulture, $"--gpu-architecture=sm_{Architecture}"),
-            "--std=c++17",
-            // Lambdas without a word run on the device, as everything here does.
-            "-default-device",
-            // Else the compiler fuses multiplications with additions in one variant of a kernel and not in another.
-            "--fmad=false",
-            .. macros.Select(macro => $"-D{macro.Name}={macro.Value}"),
-        ];
-        var inputs = string.Join('\n', [nvrtc.Version.ToString(), .. options, source]);
-        var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(inputs)))[..32];
-        var file = Path.Combine(CacheFolder.Path, $"{Path.GetFileNameWithoutExtension(name)}-{hash}.cubin");
-        if (!File.Exists(file))
-        {
-            var code = nvrtc.Compile(source, name, options);
-            AtomicFile.Write(file, stream => stream.Write(code));
-        }
-        return CudaDriver.LoadModule(File.ReadAllBytes(file)) is { } module ? new CudaProgram(module, Architecture) : null;
+        var codes = new byte[variants.Count][];
+        Parallel.For(0, codes.Length, i => codes[i] = Code(name, source, variants[i]));
+        // Only this thread has the context that torch uses.
+        var modules = codes.Select(code => CudaDriver.LoadModule(code)).ToArray();
+        return modules.Contains(null) ? null : [.. modules.Select(module => new CudaProgram(module!.Value, Architecture))];
     }
 
     /// <summary>The address of a tensor's first number on the device.</summary>
@@ -111,6 +97,29 @@ internal sealed unsafe class CudaProgram
         var functions = s_functions.Value!;
         var stream = functions.CurrentStream(-1);
         CudaDriver.Launch(kernel.Function, blocks, threads, kernel.SharedBytes, functions.RawStream(&stream), kind, arguments);
+    }
+
+    // The machine code of a variant.
+    private static byte[] Code(string name, string source, IReadOnlyList<(string Name, string Value)> macros)
+    {
+        var nvrtc = Nvrtc.Found!;
+        string[] options =
+        [
+            string.Create(CultureInfo.InvariantCulture, $"--gpu-architecture=sm_{Architecture}"),
+            "--std=c++17",
+            // Lambdas without a word run on the device, as everything here does.
+            "-default-device",
+            // Else the compiler fuses multiplications with additions in one variant of a kernel and not in another.
+            "--fmad=false",
+            .. macros.Select(macro => $"-D{macro.Name}={macro.Value}"),
+        ];
+        var inputs = string.Join('\n', [nvrtc.Version.ToString(), .. options, source]);
+        var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(inputs)))[..32];
+        var file = Path.Combine(CacheFolder.Path, $"{Path.GetFileNameWithoutExtension(name)}-{hash}.cubin");
+        if (File.Exists(file)) return File.ReadAllBytes(file);
+        var code = nvrtc.Compile(source, name, options);
+        AtomicFile.Write(file, stream => stream.Write(code));
+        return code;
     }
 
     private static int Architecture { get; } = Gpu.Current is null ? 0

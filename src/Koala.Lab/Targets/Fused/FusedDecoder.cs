@@ -5,12 +5,13 @@ using Koala.Lab.Checkpoints;
 using Koala.Lab.Runtime.Cuda;
 using TorchSharp;
 using static TorchSharp.torch;
+using Macro = (string Name, string Value);
 
 namespace Koala.Lab.Targets.Fused;
 
 /// <summary>
-/// A target's step in bf16 on a GPU, in kernels of our own (Decoder.cu): persistent, which is one launch, or fused, which is one launch
-/// for each phase of a layer.
+/// A target's step in bf16 on a GPU, in kernels of our own (Decoder.cu). It has several forms, which compute the same bits; see
+/// <see cref="StepForm"/>.
 /// </summary>
 /// <remarks>
 /// N rows, D width, V vocabulary. A row's numbers depend neither on the other rows of a step nor on their number: a step over several
@@ -29,28 +30,31 @@ internal sealed unsafe class FusedDecoder : IDisposable
     private const int Parts = 16;               // PARTS of Decoder.cu
     private const int PointersPerLayer = 9;     // of struct Layer
 
-    // The numbers of 8 rows that a kernel computes at once.
-    private static readonly int[] s_tiles = [1, 2, 4];
+    private const int WideOutputs = 4, WideInputs = 2;   // the tiles that warps share rows for, in the wide form
+
+    // Steps of so many rows share their kernels.
+    private static readonly int[] s_sizes = [8, 16, MostRows];
+
+    // The numbers of 8 rows that a product computes at once, for each of these sizes.
+    private static readonly int[] s_tiles = [1, 2, 4], s_wideTiles = [1, 2, 8];
 
     private readonly ModelConfig _config;
     private readonly TargetWeights _weights;
     private readonly Device _device;
     private readonly CudaProgram _program;
-    private readonly Dictionary<int, Forms> _kernels;
+    private readonly Variant[] _variants;       // narrow and wide ones in turn, for each size
+    private readonly StepForm[] _forms;         // for each size
     private readonly Tensor _layers;            // [layers,PointersPerLayer], addresses
     private readonly Tensor _frequencies;       // [headDim/2]
     private readonly Tensor _described;         // [MostRows,Ints], the rows of steps whose tokens are on the device
     private readonly Tensor[] _workspace;
     private StepArguments _arguments;
 
-    private FusedDecoder(ModelConfig config, TargetWeights weights, Device device, CudaProgram program)
+    private FusedDecoder(ModelConfig config, TargetWeights weights, Device device, IReadOnlyList<CudaProgram> programs)
     {
-        (_config, _weights, _device, _program) = (config, weights, device, program);
-        _kernels = s_tiles.ToDictionary(tiles => tiles, tiles =>
-        {
-            var step = program.Find($"step_{tiles}", SharedBytes(tiles, PersistentGroups));
-            return new Forms(step, step with { SharedBytes = SharedBytes(tiles, 1) }, program.Find($"linear_{tiles}", SharedBytes(tiles, 1)));
-        });
+        (_config, _weights, _device, _program) = (config, weights, device, programs[0]);
+        _variants = [.. programs.Select((program, i) => new Variant(program, i / 2, i % 2 == 1, SharedBytes))];
+        _forms = [.. s_sizes.Select(_ => _program.CanCooperate ? StepForm.Persistent : StepForm.Fused)];
         using var scope = NewDisposeScope();
         _layers = tensor(LayerAddresses(), device: device).DetachFromDisposeScope();
         _frequencies = tensor(RotaryEmbedding.Frequencies(config), device: device).DetachFromDisposeScope();
@@ -81,11 +85,10 @@ internal sealed unsafe class FusedDecoder : IDisposable
             Barrier = Room(2, ScalarType.Int32),
         };
         _workspace = [.. tensors];
-        Persistent = program.CanCooperate;
     }
 
-    /// <summary>Whether a step is one launch; otherwise it is one for each phase, captured in a CUDA graph.</summary>
-    public bool Persistent { get; set; }
+    /// <summary>What reports call the form of a step over one token.</summary>
+    public string Name => _forms[0] == StepForm.Persistent ? "persistent" : "fused";
 
     /// <summary>Makes the decoder of a target.</summary>
     /// <param name="config">The target's sizes and switches.</param>
@@ -101,33 +104,53 @@ internal sealed unsafe class FusedDecoder : IDisposable
         if (device.type != DeviceType.CUDA || dtype != ScalarType.BFloat16 || !Serves(config)) return null;
         using var stream = typeof(FusedDecoder).Assembly.GetManifestResourceStream("Decoder.cu")!;
         using var reader = new StreamReader(stream, Encoding.UTF8);
-        var program = CudaProgram.Load("Decoder.cu", reader.ReadToEnd(), Macros(config));
-        if (program is null || (!program.CanCooperate && !CudaGraph.Supported(device))) return null;
-        return new FusedDecoder(config, weights, device, program);
+        var variants = s_sizes.SelectMany((_, size) => (Macro[][])
+        [
+            [.. Macros(config), ("TILES_AT_ONCE", Text(s_tiles[size])), ("ROWS_SHARED", "0")],
+            [.. Macros(config), ("TILES_AT_ONCE", Text(s_wideTiles[size])), ("ROWS_SHARED", "1")],
+        ]);
+        var programs = CudaProgram.Load("Decoder.cu", reader.ReadToEnd(), [.. variants]);
+        return programs is null || (!programs[0].CanCooperate && !CudaGraph.Supported(device))
+            ? null
+            : new FusedDecoder(config, weights, device, programs);
     }
 
-    /// <summary>Chooses the faster form by measuring both.</summary>
+    /// <summary>Uses a form for steps of any number of rows.</summary>
+    public void Use(StepForm form) => Array.Fill(_forms, form);
+
+    /// <summary>Chooses the fastest form for each size by measuring them.</summary>
     /// <param name="cache">A cache of one sequence; what it holds is lost.</param>
     public void Choose(KeyValueCache cache)
     {
-        if (!_program.CanCooperate || !CudaGraph.Supported(_device))
-        {
-            Persistent = _program.CanCooperate;
-            return;
-        }
+        if (!CudaGraph.Supported(_device)) return;
         using var scope = NewDisposeScope();
-        var rows = new StepRows();
-        rows.AddCausal(0, cache.Capacity - 1);
-        var described = RowDescriptions.Create(rows, [0], 0, 1).to(_device);
-        Persistent = true;
-        var persistent = Time(() => Step(described, cache.Capacity, cache, []));
-        Persistent = false;
-        using var graph = CudaGraph.Capture(() =>
+        for (var size = 0; size < s_sizes.Length; size++)
         {
-            using var step = NewDisposeScope();
-            Step(described, cache.Capacity, cache, []);
-        });
-        Persistent = persistent <= Time(graph.Replay);
+            var count = size == 0 ? 1 : s_sizes[size];
+            if (count > cache.Capacity) return;
+            var rows = new StepRows();
+            for (var row = 0; row < count; row++) rows.AddCausal(0, cache.Capacity - count + row);
+            var described = RowDescriptions.Create(rows, new int[count], 0, count).to(_device);
+            void Work() => Step(described, cache.Capacity, cache, []);
+            var times = new Dictionary<StepForm, double>();
+            foreach (var form in Enum.GetValues<StepForm>())
+            {
+                if (form == StepForm.Persistent && !_program.CanCooperate) continue;
+                _forms[size] = form;
+                if (form == StepForm.Persistent)
+                {
+                    times[form] = Time(Work);
+                    continue;
+                }
+                using var graph = CudaGraph.Capture(() =>
+                {
+                    using var step = NewDisposeScope();
+                    Work();
+                });
+                times[form] = Time(graph.Replay);
+            }
+            _forms[size] = times.MinBy(time => time.Value).Key;
+        }
     }
 
     /// <summary>Whether a step is better left to libtorch.</summary>
@@ -153,7 +176,7 @@ internal sealed unsafe class FusedDecoder : IDisposable
         for (var start = 0; start < rows.Count; start += MostRows)
         {
             var described = RowDescriptions.Create(rows, ids, start, Math.Min(MostRows, rows.Count - start));
-            if (Persistent || !capture) steps.Add(Step(described.to(_device), rows.MostVisible, cache, featureLayers));
+            if (Form((int)described.shape[0]) == StepForm.Persistent || !capture) steps.Add(Step(described.to(_device), rows.MostVisible, cache, featureLayers));
             else
             {
                 // The launches of a graph keep the length that they were captured with.
@@ -188,13 +211,13 @@ internal sealed unsafe class FusedDecoder : IDisposable
         for (long start = 0; start < count; start += MostRows)
         {
             var number = (int)Math.Min(MostRows, count - start);
-            var tiles = Tiles(number);
+            var variant = Variants(number);
             var outputs = _config.VocabularySize;
             var from = CudaProgram.Address(rows) + (nint)(start * _config.HiddenSize * sizeof(ushort));
             var to = CudaProgram.Address(logits) + (nint)(start * outputs * sizeof(ushort));
             var arguments = stackalloc void*[] { &weights, &from, &to, &outputs, &number };
-            var blocks = Blocks((outputs + 15) / 16, number);
-            CudaProgram.Launch(_kernels[tiles].Linear, blocks, GroupThreads, LaunchKind.Ordinary, arguments);
+            var blocks = Blocks(variant, (outputs + 15) / 16, WideOutputs, number);
+            CudaProgram.Launch(variant.Linear, blocks, GroupThreads, LaunchKind.Ordinary, arguments);
         }
         GC.KeepAlive(rows);
         return logits.MoveToOuterDisposeScope();
@@ -213,26 +236,24 @@ internal sealed unsafe class FusedDecoder : IDisposable
     private static bool Serves(ModelConfig config) =>
         config.HiddenSize % 32 == 0 && config.IntermediateSize % 32 == 0 && config.HeadDim is 64 or 128;
 
-    private static (string Name, string Value)[] Macros(ModelConfig config)
-    {
-        static string Text(IFormattable number) => number.ToString(null, CultureInfo.InvariantCulture);
-        return
-        [
-            ("WIDTH", Text(config.HiddenSize)),
-            ("INNER", Text(config.IntermediateSize)),
-            ("HEADS", Text(config.Heads)),
-            ("KV_HEADS", Text(config.KeyValueHeads)),
-            ("HEAD_DIM", Text(config.HeadDim)),
-            ("LAYERS", Text(config.Layers)),
-            ("EPSILON", $"float({Text(config.RmsNormEps)})"),
-            ("QK_NORM", config.QueryKeyNorm ? "1" : "0"),
-        ];
-    }
+    private static Macro[] Macros(ModelConfig config) =>
+    [
+        ("WIDTH", Text(config.HiddenSize)),
+        ("INNER", Text(config.IntermediateSize)),
+        ("HEADS", Text(config.Heads)),
+        ("KV_HEADS", Text(config.KeyValueHeads)),
+        ("HEAD_DIM", Text(config.HeadDim)),
+        ("LAYERS", Text(config.Layers)),
+        ("EPSILON", $"float({Text(config.RmsNormEps)})"),
+        ("QK_NORM", config.QueryKeyNorm ? "1" : "0"),
+    ];
+
+    private static string Text(IFormattable number) => number.ToString(null, CultureInfo.InvariantCulture);
 
     // The median of several runs of several calls, in seconds.
     private static double Time(Action work)
     {
-        const int Runs = 5, Calls = 10;
+        const int Runs = 5, Calls = 4;
         work();
         var times = new double[Runs];
         for (var run = 0; run < Runs; run++)
@@ -251,15 +272,20 @@ internal sealed unsafe class FusedDecoder : IDisposable
         return times[Runs / 2];
     }
 
-    private static int Tiles(int rows) => s_tiles.First(tiles => rows <= tiles * 8 || tiles == s_tiles[^1]);
+    private static int Size(int rows) => Array.FindIndex(s_sizes, size => rows <= size);
 
-    private int SharedBytes(int tiles, int groups)
+    private StepForm Form(int rows) => _forms[Size(rows)];
+
+    private Variant Variants(int rows) => _variants[2 * Size(rows) + (Form(rows) == StepForm.Wide ? 1 : 0)];
+
+    private int SharedBytes(int tiles, bool wide, int groups)
     {
-        var product = groups * (GroupThreads / 32 * 16 * (8 * tiles + 4) + MostRows);
+        // A tile's sums over 8 pieces of the inputs, or over 4 pairs of pieces where warps share rows.
+        var sums = (wide ? WideOutputs * 4 : GroupThreads / 32) * 16 * (8 * tiles + 4);
         var sharing = _config.Heads / _config.KeyValueHeads;
         var together = Enumerable.Range(1, 4).Last(heads => sharing % heads == 0);
         var attention = Parts * together * (_config.HeadDim + 2);
-        return Math.Max(product, attention) * sizeof(float);
+        return Math.Max(groups * (sums + MostRows), attention) * sizeof(float);
     }
 
     private long[] LayerAddresses()
@@ -290,13 +316,13 @@ internal sealed unsafe class FusedDecoder : IDisposable
         (step.Count, step.Capacity, step.Longest, step.FeatureCount) = (count, cache.Capacity, longest, featureLayers.Count);
         for (var i = 0; i < featureLayers.Count; i++) step.FeatureLayers[i] = featureLayers[i];
 
-        var kernels = _kernels[Tiles(count)];
+        var variant = Variants(count);
         int first = 0, last = Phases;
         var arguments = stackalloc void*[] { &step, &first, &last };
-        if (Persistent)
+        if (Form(count) == StepForm.Persistent)
         {
             var threads = PersistentGroups * GroupThreads;
-            CudaProgram.Launch(kernels.Persistent, _program.Multiprocessors, threads, LaunchKind.Cooperative, arguments);
+            CudaProgram.Launch(variant.Persistent, _program.Multiprocessors, threads, LaunchKind.Cooperative, arguments);
         }
         else
         {
@@ -305,33 +331,58 @@ internal sealed unsafe class FusedDecoder : IDisposable
                 last = first + 1;
                 // The first one waits for whatever was before the step.
                 var kind = first > 0 && _program.Overlaps ? LaunchKind.Overlapping : LaunchKind.Ordinary;
-                CudaProgram.Launch(kernels.Phase, PhaseBlocks(first, count), GroupThreads, kind, arguments);
+                CudaProgram.Launch(variant.Phase, PhaseBlocks(variant, first, count), GroupThreads, kind, arguments);
             }
         }
         return features is null ? [hidden] : [hidden, features];
     }
 
-    private int PhaseBlocks(int phase, int count)
+    private int PhaseBlocks(Variant variant, int phase, int count)
     {
         if (phase == 0 || phase == Phases - 1) return count;
         var kind = (phase - 1) % PhasesPerLayer;
-        if (kind == 0) return Blocks((_config.Heads + 2 * _config.KeyValueHeads) * _config.HeadDim / 16, count);
+        var qkv = (_config.Heads + 2 * _config.KeyValueHeads) * _config.HeadDim;
+        if (kind == 0) return Blocks(variant, qkv / 16, WideOutputs, count);
         return (PhasesPerLayer - kind) switch
         {
-            1 or 3 => Blocks(_config.HiddenSize / 16, count),
-            2 => Blocks(_config.IntermediateSize / 8, count),
+            1 or 3 => Blocks(variant, _config.HiddenSize / 16, WideInputs, count),
+            2 => Blocks(variant, _config.IntermediateSize / 8, WideOutputs, count),
             4 => Math.Min(2 * _program.Multiprocessors, count * _config.Heads),
             _ => Math.Min(2 * _program.Multiprocessors, count * (_config.Heads + _config.KeyValueHeads)),
         };
     }
 
     // Two blocks fit on a multiprocessor; more would only take turns.
-    private int Blocks(int tiles, int count)
+    private int Blocks(Variant variant, int tiles, int together, int count)
     {
-        var rows = Tiles(count) * 8;
-        return Math.Min(2 * _program.Multiprocessors, tiles * ((count + rows - 1) / rows));
+        var rows = variant.Tiles * 8;
+        var units = variant.Wide ? (tiles + together - 1) / together : tiles;
+        return Math.Min(2 * _program.Multiprocessors, units * ((count + rows - 1) / rows));
     }
 
-    // The same kernel of a step with the shared memory of either form, and the plain product.
-    private readonly record struct Forms(CudaProgram.Kernel Persistent, CudaProgram.Kernel Phase, CudaProgram.Kernel Linear);
+    // The kernels of one size: a step's with the shared memory of a persistent launch and of a phase, and the plain product.
+    private sealed class Variant
+    {
+        public Variant(CudaProgram program, int size, bool wide, Func<int, bool, int, int> sharedBytes)
+        {
+            Wide = wide;
+            Tiles = wide ? s_wideTiles[size] : s_tiles[size];
+            // Only narrow ones are launched persistently.
+            var most = sharedBytes(Tiles, wide, wide ? 1 : PersistentGroups);
+            var phase = sharedBytes(Tiles, wide, 1);
+            Persistent = program.Find("step", most);
+            Phase = Persistent with { SharedBytes = phase };
+            Linear = program.Find("linear", phase);
+        }
+
+        public bool Wide { get; }
+
+        public int Tiles { get; }
+
+        public CudaProgram.Kernel Persistent { get; }
+
+        public CudaProgram.Kernel Phase { get; }
+
+        public CudaProgram.Kernel Linear { get; }
+    }
 }
