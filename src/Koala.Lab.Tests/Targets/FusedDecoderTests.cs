@@ -16,7 +16,7 @@ public sealed class FusedDecoderTests
 {
     private const int Prefix = 150;
 
-    public static TheoryData<string> Forms => new("Persistent", "Fused", "Wide");
+    public static TheoryData<string> Forms => new("Persistent", "Fused");
 
     [Theory, MemberData(nameof(Forms))]
     public void Tokens_at_once_equal_tokens_one_by_one(string form)
@@ -126,7 +126,7 @@ public sealed class FusedDecoderTests
 
     [Theory]
     [InlineData("koala-mini-eagle-k2", "Persistent", 1)]
-    [InlineData("koala-mini-eagle-k2", "Wide", 1)]
+    [InlineData("koala-mini-eagle-k2", "Fused", 1)]
     [InlineData("koala-mini-eagle-k1", "Fused", 3)]
     [InlineData("koala-mini-medusa-k1", "Persistent", 2)]
     public void Greedy_answers_with_a_head_are_those_without(string head, string form, int batch)

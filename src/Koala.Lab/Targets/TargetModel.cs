@@ -52,6 +52,7 @@ internal sealed unsafe class TargetModel : IDisposable
         if (Fused is null) return;
         using var cache = NewCache(1, ComparedContext);
         Fused.Choose(cache);
+        CompareWithPlain(Fused, cache);
     }
 
     /// <summary>The weights as tensors; the model disposes them.</summary>
@@ -128,7 +129,7 @@ internal sealed unsafe class TargetModel : IDisposable
         }
 
         using var scope = NewDisposeScope();
-        if (Fused is not null && StepRows.Of(trees, cache.Lengths, held) is var rows && !FusedDecoder.Declines(rows, featureLayers, !capture))
+        if (Fused is not null && StepRows.Of(trees, cache.Lengths, held) is var rows && !Fused.Declines(rows, featureLayers, !capture))
         {
             var output = AppendFused(cache, trees, rows, featureLayers, count, capture);
             for (var b = 0; b < cache.Batch; b++) cache.Extend(b, trees.Tokens[b].Length);
@@ -264,6 +265,26 @@ internal sealed unsafe class TargetModel : IDisposable
         _rotary.Dispose();
         _slotNumbers.Dispose();
         _cpu?.Dispose();
+    }
+
+    // Leaves steps of many rows to libtorch if it is faster.
+    private void CompareWithPlain(FusedDecoder fused, KeyValueCache cache)
+    {
+        var chain = TokenTrees.Chains([new int[FusedDecoder.MostRows]]);
+        var start = cache.Capacity - FusedDecoder.MostRows;
+        if (start < 0) return;
+        cache.Extend(0, start);
+        void Work()
+        {
+            using var scope = NewDisposeScope();
+            Append(cache, chain, [], 0, capture: true);
+            cache.Truncate(0, start);
+        }
+        var own = FusedDecoder.Time(Work);
+        Fused = null;
+        var plain = FusedDecoder.Time(Work);
+        Fused = fused;
+        if (plain < own) fused.LeaveMany();
     }
 
     private IEnumerable<Tensor> Tensors => ((Tensor[])[Weights.Embedding, Weights.LmHead, .. Weights.Layers]).Distinct();

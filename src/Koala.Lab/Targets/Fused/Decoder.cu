@@ -8,8 +8,8 @@
 // parts that depend on its length only, and the parts are added in a fixed order.
 //
 // D: width, I: inner width, H: query heads, G: key/value heads, d: head width, N: rows.
-// Macros: WIDTH (D), INNER (I), HEADS (H), KV_HEADS (G), HEAD_DIM (d), LAYERS, EPSILON, QK_NORM (0 or 1); and for a variant
-// TILES_AT_ONCE, the number of 8 rows that a product computes at once, and ROWS_SHARED (0 or 1), whether its warps share rows.
+// Macros: WIDTH (D), INNER (I), HEADS (H), KV_HEADS (G), HEAD_DIM (d), LAYERS, EPSILON, QK_NORM (0 or 1), and
+// TILES_AT_ONCE, the number of 8 rows that a product computes at once: 1, 2 or 4.
 
 typedef unsigned short bf16;
 typedef unsigned int u32;
@@ -19,8 +19,7 @@ typedef unsigned int u32;
 #define ROW_HEADER 8
 #define INFINITE __int_as_float(0x7f800000)
 #define MAX_FEATURES 8
-#define GROUP_WARPS 8       // the warps that share a product's tiles
-#define PIECES GROUP_WARPS  // the pieces that the inputs of a product are cut into
+#define GROUP_WARPS 8       // the warps that share a product's tile: each takes a part of the inputs
 #define QUERY_ROWS (HEADS * HEAD_DIM)
 #define SQUARES (WIDTH / 16)
 #define PHASES_PER_LAYER (5 + QK_NORM)
@@ -249,27 +248,20 @@ template <int TILES> __host__ __device__ constexpr int held_steps(int most)
     return limit;
 }
 
-// y = x * wT. A group of warps computes a unit: 16 outputs (a tile), or MANY such tiles, of 8*TILES rows. The inputs are cut into PIECES,
-// and the sums over the pieces are added in a fixed order: ((0+1)+(2+3))+((4+5)+(6+7)). With one tile each warp has a piece. With MANY
-// tiles, MANY warps share the rows that they load, and each of them has as many pieces.
-//
-// In a tile's sums, output p and output p+8 belong to one thread, so what has to be combined (a rotated pair, a gate and what it gates)
-// is put there by the tile's choice of outputs.
+// y = x * wT for up to 8*TILES rows. A group of warps computes 16 outputs of all rows at once: each of its warps takes a part of the
+// inputs, and the parts are added in the order of the warps. In a tile's sums, output p and output p+8 belong to one thread, so what
+// has to be combined (a rotated pair, a gate and what it gates) is put there by the tile's choice of outputs.
 //
 // Epilogue: tiles(); outputs(tile, p, low, high), the two weight rows; begin(tile, index, p, row), loads what finish needs;
 // finish(tile, index, p, row, valid, a, b), takes the two results; all lanes of a warp call it together.
-template <int TILES, int WANTED, int INPUTS, bool NORMED, class Epilogue>
+template <int TILES, int INPUTS, bool NORMED, class Epilogue>
 __device__ __forceinline__ void product(const Step& s, const bf16* weights, const bf16* x, Epilogue& epilogue, Gate& gate, float* shared)
 {
     constexpr int STEPS = INPUTS / 32;
-    // Every piece of several has at least one step.
-    constexpr int MANY = STEPS >= PIECES ? WANTED : 1;
-    constexpr int MOST = (STEPS * MANY + PIECES - 1) / PIECES;
+    constexpr int MOST = (STEPS + GROUP_WARPS - 1) / GROUP_WARPS;
     constexpr int HELD = held_steps<TILES>(MOST);
     constexpr int AT_ONCE = TILES >= 8 ? 1 : 8 / TILES;
     constexpr int STRIDE = 8 * TILES + 4;
-    constexpr int SLOTS = MANY == 1 ? PIECES : PIECES / 2;
-    constexpr int TILE_FLOATS = SLOTS * 16 * STRIDE;
     constexpr int PAIRS = TILES * 64;
     constexpr int THREADS = GROUP_WARPS * 32;
     constexpr int EACH = (PAIRS + THREADS - 1) / THREADS;
@@ -279,30 +271,26 @@ __device__ __forceinline__ void product(const Step& s, const bf16* weights, cons
     const int thread = index % THREADS;
     const int warp = thread / 32;
     const int group = index / THREADS;
-    const int stride = gridDim.x * (blockDim.x / THREADS);
+    const int slots = gridDim.x * (blockDim.x / THREADS);
     const int blocks = (s.count + TILES * 8 - 1) / (TILES * 8);
-    const int tiles = epilogue.tiles();
-    const int units = (tiles + MANY - 1) / MANY * blocks;
-    const int own_tile = warp % MANY, first_piece = warp / MANY * MANY;
-    const int begin = first_piece * STEPS / PIECES;
-    const int end = (first_piece + MANY) * STEPS / PIECES;
+    const int units = epilogue.tiles() * blocks;
+    const int begin = warp * STEPS / GROUP_WARPS;
+    const int end = (warp + 1) * STEPS / GROUP_WARPS;
     const int within = (lane % 4) * 8;
-    float* sums = shared + group * (MANY * TILE_FLOATS + MAX_ROWS);
-    float* scales = sums + MANY * TILE_FLOATS;
+    float* sums = shared + group * (GROUP_WARPS * 16 * STRIDE + MAX_ROWS);
+    float* scales = sums + GROUP_WARPS * 16 * STRIDE;
 
     uint4 lows[HELD], highs[HELD];
     const bf16* low_row;
     const bf16* high_row;
-    bool any;
     int unit = group * gridDim.x + block_index();
 
     // Loads nothing behind the last unit. What is loaded is set in any case: else the compiler keeps its registers through all phases.
     auto choose = [&](int next)
     {
-        const int tile = (blocks == 1 ? next : next / blocks) * MANY + own_tile;
-        any = next < units && tile < tiles;
+        const bool any = next < units;
         int lo, hi;
-        epilogue.outputs(tile, lane / 4, lo, hi);
+        epilogue.outputs(blocks == 1 ? next : next / blocks, lane / 4, lo, hi);
         low_row = weights + (size_t)lo * INPUTS + within;
         high_row = weights + (size_t)hi * INPUTS + within;
         repeat<0, HELD>([&](auto index)
@@ -319,7 +307,7 @@ __device__ __forceinline__ void product(const Step& s, const bf16* weights, cons
     int scaled = -1;     // the block whose scales are ready
     while (unit < units)
     {
-        const int base = blocks == 1 ? unit : unit / blocks, block = unit - base * blocks, from = block * TILES * 8;
+        const int tile = blocks == 1 ? unit : unit / blocks, block = unit - tile * blocks, from = block * TILES * 8;
         const int count = min(s.count - from, TILES * 8);
         // Each warp prepares the scales of TILES rows. Their sums are finished behind the product, which does not wait for them.
         float shares[TILES] = {};
@@ -332,39 +320,14 @@ __device__ __forceinline__ void product(const Step& s, const bf16* weights, cons
                 shares[i] = row < count ? squares_share(s.squares, from + row, lane) : 0.0f;
             });
         }
-        if constexpr (MANY == 1)
-            repeat<0, EACH>([&](auto index)
-            {
-                constexpr int i = decltype(index)::value;
-                const int e = thread + i * THREADS;
-                if (e < PAIRS && e / 8 < count) epilogue.begin(base, index, e % 8, from + e / 8);
-            });
+        repeat<0, EACH>([&](auto index)
+        {
+            constexpr int i = decltype(index)::value;
+            const int e = thread + i * THREADS;
+            if (e < PAIRS && e / 8 < count) epilogue.begin(tile, index, e % 8, from + e / 8);
+        });
 
         float sum[TILES][4] = {};
-        int piece = first_piece, piece_end = (first_piece + 1) * STEPS / PIECES;
-        // Puts the sums over a piece where the group finds them; the second piece of a pair is added to the first.
-        auto keep = [&]()
-        {
-            const bool second = MANY > 1 && piece % 2 == 1;
-            float* own = sums + own_tile * TILE_FLOATS + (MANY == 1 ? warp : piece / 2) * 16 * STRIDE;
-            repeat<0, TILES>([&](auto index)
-            {
-                constexpr int t = decltype(index)::value;
-                float2* upper = (float2*)(own + lane / 4 * STRIDE + t * 8 + lane % 4 * 2);
-                float2* lower = (float2*)(own + (lane / 4 + 8) * STRIDE + t * 8 + lane % 4 * 2);
-                float2 a = make_float2(sum[t][0], sum[t][1]), b = make_float2(sum[t][2], sum[t][3]);
-                if (second)
-                {
-                    a = make_float2(upper->x + a.x, upper->y + a.y);
-                    b = make_float2(lower->x + b.x, lower->y + b.y);
-                }
-                *upper = a;
-                *lower = b;
-                sum[t][0] = sum[t][1] = sum[t][2] = sum[t][3] = 0.0f;
-            });
-            piece++;
-            piece_end = (piece + 1) * STEPS / PIECES;
-        };
         for (int part = begin; part < (MOST == HELD ? begin + 1 : end); part += HELD)
         {
             repeat<0, (HELD + AT_ONCE - 1) / AT_ONCE>([&](auto number)
@@ -391,15 +354,21 @@ __device__ __forceinline__ void product(const Step& s, const bf16* weights, cons
                     if constexpr (MOST > HELD)
                     {
                         const int next = part + FIRST + u + HELD;
-                        lows[FIRST + u] = load_weights(low_row + next * 32, any && next < end);
-                        highs[FIRST + u] = load_weights(high_row + next * 32, any && next < end);
+                        lows[FIRST + u] = load_weights(low_row + next * 32, next < end);
+                        highs[FIRST + u] = load_weights(high_row + next * 32, next < end);
                     }
-                    if (MANY > 1 && part + FIRST + u + 1 == piece_end && piece < first_piece + MANY) keep();
                 });
             });
         }
-        if (MANY == 1) keep();
 
+        float* own = sums + warp * 16 * STRIDE;
+        repeat<0, TILES>([&](auto index)
+        {
+            constexpr int t = decltype(index)::value;
+            const int column = t * 8 + lane % 4 * 2;
+            *(float2*)(own + lane / 4 * STRIDE + column) = make_float2(sum[t][0], sum[t][1]);
+            *(float2*)(own + (lane / 4 + 8) * STRIDE + column) = make_float2(sum[t][2], sum[t][3]);
+        });
         if (NORMED && block != scaled)
         {
             repeat<0, TILES>([&](auto index)
@@ -410,43 +379,30 @@ __device__ __forceinline__ void product(const Step& s, const bf16* weights, cons
             });
             scaled = block;
         }
-        unit += stride;
+        unit += slots;
         choose(unit);
         wait_for(1 + group, THREADS);
-        for (int other = 0; other < MANY; other++)
+        repeat<0, EACH>([&](auto index)
         {
-            const int tile = base * MANY + other;
-            if (tile >= tiles) break;
-            const float* from_tile = sums + other * TILE_FLOATS;
-            repeat<0, EACH>([&](auto index)
+            constexpr int i = decltype(index)::value;
+            const int e = thread + i * THREADS;
+            // Whole warps go on, so that an epilogue may exchange values; those of no valid row stop.
+            if (e >= PAIRS || (e & ~31) / 8 >= count) return;
+            const int p = e % 8, row = e / 8;
+            float a = 0.0f, b = 0.0f;
+            #pragma unroll
+            for (int w = 0; w < GROUP_WARPS; w++)
             {
-                constexpr int i = decltype(index)::value;
-                const int e = thread + i * THREADS;
-                // Whole warps go on, so that an epilogue may exchange values; those of no valid row stop.
-                if (e >= PAIRS || (e & ~31) / 8 >= count) return;
-                const int p = e % 8, row = e / 8;
-                if (MANY > 1 && row < count) epilogue.begin(tile, index, p, from + row);
-                float pairs[2][4];
-                #pragma unroll
-                for (int k = 0; k < 4; k++)
-                {
-                    #pragma unroll
-                    for (int half = 0; half < 2; half++)
-                    {
-                        const float* at = from_tile + (k * (SLOTS / 4) * 16 + p + half * 8) * STRIDE + row;
-                        pairs[half][k] = MANY == 1 ? at[0] + at[16 * STRIDE] : at[0];
-                    }
-                }
-                float a = (pairs[0][0] + pairs[0][1]) + (pairs[0][2] + pairs[0][3]);
-                float b = (pairs[1][0] + pairs[1][1]) + (pairs[1][2] + pairs[1][3]);
-                if (NORMED)
-                {
-                    a *= scales[row];
-                    b *= scales[row];
-                }
-                epilogue.finish(tile, index, p, from + row, row < count, a, b);
-            });
-        }
+                a += sums[(w * 16 + p) * STRIDE + row];
+                b += sums[(w * 16 + p + 8) * STRIDE + row];
+            }
+            if (NORMED)
+            {
+                a *= scales[row];
+                b *= scales[row];
+            }
+            epilogue.finish(tile, index, p, from + row, row < count, a, b);
+        });
         wait_for(1 + group, THREADS);
     }
 }
@@ -964,7 +920,7 @@ __device__ __forceinline__ void fetch_cache(const Step& s, const LayerCache& cac
     fetch(cache.values + at, known * HEAD_DIM);
 }
 
-template <int TILES, bool WIDE> __device__ __forceinline__ void run(const Step& s, int first, int last)
+template <int TILES> __device__ __forceinline__ void run(const Step& s, int first, int last)
 {
     extern __shared__ float shared[];
     // Addresses would come from far away in each phase, since a step's weights drive everything else out of the cache.
@@ -998,7 +954,7 @@ template <int TILES, bool WIDE> __device__ __forceinline__ void run(const Step& 
                     fetch_first(own.output, QUERY_ROWS, blocks, ResidualEpilogue<EACH>(s, 0, 0));
                     fetch_cache(s, caches[layer]);
                 }
-                product<TILES, WIDE ? 4 : 1, WIDTH, true>(s, own.qkv, s.scaled, epilogue, gate, shared);
+                product<TILES, WIDTH, true>(s, own.qkv, s.scaled, epilogue, gate, shared);
             }
 #if QK_NORM
             else if (kind == 1) norm_and_rotate(s, own, caches[layer], gate);
@@ -1014,19 +970,19 @@ template <int TILES, bool WIDE> __device__ __forceinline__ void run(const Step& 
             {
                 ResidualEpilogue<EACH> epilogue(s, own.post_norm, -1);
                 if (!gate.alone) fetch_first(own.down, INNER, blocks, epilogue);
-                product<TILES, WIDE ? 2 : 1, QUERY_ROWS, false>(s, own.output, s.attended, epilogue, gate, shared);
+                product<TILES, QUERY_ROWS, false>(s, own.output, s.attended, epilogue, gate, shared);
             }
             else if (kind == 3 + QK_NORM)
             {
                 GateEpilogue epilogue(s);
                 if (!gate.alone && layer + 1 < LAYERS)
                     fetch_first(layers[layer + 1].qkv, WIDTH, blocks, QkvEpilogue<EACH>(s, own, caches[layer]));
-                product<TILES, WIDE ? 4 : 1, WIDTH, true>(s, own.gate_up, s.scaled, epilogue, gate, shared);
+                product<TILES, WIDTH, true>(s, own.gate_up, s.scaled, epilogue, gate, shared);
             }
             else
             {
                 ResidualEpilogue<EACH> epilogue(s, layers[layer + 1].input_norm, layer);
-                product<TILES, WIDE ? 2 : 1, INNER, false>(s, own.down, s.inner, epilogue, gate, shared);
+                product<TILES, INNER, false>(s, own.down, s.inner, epilogue, gate, shared);
             }
         }
         if (phase + 1 < last) gate.arrive();
@@ -1041,22 +997,22 @@ template <int TILES, bool WIDE> __device__ __forceinline__ void run(const Step& 
     }
 }
 
-template <int TILES, bool WIDE> __device__ __forceinline__ void project(const bf16* weights, const bf16* x, bf16* y, int outputs, int count)
+template <int TILES> __device__ __forceinline__ void project(const bf16* weights, const bf16* x, bf16* y, int outputs, int count)
 {
     extern __shared__ float shared[];
     Step s;
     s.count = count;
     Gate gate = { 0, 0, true };
     PlainEpilogue epilogue(y, outputs);
-    product<TILES, WIDE ? 4 : 1, WIDTH, false>(s, weights, x, epilogue, gate, shared);
+    product<TILES, WIDTH, false>(s, weights, x, epilogue, gate, shared);
 }
 
 extern "C" __global__ void __launch_bounds__(512, 1) step(const __grid_constant__ Step s, int first, int last)
 {
-    run<TILES_AT_ONCE, ROWS_SHARED>(s, first, last);
+    run<TILES_AT_ONCE>(s, first, last);
 }
 
 extern "C" __global__ void __launch_bounds__(512, 1) linear(const bf16* weights, const bf16* x, bf16* y, int outputs, int count)
 {
-    project<TILES_AT_ONCE, ROWS_SHARED>(weights, x, y, outputs, count);
+    project<TILES_AT_ONCE>(weights, x, y, outputs, count);
 }

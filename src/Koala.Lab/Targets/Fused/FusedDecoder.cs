@@ -30,19 +30,17 @@ internal sealed unsafe class FusedDecoder : IDisposable
     private const int Parts = 16;               // PARTS of Decoder.cu
     private const int PointersPerLayer = 9;     // of struct Layer
 
-    private const int WideOutputs = 4, WideInputs = 2;   // the tiles that warps share rows for, in the wide form
-
     // Steps of so many rows share their kernels.
     private static readonly int[] s_sizes = [8, 16, MostRows];
 
     // The numbers of 8 rows that a product computes at once, for each of these sizes.
-    private static readonly int[] s_tiles = [1, 2, 4], s_wideTiles = [1, 2, 8];
+    private static readonly int[] s_tiles = [1, 2, 4];
 
     private readonly ModelConfig _config;
     private readonly TargetWeights _weights;
     private readonly Device _device;
     private readonly CudaProgram _program;
-    private readonly Variant[] _variants;       // narrow and wide ones in turn, for each size
+    private readonly Variant[] _variants;       // for each size
     private readonly StepForm[] _forms;         // for each size
     private readonly Tensor _layers;            // [layers,PointersPerLayer], addresses
     private readonly Tensor _frequencies;       // [headDim/2]
@@ -53,7 +51,7 @@ internal sealed unsafe class FusedDecoder : IDisposable
     private FusedDecoder(ModelConfig config, TargetWeights weights, Device device, IReadOnlyList<CudaProgram> programs)
     {
         (_config, _weights, _device, _program) = (config, weights, device, programs[0]);
-        _variants = [.. programs.Select((program, i) => new Variant(program, i / 2, i % 2 == 1, SharedBytes))];
+        _variants = [.. programs.Select((program, size) => new Variant(program, s_tiles[size], SharedBytes))];
         _forms = [.. s_sizes.Select(_ => _program.CanCooperate ? StepForm.Persistent : StepForm.Fused)];
         using var scope = NewDisposeScope();
         _layers = tensor(LayerAddresses(), device: device).DetachFromDisposeScope();
@@ -87,6 +85,9 @@ internal sealed unsafe class FusedDecoder : IDisposable
         _workspace = [.. tensors];
     }
 
+    /// <summary>The most rows of a step that libtorch does not compute faster; see <see cref="LeaveMany"/>.</summary>
+    public int Limit { get; private set; } = int.MaxValue;
+
     /// <summary>What reports call the form of a step over one token.</summary>
     public string Name => _forms[0] == StepForm.Persistent ? "persistent" : "fused";
 
@@ -104,11 +105,7 @@ internal sealed unsafe class FusedDecoder : IDisposable
         if (device.type != DeviceType.CUDA || dtype != ScalarType.BFloat16 || !Serves(config)) return null;
         using var stream = typeof(FusedDecoder).Assembly.GetManifestResourceStream("Decoder.cu")!;
         using var reader = new StreamReader(stream, Encoding.UTF8);
-        var variants = s_sizes.SelectMany((_, size) => (Macro[][])
-        [
-            [.. Macros(config), ("TILES_AT_ONCE", Text(s_tiles[size])), ("ROWS_SHARED", "0")],
-            [.. Macros(config), ("TILES_AT_ONCE", Text(s_wideTiles[size])), ("ROWS_SHARED", "1")],
-        ]);
+        var variants = s_tiles.Select(tiles => (Macro[])[.. Macros(config), ("TILES_AT_ONCE", Text(tiles))]);
         var programs = CudaProgram.Load("Decoder.cu", reader.ReadToEnd(), [.. variants]);
         return programs is null || (!programs[0].CanCooperate && !CudaGraph.Supported(device))
             ? null
@@ -116,7 +113,11 @@ internal sealed unsafe class FusedDecoder : IDisposable
     }
 
     /// <summary>Uses a form for steps of any number of rows.</summary>
-    public void Use(StepForm form) => Array.Fill(_forms, form);
+    public void Use(StepForm form)
+    {
+        Array.Fill(_forms, form);
+        Limit = int.MaxValue;
+    }
 
     /// <summary>Chooses the fastest form for each size by measuring them.</summary>
     /// <param name="cache">A cache of one sequence; what it holds is lost.</param>
@@ -153,12 +154,18 @@ internal sealed unsafe class FusedDecoder : IDisposable
         }
     }
 
+    /// <summary>
+    /// Leaves steps of many rows to libtorch: the products of a large model with many rows are bound by arithmetic, which libtorch's do
+    /// faster. Such rows are no longer those of a step over one token, bit by bit.
+    /// </summary>
+    public void LeaveMany() => Limit = s_sizes[^2];
+
     /// <summary>Whether a step is better left to libtorch.</summary>
     /// <param name="rows">The rows of the step.</param>
     /// <param name="featureLayers">The layers whose outputs are wanted.</param>
     /// <param name="oneLaunch">Whether it may take only one launch.</param>
-    public static bool Declines(StepRows rows, IReadOnlyList<int> featureLayers, bool oneLaunch) =>
-        rows.Count > (oneLaunch ? MostRows : MostRows * MostLaunches)
+    public bool Declines(StepRows rows, IReadOnlyList<int> featureLayers, bool oneLaunch) =>
+        rows.Count > Math.Min(Limit, oneLaunch ? MostRows : MostRows * MostLaunches)
         || rows.MostFurther > RowDescriptions.MostFurther
         || featureLayers.Count > StepArguments.MostFeatures;
 
@@ -216,7 +223,7 @@ internal sealed unsafe class FusedDecoder : IDisposable
             var from = CudaProgram.Address(rows) + (nint)(start * _config.HiddenSize * sizeof(ushort));
             var to = CudaProgram.Address(logits) + (nint)(start * outputs * sizeof(ushort));
             var arguments = stackalloc void*[] { &weights, &from, &to, &outputs, &number };
-            var blocks = Blocks(variant, (outputs + 15) / 16, WideOutputs, number);
+            var blocks = Blocks(variant, (outputs + 15) / 16, number);
             CudaProgram.Launch(variant.Linear, blocks, GroupThreads, LaunchKind.Ordinary, arguments);
         }
         GC.KeepAlive(rows);
@@ -250,8 +257,8 @@ internal sealed unsafe class FusedDecoder : IDisposable
 
     private static string Text(IFormattable number) => number.ToString(null, CultureInfo.InvariantCulture);
 
-    // The median of several runs of several calls, in seconds.
-    private static double Time(Action work)
+    /// <summary>The median of several runs of several calls, in seconds.</summary>
+    public static double Time(Action work)
     {
         const int Runs = 5, Calls = 4;
         work();
@@ -276,16 +283,15 @@ internal sealed unsafe class FusedDecoder : IDisposable
 
     private StepForm Form(int rows) => _forms[Size(rows)];
 
-    private Variant Variants(int rows) => _variants[2 * Size(rows) + (Form(rows) == StepForm.Wide ? 1 : 0)];
+    private Variant Variants(int rows) => _variants[Size(rows)];
 
-    private int SharedBytes(int tiles, bool wide, int groups)
+    private int SharedBytes(int tiles, int groups)
     {
-        // A tile's sums over 8 pieces of the inputs, or over 4 pairs of pieces where warps share rows.
-        var sums = (wide ? WideOutputs * 4 : GroupThreads / 32) * 16 * (8 * tiles + 4);
+        var product = groups * (GroupThreads / 32 * 16 * (8 * tiles + 4) + MostRows);
         var sharing = _config.Heads / _config.KeyValueHeads;
         var together = Enumerable.Range(1, 4).Last(heads => sharing % heads == 0);
         var attention = Parts * together * (_config.HeadDim + 2);
-        return Math.Max(groups * (sums + MostRows), attention) * sizeof(float);
+        return Math.Max(product, attention) * sizeof(float);
     }
 
     private long[] LayerAddresses()
@@ -341,41 +347,34 @@ internal sealed unsafe class FusedDecoder : IDisposable
     {
         if (phase == 0 || phase == Phases - 1) return count;
         var kind = (phase - 1) % PhasesPerLayer;
-        var qkv = (_config.Heads + 2 * _config.KeyValueHeads) * _config.HeadDim;
-        if (kind == 0) return Blocks(variant, qkv / 16, WideOutputs, count);
+        if (kind == 0) return Blocks(variant, (_config.Heads + 2 * _config.KeyValueHeads) * _config.HeadDim / 16, count);
         return (PhasesPerLayer - kind) switch
         {
-            1 or 3 => Blocks(variant, _config.HiddenSize / 16, WideInputs, count),
-            2 => Blocks(variant, _config.IntermediateSize / 8, WideOutputs, count),
+            1 or 3 => Blocks(variant, _config.HiddenSize / 16, count),
+            2 => Blocks(variant, _config.IntermediateSize / 8, count),
             4 => Math.Min(2 * _program.Multiprocessors, count * _config.Heads),
             _ => Math.Min(2 * _program.Multiprocessors, count * (_config.Heads + _config.KeyValueHeads)),
         };
     }
 
     // Two blocks fit on a multiprocessor; more would only take turns.
-    private int Blocks(Variant variant, int tiles, int together, int count)
+    private int Blocks(Variant variant, int tiles, int count)
     {
         var rows = variant.Tiles * 8;
-        var units = variant.Wide ? (tiles + together - 1) / together : tiles;
-        return Math.Min(2 * _program.Multiprocessors, units * ((count + rows - 1) / rows));
+        return Math.Min(2 * _program.Multiprocessors, tiles * ((count + rows - 1) / rows));
     }
 
     // The kernels of one size: a step's with the shared memory of a persistent launch and of a phase, and the plain product.
     private sealed class Variant
     {
-        public Variant(CudaProgram program, int size, bool wide, Func<int, bool, int, int> sharedBytes)
+        public Variant(CudaProgram program, int tiles, Func<int, int, int> sharedBytes)
         {
-            Wide = wide;
-            Tiles = wide ? s_wideTiles[size] : s_tiles[size];
-            // Only narrow ones are launched persistently.
-            var most = sharedBytes(Tiles, wide, wide ? 1 : PersistentGroups);
-            var phase = sharedBytes(Tiles, wide, 1);
-            Persistent = program.Find("step", most);
+            Tiles = tiles;
+            var phase = sharedBytes(tiles, 1);
+            Persistent = program.Find("step", sharedBytes(tiles, PersistentGroups));
             Phase = Persistent with { SharedBytes = phase };
             Linear = program.Find("linear", phase);
         }
-
-        public bool Wide { get; }
 
         public int Tiles { get; }
 

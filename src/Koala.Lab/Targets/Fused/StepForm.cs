@@ -8,7 +8,4 @@ internal enum StepForm
 
     /// <summary>One launch for each phase, captured in a CUDA graph.</summary>
     Fused,
-
-    /// <summary>As <see cref="Fused"/>, with warps that share the rows they load, so that many rows take less traffic.</summary>
-    Wide,
 }
