@@ -199,5 +199,6 @@ public sealed class FusedDecoderTests
         return [.. Enumerable.Range(0, length).Select(_ => random.Next(3, target.Config.VocabularySize))];
     }
 
-    private static void AssertSame(Tensor expected, Tensor actual, string what) => Assert.True(expected.equal(actual).all().item<bool>(), what);
+    private static void AssertSame(Tensor expected, Tensor actual, string what) =>
+        Assert.True(expected.equal(actual).all().item<bool>(), what);
 }

@@ -18,7 +18,7 @@ internal static unsafe class CudaDriver
     public const int MostSharedBytes = 8;
 
     // Results of loading code that the driver does not know.
-    private const int InvalidImage = 200, NoCodeForDevice = 209;
+    private const int InvalidImage = 200, NoCodeForDevice = 209, UnsupportedVersion = 222;
 
     private const string Driver = "libcuda.so.1";
 
@@ -37,7 +37,7 @@ internal static unsafe class CudaDriver
         IntPtr module;
         int result;
         fixed (byte* bytes = code) result = cuModuleLoadData(&module, bytes);
-        if (result is InvalidImage or NoCodeForDevice) return null;
+        if (result is InvalidImage or NoCodeForDevice or UnsupportedVersion) return null;
         Check(result, "cuModuleLoadData");
         return module;
     }

@@ -52,7 +52,7 @@ internal sealed unsafe class CudaProgram
         {
             if (Gpu.Current is null) return "there is no GPU";
             if (s_functions.Value is null || s_dataAddress == 0) return "this libtorch does not export its streams";
-            if (Nvrtc.Found is null) return "there is no NVRTC (libnvrtc.so)";
+            if (Nvrtc.Found is null) return "there is no NVRTC of version 12 or later (libnvrtc.so)";
             return Architecture < FirstArchitecture ? $"the GPU's architecture is {Architecture}, below {FirstArchitecture}" : null;
         }
     }
@@ -62,16 +62,17 @@ internal sealed unsafe class CudaProgram
     /// <param name="source">The source.</param>
     /// <param name="variants">The macros of each variant of the source that is wanted.</param>
     /// <returns>
-    /// The variants; null if kernels cannot run here (<see cref="Missing"/>), or the driver is too old for the compiler's code.
+    /// The variants; null if kernels cannot run here (<see cref="Missing"/>), if the compiler is older than the GPU, or if the driver is
+    /// older than the compiler.
     /// </returns>
     public static IReadOnlyList<CudaProgram>? Load(
         string name, string source, IReadOnlyList<IReadOnlyList<(string Name, string Value)>> variants)
     {
         if (Missing is not null) return null;
-        var codes = new byte[variants.Count][];
+        var codes = new byte[]?[variants.Count];
         Parallel.For(0, codes.Length, i => codes[i] = Code(name, source, variants[i]));
         // Only this thread has the context that torch uses.
-        var modules = codes.Select(code => CudaDriver.LoadModule(code)).ToArray();
+        var modules = codes.Select(code => code is null ? null : CudaDriver.LoadModule(code)).ToArray();
         return modules.Contains(null) ? null : [.. modules.Select(module => new CudaProgram(module!.Value, Architecture))];
     }
 
@@ -99,8 +100,8 @@ internal sealed unsafe class CudaProgram
         CudaDriver.Launch(kernel.Function, blocks, threads, kernel.SharedBytes, functions.RawStream(&stream), kind, arguments);
     }
 
-    // The machine code of a variant.
-    private static byte[] Code(string name, string source, IReadOnlyList<(string Name, string Value)> macros)
+    // The machine code of a variant; null if the compiler is older than the GPU.
+    private static byte[]? Code(string name, string source, IReadOnlyList<(string Name, string Value)> macros)
     {
         var nvrtc = Nvrtc.Found!;
         string[] options =
@@ -118,6 +119,7 @@ internal sealed unsafe class CudaProgram
         var file = Path.Combine(CacheFolder.Path, $"{Path.GetFileNameWithoutExtension(name)}-{hash}.cubin");
         if (File.Exists(file)) return File.ReadAllBytes(file);
         var code = nvrtc.Compile(source, name, options);
+        if (code is null) return null;
         AtomicFile.Write(file, stream => stream.Write(code));
         return code;
     }

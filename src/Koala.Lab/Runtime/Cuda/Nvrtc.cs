@@ -9,6 +9,12 @@ internal sealed unsafe class Nvrtc
 {
     private static readonly Lazy<Nvrtc?> s_found = new(Find);
 
+    // The first version that knows the architectures which can use all of the kernels.
+    private const int FirstMajor = 12;
+
+    // Its result where it does not know an option, as an architecture.
+    private const int InvalidOption = 5;
+
     // The newest that is known to work comes first.
     private static readonly string[] s_names = ["libnvrtc.so.13", "libnvrtc.so.12"];
 
@@ -32,8 +38,9 @@ internal sealed unsafe class Nvrtc
     /// <param name="source">CUDA source that includes nothing.</param>
     /// <param name="name">Its name in messages.</param>
     /// <param name="options">The compiler's options, the architecture among them.</param>
+    /// <returns>The machine code; null if this version of the compiler is older than the architecture.</returns>
     /// <exception cref="InvalidOperationException">The source has an error.</exception>
-    public byte[] Compile(string source, string name, IReadOnlyList<string> options)
+    public byte[]? Compile(string source, string name, IReadOnlyList<string> options)
     {
         IntPtr program;
         var text = Encoding.UTF8.GetBytes(source + '\0');
@@ -47,6 +54,7 @@ internal sealed unsafe class Nvrtc
             int result;
             fixed (IntPtr* first = addresses)
                 result = ((delegate* unmanaged<IntPtr, int, IntPtr*, int>)Export("nvrtcCompileProgram"))(program, addresses.Length, first);
+            if (result == InvalidOption) return null;
             if (result != 0)
             {
                 var log = Encoding.UTF8.GetString(Read(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog")).TrimEnd('\0');
@@ -65,7 +73,7 @@ internal sealed unsafe class Nvrtc
     {
         if (!LibTorch.HasCuda) return null;
         foreach (var file in Candidates())
-            if (NativeLibrary.TryLoad(file, out var library)) return new Nvrtc(library);
+            if (NativeLibrary.TryLoad(file, out var library) && new Nvrtc(library) is { Version.Major: >= FirstMajor } found) return found;
         return null;
     }
 
@@ -79,9 +87,13 @@ internal sealed unsafe class Nvrtc
             folders.AddRange(Directory.GetDirectories(packages).Order(StringComparer.Ordinal).Select(path => Path.Combine(path, "lib")));
         foreach (var place in folders.Where(Directory.Exists))
             foreach (var file in Directory.GetFiles(place, "libnvrtc*.so*").OrderDescending(StringComparer.Ordinal))
-                if (!file.Contains("builtins", StringComparison.Ordinal) && !file.Contains(".alt.", StringComparison.Ordinal)) yield return file;
+                if (IsCompiler(file)) yield return file;
         foreach (var name in s_names) yield return name;
     }
+
+    // Its built-in headers and a second build of it have similar names.
+    private static bool IsCompiler(string file) =>
+        !file.Contains("builtins", StringComparison.Ordinal) && !file.Contains(".alt.", StringComparison.Ordinal);
 
     private byte[] Read(IntPtr program, string sizeFunction, string readFunction)
     {

@@ -491,7 +491,8 @@ template <int EACH> struct ResidualEpilogue
 
     template <class Index> __device__ __forceinline__ void begin(int tile, Index, int p, int row)
     {
-        before[Index::value] = make_float2(load_float(s.x + row * WIDTH + tile * 16 + p), load_float(s.x + row * WIDTH + tile * 16 + p + 8));
+        const float* from = s.x + row * WIDTH + tile * 16 + p;
+        before[Index::value] = make_float2(load_float(from), load_float(from + 8));
     }
 
     template <class Index> __device__ __forceinline__ void finish(int tile, Index, int p, int row, bool valid, float a, float b)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Koala.Lab.Checkpoints;
@@ -155,8 +154,8 @@ internal sealed unsafe class FusedDecoder : IDisposable
     }
 
     /// <summary>
-    /// Leaves steps of many rows to libtorch: the products of a large model with many rows are bound by arithmetic, which libtorch's do
-    /// faster. Such rows are no longer those of a step over one token, bit by bit.
+    /// Leaves steps of many rows to libtorch, whose products over many rows of a large model are faster. Such rows are no longer those of
+    /// a step over one token, bit by bit.
     /// </summary>
     public void LeaveMany() => Limit = s_sizes[^2];
 
@@ -183,7 +182,10 @@ internal sealed unsafe class FusedDecoder : IDisposable
         for (var start = 0; start < rows.Count; start += MostRows)
         {
             var described = RowDescriptions.Create(rows, ids, start, Math.Min(MostRows, rows.Count - start));
-            if (Form((int)described.shape[0]) == StepForm.Persistent || !capture) steps.Add(Step(described.to(_device), rows.MostVisible, cache, featureLayers));
+            if (Form((int)described.shape[0]) == StepForm.Persistent || !capture)
+            {
+                steps.Add(Step(described.to(_device), rows.MostVisible, cache, featureLayers));
+            }
             else
             {
                 // The launches of a graph keep the length that they were captured with.
@@ -214,17 +216,17 @@ internal sealed unsafe class FusedDecoder : IDisposable
         using var scope = NewDisposeScope();
         var rows = hidden.contiguous();
         var logits = empty([.. hidden.shape[..^1], _config.VocabularySize], ScalarType.BFloat16, _device);
-        var weights = CudaProgram.Address(_weights.LmHead);
-        for (long start = 0; start < count; start += MostRows)
+        var (weights, from, to) = (CudaProgram.Address(_weights.LmHead), CudaProgram.Address(rows), CudaProgram.Address(logits));
+        int outputs = _config.VocabularySize, number;
+        var arguments = stackalloc void*[] { &weights, &from, &to, &outputs, &number };
+        for (var left = (int)count; left > 0; left -= number)
         {
-            var number = (int)Math.Min(MostRows, count - start);
+            number = Math.Min(MostRows, left);
             var variant = Variants(number);
-            var outputs = _config.VocabularySize;
-            var from = CudaProgram.Address(rows) + (nint)(start * _config.HiddenSize * sizeof(ushort));
-            var to = CudaProgram.Address(logits) + (nint)(start * outputs * sizeof(ushort));
-            var arguments = stackalloc void*[] { &weights, &from, &to, &outputs, &number };
             var blocks = Blocks(variant, (outputs + 15) / 16, number);
             CudaProgram.Launch(variant.Linear, blocks, GroupThreads, LaunchKind.Ordinary, arguments);
+            from += number * _config.HiddenSize * sizeof(ushort);
+            to += number * outputs * sizeof(ushort);
         }
         GC.KeepAlive(rows);
         return logits.MoveToOuterDisposeScope();
@@ -266,14 +268,14 @@ internal sealed unsafe class FusedDecoder : IDisposable
         for (var run = 0; run < Runs; run++)
         {
             cuda.synchronize();
-            var start = Stopwatch.GetTimestamp();
+            var start = TimeProvider.System.GetTimestamp();
             for (var call = 0; call < Calls; call++)
             {
                 using var scope = NewDisposeScope();
                 work();
             }
             cuda.synchronize();
-            times[run] = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            times[run] = TimeProvider.System.GetElapsedTime(start).TotalSeconds;
         }
         Array.Sort(times);
         return times[Runs / 2];
