@@ -29,7 +29,7 @@ public sealed class JsonFieldNamesTests
         // Reports.
         {
             typeof(EvaluationReport),
-            "target head device dtype threads temperature batch acceptance draftLength tree draftLengthChosen " +
+            "target head device dtype kernels threads temperature batch acceptance draftLength tree draftLengthChosen " +
             "repeats prompts skipped tokens lossless " +
             "nearTies equalAnswers acceptanceLength positionAcceptance nAlpha treeNodeAcceptance baseline " +
             "speculative speedup predicted breakEven round " +
@@ -51,7 +51,7 @@ public sealed class JsonFieldNamesTests
         { typeof(CategoryReport), "category prompts acceptanceLength speedup nAlpha" },
         {
             typeof(BreakEvenReport),
-            "target head device dtype threads temperature batch draftLength aloneMs breakEven round byDraftLength provenance " +
+            "target head device dtype kernels threads temperature batch draftLength aloneMs breakEven round byDraftLength provenance " +
             "disturbed disturbances load"
         },
         { typeof(BreakEvenRow), "draftLength round breakEven" },
@@ -59,7 +59,7 @@ public sealed class JsonFieldNamesTests
         { typeof(TreeCost), "nodes draftMs verifyMs bookkeepingMs roundMs" },
         {
             typeof(TreeFitReport),
-            "target head device dtype threads by prompts skipped places tree chain aloneTokensPerSecond byNodes paths provenance " +
+            "target head device dtype kernels threads by prompts skipped places tree chain aloneTokensPerSecond byNodes paths provenance " +
             "disturbed disturbances load"
         },
         { typeof(FittedTree), "nodes depth acceptanceLength roundMs tokensPerSecond" },
@@ -84,7 +84,7 @@ public sealed class JsonFieldNamesTests
         // The machine.
         {
             typeof(DoctorReport),
-            "koala machine libTorch device gpus cudaGraphs halfInstructions vectorBits memoryReadGBPerSecond threads environment findings"
+            "koala machine libTorch device gpus cudaGraphs kernels halfInstructions vectorBits memoryReadGBPerSecond threads environment findings"
         },
         { typeof(LibTorchInfo), "version builtFor folder origin bindingsMended" },
         { typeof(Finding), "level what mend" },

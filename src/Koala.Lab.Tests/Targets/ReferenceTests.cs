@@ -11,7 +11,7 @@ namespace Koala.Lab.Tests.Targets;
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class ReferenceTests : IDisposable
 {
-    private const int Hidden = 32, Inner = 48, Vocabulary = 4096, Tokens = 24;
+    private const int Hidden = 32, Inner = 64, Vocabulary = 4096, Tokens = 24;
 
     private readonly TemporaryFolder _folder = new();
 

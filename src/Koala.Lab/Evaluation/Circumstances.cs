@@ -39,6 +39,13 @@ public record Circumstances
     [JsonRequired, JsonPropertyOrder(-1)]
     public int Threads { get; init; }
 
+    /// <summary>
+    /// What computed the target's steps on a GPU: persistent or fused (kernels of Koala's own), or plain (libtorch). Null on a CPU and in
+    /// reports that are older than this field.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull), JsonPropertyOrder(-1)]
+    public string? Kernels { get; init; }
+
     /// <summary>The sampling temperature; 0 is greedy.</summary>
     [JsonRequired, JsonPropertyOrder(-1)]
     public virtual double Temperature { get; init; }
@@ -68,7 +75,7 @@ public record Circumstances
 
     /// <summary>The device, the dtype, the threads, the temperature, and the batch size where it is not 1.</summary>
     internal string Setup => string.Create(CultureInfo.InvariantCulture,
-        $"{Device}, {Dtype}, {Threads} threads, temperature {Temperature}{(Batch == 1 ? "" : $", batch size {Batch}")}");
+        $"{Device}, {Dtype}, {(Kernels is null ? "" : $"kernels: {Kernels}, ")}{Threads} threads, temperature {Temperature}{(Batch == 1 ? "" : $", batch size {Batch}")}");
 
     /// <summary>The circumstances in one line.</summary>
     public override string ToString() => $"{Head} on {Target}, {Setup}";
@@ -84,6 +91,7 @@ public record Circumstances
         Head = head,
         Device = Devices.Name(target.Device),
         Dtype = Dtypes.Name(target.WeightDtype),
+        Kernels = target.Model.Kernels,
         Threads = torch.get_num_threads(),
         Temperature = temperature,
         Batch = batch,

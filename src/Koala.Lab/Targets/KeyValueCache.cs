@@ -20,6 +20,7 @@ public sealed unsafe class KeyValueCache : IDisposable
     private readonly int _heads;
     private readonly nint[] _keyAddresses = [];     // of each layer's tensor; empty where kernels of ours do not read it
     private readonly nint[] _valueAddresses = [];
+    private Tensor? _addresses;
     private readonly Tensor _starts;   // the first row of each head of each sequence, [B,kvHeads,1]
 
     internal KeyValueCache(int layers, int batch, int capacity, int heads, int headDim, ScalarType dtype, Device device)
@@ -54,6 +55,11 @@ public sealed unsafe class KeyValueCache : IDisposable
     internal Device Device => _starts.device;
 
     internal Tensor[] Keys { get; }
+
+    /// <summary>The addresses of each layer's keys and values on a GPU, [layers,2], for kernels of our own.</summary>
+    internal Tensor Addresses => _addresses ??= tensor(
+        Keys.Zip(Values).SelectMany(layer => (long[])[CudaProgram.Address(layer.First), CudaProgram.Address(layer.Second)]).ToArray(),
+        device: Device).DetachFromDisposeScope();
 
     internal Tensor[] Values { get; }
 
@@ -143,6 +149,7 @@ public sealed unsafe class KeyValueCache : IDisposable
         foreach (var tensor in Keys) tensor.Dispose();
         foreach (var tensor in Values) tensor.Dispose();
         _starts.Dispose();
+        _addresses?.Dispose();
     }
 
     internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_disposed, this);

@@ -2,7 +2,7 @@ using Koala.Lab.Kernels;
 
 namespace Koala.Lab.Targets;
 
-/// <summary>The rows of a step on a CPU: where each token stands and what it attends to.</summary>
+/// <summary>The rows of a step in kernels of our own: where each token stands and what it attends to.</summary>
 internal sealed class StepRows
 {
     private readonly List<int> _sequences = [];
@@ -28,6 +28,9 @@ internal sealed class StepRows
     /// <summary>The most slots that a row attends to.</summary>
     public int MostVisible { get; private set; }
 
+    /// <summary>The most slots of a row behind those that begin at the first one.</summary>
+    public int MostFurther { get; private set; }
+
     /// <summary>Adds a row that attends to everything up to itself.</summary>
     public void AddCausal(int sequence, int slot) => Add(sequence, slot, slot, new VisibleSlots(slot + 1, []));
 
@@ -39,6 +42,7 @@ internal sealed class StepRows
         _positions.Add(position);
         _visible.Add(visible);
         MostVisible = Math.Max(MostVisible, visible.Count);
+        MostFurther = Math.Max(MostFurther, visible.Further.Length);
     }
 
     /// <summary>The rows of a step that appends trees of tokens; see <see cref="TargetModel.Append"/>.</summary>

@@ -1,5 +1,6 @@
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Runtime.Cuda;
+using Koala.Lab.Targets.Fused;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -18,6 +19,9 @@ internal sealed unsafe class TargetModel : IDisposable
     // at a few hundred slots in the time of one, and each shape costs it a capture.
     private const int Bucket = 64;
     private const int GpuBucket = 256;
+
+    // The context over which the forms of a step are compared.
+    private const int ComparedContext = 512;
 
     private readonly ModelConfig _config;
     private readonly ScalarType _dtype;
@@ -44,10 +48,24 @@ internal sealed unsafe class TargetModel : IDisposable
         _script = new DecoderScript(_config);
         _rotary = new RotaryEmbedding(_config, dtype, device);
         _slotNumbers = arange(_config.ContextLength, ScalarType.Int64, device).DetachFromDisposeScope();
+        Fused = FusedDecoder.Create(_config, Weights, dtype, device);
+        if (Fused is null) return;
+        using var cache = NewCache(1, ComparedContext);
+        Fused.Choose(cache);
+        CompareWithPlain(Fused, cache);
     }
 
     /// <summary>The weights as tensors; the model disposes them.</summary>
     public TargetWeights Weights { get; }
+
+    /// <summary>The steps in kernels of our own on a GPU; null where libtorch computes them, and on a CPU.</summary>
+    public FusedDecoder? Fused { get; set; }
+
+    /// <summary>
+    /// What computes the steps on a GPU: <c>persistent</c> and <c>fused</c> are kernels of our own, <c>plain</c> is libtorch; null on a
+    /// CPU.
+    /// </summary>
+    public string? Kernels => _cpu is not null ? null : Fused is null ? "plain" : Fused.Name;
 
     /// <summary>The number of weights; a tied embedding counts once.</summary>
     public long WeightCount => _cpu?.Count ?? Tensors.Sum(tensor => tensor.numel());
@@ -111,6 +129,12 @@ internal sealed unsafe class TargetModel : IDisposable
         }
 
         using var scope = NewDisposeScope();
+        if (Fused is not null && StepRows.Of(trees, cache.Lengths, held) is var rows && !Fused.Declines(rows, featureLayers, !capture))
+        {
+            var output = AppendFused(cache, trees, rows, featureLayers, count, capture);
+            for (var b = 0; b < cache.Batch; b++) cache.Extend(b, trees.Tokens[b].Length);
+            return output.MoveToOuterDisposeScope();
+        }
         var keyValueLength = KeyValueLength(cache, cache.Lengths.Max() + count);
         var slots = _slotNumbers.narrow(0, 0, keyValueLength);
         Tensor NewSlots(Tensor starts) => starts + _slotNumbers.narrow(0, 0, count);                        // [B,T]
@@ -171,6 +195,7 @@ internal sealed unsafe class TargetModel : IDisposable
     public Tensor Step(KeyValueCache cache, Tensor ids, Tensor positions, int keyValueLength)
     {
         if (_cpu is not null) return _cpu.Step(cache, ids, positions);
+        if (Fused is not null && cache.Batch <= FusedDecoder.MostRows) return Fused.Step(cache, ids, positions, keyValueLength);
         using var scope = NewDisposeScope();
         var masked = (_slotNumbers.narrow(0, 0, keyValueLength) > positions).unsqueeze(1);                  // [B,1,L]
         var hidden = Run(ids, positions, cache.Slots(positions), masked, keyValueLength, cache, []).Hidden; // [B,1,D]
@@ -202,9 +227,9 @@ internal sealed unsafe class TargetModel : IDisposable
 
     /// <summary>The LM head over hidden states, [...,D]: logits [...,V]. Gradients flow to the hidden states.</summary>
     public Tensor Logits(Tensor hidden) =>
-        _cpu is null || NeedsGradients(hidden)
-            ? nn.functional.linear(hidden, Weights.LmHead)
-            : _cpu.Decoder.Multiply(_cpu.LmHead, hidden);
+        NeedsGradients(hidden) ? nn.functional.linear(hidden, Weights.LmHead)
+        : _cpu is not null ? _cpu.Decoder.Multiply(_cpu.LmHead, hidden)
+        : Fused?.Logits(hidden) ?? nn.functional.linear(hidden, Weights.LmHead);
 
     /// <summary>Whether something computed from a tensor has to carry gradients, which only libtorch computes.</summary>
     public static bool NeedsGradients(Tensor x) => is_grad_enabled() && x.requires_grad;
@@ -235,10 +260,31 @@ internal sealed unsafe class TargetModel : IDisposable
     /// <summary>Frees the weights.</summary>
     public void Dispose()
     {
+        Fused?.Dispose();
         Weights.Dispose();
         _rotary.Dispose();
         _slotNumbers.Dispose();
         _cpu?.Dispose();
+    }
+
+    // Leaves steps of many rows to libtorch if it is faster.
+    private void CompareWithPlain(FusedDecoder fused, KeyValueCache cache)
+    {
+        var chain = TokenTrees.Chains([new int[FusedDecoder.MostRows]]);
+        var start = cache.Capacity - FusedDecoder.MostRows;
+        if (start < 0) return;
+        cache.Extend(0, start);
+        void Work()
+        {
+            using var scope = NewDisposeScope();
+            Append(cache, chain, [], 0, capture: true);
+            cache.Truncate(0, start);
+        }
+        var own = FusedDecoder.Time(Work);
+        Fused = null;
+        var plain = FusedDecoder.Time(Work);
+        Fused = fused;
+        if (plain < own) fused.LeaveMany();
     }
 
     private IEnumerable<Tensor> Tensors => ((Tensor[])[Weights.Embedding, Weights.LmHead, .. Weights.Layers]).Distinct();
@@ -255,6 +301,22 @@ internal sealed unsafe class TargetModel : IDisposable
             starts[b] = cache.Lengths[b];
         }
         return [tensor(ids), tensor(starts).view(-1, 1)];
+    }
+
+    private TargetOutput AppendFused(
+        KeyValueCache cache, TokenTrees trees, StepRows rows, IReadOnlyList<int> featureLayers, int count, bool capture)
+    {
+        var outputs = Fused!.Run(rows, [.. trees.Tokens.SelectMany(tokens => tokens)], cache, featureLayers, capture);   // [N,...]
+        if (rows.Count < cache.Batch * count)
+        {
+            var places = new List<long>();
+            for (var b = 0; b < cache.Batch; b++)
+                for (var t = 0; t < trees.Tokens[b].Length; t++) places.Add(b * count + t);
+            var index = tensor(places, device: _device);
+            outputs = [.. outputs.Select(x => x.new_zeros(cache.Batch * count, x.shape[1]).index_copy_(0, index, x))];
+        }
+        Tensor[] shaped = [.. outputs.Select(x => x.view(cache.Batch, count, -1))];
+        return new TargetOutput(shaped[0], shaped[^1]);
     }
 
     private TargetOutput Run(

@@ -22,6 +22,7 @@ internal sealed unsafe class CudaGraphFunctions
             c10Cuda, "_ZN3c104cuda20getCurrentCUDAStreamEa");
         SetCurrentStream = (delegate* unmanaged<CudaStream, void>)NativeLibrary.GetExport(
             c10Cuda, "_ZN3c104cuda20setCurrentCUDAStreamENS0_10CUDAStreamE");
+        RawStream = (delegate* unmanaged<CudaStream*, IntPtr>)NativeLibrary.GetExport(c10Cuda, "_ZNK3c104cuda10CUDAStream6streamEv");
     }
 
     /// <summary>Arguments: this; whether to keep the graph after it was made executable (0: no).</summary>
@@ -43,6 +44,9 @@ internal sealed unsafe class CudaGraphFunctions
     public delegate* unmanaged<sbyte, CudaStream> CurrentStream { get; }
 
     public delegate* unmanaged<CudaStream, void> SetCurrentStream { get; }
+
+    /// <summary>Argument: this. Returns the driver's stream.</summary>
+    public delegate* unmanaged<CudaStream*, IntPtr> RawStream { get; }
 
     /// <summary>Returns the functions; null if the loaded libtorch has no CUDA or exports other names.</summary>
     public static CudaGraphFunctions? Find()

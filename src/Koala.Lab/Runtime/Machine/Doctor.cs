@@ -58,6 +58,7 @@ public static class Doctor
             Device = hasGpu ? "cuda" : "cpu",
             Gpus = hasGpu ? cuda.device_count() : 0,
             CudaGraphs = hasGpu ? CudaGraph.Supported(CUDA) : null,
+            Kernels = !hasGpu ? null : CudaProgram.Missing is { } missing ? $"plain, as {missing}" : $"NVRTC {Nvrtc.Found!.Version}",
             Threads = get_num_threads(),
             MemoryReadGBPerSecond = MemoryBandwidth.Read(),
         };
@@ -80,6 +81,11 @@ public static class Doctor
             yield return new Finding(FindingLevel.Warning,
                 "this libtorch exports no CUDA graphs: each operation of a step is launched separately on the GPU, which is slower",
                 $"name a libtorch {libtorch.BuiltFor} or its PyTorch in {LibTorch.FolderVariable}");
+
+        if (report.Kernels is not null && CudaProgram.Missing is { } reason)
+            yield return new Finding(FindingLevel.Warning,
+                $"steps on the GPU run on libtorch's kernels, which are slower than Koala's own, as {reason}",
+                "install a PyTorch with CUDA, whose packages include NVRTC, or the CUDA toolkit");
 
         if (report.Threads > report.Machine.Cores)
             yield return new Finding(FindingLevel.Warning,

@@ -28,6 +28,13 @@ public sealed record DoctorReport
     /// <summary>Whether steps can be captured as CUDA graphs; null if there is no GPU.</summary>
     public required bool? CudaGraphs { get; init; }
 
+    /// <summary>
+    /// What steps on the GPU are computed with: the compiler of Koala's own kernels, or why there are none. Null if there is no GPU, and
+    /// in reports that are older than this field.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Kernels { get; init; }
+
     /// <summary>The CPU's instruction sets for 16-bit floats, by their Linux names.</summary>
     public required IReadOnlyList<string> HalfInstructions { get; init; }
 
@@ -66,6 +73,7 @@ public sealed record DoctorReport
         if (Machine.Gpu is { } gpu) Row("GPU", $"{gpu}{(Gpus > 1 ? $", the first of {Gpus}" : "")}");
         Row("device", Device);
         if (CudaGraphs is { } graphs) Row("CUDA graphs", graphs ? "yes" : "no");
+        if (Kernels is { } kernels) Row("kernels", kernels);
         if (Threads is { } threads) Row("threads", threads.ToString(CultureInfo.InvariantCulture));
         if (VectorBits is { } bits) Row("vectors", Invariant($"{bits} bits"));
         if (MemoryReadGBPerSecond is { } bandwidth)

@@ -42,6 +42,12 @@ public static class LibTorch
     /// <summary>Whether the loaded libtorch has CUDA.</summary>
     public static bool HasCuda => Folder is not null && File.Exists(Path.Combine(Folder, "libtorch_cuda.so"));
 
+    /// <summary>
+    /// The address of a function of TorchSharp's bindings; 0 if they do not export it, or if TorchSharp loaded them itself.
+    /// </summary>
+    internal static IntPtr BindingsFunction(string name) =>
+        s_bindings != 0 && NativeLibrary.TryGetExport(s_bindings, name, out var address) ? address : 0;
+
     /// <summary>The libtorch version that this build of Koala was made for.</summary>
     public static string Version => Metadata("LibTorchVersion");
 
