@@ -15,10 +15,11 @@ internal static class Examples
     {
         ["koala"] =
         [
-            "doctor",
+            "demo",
             $"generate {MiniHead} --prompt \"Why is the sky blue?\"",
             "run notebooks/01-quickstart.ipynb --html quickstart.html",
         ],
+        ["demo"] = ["demo", "demo --prompt \"Write a story about a robot.\""],
         ["doctor"] = ["doctor", "doctor --json"],
         ["pull"] =
         [

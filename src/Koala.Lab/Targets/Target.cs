@@ -82,7 +82,7 @@ public sealed class Target : IDisposable
     /// The tokens that end an answer, in ascending order: those of the model's config, the one that the chat template
     /// writes after an answer, and added tokens that are known as such.
     /// </summary>
-    internal IReadOnlyList<int> EndIds => _endIds.Value;
+    public IReadOnlyList<int> EndIds => _endIds.Value;
 
     /// <summary>The weights and the steps. The target owns this object and disposes it.</summary>
     internal TargetModel Model { get; }
