@@ -86,6 +86,7 @@ public static class KoalaCommand
 
     private static void AddCommands(Command root, Streams streams)
     {
+        root.Subcommands.Add(DemoCommand.Create(streams));
         root.Subcommands.Add(DoctorCommand.Create(streams));
         root.Subcommands.Add(PullCommand.Create(streams));
         root.Subcommands.Add(InspectCommand.Create(streams));

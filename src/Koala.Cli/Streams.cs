@@ -1,4 +1,5 @@
-using Koala.Lab.Evaluation;
+using Koala.Lab.Decoding.Cost;
+using Spectre.Console;
 
 namespace Koala.Cli;
 
@@ -13,6 +14,10 @@ internal sealed record Streams(TextWriter Output, TextWriter Error, TextReader I
 {
     /// <summary>How much other work measurements tolerate. Tests run beside other work and tolerate all.</summary>
     public DisturbanceLimits Limits { get; init; } = new();
+
+    /// <summary>The terminal behind a stream, with the width and the colours that it has. Tests bring their own.</summary>
+    public Func<TextWriter, IAnsiConsole> ConsoleOf { get; init; } =
+        writer => AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) });
 
     /// <summary>Reads a prompt from standard input and drops the line break that <c>echo</c> adds at the end.</summary>
     public string ReadPrompt()

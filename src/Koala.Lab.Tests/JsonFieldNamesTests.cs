@@ -3,11 +3,15 @@ using Koala.Lab.Adversary;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Checkpoints.Hub;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+<<<<<<< HEAD
 using Koala.Lab.Evaluation.Comparison;
 using Koala.Lab.Evaluation.Gates;
 using Koala.Lab.Evaluation.Cost;
+=======
+>>>>>>> h-front
 using Koala.Lab.Evaluation.TreeFitting;
 using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Heads.Medusa;

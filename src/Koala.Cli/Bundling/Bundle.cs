@@ -43,14 +43,7 @@ internal sealed class Bundle
     /// </exception>
     public Bundle(string start, string folder)
     {
-        var clone = new DirectoryInfo(start);
-        while (clone is not null && !File.Exists(Path.Combine(clone.FullName, "Koala.slnx"))) clone = clone.Parent;
-        if (clone is null)
-        {
-            throw new KoalaException("koala bundle", "is made from the project's sources, but this koala is not in a clone of them",
-                "run ./koala bundle in a clone");
-        }
-        _sources = clone.FullName;
+        _sources = Clone.Find(start, "bundle", "is made from the project's sources");
         Folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         foreach (var path in (string[])[Folder, Archive])
         {

@@ -4,18 +4,17 @@ using Koala.Cli.Output;
 using Koala.Lab;
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Drafting;
 using Koala.Lab.Evaluation;
-using Koala.Lab.Evaluation.Cost;
 using Koala.Lab.Targets;
+using Spectre.Console;
 
 namespace Koala.Cli.Commands;
 
 /// <summary><c>koala generate</c>: answers one prompt or a file of prompts, with a draft head or without one.</summary>
 internal sealed class GenerateCommand
 {
-    private static readonly TimeSpan s_tuningBudget = TimeSpan.FromSeconds(0.4);
-
     private readonly Streams _streams;
     private readonly ModelOptions _model = new();
     private readonly SamplingOptions _sampling = new(() => new GenerationOptions());
@@ -38,14 +37,13 @@ internal sealed class GenerateCommand
     private readonly Option<string> _trace = SharedOptions.OptionalChoice("--trace",
         "Show each round; with --json, full adds every candidate with its probabilities, which costs time. "
         + "Default: no rounds; with --json and a head, rounds.", "rounds", "full");
+    private readonly Option<bool> _colour = SharedOptions.Flag("--colour",
+        "Show accepted and bonus tokens in colours, where standard output is a terminal and NO_COLOR is not set.");
     private readonly Option<bool> _json = SharedOptions.Json();
     private readonly Option<bool> _quiet = SharedOptions.Quiet();
 
     // How many answers have been started: each has its own random stream.
     private int _answers;
-
-    // How many answers were cut off at the limit of tokens, and how many at the end of the context.
-    private (int AtLimit, int AtContext) _cut;
 
     private GenerateCommand(Streams streams) => _streams = streams;
 
@@ -54,7 +52,10 @@ internal sealed class GenerateCommand
     /// <param name="Target">The target.</param>
     /// <param name="Source">The draft source; null for the target without a head.</param>
     /// <param name="FromFile">Whether the prompts come from a file.</param>
-    private sealed record Context(ParseResult Arguments, Target Target, IDraftSource? Source, bool FromFile);
+    /// <param name="Colours">The terminal that shows answers in colours; null if they are plain text.</param>
+    /// <param name="Summary">Counts the answers.</param>
+    private sealed record Context(
+        ParseResult Arguments, Target Target, IDraftSource? Source, bool FromFile, IAnsiConsole? Colours, GenerationSummary Summary);
 
     public static Command Create(Streams streams)
     {
@@ -67,7 +68,7 @@ internal sealed class GenerateCommand
         self._prompts.AddTo(command);
         self._sampling.AddTo(command);
         self._tree.AddTo(command);
-        command.AddOptions(self._stop, self._trace, self._json, self._quiet);
+        command.AddOptions(self._stop, self._trace, self._colour, self._json, self._quiet);
         command.SetAction(self.Run);
         return command;
     }
@@ -90,7 +91,8 @@ internal sealed class GenerateCommand
         using var target = Load(result);
         var source = location?.Load(target);
         using var disposable = source as IDisposable;
-        var context = new Context(result, target, source, file is not null);
+        var summary = new GenerationSummary(options.MaxTokens, target.Config.ContextLength, target.EndIds, source is not null);
+        var context = new Context(result, target, source, file is not null, Colours(result), summary);
         if (source is not null && options is { DraftLength: null, Tree: null })
             options = ChooseDraftLength(context, source, prompts, options, interruption.Token);
         using var decoder = new SpeculativeDecoder(target, source);
@@ -102,23 +104,26 @@ internal sealed class GenerateCommand
             _streams.Error.WriteLine($"{skipped} of {prompts.Count} prompts skipped: "
                 + $"they leave no room in the context of {target.Config.ContextLength} tokens");
         }
-        NoteCut(result, options.MaxTokens, target.Config.ContextLength);
+        if (!result.GetValue(_quiet) && _answers > 0) _streams.Error.WriteLine(summary);
         return ExitCodes.Done;
     }
 
-    // Who has set the limit knows that it cuts.
-    private void NoteCut(ParseResult result, int limit, int context)
+    // Colours in a file would be escape sequences in a text.
+    private IAnsiConsole? Colours(ParseResult result)
     {
-        if (result.GetValue(_quiet)) return;
-        if (_cut.AtLimit > 0 && !result.Has(_sampling.MaxTokens))
+        if (!result.GetValue(_colour)) return null;
+        var console = _streams.ConsoleOf(_streams.Output);
+        var quiet = result.GetValue(_quiet);
+        if (!TokenStyle.ShownBy(console))
         {
-            _streams.Error.WriteLine($"{Answers(_cut.AtLimit)} cut off after {limit} tokens; "
-                + $"{_sampling.MaxTokens.Name} sets the limit");
+            if (!quiet) _streams.Error.WriteLine("no colours: standard output is not a terminal that has them, or NO_COLOR is set");
+            return null;
         }
-        if (_cut.AtContext > 0)
-            _streams.Error.WriteLine($"{Answers(_cut.AtContext)} cut off at the end of the context of {context} tokens");
-
-        string Answers(int cut) => _answers == 1 ? "the answer was" : $"{cut} of {_answers} answers were";
+        if (!quiet) _streams.ConsoleOf(_streams.Error).Write(TokenStyle.Legend);
+        if (!quiet) _streams.Error.WriteLine();
+        // The terminal breaks the lines of an answer, as without colours.
+        console.Profile.Width = int.MaxValue;
+        return console;
     }
 
     // Loading a large target takes long enough that a person wonders; a terminal shows it.
@@ -144,13 +149,9 @@ internal sealed class GenerateCommand
         {
             if (context.FromFile && tokens.Count >= context.Target.Config.ContextLength) return false;
             if (context.FromFile && !json) _streams.Output.WriteLine(allTurns ? $"[{prompt.Id}, turn {turn}]" : $"[{prompt.Id}]");
-            var generation = decoder.Generate(tokens, options with { Stream = _answers++ }, json ? null : Print, cancel);
+            var generation = decoder.Generate(tokens, options with { Stream = _answers++ }, json ? null : Printer(context), cancel);
             dialogue.Answer(generation.Text);
-            if (generation.FinishReason == FinishReason.Length)
-            {
-                if (generation.Tokens.Count < options.MaxTokens) _cut.AtContext++;
-                else _cut.AtLimit++;
-            }
+            context.Summary.Add(generation);
             if (json)
             {
                 var line = LineOf(context, prompt, allTurns ? turn : null, generation);
@@ -158,15 +159,19 @@ internal sealed class GenerateCommand
                 continue;
             }
             _streams.Output.WriteLine();
-            if (context.Arguments.Has(_trace)) _streams.Error.WriteLine(decoder.Trace);
+            if (context.Arguments.Has(_trace)) _streams.Error.WriteLine(decoder.Trace.ToTable());
         }
         return true;
     }
 
-    private void Print(GenerationChunk chunk)
+    private Action<GenerationChunk> Printer(Context context)
     {
-        _streams.Output.Write(chunk.Text);
-        _streams.Output.Flush();
+        if (context.Colours is { } console) return new ColouredAnswer(console, context.Target.Tokenizer).Write;
+        return chunk =>
+        {
+            _streams.Output.Write(chunk.Text);
+            _streams.Output.Flush();
+        };
     }
 
     private AnswerLine LineOf(Context context, Prompt prompt, int? turn, Generation generation)
@@ -192,7 +197,7 @@ internal sealed class GenerateCommand
         var fitting = firstTurns.FirstOrDefault(tokens => tokens.Count > 0 && tokens.Count < context.Target.Config.ContextLength);
         if (fitting is null) return options;
         var (choice, _) = DraftLengthTuner.Measure(
-            context.Target, source, [[fitting]], options, s_tuningBudget, _streams.Limits, cancel);
+            context.Target, source, [[fitting]], options, DraftLengthTuner.Budget, _streams.Limits, cancel);
         if (!context.Arguments.GetValue(_quiet)) _streams.Error.WriteLine(DraftLengthText.Render(choice));
         return options with { DraftLength = choice.Length };
     }
@@ -215,6 +220,10 @@ internal sealed class GenerateCommand
         {
             throw new KoalaException(ofFile.Name, "chooses from a file of prompts, but there is none",
                 "give --prompts FILE, or leave it out");
+        }
+        if (result.Has(_colour) && result.Has(_json))
+        {
+            throw new KoalaException(_colour.Name, "colours text, but --json prints none", "leave one of them out");
         }
         if (result.Has(_raw) && result.Has(_system))
         {

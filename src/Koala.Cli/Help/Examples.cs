@@ -15,10 +15,11 @@ internal static class Examples
     {
         ["koala"] =
         [
-            "doctor",
+            "demo",
             $"generate {MiniHead} --prompt \"Why is the sky blue?\"",
             "run notebooks/01-quickstart.ipynb --html quickstart.html",
         ],
+        ["demo"] = ["demo", "demo --prompt \"Write a story about a robot.\""],
         ["doctor"] = ["doctor", "doctor --json"],
         ["pull"] =
         [
@@ -75,7 +76,7 @@ internal static class Examples
         ["kernel"] = ["kernel install", "kernel start --connection-file FILE"],
         ["kernel install"] = ["kernel install"],
         ["kernel start"] = ["kernel start --connection-file FILE"],
-        ["lab"] = ["lab", "lab notebooks/01-quickstart.ipynb"],
+        ["lab"] = ["lab notebooks/01-quickstart.ipynb", "lab -- --no-browser"],
     };
 
     /// <summary>The examples of a command, without the name of the program.</summary>

@@ -22,7 +22,7 @@ internal static class ProgressLine
             work((_, _, _, _) => { });
             return;
         }
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(streams.Error) });
+        var console = streams.ConsoleOf(streams.Error);
         if (console.Profile.Out.IsTerminal) RunLive(console, work);
         else work((_, _, text, milestone) =>
         {

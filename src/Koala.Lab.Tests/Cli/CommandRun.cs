@@ -1,6 +1,8 @@
+using System.Text;
 using System.Text.Json;
 using Koala.Cli;
-using Koala.Lab.Evaluation;
+using Koala.Lab.Decoding.Cost;
+using Spectre.Console;
 
 namespace Koala.Lab.Tests.Cli;
 
@@ -21,6 +23,23 @@ internal sealed record CommandRun(int ExitCode, string Output, string Error)
         {
             if (line.Contains(at, StringComparison.Ordinal)) source.Cancel();
         }, args, source.Token);
+    }
+
+    /// <summary>Runs the command as in a terminal of this width.</summary>
+    public static CommandRun InTerminal(int width, ColorSystemSupport colours, params string[] args)
+    {
+        IAnsiConsole Terminal(TextWriter writer)
+        {
+            var settings = new AnsiConsoleSettings
+            {
+                Ansi = AnsiSupport.Yes,
+                ColorSystem = colours,
+                Interactive = InteractionSupport.No,
+                Out = new TerminalOutput(writer, width),
+            };
+            return AnsiConsole.Create(settings);
+        }
+        return Of("", null, args, default, Terminal);
     }
 
     public string[] Lines => Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
@@ -51,14 +70,33 @@ internal sealed record CommandRun(int ExitCode, string Output, string Error)
         return this;
     }
 
-    private static CommandRun Of(string input, Action<string>? onError, string[] args, CancellationToken cancel)
+    private static CommandRun Of(
+        string input, Action<string>? onError, string[] args, CancellationToken cancel, Func<TextWriter, IAnsiConsole>? terminal = null)
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new WatchedWriter(onError) { NewLine = "\n" };
         using var reader = new StringReader(input);
         // Tests run beside other tests, so no speed that they measure is judged.
-        var code = KoalaCommand.Run(args, new Streams(output, error, reader, cancel) { Limits = DisturbanceLimits.None });
+        var streams = new Streams(output, error, reader, cancel) { Limits = DisturbanceLimits.None };
+        if (terminal is not null) streams = streams with { ConsoleOf = terminal };
+        var code = KoalaCommand.Run(args, streams);
         return new CommandRun(code, output.ToString(), error.ToString());
+    }
+
+    private sealed class TerminalOutput(TextWriter writer, int width) : IAnsiConsoleOutput
+    {
+        public TextWriter Writer => writer;
+
+        public bool IsTerminal => true;
+
+        public int Width => width;
+
+        public int Height => 50;
+
+        public void SetEncoding(Encoding encoding)
+        {
+            // A string has none.
+        }
     }
 
     private sealed class WatchedWriter(Action<string>? onLine) : StringWriter

@@ -1,9 +1,12 @@
+using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
+using Spectre.Console;
 using TorchSharp;
 
 namespace Koala.Lab.Tests.Cli;
 
-public sealed class GenerateTests
+public sealed partial class GenerateTests
 {
     private static readonly string s_nano = ShippedModels.Folder("koala-nano");
 
@@ -31,19 +34,70 @@ public sealed class GenerateTests
         Assert.Equal(json.GetProperty("text").GetString() + "\n", text.Output);
         Assert.Equal(ShippedModels.Nano.Tokenizer.Encode("Once upon a time", addSpecialTokens: true),
             Ids(json, "promptTokens"));
-        Assert.Equal("", text.Error);
+        Assert.Matches(@"^8 tokens, \d+ tokens/s; cut off at --max-tokens 8\n$", text.Error);
     }
 
     [Fact]
-    public void An_answer_that_is_cut_off_at_the_default_limit_says_so_and_names_the_option()
+    public void The_last_line_says_how_many_tokens_how_fast_and_why_it_stopped()
     {
         string[] line = ["generate", "--target", s_nano, "--prompt", "Tell me a long story.", "--raw"];
-        var cut = CommandRun.Of(line).AssertDone();
-        Assert.Equal("the answer was cut off after 256 tokens; --max-tokens sets the limit\n", cut.Error);
+        Assert.Matches(@"^256 tokens, \d+ tokens/s; cut off at --max-tokens 256\n$", CommandRun.Of(line).AssertDone().Error);
         Assert.Equal("", CommandRun.Of([.. line, "--quiet"]).AssertDone().Error);
-        // Who sets the limit knows that it cuts.
-        Assert.Equal("", CommandRun.Of([.. line, "--max-tokens", "4"]).AssertDone().Error);
+        Assert.EndsWith("; cut off at the end of the context of 512 tokens\n",
+            CommandRun.Of([.. line, "--max-tokens", "1000"]).AssertDone().Error, StringComparison.Ordinal);
+        Assert.EndsWith("; ended at a text of --stop\n",
+            CommandRun.Of([.. line, "--stop", " ", "--json"]).AssertDone().Error, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void With_a_head_the_last_line_has_the_mean_of_the_accepted_tokens()
+    {
+        var run = CommandRun.Of("generate", "--target", s_nano, "--head", ShippedModels.Folder("koala-nano-eagle-k1"), "--prompt", "Hello",
+            "--draft-length", "2", "--max-tokens", "30", "--json").AssertDone();
+        var rounds = run.Json.GetProperty("rounds").EnumerateArray().Select(round => round.GetProperty("accepted").GetInt32());
+        Assert.Contains(string.Create(CultureInfo.InvariantCulture, $" tokens/s, {rounds.Average():F2} accepted per round; "), run.Error,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Several_answers_are_added_up_and_counted_by_their_ends()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.At("prompts.jsonl");
+        File.WriteAllLines(file, ["""{"prompt":"Name a colour."}""", """{"prompt":"Name a town."}"""]);
+        var run = CommandRun.Of("generate", "--target", s_nano, "--prompts", file, "--max-tokens", "2").AssertDone();
+        Assert.Matches(@"^2 answers, 4 tokens, \d+ tokens/s; 2 cut off at --max-tokens 2\n$", run.Error);
+    }
+
+    /// <summary>Colours change nothing but the colours, and each accepted token has its own.</summary>
+    [Fact]
+    public void In_a_terminal_accepted_and_bonus_tokens_have_colours()
+    {
+        string[] line = ["generate", "--target", s_nano, "--head", ShippedModels.Folder("koala-nano-eagle-k1"), "--prompt", "Hello",
+            "--draft-length", "2", "--max-tokens", "40"];
+        var plain = CommandRun.Of(line).AssertDone();
+        var coloured = CommandRun.InTerminal(80, ColorSystemSupport.TrueColor, [.. line, "--colour", "--quiet"]).AssertDone();
+        Assert.Equal(plain.Output, Ansi().Replace(coloured.Output, ""));
+        var rounds = CommandRun.Of([.. line, "--json"]).AssertDone().Json.GetProperty("rounds").EnumerateArray()
+            .Select(round => round.GetProperty("accepted").GetInt32()).ToArray();
+        // The limit may cut the last round; a token whose text is empty or only a line break has no colour.
+        Assert.InRange(coloured.Output.Split("48;2;0;114;178m").Length - 1, 1, rounds.Sum());
+        Assert.InRange(coloured.Output.Split("48;2;230;159;0m").Length - 1, 1, rounds.Length);
+    }
+
+    [Theory, InlineData(true), InlineData(false)]
+    public void Without_colours_the_text_is_plain_and_one_line_says_why(bool terminal)
+    {
+        string[] line = ["generate", "--target", s_nano, "--prompt", "Hello", "--max-tokens", "8", "--colour"];
+        var run = terminal ? CommandRun.InTerminal(80, ColorSystemSupport.NoColors, line) : CommandRun.Of(line);
+        Assert.DoesNotContain('\e', run.AssertDone().Output);
+        Assert.Contains("no colours: ", run.Error, StringComparison.Ordinal);
+        Assert.Contains("NO_COLOR", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Colours_of_json_are_refused() =>
+        CommandRun.Of("generate", "--target", s_nano, "--prompt", "Hello", "--colour", "--json").AssertRefused("--colour", "--json");
 
     [Fact]
     public void Prompts_of_a_file_are_answered_in_order_and_those_that_do_not_fit_are_counted()
@@ -92,6 +146,9 @@ public sealed class GenerateTests
                 TextWriter.Null, error, cancel: cancelled));
         Assert.Equal("interrupted", error.ToString().Trim());
     }
+
+    [GeneratedRegex(@"\e\[[\d;]*m")]
+    private static partial Regex Ansi();
 
     private static int[] Ids(JsonElement json, string name) =>
         [.. json.GetProperty(name).EnumerateArray().Select(id => id.GetInt32())];

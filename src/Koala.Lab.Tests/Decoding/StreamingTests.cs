@@ -12,7 +12,7 @@ public sealed class StreamingTests
     public void Pieces_together_are_the_answer(double temperature)
     {
         using var head = PlainDecoding.RecordedHead();
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         foreach (var prompt in Golden.Prompts("koala-nano"))
         {
             var pieces = new List<GenerationChunk>();
@@ -22,8 +22,47 @@ public sealed class StreamingTests
             Assert.Equal(answer.Text, string.Concat(pieces.Select(p => p.Text)));
             Assert.Equal(1 + answer.Rounds.Count, pieces.Count);
             Assert.Single(pieces[0].Tokens);
+            AssertOrigins(answer, pieces);
             Assert.Equal(ShippedModels.Nano.Tokenizer.Decode(answer.Tokens, skipSpecialTokens: true), answer.Text);
         }
+    }
+
+    /// <summary>While it streams, each token has the origin that the rounds tell afterwards; the texts are those of the chunks.</summary>
+    private static void AssertOrigins(Generation answer, List<GenerationChunk> chunks)
+    {
+        var tokenizer = ShippedModels.Nano.Tokenizer;
+        var reader = new AnswerPieces(tokenizer);
+        var streamed = new List<AnswerPiece>();
+        foreach (var chunk in chunks)
+        {
+            var pieces = reader.Append(chunk);
+            Assert.Equal(chunk.Text, string.Concat(pieces.Where(piece => !piece.Special).Select(piece => piece.Text)));
+            streamed.AddRange(pieces);
+        }
+        Assert.Equal(AnswerPieces.Of(answer, tokenizer), streamed);
+        Assert.Equal(TokenOrigin.Prefill, chunks[0].Origins.Single());
+        foreach (var (chunk, round) in chunks.Skip(1).SkipLast(1).Zip(answer.Rounds))
+        {
+            Assert.Equal(round.Accepted, chunk.Origins.Count(origin => origin == TokenOrigin.Accepted));
+            Assert.Equal(TokenOrigin.Bonus, chunk.Origins[^1]);
+        }
+    }
+
+    /// <summary>What may be the beginning of a stop text is held back, and keeps its origin when it is shown.</summary>
+    [Fact]
+    public void Text_that_was_held_back_keeps_the_origin_of_its_token()
+    {
+        var tokenizer = ShippedModels.Nano.Tokenizer;
+        var tokens = tokenizer.Encode("one two three");
+        var reader = new AnswerPieces(tokenizer);
+        TokenOrigin[] origins = [.. Enumerable.Repeat(TokenOrigin.Accepted, tokens.Count - 1), TokenOrigin.Bonus];
+        Assert.Equal(["one"], reader.Append(new GenerationChunk("one", tokens, origins)).Aggregate(new List<string> { "" },
+            (texts, piece) => [texts[0] + piece.Text]));
+        var rest = reader.Append(new GenerationChunk(" two three", [], []));
+        Assert.Equal(" two three", string.Concat(rest.Select(piece => piece.Text)));
+        Assert.Equal(TokenOrigin.Accepted, rest[0].Origin);
+        Assert.Equal(TokenOrigin.Bonus, rest[^1].Origin);
+        Assert.Equal(TokenOrigin.Bonus, Assert.Single(reader.Append(new GenerationChunk("\ufffd", [], []))).Origin);
     }
 
     [Fact]
@@ -45,7 +84,7 @@ public sealed class StreamingTests
         var prompt = ShippedModels.Nano.Tokenizer.EncodeChat([new Message("user", Question)]);
         // A head that is always wrong, so that the draft length asked for shows every round.
         var head = new ScriptedHead(prompt.Count, 1, (_, length) => Enumerable.Repeat(1, length));
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         await foreach (var _ in decoder.GenerateAsync(Question, new GenerationOptions { MaxTokens = 400 })) break;
         var asked = head.Asked.Count;
         Assert.InRange(asked, 0, 300);

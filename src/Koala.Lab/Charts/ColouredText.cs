@@ -10,18 +10,11 @@ namespace Koala.Lab.Charts;
 [TypeFormatterSource]
 public sealed class ColouredText
 {
-    private readonly IReadOnlyList<(string Text, Origin Origin, bool Special)> _tokens;
+    private readonly IReadOnlyList<AnswerPiece> _tokens;
 
     /// <param name="generation">The answer with its rounds.</param>
     /// <param name="tokenizer">The tokenizer of the target.</param>
-    public ColouredText(Generation generation, Tokenizer tokenizer) => _tokens = [.. Read(generation, tokenizer)];
-
-    private enum Origin
-    {
-        First,
-        Accepted,
-        Bonus,
-    }
+    public ColouredText(Generation generation, Tokenizer tokenizer) => _tokens = AnswerPieces.Of(generation, tokenizer);
 
     /// <summary>
     /// A legend and the text; the background and the underline of a token show its origin. The text has the colour of the page.
@@ -32,7 +25,10 @@ public sealed class ColouredText
         {
             var html = new StringBuilder("<div class=\"koala-text\" style=\"max-width:720px;line-height:1.9\">");
             html.Append("<div style=\"font-size:85%;margin-bottom:4px\">");
-            (Origin, string)[] legend = [(Origin.Accepted, "accepted"), (Origin.Bonus, "bonus"), (Origin.First, "first, from the prompt")];
+            (TokenOrigin, string)[] legend =
+            [
+                (TokenOrigin.Accepted, "accepted"), (TokenOrigin.Bonus, "bonus"), (TokenOrigin.Prefill, "first, from the prompt"),
+            ];
             foreach (var (origin, name) in legend)
                 html.Append(Span(name, origin, special: false)).Append(" &#160; ");
             html.Append("</div><div style=\"white-space:pre-wrap\">");
@@ -45,42 +41,18 @@ public sealed class ColouredText
     public override string ToString()
     {
         var text = new StringBuilder("accepted tokens in [brackets]\n");
-        foreach (var (token, origin, _) in _tokens) text.Append(origin == Origin.Accepted ? $"[{token}]" : token);
+        foreach (var (token, origin, _) in _tokens) text.Append(origin == TokenOrigin.Accepted ? $"[{token}]" : token);
         return text.ToString();
     }
 
-    private static string Span(string text, Origin origin, bool special)
+    private static string Span(string text, TokenOrigin origin, bool special)
     {
         var style = origin switch
         {
-            Origin.Accepted => $"background:rgba(0,114,178,.25);border-bottom:2px solid {Colours.Blue}",
-            Origin.Bonus => $"background:rgba(230,159,0,.25);border-bottom:2px dashed {Colours.Orange}",
+            TokenOrigin.Accepted => $"background:rgba(0,114,178,.25);border-bottom:2px solid {Colours.Blue}",
+            TokenOrigin.Bonus => $"background:rgba(230,159,0,.25);border-bottom:2px dashed {Colours.Orange}",
             _ => $"border-bottom:2px dotted {Colours.Muted}",
         };
         return $"<span style=\"{style}{(special ? ";opacity:.65;font-size:85%" : "")}\">{Charts.Html.Escape(text)}</span>";
-    }
-
-    private static IEnumerable<(string, Origin, bool)> Read(Generation generation, Tokenizer tokenizer)
-    {
-        // The first token comes from prefill. The answer may hold only a part of the last round.
-        var originsOfRounds = generation.Rounds.SelectMany(r => Enumerable.Repeat(Origin.Accepted, r.Accepted).Append(Origin.Bonus));
-        var origins = originsOfRounds.Prepend(Origin.First);
-        var detokenizer = new StreamingDetokenizer(tokenizer);
-        var left = generation.Text.Length;
-        foreach (var (token, origin) in generation.Tokens.Zip(origins))
-        {
-            if (tokenizer.IsSpecial(token))
-            {
-                yield return (tokenizer.Decode([token]), origin, true);
-                continue;
-            }
-            // A character that is spread over several tokens belongs to the last of them. A stop text and what follows it are not part of
-            // the answer.
-            var text = detokenizer.Append(token);
-            text = text[..Math.Min(text.Length, left)];
-            left -= text.Length;
-            if (text.Length > 0) yield return (text, origin, false);
-        }
-        if (left > 0 && detokenizer.Flush() is { Length: > 0 } rest) yield return (rest, Origin.Bonus, false);
     }
 }

@@ -43,4 +43,5 @@ public enum FinishReason
 /// <summary>What one round added to an answer that streams.</summary>
 /// <param name="Text">The text that is certain now; it may be empty.</param>
 /// <param name="Tokens">The tokens that were committed.</param>
-public sealed record GenerationChunk(string Text, IReadOnlyList<int> Tokens);
+/// <param name="Origins">Where each of the tokens came from. <see cref="AnswerPieces"/> divides the text by them.</param>
+public sealed record GenerationChunk(string Text, IReadOnlyList<int> Tokens, IReadOnlyList<TokenOrigin> Origins);

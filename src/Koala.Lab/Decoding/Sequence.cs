@@ -25,7 +25,9 @@ internal sealed class Sequence(Target target, IReadOnlyList<int> prompt, Generat
     /// Appends tokens until the answer ends: at a token that ends it, a stop text or the limit. Tokens after the
     /// end are dropped.
     /// </summary>
-    public void Commit(IReadOnlyList<int> tokens)
+    /// <param name="tokens">The accepted tokens and the target's own token after them.</param>
+    /// <param name="last">Where the last token comes from: it is a bonus token, or that of prefill.</param>
+    public void Commit(IReadOnlyList<int> tokens, TokenOrigin last = TokenOrigin.Bonus)
     {
         var before = _tokens.Count;
         var text = "";
@@ -40,7 +42,9 @@ internal sealed class Sequence(Target target, IReadOnlyList<int> prompt, Generat
             text += _text.Complete();
             break;
         }
-        onChunk?.Invoke(new GenerationChunk(text, _tokens[before..]));
+        if (onChunk is null) return;
+        var origins = Enumerable.Repeat(TokenOrigin.Accepted, tokens.Count - 1).Append(last);
+        onChunk(new GenerationChunk(text, _tokens[before..], [.. origins.Take(_tokens.Count - before)]));
     }
 
     public void EndPrefill() => _prefillSeconds = TimeProvider.System.GetElapsedTime(_start).TotalSeconds;

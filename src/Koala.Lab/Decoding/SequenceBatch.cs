@@ -86,7 +86,7 @@ internal sealed class SequenceBatch(Sequence[] sequences, RandomSource[] random,
             committed[b] = [];
             if (acceptedPaths[b] is not { } accepted) continue;
             int[] tokens = [_roots[b], .. accepted.Path.Select(i => drafts[b].Candidates[i].Token), accepted.Bonus];
-            if (Append(b, tokens[1..])) committed[b] = tokens;
+            if (Append(b, tokens[1..], TokenOrigin.Bonus)) committed[b] = tokens;
         }
         return (committed, rows);
     }
@@ -94,7 +94,9 @@ internal sealed class SequenceBatch(Sequence[] sequences, RandomSource[] random,
     /// <summary>Commits the first token of each answer, which prefill has decided.</summary>
     /// <returns>For each answer that has not ended, its prompt and the root; for other answers nothing.</returns>
     public int[][] Begin(IReadOnlyList<IReadOnlyList<int>> prompts, AcceptedPath?[] acceptedPaths) =>
-        [.. prompts.Select((prompt, b) => Append(b, [acceptedPaths[b]!.Value.Bonus]) ? (int[])[.. prompt, _roots[b]] : [])];
+        [.. prompts.Select((prompt, b) => Append(b, [acceptedPaths[b]!.Value.Bonus], TokenOrigin.Prefill)
+            ? (int[])[.. prompt, _roots[b]]
+            : [])];
 
     /// <summary>Stops the prefill clock of every answer.</summary>
     public void EndPrefill()
@@ -114,9 +116,9 @@ internal sealed class SequenceBatch(Sequence[] sequences, RandomSource[] random,
     public Generation[] Finish() => [.. sequences.Select(sequence => sequence.Finish())];
 
     // Returns whether the answer has not ended.
-    private bool Append(int b, int[] tokens)
+    private bool Append(int b, int[] tokens, TokenOrigin last)
     {
-        sequences[b].Commit(tokens);
+        sequences[b].Commit(tokens, last);
         _roots[b] = tokens[^1];
         if (sequences[b].Ended) cache.Truncate(b, 0);
         return !sequences[b].Ended;
