@@ -19,10 +19,10 @@ for threads in 2 1; do
     [[ -z ${SMOLLM2:-} ]] || benchmarks steps --target "$SMOLLM2" --threads "$threads" --repeats 30 \
         --out "$work/results/steps-smollm2-$threads.json"
 done
-benchmarks batch --target checkpoints/koala-mini --prompts data/gsm8k.jsonl --batch 32,64 --count 192 --max-tokens 320 \
+benchmarks batch --target checkpoints/koala-mini --prompts data/gsm8k.jsonl.gz --batch 32,64 --count 192 --max-tokens 320 \
     --out "$work/results/batch-koala-mini.json"
 ./koala doctor --json | sed "s#$HOME#~#g" > "$work/results/doctor.json"
-[[ -z ${SMOLLM2:-} ]] || benchmarks batch --target "$SMOLLM2" --prompts data/gsm8k.jsonl --batch 16 --count 32 \
+[[ -z ${SMOLLM2:-} ]] || benchmarks batch --target "$SMOLLM2" --prompts data/gsm8k.jsonl.gz --batch 16 --count 32 \
     --max-tokens 64 --out "$work/results/batch-smollm2.json"
 
 for target in koala-nano koala-mini; do

@@ -6,12 +6,8 @@ using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
-<<<<<<< HEAD
 using Koala.Lab.Evaluation.Comparison;
 using Koala.Lab.Evaluation.Gates;
-using Koala.Lab.Evaluation.Cost;
-=======
->>>>>>> h-front
 using Koala.Lab.Evaluation.TreeFitting;
 using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Heads.Medusa;

@@ -16,7 +16,7 @@ public sealed class ShippedDataTests
     [InlineData("chats-train.jsonl.gz", "14,300")]
     [InlineData("chats-validation.jsonl.gz", "796")]
     [InlineData("mt-bench.jsonl", "80")]
-    [InlineData("gsm8k.jsonl", "1,319")]
+    [InlineData("gsm8k.jsonl.gz", "1,319")]
     [InlineData("humaneval.jsonl.gz", "164")]
     [InlineData("spec-bench.jsonl", "320")]
     public void Every_line_parses_and_the_readme_counts_them(string file, string records)

@@ -88,7 +88,7 @@ public sealed class ShippedHeadsTests
             new DirectoryInfo(ShippedModels.Folder(row.Data)).GetFiles().Sum(file => file.Length)),
             1, 8_000_000);
 
-    private static IReadOnlyList<Prompt> AllQuestions => Prompts.Load(TestFiles.At("data", "gsm8k.jsonl"));
+    private static IReadOnlyList<Prompt> AllQuestions => Prompts.Load(TestFiles.At("data", "gsm8k.jsonl.gz"));
 
     // The questions are taken from the whole file, three times as many as needed, since some are too long.
     private static IReadOnlyList<int[]> Questions(Tokenizer tokenizer, int count) =>
