@@ -1,4 +1,4 @@
-using Koala.Lab.Evaluation;
+using Koala.Lab.Decoding.Cost;
 using Spectre.Console;
 
 namespace Koala.Cli;

@@ -9,7 +9,8 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Tests;
 
 /// <summary>
-/// Wrong arguments of public members are exceptions of .NET that name the argument, and never native ones of libtorch.
+/// Wrong arguments of public members name the argument and are never native exceptions of libtorch: what a first use touches says in one
+/// line what is wrong and how to fix it, and tensors, caches and trees throw .NET's exceptions.
 /// </summary>
 public sealed class ArgumentTests
 {
@@ -18,24 +19,19 @@ public sealed class ArgumentTests
     /// <summary>A name, the parameter at fault, and the call.</summary>
     private static readonly (string Name, string Parameter, Action Call)[] s_wrong =
     [
-        ("Append: id too large", "trees", () => WithCache(cache => Nano.Append(cache, [512]))),
-        ("Append: negative id", "trees", () => WithCache(cache => Nano.Append(cache, [-1]))),
         ("Append: no token", "tokens", () => WithCache(cache => Nano.Append(cache, ReadOnlySpan<int>.Empty))),
         ("Append: no cache", "cache", () => Nano.Append(null!, [1])),
         ("Append: another target's cache", "cache", () => { using var c = ShippedModels.Mini.NewCache(1, 8); Nano.Append(c, [1]); }),
         ("Append: too many tokens", "trees", () => WithCache(cache => Nano.Append(cache, new int[9]))),
         ("Append: too many sequences", "trees", () => WithCache(cache => Nano.Append(cache, [[1], [2]]))),
         ("Append: null list", "tokens", () => WithCache(cache => Nano.Append(cache, (IReadOnlyList<int[]>)null!))),
-        ("Append: null sequence", "trees", () => WithCache(cache => Nano.Append(cache, new TokenTrees([null!], [[-1]]), []))),
         ("Append: parents missing", "trees", () => WithCache(cache => Nano.Append(cache, new TokenTrees([[1, 2]], [[-1]]), []))),
         ("Append: no such layer", "featureLayers", () => WithCache(cache => Nano.Append(cache, TokenTrees.Chains([[1]]), [4]))),
         ("Append: negative layer", "featureLayers", () => WithCache(cache => Nano.Append(cache, TokenTrees.Chains([[1]]), [-1]))),
         ("Append: no layers", "featureLayers", () => WithCache(cache => Nano.Append(cache, TokenTrees.Chains([[1]]), null!))),
         ("NewCache: no sequence", "batch", () => Nano.NewCache(0)),
         ("NewCache: no capacity", "capacity", () => Nano.NewCache(1, 0)),
-        ("States: id too large", "tokens", () => Nano.States([1, 512])),
         ("States: no token", "tokens", () => Nano.States([])),
-        ("States: null", "tokens", () => Nano.States(null!)),
         ("Logits: null", "hidden", () => Nano.Logits(null!)),
         ("Logits: another width", "hidden", () => Nano.Logits(zeros(2, 63))),
         ("Logits: another dtype", "hidden", () => Nano.Logits(zeros(2, 64, ScalarType.Float64))),
@@ -47,15 +43,24 @@ public sealed class ArgumentTests
         ("Features: more rows than sequences", "tokens",
             () => WithCache(cache => Nano.Features(cache, Ids(2, 4), Ids(2, 4), Ids(2, 4), []))),
         ("Features: too long", "tokens", () => WithCache(cache => Nano.Features(cache, Ids(1, 9), Ids(1, 9), Ids(1, 9), []))),
-        ("Load: null", "path", () => Target.Load(null!)),
         ("Truncate: no such sequence", "sequence", () => WithCache(cache => cache.Truncate(1, 0))),
         ("Truncate: too long", "length", () => WithCache(cache => cache.Truncate(0, 1))),
         ("Compact: too few sequences", "starts", () => WithCache(cache => cache.Compact([], [[]]))),
         ("Compact: no such token", "accepted", () => WithCache(cache => cache.Compact([0], [[0]]))),
         ("Chains: null", "tokens", () => TokenTrees.Chains(null!)),
+    ];
+
+    /// <summary>What a first use touches: a name, where the message says the fault is, and the call.</summary>
+    private static readonly (string Name, string Where, Action Call)[] s_refused =
+    [
+        ("Append: id too large", "trees", () => WithCache(cache => Nano.Append(cache, [512]))),
+        ("Append: negative id", "trees", () => WithCache(cache => Nano.Append(cache, [-1]))),
+        ("States: id too large", "tokens", () => Nano.States([1, 512])),
+        ("States: null", "tokens", () => Nano.States(null!)),
+        ("Load: null", "path", () => Target.Load(null!)),
         ("SpeculativeDecoder: null", "target", () => new SpeculativeDecoder(null!)),
-        ("Generate: null", "prompts", () => { using var d = new SpeculativeDecoder(Nano); d.Generate(null!); }),
-        ("GenerateAll: no prompt", "prompts.Count", () => { using var d = new SpeculativeDecoder(Nano); d.GenerateAll([]); }),
+        ("Generate: null", "prompt", () => { using var d = new SpeculativeDecoder(Nano); d.Generate(null!); }),
+        ("GenerateAll: no prompt", "prompts", () => { using var d = new SpeculativeDecoder(Nano); d.GenerateAll([]); }),
         ("BatchDecoder: null", "target", () => new BatchDecoder(null!, 1, new GenerationOptions())),
         ("BatchDecoder: null prompt", "prompts",
             () => { using var d = new BatchDecoder(Nano, 1, new GenerationOptions()); d.Run([new BatchPrompt(null!)], _ => { }); }),
@@ -64,6 +69,13 @@ public sealed class ArgumentTests
         ("DraftHead.Create: null target", "target", () => DraftHead.Create(new MedusaOptions(), null!)),
         ("DraftHead.Load: null folder", "folder", () => DraftHead.Load(null!, Nano)),
         ("HeadFolder.IsHead: null", "folder", () => HeadFolder.IsHead(null!)),
+        ("Append: null sequence", "trees", () => WithCache(cache => Nano.Append(cache, new TokenTrees([null!], [[-1]]), []))),
+        ("Generate: id outside the vocabulary", "the prompt", () => { using var d = new SpeculativeDecoder(Nano); d.Generate([512]); }),
+        ("GenerateAsync: null", "message", () => { using var d = new SpeculativeDecoder(Nano); d.GenerateAsync(null!); }),
+        ("AnswerPieces: null", "chunk", () => new AnswerPieces(Nano.Tokenizer).Append(null!)),
+        ("Encode: null", "text", () => Nano.Tokenizer.Encode(null!)),
+        ("Decode: null", "ids", () => Nano.Tokenizer.Decode(null!)),
+        ("Decode: negative id", "token id", () => Nano.Tokenizer.Decode([-1])),
     ];
 
     public static TheoryData<string> Wrong => [.. s_wrong.Select(wrong => wrong.Name)];
@@ -74,6 +86,18 @@ public sealed class ArgumentTests
         using var scope = NewDisposeScope();
         var (_, parameter, call) = s_wrong.Single(wrong => wrong.Name == name);
         Assert.Equal(parameter, Assert.ThrowsAny<ArgumentException>(call).ParamName);
+    }
+
+    public static TheoryData<string> Refused => [.. s_refused.Select(refused => refused.Name)];
+
+    [Theory, MemberData(nameof(Refused))]
+    public void What_a_first_use_gets_wrong_is_one_line(string name)
+    {
+        var (_, where, call) = s_refused.Single(refused => refused.Name == name);
+        var e = Assert.Throws<KoalaException>(call);
+        Assert.Equal(where, e.Where);
+        Assert.DoesNotContain('\n', e.Message);
+        Assert.Contains(". Fix: ", e.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -93,15 +117,16 @@ public sealed class ArgumentTests
                 () => target.Append(cache, [1]), () => target.NewCache(), () => target.States([1]), () => target.Logits(zeros(1, 64)),
                 () => target.Embed(tensor([1L])), () => _ = target.LmHead, () => _ = target.Identity,
             ])
-            Assert.Throws<ObjectDisposedException>(call);
+            Assert.Contains("is disposed", Assert.Throws<KoalaException>(call).Message, StringComparison.Ordinal);
         cache.Dispose();
         var head = DraftHead.Create(new MedusaOptions(), Nano);
         head.Dispose();
         foreach (var call in (Action[])[() => head.Save(folder.At("h"), "card"), () => head.NewDrafter(Nano, 1, 8)])
-            Assert.Throws<ObjectDisposedException>(call);
+            Assert.Contains("is disposed", Assert.Throws<KoalaException>(call).Message, StringComparison.Ordinal);
         var decoder = new SpeculativeDecoder(Nano);
         decoder.Dispose();
-        Assert.Throws<ObjectDisposedException>(() => decoder.Generate([1]));
+        Assert.Equal("the decoder: is disposed. Fix: create another one, or dispose it after its last use.",
+            Assert.Throws<KoalaException>(() => decoder.Generate([1])).Message);
     }
 
     private static void WithCache(Action<KeyValueCache> work)

@@ -1,3 +1,6 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+
 namespace Koala.Lab;
 
 /// <summary>
@@ -45,6 +48,20 @@ public sealed class KoalaException : Exception
     /// <param name="fix">What the user should do about it, in the imperative, without a full stop.</param>
     public static KoalaException ForOption(string option, MessageTemplate fault, MessageTemplate fix) =>
         new($"{new OptionName(option)}", fault, fix);
+
+    /// <exception cref="KoalaException">The argument is null.</exception>
+    internal static void ThrowIfNull([NotNull] object? argument, [CallerArgumentExpression(nameof(argument))] string name = "")
+    {
+        if (argument is null) throw new KoalaException(name, "is null, but a value is needed", "pass one");
+    }
+
+    /// <param name="disposed">Whether the object is disposed.</param>
+    /// <param name="what">What it is, with its article.</param>
+    /// <exception cref="KoalaException">The object is disposed.</exception>
+    internal static void ThrowIfDisposed([DoesNotReturnIf(true)] bool disposed, string what)
+    {
+        if (disposed) throw new KoalaException(what, "is disposed", "create another one, or dispose it after its last use");
+    }
 
     /// <summary>Returns the message, with options under the names of a front end.</summary>
     /// <param name="nameOf">

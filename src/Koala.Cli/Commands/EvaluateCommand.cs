@@ -3,7 +3,6 @@ using Koala.Cli.Options;
 using Koala.Cli.Output;
 using Koala.Lab;
 using Koala.Lab.Evaluation;
-using Koala.Lab.Evaluation.Cost;
 using Koala.Lab.Runs;
 using Koala.Lab.Runtime.Files;
 

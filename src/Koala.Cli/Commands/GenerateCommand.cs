@@ -4,9 +4,9 @@ using Koala.Cli.Output;
 using Koala.Lab;
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Drafting;
 using Koala.Lab.Evaluation;
-using Koala.Lab.Evaluation.Cost;
 using Koala.Lab.Targets;
 using Spectre.Console;
 
@@ -15,8 +15,6 @@ namespace Koala.Cli.Commands;
 /// <summary><c>koala generate</c>: answers one prompt or a file of prompts, with a draft head or without one.</summary>
 internal sealed class GenerateCommand
 {
-    private static readonly TimeSpan s_tuningBudget = TimeSpan.FromSeconds(0.4);
-
     private readonly Streams _streams;
     private readonly ModelOptions _model = new();
     private readonly SamplingOptions _sampling = new(() => new GenerationOptions());
@@ -161,7 +159,7 @@ internal sealed class GenerateCommand
                 continue;
             }
             _streams.Output.WriteLine();
-            if (context.Arguments.Has(_trace)) _streams.Error.WriteLine(decoder.Trace);
+            if (context.Arguments.Has(_trace)) _streams.Error.WriteLine(decoder.Trace.ToTable());
         }
         return true;
     }
@@ -199,7 +197,7 @@ internal sealed class GenerateCommand
         var fitting = firstTurns.FirstOrDefault(tokens => tokens.Count > 0 && tokens.Count < context.Target.Config.ContextLength);
         if (fitting is null) return options;
         var (choice, _) = DraftLengthTuner.Measure(
-            context.Target, source, [[fitting]], options, s_tuningBudget, _streams.Limits, cancel);
+            context.Target, source, [[fitting]], options, DraftLengthTuner.Budget, _streams.Limits, cancel);
         if (!context.Arguments.GetValue(_quiet)) _streams.Error.WriteLine(DraftLengthText.Render(choice));
         return options with { DraftLength = choice.Length };
     }

@@ -1,3 +1,4 @@
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Evaluation;
 
 namespace Koala.Cli.Output;

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Koala.Lab.Evaluation.Cost;
+using Koala.Lab.Decoding.Cost;
 
 namespace Koala.Cli.Output;
 

@@ -20,7 +20,7 @@ public sealed partial class ColouredTextTests
         using var baseline = new SpeculativeDecoder(ShippedModels.Nano);
         var greedy = baseline.Generate(s_prompt, new GenerationOptions { MaxTokens = 60 }).Tokens;
         var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, s_prompt.Length, 4, greedy, done => done % 4);
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 40 });
         var shown = new ColouredText(answer, s_tokenizer);
         var spans = Spans(shown);

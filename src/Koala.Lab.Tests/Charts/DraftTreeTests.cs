@@ -105,7 +105,7 @@ public sealed class DraftTreeTests
     public void A_round_of_a_full_trace_is_drawn_and_one_of_a_plain_trace_refused()
     {
         using var head = Decoding.PlainDecoding.RandomHead(ShippedModels.Nano, 1);
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var options = new GenerationOptions
         {
             MaxTokens = 4, Tree = new StaticTree("tree", [[0], [1], [0, 0], [1, 0], [1, 1], [1, 1, 0]]),

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Koala.Cli;
-using Koala.Lab.Evaluation;
+using Koala.Lab.Decoding.Cost;
 using Spectre.Console;
 
 namespace Koala.Lab.Tests.Cli;

@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using Koala.Cli;
 using Koala.Lab.Adversary;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Evaluation.TreeFitting;

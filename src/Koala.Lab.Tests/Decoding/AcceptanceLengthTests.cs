@@ -95,7 +95,7 @@ public sealed class AcceptanceLengthTests
         int tokens, Func<int, int> correct)
     {
         var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, s_prompt.Length, max, s_greedy, correct);
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = tokens, DraftLength = draftLength });
         Assert.Equal(s_greedy[..tokens], answer.Tokens);
         return (answer, decoder.Trace, head);

@@ -16,7 +16,7 @@ public sealed class EndTests
     public void End_of_sequence_inside_accepted_tokens_cuts_there_and_belongs_to_the_answer(int draftLength)
     {
         var head = ScriptedHead.CreateCorrect(Ending(), s_prompt.Length, draftLength, s_greedy, _ => draftLength);
-        using var decoder = new SpeculativeDecoder(Ending(), head);
+        using var decoder = new SpeculativeDecoder(Ending(), head) { ChooseDraftLength = false };
         var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 400 });
         Assert.Equal(s_greedy[..s_length], answer.Tokens);
         Assert.Equal(FinishReason.Stop, answer.FinishReason);
@@ -40,7 +40,7 @@ public sealed class EndTests
     {
         var fullText = ShippedModels.Nano.Tokenizer.Decode(s_greedy[..40], skipSpecialTokens: true);
         var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, s_prompt.Length, 4, s_greedy, _ => 4);
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         for (var at = 1; at < 30; at++)
         {
             var before = ShippedModels.Nano.Tokenizer.Decode(s_greedy[..at], skipSpecialTokens: true);
@@ -75,7 +75,7 @@ public sealed class EndTests
     public void The_token_limit_is_exact()
     {
         var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, s_prompt.Length, 4, s_greedy, _ => 4);
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         for (var limit = 1; limit <= 17; limit++)
         {
             var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = limit });
@@ -89,7 +89,7 @@ public sealed class EndTests
     public void One_token_takes_no_round_and_does_not_extend_the_head()
     {
         var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, s_prompt.Length, 4, s_greedy, _ => 4);
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 1 });
         Assert.Equal(s_greedy[..1], answer.Tokens);
         Assert.Empty(answer.Rounds);
@@ -110,7 +110,7 @@ public sealed class EndTests
         var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, prompt.Length, 4, [.. expected, .. new int[8]], _ => correct);
         foreach (var limit in (int[])[room, room + 100])
         {
-            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
             var answer = decoder.Generate(prompt, new GenerationOptions { MaxTokens = limit });
             Assert.Equal(expected, answer.Tokens);
             Assert.Equal(FinishReason.Length, answer.FinishReason);
@@ -131,7 +131,7 @@ public sealed class EndTests
     {
         var context = ShippedModels.Nano.Config.ContextLength;
         using DraftHead head = PlainDecoding.RecordedHead();
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var refused = Assert.Throws<KoalaException>(() => decoder.Generate(LongPrompt(context)));
         Assert.Contains($"{context} tokens", refused.Message);
         Assert.Throws<KoalaException>(() => decoder.Generate([]));

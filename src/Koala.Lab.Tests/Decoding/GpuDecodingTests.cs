@@ -22,7 +22,7 @@ public sealed class GpuDecodingTests
         Assert.SkipUnless(cuda.is_available(), "needs a GPU");
         using var target = Target.Load(ShippedModels.Folder("koala-nano"), "fp32", "cuda");
         using var source = DraftHead.Load(ShippedModels.Folder(head), target);
-        using var decoder = new SpeculativeDecoder(target, source);
+        using var decoder = new SpeculativeDecoder(target, source) { ChooseDraftLength = false };
         using var baseline = new SpeculativeDecoder(ShippedModels.Nano);
         string[] questions = ["What is a koala?", "Name three colours.", "Why is the sky blue?", "Tell me a story.",
             "How do I boil an egg?", "What is two and two?"];

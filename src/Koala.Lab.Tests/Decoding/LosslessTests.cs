@@ -71,7 +71,7 @@ public sealed class LosslessTests
     private static void AssertLossless(Target target, IDraftSource head, int[] prompt, int? draftLength,
         HashSet<int>? seen = null)
     {
-        using var decoder = new SpeculativeDecoder(target, head);
+        using var decoder = new SpeculativeDecoder(target, head) { ChooseDraftLength = false };
         var speculative = decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, DraftLength = draftLength });
         var expected = PlainDecoding.Answer(target, prompt, Tokens);
         Assert.Equal(expected, speculative.Tokens);

@@ -11,7 +11,7 @@ public sealed class MemoryTests
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         using var head = PlainDecoding.RecordedHead();
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var options = new GenerationOptions
         {
             MaxTokens = 200, Temperature = temperature, TopP = temperature == 0 ? 1 : 0.95, FullTrace = fullTrace,
@@ -37,7 +37,7 @@ public sealed class MemoryTests
         var prompt = Golden.Prompts("koala-nano")[3].Ids;
         using var head = PlainDecoding.RecordedHead();
         var before = live.ThreadTotalLiveCount;
-        using (var decoder = new SpeculativeDecoder(ShippedModels.Nano, head))
+        using (var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false })
         {
             decoder.Generate(prompt, new GenerationOptions { MaxTokens = 5 });
             decoder.Generate(prompt, new GenerationOptions { MaxTokens = 200 });   // a larger cache replaces the first
@@ -50,7 +50,7 @@ public sealed class MemoryTests
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         using var head = PlainDecoding.RecordedHead();
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var prompt = Golden.Prompts("koala-nano")[3].Ids;
         decoder.Generate(prompt, new GenerationOptions { MaxTokens = 30 });
         var before = live.ThreadTotalLiveCount;

@@ -20,7 +20,7 @@ public sealed class MixedPromptsTests
     {
         var target = ShippedModels.Of(name[..name.IndexOf('-', "koala-".Length)]);
         using var head = DraftHead.Load(ShippedModels.Folder(name), target);
-        using var decoder = new SpeculativeDecoder(target, head);
+        using var decoder = new SpeculativeDecoder(target, head) { ChooseDraftLength = false };
         DraftTree?[] trees = [null, StaticTree.Find(head.MaxDraftLength >= 5 ? "eagle-1" : "mc_sim_7b_63"),
             new DynamicTree { Tokens = 16, TopK = 4 }, new DynamicTree()];
         var all = MixedPrompts.For(target);

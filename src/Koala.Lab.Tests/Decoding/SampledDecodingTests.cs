@@ -21,8 +21,8 @@ public sealed class SampledDecodingTests
     public void The_same_seed_and_stream_give_the_same_answer_whatever_came_before(GenerationOptions options)
     {
         using var head = PlainDecoding.RecordedHead();
-        using var first = new SpeculativeDecoder(ShippedModels.Nano, head);
-        using var second = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var first = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
+        using var second = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var expected = first.Generate(s_prompts[0].Ids, options with { Stream = 5 });
         second.Generate(s_prompts[1].Ids, options with { Stream = 3, MaxTokens = 100 });
         second.Generate(s_prompts[2].Ids, new GenerationOptions { MaxTokens = 7 });
@@ -35,7 +35,7 @@ public sealed class SampledDecodingTests
     public void Other_streams_and_other_seeds_give_other_answers(GenerationOptions options)
     {
         using var head = PlainDecoding.RecordedHead();
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var answers = new HashSet<string>();
         for (var n = 0; n < 4; n++)
         {
@@ -62,7 +62,7 @@ public sealed class SampledDecodingTests
         {
             Logits = chosen ? null : Marginals(expected),
         };
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var (counts, accepted) = (new Dictionary<string, int>(), 0);
         for (var n = 0; n < Answers; n++)
         {

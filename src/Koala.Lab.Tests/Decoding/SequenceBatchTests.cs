@@ -25,7 +25,7 @@ public sealed class SequenceBatchTests
             PlainDecoding.RandomHead(ShippedModels.Nano, 1)])
         {
             using var head = source as IDisposable;
-            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source);
+            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source) { ChooseDraftLength = false };
             var pieces = s_prompts.Select(_ => new List<int>()).ToArray();
             var together = decoder.GenerateAll(s_prompts, options, (b, chunk) => pieces[b].AddRange(chunk.Tokens));
             for (var b = 0; b < s_prompts.Count; b++)
@@ -46,7 +46,7 @@ public sealed class SequenceBatchTests
     {
         // Only some answers contain this stop text, at different positions.
         using var head = PlainDecoding.RecordedHead();
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var plain = s_prompts.Select(p => decoder.Generate(p, new GenerationOptions { MaxTokens = 48 })).ToArray();
         var stop = (string[])[plain[0].Text[10..13], plain[3].Text[40..43]];
         var options = new GenerationOptions { MaxTokens = 48, Stop = stop };
@@ -65,7 +65,7 @@ public sealed class SequenceBatchTests
         int[] Long(int room) => [.. Enumerable.Range(0, context - room).Select(i => s_prompts[0][i % s_prompts[0].Count])];
         IReadOnlyList<int>[] prompts = [s_prompts[1], Long(7), Long(1), s_prompts[2]];
         using var head = PlainDecoding.RecordedHead();
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var options = new GenerationOptions { MaxTokens = 30, DraftLength = draftLength };
         var together = decoder.GenerateAll(prompts, options);
         for (var b = 0; b < prompts.Length; b++)

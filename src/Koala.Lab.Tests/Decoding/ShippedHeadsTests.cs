@@ -39,7 +39,7 @@ public sealed class ShippedHeadsTests
     {
         var target = name.StartsWith("koala-nano", StringComparison.Ordinal) ? ShippedModels.Nano : ShippedModels.Mini;
         using var head = DraftHead.Load(ShippedModels.Folder(name), target);
-        using var decoder = new SpeculativeDecoder(target, head);
+        using var decoder = new SpeculativeDecoder(target, head) { ChooseDraftLength = false };
         DraftTree?[] trees = [null, StaticTree.Find(head.MaxDraftLength >= 5 ? "eagle-1" : "mc_sim_7b_63"),
             new DynamicTree { Tokens = 16, TopK = 4 }];
         var accepted = 0;
@@ -72,7 +72,7 @@ public sealed class ShippedHeadsTests
         {
             using var head = DraftHead.Load(ShippedModels.Folder(name), target);
             Assert.IsType<EagleHead>(head);
-            using var decoder = new SpeculativeDecoder(target, head);
+            using var decoder = new SpeculativeDecoder(target, head) { ChooseDraftLength = false };
             var options = new GenerationOptions { MaxTokens = 64, DraftLength = 6 };
             var answers = Short(target.Tokenizer, AllQuestions).Take(questions).Chunk(20)
                 .SelectMany(group => decoder.GenerateAll(group, options));

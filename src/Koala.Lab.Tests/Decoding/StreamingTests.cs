@@ -12,7 +12,7 @@ public sealed class StreamingTests
     public void Pieces_together_are_the_answer(double temperature)
     {
         using var head = PlainDecoding.RecordedHead();
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         foreach (var prompt in Golden.Prompts("koala-nano"))
         {
             var pieces = new List<GenerationChunk>();
@@ -84,7 +84,7 @@ public sealed class StreamingTests
         var prompt = ShippedModels.Nano.Tokenizer.EncodeChat([new Message("user", Question)]);
         // A head that is always wrong, so that the draft length asked for shows every round.
         var head = new ScriptedHead(prompt.Count, 1, (_, length) => Enumerable.Repeat(1, length));
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         await foreach (var _ in decoder.GenerateAsync(Question, new GenerationOptions { MaxTokens = 400 })) break;
         var asked = head.Asked.Count;
         Assert.InRange(asked, 0, 300);

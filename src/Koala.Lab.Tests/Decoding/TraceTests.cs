@@ -16,7 +16,7 @@ public sealed class TraceTests
     public void Times_are_positive_and_add_up_to_the_answer(double temperature)
     {
         using var head = PlainDecoding.RecordedHead();
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var answer = decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 40, Temperature = temperature });
         Assert.All(answer.Rounds, r =>
         {
@@ -46,7 +46,7 @@ public sealed class TraceTests
     {
         var head = ScriptedHead.CreateCorrect(ShippedModels.Nano, s_prompt.Length, 4,
             PlainDecoding.Greedy(ShippedModels.Nano, s_prompt, 60), done => done % 4);
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var options = new GenerationOptions { MaxTokens = 40, FullTrace = true };
         var answer = decoder.Generate(s_prompt, options);
         Assert.Contains(answer.Rounds, r => r.Accepted > 0);
@@ -86,7 +86,7 @@ public sealed class TraceTests
     public void A_full_sampled_trace_is_consistent()
     {
         using var head = PlainDecoding.RandomHead(ShippedModels.Nano, 1);
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var options = new GenerationOptions { MaxTokens = 60, Temperature = 0.8, TopP = 0.95, FullTrace = true };
         var answer = decoder.Generate(s_prompt, options);
         AssertFull(answer);
@@ -101,7 +101,7 @@ public sealed class TraceTests
     public void Json_has_the_fields_of_a_plain_and_of_a_full_trace()
     {
         using var head = PlainDecoding.RecordedHead();
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs", "depth"], Names(Round(false)));
         var full = Round(true);
         Assert.Equal(["drafted", "accepted", "draftMs", "verifyMs", "bookkeepingMs", "depth", "bonus", "candidates"],
@@ -121,9 +121,11 @@ public sealed class TraceTests
     }
 
     [Fact]
-    public void The_traces_text_is_a_table_with_one_line_per_round()
+    public void The_traces_text_is_one_line_and_its_table_has_one_line_per_round()
     {
-        var text = new DecodingTrace([new Round(4, 2, 1, 2, 0.5), new Round(4, 0, 1, 2, 0.5)]).ToString();
+        var trace = new DecodingTrace([new Round(4, 2, 1, 2, 0.5), new Round(4, 0, 1, 2, 0.5)]);
+        Assert.Equal("acceptance length 2.00 over 2 rounds; per round 1.00 ms draft, 2.00 ms verify, 0.50 ms bookkeeping", trace.ToString());
+        var text = trace.ToTable();
         Assert.Equal(5, text.Split('\n').Length);
         Assert.EndsWith("acceptance length 2.00 over 2 rounds", text);
     }

@@ -20,7 +20,7 @@ public sealed class TreeDecodingTests
         foreach (var prompt in Prompts(ShippedModels.Nano, 12))
         {
             var source = new PlantedTrees([PlainDecoding.Greedy(ShippedModels.Nano, prompt, Tokens + 16)], 18);
-            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source);
+            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source) { ChooseDraftLength = false };
             AssertSame(ShippedModels.Nano, prompt,
                 decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, Tree = s_any }));
             accepted.UnionWith(source.AcceptedCounts);
@@ -35,7 +35,7 @@ public sealed class TreeDecodingTests
         // The prompts have different lengths, so that each sequence is at another position and ends in another round.
         int[][] prompts = [.. Prompts(target, 5)];
         var source = new PlantedTrees([.. prompts.Select(p => PlainDecoding.Greedy(target, p, Tokens + 16))], 9);
-        using var decoder = new SpeculativeDecoder(target, source);
+        using var decoder = new SpeculativeDecoder(target, source) { ChooseDraftLength = false };
         var answers = decoder.GenerateAll(prompts, new GenerationOptions { MaxTokens = Tokens, Tree = s_any });
         for (var b = 0; b < prompts.Length; b++) AssertSame(target, prompts[b], answers[b]);
         Assert.True(answers.Select(a => a.Rounds.Count).Distinct().Count() > 1);
@@ -55,7 +55,7 @@ public sealed class TreeDecodingTests
     {
         int[][] prompts = [.. Prompts(ShippedModels.Nano, 3)];
         using var head = PlainDecoding.RandomHead(ShippedModels.Nano, 1);
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var options = new GenerationOptions { MaxTokens = Tokens, Temperature = 0.8, Seed = 3, Stream = 10 };
         var together = decoder.GenerateAll(prompts, options);
         for (var b = 0; b < prompts.Length; b++)
@@ -74,7 +74,7 @@ public sealed class TreeDecodingTests
     {
         var target = name == "koala-nano" ? ShippedModels.Nano : ShippedModels.Mini;
         using var head = Medusa(target, 5);
-        using var decoder = new SpeculativeDecoder(target, head);
+        using var decoder = new SpeculativeDecoder(target, head) { ChooseDraftLength = false };
         var options = new GenerationOptions { MaxTokens = Tokens, Tree = Shape(tree) };
         int[][] all = [.. Prompts(target, 6)];
         int[][] prompts = [.. PromptSample.Spread(all, PromptSample.Count(all.Length, batch == 0 ? 3 : 6))];
@@ -92,7 +92,7 @@ public sealed class TreeDecodingTests
         int[] prompt = [.. Enumerable.Range(0, context - 20).Select(i => 5 + i * 7 % 400)];
         var expected = PlainDecoding.Answer(ShippedModels.Nano, prompt, 40);
         using var head = Medusa(ShippedModels.Nano, 4);
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var answer = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 100, Tree = Shape(tree) });
         Assert.Equal(expected, answer.Tokens);
         if (expected.Length == 20) Assert.Equal(FinishReason.Length, answer.FinishReason);

@@ -57,7 +57,7 @@ public sealed class TreeLosslessTests
         {
             int[] expected = [.. PlainDecoding.Greedy(ShippedModels.Nano, prompt, 60), .. new int[8]];
             using var source = new ScriptedTrees(prompt.Length, expected);
-            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source);
+            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source) { ChooseDraftLength = false };
             var answer = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 48, Tree = s_shapes["wide"] });
             Assert.Equal(PlainDecoding.Answer(ShippedModels.Nano, prompt, 48), answer.Tokens);
             kept.UnionWith(answer.Rounds.Select(r =>
@@ -76,7 +76,7 @@ public sealed class TreeLosslessTests
         using var head = PlainDecoding.RecordedHead();
         foreach (var tree in s_shapes.Values)
         {
-            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
             Assert.Equal(expected, decoder.Generate(prompt, new GenerationOptions { MaxTokens = 300, Tree = tree }).Tokens);
             var sampled = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 300, Tree = tree, Temperature = 1 });
             Assert.InRange(sampled.Tokens.Count, 1, room);
@@ -92,7 +92,7 @@ public sealed class TreeLosslessTests
         var options = new GenerationOptions { MaxTokens = 24, Tree = s_shapes[shape], Temperature = temperature };
         IReadOnlyList<int>[] prompts = [.. Golden.Prompts("koala-nano").Take(4).Select(p => p.Ids)];
         using var head = PlainDecoding.RecordedHead();
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var together = decoder.GenerateAll(prompts, options);
         for (var b = 0; b < prompts.Length; b++)
             Assert.Equal(decoder.Generate(prompts[b], options with { Stream = b }).Tokens, together[b].Tokens);
@@ -102,7 +102,7 @@ public sealed class TreeLosslessTests
     public void A_full_trace_of_trees_gives_parents_and_the_accepted_path()
     {
         using var head = PlainDecoding.RecordedHead();
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         foreach (var tree in s_shapes.Values)
             foreach (var temperature in (double[])[0, 0.8])
             {
@@ -132,13 +132,13 @@ public sealed class TreeLosslessTests
         var trace = new DecodingTrace([Of(new(3, 0), new(2, 1)), Of(new(3, 0), new(1, null)),
             Of(new LevelAcceptance(3, null)), Of(new LevelAcceptance(3, 2))]);
         Assert.Equal([[0.5, 0, 0.25], [0, 1]], trace.TreeNodeAcceptance!);
-        Assert.Contains("accepted at depth 1, by child rank: 0.50  0.00  0.25", trace.ToString(), StringComparison.Ordinal);
+        Assert.Contains("accepted at depth 1, by child rank: 0.50  0.00  0.25", trace.ToTable(), StringComparison.Ordinal);
         Assert.Null(new DecodingTrace([new Round(3, 2, 1, 1, 1)]).TreeNodeAcceptance);
     }
 
     private static int AssertLossless(Target target, DraftHead head, int[] prompt, DraftTree tree)
     {
-        using var decoder = new SpeculativeDecoder(target, head);
+        using var decoder = new SpeculativeDecoder(target, head) { ChooseDraftLength = false };
         var speculative = decoder.Generate(prompt, new GenerationOptions { MaxTokens = Tokens, Tree = tree });
         var expected = PlainDecoding.Answer(target, prompt, Tokens);
         Assert.Equal(expected, speculative.Tokens);

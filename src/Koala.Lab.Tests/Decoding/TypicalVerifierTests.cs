@@ -56,7 +56,7 @@ public sealed class TypicalVerifierTests
     public void It_decodes_with_a_tree_and_is_refused_without_a_temperature()
     {
         using var head = PlainDecoding.RecordedHead();
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var options = new GenerationOptions
         {
             MaxTokens = 30, Temperature = 0.7, Acceptance = AcceptanceMode.Typical,

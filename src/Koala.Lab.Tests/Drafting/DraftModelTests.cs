@@ -67,7 +67,7 @@ public sealed class DraftModelTests : IDisposable
     {
         using var source = DraftModel.Load(FirstLayers(4), ShippedModels.Mini);
         var prompt = Golden.Prompts("koala-mini")[1].Ids;
-        using var decoder = new SpeculativeDecoder(ShippedModels.Mini, source);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Mini, source) { ChooseDraftLength = false };
         var answer = decoder.Generate(prompt, new GenerationOptions { MaxTokens = 40, DraftLength = 3, FullTrace = true });
         List<int> text = [.. prompt, answer.Tokens[0]];
         foreach (var round in answer.Rounds)
@@ -131,7 +131,7 @@ public sealed class DraftModelTests : IDisposable
         var live = DisposeScopeManager.Statistics.TensorStatistics;
         var prompt = Golden.Prompts("koala-nano")[0].Ids;
         using var source = new DraftModel(ShippedModels.Nano, ShippedModels.Nano);
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source) { ChooseDraftLength = false };
         decoder.Generate(prompt, new GenerationOptions { MaxTokens = 100 });
         var before = live.ThreadTotalLiveCount;
         var counts = new List<long>();
@@ -187,7 +187,7 @@ public sealed class DraftModelTests : IDisposable
         foreach (var temperature in (double[])[0, 1.2])
         {
             using var plain = new SpeculativeDecoder(target);
-            using var decoder = new SpeculativeDecoder(target, source);
+            using var decoder = new SpeculativeDecoder(target, source) { ChooseDraftLength = false };
             var options = new GenerationOptions { MaxTokens = 60, Temperature = temperature, DraftLength = 3, FullTrace = true, Seed = 4 };
             var answer = decoder.Generate(prompt, options);
             var candidates = answer.Rounds.SelectMany(round => round.Candidates!).ToArray();

@@ -19,7 +19,7 @@ internal static class DrafterDriver
     public static IReadOnlyList<Generation> AssertLossless(Target target, IDraftSource source,
         IReadOnlyList<int[]> prompts, int tokens, DraftTree? tree = null)
     {
-        using var speculative = new SpeculativeDecoder(target, source);
+        using var speculative = new SpeculativeDecoder(target, source) { ChooseDraftLength = false };
         var options = new GenerationOptions { MaxTokens = tokens };
         var answers = speculative.GenerateAll(prompts, options with { Tree = tree });
         for (var i = 0; i < prompts.Count; i++)

@@ -78,7 +78,7 @@ public sealed class PromptLookupTests
     [Fact]
     public void Sampled_answers_can_be_drafted_and_traced()
     {
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, new PromptLookup());
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, new PromptLookup()) { ChooseDraftLength = false };
         var answer = decoder.Generate(Golden.Prompts("koala-nano")[3].Ids,
             new GenerationOptions { MaxTokens = 40, Temperature = 0.7, FullTrace = true });
         var candidates = answer.Rounds.SelectMany(round => round.Candidates!).ToArray();
@@ -110,7 +110,7 @@ public sealed class PromptLookupTests
     public void No_tensors_are_leaked()
     {
         var live = DisposeScopeManager.Statistics.TensorStatistics;
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, new PromptLookup());
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, new PromptLookup()) { ChooseDraftLength = false };
         decoder.Generate(Golden.Prompts("koala-nano")[0].Ids, new GenerationOptions { MaxTokens = 100 });
         var before = live.ThreadTotalLiveCount;
         decoder.Generate(Golden.Prompts("koala-nano")[0].Ids, new GenerationOptions { MaxTokens = 100 });

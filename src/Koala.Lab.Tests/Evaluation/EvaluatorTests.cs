@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Drafting;
 using Koala.Lab.Evaluation;
@@ -37,7 +38,7 @@ public sealed class EvaluatorTests
         Assert.Equal((0.0, 4, 1), (report.Temperature, report.DraftLength, report.Repeats));
         Assert.Equal(Enumerable.Range(1, 5).Select(i => new EvaluationProgress(i, 5)), progress);
 
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var answers = s_prompts.Select(p => decoder.Generate(Ids(p.Turns[0]), new GenerationOptions { MaxTokens = 24 }))
             .ToArray();
         Assert.Equal(answers.Sum(a => a.Tokens.Count), report.Tokens);

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Koala.Lab.Evaluation;
-using Koala.Lab.Evaluation.Cost;
 using Koala.Lab.Evaluation.TreeFitting;
 using Koala.Lab.Runs;
 using Koala.Lab.Runtime.Files;

@@ -1,5 +1,6 @@
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Drafting;
 using Koala.Lab.Drafting.Trees;
@@ -34,7 +35,7 @@ public sealed class TreeFitTests
         var paths = RankPaths.Collect(ShippedModels.Nano, head, answers);
         StaticTree[] trees = [new("grown", TreeGrowth.Grow(paths, 25, paths.Depth)),
             new("shallow", TreeGrowth.Grow(paths, 9, 2)), new("chain", [[0], [0, 0], [0, 0, 0]])];
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         foreach (var tree in trees)
         {
             var counted = new List<Round>();

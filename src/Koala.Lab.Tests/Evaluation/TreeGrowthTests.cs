@@ -1,5 +1,5 @@
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Drafting.Trees;
-using Koala.Lab.Evaluation.Cost;
 using Koala.Lab.Evaluation.TreeFitting;
 
 namespace Koala.Lab.Tests.Evaluation;

@@ -23,7 +23,7 @@ public sealed class EngineMemoryTests
         var before = Live;
         using (var target = Target.Load(ShippedModels.Folder("koala-nano")))
         using (var head = DraftHead.Load(ShippedModels.Folder(name), target))
-        using (var decoder = new SpeculativeDecoder(target, head))
+        using (var decoder = new SpeculativeDecoder(target, head) { ChooseDraftLength = false })
         {
             var tree = new DynamicTree { Tokens = 16, TopK = 4 };
             var options = new GenerationOptions { MaxTokens = 100, Tree = tree, Temperature = temperature };

@@ -95,7 +95,7 @@ public sealed class NotFiniteTargetTests : IDisposable
         {
             using var head = DraftHead.Create(options, ShippedModels.Nano);
             using (no_grad()) head.Parameters[0].Value.fill_(double.NaN);
-            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
             DraftTree shape = tree switch
             {
                 "chain" => new ChainTree(3),
@@ -113,7 +113,7 @@ public sealed class NotFiniteTargetTests : IDisposable
     {
         using var model = Overflowing();
         using var source = new DraftModel(model, ShippedModels.Nano);
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source) { ChooseDraftLength = false };
         NotFinite(() => decoder.Generate(s_prompt, new GenerationOptions { MaxTokens = 20, DraftLength = 3 }));
     }
 

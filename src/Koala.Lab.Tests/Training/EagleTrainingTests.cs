@@ -144,7 +144,7 @@ public sealed class EagleTrainingTests
             .. PlainDecoding.MtBench(ShippedModels.Nano, 6).Where(p => p.Length < 100)];
         foreach (var (head, length) in ((DraftHead, int)[])[(random, 3), (trained, 1), (trained, 6)])
         {
-            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+            using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
             var generation = new GenerationOptions { MaxTokens = 40, DraftLength = length };
             var accepted = 0;
             foreach (var prompt in prompts)

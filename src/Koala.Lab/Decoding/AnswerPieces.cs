@@ -39,7 +39,7 @@ public sealed class AnswerPieces(Tokenizer tokenizer)
     /// <returns>The pieces of the chunk's text, and the special tokens among them.</returns>
     public IReadOnlyList<AnswerPiece> Append(GenerationChunk chunk)
     {
-        ArgumentNullException.ThrowIfNull(chunk);
+        KoalaException.ThrowIfNull(chunk);
         foreach (var (token, origin) in chunk.Tokens.Zip(chunk.Origins))
         {
             var special = tokenizer.IsSpecial(token);

@@ -1,3 +1,4 @@
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Decoding.Sampling;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Decoding.Verification;
@@ -23,18 +24,28 @@ public sealed class SpeculativeDecoder : IDisposable
     private readonly Target _target;
     private readonly IDraftSource? _source;
     private KeyValueCache? _cache;
+    private (int Batch, bool Sampled) _chosenFor;
     private bool _disposed;
 
     /// <param name="target">The model whose output is wanted. The caller owns it.</param>
     /// <param name="source">
     /// A head made for the target, or another draft source; null for the baseline. The caller owns it.
     /// </param>
-    /// <exception cref="ArgumentNullException">The target is null.</exception>
+    /// <exception cref="KoalaException">The target is null.</exception>
     public SpeculativeDecoder(Target target, IDraftSource? source = null)
     {
-        ArgumentNullException.ThrowIfNull(target);
+        KoalaException.ThrowIfNull(target);
         (_target, _source) = (target, source);
     }
+
+    /// <summary>
+    /// Whether the decoder chooses a draft length for this device where <see cref="GenerationOptions"/> set none. It measures for about
+    /// half a second before its first answer. If false, it drafts as long as it can. Default: true.
+    /// </summary>
+    public bool ChooseDraftLength { get; init; } = true;
+
+    /// <summary>The draft length that the decoder has chosen, and the speedup that it expects; null as long as it has not chosen.</summary>
+    public DraftLengthChoice? DraftLength { get; private set; }
 
     /// <summary>The rounds of the latest answer, or of all answers of the latest batch.</summary>
     public DecodingTrace Trace { get; private set; } = new([]);
@@ -45,9 +56,9 @@ public sealed class SpeculativeDecoder : IDisposable
     /// <param name="onChunk">This is called on this thread after prefill and after every round.</param>
     /// <param name="cancel">The decoder checks this token between rounds.</param>
     /// <exception cref="KoalaException">
-    /// An option is out of range, the prompt does not fit the context, or the target's or the head's logits are not finite.
+    /// The prompt is null, empty or too long for the context, or has a token outside the vocabulary; an option is out of range; the decoder
+    /// is disposed; or the target's or the head's logits are not finite.
     /// </exception>
-    /// <exception cref="ArgumentNullException">The prompt is null.</exception>
     /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>
     public Generation Generate(
         IReadOnlyList<int> prompt, GenerationOptions? options = null, Action<GenerationChunk>? onChunk = null,
@@ -72,25 +83,26 @@ public sealed class SpeculativeDecoder : IDisposable
     /// One answer per prompt, in the order of the prompts. The times of a round are those of the whole batch.
     /// </returns>
     /// <exception cref="KoalaException">
-    /// An option is out of range, a prompt does not fit the context, or the target's or the head's logits are not finite.
+    /// There is no prompt; one is null, empty or too long for the context, or has a token outside the vocabulary; an option is out of
+    /// range; the decoder is disposed; or the target's or the head's logits are not finite.
     /// </exception>
-    /// <exception cref="ArgumentException">There is no prompt, or one is null.</exception>
     /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>
     public IReadOnlyList<Generation> GenerateAll(
         IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions? options = null, Action<int, GenerationChunk>? onChunk = null,
         CancellationToken cancel = default)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        ArgumentNullException.ThrowIfNull(prompts);
-        ArgumentOutOfRangeException.ThrowIfZero(prompts.Count);
+        KoalaException.ThrowIfDisposed(_disposed, "the decoder");
+        KoalaException.ThrowIfNull(prompts);
+        if (prompts.Count == 0) throw new KoalaException(nameof(prompts), "is empty", "pass at least one prompt");
         options ??= new GenerationOptions();
         options.Validate();
         foreach (var prompt in prompts)
         {
-            ArgumentNullException.ThrowIfNull(prompt, nameof(prompts));
+            KoalaException.ThrowIfNull(prompt);
             ContextRoom.Check(_target, prompt, "the prompt");
         }
 
+        options = WithDraftLength(options, prompts, cancel);
         using var _ = no_grad();
         using var scope = NewDisposeScope();
         var tree = _source is null ? null : TreeFor(_source, options);
@@ -133,6 +145,7 @@ public sealed class SpeculativeDecoder : IDisposable
     public IAsyncEnumerable<GenerationChunk> GenerateAsync(
         string message, GenerationOptions? options = null, CancellationToken cancel = default)
     {
+        KoalaException.ThrowIfNull(message);
         IReadOnlyList<int> Prompt() => _target.Tokenizer.EncodeChat([new Message("user", message)]);
         return GenerationStream.Read((onChunk, stop) => Generate(Prompt(), options, onChunk, stop), cancel);
     }
@@ -142,6 +155,20 @@ public sealed class SpeculativeDecoder : IDisposable
     {
         _disposed = true;
         _cache?.Dispose();
+    }
+
+    // What pays for a batch of another size, or for sampled tokens, may not pay here.
+    private GenerationOptions WithDraftLength(
+        GenerationOptions options, IReadOnlyList<IReadOnlyList<int>> prompts, CancellationToken cancel)
+    {
+        if (!ChooseDraftLength || _source is not { MaxDraftLength: > 1 } || options is not { DraftLength: null, Tree: null }) return options;
+        var use = (prompts.Count, options.Temperature > 0);
+        if (DraftLength is null || use != _chosenFor)
+        {
+            (DraftLength, var _) = DraftLengthTuner.Measure(_target, _source, [prompts], options, DraftLengthTuner.Budget, cancel: cancel);
+            _chosenFor = use;
+        }
+        return options with { DraftLength = DraftLength.Length };
     }
 
     private IReadOnlyList<int> FeatureLayers => _source?.FeatureLayers ?? [];

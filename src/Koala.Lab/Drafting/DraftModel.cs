@@ -16,15 +16,15 @@ public sealed class DraftModel : IDraftSource, IDisposable
     /// <param name="model">The model that drafts. The caller owns it and must dispose it.</param>
     /// <param name="target">The target that it drafts for.</param>
     /// <exception cref="KoalaException">The vocabularies of the two differ.</exception>
-    /// <exception cref="ArgumentNullException">One of them is null.</exception>
+    /// <exception cref="KoalaException">One of them is null.</exception>
     public DraftModel(Target model, Target target) : this(model, target, owns: false)
     {
     }
 
     private DraftModel(Target model, Target target, bool owns)
     {
-        ArgumentNullException.ThrowIfNull(model);
-        ArgumentNullException.ThrowIfNull(target);
+        KoalaException.ThrowIfNull(model);
+        KoalaException.ThrowIfNull(target);
         CheckVocabularies(model, target);
         (Model, _owns) = (model, owns);
     }

@@ -1,6 +1,6 @@
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Drafting.Trees;
-using Koala.Lab.Evaluation.Cost;
 
 namespace Koala.Lab.Evaluation;
 

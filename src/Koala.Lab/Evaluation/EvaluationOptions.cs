@@ -1,5 +1,5 @@
 using Koala.Lab.Decoding;
-using Koala.Lab.Evaluation.Cost;
+using Koala.Lab.Decoding.Cost;
 
 namespace Koala.Lab.Evaluation;
 

@@ -1,10 +1,10 @@
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Drafting;
 using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Evaluation.Acceptance;
-using Koala.Lab.Evaluation.Cost;
 using Koala.Lab.Evaluation.Statistics;
 using Koala.Lab.Runtime.Machine;
 using Koala.Lab.Targets;
@@ -51,7 +51,7 @@ internal sealed class EvaluationRun : IDisposable
         _options = options;
         _cancel = cancel;
         _baseline = new SpeculativeDecoder(target);
-        _speculative = new SpeculativeDecoder(target, source);
+        _speculative = new SpeculativeDecoder(target, source) { ChooseDraftLength = false };
     }
 
     /// <summary>Warms up both sides, chooses the draft length if it is not given, and measures what rounds cost.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation.Statistics;
 

@@ -74,8 +74,8 @@ public abstract class DraftHead : IDraftSource, IDisposable
     /// <exception cref="KoalaException">An option is out of range, or the kind is not registered.</exception>
     public static DraftHead Create(HeadOptions options, Target target, int seed = 0)
     {
-        ArgumentNullException.ThrowIfNull(options);
-        ArgumentNullException.ThrowIfNull(target);
+        KoalaException.ThrowIfNull(options);
+        KoalaException.ThrowIfNull(target);
         options.Validate();
         return HeadRegistry.Find(options).Create(options, target, seed);
     }
@@ -88,8 +88,8 @@ public abstract class DraftHead : IDraftSource, IDisposable
     /// </exception>
     public static DraftHead Load(string folder, Target target)
     {
-        ArgumentNullException.ThrowIfNull(folder);
-        ArgumentNullException.ThrowIfNull(target);
+        KoalaException.ThrowIfNull(folder);
+        KoalaException.ThrowIfNull(target);
         var (options, identity) = HeadFolder.ReadConfig(folder);
         if (!target.Identity.Matches(identity))
             throw new KoalaException(Path.Combine(folder, HeadFolder.ConfigFile),
@@ -116,8 +116,8 @@ public abstract class DraftHead : IDraftSource, IDisposable
         HeadFolder.WriteConfig(folder, Options, Target, card);
     }
 
-    /// <exception cref="ObjectDisposedException">The head is disposed.</exception>
-    internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_disposed, this);
+    /// <exception cref="KoalaException">The head is disposed.</exception>
+    internal void ThrowIfDisposed() => KoalaException.ThrowIfDisposed(_disposed, "the head");
 
     /// <summary>The error for logits that are not finite; it names the weights that are not.</summary>
     internal KoalaException NotFinite()

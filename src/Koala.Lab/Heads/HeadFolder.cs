@@ -20,7 +20,7 @@ public static class HeadFolder
     /// <summary>Whether the folder holds a head, which means that its config names a target.</summary>
     public static bool IsHead(string folder)
     {
-        ArgumentNullException.ThrowIfNull(folder);
+        KoalaException.ThrowIfNull(folder);
         // The code that reads it as a target's config reports what is wrong with a config that cannot be read.
         return FolderConfig.TryRead(folder) is { } config && IsHead(config);
     }
@@ -31,7 +31,7 @@ public static class HeadFolder
     /// <exception cref="KoalaException">There is no head, or its config is malformed or of another format.</exception>
     public static (HeadOptions Options, TargetIdentity Target) ReadConfig(string folder)
     {
-        ArgumentNullException.ThrowIfNull(folder);
+        KoalaException.ThrowIfNull(folder);
         var path = Path.Combine(folder, ConfigFile);
         if (!File.Exists(path))
             throw (Directory.Exists(folder) ? ForeignFolder.Find(folder) : null)

@@ -47,8 +47,8 @@ public sealed class BatchDecoder : IDisposable
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public BatchDecoder(Target target, int batch, GenerationOptions options)
     {
-        ArgumentNullException.ThrowIfNull(target);
-        ArgumentNullException.ThrowIfNull(options);
+        KoalaException.ThrowIfNull(target);
+        KoalaException.ThrowIfNull(options);
         if (batch < 1)
             throw KoalaException.ForOption(nameof(batch), $"is {batch}, but at least one prompt is answered at a time",
                 "set it to 1 or more");
@@ -75,16 +75,16 @@ public sealed class BatchDecoder : IDisposable
     /// <exception cref="KoalaException">
     /// A prompt is empty or leaves no room in the context, or the target's logits are not finite.
     /// </exception>
-    /// <exception cref="ArgumentNullException">An argument is null.</exception>
+    /// <exception cref="KoalaException">An argument is null.</exception>
     /// <exception cref="OperationCanceledException">
     /// The run was cancelled. Answers that had not ended are lost.
     /// </exception>
     public void Run(IReadOnlyList<BatchPrompt> prompts, Action<IReadOnlyList<BatchAnswer>> onAnswers, CancellationToken cancel = default)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        ArgumentNullException.ThrowIfNull(prompts);
-        ArgumentNullException.ThrowIfNull(onAnswers);
-        foreach (var prompt in prompts) ArgumentNullException.ThrowIfNull(prompt.Tokens, nameof(prompts));
+        KoalaException.ThrowIfDisposed(_disposed, "the decoder");
+        KoalaException.ThrowIfNull(prompts);
+        KoalaException.ThrowIfNull(onAnswers);
+        foreach (var prompt in prompts) KoalaException.ThrowIfNull(prompt.Tokens, nameof(prompts));
         if (prompts.Count == 0) return;
         var start = TimeProvider.System.GetTimestamp();
         using var _ = no_grad();

@@ -67,7 +67,7 @@ public sealed class Target : IDisposable
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
+            KoalaException.ThrowIfDisposed(_disposed, "the target");
             return _identity.Value;
         }
     }
@@ -97,8 +97,8 @@ public sealed class Target : IDisposable
     /// <exception cref="KoalaException">Something in the folder or file, the dtype or the device is wrong.</exception>
     public static Target Load(string path, string? dtype = null, string device = "cpu")
     {
-        ArgumentNullException.ThrowIfNull(path);
-        ArgumentNullException.ThrowIfNull(device);
+        KoalaException.ThrowIfNull(path);
+        KoalaException.ThrowIfNull(device);
         LibTorch.EnsureLoaded();
         path = ModelLocation.Find(path).Path;
         var torchDevice = Devices.Parse(device);
@@ -117,7 +117,7 @@ public sealed class Target : IDisposable
     /// <exception cref="ArgumentOutOfRangeException">The batch or the capacity is below 1.</exception>
     public KeyValueCache NewCache(int batch = 1, int? capacity = null)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        KoalaException.ThrowIfDisposed(_disposed, "the target");
         ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity ?? 1, 1, nameof(capacity));
         return Model.NewCache(batch, capacity);
@@ -277,7 +277,7 @@ public sealed class Target : IDisposable
     /// <exception cref="ArgumentException">The tensor is null or has another dtype, device or width.</exception>
     public Tensor Logits(Tensor hidden)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        KoalaException.ThrowIfDisposed(_disposed, "the target");
         TensorArgument.CheckWidth(hidden, Dtype, Device, Config.HiddenSize, nameof(hidden));
         using var scope = NewDisposeScope();
         return Model.Logits(hidden).MoveToOuterDisposeScope();
@@ -289,7 +289,7 @@ public sealed class Target : IDisposable
     /// </exception>
     public Tensor Embed(Tensor ids)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        KoalaException.ThrowIfDisposed(_disposed, "the target");
         TensorArgument.Check(ids, ScalarType.Int64, Device, [-1], nameof(ids));
         CheckIds(ids, nameof(ids));
         return Model.Embed(ids);
@@ -300,7 +300,7 @@ public sealed class Target : IDisposable
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
+            KoalaException.ThrowIfDisposed(_disposed, "the target");
             return Model.Weights.LmHead;
         }
     }
@@ -312,7 +312,7 @@ public sealed class Target : IDisposable
     /// <exception cref="ArgumentException">There is no token, an id is not a token of the target, or they exceed the context.</exception>
     public IReadOnlyList<Tensor> States(IReadOnlyList<int> tokens)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        KoalaException.ThrowIfDisposed(_disposed, "the target");
         TokenIds.Check(tokens, Config.VocabularySize, nameof(tokens));
         if (tokens.Count == 0 || tokens.Count > Config.ContextLength)
             throw new ArgumentException($"It has {tokens.Count} tokens, but 1 to {Config.ContextLength} are expected.", nameof(tokens));
@@ -337,7 +337,7 @@ public sealed class Target : IDisposable
 
     private void Check(KeyValueCache cache)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        KoalaException.ThrowIfDisposed(_disposed, "the target");
         ArgumentNullException.ThrowIfNull(cache);
         cache.ThrowIfDisposed();
         if (cache.Keys.Length != Config.Layers || cache.Device.type != Device.type || cache.Keys[0].dtype != Dtype)

@@ -6,14 +6,13 @@ internal static class TokenIds
     /// <param name="ids">The ids.</param>
     /// <param name="vocabulary">The number of tokens that the model has.</param>
     /// <param name="name">The name of the caller's parameter.</param>
-    /// <exception cref="ArgumentNullException">There is no list.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An id is negative, or not below the vocabulary's size.</exception>
+    /// <exception cref="KoalaException">There is no list, or an id is negative or not below the vocabulary's size.</exception>
     public static void Check(IReadOnlyList<int> ids, int vocabulary, string name)
     {
-        ArgumentNullException.ThrowIfNull(ids, name);
+        KoalaException.ThrowIfNull(ids, name);
         for (var i = 0; i < ids.Count; i++)
             if ((uint)ids[i] >= (uint)vocabulary)
-                throw new ArgumentOutOfRangeException(name, ids[i],
-                    $"The token id at index {i} is not below the size of the vocabulary, {vocabulary}.");
+                throw new KoalaException(name, $"contains the token {ids[i]} at index {i}, but the vocabulary ends at {vocabulary - 1}",
+                    "pass ids of the target's own tokenizer");
     }
 }

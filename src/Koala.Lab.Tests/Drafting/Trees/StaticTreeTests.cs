@@ -76,7 +76,7 @@ public sealed class StaticTreeTests
     public void A_tree_deeper_than_the_heads_draft_length_is_refused()
     {
         using var head = DraftHead.Create(new MedusaOptions { Heads = 3 }, ShippedModels.Nano);
-        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
         var refused = Assert.Throws<KoalaException>(() =>
             decoder.Generate([1, 2], new GenerationOptions { Tree = StaticTree.Find("mc_sim_7b_63") }));
         Assert.Equal("tree", refused.Where);

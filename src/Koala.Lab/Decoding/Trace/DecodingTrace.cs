@@ -51,8 +51,14 @@ public sealed record DecodingTrace(IReadOnlyList<Round> Rounds)
         }
     }
 
+    /// <summary>One line: the acceptance length, and what a round takes on average. <see cref="ToTable"/> has each round.</summary>
+    public override string ToString() => Rounds.Count == 0
+        ? "no rounds"
+        : string.Create(CultureInfo.InvariantCulture, $"{Acceptance}; per round {Rounds.Average(r => r.DraftMs):F2} ms draft, "
+            + $"{Rounds.Average(r => r.VerifyMs):F2} ms verify, {Rounds.Average(r => r.BookkeepingMs):F2} ms bookkeeping");
+
     /// <summary>A table of the rounds, with the means in the last row.</summary>
-    public override string ToString()
+    public string ToTable()
     {
         if (Rounds.Count == 0) return "no rounds";
         var table = new StringBuilder("round  drafted  accepted  draft ms  verify ms  bookkeeping ms\n");
@@ -67,9 +73,11 @@ public sealed record DecodingTrace(IReadOnlyList<Round> Rounds)
         var byDepth = TreeNodeAcceptance ?? [];
         for (var depth = 0; depth < byDepth.Count; depth++)
             table.Append(CultureInfo.InvariantCulture, $"accepted at depth {depth + 1}, by child rank: {Ranks(byDepth[depth])}\n");
-        table.Append(CultureInfo.InvariantCulture, $"acceptance length {AcceptanceLength:F2} over {Rounds.Count} rounds");
-        return table.ToString();
+        return table.Append(Acceptance).ToString();
     }
+
+    private string Acceptance =>
+        string.Create(CultureInfo.InvariantCulture, $"acceptance length {AcceptanceLength:F2} over {Rounds.Count} rounds");
 
     /// <summary>The shares of a depth as text. Only the first six are printed; the others are counted.</summary>
     internal static string Ranks(IReadOnlyList<double> shares)

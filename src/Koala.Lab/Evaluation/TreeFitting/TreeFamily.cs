@@ -1,5 +1,5 @@
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Drafting.Trees;
-using Koala.Lab.Evaluation.Cost;
 
 namespace Koala.Lab.Evaluation.TreeFitting;
 

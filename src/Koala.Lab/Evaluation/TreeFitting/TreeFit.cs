@@ -1,9 +1,9 @@
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Drafting;
 using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Evaluation.Acceptance;
-using Koala.Lab.Evaluation.Cost;
 using Koala.Lab.Targets;
 
 namespace Koala.Lab.Evaluation.TreeFitting;

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Drafting.Trees;
 
 namespace Koala.Lab.Evaluation.TreeFitting;

@@ -76,7 +76,7 @@ public sealed record TreeFitReport : Circumstances
             if (Tree is not null)
                 text.Append(CultureInfo.InvariantCulture,
                     $"fitted for acceptance: {Tree.Nodes} nodes, depth {Tree.Depth}, acceptance length {Tree.AcceptanceLength:F2}\n");
-            text.Append(CultureInfo.InvariantCulture, $"speed not measured: {Evaluation.Disturbances.Line(disturbances)}\n");
+            text.Append(CultureInfo.InvariantCulture, $"speed not measured: {Decoding.Cost.Disturbances.Line(disturbances)}\n");
             return text.ToString();
         }
         text.Append("            nodes  depth  acceptance length  round ms  predicted tokens/s\n");

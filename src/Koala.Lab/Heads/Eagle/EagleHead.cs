@@ -61,7 +61,7 @@ public sealed class EagleHead : DraftHead
     public override Drafter NewDrafter(Target target, int batch, int capacity)
     {
         ThrowIfDisposed();
-        ArgumentNullException.ThrowIfNull(target);
+        KoalaException.ThrowIfNull(target);
         return target.Model.Cpu is null
             ? NewTensorDrafter(target, batch, capacity)
             : new EagleCpuDrafter(this, _packed.Of(Parameters, () => new EagleCpuWeights(_weights)), target, batch, capacity);
@@ -74,8 +74,8 @@ public sealed class EagleHead : DraftHead
     public override IReadOnlyList<HeadOutput> Predict(TrainingBatch batch, Target target)
     {
         ThrowIfDisposed();
-        ArgumentNullException.ThrowIfNull(batch);
-        ArgumentNullException.ThrowIfNull(target);
+        KoalaException.ThrowIfNull(batch);
+        KoalaException.ThrowIfNull(target);
         using var scope = NewDisposeScope();
         var outputs = EagleTrainingPass.Outputs(_weights.To(target.Dtype), batch, target);
         var headOutputs = outputs.Select((output, step) =>

@@ -49,7 +49,7 @@ public sealed class MedusaHead : DraftHead
     public override Drafter NewDrafter(Target target, int batch, int capacity)
     {
         ThrowIfDisposed();
-        ArgumentNullException.ThrowIfNull(target);
+        KoalaException.ThrowIfNull(target);
         return new MedusaDrafter(this, target, batch);
     }
 
@@ -57,8 +57,8 @@ public sealed class MedusaHead : DraftHead
     public override IReadOnlyList<HeadOutput> Predict(TrainingBatch batch, Target target)
     {
         ThrowIfDisposed();
-        ArgumentNullException.ThrowIfNull(batch);
-        ArgumentNullException.ThrowIfNull(target);
+        KoalaException.ThrowIfNull(batch);
+        KoalaException.ThrowIfNull(target);
         using var scope = NewDisposeScope();
         var allPositions = batch.LabelPositions(ahead: 2);
         var features = batch.WithNoise(batch.DraftFeatures);                                      // [B·T,D]

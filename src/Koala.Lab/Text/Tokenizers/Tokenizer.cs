@@ -80,6 +80,7 @@ public sealed class Tokenizer
     /// </param>
     public IReadOnlyList<int> Encode(string text, bool addSpecialTokens = false)
     {
+        KoalaException.ThrowIfNull(text);
         var ids = new List<int>();
         if (addSpecialTokens) ids.AddRange(_parts.Before);
         foreach (var (part, added) in _beforeNormalizing.Split(WellFormed(text)))
@@ -100,6 +101,7 @@ public sealed class Tokenizer
     /// <exception cref="KoalaException">An id is negative.</exception>
     public string Decode(IReadOnlyList<int> ids, bool skipSpecialTokens = false)
     {
+        KoalaException.ThrowIfNull(ids);
         var bytes = new List<byte>(4 * ids.Count);
         foreach (var id in ids)
             if (!skipSpecialTokens || !IsSpecial(id)) bytes.AddRange(Bytes(id));

@@ -1,12 +1,11 @@
 using System.Text.Json.Serialization;
-using Koala.Lab.Decoding;
 using Koala.Lab.Drafting;
 using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Runtime.Machine;
 using Koala.Lab.Targets;
 using MathNet.Numerics.Statistics;
 
-namespace Koala.Lab.Evaluation.Cost;
+namespace Koala.Lab.Decoding.Cost;
 
 /// <summary>
 /// What rounds cost on this device. It is measured apart from answers and whatever is accepted, so it also holds for a head that was never

@@ -1,4 +1,4 @@
-namespace Koala.Lab.Evaluation;
+namespace Koala.Lab.Decoding.Cost;
 
 /// <summary>
 /// How much other work a measurement of time tolerates. Both sides of a comparison are measured alternately, so a little other work slows

@@ -1,7 +1,7 @@
 using System.Text.Json.Serialization;
 using Koala.Lab.Drafting.Trees;
 
-namespace Koala.Lab.Evaluation.Cost;
+namespace Koala.Lab.Decoding.Cost;
 
 /// <summary>What a round with one draft tree costs, in median milliseconds.</summary>
 /// <param name="Tree">The draft tree.</param>

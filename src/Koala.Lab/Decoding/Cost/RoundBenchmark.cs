@@ -1,4 +1,3 @@
-using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Sampling;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Decoding.Verification;
@@ -10,7 +9,7 @@ using MathNet.Numerics.Random;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Koala.Lab.Evaluation.Cost;
+namespace Koala.Lab.Decoding.Cost;
 
 /// <summary>Times rounds of the decoder on an arbitrary text; half of each draft's depth counts as accepted.</summary>
 /// <remarks>

@@ -1,14 +1,14 @@
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Drafting;
 using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Evaluation;
-using Koala.Lab.Evaluation.Cost;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Heads.Medusa;
 using TorchSharp;
 
-namespace Koala.Lab.Tests.Evaluation;
+namespace Koala.Lab.Tests.Decoding.Cost;
 
 public sealed class StepCostTests
 {

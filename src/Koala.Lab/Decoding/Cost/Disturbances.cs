@@ -1,9 +1,8 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using Koala.Lab.Evaluation.Cost;
 using Koala.Lab.Runtime.Machine;
 
-namespace Koala.Lab.Evaluation;
+namespace Koala.Lab.Decoding.Cost;
 
 /// <summary>The signs that other work on the machine disturbed a measurement. Each is a sentence without its full stop.</summary>
 public static class Disturbances

@@ -1,9 +1,8 @@
-using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Drafting;
 using Koala.Lab.Targets;
 
-namespace Koala.Lab.Evaluation.Cost;
+namespace Koala.Lab.Decoding.Cost;
 
 /// <summary>The length of a chain, chosen for a device.</summary>
 /// <param name="Length">The number of tokens that a round drafts.</param>
@@ -27,6 +26,9 @@ public static class DraftLengthTuner
 {
     /// <summary>The longest chain that is tried.</summary>
     public const int Longest = 10;
+
+    /// <summary>The time that the decoder and <c>koala generate</c> take to choose.</summary>
+    public static TimeSpan Budget { get; } = TimeSpan.FromSeconds(0.4);
 
     // The answers are short, because only their rounds are needed.
     private const int Tokens = 24;
@@ -56,7 +58,7 @@ public static class DraftLengthTuner
         TimeSpan budget, DisturbanceLimits? limits = null, CancellationToken cancel = default)
     {
         var longest = Math.Min(source.MaxDraftLength, Longest);
-        using var decoder = new SpeculativeDecoder(target, source);
+        using var decoder = new SpeculativeDecoder(target, source) { ChooseDraftLength = false };
         var rounds = new List<Round>();
         var (batch, done) = (1, 0);
         var start = TimeProvider.System.GetTimestamp();

@@ -1,14 +1,13 @@
 using System.Globalization;
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Drafting;
 using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Evaluation;
-using Koala.Lab.Evaluation.Cost;
-using Koala.Lab.Tests.Decoding;
 
-namespace Koala.Lab.Tests.Evaluation;
+namespace Koala.Lab.Tests.Decoding.Cost;
 
 public sealed class DraftLengthTunerTests
 {

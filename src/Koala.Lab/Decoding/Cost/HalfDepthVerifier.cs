@@ -3,7 +3,7 @@ using Koala.Lab.Drafting;
 using MathNet.Numerics.Random;
 using static TorchSharp.torch;
 
-namespace Koala.Lab.Evaluation.Cost;
+namespace Koala.Lab.Decoding.Cost;
 
 /// <summary>
 /// Accepts half of each draft's depth, whatever the target says, in the time that a real verifier takes. It serves timing only.

@@ -1,16 +1,15 @@
 using System.Text.Json;
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Evaluation;
-using Koala.Lab.Evaluation.Cost;
 using Koala.Lab.Evaluation.TreeFitting;
 using Koala.Lab.Runtime.Files;
 using Koala.Lab.Runtime.Machine;
-using Koala.Lab.Tests.Decoding;
 
-namespace Koala.Lab.Tests.Evaluation;
+namespace Koala.Lab.Tests.Decoding.Cost;
 
 /// <summary>A measurement that other work disturbed is never reported as a result.</summary>
 public sealed class DisturbancesTests

@@ -2,11 +2,12 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Serialization;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Drafting;
 using Koala.Lab.Heads;
 using Koala.Lab.Targets;
 
-namespace Koala.Lab.Evaluation.Cost;
+namespace Koala.Lab.Evaluation;
 
 /// <summary>
 /// The acceptance length that a head has to reach on this device for a speedup of 1. It follows from the cost of the rounds alone,
@@ -90,7 +91,7 @@ public sealed record BreakEvenReport : Circumstances
             throw KoalaException.ForOption(nameof(options.DraftLength), "is 0, but a draft is to be measured",
                 "set it to 1 or more, or leave it out");
         var cost = StepCost.Measure(target, source, StepCost.TreesUpTo(tree), options, batch, s_budget, cancel);
-        string[] disturbances = [.. Evaluation.Disturbances.OfCost(cost, limits ?? new DisturbanceLimits())];
+        string[] disturbances = [.. Decoding.Cost.Disturbances.OfCost(cost, limits ?? new DisturbanceLimits())];
         var circumstances = Circumstances.Create(target, name, options.Temperature, batch) with
         {
             Load = cost.Load,
