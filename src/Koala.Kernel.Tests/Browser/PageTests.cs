@@ -15,7 +15,7 @@ public sealed class PageTests(Chromium chromium) : IClassFixture<Chromium>, IDis
         ink => [...document.querySelectorAll('.koala-figure')].flatMap((box, i) => {
           const plot = box.querySelector('.js-plotly-plot'), wrong = [];
           if (!plot || !plot.querySelector('.main-svg')) return [`figure ${i} is not drawn`];
-          if (getComputedStyle(box.querySelector('svg[aria-label]')).display !== 'none') wrong.push('its static picture is still there');
+          if (getComputedStyle(box.querySelector('img')).display !== 'none') wrong.push('its static picture is still there');
           const points = plot.data.some(trace => trace.x.some((x, at) => x !== null && trace.y[at] !== null));
           if (points && !plot.querySelector('.cartesianlayer .trace path')) wrong.push('has no marks');
           if (!points && !plot.querySelector('.annotation text')) wrong.push('does not say that it has no data');

@@ -70,7 +70,7 @@ public sealed class LibraryPackageTests : IDisposable
             """);
         Assert.NotEmpty(figure.Text);
         Assert.NotNull(figure.Shown("application/vnd.plotly.v1+json"));
-        Assert.Contains("<svg", figure.Shown("text/html"), StringComparison.Ordinal);
+        Assert.Contains("<img ", figure.Shown("text/html"), StringComparison.Ordinal);
     }
 
     public void Dispose()

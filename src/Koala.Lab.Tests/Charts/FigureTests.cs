@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Xml.Linq;
 using Koala.Lab.Charts;
@@ -26,6 +27,18 @@ public sealed class FigureTests
         Assert.DoesNotContain('<', inside.Value);
         Assert.True(JsonElement.DeepEquals(Parse(inside.Value), Parse(figure.Json)));
         Assert.Single(html.Descendants(), e => e.Name.LocalName == "script");
+
+        // The picture is an image, which front ends keep in a notebook that they do not trust, with the same shapes as the SVG.
+        Assert.DoesNotContain(html.Descendants(), e => e.Name.LocalName == "svg");
+        var picture = html.Element("img")!;
+        Assert.Equal(figure.Title, picture.Attribute("alt")!.Value);
+        const string Start = "data:image/svg+xml;base64,";
+        var source = picture.Attribute("src")!.Value;
+        Assert.StartsWith(Start, source, StringComparison.Ordinal);
+        var drawn = XDocument.Parse(Encoding.UTF8.GetString(Convert.FromBase64String(source[Start.Length..]))).Root!;
+        Assert.Equal("#7C7C7C", drawn.Attribute("color")!.Value);
+        drawn.Attribute("color")!.Remove();
+        Assert.True(XNode.DeepEquals(svg, drawn));
 
         var json = Parse(figure.Json);
         Assert.Equal(["data", "layout", "config"], json.EnumerateObject().Select(p => p.Name));

@@ -86,7 +86,7 @@ public sealed class TableTests
     public void A_trace_is_shown_as_charts_and_a_table()
     {
         var html = Html(NotebookTests.Show(Sample.Trace, "text/html"));
-        Assert.Equal(2, html.Descendants().Count(e => e.Name.LocalName == "svg"));
+        Assert.Equal(2, html.Descendants().Count(e => e.Name.LocalName == "img"));
         Assert.Contains(html.Descendants("tr"),
             r => r.Elements().Select(e => e.Value) is var cells && cells.SequenceEqual(["acceptance length", "2.33"]));
         Assert.Equal("<p>no rounds</p>", NotebookTests.Show(new DecodingTrace([]), "text/html"));

@@ -1,3 +1,4 @@
+using System.Text;
 using Koala.Lab.Charts.Drawing;
 using Koala.Lab.Charts.Tables;
 using Koala.Lab.Runtime;
@@ -46,7 +47,19 @@ public sealed class Figure
     /// The picture and the JSON, which a page with <see cref="PlotlyScript"/> draws in place of the picture. Nothing in this HTML runs by
     /// itself.
     /// </summary>
-    public string Html => HtmlOf(Json, Svg);
+    public string Html => HtmlOf(Json, Picture);
+
+    // Front ends that do not trust a notebook remove an <svg> and leave its labels behind as a run of words; an <img> they keep. An image
+    // does not see the colour of the page, so its text has the grey that is readable on light and on dark pages.
+    private string Picture
+    {
+        get
+        {
+            var svg = Svg.Replace("<svg ", $"<svg color=\"{Colours.Muted}\" ", StringComparison.Ordinal);
+            var source = $"data:image/svg+xml;base64,{Convert.ToBase64String(Encoding.UTF8.GetBytes(svg))}";
+            return $"<img alt=\"{Charts.Html.Escape(Title)}\" style=\"max-width:100%;height:auto\" src=\"{source}\"/>";
+        }
+    }
 
     /// <summary>The numbers as a table.</summary>
     public override string ToString() => _table().ToString();

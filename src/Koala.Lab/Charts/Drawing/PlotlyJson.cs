@@ -1,10 +1,9 @@
-using Plotly.NET;
+using System.Text.Json.Nodes;
 using static Koala.Lab.Charts.Drawing.PlotlyParts;
-using Part = DynamicObj.DynamicObj;
 
 namespace Koala.Lab.Charts.Drawing;
 
-/// <summary>Writes a plot as plotly's JSON (data, layout, config) with Plotly.NET.</summary>
+/// <summary>Writes a plot as plotly's JSON (data, layout, config).</summary>
 internal static class PlotlyJson
 {
     public static string Create(Plot plot)
@@ -34,12 +33,12 @@ internal static class PlotlyJson
         return 20 * ((plot.Series.Count + inRow - 1) / inRow) + 4;
     }
 
-    private static Trace Trace(Plot plot, Series series)
+    private static JsonObject Trace(Plot plot, Series series)
     {
         object Key(Point point) => plot.Keys.Names is { } names ? Markup(names[(int)point.Key]) : Round(point.Key)!;
         var keys = series.Points.Select(Key).ToArray();
         var values = series.Points.Select(p => Round(p.Value)).ToArray();
-        var trace = Set(new Trace(series.Mark == Mark.Bar ? "bar" : "scatter"), ("name", Markup(series.Name)),
+        var trace = PlotlyParts.Trace(series.Mark == Mark.Bar ? "bar" : "scatter", ("name", Markup(series.Name)),
             ("x", plot.Horizontal ? values : keys), ("y", plot.Horizontal ? keys : values),
             ("marker", New(("color", series.Colour), ("size", series.Mark == Mark.Bar ? null : 8))));
         var number = D3Format(plot.Values.Format);
@@ -56,7 +55,7 @@ internal static class PlotlyJson
         return trace;
     }
 
-    private static void SetIntervals(Trace trace, Plot plot, Series series, string number)
+    private static void SetIntervals(JsonObject trace, Plot plot, Series series, string number)
     {
         var above = series.Points.Select(p => Round(p.High - p.Value)).ToArray();
         var below = series.Points.Select(p => Round(p.Value - p.Low)).ToArray();
@@ -69,7 +68,7 @@ internal static class PlotlyJson
             (plot.Horizontal ? "error_x" : "error_y", bars));
     }
 
-    private static Part Keys(Plot plot) => Set(new Part(),
+    private static JsonObject Keys(Plot plot) => New(
         ("title", Title(plot.Keys.Title, ("standoff", plot.Horizontal ? null : 8))),
         ("gridcolor", Grid),
         ("zeroline", false),
@@ -86,7 +85,7 @@ internal static class PlotlyJson
         return keys.Max() - keys.Min();
     }
 
-    private static Part Values(Plot plot)
+    private static JsonObject Values(Plot plot)
     {
         var title = Title(plot.Values.Title, ("standoff", plot.Horizontal ? 8 : null));
         var axis = New(("title", title), ("gridcolor", Grid), ("zeroline", false), ("automargin", true));
@@ -94,18 +93,18 @@ internal static class PlotlyJson
         return Set(axis, ("rangemode", plot.Values.FromZero ? "tozero" : "normal"));
     }
 
-    private static Part Line(Plot plot, Rule rule) => New(("type", "line"), ("layer", "above"),
+    private static JsonObject Line(Plot plot, Rule rule) => New(("type", "line"), ("layer", "above"),
         ("xref", plot.Horizontal ? "x" : "paper"), ("yref", plot.Horizontal ? "paper" : "y"),
         ("x0", plot.Horizontal ? rule.Value : 0), ("x1", plot.Horizontal ? rule.Value : 1),
         ("y0", plot.Horizontal ? 0 : rule.Value), ("y1", plot.Horizontal ? 1 : rule.Value),
         ("line", New(("color", Colours.Muted), ("width", 1.5), ("dash", "dash"))));
 
-    private static Part Label(Plot plot, Rule rule) => New(("text", Markup(rule.Label)), ("showarrow", false),
+    private static JsonObject Label(Plot plot, Rule rule) => New(("text", Markup(rule.Label)), ("showarrow", false),
         ("xref", plot.Horizontal ? "x" : "paper"), ("yref", plot.Horizontal ? "paper" : "y"),
         ("x", plot.Horizontal ? rule.Value : 1), ("y", plot.Horizontal ? 1 : rule.Value),
         ("xanchor", plot.Horizontal ? "center" : "left"), ("yanchor", plot.Horizontal ? "bottom" : "middle"));
 
-    private static Part NoData() => New(("text", Plot.NoData), ("showarrow", false),
+    private static JsonObject NoData() => New(("text", Plot.NoData), ("showarrow", false),
         ("xref", "paper"), ("yref", "paper"), ("x", 0.5), ("y", 0.5));
 
     private static string D3Format(string format) => format[0] == 'F' ? $".{format[1..]}f" : ".4~g";

@@ -1,8 +1,6 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Koala.Lab.Runtime.Files;
-using Microsoft.FSharp.Collections;
-using Plotly.NET;
-using Part = DynamicObj.DynamicObj;
 
 namespace Koala.Lab.Charts.Drawing;
 
@@ -21,30 +19,26 @@ internal static class PlotlyParts
     /// <param name="margin">The margins around the axes.</param>
     /// <param name="legendBelow">The distance of the legend below the axes, as a multiple of their height.</param>
     /// <param name="more">The properties that only this figure has.</param>
-    public static Layout Layout(string title, int height, Part margin, double legendBelow, params (string, object?)[] more)
+    public static JsonObject Layout(string title, int height, JsonObject margin, double legendBelow, params (string, object?)[] more)
     {
         var titlePart = Title(title, ("x", 0.01), ("xref", "container"), ("xanchor", "left"), ("y", 1), ("yref", "container"),
-            ("yanchor", "top"), ("pad", New(("t", 10))), ("font", Set(new Font(), ("size", 15), ("weight", 600))));
-        var layout = Set(new Layout(),
+            ("yanchor", "top"), ("pad", New(("t", 10))), ("font", New(("size", 15), ("weight", 600))));
+        var layout = New(
             ("title", titlePart),
-            ("font", Set(new Font(), ("color", Colours.Muted), ("size", 12))),
+            ("font", New(("color", Colours.Muted), ("size", 12))),
             ("paper_bgcolor", Clear), ("plot_bgcolor", Clear),
             ("height", height), ("margin", margin),
             ("legend", New(("orientation", "h"), ("x", 0), ("y", -legendBelow), ("yanchor", "top"), ("traceorder", "normal"))),
             // The hover label has its own background, so it is readable on any page.
-            ("hoverlabel", New(("bgcolor", "#333333"), ("font", Set(new Font(), ("color", "#FFFFFF"))))),
+            ("hoverlabel", New(("bgcolor", "#333333"), ("font", New(("color", "#FFFFFF"))))),
             ("modebar", New(("bgcolor", Clear), ("color", Colours.Muted), ("activecolor", Colours.Vermilion))));
         return Set(layout, more);
     }
 
     /// <summary>The whole figure: data, layout, config.</summary>
-    public static string Figure(Layout layout, IEnumerable<Trace> traces)
+    public static string Figure(JsonObject layout, IEnumerable<JsonObject> traces)
     {
-        var chart = GenericChart.ofTraceObjects(false, ListModule.OfSeq(traces));
-        var figure = JsonNode.Parse(GenericChart.toFigureJson(GenericChart.setLayout(layout, chart)))!.AsObject();
-        // Plotly.NET writes an empty list of frames and no config.
-        figure.Remove("frames");
-        figure["config"] = new JsonObject
+        var config = new JsonObject
         {
             ["responsive"] = true,
             ["displaylogo"] = false,
@@ -52,10 +46,14 @@ internal static class PlotlyParts
             ["showSendToCloud"] = false,
             ["modeBarButtonsToRemove"] = new JsonArray("select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"),
         };
-        return figure.ToJsonString(JsonFormat.Line);
+        return New(("data", traces.ToArray()), ("layout", layout), ("config", config)).ToJsonString(JsonFormat.Line);
     }
 
-    public static Part Title(string text, params (string, object?)[] more) => Set(New(("text", Markup(text))), more);
+    /// <param name="type">The name of the trace's type in plotly.</param>
+    /// <param name="properties">Its properties.</param>
+    public static JsonObject Trace(string type, params (string, object?)[] properties) => Set(New(("type", type)), properties);
+
+    public static JsonObject Title(string text, params (string, object?)[] more) => Set(New(("text", Markup(text))), more);
 
     /// <summary>Escapes a text, because plotly interprets some HTML in texts.</summary>
     public static string Markup(string text) => text
@@ -63,13 +61,13 @@ internal static class PlotlyParts
         .Replace("<", "&lt;", StringComparison.Ordinal)
         .Replace(">", "&gt;", StringComparison.Ordinal);
 
-    public static Part New(params (string, object?)[] properties) => Set(new Part(), properties);
+    public static JsonObject New(params (string, object?)[] properties) => Set([], properties);
 
-    public static T Set<T>(T part, params (string Name, object? Value)[] properties)
-        where T : Part
+    /// <summary>Sets properties; those whose value is null are left out.</summary>
+    public static JsonObject Set(JsonObject part, params (string Name, object? Value)[] properties)
     {
         foreach (var (name, value) in properties)
-            if (value is not null) part.SetProperty(name, value);
+            if (value is not null) part[name] = value as JsonNode ?? JsonSerializer.SerializeToNode(value, value.GetType(), JsonFormat.Line);
         return part;
     }
 }

@@ -1,7 +1,6 @@
 using System.Globalization;
-using Plotly.NET;
+using System.Text.Json.Nodes;
 using static Koala.Lab.Charts.Drawing.PlotlyParts;
-using Part = DynamicObj.DynamicObj;
 
 namespace Koala.Lab.Charts.Drawing;
 
@@ -31,10 +30,10 @@ internal static class TreePlotlyJson
         return Figure(layout, [.. edges, .. nodes]);
     }
 
-    private static Part Axis(double from, double to, params (string, object?)[] more) =>
+    private static JsonObject Axis(double from, double to, params (string, object?)[] more) =>
         Set(New(("range", new[] { from, to }), ("showgrid", false), ("zeroline", false)), more);
 
-    private static Trace Edges(DrawnTree tree, Fate fate)
+    private static JsonObject Edges(DrawnTree tree, Fate fate)
     {
         // A null interrupts the line after each edge.
         IEnumerable<(double? X, double? Y)> Corners(DrawnNode node) =>
@@ -42,13 +41,13 @@ internal static class TreePlotlyJson
         var corners = tree.Nodes.Where(node => node.Fate == fate).SelectMany(Corners).ToArray();
         var (width, dashes) = (fate == Fate.Rejected ? 1 : 2, fate == Fate.Bonus ? "4px,3px" : null);
         var line = New(("color", DrawnTree.ColourOf(fate)), ("width", width), ("dash", dashes));
-        return Set(new Trace("scatter"), ("mode", "lines"), ("showlegend", false), ("hoverinfo", "skip"),
+        return Trace("scatter", ("mode", "lines"), ("showlegend", false), ("hoverinfo", "skip"),
             ("x", corners.Select(corner => Tenth(corner.X)).ToArray()),
             ("y", corners.Select(corner => Tenth(corner.Y)).ToArray()),
             ("line", line));
     }
 
-    private static Trace Nodes(DrawnTree tree, Fate fate)
+    private static JsonObject Nodes(DrawnTree tree, Fate fate)
     {
         DrawnNode[] nodes = [.. tree.Nodes.Where(node => node.Fate == fate)];
         var probabilities = fate switch
@@ -61,7 +60,7 @@ internal static class TreePlotlyJson
         var colour = DrawnTree.ColourOf(fate);
         var marker = New(("size", 8), ("color", colour), ("symbol", fate is Fate.Rejected or Fate.Root ? "circle-open" : "circle"),
             ("line", New(("width", 1.5), ("color", colour))));
-        return Set(new Trace("scatter"), ("name", DrawnTree.NameOf(fate)), ("showlegend", fate != Fate.Root),
+        return Trace("scatter", ("name", DrawnTree.NameOf(fate)), ("showlegend", fate != Fate.Root),
             ("mode", "markers+text"), ("textposition", "middle right"), ("cliponaxis", false),
             ("x", nodes.Select(node => Tenth(tree.At(node).X)).ToArray()),
             ("y", nodes.Select(node => Tenth(tree.At(node).Y)).ToArray()),
