@@ -10,8 +10,13 @@ internal static class CellLanguage
 {
     public const string CSharp = "csharp";
 
+    public const string Markdown = "markdown";
+
     /// <summary>The languages that the kernel runs, under the names of their directives.</summary>
-    public static readonly string[] Known = [CSharp, "html", "markdown", "javascript"];
+    public static readonly string[] Known = [CSharp, "html", Markdown, "javascript"];
+
+    // The other languages that .NET Interactive runs, under the names of their directives.
+    private static readonly string[] s_others = ["fsharp", "f#", "pwsh", "powershell", "sql", "kql", "http", "mermaid"];
 
     // Editors write these for "see the metadata of the polyglot notebook".
     private static readonly string[] s_placeholders = ["polyglot-notebook", "dotnet-interactive"];
@@ -20,7 +25,7 @@ internal static class CellLanguage
     {
         ["c#"] = CSharp,
         ["cs"] = CSharp,
-        ["md"] = "markdown",
+        ["md"] = Markdown,
         ["js"] = "javascript",
     };
 
@@ -50,6 +55,13 @@ internal static class CellLanguage
     /// <summary>The metadata of a request to run a cell in a language, in the form that <see cref="OfCell"/> reads.</summary>
     public static JsonObject ToMetadata(string language) =>
         new() { ["polyglot_notebook"] = new JsonObject { ["kernelName"] = language } };
+
+    /// <summary>The language that a directive begins, without its <c>#!</c>; null if the directive does something else.</summary>
+    public static string? OfDirective(string directive)
+    {
+        var language = Normalized(directive)!;
+        return Known.Contains(language) || s_others.Contains(language, StringComparer.OrdinalIgnoreCase) ? language : null;
+    }
 
     /// <exception cref="Koala.Lab.KoalaException">The kernel does not know the language.</exception>
     public static void Check(string language)

@@ -48,6 +48,9 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
             case "import":
                 await ImportAsync(part.Argument, number, output, cancel);
                 return await CSharpAsync(part.Text, number, output, cancel);
+            case var name when CellLanguage.OfDirective(name) is { } language:
+                CellLanguage.Check(language);
+                return s_nothing;
             default:
                 throw Fault.Create($"#!{part.Directive}", "is not a directive of this kernel",
                     $"use one of {string.Join(", ", Names.Select(name => $"#!{name}"))}");

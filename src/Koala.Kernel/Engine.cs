@@ -1,5 +1,6 @@
 using Koala.Kernel.Display;
 using Koala.Kernel.Scripting;
+using Microsoft.DotNet.Interactive.Formatting;
 
 namespace Koala.Kernel;
 
@@ -116,7 +117,8 @@ internal sealed class Engine : IDisposable
                 outcome = new CSharpOutcome(false, null, CellError.OfFault(e));
             }
             if (outcome.Error is not null) return outcome.Error;
-            if (!outcome.HasValue) continue;
+            // `display(x)` without a semicolon has shown x already; its value is only a handle for updates.
+            if (!outcome.HasValue || outcome.Value is DisplayedValue) continue;
             var data = MimeBundle.From(MimeBundle.Format(outcome.Value));
             if (i == parts.Count - 1) output.Result(data, number);
             else output.Display(data, Guid.NewGuid().ToString("N"));

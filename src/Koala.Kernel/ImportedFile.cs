@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using Koala.Kernel.Notebooks;
 using Koala.Lab;
 using Koala.Lab.Runtime.Files;
@@ -9,7 +8,7 @@ namespace Koala.Kernel;
 /// Reads the cells of a file that <c>#!import</c> names: a notebook, a <c>.dib</c>, or C#, HTML, Markdown or JavaScript
 /// as one cell.
 /// </summary>
-internal static partial class ImportedFile
+internal static class ImportedFile
 {
     // Far above any source; a notebook has a limit of its own.
     private const long MaxBytes = 64L << 20;
@@ -22,7 +21,7 @@ internal static partial class ImportedFile
         return Path.GetExtension(path).ToLowerInvariant() switch
         {
             ".ipynb" => Cells(Notebook.Read(path)),
-            ".dib" => [new(Metadata().Replace(InputFile.ReadText(path, MaxBytes), ""))],
+            DibFile.Extension => [new(DibFile.ReadText(path))],
             ".cs" or ".csx" => [new(InputFile.ReadText(path, MaxBytes))],
             ".html" => [new(InputFile.ReadText(path, MaxBytes), "html")],
             ".md" => [new(InputFile.ReadText(path, MaxBytes), "markdown")],
@@ -38,10 +37,6 @@ internal static partial class ImportedFile
         return notebook.Cells.Where(cell => cell.IsCode && !cell.IsSkipped)
             .Select(cell => new ImportedCell(cell.Source, cell.Language, cell.MayRaise));
     }
-
-    // A .dib begins with #!meta and JSON, which end at the first cell.
-    [GeneratedRegex(@"\A\s*#!meta\b.*?(?=^#!|\z)", RegexOptions.Singleline | RegexOptions.Multiline)]
-    private static partial Regex Metadata();
 }
 
 /// <summary>A cell of an imported file.</summary>

@@ -69,7 +69,7 @@ internal static class Examples
         ["kernel"] = ["kernel install", "kernel start --connection-file FILE"],
         ["kernel install"] = ["kernel install"],
         ["kernel start"] = ["kernel start --connection-file FILE"],
-        ["lab"] = ["lab", "lab notebooks/01-quickstart.ipynb"],
+        ["lab"] = ["lab notebooks/01-quickstart.ipynb", "lab -- --no-browser"],
     };
 
     /// <summary>The examples of a command, without the name of the program.</summary>

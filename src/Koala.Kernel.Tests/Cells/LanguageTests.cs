@@ -147,9 +147,9 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
     [Fact]
     public async Task An_unknown_directive_is_a_one_line_error_that_lists_all_directives()
     {
-        var run = await kernel.RunAsync("#!pwsh\nls");
+        var run = await kernel.RunAsync("#!serenade\nls");
 
-        Assert.StartsWith("#!pwsh: is not a directive of this kernel. Fix: use one of #!csharp, #!markdown", run.Traceback,
+        Assert.StartsWith("#!serenade: is not a directive of this kernel. Fix: use one of #!csharp, #!markdown", run.Traceback,
             StringComparison.Ordinal);
     }
 
@@ -162,6 +162,25 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
 
         Assert.Equal("42", run.Value);
         Assert.Equal("42", (await kernel.RunAsync("CultureInfo.InvariantCulture.Name + Answer()")).Value);
+    }
+
+    [Theory, InlineData("display(7)"), InlineData("7.Display()"), InlineData("var shown = display(7);\nshown")]
+    public async Task What_is_displayed_without_a_semicolon_is_shown_once(string code)
+    {
+        var run = await kernel.RunAsync(code);
+        Assert.Equal(["display_data"], run.Outputs.Select(output => output.Type).Where(type => type != "execute_input"));
+    }
+
+    [Theory]
+    [InlineData("#!fsharp\nlet x = 1", "fsharp")]
+    [InlineData("#!pwsh\nGet-ChildItem", "pwsh")]
+    [InlineData("1\n#!f#\nlet x = 1", "f#")]
+    public async Task A_part_in_another_language_is_one_clear_line(string code, string language)
+    {
+        var run = await kernel.RunAsync(code);
+        Assert.Equal("error", run.Status);
+        Assert.Equal($"the cell: is in '{language}', but Koala runs csharp, html, markdown, javascript. "
+            + "Fix: change the language of the cell, or choose the kernel of that language.", run.Traceback);
     }
 
     [Fact]

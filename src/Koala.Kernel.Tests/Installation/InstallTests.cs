@@ -1,5 +1,7 @@
+using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using System.Xml.Linq;
 using Koala.Kernel.Jupyter;
 
 namespace Koala.Kernel.Tests.Installation;
@@ -27,6 +29,14 @@ public sealed class InstallTests : IDisposable
             Assert.Equal("message", spec["interrupt_mode"]!.ToString());
             Assert.True(File.Exists(spec["argv"]![0]!.ToString()));
             Assert.Equal("{connection_file}", spec["argv"]!.AsArray()[^1]!.ToString());
+            foreach (var size in (int[])[32, 64])
+            {
+                var png = File.ReadAllBytes(_folder.At("kernels", name, $"logo-{size}x{size}.png"));
+                // The width and the height are in the header.
+                Assert.Equal(size, BinaryPrimitives.ReadInt32BigEndian(png.AsSpan(16)));
+                Assert.Equal(size, BinaryPrimitives.ReadInt32BigEndian(png.AsSpan(20)));
+            }
+            Assert.Equal("svg", XDocument.Load(_folder.At("kernels", name, "logo-svg.svg")).Root!.Name.LocalName);
         }
     }
 
@@ -66,6 +76,23 @@ public sealed class InstallTests : IDisposable
         Assert.Equal(0, run.ExitCode);
         Assert.Equal(_folder.Path + "\n", File.ReadAllText(_folder.At("opened")));
         Assert.True(File.Exists(_folder.At("kernels", "koala-csharp", "kernel.json")));
+    }
+
+    [Fact]
+    public void Lab_passes_on_what_follows_two_dashes()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "the program is a shell script");
+        var program = _folder.Write("jupyter-lab", $"#!/bin/sh\necho \"$@\" > '{_folder.At("opened")}'\n");
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        foreach (var (args, passed) in new[] { ((string[])["--", "--allow-root", "a"], "--allow-root a"),
+            ([_folder.Path, "--", "--port", "9999"], $"{_folder.Path} --port 9999") })
+        {
+            Assert.Equal(0, Koala(["lab", .. args]).ExitCode);
+            Assert.Equal(passed + "\n", File.ReadAllText(_folder.At("opened")));
+        }
+        var wrong = Koala("lab", _folder.Path, _folder.Path);
+        Assert.Equal(2, wrong.ExitCode);
+        Assert.Contains("after --", wrong.Error, StringComparison.Ordinal);
     }
 
     public void Dispose() => _folder.Dispose();

@@ -73,7 +73,16 @@ public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel
     public async Task Work_of_the_library_stops_between_its_steps(string code)
     {
         using var folder = new TemporaryFolder();
-        var prepared = await kernel.RunAsync($$"""
+        var prepared = await kernel.RunAsync(Prepared(folder));
+        Assert.True(prepared.Status == "ok", prepared.Traceback);
+        var (run, seconds) = await Interrupt(kernel, code);
+
+        Assert.Equal("Interrupted", run.Reply!["ename"]!.ToString());
+        Assert.True(seconds < s_limit.TotalSeconds, $"{seconds:F1} s");
+    }
+
+    // A target, data, and a plan of training that does not end by itself.
+    private static string Prepared(TemporaryFolder folder) => $$"""
             #r "{{TestFiles.Library}}"
             using Koala.Lab.Data;
             using Koala.Lab.Decoding;
@@ -91,12 +100,59 @@ public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel
             var data = TrainingData.Load(target, chats, chats, training);
             var request = new TrainingRequest { Data = chats, Head = new MedusaOptions(), Training = training };
             var plan = new TrainingPlan(request, target, data);
-            """);
-        Assert.True(prepared.Status == "ok", prepared.Traceback);
-        var (run, seconds) = await Interrupt(kernel, code);
+            """;
 
+    /// <summary>Half an hour of training must not be lost because somebody presses Stop.</summary>
+    [Fact]
+    public async Task What_a_cell_had_assigned_before_it_was_interrupted_stays()
+    {
+        var (run, _) = await Interrupt(kernel, """
+            var kept = new List<int> { 1, 2 };
+            var counted = 0;
+            while (true) counted++;
+            var never = 1;
+            """);
         Assert.Equal("Interrupted", run.Reply!["ename"]!.ToString());
-        Assert.True(seconds < s_limit.TotalSeconds, $"{seconds:F1} s");
+        Assert.Equal("2", (await kernel.RunAsync("kept.Count")).Value);
+        Assert.Equal("True", (await kernel.RunAsync("counted > 0")).Value);
+        Assert.Equal("0", (await kernel.RunAsync("never")).Value);
+    }
+
+    [Fact]
+    public async Task Training_that_was_interrupted_keeps_its_head_and_metrics_and_goes_on_from_them()
+    {
+        using var folder = new TemporaryFolder();
+        await kernel.RunAsync(Prepared(folder));
+        var (run, _) = await Interrupt(kernel, """
+            var head = Koala.Lab.Heads.DraftHead.Create(new MedusaOptions(), target);
+            var metrics = new List<StepMetrics>();
+            using (var trainer = new Trainer(target, head, data, training)) trainer.Run(metrics.Add, save: () => { });
+            """);
+        Assert.Equal("Interrupted", run.Reply!["ename"]!.ToString());
+        Assert.Equal("True", (await kernel.RunAsync("metrics.Count > 0 && metrics.All(step => step.Loss > 0)")).Value);
+        var done = int.Parse((await kernel.RunAsync("metrics.Count")).Value!);
+        var more = await kernel.RunAsync("""
+            using (var trainer = new Trainer(target, head, data, training with { Steps = 3 })) trainer.Run(metrics.Add, save: () => { });
+            metrics.Count
+            """);
+        Assert.True(more.Status == "ok", more.Traceback);
+        Assert.Equal($"{done + 3}", more.Value);
+    }
+
+    /// <summary>A cell that was given up ends later than the cell after it, whose variables it must not replace.</summary>
+    [Fact]
+    public async Task A_cell_that_was_given_up_does_not_replace_the_variables_of_a_later_one()
+    {
+        var (run, _) = await Interrupt(kernel, """
+            var late = new TaskCompletionSource();
+            System.Threading.ThreadPool.QueueUserWorkItem(_ => { System.Threading.Thread.Sleep(2500); late.SetResult(); });
+            await late.Task.ConfigureAwait(false);
+            var given = "up";
+            """);
+        Assert.Equal("Interrupted", run.Reply!["ename"]!.ToString());
+        Assert.Equal("ok", (await kernel.RunAsync("var newer = 5;")).Status);
+        await Task.Delay(3000);
+        Assert.Equal("5", (await kernel.RunAsync("newer")).Value);
     }
 
     [Fact]

@@ -38,6 +38,50 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
+    public void A_dib_runs_as_a_notebook_does()
+    {
+        var dib = _folder.Write("in.dib", """
+            #!meta
+
+            {"kernelInfo":{"defaultKernelName":"csharp","items":[]}}
+
+            #!markdown
+
+            # A title
+
+            #!csharp
+
+            var n = 20;
+
+            #!csharp
+
+            #!time
+            n + 1
+
+            #!html
+
+            <b>bold</b>
+
+            """);
+        var run = CommandRun.Of("run", dib, "--output", _folder.At("out.ipynb"), "--html", _folder.At("page.html"), "--quiet");
+        Assert.True(run.ExitCode == 0, run.Error);
+        var cells = Cells(_folder.At("out.ipynb"));
+        Assert.Equal(["markdown", "code", "code", "code"], cells.Select(cell => cell!["cell_type"]!.ToString()));
+        Assert.Equal("21", string.Concat(cells[2]!["outputs"]!.AsArray()[^1]!["data"]!["text/plain"]!.AsArray()));
+        Assert.Equal("<b>bold</b>", string.Concat(cells[3]!["outputs"]![0]!["data"]!["text/html"]!.AsArray()));
+        Assert.Contains("<title>A title</title>", File.ReadAllText(_folder.At("page.html")), StringComparison.Ordinal);
+        // The notebook that it wrote runs, too.
+        Assert.Equal(0, CommandRun.Of("run", _folder.At("out.ipynb"), "--quiet").ExitCode);
+
+        var inPlace = CommandRun.Of("run", dib, "--in-place");
+        Assert.Equal(2, inPlace.ExitCode);
+        Assert.Contains("--output", inPlace.Error, StringComparison.Ordinal);
+        var other = CommandRun.Of("run", _folder.Write("other.dib", "#!csharp\n1\n#!fsharp\nlet x = 1\n"));
+        Assert.Equal(2, other.ExitCode);
+        Assert.Contains("code cell 2: is in 'fsharp'", other.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_page_has_text_code_and_outputs_and_needs_nothing_else()
     {
         var notebook = _folder.WriteNotebook("in.ipynb", "// a < b\nConsole.WriteLine(\"1 < 2\");\nHTML(\"<b>bold</b>\")");

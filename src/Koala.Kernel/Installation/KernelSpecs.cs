@@ -16,6 +16,9 @@ public static class KernelSpecs
 
     private const string FileName = "kernel.json";
 
+    // The names that front ends look for beside it.
+    private static readonly string[] s_logos = ["logo-svg.svg", "logo-64x64.png", "logo-32x32.png"];
+
     /// <summary>Installs the kernel for this user.</summary>
     /// <returns>
     /// The folders that were written, and the folder of another kernel that has <see cref="InteractiveName"/>; null if
@@ -78,6 +81,11 @@ public static class KernelSpecs
         };
         var path = Path.Combine(folder, name);
         AtomicFile.WriteText(Path.Combine(path, FileName), spec.ToJsonString(JsonFormat.Document) + "\n");
+        foreach (var logo in s_logos)
+        {
+            using var image = typeof(KernelSpecs).Assembly.GetManifestResourceStream(logo)!;
+            AtomicFile.Write(Path.Combine(path, logo), image.CopyTo);
+        }
         return path;
     }
 }

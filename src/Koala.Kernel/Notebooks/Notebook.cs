@@ -43,7 +43,7 @@ internal sealed partial class Notebook
     /// <exception cref="KoalaException">
     /// The file is not a notebook that Koala can run; the message says why.
     /// </exception>
-    public static Notebook Read(string path) => new(path, NotebookFile.Read(path));
+    public static Notebook Read(string path) => new(path, DibFile.Is(path) ? DibFile.Read(path) : NotebookFile.Read(path));
 
     /// <summary>Checks that the notebook names a kernel that runs C#, or none, and that Koala runs the language of every cell.</summary>
     /// <exception cref="KoalaException">The notebook names another kernel, or a cell is in another language.</exception>

@@ -44,6 +44,7 @@ internal sealed class CSharpSession : IDisposable
     private ScriptOptions _options;
     private readonly List<MetadataReference> _added = [];
     private ScriptState<object>? _state;
+    private int _runs;
 
     public CSharpSession()
     {
@@ -95,11 +96,12 @@ internal sealed class CSharpSession : IDisposable
     public IEnumerable<MetadataReference> AddedReferences => _added;
 
     /// <summary>
-    /// Compiles and runs a cell. If the cell throws, the exception is part of the outcome, and the values that the cell
-    /// assigned before stay.
+    /// Compiles and runs a cell. If the cell throws, the exception is part of the outcome. The values that the cell assigned before it
+    /// threw or was interrupted stay.
     /// </summary>
     public async Task<CSharpOutcome> RunAsync(string code, int number, CancellationToken cancel)
     {
+        var run = Interlocked.Increment(ref _runs);
         var name = _errors.Add(number, code);
         if (ExtensionLibrary.Extract(code, name) is var (rest, library))
         {
@@ -122,14 +124,21 @@ internal sealed class CSharpSession : IDisposable
         }
         _loading.Load(script.GetCompilation());
         var state = await (_state is null ? script.RunAsync(null, _ => true, cancel) : script.RunFromAsync(_state, _ => true, cancel));
+        Keep(state, run);
         cancel.ThrowIfCancellationRequested();
-        _state = state;
         return state.Exception is null
             ? new CSharpOutcome(HasReturnValue(script), state.ReturnValue, null)
             : new CSharpOutcome(false, null, _errors.FromException(state.Exception));
     }
 
     public void Dispose() => _loading.Dispose();
+
+    // A cell that was given up may end after a later one has begun, whose variables it must not replace.
+    private void Keep(ScriptState<object> state, int run)
+    {
+        lock (_loading)
+            if (run == Volatile.Read(ref _runs)) _state = state;
+    }
 
     private CellError? AddLibrary(string library, string name)
     {

@@ -67,7 +67,7 @@ public sealed class HelpTests
     [Theory]
     [InlineData("pull --help", "koala pull <REPO> [FILE] [options]")]
     [InlineData("pull --help", "  [FILE]  One file")]
-    [InlineData("lab --help", "koala lab [PATH] [options]")]
+    [InlineData("lab --help", "koala lab [PATH] [-- OPTIONS] [options]")]
     [InlineData("inspect --help", "koala inspect <PATH> [options]")]
     [InlineData("--help", "  pull <REPO> [FILE] ")]
     [InlineData("--help", "  lab [PATH] ")]

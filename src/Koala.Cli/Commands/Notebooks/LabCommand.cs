@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Koala.Kernel.Installation;
@@ -17,12 +18,28 @@ internal static class LabCommand
             Arity = ArgumentArity.ZeroOrOne,
             Description = "The notebook or folder to open. Default: the current folder.",
         };
-        var command = new Command("lab", "Install the C# kernel, and open JupyterLab or Jupyter Notebook.") { path };
-        command.SetAction(result => Run(streams, result.GetValue(path)));
+        var rest = new Argument<string[]>("options")
+        {
+            HelpName = "-- OPTIONS",
+            Arity = ArgumentArity.ZeroOrMore,
+            Description = "What follows -- goes to Jupyter as it is, such as -- --no-browser --port 9999.",
+        };
+        var command = new Command("lab", "Install the C# kernel, and open JupyterLab or Jupyter Notebook.") { path, rest };
+        command.SetAction(result =>
+        {
+            // The parser does not tell which arguments come after --.
+            var words = result.Tokens.Select(token => token.Value).ToArray();
+            var end = Array.FindIndex([.. result.Tokens], token => token.Type == TokenType.DoubleDash);
+            var forJupyter = end < 0 ? [] : words[(end + 1)..];
+            string[] given = [.. new[] { result.GetValue(path) }.OfType<string>(), .. result.GetValue(rest) ?? []];
+            var before = given[..^forJupyter.Length];
+            if (before.Length > 1) throw new KoalaException(before[1], "is one path too many", "put options of Jupyter after --");
+            return Run(streams, before.FirstOrDefault(), forJupyter);
+        });
         return command;
     }
 
-    private static int Run(Streams streams, string? path)
+    private static int Run(Streams streams, string? path, string[] forJupyter)
     {
         if (path is not null && !Path.Exists(path)) throw new KoalaException(path, "does not exist", "give a notebook or a folder");
         var program = JupyterProgram.Find();
@@ -35,7 +52,7 @@ internal static class LabCommand
         KernelCommand.Install(streams.Error);
         // Ctrl-C belongs to Jupyter, which asks whether to shut down.
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => context.Cancel = true);
-        using var process = Process.Start(new ProcessStartInfo(program, path is null ? [] : [path]))!;
+        using var process = Process.Start(new ProcessStartInfo(program, path is null ? forJupyter : [path, .. forJupyter]))!;
         process.WaitForExit();
         return process.ExitCode == 0 ? ExitCodes.Done : ExitCodes.CheckFailed;
     }

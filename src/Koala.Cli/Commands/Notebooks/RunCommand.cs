@@ -14,7 +14,7 @@ internal static class RunCommand
     public static Command Create(Streams streams)
     {
         var notebook = SharedOptions.PathArgument("notebook",
-            "The notebook (.ipynb). It stays as it is unless --in-place is given.");
+            "The notebook (.ipynb or .dib). It stays as it is unless --in-place is given.");
         var output = SharedOptions.Text("--output", "FILE",
             "Write the notebook with its outputs to this file, after every cell.");
         var inPlace = SharedOptions.Flag("--in-place", "Write the outputs into NOTEBOOK itself.");
@@ -45,6 +45,11 @@ internal static class RunCommand
             {
                 throw new KoalaException("--in-place", "is given together with --output, but the notebook is written once",
                     "give one of them");
+            }
+            if (result.GetValue(inPlace) && DibFile.Is(path))
+            {
+                throw new KoalaException("--in-place", $"would write outputs into {path}, but a .dib holds none",
+                    "give --output FILE.ipynb");
             }
             return Run(streams, path, new RunOptions
             {
