@@ -1,6 +1,10 @@
+using System.IO.Compression;
+using System.Text;
 using System.Text.Json.Nodes;
+using Koala.Kernel.Display;
 using Koala.Kernel.Jupyter;
 using Koala.Lab;
+using Koala.Lab.Charts;
 using Koala.Lab.Runtime.Files;
 
 namespace Koala.Kernel.Installation;
@@ -86,6 +90,13 @@ public static class KernelSpecs
             using var image = typeof(KernelSpecs).Assembly.GetManifestResourceStream(logo)!;
             AtomicFile.Write(Path.Combine(path, logo), image.CopyTo);
         }
+        AtomicFile.Write(Path.Combine(path, FigureLoader.FileName), WriteFigureScript);
         return path;
+    }
+
+    private static void WriteFigureScript(Stream stream)
+    {
+        using var compressed = new GZipStream(stream, CompressionLevel.Optimal, leaveOpen: true);
+        compressed.Write(Encoding.UTF8.GetBytes(PlotlyScript.Text));
     }
 }
