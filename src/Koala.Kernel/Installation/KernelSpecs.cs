@@ -74,7 +74,8 @@ public static class KernelSpecs
 
     private static string Write(string folder, string name, string displayName)
     {
-        string[] command = [.. KernelProcess.CommandLine(), "kernel", "start", "--connection-file", "{connection_file}"];
+        string[] start = ["kernel", "start", "--report-crashes", "--connection-file", "{connection_file}"];
+        string[] command = [.. KernelProcess.CommandLine(), .. start];
         var spec = new JsonObject
         {
             ["argv"] = new JsonArray([.. command.Select(argument => JsonValue.Create(argument))]),
