@@ -26,10 +26,12 @@ public sealed class Chromium : IAsyncLifetime
     }
 
     /// <summary>Opens a page that has no network. If there is no Chromium, the test is skipped.</summary>
-    internal async Task<IPage> NewPageAsync(ColorScheme scheme)
+    /// <param name="scheme">Whether the page is light or dark.</param>
+    /// <param name="offline">Whether it has no network, not even this machine's own.</param>
+    internal async Task<IPage> NewPageAsync(ColorScheme scheme, bool offline = true)
     {
         Assert.SkipWhen(_browser is null, "there is no Chromium on the path");
-        var context = await _browser.NewContextAsync(new() { ColorScheme = scheme, Offline = true });
+        var context = await _browser.NewContextAsync(new() { ColorScheme = scheme, Offline = offline });
         return await context.NewPageAsync();
     }
 

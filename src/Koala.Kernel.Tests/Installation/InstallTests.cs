@@ -1,8 +1,10 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
+using System.IO.Compression;
 using System.Text.Json.Nodes;
 using System.Xml.Linq;
 using Koala.Kernel.Jupyter;
+using Koala.Lab.Charts;
 
 namespace Koala.Kernel.Tests.Installation;
 
@@ -36,6 +38,12 @@ public sealed class InstallTests : IDisposable
                 Assert.Equal(size, BinaryPrimitives.ReadInt32BigEndian(png.AsSpan(16)));
                 Assert.Equal(size, BinaryPrimitives.ReadInt32BigEndian(png.AsSpan(20)));
             }
+<<<<<<< HEAD
+=======
+            using var script = new StreamReader(
+                new GZipStream(File.OpenRead(_folder.At("kernels", name, "figures.js.gz")), CompressionMode.Decompress));
+            Assert.Equal(PlotlyScript.Text, script.ReadToEnd());
+>>>>>>> h-front
             Assert.Equal("svg", XDocument.Load(_folder.At("kernels", name, "logo-svg.svg")).Root!.Name.LocalName);
         }
     }

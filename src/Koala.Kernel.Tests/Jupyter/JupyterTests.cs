@@ -98,6 +98,47 @@ public sealed partial class JupyterTests
     }
 
     [Fact]
+    public void A_native_crash_is_an_error_of_the_cell_with_the_last_lines()
+    {
+        using var python = Python.With("jupyter_client");
+        using var folder = new TemporaryFolder();
+        var (exitCode, text) = python.Run(folder.Path, "-c", """
+            import os, time, jupyter_client
+            manager = jupyter_client.KernelManager(kernel_name="koala-csharp")
+            manager.start_kernel()
+            client = manager.client()
+            client.start_channels()
+            client.wait_for_ready(timeout=60)
+            watcher = manager.provisioner.process.pid
+            kernel = int(open(f"/proc/{watcher}/task/{watcher}/children").read().split()[0])
+            id = client.execute('Environment.FailFast("it ends here");')
+            while True:
+                message = client.get_iopub_msg(timeout=60)
+                if message["msg_type"] == "error": break
+            assert message["parent_header"]["msg_id"] == id, message
+            content = message["content"]
+            assert content["ename"] == "KernelDied" and "134" in content["evalue"], content
+            assert any("it ends here" in line for line in content["traceback"]), content
+            for i in range(100):
+                if not manager.is_alive(): break
+                time.sleep(0.1)
+            assert not manager.is_alive() and not os.path.exists(f"/proc/{kernel}")
+            manager.restart_kernel(now=True)
+            client.wait_for_ready(timeout=60)
+            reply = client.execute_interactive("1 + 1", timeout=60, output_hook=lambda message: None)
+            assert reply["content"]["status"] == "ok"
+            # A kernel whose watcher was killed does not stay behind.
+            watcher = manager.provisioner.process.pid
+            kernel = int(open(f"/proc/{watcher}/task/{watcher}/children").read().split()[0])
+            os.kill(watcher, 9)
+            time.sleep(3)
+            assert not os.path.exists(f"/proc/{kernel}") or "Z" in open(f"/proc/{kernel}/stat").read()
+            """);
+
+        Assert.True(exitCode == 0, text);
+    }
+
+    [Fact]
     public void Nbconvert_executes_a_notebook()
     {
         using var python = Python.With("nbconvert", "nbclient");

@@ -29,6 +29,16 @@ internal sealed class Python : IDisposable
     /// <summary>Runs Python, and returns its exit code and everything that it printed.</summary>
     public (int ExitCode, string Text) Run(string folder, params string[] args)
     {
+        using var process = Start(folder, args);
+        var error = process.StandardError.ReadToEndAsync();
+        var text = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, text + error.Result);
+    }
+
+    /// <summary>Starts Python; the caller ends it.</summary>
+    public Process Start(string folder, params string[] args)
+    {
         var start = new ProcessStartInfo(Program, args)
         {
             WorkingDirectory = folder,
@@ -37,11 +47,8 @@ internal sealed class Python : IDisposable
         };
         start.Environment["JUPYTER_DATA_DIR"] = _data.Path;
         start.Environment["JUPYTER_RUNTIME_DIR"] = _data.At("runtime");
-        using var process = Process.Start(start)!;
-        var error = process.StandardError.ReadToEndAsync();
-        var text = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, text + error.Result);
+        start.Environment["JUPYTER_CONFIG_DIR"] = _data.At("config");
+        return Process.Start(start)!;
     }
 
     public void Dispose() => _data.Dispose();

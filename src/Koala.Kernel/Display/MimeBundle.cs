@@ -30,7 +30,7 @@ internal static class MimeBundle
         foreach (var value in values)
         {
             // A message holds JSON types as JSON, not as text.
-            data[value.MimeType] = value.MimeType == Html ? WithoutNeedlessStyle(value.Value)
+            data[value.MimeType] = value.MimeType == Html ? FigureLoader.AppendTo(WithoutNeedlessStyle(value.Value))
                 : value.MimeType.EndsWith("json", StringComparison.Ordinal) && TryParse(value.Value) is { } json ? json
                 : value.Value;
         }

@@ -1,6 +1,10 @@
+using System.IO.Compression;
+using System.Text;
 using System.Text.Json.Nodes;
+using Koala.Kernel.Display;
 using Koala.Kernel.Jupyter;
 using Koala.Lab;
+using Koala.Lab.Charts;
 using Koala.Lab.Runtime.Files;
 
 namespace Koala.Kernel.Installation;
@@ -70,7 +74,8 @@ public static class KernelSpecs
 
     private static string Write(string folder, string name, string displayName)
     {
-        string[] command = [.. KernelProcess.CommandLine(), "kernel", "start", "--connection-file", "{connection_file}"];
+        string[] start = ["kernel", "start", "--report-crashes", "--connection-file", "{connection_file}"];
+        string[] command = [.. KernelProcess.CommandLine(), .. start];
         var spec = new JsonObject
         {
             ["argv"] = new JsonArray([.. command.Select(argument => JsonValue.Create(argument))]),
@@ -86,6 +91,13 @@ public static class KernelSpecs
             using var image = typeof(KernelSpecs).Assembly.GetManifestResourceStream(logo)!;
             AtomicFile.Write(Path.Combine(path, logo), image.CopyTo);
         }
+        AtomicFile.Write(Path.Combine(path, FigureLoader.FileName), WriteFigureScript);
         return path;
+    }
+
+    private static void WriteFigureScript(Stream stream)
+    {
+        using var compressed = new GZipStream(stream, CompressionLevel.Optimal, leaveOpen: true);
+        compressed.Write(Encoding.UTF8.GetBytes(PlotlyScript.Text));
     }
 }

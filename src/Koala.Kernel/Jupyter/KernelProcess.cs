@@ -9,19 +9,17 @@ namespace Koala.Kernel.Jupyter;
 /// <summary>A kernel in a separate process. A native crash in a cell ends that process and not this one.</summary>
 internal sealed class KernelProcess : IDisposable
 {
-    private const int KeptLines = 20;
-
     private static readonly TimeSpan s_startTimeout = TimeSpan.FromSeconds(60);
 
     private readonly Process _process;
     private readonly string _connectionFile;
-    private readonly Queue<string> _lastLines = [];
+    private readonly LastLines _lastLines = new();
 
     private KernelProcess(Process process, string connectionFile)
     {
         (_process, _connectionFile) = (process, connectionFile);
-        process.ErrorDataReceived += (_, e) => KeepLine(e.Data);
-        process.OutputDataReceived += (_, e) => KeepLine(e.Data);
+        process.ErrorDataReceived += (_, e) => _lastLines.Add(e.Data);
+        process.OutputDataReceived += (_, e) => _lastLines.Add(e.Data);
         process.BeginErrorReadLine();
         process.BeginOutputReadLine();
         Client = null!;
@@ -88,12 +86,12 @@ internal sealed class KernelProcess : IDisposable
     /// <summary>A task that completes when the process has ended.</summary>
     public Task Ended => _process.WaitForExitAsync();
 
-    /// <summary>Describes how the process ended, and returns the last lines that it printed.</summary>
+    /// <summary>Describes how the process ended, and tells the last lines that it printed.</summary>
     public (string Cause, IReadOnlyList<string> LastLines) DescribeEnd()
     {
         _process.WaitForExit(1000);
         var cause = _process.HasExited ? Cause(_process.ExitCode) : "does not answer";
-        lock (_lastLines) return (cause, [.. _lastLines]);
+        return (cause, _lastLines.Told);
     }
 
     /// <summary>Asks the kernel to end, and kills its process if it does not.</summary>
@@ -122,7 +120,10 @@ internal sealed class KernelProcess : IDisposable
         File.Delete(_connectionFile);
     }
 
-    private static string Cause(int exitCode) => exitCode switch
+    /// <summary>Whether a process with this exit code was ended by a signal of the system.</summary>
+    internal static bool IsCrash(int exitCode) => exitCode > 128;
+
+    internal static string Cause(int exitCode) => exitCode switch
     {
         134 => "was aborted by native code (exit code 134)",
         137 => "was killed, which the system does when memory runs out (exit code 137)",
@@ -176,18 +177,8 @@ internal sealed class KernelProcess : IDisposable
 
     private KoalaException StartFailure()
     {
-        var (cause, lines) = DescribeEnd();
-        var lastLine = lines.Count > 0 ? $" ({lines[^1]})" : "";
+        var (cause, _) = DescribeEnd();
+        var lastLine = _lastLines.Last is { } last ? $" ({last})" : "";
         return new KoalaException("kernel", $"did not start: it {cause}{lastLine}", "run `koala doctor`");
-    }
-
-    private void KeepLine(string? line)
-    {
-        if (line is null) return;
-        lock (_lastLines)
-        {
-            _lastLines.Enqueue(line);
-            if (_lastLines.Count > KeptLines) _lastLines.Dequeue();
-        }
     }
 }

@@ -57,7 +57,8 @@ internal sealed class KernelServer : IDisposable
         _engine.Dispose();
     }
 
-    private static byte[] Topic(string name) => System.Text.Encoding.UTF8.GetBytes($"kernel.koala.{name}");
+    /// <summary>The topic of messages of a type, to which clients subscribe.</summary>
+    internal static byte[] Topic(string name) => System.Text.Encoding.UTF8.GetBytes($"kernel.koala.{name}");
 
     private void ServeShell()
     {
@@ -151,7 +152,9 @@ internal sealed class KernelServer : IDisposable
             error = CellError.OfFault(Fault.Create("the cell", $"has metadata of which {e.Message}", "correct that metadata", e));
             output.Error(error);
         }
+        RunningRequest.Begin(request);
         error ??= _engine.Run(code, number, language, output, read);
+        RunningRequest.End();
         if (error is null)
         {
             if (language == CellLanguage.CSharp) _completion.AddCell(code);

@@ -90,8 +90,7 @@ public sealed class NotebookRunner
         if (reply is null)
         {
             var (cause, lastLines) = kernel.DescribeEnd();
-            return Fail(cell, number, "KernelDied", $"the kernel's process {cause}",
-                lastLines.Count > 0 ? ["The last lines that it printed:", .. lastLines] : ["It printed nothing."]);
+            return Fail(cell, number, "KernelDied", $"the kernel's process {cause}", lastLines);
         }
         if (reply["status"]?.ToString() == "ok") return null;
         // The error is among the outputs. An interrupt is not the error that the tag allows.

@@ -14,8 +14,12 @@ internal static class KernelCommand
         install.SetAction(_ => Install(streams.Output));
         var connection = SharedOptions.Text("--connection-file", "FILE", "The connection file that Jupyter wrote.");
         connection.Required = true;
-        var start = new Command("start", "Run the kernel. Jupyter calls this command.") { connection };
-        start.SetAction(result => Start(result.GetValue(connection)!));
+        var report = SharedOptions.Flag("--report-crashes",
+            "Run the kernel in a process of its own, and report a crash of it as an error of the cell that ran.");
+        var start = new Command("start", "Run the kernel. Jupyter calls this command.") { connection, report };
+        start.SetAction(result => result.GetValue(report)
+            ? WatchedKernel.Run(result.GetValue(connection)!)
+            : Start(result.GetValue(connection)!));
         return new Command("kernel", "Install or run the Jupyter kernel for C#.") { install, start };
     }
 

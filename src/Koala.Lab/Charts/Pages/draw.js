@@ -2,6 +2,7 @@
 // and those that a front end adds later.
 (function () {
   'use strict';
+  window.koalaFigures = true;
   function colours(box) {
     var ink = getComputedStyle(box).color;
     var faint = ink.replace(/^rgba?\(([^,]+),([^,]+),([^,)]+).*$/, 'rgba($1,$2,$3,0.18)');
@@ -13,10 +14,9 @@
     box.dataset.drawn = 'yes';
     var figure = JSON.parse(data.textContent), picture = box.querySelector('img'), plot = document.createElement('div');
     box.appendChild(plot);
-    Plotly.newPlot(plot, figure.data, figure.layout, figure.config).then(function () {
-      if (picture) picture.style.display = 'none';
-      return recolour(box);
-    });
+    // At once, so that an update of a live figure does not show its picture for a moment.
+    if (picture) picture.style.display = 'none';
+    Plotly.newPlot(plot, figure.data, figure.layout, figure.config).then(function () { return recolour(box); });
   }
   function recolour(box) {
     var plot = box.querySelector('.js-plotly-plot');
