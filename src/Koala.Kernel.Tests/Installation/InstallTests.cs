@@ -38,12 +38,9 @@ public sealed class InstallTests : IDisposable
                 Assert.Equal(size, BinaryPrimitives.ReadInt32BigEndian(png.AsSpan(16)));
                 Assert.Equal(size, BinaryPrimitives.ReadInt32BigEndian(png.AsSpan(20)));
             }
-<<<<<<< HEAD
-=======
             using var script = new StreamReader(
                 new GZipStream(File.OpenRead(_folder.At("kernels", name, "figures.js.gz")), CompressionMode.Decompress));
             Assert.Equal(PlotlyScript.Text, script.ReadToEnd());
->>>>>>> h-front
             Assert.Equal("svg", XDocument.Load(_folder.At("kernels", name, "logo-svg.svg")).Root!.Name.LocalName);
         }
     }
