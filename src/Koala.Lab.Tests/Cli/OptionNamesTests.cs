@@ -80,7 +80,7 @@ public sealed partial class OptionNamesTests
     {
         // Arguments of other programs, and one shell line that says how to get a model.
         string[] others = ["\"--porcelain=v2\", \"--branch\"", "dotnet restore --force", "llama-gguf-split --merge",
-            "$\" --revision {name.Revision}\""];
+            "$\" --revision {name.Revision}\"", "$\"--gpu-architecture=sm_", "\"--std=c++17\"", "\"--fmad=false\""];
         foreach (var (path, text) in Sources())
         {
             var remaining = others.Aggregate(text, (rest, other) => rest.Replace(other, "", StringComparison.Ordinal));
