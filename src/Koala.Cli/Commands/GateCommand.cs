@@ -57,9 +57,17 @@ internal sealed class GateCommand
             ?? throw new KoalaException(_report.Name, "is missing", "give the report that the gate starts from");
         if (Path.Exists(file)) throw new KoalaException(file, "exists already", "choose another file, or remove it");
         var figures = result.GetValue(_figures)?.Split(',', TrimmedNames) ?? Gate.StandardFigures;
-        Gate.Create(ReportFiles.Load(report), figures, result.GetValue(_below) ?? StandardBelow).Save(file);
+        var gate = Gate.Create(ReportFiles.Load(report), figures, result.GetValue(_below) ?? StandardBelow);
+        (gate with { Command = gate.Command is { } command ? WithoutOut(command) : null }).Save(file);
         _streams.Output.WriteLine($"the gate is in {file}; check it with: {CommandName.AsTyped} gate {file}");
         return ExitCodes.Done;
+    }
+
+    // The file that the command wrote exists already.
+    private static string[] WithoutOut(IReadOnlyList<string> command)
+    {
+        var at = command.ToList().IndexOf("--out");
+        return [.. command.Where((_, i) => at < 0 || (i != at && i != at + 1))];
     }
 
     private EvaluationReport Measure(string file, Gate gate)

@@ -36,7 +36,7 @@ public sealed record Gate(IReadOnlyList<Threshold> Thresholds)
             return new Threshold(figure, value) { Below = value.ValueKind == JsonValueKind.Number ? limit : null };
         })])
         {
-            Command = report.Provenance?.Command is { Count: > 0 } command ? WithoutOut(command) : null,
+            Command = report.Provenance?.Command,
         };
         return gate.Validated("the gate");
     }
@@ -81,13 +81,6 @@ public sealed record Gate(IReadOnlyList<Threshold> Thresholds)
         foreach (var (i, threshold) in Thresholds.Index())
             if (threshold.Fault() is { } fault) throw new KoalaException($"{where}, threshold {i + 1}", fault, "correct it");
         return this;
-    }
-
-    // A file that the command wrote would exist already.
-    private static string[] WithoutOut(IReadOnlyList<string> command)
-    {
-        var at = command.ToList().IndexOf("--out");
-        return [.. command.Where((_, i) => at < 0 || (i != at && i != at + 1))];
     }
 }
 
