@@ -15,6 +15,6 @@ internal static class Clone
         var clone = new DirectoryInfo(start);
         while (clone is not null && !File.Exists(Path.Combine(clone.FullName, "Koala.slnx"))) clone = clone.Parent;
         return clone?.FullName ?? throw new KoalaException($"koala {command}",
-            $"{need}, but this koala is not in a clone of them", $"run ./koala {command} in a clone");
+            $"{need}, but this koala is not in a clone of the project", $"run ./koala {command} in a clone");
     }
 }

@@ -41,7 +41,7 @@ internal sealed class DemoCommand
 
     private int Run(ParseResult result)
     {
-        var checkpoints = Path.Combine(Clone.Find(AppContext.BaseDirectory, "demo", "shows models of the repository"), "checkpoints");
+        var checkpoints = Path.Combine(Clone.Find(AppContext.BaseDirectory, "demo", "shows models of the project"), "checkpoints");
         using var interruption = new Interruption(_streams);
         var cancel = interruption.Token;
         using var target = Target.Load(Path.Combine(checkpoints, TargetName));

@@ -58,6 +58,14 @@ public sealed partial class DemoTests
         Assert.DoesNotContain("48;2", output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Outside_a_clone_it_says_where_to_run_it()
+    {
+        var e = Assert.Throws<KoalaException>(() => Koala.Cli.Clone.Find(Path.GetTempPath(), "demo", "shows models of the project"));
+        Assert.Equal("koala demo: shows models of the project, but this koala is not in a clone of the project. "
+            + "Fix: run ./koala demo in a clone.", e.Message);
+    }
+
     private static string Text(string[] lines, string heading)
     {
         var start = Array.IndexOf(lines, heading) + 1;
