@@ -19,7 +19,10 @@ internal static class GgufExport
     {
         var config = files.Config;
         if (config.AttentionBias || config.QueryKeyNorm)
-            throw new KoalaException(files.Path, "is not of the Llama architecture", "compare a Llama model with llama.cpp, or a GGUF file");
+        {
+            throw new KoalaException(
+                files.Path, "is not of the Llama architecture", "compare a Llama model with llama.cpp, or a GGUF file");
+        }
         using var scope = NewDisposeScope();
         var tensors = Tensors(files).ToArray();
         using var stream = File.Create(file);

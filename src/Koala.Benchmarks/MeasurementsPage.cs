@@ -92,7 +92,8 @@ internal static class MeasurementsPage
             All<EvaluationReport>(results, "held-out-*.json"), byCategory: false);
     }
 
-    private static void WriteNewerGpu(StringBuilder page, string results) => WriteHeads(page, "koala-mini on an H200, with Koala's own kernels",
+    private static void WriteNewerGpu(StringBuilder page, string results) => WriteHeads(
+        page, "koala-mini on an H200, with Koala's own kernels",
         """
         A step of the target is several times faster with Koala's own kernels, and an EAGLE head still drafts with libtorch: a draft of
         two tokens takes longer than two steps of the target, so no head pays here. Prompt lookup drafts for nothing and does.
@@ -131,8 +132,10 @@ internal static class MeasurementsPage
                     .. p.Counts.Select(step => (FormattableString)$"{step.Ms:F2}"), $"{eight / one:F2}", $"{one / p.ReadOnceMs:F2}"]);
             }
             foreach (var p in steps.Programs.Where(p => p.Program == StepProgram.Koala))
-                Row(page, [$"of it products", $"{p.Weights}", $"", $"", .. p.Counts.Select(step => (FormattableString)$"{step.ProductsMs:F2}"),
-                    $"", $""]);
+            {
+                Row(page, [$"of it products", $"{p.Weights}", $"", $"",
+                    .. p.Counts.Select(step => (FormattableString)$"{step.ProductsMs:F2}"), $"", $""]);
+            }
             page.AppendLine();
         }
     }

@@ -35,8 +35,8 @@ try
             MeasurementsPage.Write(results, file);
             return 0;
         default:
-            Console.Error.WriteLine("usage: steps --target TARGET --out FILE | training RUNS FILE | batch --target TARGET --prompts FILE … --out FILE "
-                + "| report RESULTS FILE");
+            Console.Error.WriteLine("usage: steps --target TARGET --out FILE | training RUNS FILE "
+                + "| batch --target TARGET --prompts FILE … --out FILE | report RESULTS FILE");
             return 2;
     }
 }

@@ -133,7 +133,8 @@ public sealed record StepTimes
         var products = Programs.Where(p => p.Program == StepProgram.Koala).Select(p => $"  products {p.Weights,-26} |"
             + string.Concat(p.Counts.Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.ProductsMs,9:F2}"))));
         return string.Create(CultureInfo.InvariantCulture,
-            $"{Target}, {Threads} threads, {VectorBits} bits, reading {ReadGigabytesPerSecond:F1} GB/s, other work {Load.OtherCores:F2} cores\n")
+            $"{Target}, {Threads} threads, {VectorBits} bits, reading {ReadGigabytesPerSecond:F1} GB/s, "
+            + $"other work {Load.OtherCores:F2} cores\n")
             + $"{"",37}|{string.Concat(s_counts.Select(count => $"{count,9}"))}\n" + string.Join('\n', lines.Concat(products));
     }
 

@@ -84,7 +84,8 @@ public sealed class JsonFieldNamesTests
         // The machine.
         {
             typeof(DoctorReport),
-            "koala machine libTorch device gpus cudaGraphs kernels halfInstructions vectorBits memoryReadGBPerSecond threads environment findings"
+            "koala machine libTorch device gpus cudaGraphs kernels halfInstructions vectorBits memoryReadGBPerSecond threads environment " +
+            "findings"
         },
         { typeof(LibTorchInfo), "version builtFor folder origin bindingsMended" },
         { typeof(Finding), "level what mend" },

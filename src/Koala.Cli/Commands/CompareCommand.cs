@@ -13,7 +13,8 @@ internal sealed class CompareCommand
 {
     private readonly Streams _streams;
     private readonly Argument<string> _a = SharedOptions.PathArgument("a",
-        "A report of koala evaluate --out, or a folder of such reports, one for each seed; with --target, a head's folder or prompt-lookup.");
+        "A report of koala evaluate --out, or a folder of such reports, one for each seed; with --target, a head's folder or "
+        + "prompt-lookup.");
     private readonly Argument<string> _b = SharedOptions.PathArgument("b", "The same for the other side.");
     private readonly ModelOptions _model = new();
     private readonly PromptOptions _prompts = new();
@@ -49,7 +50,10 @@ internal sealed class CompareCommand
         var (a, b) = (result.GetValue(_a)!, result.GetValue(_b)!);
         if (result.Has(_model.Target)) return RunInTurns(result, a, b);
         if (result.Has(_prompts.File))
-            throw new KoalaException(_prompts.File.Name, "is given, but reports are compared", "give --target to measure heads, or leave it out");
+        {
+            throw new KoalaException(
+                _prompts.File.Name, "is given, but reports are compared", "give --target to measure heads, or leave it out");
+        }
         Print(result, ComparisonReport.Create(a, Load(a), b, Load(b)));
         return ExitCodes.Done;
     }

@@ -80,7 +80,10 @@ public sealed class CompareTests : IDisposable
     {
         var file = _folder.At("prompts.jsonl");
         if (!File.Exists(file))
-            File.WriteAllLines(file, Enumerable.Range(1, 12).Select(i => $$"""{"id":"p{{i}}","prompt":"Tell me {{i}} things about cats."}"""));
+        {
+            File.WriteAllLines(file, Enumerable.Range(1, 12)
+                .Select(i => $$"""{"id":"p{{i}}","prompt":"Tell me {{i}} things about cats."}"""));
+        }
         return file;
     }
 }

@@ -124,7 +124,8 @@ public sealed class TraceTests
     public void The_traces_text_is_one_line_and_its_table_has_one_line_per_round()
     {
         var trace = new DecodingTrace([new Round(4, 2, 1, 2, 0.5), new Round(4, 0, 1, 2, 0.5)]);
-        Assert.Equal("acceptance length 2.00 over 2 rounds; per round 1.00 ms draft, 2.00 ms verify, 0.50 ms bookkeeping", trace.ToString());
+        Assert.Equal(
+            "acceptance length 2.00 over 2 rounds; per round 1.00 ms draft, 2.00 ms verify, 0.50 ms bookkeeping", trace.ToString());
         var text = trace.ToTable();
         Assert.Equal(5, text.Split('\n').Length);
         Assert.EndsWith("acceptance length 2.00 over 2 rounds", text);

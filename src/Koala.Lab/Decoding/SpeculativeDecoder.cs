@@ -161,7 +161,8 @@ public sealed class SpeculativeDecoder : IDisposable
     private GenerationOptions WithDraftLength(
         GenerationOptions options, IReadOnlyList<IReadOnlyList<int>> prompts, CancellationToken cancel)
     {
-        if (!ChooseDraftLength || _source is not { MaxDraftLength: > 1 } || options is not { DraftLength: null, Tree: null }) return options;
+        if (!ChooseDraftLength || _source is not { MaxDraftLength: > 1 } || options is not { DraftLength: null, Tree: null })
+            return options;
         var use = (prompts.Count, options.Temperature > 0);
         if (DraftLength is null || use != _chosenFor)
         {

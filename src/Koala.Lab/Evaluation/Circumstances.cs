@@ -75,7 +75,8 @@ public record Circumstances
 
     /// <summary>The device, the dtype, the threads, the temperature, and the batch size where it is not 1.</summary>
     internal string Setup => string.Create(CultureInfo.InvariantCulture,
-        $"{Device}, {Dtype}, {(Kernels is null ? "" : $"kernels: {Kernels}, ")}{Threads} threads, temperature {Temperature}{(Batch == 1 ? "" : $", batch size {Batch}")}");
+        $"{Device}, {Dtype}, {(Kernels is null ? "" : $"kernels: {Kernels}, ")}{Threads} threads, temperature {Temperature}")
+        + (Batch == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $", batch size {Batch}"));
 
     /// <summary>The circumstances in one line.</summary>
     public override string ToString() => $"{Head} on {Target}, {Setup}";

@@ -10,8 +10,8 @@ namespace Koala.Lab.Kernels;
 /// <summary>Weights as a quantized file holds them: codes of 4 to 8 bits, with a scale and an offset for groups of inputs.</summary>
 /// <remarks>
 /// A panel is group after group: 32 scales and offsets, then the codes of the group's inputs. A lane of 32 bits belongs to one output and
-/// holds the lower four bits of eight inputs' codes; the fifth bits, or the fifth and sixth, of more inputs follow in lanes of their own. Of
-/// codes of 8 bits a lane holds four. A few groups at a time are widened to fp32 in memory that stays in a core's cache, and multiplied
+/// holds the lower four bits of eight inputs' codes; the fifth bits, or the fifth and sixth, of more inputs follow in lanes of their own.
+/// Of codes of 8 bits a lane holds four. A few groups at a time are widened to fp32 in memory that stays in a core's cache, and multiplied
 /// there. So the results are those of the numbers that the file stands for, and memory is read in the size of the file.
 ///
 /// Codes count from 0: what the lowest one stands for is part of the offset. A code times its scale is exact in fp32, so one fused

@@ -67,7 +67,10 @@ internal static class PlotlyParts
     public static JsonObject Set(JsonObject part, params (string Name, object? Value)[] properties)
     {
         foreach (var (name, value) in properties)
-            if (value is not null) part[name] = value as JsonNode ?? JsonSerializer.SerializeToNode(value, value.GetType(), JsonFormat.Line);
+        {
+            if (value is not null)
+                part[name] = value as JsonNode ?? JsonSerializer.SerializeToNode(value, value.GetType(), JsonFormat.Line);
+        }
         return part;
     }
 }

@@ -3,8 +3,8 @@ using MathNet.Numerics.Statistics;
 namespace Koala.Lab.Evaluation.Comparison;
 
 /// <summary>
-/// A figure as a ratio of sums over answers, such as tokens per round. Its change from one set of answers to another is, to the first order,
-/// a mean over the answers of their influences, which gives its interval.
+/// A figure as a ratio of sums over answers, such as tokens per round. Its change from one set of answers to another is, to the first
+/// order, a mean over the answers of their influences, which gives its interval.
 /// </summary>
 /// <param name="Name">The figure's name and unit.</param>
 /// <param name="IsRatio">Whether two of them are compared by their ratio; then influences are those on the logarithm.</param>
