@@ -9,6 +9,7 @@ public sealed class ComparisonTests
 {
     private const int Rounds = 40;
     private const int PromptsOfSimulation = 40;
+    private static readonly EvaluationReport s_empty = Reports.Create([(1, 1, 0.01)]);
 
     [Fact]
     public void Two_copies_are_not_distinguishable()
@@ -44,24 +45,21 @@ public sealed class ComparisonTests
     /// The share of comparisons whose 95% interval holds the true difference, over heads and prompts drawn anew each time: seeds differ,
     /// prompts differ in both, and both differ together.
     /// </summary>
-    [Trait(PromptSample.Category, PromptSample.Sampled)]
     [Theory, InlineData(1, 0), InlineData(3, 0), InlineData(5, 0), InlineData(3, 0.2), InlineData(5, 0.2)]
     public void Intervals_hold_the_true_difference_as_often_as_they_claim(int seeds, double change)
     {
-        var draws = PromptSample.Count(1000, 200);
+        const int Draws = 1000;
         var random = new Xoshiro256StarStar(seeds);
         var (held, rejected) = (0, 0);
-        for (var draw = 0; draw < draws; draw++)
+        for (var draw = 0; draw < Draws; draw++)
         {
             var (a, b) = Simulated(random, seeds, change, spread: seeds == 1 ? 0 : 0.1);
-            var figure = ComparisonReport.Create("A", a, "B", b).Figures[0];
+            var figure = ComparedFigure.Create(FigureOfAnswers.All[0], PairedReports.Create("A", a, "B", b));
             if (figure.Low <= change && change <= figure.High) held++;
             if (figure.PValue < 0.05) rejected++;
         }
-        // A share of 200 draws is known to 0.03.
-        var allowed = draws < 1000 ? 0.04 : 0.02;
-        Assert.InRange(held / (double)draws, 0.95 - allowed, 0.95 + allowed);
-        if (change == 0) Assert.InRange(rejected / (double)draws, 0.05 - allowed, 0.05 + allowed);
+        Assert.InRange(held / (double)Draws, 0.93, 0.97);
+        if (change == 0) Assert.InRange(rejected / (double)Draws, 0.03, 0.07);
     }
 
     [Fact]
@@ -115,13 +113,13 @@ public sealed class ComparisonTests
         double[] Effects(int count, double deviation) => [.. Enumerable.Range(0, count).Select(_ => Normal.Sample(random, 0, deviation))];
         var prompts = Effects(PromptsOfSimulation, 0.3);
         var differences = Effects(PromptsOfSimulation, 0.1);
-        EvaluationReport Report(double mean, double[] ofPrompts) => Reports.Create(ofPrompts.Select((effect, i) =>
+        EvaluationReport Report(double mean, double[] ofPrompts) => s_empty with { Answers = Reports.Answers(ofPrompts.Select((effect, i) =>
         {
             // A whole number of accepted tokens whose mean is exact: the rest decides by chance.
             var accepted = Rounds * Math.Max(0, mean + prompts[i] + effect + Normal.Sample(random, 0, 0.1));
             var whole = (int)accepted + (random.NextDouble() < accepted % 1 ? 1 : 0);
             return (whole, Rounds, 0.01 / (1 + whole / (double)Rounds));
-        }));
+        })) };
         double[] none = new double[PromptsOfSimulation];
         return (
             [.. Effects(seeds, spread).Select(seed => Report(2 + seed, none))],

@@ -11,7 +11,7 @@ internal static class Reports
     /// <param name="answers">Accepted candidates, rounds and seconds per token of each answer, in the order of the prompts.</param>
     public static EvaluationReport Create(IEnumerable<(int Accepted, int Rounds, double SecondsPerToken)> answers)
     {
-        AnswerReport[] all = [.. answers.Select((a, i) => Answer($"{i}", a.Accepted, a.Rounds, a.SecondsPerToken))];
+        AnswerReport[] all = Answers(answers);
         var rounds = all.Sum(answer => answer.Speculative.Rounds);
         var mean = 1 + all.Sum(answer => answer.Speculative.Accepted) / (double)rounds;
         var json = JsonSerializer.Serialize(new
@@ -24,6 +24,10 @@ internal static class Reports
         }, JsonFormat.Document);
         return JsonSerializer.Deserialize<EvaluationReport>(json, JsonFormat.Document)! with { Answers = all };
     }
+
+    /// <summary>Answers alone.</summary>
+    public static AnswerReport[] Answers(IEnumerable<(int Accepted, int Rounds, double SecondsPerToken)> answers) =>
+        [.. answers.Select((a, i) => Answer($"{i}", a.Accepted, a.Rounds, a.SecondsPerToken))];
 
     private static AnswerReport Answer(string prompt, int accepted, int rounds, double secondsPerToken) => new()
     {
