@@ -112,9 +112,16 @@ internal sealed class LlamaCppSteps(string weights, string file) : StepProgram(L
 {
     private readonly LlamaCpp _model = new(file, StepTimes.Prefix, StepTimes.Capacity, get_num_threads());
 
-    protected override long WeightBytes { get; } = new FileInfo(file).Length;
+    protected override long WeightBytes { get; } = LengthOf(file);
 
     public override void Dispose() => _model.Dispose();
 
     protected override void Step(int[] tokens) => _model.Step(tokens);
+
+    // A link's own length is not that of the file that it names.
+    private static long LengthOf(string file)
+    {
+        using var stream = File.OpenRead(file);
+        return stream.Length;
+    }
 }
