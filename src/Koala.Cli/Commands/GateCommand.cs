@@ -57,8 +57,11 @@ internal sealed class GateCommand
             ?? throw new KoalaException(_report.Name, "is missing", "give the report that the gate starts from");
         if (Path.Exists(file)) throw new KoalaException(file, "exists already", "choose another file, or remove it");
         var figures = result.GetValue(_figures)?.Split(',', TrimmedNames) ?? Gate.StandardFigures;
-        var gate = Gate.Create(ReportFiles.Load(report), figures, result.GetValue(_below) ?? StandardBelow);
-        (gate with { Command = gate.Command is { } command ? WithoutOut(command) : null }).Save(file);
+        var measured = ReportFiles.Load(report);
+        var gate = Gate.Create(measured, figures, result.GetValue(_below) ?? StandardBelow);
+        // A length that was chosen for this device may be chosen differently next time, and acceptance depends on it.
+        string[] draft = measured.DraftLengthChosen ? ["--draft-length", $"{measured.DraftLength}"] : [];
+        (gate with { Command = gate.Command is { } command ? [.. WithoutOut(command), .. draft] : null }).Save(file);
         _streams.Output.WriteLine($"the gate is in {file}; check it with: {CommandName.AsTyped} gate {file}");
         return ExitCodes.Done;
     }

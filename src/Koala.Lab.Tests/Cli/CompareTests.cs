@@ -35,6 +35,18 @@ public sealed class CompareTests : IDisposable
     }
 
     [Fact]
+    public void A_gate_measures_with_the_draft_length_that_was_chosen()
+    {
+        var report = _folder.At("chosen.json");
+        CommandRun.Of("evaluate", "--target", s_nano, "--head", "prompt-lookup", "--prompts", Prompts(), "--max-tokens", "12", "--quiet",
+            "--out", report).AssertDone();
+        var length = CommandRun.Parse(File.ReadAllText(report)).GetProperty("draftLength").GetInt32();
+        CommandRun.Of("gate", _folder.At("gate.json"), "--create", "--report", report).AssertDone();
+        var command = CommandRun.Parse(File.ReadAllText(_folder.At("gate.json"))).GetProperty("command").EnumerateArray();
+        Assert.Equal(["--draft-length", $"{length}"], command.Select(word => word.GetString()!).TakeLast(2));
+    }
+
+    [Fact]
     public void Heads_are_measured_in_turns()
     {
         var head = ShippedModels.Folder("koala-nano-eagle-k1");
