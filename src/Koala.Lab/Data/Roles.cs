@@ -1,4 +1,3 @@
-using Koala.Lab.Checkpoints;
 using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Data;

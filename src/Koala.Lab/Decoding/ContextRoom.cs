@@ -1,4 +1,3 @@
-using Koala.Lab.Checkpoints;
 using Koala.Lab.Targets;
 
 namespace Koala.Lab.Decoding;

@@ -1,5 +1,4 @@
 using System.Text;
-using Koala.Lab.Checkpoints;
 using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
 

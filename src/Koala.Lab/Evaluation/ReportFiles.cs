@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using Koala.Lab.Checkpoints;
 using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Evaluation;

@@ -1,5 +1,3 @@
-using Koala.Lab.Checkpoints;
-
 namespace Koala.Lab.Evaluation.Comparison;
 
 /// <summary>Two sides of a comparison: a report for each seed, whose answers are paired by prompt and whose seeds by order.</summary>

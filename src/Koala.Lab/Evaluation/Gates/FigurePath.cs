@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Evaluation.Gates;
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Koala.Lab.Checkpoints;
 using Koala.Lab.Runtime;
 using Koala.Lab.Runtime.Files;
 

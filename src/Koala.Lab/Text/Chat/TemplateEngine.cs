@@ -2,7 +2,6 @@ using System.Reflection;
 using System.Text.Json;
 using Jint;
 using Jint.Native;
-using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Text.Chat;
 

@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using Koala.Lab.Checkpoints;
 using Koala.Lab.Checkpoints.Gguf;
 
 namespace Koala.Lab.Text.Tokenizers;

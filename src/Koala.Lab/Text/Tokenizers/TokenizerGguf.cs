@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using System.Text;
-using Koala.Lab.Checkpoints;
 using Koala.Lab.Checkpoints.Gguf;
 using Koala.Lab.Text.Chat;
 

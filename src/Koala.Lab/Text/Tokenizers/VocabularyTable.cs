@@ -1,5 +1,3 @@
-using Koala.Lab.Checkpoints;
-
 namespace Koala.Lab.Text.Tokenizers;
 
 /// <summary>Makes the table of tokens by id, with the checks that make an untrusted vocabulary safe to use.</summary>

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Koala.Lab.Checkpoints;
+namespace Koala.Lab;
 
 /// <summary>Makes text from an untrusted file suitable for a message of one line.</summary>
 internal static class MessageText
