@@ -30,8 +30,17 @@ public sealed class MachineLoadTests
     public void A_thread_that_is_new_or_took_the_id_of_an_ended_one_counts_from_zero()
     {
         var start = At(0, 0, Stat(0, 0), ("1", "9000000000 9000000000 1"));
-        var end = At(1, 0, Stat(0, 0), ("1", "300000000 100000000 1"), ("2", "600000000 0 1"));
+        var end = At(1, 0, Stat(100, 0), ("1", "300000000 100000000 1"), ("2", "600000000 0 1"));
         Assert.Equal(0.1, MachineLoad.Between(start, end).WaitingShare, 9);
+    }
+
+    [Fact]
+    public void Threads_that_wait_for_each_other_only_are_not_disturbed()
+    {
+        // Three threads on two cores: they waited for 3 s, but others ran for half a second only.
+        var start = At(0, 0, Stat(0, 0), ("1", "0 0 1"), ("2", "0 0 1"), ("3", "0 0 1"));
+        var end = At(5, 9.5, Stat(1000, 0), ("1", "3500000000 1000000000 1"), ("2", "3000000000 1000000000 1"), ("3", "3000000000 1000000000 1"));
+        Assert.Equal(0.5 / 10, MachineLoad.Between(start, end).WaitingShare, 9);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Runtime;
 using Koala.Lab.Data;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Cost;
@@ -20,10 +21,12 @@ namespace Koala.Lab.Evaluation;
 /// <remarks>The methods are called in their order here: prepare once, measure each batch of prompts, count n-alpha, report.</remarks>
 internal sealed class EvaluationRun : IDisposable
 {
-    // On a CPU, short answers are generated until .NET has compiled the hot code, because the compiler needs CPU time of its own. On a GPU
-    // every new width of attention is compiled, so a whole answer is generated.
+    // On a CPU, short answers are generated until .NET has compiled the hot code, because the compiler takes a core from the answers. On a
+    // GPU every new width of attention is compiled, so a whole answer is generated.
     private const int WarmupTokens = 16;
-    private static readonly TimeSpan s_cpuWarmup = TimeSpan.FromSeconds(1.5);
+    private const double CompilerIsDone = 0.05;         // of a period of the warm-up
+    private static readonly TimeSpan s_cpuPeriod = TimeSpan.FromSeconds(0.75);
+    private static readonly TimeSpan s_longestWarmup = TimeSpan.FromSeconds(5);
 
     // The time for choosing a draft length.
     private static readonly TimeSpan s_choosing = TimeSpan.FromSeconds(4);
@@ -167,15 +170,22 @@ internal sealed class EvaluationRun : IDisposable
     {
         var onCpu = _target.Device.type != DeviceType.CUDA;
         var tokens = onCpu ? Math.Min(_options.Generation.MaxTokens, WarmupTokens) : _options.Generation.MaxTokens;
-        var least = onCpu ? s_cpuWarmup : TimeSpan.Zero;
         var options = _options.Generation with { MaxTokens = tokens };
         var began = TimeProvider.System.GetTimestamp();
-        do
+        while (!IsWarmAfter(onCpu ? s_cpuPeriod : TimeSpan.Zero) && TimeProvider.System.GetElapsedTime(began) < s_longestWarmup) { }
+
+        bool IsWarmAfter(TimeSpan period)
         {
-            _baseline.GenerateAll(prompts, options, cancel: _cancel);
-            _speculative.GenerateAll(prompts, options, cancel: _cancel);
+            var (start, compiled) = (TimeProvider.System.GetTimestamp(), JitInfo.GetCompilationTime());
+            do
+            {
+                var answers = _baseline.GenerateAll(prompts, options, cancel: _cancel);
+                _speculative.GenerateAll(prompts, options, cancel: _cancel);
+                NAlpha.Count(_target, _source, answers, options, _cancel);
+            }
+            while (TimeProvider.System.GetElapsedTime(start) < period);
+            return JitInfo.GetCompilationTime() - compiled <= CompilerIsDone * TimeProvider.System.GetElapsedTime(start);
         }
-        while (TimeProvider.System.GetElapsedTime(began) < least);
     }
 
     private DraftPlan PlanOfChosenLength(Prompt[][] groups)

@@ -18,8 +18,8 @@ public sealed record DisturbanceLimits
     };
 
     /// <summary>
-    /// The largest share of the time in which Koala's threads could have run, but waited for a core. Default 0.2: on a quiet machine it is
-    /// a few hundredths, and one other busy process for each two cores makes it about 0.3.
+    /// The largest share of the time in which Koala's threads could have run, but waited for a core that others used. Default 0.2: on a
+    /// quiet machine it is a few hundredths, and one other busy process for each two cores makes it about 0.3.
     /// </summary>
     public double WaitingShare { get; init; } = 0.2;
 

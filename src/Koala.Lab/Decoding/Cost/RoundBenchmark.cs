@@ -49,11 +49,11 @@ internal sealed class RoundBenchmark : IDisposable
         _verifier = new HalfDepthVerifier(Verifier.Create(options), accepted => TokenAt(_length + accepted));
     }
 
-    /// <summary>Runs a round in which nothing is drafted, and returns its milliseconds.</summary>
-    public double Baseline()
+    /// <summary>Runs a round in which nothing is drafted.</summary>
+    public TreeCost Baseline()
     {
         Begin();
-        return Round(null, null).RoundMs;
+        return Round(null, null);
     }
 
     /// <summary>Runs a round with a draft.</summary>

@@ -16,9 +16,16 @@ namespace Koala.Lab.Decoding.Cost;
 public sealed record StepCost(
     [property: JsonPropertyName("aloneMs")] double BaselineMs, [property: JsonPropertyName("shapes")] IReadOnlyList<TreeCost> Trees)
 {
-    private const int WarmUps = 2;
+    private const int FewestWarmUps = 2;
     private const int FewestRounds = 3;
     private const int MostRounds = 40;
+
+    // .NET compiles the code for each number of candidates while it runs for the first time.
+    private const double WarmUpShare = 0.3;
+
+    // A round is slower after one of another kind than after its like, which it follows in an answer: a tenth on koala-mini. Beside rounds
+    // that are longer than this the difference is too small to pay for.
+    private const double ShortRoundMs = 5;
 
     /// <summary>How busy the machine was during the measurement; null for costs that were not measured here.</summary>
     internal MachineLoad? Load { get; init; }
@@ -75,7 +82,9 @@ public sealed record StepCost(
     /// <param name="trees">The trees, none of them deeper than the source can draft.</param>
     /// <param name="options">How tokens are chosen. Null means greedy.</param>
     /// <param name="batch">The number of sequences in a batch. Default 1.</param>
-    /// <param name="budget">The time after which no further turn begins; at least three turns are made. Null means one second.</param>
+    /// <param name="budget">
+    /// The time after which no further turn begins; at least three turns are made. The first part of it warms up. Null means one second.
+    /// </param>
     /// <param name="cancel">Checked between rounds.</param>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static StepCost Measure(Target target, IDraftSource source, IReadOnlyList<DraftTree> trees, GenerationOptions? options = null,
@@ -83,33 +92,36 @@ public sealed record StepCost(
     {
         var mostNodes = trees.Select(tree => tree.Nodes).Append(0).Max();
         using var rounds = new RoundBenchmark(target, source, options ?? new GenerationOptions(), batch, mostNodes);
-        var baseline = new List<double>();
-        var drafted = trees.Select(_ => new List<TreeCost>()).ToArray();
         var limit = budget ?? TimeSpan.FromSeconds(1);
-        var turns = new List<double>();
-        var (start, before) = (TimeProvider.System.GetTimestamp(), ProcessorTimes.Read());
-        for (var turn = 0; turn < WarmUps + MostRounds; turn++)
+        var start = TimeProvider.System.GetTimestamp();
+        for (var turn = 0; turn < FewestWarmUps || Elapsed() < WarmUpShare * limit; turn++) Turn();
+
+        var before = ProcessorTimes.Read();
+        var turns = new List<TreeCost[]>();
+        while (turns.Count < FewestRounds || (turns.Count < MostRounds && Elapsed() < limit)) turns.Add(Turn());
+        var load = MachineLoad.Between(before, ProcessorTimes.Read());
+
+        var medians = Enumerable.Range(0, trees.Count + 1).Select(i => MedianOf([.. turns.Select(turn => turn[i])])).ToArray();
+        var durations = turns.Select(turn => turn.Sum(cost => cost.RoundMs)).ToArray();
+        return new StepCost(turns.Select(turn => turn[0].RoundMs).Median(), [.. medians[1..].OrderBy(cost => cost.Nodes)])
         {
-            if (turn >= WarmUps + FewestRounds && TimeProvider.System.GetElapsedTime(start) > limit) break;
-            if (turn == WarmUps)
-            {
-                before = ProcessorTimes.Read();
-                turns.Clear();
-                baseline.Clear();
-                foreach (var list in drafted) list.Clear();
-            }
-            cancel.ThrowIfCancellationRequested();
-            baseline.Add(rounds.Baseline());
-            for (var i = 0; i < trees.Count; i++) drafted[i].Add(rounds.With(trees[i]));
-            turns.Add(baseline[^1] + drafted.Sum(costs => costs[^1].RoundMs));
-        }
-        return new StepCost(baseline.Median(), [.. drafted.Select(MedianOf).OrderBy(cost => cost.Nodes)])
-        {
-            Load = MachineLoad.Between(before, ProcessorTimes.Read()),
-            Spread = turns.Median() / turns.LowerQuartile(),
+            Load = load,
+            Spread = durations.Median() / durations.LowerQuartile(),
         };
+
+        // The baseline round first.
+        TreeCost[] Turn() => [Settled(rounds.Baseline), .. trees.Select(tree => Settled(() => rounds.With(tree)))];
+
+        TreeCost Settled(Func<TreeCost> round)
+        {
+            cancel.ThrowIfCancellationRequested();
+            var cost = round();
+            return cost.RoundMs > ShortRoundMs ? cost : round();
+        }
+
+        TimeSpan Elapsed() => TimeProvider.System.GetElapsedTime(start);
     }
 
-    private static TreeCost MedianOf(List<TreeCost> costs) => new(costs[0].Tree, costs.Max(c => c.Nodes),
+    private static TreeCost MedianOf(TreeCost[] costs) => new(costs[0].Tree, costs.Max(c => c.Nodes),
         costs.Select(c => c.DraftMs).Median(), costs.Select(c => c.VerifyMs).Median(), costs.Select(c => c.BookkeepingMs).Median());
 }

@@ -9,7 +9,8 @@ namespace Koala.Lab.Runtime.Machine;
 /// </param>
 /// <param name="OtherCores">The cores that other processes used, on average.</param>
 /// <param name="WaitingShare">
-/// Of the time in which this process's threads could have run, the share in which they waited for a core.
+/// Of the time in which this process's threads could have run, the share in which they waited for a core that other processes used.
+/// Threads of this process that wait for each other, such as the decoder for .NET's compiler, are not disturbed by other work.
 /// </param>
 /// <param name="StolenShare">The share of the machine's processor time that its hypervisor gave to other machines.</param>
 public sealed record MachineLoad(double LoadAverage, double OtherCores, double WaitingShare, double StolenShare)
@@ -28,11 +29,14 @@ public sealed record MachineLoad(double LoadAverage, double OtherCores, double W
             // Linux gives the id of an ended thread to a new one, whose counters begin at 0.
             (run, wait) = ran < ranBefore ? (run + ran, wait + waited) : (run + ran - ranBefore, wait + waited - waitedBefore);
         }
-        var others = end.MachineSeconds - start.MachineSeconds - (end.OwnSeconds - start.OwnSeconds);
+        var others = Math.Max(0, end.MachineSeconds - start.MachineSeconds - (end.OwnSeconds - start.OwnSeconds));
+        // Linux does not say for whom a thread waited. It cannot have been for other processes longer than these ran. Where their time
+        // is unknown, Min returns NaN.
+        var waitForOthers = Math.Min(wait, others);
         return new MachineLoad(
             end.LoadAverage,
-            Share(Math.Max(0, others), seconds),
-            Share(wait, run + wait),
+            Share(others, seconds),
+            Share(waitForOthers, run + waitForOthers),
             Share(end.StolenSeconds - start.StolenSeconds, seconds * end.MachineCores));
     }
 
