@@ -54,6 +54,8 @@ public sealed class JsonFieldNamesTests
             "target head device dtype kernels threads temperature batch draftLength aloneMs breakEven round byDraftLength provenance " +
             "disturbed disturbances load"
         },
+        { typeof(LayersReport), "head layers provenance" },
+        { typeof(LayerRow), "layers parameters bytes report added" },
         { typeof(BreakEvenRow), "draftLength round breakEven" },
         { typeof(StepCost), "aloneMs shapes" },
         { typeof(TreeCost), "nodes draftMs verifyMs bookkeepingMs roundMs" },

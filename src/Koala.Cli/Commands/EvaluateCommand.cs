@@ -2,9 +2,13 @@ using System.CommandLine;
 using Koala.Cli.Options;
 using Koala.Cli.Output;
 using Koala.Lab;
+using Koala.Lab.Data;
+using Koala.Lab.Drafting;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Heads;
 using Koala.Lab.Runs;
 using Koala.Lab.Runtime.Files;
+using Koala.Lab.Targets;
 
 namespace Koala.Cli.Commands;
 
@@ -29,6 +33,8 @@ internal sealed class EvaluateCommand
         "Prompts that are answered as a batch, with the head and without it.", () => Defaults.Batch);
     private readonly Option<int> _repeats = SharedOptions.Integer("--repeats",
         "Measurements per prompt, alternately with the head and without it; the median counts.", () => Defaults.Repeats);
+    private readonly Option<bool> _byLayer = SharedOptions.Flag("--by-layer",
+        "Measure what each of the head's K layers adds: the head is stopped after its first layer, its second, and so on (early exit).");
     private readonly Option<string?> _out = SharedOptions.Text("--out", "FILE",
         "Also write the report to this file, as JSON, and the answers one by one to NAME.answers.jsonl beside it, which koala compare "
         + "reads. It must not exist yet.");
@@ -55,7 +61,7 @@ internal sealed class EvaluateCommand
         self._prompts.AddTo(command);
         self._sampling.AddTo(command);
         self._tree.AddTo(command);
-        command.AddOptions([self._batch, self._repeats, self._untrained, .. self._newHead.Sizes]);
+        command.AddOptions([self._batch, self._repeats, self._byLayer, self._untrained, .. self._newHead.Sizes]);
         command.AddOptions(self._out, self._json, self._quiet);
         command.SetAction(self.Run);
         return command;
@@ -88,12 +94,28 @@ internal sealed class EvaluateCommand
         using var target = _model.Load(result);
         var source = location.Load(target);
         using var disposable = source as IDisposable;
+        if (result.GetValue(_byLayer))
+            return RunByLayer(result, target, source, location.Name, prompts, options, provenance, interruption.Token);
         var measured = EvaluationWork.Run(_streams, result.GetValue(_quiet), target, source, location.Name, prompts, options,
             interruption.Token);
         var report = measured with { Provenance = provenance };
         Print(result, report);
         if (result.GetValue(_out) is { } file) ReportFiles.Save(report, file);
         return EvaluationWork.ExitCodeOf(_streams, report);
+    }
+
+    private int RunByLayer(ParseResult result, Target target, IDraftSource source, string name, IReadOnlyList<Prompt> prompts,
+        EvaluationOptions options, Provenance provenance, CancellationToken cancel)
+    {
+        if (source is not DraftHead head)
+            throw new KoalaException(_byLayer.Name, $"is about the layers of a head, but {name} is none", "leave it out, or give --head FOLDER");
+        LayersReport? measured = null;
+        ProgressLine.Run(_streams, result.GetValue(_quiet), show => measured =
+            LayersReport.Measure(target, head, name, prompts, options, new PromptProgressText(show, "evaluating"), cancel));
+        var report = measured! with { Provenance = provenance };
+        Print(result, report);
+        if (result.GetValue(_out) is { } file) AtomicFile.WriteText(file, JsonOutput.Document(report) + "\n");
+        return report.Layers.Max(row => EvaluationWork.ExitCodeOf(_streams, row.Report));
     }
 
     private int RunUntrained(ParseResult result, EvaluationOptions options)
@@ -138,7 +160,7 @@ internal sealed class EvaluateCommand
             throw new KoalaException(_untrained.Name, "is given together with --head or --draft-model, but one of them is measured",
                 "leave --head and --draft-model out, or --untrained");
         }
-        if (result.FirstGiven(_prompts.File, _prompts.Limit, _prompts.Categories, _prompts.Turns, _repeats) is { } given)
+        if (result.FirstGiven(_prompts.File, _prompts.Limit, _prompts.Categories, _prompts.Turns, _repeats, _byLayer) is { } given)
             throw new KoalaException(given.Name, "is about prompts, but --untrained uses none", "leave it out");
     }
 }

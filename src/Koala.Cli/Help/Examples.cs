@@ -53,7 +53,7 @@ internal static class Examples
         [
             $"evaluate {MiniHead} --prompts data/mt-bench.jsonl",
             $"evaluate {Mini} --head prompt-lookup --prompts data/mt-bench.jsonl --limit 20 --json",
-            $"evaluate {Mini} --untrained medusa --layers 2",
+            $"evaluate {Mini} --head checkpoints/koala-mini-eagle-k2 --prompts data/mt-bench.jsonl --by-layer",
         ],
         ["compare"] =
         [

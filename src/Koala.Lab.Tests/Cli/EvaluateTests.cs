@@ -37,6 +37,20 @@ public sealed class EvaluateTests : IDisposable
         Assert.Equal("", run.Error);
     }
 
+    [Fact]
+    public void A_head_is_measured_layer_by_layer()
+    {
+        var (head, file) = (ShippedModels.Folder("koala-nano-eagle-k2"), _folder.At("layers.json"));
+        var run = CommandRun.Of("evaluate", "--target", s_nano, "--head", head, "--prompts", Prompts(), "--max-tokens", "12",
+            "--by-layer", "--out", file, "--quiet").AssertDone();
+        Assert.Contains("stopped after", run.Output, StringComparison.Ordinal);
+        var rows = CommandRun.Parse(File.ReadAllText(file)).GetProperty("layers");
+        Assert.Equal([1, 2], rows.EnumerateArray().Select(row => row.GetProperty("layers").GetInt32()));
+
+        CommandRun.Of("evaluate", "--target", s_nano, "--head", "prompt-lookup", "--prompts", Prompts(), "--by-layer")
+            .AssertRefused("--by-layer", "prompt-lookup is none");
+    }
+
     [Theory, InlineData("medusa", 4), InlineData("eagle", 10)]
     public void An_untrained_head_gives_the_break_even_acceptance_length(string kind, int longest)
     {

@@ -67,6 +67,32 @@ public abstract class DraftHead : IDraftSource, IDisposable
     /// </summary>
     public abstract StateDict ToStateDict();
 
+    /// <summary>
+    /// A head of only the first layers of this one, an early exit: the output of the last of them goes to the LM head. Its weights are
+    /// copies; the caller owns it.
+    /// </summary>
+    /// <param name="layers">The number of layers, 1 to K.</param>
+    /// <param name="target">The target of the head.</param>
+    /// <exception cref="KoalaException">The head has fewer layers, or heads of its kind cannot stop after some of their layers.</exception>
+    public DraftHead FirstLayers(int layers, Target target)
+    {
+        ThrowIfDisposed();
+        KoalaException.ThrowIfNull(target);
+        if (layers < 1 || layers > Options.Layers)
+            throw KoalaException.ForOption(nameof(layers), $"is {layers}, but the head has {Options.Layers}",
+                $"set it to a number from 1 to {Options.Layers}");
+        using var _ = no_grad();
+        return CopyFirstLayers(layers, target);
+    }
+
+    /// <summary>Copies the first layers. Kinds of head override it; by default heads cannot do this.</summary>
+    /// <param name="layers">The number of layers, 1 to K.</param>
+    /// <param name="target">The target of the head.</param>
+    /// <exception cref="KoalaException">Heads of this kind cannot stop after some of their layers.</exception>
+    protected virtual DraftHead CopyFirstLayers(int layers, Target target) =>
+        throw new KoalaException($"the {Options.Kind} head", "cannot stop after some of its layers",
+            $"override {nameof(CopyFirstLayers)} in the kind of head, or measure it with all its layers");
+
     /// <summary>Creates a new, untrained head of a registered kind in fp32.</summary>
     /// <param name="options">The kind and sizes of the head.</param>
     /// <param name="target">The target that the head is made for.</param>

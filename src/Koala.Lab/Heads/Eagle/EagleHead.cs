@@ -178,6 +178,15 @@ public sealed class EagleHead : DraftHead
     }
 
     /// <inheritdoc/>
+    protected override DraftHead CopyFirstLayers(int layers, Target target)
+    {
+        using var scope = NewDisposeScope();
+        var options = _weights.Options with { Layers = layers };
+        var copies = EagleWeights.Create(_weights.Config, options, name => _weights[name].detach().clone().DetachFromDisposeScope());
+        return new EagleHead(copies, target, _vocabulary);
+    }
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         base.Dispose(disposing);

@@ -123,6 +123,16 @@ public sealed class MedusaHead : DraftHead
     }
 
     /// <inheritdoc/>
+    protected override DraftHead CopyFirstLayers(int layers, Target target)
+    {
+        using var scope = NewDisposeScope();
+        Tensor Copy(Tensor weight) => weight.detach().clone().DetachFromDisposeScope();
+        var blocks = _options.Tied ? 1 : layers;
+        return new MedusaHead(_options with { Layers = layers }, Target,
+            [.. _weights.Take(blocks).Select(Copy)], [.. _biases.Take(blocks).Select(Copy)], _lmHeads is null ? null : Copy(_lmHeads));
+    }
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         base.Dispose(disposing);
