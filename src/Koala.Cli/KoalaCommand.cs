@@ -97,6 +97,7 @@ public static class KoalaCommand
         root.Subcommands.Add(EvaluateCommand.Create(streams));
         root.Subcommands.Add(CompareCommand.Create(streams));
         root.Subcommands.Add(GateCommand.Create(streams));
+        root.Subcommands.Add(CostCommand.Create(streams));
         root.Subcommands.Add(FitTreeCommand.Create(streams));
         root.Subcommands.Add(BundleCommand.Create(streams));
 #if NOTEBOOKS

@@ -52,11 +52,14 @@ public sealed class JsonFieldNamesTests
         {
             typeof(BreakEvenReport),
             "target head device dtype kernels threads temperature batch draftLength aloneMs breakEven round byDraftLength provenance " +
-            "disturbed disturbances load"
+            "disturbed disturbances load acceptanceFrom predictionError"
         },
+        { typeof(CostReport), "rate trainingRate currency heads" },
+        { typeof(HeadCost), "head target device alone withHead isFaster trainingHours training paysAfterTokens" },
+        { typeof(ServingCost), "tokensPerSecond hoursPerMillionTokens perMillionTokens" },
         { typeof(LayersReport), "head layers provenance" },
         { typeof(LayerRow), "layers parameters bytes report added" },
-        { typeof(BreakEvenRow), "draftLength round breakEven" },
+        { typeof(BreakEvenRow), "draftLength round breakEven acceptanceLength speedup" },
         { typeof(StepCost), "aloneMs shapes" },
         { typeof(TreeCost), "nodes draftMs verifyMs bookkeepingMs roundMs" },
         {

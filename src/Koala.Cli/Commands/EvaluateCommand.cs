@@ -28,6 +28,9 @@ internal sealed class EvaluateCommand
         "Instead of --head: an untrained head of this kind. Koala then needs no prompts and only times rounds. "
         + "It reports the break-even: the acceptance length above which such a head pays on this device.",
         NewHeadOptions.Kinds);
+    private readonly Option<string?> _assume = SharedOptions.Text("--assume-acceptance", "SHARES|FILE",
+        "With --untrained: the position acceptance that the head would have, such as 0.8,0.7,0.65, or a report of koala evaluate --out that "
+        + "measured it, on any device. Koala then predicts the speedup.");
     private readonly NewHeadOptions _newHead;
     private readonly Option<int> _batch = SharedOptions.Integer("--batch",
         "Prompts that are answered as a batch, with the head and without it.", () => Defaults.Batch);
@@ -61,7 +64,7 @@ internal sealed class EvaluateCommand
         self._prompts.AddTo(command);
         self._sampling.AddTo(command);
         self._tree.AddTo(command);
-        command.AddOptions([self._batch, self._repeats, self._byLayer, self._untrained, .. self._newHead.Sizes]);
+        command.AddOptions([self._batch, self._repeats, self._byLayer, self._untrained, self._assume, .. self._newHead.Sizes]);
         command.AddOptions(self._out, self._json, self._quiet);
         command.SetAction(self.Run);
         return command;
@@ -121,11 +124,13 @@ internal sealed class EvaluateCommand
     private int RunUntrained(ParseResult result, EvaluationOptions options)
     {
         var head = _newHead.Read(result);
+        var acceptance = result.GetValue(_assume) is { } assumed ? AssumedAcceptance.Read(assumed) : null;
         var provenance = ProvenanceOf(result);
         using var interruption = new Interruption(_streams);
         using var target = _model.Load(result);
         var report = BreakEvenReport.Measure(
             target, head, options.Generation, options.Batch, options.Limits, interruption.Token) with { Provenance = provenance };
+        if (acceptance is not null) report = report.Assuming(acceptance);
         Print(result, report);
         if (result.GetValue(_out) is { } file) AtomicFile.WriteText(file, JsonOutput.Document(report) + "\n");
         return DisturbanceNote.ExitCodeOf(_streams, report);
@@ -139,7 +144,7 @@ internal sealed class EvaluateCommand
 
     private void CheckDrafted(ParseResult result)
     {
-        if (result.FirstGiven(_newHead.Sizes) is { } size)
+        if (result.FirstGiven([.. _newHead.Sizes, _assume]) is { } size)
         {
             throw new KoalaException(size.Name, "describes a new head, but no new head is made",
                 "give --untrained, or leave it out");

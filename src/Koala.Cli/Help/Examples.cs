@@ -61,6 +61,11 @@ internal static class Examples
             "compare checkpoints/koala-mini-eagle-k1 checkpoints/koala-mini-eagle-k2 --target checkpoints/koala-mini "
                 + "--prompts data/mt-bench.jsonl --limit 40",
         ],
+        ["cost"] =
+        [
+            "cost k1.json k2.json --rate 2.50",
+            "cost runs/RUN --rate 0.40 --training-rate 3.20 --currency EUR --json",
+        ],
         ["gate"] = ["gate gate.json --create --report k2.json --below 2%", "gate gate.json", "gate gate.json --report new.json"],
         ["fit-tree"] =
         [

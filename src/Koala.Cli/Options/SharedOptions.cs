@@ -86,13 +86,28 @@ internal static class SharedOptions
     public static Argument<string> PathArgument(string name, string description)
     {
         var argument = new Argument<string>(name) { Description = description, HelpName = name.ToUpperInvariant() };
-        // Without this check the parser would take a mistyped option for a path.
-        argument.Validators.Add(result =>
-        {
-            if (result.Tokens is not [var token] || !token.Value.StartsWith("--", StringComparison.Ordinal)) return;
-            if (result.Parent is CommandResult command) result.AddError(ParseFault.Unknown(token.Value, command.Command));
-        });
+        argument.Validators.Add(RefuseOptions);
         return argument;
+    }
+
+    /// <summary>An argument of one or more files or folders.</summary>
+    public static Argument<string[]> PathsArgument(string name, string description)
+    {
+        var argument = new Argument<string[]>(name)
+        {
+            Description = description,
+            HelpName = name.ToUpperInvariant(),
+            Arity = ArgumentArity.OneOrMore,
+        };
+        argument.Validators.Add(RefuseOptions);
+        return argument;
+    }
+
+    // Without this check the parser would take a mistyped option for a path.
+    private static void RefuseOptions(ArgumentResult result)
+    {
+        if (result.Tokens.FirstOrDefault(token => token.Value.StartsWith("--", StringComparison.Ordinal)) is { } token
+            && result.Parent is CommandResult command) result.AddError(ParseFault.Unknown(token.Value, command.Command));
     }
 
     /// <summary>Adds options to a command; help lists them in this order.</summary>

@@ -51,6 +51,18 @@ public sealed class EvaluateTests : IDisposable
             .AssertRefused("--by-layer", "prompt-lookup is none");
     }
 
+    [Fact]
+    public void An_assumed_acceptance_predicts_a_speedup()
+    {
+        var run = CommandRun.Of("evaluate", "--target", s_nano, "--untrained", "eagle", "--draft-length", "2",
+            "--assume-acceptance", "0.8,0.7", "--json").AssertDone();
+        var row = run.Json.GetProperty("byDraftLength").EnumerateArray().Last();
+        Assert.Equal(2.36, row.GetProperty("acceptanceLength").GetDouble(), 9);
+        Assert.Equal(2.36 / row.GetProperty("breakEven").GetDouble(), row.GetProperty("speedup").GetDouble(), 9);
+        CommandRun.Of("evaluate", "--target", s_nano, "--untrained", "eagle", "--assume-acceptance", "80%")
+            .AssertRefused("--assume-acceptance", "80%");
+    }
+
     [Theory, InlineData("medusa", 4), InlineData("eagle", 10)]
     public void An_untrained_head_gives_the_break_even_acceptance_length(string kind, int longest)
     {

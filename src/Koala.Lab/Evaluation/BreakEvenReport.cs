@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Drafting;
+using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Heads;
 using Koala.Lab.Targets;
 
@@ -43,6 +44,42 @@ public sealed record BreakEvenReport : Circumstances
 
     /// <summary>The same figures for shorter chains and for this one. A tree has one row.</summary>
     public required IReadOnlyList<BreakEvenRow> ByDraftLength { get; init; }
+
+    /// <summary>
+    /// Where the assumed acceptance of <see cref="Assuming"/> comes from: the file of a report, or numbers. Null without one.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? AcceptanceFrom { get; init; }
+
+    /// <summary>
+    /// The error of the same prediction where the assumed acceptance was measured: there, the predicted speedup divided by the measured
+    /// one, minus 1. Null if the acceptance was made up or its report has no speeds.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? PredictionError { get; init; }
+
+    /// <summary>The same costs with what a head of this acceptance would give.</summary>
+    /// <remarks>
+    /// The prediction takes the acceptance as it is. It is exact for the same head on another device, and an estimate for another number of
+    /// layers, another draft vocabulary or another target, whose acceptance differs.
+    /// </remarks>
+    /// <exception cref="KoalaException">The costs are of a tree.</exception>
+    public BreakEvenReport Assuming(AssumedAcceptance acceptance)
+    {
+        ArgumentNullException.ThrowIfNull(acceptance);
+        if (IsTree)
+            throw new KoalaException("the assumed acceptance", "is that of a chain, but the rounds draft a tree", "give a draft length");
+        var report = acceptance.Report;
+        var error = report is null ? double.NaN : report.Predicted / report.Speedup.Median - 1;
+        return this with
+        {
+            AcceptanceFrom = acceptance.From,
+            PredictionError = double.IsFinite(error) ? error : null,
+            ByDraftLength = [.. ByDraftLength.Select(row => row.Assuming(acceptance))],
+        };
+    }
+
+    internal bool IsTree { get; init; }
 
     /// <summary>Measures the break-even of a head that was never trained.</summary>
     /// <param name="target">The target.</param>
@@ -97,7 +134,7 @@ public sealed record BreakEvenReport : Circumstances
             Load = cost.Load,
             Disturbances = disturbances,
         };
-        return Create(circumstances, tree.Depth, cost);
+        return Create(circumstances, tree.Depth, cost) with { IsTree = tree is not ChainTree };
     }
 
     // Without figures if the measurement was disturbed.
@@ -147,20 +184,53 @@ public sealed record BreakEvenReport : Circumstances
             return text.ToString();
         }
         text.Append(CultureInfo.InvariantCulture, $"baseline: {BaselineMs:F2} ms per token\n");
-        text.Append("draft length  draft ms  verify ms  bookkeeping ms  break-even acceptance length\n");
+        text.Append("draft length  draft ms  verify ms  bookkeeping ms  break-even acceptance length");
+        text.Append(AcceptanceFrom is null ? "\n" : "  assumed  speedup\n");
         foreach (var row in ByDraftLength)
         {
             var times = row.Round;
             text.Append(CultureInfo.InvariantCulture, $"{row.DraftLength,12}  {times.DraftMs,8:F2}  {times.VerifyMs,9:F2}  ");
-            text.Append(CultureInfo.InvariantCulture, $"{times.BookkeepingMs,14:F2}  {row.BreakEven:F2}");
+            text.Append(CultureInfo.InvariantCulture, $"{times.BookkeepingMs,14:F2}  ");
+            if (AcceptanceFrom is null) text.Append(CultureInfo.InvariantCulture, $"{row.BreakEven:F2}");
+            else text.Append(CultureInfo.InvariantCulture, $"{row.BreakEven,28:F2}  {Known(row.AcceptanceLength)}  {Known(row.Speedup)}");
             text.Append(row.BreakEven > row.DraftLength + 1 ? ", cannot be reached\n" : "\n");
         }
+        if (AcceptanceFrom is not null) text.Append(RenderAssumption());
         return text.ToString();
     }
+
+    private string RenderAssumption()
+    {
+        var text = new StringBuilder().Append(CultureInfo.InvariantCulture, $"acceptance: assumed, from {AcceptanceFrom}");
+        if (PredictionError is { } error)
+            text.Append(CultureInfo.InvariantCulture, $"; there the same prediction was {Math.Abs(error):P0} too {(error < 0 ? "low" : "high")}");
+        text.Append('\n');
+        var best = ByDraftLength.Where(row => row.Speedup is not null).MaxBy(row => row.Speedup);
+        if (best is not null)
+            text.Append(CultureInfo.InvariantCulture, $"best: speedup {best.Speedup:F2} with draft length {best.DraftLength}\n");
+        return text.ToString();
+    }
+
+    private static string Known(double? value) => value is { } known ? string.Create(CultureInfo.InvariantCulture, $"{known,7:F2}") : "      -";
 }
 
 /// <summary>
 /// A round of one draft length, and the acceptance length at which its speedup is 1. A break-even above the draft length + 1 cannot be
 /// reached.
 /// </summary>
-public sealed record BreakEvenRow(int DraftLength, RoundTimes Round, double BreakEven);
+public sealed record BreakEvenRow(int DraftLength, RoundTimes Round, double BreakEven)
+{
+    /// <summary>The acceptance length under an assumed acceptance; null without one, or if it does not reach this draft length.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? AcceptanceLength { get; init; }
+
+    /// <summary>The speedup that follows from it; null where the acceptance length is.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Speedup => AcceptanceLength / BreakEven;
+
+    internal BreakEvenRow Assuming(AssumedAcceptance acceptance)
+    {
+        var length = acceptance.LengthOf(DraftLength);
+        return this with { AcceptanceLength = double.IsFinite(length) ? length : null };
+    }
+}
