@@ -116,12 +116,8 @@ internal sealed unsafe class CudaProgram
         ];
         var inputs = string.Join('\n', [nvrtc.Version.ToString(), .. options, source]);
         var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(inputs)))[..32];
-        var file = Path.Combine(CacheFolder.Path, $"{Path.GetFileNameWithoutExtension(name)}-{hash}.cubin");
-        if (File.Exists(file)) return File.ReadAllBytes(file);
-        var code = nvrtc.Compile(source, name, options);
-        if (code is null) return null;
-        AtomicFile.Write(file, stream => stream.Write(code));
-        return code;
+        var file = $"{Path.GetFileNameWithoutExtension(name)}-{hash}.cubin";
+        return CacheFolder.Keep(() => CacheFolder.Path, file, () => nvrtc.Compile(source, name, options));
     }
 
     private static int Architecture { get; } = Gpu.Current is null ? 0
