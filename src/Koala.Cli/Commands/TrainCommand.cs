@@ -94,6 +94,7 @@ internal sealed class TrainCommand
         var isNamed = result.Has(_out) || result.Has(_resume) || result.GetValue(_json);
         if (result.GetValue(_quiet) && !isNamed) _streams.Output.WriteLine(DisplayPath(folder.Path));
         var command = result.CommandResult.Command;
+        Note(result, $"data: {data.Rows.Count} rows to learn from; held-out accuracy is that of {data.Validation.Count} rows");
         foreach (var note in data.Notes) Note(result, $"data: {note.ToString(name => OptionNames.Find(name, command))}");
         try
         {

@@ -7,6 +7,7 @@ using Koala.Lab.Drafting;
 using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Heads;
 using Koala.Lab.Targets;
+using Koala.Lab.Runtime;
 
 namespace Koala.Lab.Evaluation;
 
@@ -14,6 +15,7 @@ namespace Koala.Lab.Evaluation;
 /// The acceptance length that a head has to reach on this device for a speedup of 1. It follows from the cost of the rounds alone,
 /// so the head need not be trained. <c>koala evaluate</c> prints this report for an untrained head.
 /// </summary>
+[TypeFormatterSource]
 public sealed record BreakEvenReport : Circumstances
 {
     // In this time the medians of a few kinds of step, measured alternately, become stable.

@@ -2,10 +2,12 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Serialization;
 using Koala.Lab.Drafting.Trees;
+using Koala.Lab.Runtime;
 
 namespace Koala.Lab.Evaluation.TreeFitting;
 
 /// <summary>A fitted tree and its predicted speed. <c>koala fit-tree</c> prints this report, also as JSON.</summary>
+[TypeFormatterSource]
 public sealed record TreeFitReport : Circumstances
 {
     internal const string TreeName = "fitted";

@@ -8,6 +8,7 @@ using Koala.Lab.Runtime.Native;
 namespace Koala.Lab.Runtime.Machine;
 
 /// <summary>What doctor found. <see cref="ToString"/> returns a table; <see cref="JsonFormat.Document"/> writes it as JSON.</summary>
+[TypeFormatterSource]
 public sealed record DoctorReport
 {
     /// <summary>Koala's version.</summary>
