@@ -95,6 +95,7 @@ public static class KoalaCommand
         root.Subcommands.Add(RegenerateCommand.Create(streams));
         root.Subcommands.Add(TrainCommand.Create(streams));
         root.Subcommands.Add(EvaluateCommand.Create(streams));
+        root.Subcommands.Add(SweepCommand.Create(streams));
         root.Subcommands.Add(CompareCommand.Create(streams));
         root.Subcommands.Add(GateCommand.Create(streams));
         root.Subcommands.Add(CostCommand.Create(streams));

@@ -33,6 +33,11 @@ internal static class OptionNames
         return command.Options.Any(o => o.Name == option) ? option : null;
     }
 
+    /// <summary>The option of <c>koala sweep</c> for an option of a plan: <c>adversary.weight</c> is <c>--adversary-weight</c>.</summary>
+    /// <param name="name">The name in a plan.</param>
+    public static string OfSweep(string name) =>
+        s_exceptions.GetValueOrDefault(string.Concat(name[..1].ToUpperInvariant(), name[1..])) ?? InKebabCase(name);
+
     private static string InKebabCase(string name) =>
         $"--{string.Join('-', name.Split('.').Select(JsonNamingPolicy.KebabCaseLower.ConvertName))}";
 }

@@ -134,7 +134,7 @@ internal sealed class TrainOptions
         };
     }
 
-    private static LossTerm ReadLoss(string text)
+    public static LossTerm ReadLoss(string text)
     {
         var (name, rest) = text.Split('=', 2) is [var left, var right] ? (left, right) : (text, "1");
         var (weight, decay) = rest.Split('@', 2) is [var first, var second] ? (first, second) : (rest, "1");

@@ -3,6 +3,7 @@ using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Runs;
+using Koala.Lab.Sweeps;
 using Koala.Lab.Training;
 
 namespace Koala.Lab.Charts;
@@ -52,6 +53,17 @@ public static class Chart
     /// <summary>The tokens per second over K, with the baseline for comparison.</summary>
     public static Figure ThroughputByLayers(params IEnumerable<LayerSweepPoint> points) =>
         new(SpeedFigures.ThroughputByLayers([.. points]));
+
+    /// <summary>The acceptance length over K, or over another option of a sweep, with intervals over seeds and prompts.</summary>
+    /// <param name="sweep">The sweep, whose finished cells count.</param>
+    /// <param name="over">The name of an option that varies. Null means <c>layers</c>, or the first one if K does not vary.</param>
+    /// <exception cref="KoalaException">The option does not vary, or a file of the sweep cannot be read.</exception>
+    public static Figure AcceptanceLength(Sweep sweep, string? over = null) =>
+        new(SweepFigures.AcceptanceLength(sweep.Summarize(), over));
+
+    /// <summary>The speedup over K, or over another option of a sweep, with intervals over seeds and prompts. A line marks no gain.</summary>
+    /// <inheritdoc cref="AcceptanceLength(Sweep, string?)"/>
+    public static Figure Speedup(Sweep sweep, string? over = null) => new(SweepFigures.Speedup(sweep.Summarize(), over));
 
     /// <summary>
     /// The minimised loss, the cross-entropy of each depth, and the losses of the adversary where there is one, in nats. Beyond 200 steps

@@ -2,6 +2,7 @@ using System.Collections;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Sweeps;
 
 namespace Koala.Lab.Charts;
 
@@ -41,6 +42,8 @@ internal sealed class FormatterSource
         ColouredText text => text.Html,
         DecodingTrace trace => Reports.Html(trace),
         EvaluationReport report => Reports.Html(report),
+        Sweep sweep => Reports.Html(sweep.Summarize()),
+        SweepSummary summary => Reports.Html(summary),
         Generation generation => Reports.Html(generation),
         _ => null,
     };

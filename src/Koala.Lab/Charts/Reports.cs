@@ -4,6 +4,7 @@ using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Evaluation.Statistics;
+using Koala.Lab.Sweeps;
 
 namespace Koala.Lab.Charts;
 
@@ -68,6 +69,17 @@ internal static class Reports
         ];
         var categories = new TextTable(columns, [.. report.ByCategory.Select(Row)]);
         return facts.ToHtml() + (categories.Rows.Count > 0 ? categories.ToHtml() : "");
+    }
+
+    public static string Html(SweepSummary summary)
+    {
+        var options = summary.Options.Count;
+        Column[] columns = [.. SummaryText.Titles(summary).Select((title, i) => new Column(title, Number: i >= options))];
+        return new TextTable(columns, [.. summary.Rows.Select(row => SummaryText.Cells(summary, row))])
+        {
+            Title = $"{summary.Target} on {summary.Device}",
+            Note = SummaryText.Note(summary),
+        }.ToHtml();
     }
 
     public static string Html(Generation answer) =>

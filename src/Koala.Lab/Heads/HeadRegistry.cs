@@ -24,6 +24,9 @@ public static class HeadRegistry
     /// <summary>The names, in alphabetical order.</summary>
     public static IReadOnlyList<string> Names => [.. s_kinds.Keys.Order(StringComparer.Ordinal)];
 
+    /// <summary>The types of the options, in the order of the names.</summary>
+    internal static IEnumerable<Type> OptionTypes => Names.Select(name => s_kinds[name].OptionsType);
+
     /// <summary>
     /// Registers a kind. It replaces a kind of the same name, so that a notebook's cell can be run again.
     /// </summary>

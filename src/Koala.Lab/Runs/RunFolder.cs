@@ -65,10 +65,14 @@ public sealed partial class RunFolder
         if (string.IsNullOrWhiteSpace(path))
             throw KoalaException.ForOption(nameof(RunFolder), "is empty", "name a folder that does not exist yet");
         CheckIsNoRun(path);
-        if (IOPath.Exists(path) && !HoldsNothingButALock(path))
+        if (!IsUnused(path))
             throw new KoalaException(path, $"exists already and is not a run that {new OptionName("Resume")} could continue",
                 $"choose another {new OptionName(nameof(RunFolder))}, or remove it");
     }
+
+    /// <summary>Whether there is nothing at a path, an empty folder, or only the lock of a run that was stopped before it began.</summary>
+    /// <exception cref="KoalaException">The folder cannot be read.</exception>
+    internal static bool IsUnused(string path) => !IOPath.Exists(path) || HoldsNothingButALock(path);
 
     /// <exception cref="KoalaException">The folder is a run.</exception>
     internal static void CheckIsNoRun(string path)
@@ -107,6 +111,9 @@ public sealed partial class RunFolder
         if (!IsRun(path)) throw new KoalaException(path, "is not a run: it contains no run.json", "name the folder of a run");
         return new RunFolder(path);
     }
+
+    /// <summary>The folder of a run that need not exist yet. Whoever acquires its lock creates it.</summary>
+    internal static RunFolder At(string path) => new(path);
 
     /// <summary>Whether the folder is a run, which means that it contains a run.json.</summary>
     public static bool IsRun(string path) => File.Exists(IOPath.Combine(path, RecordName));

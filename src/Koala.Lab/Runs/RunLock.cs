@@ -35,12 +35,18 @@ internal sealed class RunLock : IDisposable
     /// </exception>
     public static RunLock Acquire(RunFolder folder, TimeProvider? time = null)
     {
-        var file = Open(folder);
-        if (file is null)
-        {
-            var other = ReadHolder(folder)?.ToString() ?? "another process";
-            throw new KoalaException(folder.Path, $"is held by {other}", "wait until it ends, or stop it");
-        }
+        if (TryAcquire(folder, time) is { } acquired) return acquired;
+        var other = ReadHolder(folder)?.ToString() ?? "another process";
+        throw new KoalaException(folder.Path, $"is held by {other}", "wait until it ends, or stop it");
+    }
+
+    /// <summary>Acquires the lock, or returns null if another process holds it.</summary>
+    /// <param name="folder">The run.</param>
+    /// <param name="time">The clock. Default the system's clock.</param>
+    /// <exception cref="KoalaException">The folder cannot be written.</exception>
+    public static RunLock? TryAcquire(RunFolder folder, TimeProvider? time = null)
+    {
+        if (Open(folder) is not { } file) return null;
         try
         {
             // Nobody else writes in the folder now, except the reports of evaluations that are being written.
@@ -64,7 +70,7 @@ internal sealed class RunLock : IDisposable
             using var file = new FileStream(folder.LockFile, FileMode.Open, FileAccess.Read, FileShare.Read);
             return false;
         }
-        catch (FileNotFoundException)
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
             return false;
         }

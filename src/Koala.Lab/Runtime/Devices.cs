@@ -10,6 +10,16 @@ public static class Devices
     // The name of the parameter in the methods that load a target.
     private const string Option = "Device";
 
+    /// <summary>The number of GPUs that libtorch can use; 0 if it is built for the CPU only.</summary>
+    public static int CudaCount
+    {
+        get
+        {
+            LibTorch.EnsureLoaded();
+            return cuda.is_available() ? cuda.device_count() : 0;
+        }
+    }
+
     /// <exception cref="KoalaException">The name is unknown, or it is cuda and there is no CUDA device.</exception>
     public static Device Parse(string name)
     {

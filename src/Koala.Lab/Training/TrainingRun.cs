@@ -40,6 +40,28 @@ public static class TrainingRun
         Continue(folder, target, data, plan, progress, notes: null, cancel);
     }
 
+    /// <summary>Does what <see cref="Start"/> or <see cref="Resume"/> do under a lock of the run that the caller holds.</summary>
+    /// <param name="folder">The run's folder. If it has no record yet, the run begins.</param>
+    /// <param name="target">The target.</param>
+    /// <param name="data">The data.</param>
+    /// <param name="plan">The plan of a new run. A run that has begun has its own.</param>
+    /// <param name="command">The command line, which a new record keeps.</param>
+    /// <param name="notes">See <see cref="Resume"/>.</param>
+    /// <param name="cancel">See <see cref="Resume"/>.</param>
+    internal static void StartOrResumeLocked(RunFolder folder, Target target, TrainingData data, TrainingPlan plan,
+        IReadOnlyList<string> command, Action<string>? notes, CancellationToken cancel)
+    {
+        if (!RunFolder.IsRun(folder.Path))
+        {
+            plan.Validate();
+            Check(plan, target, data);
+            Begin(folder, plan, command);
+        }
+        var begun = PlanToResume(folder);
+        CheckVocabulary(folder, begun, target);
+        Continue(folder, target, data, begun, progress: null, notes, cancel);
+    }
+
     /// <summary>
     /// Continues a run that was interrupted, has failed or was killed. On a CPU in fp32 the result is bit-identical.
     /// </summary>

@@ -13,12 +13,24 @@ namespace Koala.Lab.Evaluation.Comparison;
 internal sealed record FigureOfAnswers(
     string Name, bool IsRatio, bool IsTimed, Func<AnswerReport, (double Over, double Under)[]> Terms)
 {
+    /// <summary>The tokens committed per round, the bonus token included.</summary>
+    public static FigureOfAnswers AcceptanceLength { get; } = new("acceptance length", false, false,
+        a => [(a.Speculative.Accepted + a.Speculative.Rounds, a.Speculative.Rounds)]);
+
+    /// <summary>The speed over the own baseline.</summary>
+    public static FigureOfAnswers Speedup { get; } = new("speedup over its own baseline", true, true,
+        a => [(Seconds(a.Baseline), 1), (1, Seconds(a.Speculative))]);
+
+    /// <summary>The tokens per second with the drafter.</summary>
+    public static FigureOfAnswers TokensPerSecond { get; } = new("tokens/s", true, true,
+        a => [(a.Speculative.Tokens - 1, Seconds(a.Speculative))]);
+
     /// <summary>The figures of a comparison: acceptance, the speed over the own baseline, and absolute times.</summary>
     public static IReadOnlyList<FigureOfAnswers> All { get; } =
     [
-        new("acceptance length", false, false, a => [(a.Speculative.Accepted + a.Speculative.Rounds, a.Speculative.Rounds)]),
-        new("speedup over its own baseline", true, true, a => [(Seconds(a.Baseline), 1), (1, Seconds(a.Speculative))]),
-        new("tokens/s", true, true, a => [(a.Speculative.Tokens - 1, Seconds(a.Speculative))]),
+        AcceptanceLength,
+        Speedup,
+        TokensPerSecond,
         new("ms to the first token", true, true, a => [(a.Speculative.PrefillSeconds * 1000, 1)]),
         new("ms per answer", true, true, a => [((a.Speculative.PrefillSeconds + Seconds(a.Speculative)) * 1000, 1)]),
         Latency(50),

@@ -1,0 +1,188 @@
+using System.CommandLine;
+using Koala.Cli.Options;
+using Koala.Cli.Output;
+using Koala.Lab;
+using Koala.Lab.Runtime.Files;
+using Koala.Lab.Sweeps;
+
+namespace Koala.Cli.Commands;
+
+/// <summary>
+/// <c>koala sweep</c>: trains and evaluates the heads of a grid or a list of options in one folder, which several processes and machines can
+/// share. The same command goes on where it stopped.
+/// </summary>
+internal sealed class SweepCommand
+{
+    private const string Sweeps = "sweeps";
+
+    private readonly Streams _streams;
+    private readonly Argument<string?> _plan = new("plan")
+    {
+        Description = "The file of the plan (JSON). Without it the options below are the plan.",
+        HelpName = "PLAN.json",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+    private readonly ModelOptions _model = new();
+    private readonly SweepOptions _options;
+    private readonly Option<string?> _out = SharedOptions.Text("--out", "FOLDER",
+        $"The folder of the sweep. Default: the plan's name under {Sweeps}, so that the same command goes on.");
+    private readonly Option<int> _processes = SharedOptions.Integer("--processes",
+        "The number of processes on this machine that work on the sweep.", () => 1);
+    private readonly Option<string?> _devices = SharedOptions.Text("--devices", "LIST",
+        "The GPUs of this machine that work on the sweep, by their numbers: 0,1,2,3. Each has a process of its own.");
+    private readonly Option<string?> _shard = SharedOptions.Text("--shard", "I/N",
+        "Work on the I-th of N parts of the cells only. Default: what a Slurm array or a launcher such as torchrun sets; otherwise all cells.");
+    private readonly Option<bool> _worker = SharedOptions.Flag("--worker", "End when standard input ends, and print no summary.");
+    private readonly Option<bool> _json = SharedOptions.Json();
+    private readonly Option<bool> _quiet = SharedOptions.Quiet();
+
+    private SweepCommand(Streams streams)
+    {
+        _streams = streams;
+        _options = new SweepOptions(streams);
+        // For the processes that this command starts.
+        _worker.Hidden = true;
+    }
+
+    public static Command Create(Streams streams)
+    {
+        var self = new SweepCommand(streams);
+        var command = new Command("sweep",
+            "Train and evaluate heads over grids and lists of options, and go on where it stopped. "
+            + "A LIST is values separated by commas, or a range of whole numbers such as 0-4.");
+        command.Arguments.Add(self._plan);
+        self._model.AddTo(command);
+        command.AddOptions(self._options.All);
+        command.AddOptions(self._out, self._processes, self._devices, self._shard, self._worker, self._json, self._quiet);
+        command.SetAction(self.Run);
+        return command;
+    }
+
+    private int Run(ParseResult result)
+    {
+        CheckCombination(result);
+        var shard = Shard.Find(result.GetValue(_shard), Environment.GetEnvironmentVariable);
+        if (shard is { Origin: not "--shard" })
+            Note(result, $"shard {shard.Index} of {shard.Count}, from {shard.Origin}; --shard 1/1 works on all cells");
+        var (sweep, devices) = Open(result);
+        Note(result, $"sweep: {sweep.Folder}\n{sweep.Plan}\nthreads: {sweep.Threads}");
+
+        var isWorker = result.GetValue(_worker);
+        using var interruption = new Interruption(
+            isWorker ? _streams with { Cancel = SweepProcesses.EndOfParent(_streams.Input) } : _streams);
+        var exitCode = ExitCodes.Done;
+        try
+        {
+            new SweepProgressText(sweep, _streams).Run(result.GetValue(_quiet), () => exitCode = devices is [null]
+                ? RunHere(result, sweep, shard, interruption.Token)
+                : RunProcesses(result, sweep, devices, interruption.Token));
+            interruption.Token.ThrowIfCancellationRequested();
+        }
+        catch (OperationCanceledException)
+        {
+            if (!isWorker) _streams.Error.WriteLine($"interrupted: all that is done is saved. Go on with: {AsTyped(result)}");
+            return ExitCodes.Interrupted;
+        }
+        return isWorker || exitCode > ExitCodes.CheckFailed ? exitCode : Finish(result, sweep, exitCode);
+    }
+
+    private (Sweep Sweep, int?[] Devices) Open(ParseResult result)
+    {
+        // A sweep that has begun needs its folder only.
+        if (result.GetValue(_plan) is null && result.FirstGiven(OfPlan) is null
+            && result.GetValue(_out) is { } begun && Sweep.Exists(begun))
+        {
+            var sweep = Sweep.Load(begun);
+            return (sweep, ProcessesOf(result, sweep.Plan));
+        }
+        var plan = ReadPlan(result);
+        var devices = ProcessesOf(result, plan);
+        return (Sweep.CreateOrLoad(result.GetValue(_out) ?? DefaultFolder(result, plan), plan, devices.Length), devices);
+    }
+
+    private int RunHere(ParseResult result, Sweep sweep, Shard? shard, CancellationToken cancel)
+    {
+        using var runner = new SweepRunner(sweep, shard?.Of(sweep.Plan.Cells), [.. result.Tokens.Select(token => token.Value)])
+        {
+            Limits = _streams.Limits,
+            Notes = _streams.Error.WriteLine,
+        };
+        return runner.Run(cancel) == 0 ? ExitCodes.Done : ExitCodes.CheckFailed;
+    }
+
+    private int RunProcesses(ParseResult result, Sweep sweep, int?[] devices, CancellationToken cancel)
+    {
+        string[] shard = result.GetValue(_shard) is { } given ? ["--shard", given] : [];
+        using var processes = SweepProcesses.Start(["sweep", "--out", sweep.Folder, "--worker", "--quiet", .. shard], devices);
+        var exitCodes = processes.Wait(cancel);
+        var killed = exitCodes.Count(code => code > ExitCodes.Interrupted);
+        if (killed > 0) _streams.Error.WriteLine($"{killed} of {exitCodes.Count} processes were killed");
+        return exitCodes.Where(code => code <= ExitCodes.Interrupted).DefaultIfEmpty(ExitCodes.CheckFailed).Max();
+    }
+
+    private int Finish(ParseResult result, Sweep sweep, int exitCode)
+    {
+        var summary = sweep.Summarize();
+        foreach (var (name, text) in SweepFiles.Create(sweep, summary)) AtomicFile.WriteText(Path.Combine(sweep.Folder, name), text);
+        _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(summary) : summary.ToString());
+        var open = sweep.ReadStatus().Count(cell => cell.State is not (CellState.Finished or CellState.Failed));
+        if (open > 0) Note(result, $"{open} cells are not finished; see them with: {CommandName.AsTyped} sweep --out {sweep.Folder}");
+        Note(result, $"summary and figures: {sweep.Folder}");
+        return exitCode;
+    }
+
+    private IEnumerable<Option> OfPlan => [.. _options.All, _model.Target, _model.Dtype, _model.Device, _model.Threads];
+
+    private SweepPlan ReadPlan(ParseResult result)
+    {
+        if (result.GetValue(_plan) is { } file) return SweepPlan.Load(file);
+        if (result.FirstGiven(OfPlan) is null)
+            throw new KoalaException("PLAN.json", "is missing", "name the file of a plan, or give the plan as options, such as --layers 1,2");
+        var fields = _options.Read(result);
+        fields["target"] = result.GetValue(_model.Target);
+        fields["dtype"] = result.GetValue(_model.Dtype);
+        fields["device"] = result.Has(_devices) ? "cuda" : result.GetValue(_model.Device);
+        fields["threads"] = result.GetValue(_model.Threads);
+        return SweepPlan.Create(fields);
+    }
+
+    private int?[] ProcessesOf(ParseResult result, SweepPlan plan)
+    {
+        if (result.GetValue(_devices) is { } text)
+        {
+            if (plan.Device != "cuda")
+                throw new KoalaException("--devices", $"names GPUs, but the plan's device is {plan.Device}", "set the plan's device to cuda");
+            return SweepProcesses.ReadDevices(text);
+        }
+        return result.GetValue(_processes) switch
+        {
+            < 1 or > 256 => throw new KoalaException("--processes", $"is {result.GetValue(_processes)}, but there are 1 to 256 processes",
+                "set it to 1 or more"),
+            > 1 when plan.Device == "cuda" => throw new KoalaException("--processes", "would share one GPU among processes",
+                "name the GPUs by --devices 0,1"),
+            var count => new int?[count],
+        };
+    }
+
+    private string DefaultFolder(ParseResult result, SweepPlan plan) =>
+        Path.Combine(Sweeps, result.GetValue(_plan) is { } file ? Path.GetFileNameWithoutExtension(file) : plan.Hash[..12]);
+
+    private void CheckCombination(ParseResult result)
+    {
+        if (result.GetValue(_plan) is not null && result.FirstGiven(OfPlan) is { } given)
+        {
+            throw new KoalaException(given.Name, "belongs to a plan that is given as options, but PLAN.json is given too",
+                "put it into the file, or leave the file out");
+        }
+        if (result.Has(_devices) && result.Has(_processes))
+            throw new KoalaException("--processes", "is given together with --devices, which starts a process for each GPU", "leave it out");
+    }
+
+    private static string AsTyped(ParseResult result) =>
+        $"{CommandName.AsTyped} {string.Join(' ', result.Tokens.Select(token => token.Value.Contains(' ') ? $"\"{token.Value}\"" : token.Value))}";
+
+    private void Note(ParseResult result, string line)
+    {
+        if (!result.GetValue(_quiet)) _streams.Error.WriteLine(line);
+    }
+}
