@@ -16,12 +16,8 @@ internal sealed class SweepCommand
     private const string Sweeps = "sweeps";
 
     private readonly Streams _streams;
-    private readonly Argument<string?> _plan = new("plan")
-    {
-        Description = "The file of the plan (JSON). Without it the options below are the plan.",
-        HelpName = "PLAN.json",
-        Arity = ArgumentArity.ZeroOrOne,
-    };
+    private readonly Argument<string> _plan = SharedOptions.PathArgument("plan",
+        "The file of the plan (JSON). Without it the options below are the plan.");
     private readonly ModelOptions _model = new();
     private readonly SweepOptions _options;
     private readonly Option<string?> _out = SharedOptions.Text("--out", "FOLDER",
@@ -40,6 +36,7 @@ internal sealed class SweepCommand
     {
         _streams = streams;
         _options = new SweepOptions(streams);
+        _plan.Arity = ArgumentArity.ZeroOrOne;
         // For the processes that this command starts.
         _worker.Hidden = true;
     }
@@ -49,7 +46,8 @@ internal sealed class SweepCommand
         var self = new SweepCommand(streams);
         var command = new Command("sweep",
             "Train and evaluate heads over grids and lists of options, and go on where it stopped. "
-            + "A LIST is values separated by commas, or a range of whole numbers such as 0-4.");
+            + "A LIST is values separated by commas, or a range of whole numbers such as 0-4. Options that are not given have the "
+            + "defaults of koala train and koala evaluate.");
         command.Arguments.Add(self._plan);
         self._model.AddTo(command);
         command.AddOptions(self._options.All);
@@ -65,7 +63,7 @@ internal sealed class SweepCommand
         if (shard is { Origin: not "--shard" })
             Note(result, $"shard {shard.Index} of {shard.Count}, from {shard.Origin}; --shard 1/1 works on all cells");
         var (sweep, devices) = Open(result);
-        Note(result, $"sweep: {sweep.Folder}\n{sweep.Plan}\nthreads: {sweep.Threads}");
+        Note(result, $"sweep: {PathText.Relative(sweep.Folder)}\n{sweep.Plan}\nthreads: {sweep.Threads}");
 
         var isWorker = result.GetValue(_worker);
         using var interruption = new Interruption(
@@ -126,9 +124,26 @@ internal sealed class SweepCommand
         foreach (var (name, text) in SweepFiles.Create(sweep, summary)) AtomicFile.WriteText(Path.Combine(sweep.Folder, name), text);
         _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(summary) : summary.ToString());
         var open = sweep.ReadStatus().Count(cell => cell.State is not (CellState.Finished or CellState.Failed));
-        if (open > 0) Note(result, $"{open} cells are not finished; see them with: {CommandName.AsTyped} sweep --out {sweep.Folder}");
-        Note(result, $"summary and figures: {sweep.Folder}");
-        return exitCode;
+        if (open > 0)
+            Note(result, $"{open} cells are not finished; go on with: {CommandName.AsTyped} sweep --out {PathText.Relative(sweep.Folder)}");
+        Note(result, $"summary and figures: {PathText.Relative(sweep.Folder)}");
+        return Math.Max(exitCode, ExitCodeOf(sweep, summary));
+    }
+
+    // What a single evaluation would exit with.
+    private int ExitCodeOf(Sweep sweep, SweepSummary summary)
+    {
+        var disturbed = summary.Rows.Sum(row => row.Disturbed);
+        if (disturbed > 0)
+        {
+            _streams.Error.WriteLine($"other work disturbed {disturbed} evaluations, so their speeds are missing. "
+                + "To measure again, remove their reports in cells/*/results and repeat the command");
+        }
+        // On a GPU in bf16 near-ties are common, and the reports count them.
+        var exact = sweep.Plan is { Device: "cpu" } or { Dtype: "fp32" };
+        var different = exact ? summary.Rows.Count(row => row.Lossless == false) : 0;
+        if (different > 0) _streams.Error.WriteLine($"not lossless: {different} rows have answers that differ from the target's own");
+        return disturbed + different + summary.Failed.Count == 0 ? ExitCodes.Done : ExitCodes.CheckFailed;
     }
 
     private IEnumerable<Option> OfPlan => [.. _options.All, _model.Target, _model.Dtype, _model.Device, _model.Threads];
@@ -137,7 +152,7 @@ internal sealed class SweepCommand
     {
         if (result.GetValue(_plan) is { } file) return SweepPlan.Load(file);
         if (result.FirstGiven(OfPlan) is null)
-            throw new KoalaException("PLAN.json", "is missing", "name the file of a plan, or give the plan as options, such as --layers 1,2");
+            throw new KoalaException("PLAN", "is missing", "name the file of a plan, or give the plan as options, such as --layers 1,2");
         var fields = _options.Read(result);
         fields["target"] = result.GetValue(_model.Target);
         fields["dtype"] = result.GetValue(_model.Dtype);
@@ -171,7 +186,7 @@ internal sealed class SweepCommand
     {
         if (result.GetValue(_plan) is not null && result.FirstGiven(OfPlan) is { } given)
         {
-            throw new KoalaException(given.Name, "belongs to a plan that is given as options, but PLAN.json is given too",
+            throw new KoalaException(given.Name, "belongs to a plan that is given as options, but PLAN is given too",
                 "put it into the file, or leave the file out");
         }
         if (result.Has(_devices) && result.Has(_processes))

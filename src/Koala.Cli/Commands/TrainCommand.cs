@@ -81,7 +81,7 @@ internal sealed class TrainCommand
             : Target.Load(resumedPlan.Target, resumedPlan.Dtype, resumedPlan.Device);
         if (isDone)
         {
-            Note(result, $"run: {DisplayPath(resumed!.Path)} is finished: all {request.Training.Steps} steps are done");
+            Note(result, $"run: {PathText.Relative(resumed!.Path)} is finished: all {request.Training.Steps} steps are done");
             return Finish(result, resumed, resumedPlan!, target, evaluation, interruption.Token);
         }
         var data = TrainingData.Load(target, request.Data, request.Validation, request.Training, interruption.Token);
@@ -89,10 +89,10 @@ internal sealed class TrainCommand
 
         // The folder is created last, so that a mistake found before leaves nothing behind.
         var folder = resumed ?? NewFolder(result, plan);
-        Note(result, TrainingSummary.Render(plan, DisplayPath(folder.Path)));
+        Note(result, TrainingSummary.Render(plan, PathText.Relative(folder.Path)));
         // The name of a new folder is a result: nothing else says it to a script.
         var isNamed = result.Has(_out) || result.Has(_resume) || result.GetValue(_json);
-        if (result.GetValue(_quiet) && !isNamed) _streams.Output.WriteLine(DisplayPath(folder.Path));
+        if (result.GetValue(_quiet) && !isNamed) _streams.Output.WriteLine(PathText.Relative(folder.Path));
         var command = result.CommandResult.Command;
         Note(result, $"data: {data.Rows.Count} rows to learn from; held-out accuracy is that of {data.Validation.Count} rows");
         foreach (var note in data.Notes) Note(result, $"data: {note.ToString(name => OptionNames.Find(name, command))}");
@@ -109,7 +109,7 @@ internal sealed class TrainCommand
         catch (OperationCanceledException)
         {
             _streams.Error.WriteLine("interrupted: the state is saved. "
-                + $"Go on with: {CommandName.AsTyped} train --resume {DisplayPath(folder.Path)}");
+                + $"Go on with: {CommandName.AsTyped} train --resume {PathText.Relative(folder.Path)}");
             return ExitCodes.Interrupted;
         }
         return Finish(result, folder, plan, target, evaluation, interruption.Token);
@@ -124,7 +124,7 @@ internal sealed class TrainCommand
         {
             var accuracies = heads[i].ValidationAccuracy.Select(accuracy =>
                 double.IsNaN(accuracy) ? "-" : accuracy.ToString("F3", CultureInfo.InvariantCulture));
-            Note(result, $"{(i == 0 ? "head" : "control")}: {DisplayPath(heads[i].Head)}, "
+            Note(result, $"{(i == 0 ? "head" : "control")}: {PathText.Relative(heads[i].Head)}, "
                 + $"held-out accuracy {string.Join(" ", accuracies)}");
         }
         try
@@ -136,15 +136,15 @@ internal sealed class TrainCommand
             if (result.GetValue(_json)) _streams.Output.WriteLine(JsonOutput.Document(summary));
             if (evaluation is null)
             {
-                Note(result, $"measure it with: {CommandName.AsTyped} evaluate --target {DisplayPath(plan.Target)} "
-                    + $"--head {DisplayPath(folder.Path)} --prompts data/mt-bench.jsonl --limit 20");
+                Note(result, $"measure it with: {CommandName.AsTyped} evaluate --target {PathText.Relative(plan.Target)} "
+                    + $"--head {PathText.Relative(folder.Path)} --prompts data/mt-bench.jsonl --limit 20");
             }
             return exitCode;
         }
         catch (OperationCanceledException)
         {
             _streams.Error.WriteLine("interrupted: the head is trained. Measure it with: "
-                + $"{CommandName.AsTyped} train --resume {DisplayPath(folder.Path)} --evaluate {evaluation?.File}");
+                + $"{CommandName.AsTyped} train --resume {PathText.Relative(folder.Path)} --evaluate {evaluation?.File}");
             return ExitCodes.Interrupted;
         }
     }
@@ -236,11 +236,4 @@ internal sealed class TrainCommand
     private static IReadOnlyList<string> ArgumentsOf(ParseResult result) => [.. result.Tokens.Select(token => token.Value)];
 
     private static string NameWithoutExtensions(string file) => Path.GetFileName(file).Split('.')[0];
-
-    // The path as the user would type it: relative, if it is below the current folder.
-    private static string DisplayPath(string path)
-    {
-        var relative = Path.GetRelativePath(Environment.CurrentDirectory, path);
-        return relative.StartsWith("..", StringComparison.Ordinal) ? path : relative;
-    }
 }

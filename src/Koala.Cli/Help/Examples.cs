@@ -55,6 +55,13 @@ internal static class Examples
             $"evaluate {Mini} --head prompt-lookup --prompts data/mt-bench.jsonl --limit 20 --json",
             $"evaluate {Mini} --head checkpoints/koala-mini-eagle-k2 --prompts data/mt-bench.jsonl --by-layer",
         ],
+        ["sweep"] =
+        [
+            $"sweep {Mini} --data data/chats-train.jsonl.gz --layers 1,2,3 --seeds 0-4 --adversary-weight 0,0.1 "
+                + "--evaluate-prompts data/mt-bench.jsonl --evaluate-draft-length 4",
+            "sweep PLAN.json --processes 2",
+            "sweep --out sweeps/FOLDER",
+        ],
         ["compare"] =
         [
             "compare k1.json k2.json",

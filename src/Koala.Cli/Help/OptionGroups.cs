@@ -11,6 +11,8 @@ internal static class OptionGroups
             ("--tree", "Draft tree"), ("--stop", "Output")),
         ["train"] = Groups(("--target", "Model"), ("--head", "Head"), ("--data", "Data"), ("--preset", "Recipe"),
             ("--adversary-weight", "Adversary"), ("--out", "Output")),
+        ["sweep"] = Groups(("--target", "Model"), ("--head", "Head"), ("--data", "Data"), ("--preset", "Recipe"),
+            ("--adversary-weight", "Adversary"), ("--evaluate-prompts", "Evaluation"), ("--out", "Sweep")),
         ["evaluate"] = Groups(("--target", "Model"), ("--head", "Drafter"), ("--prompts", "Prompts"), ("--max-tokens", "Answers"),
             ("--tree", "Draft tree"), ("--batch", "Measurement"), ("--untrained", "Untrained head"), ("--out", "Output")),
     };

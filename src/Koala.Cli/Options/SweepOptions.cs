@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -24,6 +25,7 @@ internal sealed class SweepOptions
     private static readonly Dictionary<string, string> s_descriptions = new()
     {
         ["evaluate.prompts"] = "Evaluate each trained head on this file of prompts. Default: no evaluation.",
+        ["evaluate.draftLength"] = "Tokens drafted per round when the draft is a chain; an evaluation needs it, or a tree.",
         ["evaluate.allTurns"] = "Ask all turns of each prompt, each after the answers to the turns before it.",
         ["evaluate.chooseDraftLength"] = "Choose the draft length for this device by a short measurement, for each cell anew.",
         ["evaluate.categories"] = "Use the prompts of these categories, joined by +. Default: all.",
@@ -43,14 +45,15 @@ internal sealed class SweepOptions
 
     public IEnumerable<Option> All => _byName.Values;
 
-    /// <summary>The fields of a plan that the given options make.</summary>
+    /// <summary>The fields of a plan that the given options make. The grid has them in the order in which they are given.</summary>
     public JsonObject Read(ParseResult result)
     {
         var (common, grid) = (new JsonObject(), new JsonObject());
-        foreach (var (name, option) in _byName)
+        var names = _byName.ToDictionary(pair => (Option)pair.Value, pair => pair.Key);
+        foreach (var given in result.CommandResult.Children.OfType<OptionResult>().Where(given => !given.Implicit))
         {
-            if (!result.Has(option)) continue;
-            JsonNode?[] values = [.. result.GetValue(option)!.Split(',').Select(text => Value(name, text))];
+            if (!names.TryGetValue(given.Option, out var name)) continue;
+            JsonNode?[] values = [.. given.GetValueOrDefault<string>()!.Split(',').Select(text => Value(name, text))];
             // One text can be a range of numbers, which the plan writes out; otherwise one value is fixed.
             if (values is [var single] && !IsRange(single)) common[name] = single;
             else grid[name] = new JsonArray(values);

@@ -53,6 +53,19 @@ internal sealed partial class PlanReader(string? source, IReadOnlyDictionary<str
         ? KoalaException.ForOption(OptionPath(name), fault, fix)
         : new KoalaException($"{source}: {name}", fault, fix);
 
+    /// <summary>Creates or checks options, whose messages name no file, and adds the plan's.</summary>
+    public T Within<T>(Func<T> create)
+    {
+        try
+        {
+            return create();
+        }
+        catch (KoalaException e) when (source is not null)
+        {
+            throw new KoalaException($"{source}: {e.Where}", e.Fault, e.Fix, e);
+        }
+    }
+
     // The C# name of an option, which a front end translates: adversary.weight is Adversary.Weight.
     private static string OptionPath(string name) =>
         string.Join('.', name.Split('.').Select(part => string.Concat(part[..1].ToUpperInvariant(), part[1..])));

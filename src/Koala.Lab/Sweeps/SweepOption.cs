@@ -42,25 +42,25 @@ internal sealed record SweepOption(string Name, Type Type, SweepPart Part, bool 
     /// <summary>All options: the registered kinds of head decide which sizes of heads there are.</summary>
     public static IReadOnlyDictionary<string, SweepOption> All()
     {
-        SweepOption[] files =
+        SweepOption[] all =
         [
-            new("head", typeof(string), SweepPart.Request), new("preset", typeof(string), SweepPart.Request),
-            new("data", typeof(string), SweepPart.Request), new("validation", typeof(string), SweepPart.Request, TakesNull: true),
+            new("head", typeof(string), SweepPart.Request),
+            .. HeadRegistry.OptionTypes.SelectMany(type => Of(type, SweepPart.Head)),
+            new("data", typeof(string), SweepPart.Request),
+            new("validation", typeof(string), SweepPart.Request, TakesNull: true),
+            new("preset", typeof(string), SweepPart.Request),
+            .. Of(typeof(TrainingOptions), SweepPart.Training),
+            .. Of(typeof(AdversaryOptions), SweepPart.Training, "adversary."),
             new("evaluate.prompts", typeof(string), SweepPart.Prompts),
             new("evaluate.limit", typeof(int?), SweepPart.Prompts, TakesNull: true),
             new("evaluate.categories", typeof(string[]), SweepPart.Prompts),
+            .. Of(typeof(EvaluationOptions), SweepPart.Evaluation, OfEvaluation),
+            .. Of(typeof(GenerationOptions), SweepPart.Generation, OfEvaluation),
             new("evaluate.tree", typeof(string), SweepPart.Tree),
+            .. Of(typeof(DynamicTree), SweepPart.Tree, $"{OfEvaluation}tree."),
         ];
-        var sizes = HeadRegistry.OptionTypes.SelectMany(type => Of(type, SweepPart.Head));
-        return files
-            .Concat(sizes)
-            .Concat(Of(typeof(TrainingOptions), SweepPart.Training))
-            .Concat(Of(typeof(AdversaryOptions), SweepPart.Training, "adversary."))
-            .Concat(Of(typeof(EvaluationOptions), SweepPart.Evaluation, OfEvaluation))
-            .Concat(Of(typeof(GenerationOptions), SweepPart.Generation, OfEvaluation))
-            .Concat(Of(typeof(DynamicTree), SweepPart.Tree, $"{OfEvaluation}tree."))
-            .DistinctBy(option => option.Name)
-            .ToDictionary(option => option.Name);
+        // Kinds of head share some sizes.
+        return all.DistinctBy(option => option.Name).ToDictionary(option => option.Name);
     }
 
     /// <summary>Checks that a value has the type of the option.</summary>

@@ -31,7 +31,7 @@ public sealed class SweepPlan
         Device = TextOf(json, "device", reader) ?? "cpu";
         Threads = ThreadsOf(json, reader);
         Cells = [.. CreateCells(reader, options)];
-        Varying = VaryingOf(_settings.Select(setting => setting.Values));
+        Varying = VaryingOf(_settings.Select(setting => setting.Values), options);
     }
 
     /// <summary>The folder or file of the target, or the name of a model in the hub's cache.</summary>
@@ -81,8 +81,9 @@ public sealed class SweepPlan
             var json = JsonNode.Parse(text, documentOptions: s_reading) as JsonObject ?? throw new JsonException("it is no object");
             return new SweepPlan(json, new PlanReader(file, SweepOption.All()));
         }
-        catch (Exception e) when (e is JsonException or ArgumentException)
+        catch (Exception e) when (e is JsonException or ArgumentException or InvalidOperationException)
         {
+            // The last is thrown for half a surrogate pair.
             throw new KoalaException(file, $"is not the plan of a sweep ({MessageText.Sentence(e.Message)})", "correct it", e);
         }
     }
@@ -109,7 +110,7 @@ public sealed class SweepPlan
         foreach (var name in _settings.Concat(other._settings).SelectMany(setting => setting.Values.Keys).Distinct())
         {
             var (own, others) = (ValuesOf(name), other.ValuesOf(name));
-            if (own != others) return $"{name} is {own} here and {others} there";
+            if (!own.ToHashSet().SetEquals(others)) return $"{name} is {string.Join(", ", own)} here and {string.Join(", ", others)} there";
         }
         return "the same values are in another order or combined in another way";
     }
@@ -117,12 +118,9 @@ public sealed class SweepPlan
     private static string? Number(int? value) => value?.ToString(CultureInfo.InvariantCulture);
 
     // All values of an option in the order of the plan.
-    private string ValuesOf(string name)
-    {
-        var values = _settings.Select(setting =>
-            setting.Values.TryGetValue(name, out var value) ? value?.ToJsonString(JsonFormat.Line) ?? "null" : "not set");
-        return string.Join(", ", values.Distinct());
-    }
+    private string[] ValuesOf(string name) => [.. _settings
+        .Select(setting => setting.Values.TryGetValue(name, out var value) ? value?.ToJsonString(JsonFormat.Line) ?? "null" : "not set")
+        .Distinct()];
 
     private static string? TextOf(JsonObject json, string key, PlanReader reader)
     {
@@ -144,8 +142,8 @@ public sealed class SweepPlan
     private IEnumerable<SweepCell> CreateCells(PlanReader reader, IReadOnlyDictionary<string, SweepOption> options)
     {
         var trainings = _settings.GroupBy(setting => CanonicalJson.Hash(setting.Part(ofEvaluation: false)), StringComparer.Ordinal).ToArray();
-        var varying = VaryingOf(trainings.Select(training => training.First().Part(ofEvaluation: false)));
-        var ofEvaluation = VaryingOf(_settings.Select(setting => setting.Part(ofEvaluation: true)));
+        var varying = VaryingOf(trainings.Select(training => training.First().Part(ofEvaluation: false)), options);
+        var ofEvaluation = VaryingOf(_settings.Select(setting => setting.Part(ofEvaluation: true)), options);
         var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         foreach (var training in trainings)
         {
@@ -169,13 +167,15 @@ public sealed class SweepPlan
         }
     }
 
-    // The options that do not have the same value everywhere, in the order in which they occur.
-    private static string[] VaryingOf(IEnumerable<IEnumerable<KeyValuePair<string, JsonNode?>>> settings)
+    // The options that do not have the same value everywhere, in the order of all options, the seed last.
+    private static string[] VaryingOf(
+        IEnumerable<IEnumerable<KeyValuePair<string, JsonNode?>>> settings, IReadOnlyDictionary<string, SweepOption> options)
     {
         Dictionary<string, string>[] all = [.. settings.Select(values =>
             values.ToDictionary(pair => pair.Key, pair => pair.Value?.ToJsonString(JsonFormat.Line) ?? "null"))];
-        return [.. all.SelectMany(values => values.Keys).Distinct().Where(name =>
-            all.Select(values => values.GetValueOrDefault(name)).Distinct().Skip(1).Any())];
+        return [.. options.Keys
+            .OrderBy(name => name == SweepOption.Seed)
+            .Where(name => all.Select(values => values.GetValueOrDefault(name)).Distinct().Skip(1).Any())];
     }
 
     private static string NameOf(string[] varying, SweepSetting setting, string otherwise, HashSet<string> taken)
@@ -202,7 +202,7 @@ public sealed class SweepPlan
         var text = new StringBuilder();
         var evaluations = Cells.Sum(cell => cell.Evaluations.Count);
         text.Append(CultureInfo.InvariantCulture, $"{Cells.Count} cells, {evaluations} evaluations");
-        foreach (var name in Varying) text.Append(CultureInfo.InvariantCulture, $"\n{name}: {ValuesOf(name)}");
+        foreach (var name in Varying) text.Append(CultureInfo.InvariantCulture, $"\n{name}: {string.Join(", ", ValuesOf(name))}");
         return text.ToString();
     }
 }

@@ -59,19 +59,23 @@ public sealed class SweepRunner : IDisposable
         foreach (var cell in _cells) CheckFolder(cell);
         foreach (var evaluation in _cells.SelectMany(cell => cell.Evaluations)) PromptsOf(evaluation);
         CheckData([.. _cells.Where(IsOpen)], cancel);
+        var told = false;
         while (true)
         {
-            var (worked, held) = (false, false);
+            var (worked, held) = (false, new List<string>());
             foreach (var cell in _cells.Where(IsOpen))
             {
                 cancel.ThrowIfCancellationRequested();
                 using var claim = RunLock.TryAcquire(_sweep.RunOf(cell));
                 // Another process may have finished the cell, or failed, just before its lock was free.
-                if (claim is null) held = true;
+                if (claim is null) held.Add(cell.Name);
                 else if (IsOpen(cell)) worked |= Try(() => Work(cell, cancel), cell);
             }
-            if (!worked && !held) return _failed.Count;
-            if (!worked) cancel.WaitHandle.WaitOne(s_pause);
+            if (!worked && held.Count == 0) return _failed.Count;
+            if (worked) continue;
+            if (!told) Notes?.Invoke($"waiting for other processes, which work on {MessageText.List(held)}");
+            told = true;
+            cancel.WaitHandle.WaitOne(s_pause);
         }
     }
 

@@ -47,7 +47,7 @@ internal sealed class SweepSetting
         var head = (HeadOptions)Apply(Activator.CreateInstance(registration.OptionsType)!, SweepPart.Head, options, name =>
             reader.Fault(name, $"does not apply to a head of the kind {kind}", "leave it out, or set head to the kind that has it"));
         var steps = _values.GetValueOrDefault("steps")?.GetValue<int>();
-        var preset = TrainingPresets.Create(Text("preset") ?? TrainingPresets.Default, head, steps);
+        var preset = reader.Within(() => TrainingPresets.Create(Text("preset") ?? TrainingPresets.Default, head, steps));
         var request = new TrainingRequest
         {
             Data = Text("data") ?? throw reader.Fault("data", "is missing", "name the file of chats to train on"),
@@ -55,8 +55,11 @@ internal sealed class SweepSetting
             Head = head,
             Training = (TrainingOptions)Apply(preset, SweepPart.Training, options),
         };
-        request.Validate();
-        return request;
+        return reader.Within(() =>
+        {
+            request.Validate();
+            return request;
+        });
     }
 
     /// <summary>The evaluation; null if the sweep has none.</summary>
@@ -78,9 +81,12 @@ internal sealed class SweepSetting
                 "set it to 4, or set evaluate.chooseDraftLength to true");
         }
         var result = evaluation with { Generation = generation };
-        result.Validate();
         var categories = _values.GetValueOrDefault("evaluate.categories")?.Deserialize<string[]>(JsonFormat.Document);
-        return (prompts, _values.GetValueOrDefault("evaluate.limit")?.GetValue<int>(), categories ?? [], result);
+        return reader.Within(() =>
+        {
+            result.Validate();
+            return (prompts, _values.GetValueOrDefault("evaluate.limit")?.GetValue<int>(), categories ?? [], result);
+        });
     }
 
     /// <summary>A value in a few characters, as names of cells and tables have it.</summary>
@@ -116,7 +122,7 @@ internal sealed class SweepSetting
         {
             Chain => null,
             Dynamic => (DynamicTree)Apply(new DynamicTree(), SweepPart.Tree, options),
-            _ => StaticTree.Find(name),
+            _ => reader.Within(() => StaticTree.Find(name)),
         };
     }
 

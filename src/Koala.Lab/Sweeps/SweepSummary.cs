@@ -85,7 +85,9 @@ public sealed record SweepSummary(
             TokensPerSecond = SweepFigure.OverAnswers(FigureOfAnswers.TokensPerSecond, reports),
             HeldOutAccuracy = Trained("validationAccuracyAtDepth1"),
             TrainingSeconds = Trained("seconds"),
-            Lossless = reports.Any(report => report.Lossless is null) || reports.Count == 0 ? null : reports.All(report => report.Lossless == true),
+            Lossless = reports.Count == 0 || reports.Any(report => report.Lossless is null) ? null
+                : reports.All(report => report.Lossless == true),
+            Disturbed = reports.Count(report => report.Disturbed == true),
             Cells = [.. cells.Select(cell => cell.Name)],
         };
     }
@@ -122,6 +124,9 @@ public sealed record SweepRow(IReadOnlyDictionary<string, JsonNode?> Options, in
 
     /// <summary>Whether all answers were the target's own; null when sampling and without an evaluation.</summary>
     public required bool? Lossless { get; init; }
+
+    /// <summary>The number of evaluations that other work on the machine disturbed, so that they have no speeds.</summary>
+    public required int Disturbed { get; init; }
 
     /// <summary>The names of the cells.</summary>
     public required IReadOnlyList<string> Cells { get; init; }
