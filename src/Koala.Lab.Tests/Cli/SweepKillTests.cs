@@ -18,7 +18,7 @@ public sealed class SweepKillTests : IDisposable
     private const int Seed = 20_261_129;
     private const int MostCells = 24;
     private static readonly int s_kills = PromptSample.Count(20, 2);
-    private static readonly int s_cells = PromptSample.Count(MostCells, 4);
+    private static readonly int s_cells = PromptSample.Count(MostCells, 2);
 
     private readonly TemporaryFolder _folder = new();
 
