@@ -25,6 +25,7 @@ global using Koala.Lab.Runs;
 global using Koala.Lab.Runtime;
 global using Koala.Lab.Runtime.Machine;
 global using Koala.Lab.Runtime.Native;
+global using Koala.Lab.Sweeps;
 global using Koala.Lab.Targets;
 global using Koala.Lab.Text.Chat;
 global using Koala.Lab.Text.Tokenizers;

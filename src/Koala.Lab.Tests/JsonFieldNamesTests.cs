@@ -16,6 +16,7 @@ using Koala.Lab.Runs;
 using Koala.Lab.Runtime.Cuda;
 using Koala.Lab.Runtime.Files;
 using Koala.Lab.Runtime.Machine;
+using Koala.Lab.Sweeps;
 using Koala.Lab.Targets;
 using Koala.Lab.Training;
 
@@ -115,6 +116,13 @@ public sealed class JsonFieldNamesTests
             "validateEvery saveEvery"
         },
         { typeof(LossTerm), "name weight decay" },
+        { typeof(SweepRecord), "formatVersion plan planHash threads started" },
+        { typeof(SweepSummary), "target device cells finished failed rows trainingSeconds" },
+        {
+            typeof(SweepRow),
+            "options layers seeds acceptanceLength speedup tokensPerSecond heldOutAccuracy trainingSeconds lossless disturbed cells"
+        },
+        { typeof(SweepFigure), "mean low high missing" },
         { typeof(AdversaryOptions), "weight warmup width learningRate" },
         { typeof(MedusaOptions), "layers heads tied ownLmHeads" },
         { typeof(EagleOptions), "layers draftVocabulary fusedFeatures bias" },

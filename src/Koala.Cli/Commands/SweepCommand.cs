@@ -103,7 +103,8 @@ internal sealed class SweepCommand
         using var runner = new SweepRunner(sweep, shard?.Of(sweep.Plan.Cells), [.. result.Tokens.Select(token => token.Value)])
         {
             Limits = _streams.Limits,
-            Notes = _streams.Error.WriteLine,
+            Failures = _streams.Error.WriteLine,
+            Notes = line => Note(result, line),
         };
         return runner.Run(cancel) == 0 ? ExitCodes.Done : ExitCodes.CheckFailed;
     }

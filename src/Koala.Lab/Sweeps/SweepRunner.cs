@@ -44,14 +44,19 @@ public sealed class SweepRunner : IDisposable
     /// <summary>How much other work on the machine an evaluation tolerates; beyond it a report has no speeds.</summary>
     public DisturbanceLimits Limits { get; init; } = new();
 
-    /// <summary>Receives a sentence when a cell fails, when a damaged part of one is passed over, and about the data.</summary>
+    /// <summary>Receives a sentence when a cell fails.</summary>
+    public Action<string>? Failures { get; init; }
+
+    /// <summary>
+    /// Receives a sentence about the data, about a damaged part of a run that is passed over, and when only cells of others are left.
+    /// </summary>
     public Action<string>? Notes { get; init; }
 
     /// <summary>Does all cells that nobody else does, and waits for those that others work on.</summary>
     /// <param name="cancel">Checked between steps of training and rounds of evaluation. The state of a training is saved.</param>
     /// <returns>The number of cells that failed here.</returns>
     /// <exception cref="KoalaException">
-    /// The target, or the folder of a cell, is wrong. What is wrong with one training or evaluation is noted, and the others go on.
+    /// The target, or the folder of a cell, is wrong. What is wrong with one training or evaluation is told, and the others go on.
     /// </exception>
     /// <exception cref="OperationCanceledException">The work was cancelled. The same call continues it.</exception>
     public int Run(CancellationToken cancel = default)
@@ -108,7 +113,7 @@ public sealed class SweepRunner : IDisposable
         catch (KoalaException e)
         {
             _failed.Add(cell);
-            Notes?.Invoke($"cell {cell.Name} failed: {e.Message}");
+            Failures?.Invoke($"cell {cell.Name} failed: {e.Message}");
         }
         return true;
     }
