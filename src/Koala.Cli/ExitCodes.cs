@@ -6,8 +6,8 @@ internal static class ExitCodes
     public const int Done = 0;
 
     /// <summary>
-    /// A check failed: doctor found an error, answers in fp32 were not the target's own, a threshold of a gate or a cell of a sweep failed, or the
-    /// machine was too busy to measure a speed.
+    /// A check failed: doctor found an error, answers in fp32 were not the target's own, a threshold of a gate or a cell of a sweep
+    /// failed, or the machine was too busy to measure a speed.
     /// </summary>
     public const int CheckFailed = 1;
 

@@ -8,8 +8,8 @@ using Koala.Lab.Sweeps;
 namespace Koala.Cli.Commands;
 
 /// <summary>
-/// <c>koala sweep</c>: trains and evaluates the heads of a grid or a list of options in one folder, which several processes and machines can
-/// share. The same command goes on where it stopped.
+/// <c>koala sweep</c>: trains and evaluates the heads of a grid or a list of options in one folder, which several processes and machines
+/// can share. The same command goes on where it stopped.
 /// </summary>
 internal sealed class SweepCommand
 {
@@ -27,7 +27,8 @@ internal sealed class SweepCommand
     private readonly Option<string?> _devices = SharedOptions.Text("--devices", "LIST",
         "The GPUs of this machine that work on the sweep, by their numbers: 0,1,2,3. Each has a process of its own.");
     private readonly Option<string?> _shard = SharedOptions.Text("--shard", "I/N",
-        "Work on the I-th of N parts of the cells only. Default: what a Slurm array or a launcher such as torchrun sets; otherwise all cells.");
+        "Work on the I-th of N parts of the cells only. Default: what a Slurm array or a launcher such as torchrun sets; "
+        + "otherwise all cells.");
     private readonly Option<bool> _worker = SharedOptions.Flag("--worker", "End when standard input ends, and print no summary.");
     private readonly Option<bool> _json = SharedOptions.Json();
     private readonly Option<bool> _quiet = SharedOptions.Quiet();
@@ -167,7 +168,10 @@ internal sealed class SweepCommand
         if (result.GetValue(_devices) is { } text)
         {
             if (plan.Device != "cuda")
-                throw new KoalaException("--devices", $"names GPUs, but the plan's device is {plan.Device}", "set the plan's device to cuda");
+            {
+                throw new KoalaException("--devices", $"names GPUs, but the plan's device is {plan.Device}",
+                    "set the plan's device to cuda");
+            }
             return SweepProcesses.ReadDevices(text);
         }
         return result.GetValue(_processes) switch
@@ -191,11 +195,17 @@ internal sealed class SweepCommand
                 "put it into the file, or leave the file out");
         }
         if (result.Has(_devices) && result.Has(_processes))
-            throw new KoalaException("--processes", "is given together with --devices, which starts a process for each GPU", "leave it out");
+        {
+            throw new KoalaException("--processes", "is given together with --devices, which starts a process for each GPU",
+                "leave it out");
+        }
     }
 
-    private static string AsTyped(ParseResult result) =>
-        $"{CommandName.AsTyped} {string.Join(' ', result.Tokens.Select(token => token.Value.Contains(' ') ? $"\"{token.Value}\"" : token.Value))}";
+    private static string AsTyped(ParseResult result)
+    {
+        var arguments = result.Tokens.Select(token => token.Value.Contains(' ') ? $"\"{token.Value}\"" : token.Value);
+        return $"{CommandName.AsTyped} {string.Join(' ', arguments)}";
+    }
 
     private void Note(ParseResult result, string line)
     {

@@ -9,7 +9,9 @@ namespace Koala.Cli.Options;
 /// <param name="Origin">Where it comes from, for messages.</param>
 internal sealed record Shard(int Index, int Count, string Origin)
 {
-    /// <summary>Reads <c>--shard i/n</c>, or else what a Slurm array or a launcher such as torchrun sets; null if there is nothing.</summary>
+    /// <summary>
+    /// Reads <c>--shard i/n</c>, or else what a Slurm array or a launcher such as torchrun sets; null if there is nothing.
+    /// </summary>
     /// <param name="given">The option's value.</param>
     /// <param name="variable">Reads an environment variable.</param>
     /// <exception cref="KoalaException">The value is not a shard.</exception>

@@ -4,7 +4,6 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Koala.Cli.Commands;
-using Koala.Lab;
 using Koala.Lab.Sweeps;
 using Koala.Lab.Training;
 
@@ -88,7 +87,7 @@ internal sealed class SweepOptions
 
     private static JsonNode? Value(string name, string text)
     {
-        if (name == Losses) return new JsonArray([.. text.Split('+').Select(loss => Loss(TrainOptions.ReadLoss(loss)))]);
+        if (name == Losses) return new JsonArray([.. text.Split('+').Select(loss => (JsonNode)Loss(TrainOptions.ReadLoss(loss)))]);
         if (s_lists.Contains(name)) return new JsonArray([.. text.Split('+').Select(part => (JsonNode)part)]);
         if (text is "true" or "false") return JsonValue.Create(text == "true");
         if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole)) return JsonValue.Create(whole);
@@ -97,6 +96,6 @@ internal sealed class SweepOptions
             : JsonValue.Create(text);
     }
 
-    private static JsonNode Loss(LossTerm term) =>
+    private static JsonObject Loss(LossTerm term) =>
         new JsonObject { ["name"] = term.Name, ["weight"] = term.Weight, ["decay"] = term.Decay };
 }

@@ -30,8 +30,8 @@ internal sealed class SweepProgressText(Sweep sweep, Streams streams)
             return;
         }
         var console = streams.ConsoleOf(streams.Error);
-        if (console.Profile.Out.IsTerminal) console.Live(new Text("")).AutoClear(true).Start(live => Poll(work, () => live.UpdateTarget(Table())));
-        else Poll(work, WriteLines);
+        if (!console.Profile.Out.IsTerminal) Poll(work, WriteLines);
+        else console.Live(new Text("")).AutoClear(true).Start(live => Poll(work, () => live.UpdateTarget(Table())));
     }
 
     // The work runs on this thread, and another one shows it.
@@ -73,7 +73,8 @@ internal sealed class SweepProgressText(Sweep sweep, Streams streams)
         {
             // What was finished before is no news.
             if (!_told.Add($"{cell.Cell.Name} {cell.State}") || double.IsNaN(_doneAtStart)) continue;
-            streams.Error.WriteLine($"cell {cell.Cell.Name} {Words(cell.State)}, {finished} of {status.Count} cells finished{Left(status)}");
+            var all = $"{finished} of {status.Count} cells finished{Left(status)}";
+            streams.Error.WriteLine($"cell {cell.Cell.Name} {Words(cell.State)}, {all}");
         }
         if (double.IsNaN(_doneAtStart)) _doneAtStart = status.Sum(cell => cell.Done);
     }

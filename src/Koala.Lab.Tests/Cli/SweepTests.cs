@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Koala.Lab.Sweeps;
 using Koala.Lab.Tests.Sweeps;
@@ -16,7 +15,15 @@ public sealed class SweepTests : IDisposable
     public void A_plan_as_options_is_the_plan_of_a_file()
     {
         var fields = SamplePlan.Fields(_folder).WithEvaluation()
-            .With("grid", """{"layers": [1, 2], "adversary.weight": [0, 0.1], "seed": [0, 1, 2], "losses": [[{"name": "kl", "weight": 0.5, "decay": 0.8}, {"name": "cross-entropy", "weight": 1, "decay": 1}], [{"name": "kl", "weight": 1, "decay": 1}]]}""");
+            .With("grid", """
+                {
+                  "layers": [1, 2], "adversary.weight": [0, 0.1], "seed": [0, 1, 2],
+                  "losses": [
+                    [{"name": "kl", "weight": 0.5, "decay": 0.8}, {"name": "cross-entropy", "weight": 1, "decay": 1}],
+                    [{"name": "kl", "weight": 1, "decay": 1}]
+                  ]
+                }
+                """);
         fields["evaluate"]!["stop"] = new JsonArray("a", "b");
         fields["evaluate"]!["allTurns"] = true;
         var folder = _folder.At("sweep");
@@ -120,7 +127,7 @@ public sealed class SweepTests : IDisposable
     private string Plan(string grid)
     {
         var plan = _folder.At("plan.json");
-        File.WriteAllText(plan, SamplePlan.Fields(_folder).With("grid", grid).ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+        File.WriteAllText(plan, SamplePlan.Fields(_folder).With("grid", grid).ToJsonString());
         return plan;
     }
 }

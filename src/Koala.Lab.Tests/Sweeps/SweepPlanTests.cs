@@ -32,7 +32,9 @@ public sealed class SweepPlanTests : IDisposable
     [Fact]
     public void Entries_of_a_list_stand_before_the_grid_and_override_what_is_fixed()
     {
-        var fields = Fields.With("list", """[{"steps": 4}, {"head": "eagle", "learningRate": 0.01}]""").With("grid", """{"seed": [0, 1]}""");
+        var fields = Fields
+            .With("list", """[{"steps": 4}, {"head": "eagle", "learningRate": 0.01}]""")
+            .With("grid", """{"seed": [0, 1]}""");
         ((JsonObject)fields["base"]!).Remove("heads");
         var plan = fields.Read();
         Assert.Equal(["steps-4_seed-0", "steps-4_seed-1", "head-eagle_steps-6_learningRate-0.01_seed-0",
@@ -54,8 +56,9 @@ public sealed class SweepPlanTests : IDisposable
         Assert.Equal(["layers-1", "layers-2"], plan.Cells.Select(cell => cell.Name));
         Assert.All(plan.Cells, cell =>
             Assert.Equal(["mt-bench_temperature-0", "mt-bench_temperature-1"], cell.Evaluations.Select(evaluation => evaluation.Name)));
-        Assert.Equal(new DynamicTree { Tokens = 8 }, plan.Cells[0].Evaluations[1].Options.Generation.Tree);
-        Assert.Equal((1.0, 6), (plan.Cells[0].Evaluations[1].Options.Generation.Temperature, plan.Cells[0].Evaluations[1].Options.Generation.MaxTokens));
+        var generation = plan.Cells[0].Evaluations[1].Options.Generation;
+        Assert.Equal(new DynamicTree { Tokens = 8 }, generation.Tree);
+        Assert.Equal((1.0, 6), (generation.Temperature, generation.MaxTokens));
     }
 
     [Fact]
@@ -78,7 +81,8 @@ public sealed class SweepPlanTests : IDisposable
     [Fact]
     public void A_list_of_losses_is_one_value()
     {
-        var plan = Fields.With("grid", """{"losses": [[{"name": "kl"}], [{"name": "kl", "weight": 0.5}, {"name": "total-variation"}]]}""").Read();
+        const string Losses = """{"losses": [[{"name": "kl"}], [{"name": "kl", "weight": 0.5}, {"name": "total-variation"}]]}""";
+        var plan = Fields.With("grid", Losses).Read();
         Assert.Equal(["losses-kl", "losses-kl-0.5+total-variation"], plan.Cells.Select(cell => cell.Name));
         Assert.Equal([0.5, 1], plan.Cells[1].Request.Training.Losses.Select(loss => loss.Weight));
     }

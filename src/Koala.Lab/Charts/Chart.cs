@@ -61,7 +61,9 @@ public static class Chart
     public static Figure AcceptanceLength(Sweep sweep, string? over = null) =>
         new(SweepFigures.AcceptanceLength(sweep.Summarize(), over));
 
-    /// <summary>The speedup over K, or over another option of a sweep, with intervals over seeds and prompts. A line marks no gain.</summary>
+    /// <summary>
+    /// The speedup over K, or over another option of a sweep, with intervals over seeds and prompts. A line marks 1, which is no gain.
+    /// </summary>
     /// <inheritdoc cref="AcceptanceLength(Sweep, string?)"/>
     public static Figure Speedup(Sweep sweep, string? over = null) => new(SweepFigures.Speedup(sweep.Summarize(), over));
 

@@ -45,7 +45,8 @@ internal sealed class MachineLock : IDisposable
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                throw new KoalaException(path, $"cannot be opened ({MessageText.Sentence(e.Message)})", "make the sweep's folder writable", e);
+                throw new KoalaException(path, $"cannot be opened ({MessageText.Sentence(e.Message)})",
+                    "make the sweep's folder writable", e);
             }
         }
     }

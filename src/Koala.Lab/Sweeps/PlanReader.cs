@@ -5,7 +5,9 @@ using System.Text.RegularExpressions;
 
 namespace Koala.Lab.Sweeps;
 
-/// <summary>Reads the JSON of a plan into settings: the values of the options that are set, one setting for each point of the sweep.</summary>
+/// <summary>
+/// Reads the JSON of a plan into settings: the values of the options that are set, one setting for each point of the sweep.
+/// </summary>
 /// <param name="source">The plan's file, which messages name; null if the plan was given as options.</param>
 /// <param name="options">The options that a sweep can set, by name.</param>
 internal sealed partial class PlanReader(string? source, IReadOnlyDictionary<string, SweepOption> options)
@@ -121,7 +123,7 @@ internal sealed partial class PlanReader(string? source, IReadOnlyDictionary<str
     }
 
     private static bool IsRange(SweepOption option, JsonNode? value) =>
-        option.IsWhole && value is JsonValue text && text.GetValueKind() == JsonValueKind.String && RangeText().IsMatch(text.GetValue<string>());
+        option.IsWhole && value?.GetValueKind() == JsonValueKind.String && RangeText().IsMatch(value.GetValue<string>());
 
     private IEnumerable<JsonNode?> Range(string name, JsonNode value)
     {
@@ -139,7 +141,10 @@ internal sealed partial class PlanReader(string? source, IReadOnlyDictionary<str
             throw Fault(Grid, $"has more than {MostSettings} points", "give fewer values");
         IEnumerable<KeyValuePair<string, JsonNode?>[]> points = [[]];
         foreach (var (name, values) in grid)
-            points = points.SelectMany(_ => (JsonArray)values!, (point, value) => (KeyValuePair<string, JsonNode?>[])[.. point, new(name, value)]);
+        {
+            points = points.SelectMany(
+                _ => (JsonArray)values!, (point, value) => (KeyValuePair<string, JsonNode?>[])[.. point, new(name, value)]);
+        }
         return points;
     }
 
@@ -164,7 +169,9 @@ internal sealed partial class PlanReader(string? source, IReadOnlyDictionary<str
 
     // An object within options is written with dots as well: {"adversary": {"weight": 0}} is {"adversary.weight": 0}.
     private static IEnumerable<KeyValuePair<string, JsonNode?>> Flatten(JsonObject fields, string prefix) => fields.SelectMany(field =>
-        field.Value is JsonObject inner ? Flatten(inner, $"{prefix}{field.Key}.") : [KeyValuePair.Create<string, JsonNode?>(prefix + field.Key, field.Value)]);
+        field.Value is JsonObject inner
+            ? Flatten(inner, $"{prefix}{field.Key}.")
+            : [KeyValuePair.Create<string, JsonNode?>(prefix + field.Key, field.Value)]);
 
     private static string Text(JsonNode? value) => MessageText.Text(value?.ToJsonString(Runtime.Files.JsonFormat.Line) ?? "null");
 

@@ -33,7 +33,8 @@ internal static class SummaryText
         // Values of options are aligned to the left, figures to the right.
         string Line(string[] cells) =>
             $"| {string.Join(" | ", cells.Select((cell, i) => i < options ? cell.PadRight(widths[i]) : cell.PadLeft(widths[i])))} |";
-        var rule = $"| {string.Join(" | ", widths.Select((width, i) => i < options ? new string('-', width) : $"{new string('-', width - 1)}:"))} |";
+        var rules = widths.Select((width, i) => i < options ? new string('-', width) : $"{new string('-', width - 1)}:");
+        var rule = $"| {string.Join(" | ", rules)} |";
         return string.Join('\n', [Line(rows[0]), rule, .. rows.Skip(1).Select(Line)]);
     }
 
@@ -71,12 +72,13 @@ internal static class SummaryText
     public static string Note(SweepSummary summary)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture,
-            $"{summary.Target} on {summary.Device}: {summary.Finished} of {summary.Cells} cells are finished, {summary.TrainingSeconds:F0} s of training. ")
+        text.Append(CultureInfo.InvariantCulture, $"{summary.Target} on {summary.Device}: ")
+            .Append(CultureInfo.InvariantCulture, $"{summary.Finished} of {summary.Cells} cells are finished, ")
+            .Append(CultureInfo.InvariantCulture, $"{summary.TrainingSeconds:F0} s of training. ")
             .Append("Means with 95 % intervals over seeds, those of acceptance and speed over prompts as well.");
         var missing = summary.Rows.SelectMany(row => (SweepFigure[])[row.AcceptanceLength, row.Speedup])
             .Select(figure => figure.Missing).OfType<string>().Distinct().Where(why => why != "not measured").ToArray();
-        if (missing.Length > 0) text.Append(CultureInfo.InvariantCulture, $"\nNot measured where there is a dash: {string.Join("; ", missing)}.");
+        if (missing.Length > 0) text.Append("\nNot measured where there is a dash: ").AppendJoin("; ", missing).Append('.');
         if (summary.Rows.Any(row => row.Lossless == false)) text.Append("\nNot lossless: some answers differ from the target's own.");
         return text.ToString();
     }

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Koala.Lab.Evaluation;
 using Koala.Lab.Runs;
 using Koala.Lab.Runtime;
 using Koala.Lab.Runtime.Native;
@@ -106,8 +105,8 @@ public sealed class Sweep
     // What the beginning of a sweep leaves that was stopped before it wrote its record is a lock.
     private static void CheckFree(string folder)
     {
-        if (File.Exists(folder) || RunFolder.IsRun(folder)
-            || (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any(entry => !IsLeftOver(Path.GetFileName(entry)))))
+        var holds = Directory.Exists(folder) ? Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName) : [];
+        if (File.Exists(folder) || holds.Any(name => !IsLeftOver(name!)))
         {
             throw new KoalaException(folder, "exists already and is not a sweep",
                 $"choose another {new OptionName(nameof(RunFolder))}, or remove it");

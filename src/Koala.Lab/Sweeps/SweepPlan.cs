@@ -66,7 +66,9 @@ public sealed class SweepPlan
     /// <summary>The SHA-256 of the canonical form, in lower-case hexadecimal digits.</summary>
     public string Hash => CanonicalJson.Hash(Canonical);
 
-    /// <summary>The names of all options that a plan can set: those of training and heads, and after <c>evaluate.</c> those of an evaluation.</summary>
+    /// <summary>
+    /// The names of all options that a plan can set: those of training and heads, and after <c>evaluate.</c> those of an evaluation.
+    /// </summary>
     public static IReadOnlyList<string> OptionNames => [.. SweepOption.All().Keys];
 
     /// <summary>Reads the file of a plan: JSON, in which comments and trailing commas are allowed.</summary>
@@ -141,7 +143,7 @@ public sealed class SweepPlan
 
     private IEnumerable<SweepCell> CreateCells(PlanReader reader, IReadOnlyDictionary<string, SweepOption> options)
     {
-        var trainings = _settings.GroupBy(setting => CanonicalJson.Hash(setting.Part(ofEvaluation: false)), StringComparer.Ordinal).ToArray();
+        var trainings = _settings.GroupBy(setting => CanonicalJson.Hash(setting.Part(ofEvaluation: false))).ToArray();
         var varying = VaryingOf(trainings.Select(training => training.First().Part(ofEvaluation: false)), options);
         var ofEvaluation = VaryingOf(_settings.Select(setting => setting.Part(ofEvaluation: true)), options);
         var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
@@ -182,10 +184,12 @@ public sealed class SweepPlan
     {
         var parts = varying
             .Where(setting.Values.ContainsKey)
-            .Select(name => $"{name.Replace(SweepOption.OfEvaluation, "", StringComparison.Ordinal)}-{SweepSetting.Text(setting.Values[name])}");
+            .Select(name => $"{ShortName(name)}-{SweepSetting.Text(setting.Values[name])}");
         var name = SweepSetting.FolderName(string.Join('_', parts));
         return Distinct(name.Length == 0 ? otherwise : name, taken);
     }
+
+    private static string ShortName(string option) => option.Replace(SweepOption.OfEvaluation, "", StringComparison.Ordinal);
 
     // Names of long lists, and of files that differ only in their folders, are numbered.
     private static string Distinct(string name, HashSet<string> taken)

@@ -12,8 +12,8 @@ using TorchSharp;
 namespace Koala.Lab.Sweeps;
 
 /// <summary>
-/// Works on the cells of a sweep in their order. Several processes, also on several machines with a shared disk, can work on one sweep: each
-/// cell is done by the process that holds its lock, a finished one is skipped, and one whose process was killed is continued.
+/// Works on the cells of a sweep in their order. Several processes, also on several machines with a shared disk, can work on one sweep:
+/// each cell is done by the process that holds its lock, a finished one is skipped, and one whose process was killed is continued.
 /// </summary>
 /// <remarks>The target is loaded once, and data once as long as consecutive cells have the same rows.</remarks>
 public sealed class SweepRunner : IDisposable
@@ -142,7 +142,8 @@ public sealed class SweepRunner : IDisposable
     {
         using var head = DraftHead.Load(_sweep.RunOf(cell).HeadFolder, target);
         var provenance = Provenance.Create(_command, evaluation.Prompts);
-        var report = Evaluator.Run(target, head, cell.Name, PromptsOf(evaluation), evaluation.Options with { Limits = Limits }, null, cancel);
+        var options = evaluation.Options with { Limits = Limits };
+        var report = Evaluator.Run(target, head, cell.Name, PromptsOf(evaluation), options, null, cancel);
         ReportFiles.Save(report with { Provenance = provenance }, _sweep.ReportOf(cell, evaluation));
     }
 
@@ -215,7 +216,8 @@ public sealed class SweepRunner : IDisposable
             return;
         }
         if (RunFolder.IsUnused(run.Path)) return;
-        throw new KoalaException(run.Path, "has files, but its run.json is missing", "restore it, or remove the folder to train the cell again");
+        throw new KoalaException(run.Path, "has files, but its run.json is missing",
+            "restore it, or remove the folder to train the cell again");
     }
 
     // A run stores the full paths of its files, and so does the plan of a sweep.

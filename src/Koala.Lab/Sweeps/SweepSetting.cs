@@ -42,8 +42,8 @@ internal sealed class SweepSetting
     {
         var kind = Text("head") ?? MedusaOptions.KindName;
         var registration = HeadRegistry.Find(kind)
-            ?? throw reader.Fault("head", $"is '{MessageText.Text(kind)}', but the kinds of head are {string.Join(", ", HeadRegistry.Names)}",
-                "use one of them");
+            ?? throw reader.Fault("head",
+                $"is '{MessageText.Text(kind)}', but the kinds of head are {string.Join(", ", HeadRegistry.Names)}", "use one of them");
         var head = (HeadOptions)Apply(Activator.CreateInstance(registration.OptionsType)!, SweepPart.Head, options, name =>
             reader.Fault(name, $"does not apply to a head of the kind {kind}", "leave it out, or set head to the kind that has it"));
         var steps = _values.GetValueOrDefault("steps")?.GetValue<int>();
@@ -74,10 +74,12 @@ internal sealed class SweepSetting
                 : null;
         }
         var evaluation = (EvaluationOptions)Apply(new EvaluationOptions(), SweepPart.Evaluation, options);
-        var generation = (GenerationOptions)Apply(evaluation.Generation, SweepPart.Generation, options) with { Tree = Tree(reader, options) };
+        var generation = (GenerationOptions)Apply(evaluation.Generation, SweepPart.Generation, options);
+        generation = generation with { Tree = Tree(reader, options) };
         if (generation is { DraftLength: null, Tree: null } && !_values.ContainsKey("evaluate.chooseDraftLength"))
         {
-            throw reader.Fault("evaluate.draftLength", "is missing, and a length that is chosen for each cell anew would differ between cells",
+            throw reader.Fault("evaluate.draftLength",
+                "is missing, and a length that is chosen for each cell anew would differ between cells",
                 "set it to 4, or set evaluate.chooseDraftLength to true");
         }
         var result = evaluation with { Generation = generation };
@@ -117,7 +119,10 @@ internal sealed class SweepSetting
         var name = Text("evaluate.tree") ?? Chain;
         var shape = _values.Keys.FirstOrDefault(key => key.StartsWith("evaluate.tree.", StringComparison.Ordinal));
         if (name != Dynamic && shape is not null)
-            throw reader.Fault(shape, $"shapes a dynamic tree, but evaluate.tree is {name}", "set evaluate.tree to dynamic, or leave it out");
+        {
+            throw reader.Fault(shape, $"shapes a dynamic tree, but evaluate.tree is {name}",
+                "set evaluate.tree to dynamic, or leave it out");
+        }
         return name switch
         {
             Chain => null,

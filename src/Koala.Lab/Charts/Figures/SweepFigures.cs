@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Koala.Lab.Charts.Drawing;
 using Koala.Lab.Sweeps;
@@ -32,7 +31,9 @@ internal static class SweepFigures
         // Numbers have their places on the axis; other values stand in the order of the plan.
         string[] names = [.. summary.Rows.Select(row => Text(row, option)).Distinct()];
         var numbers = names.All(name => double.TryParse(name, NumberStyles.Float, CultureInfo.InvariantCulture, out _));
-        double Key(SweepRow row) => numbers ? double.Parse(Text(row, option), CultureInfo.InvariantCulture) : Array.IndexOf(names, Text(row, option));
+        double Key(SweepRow row) => numbers
+            ? double.Parse(Text(row, option), CultureInfo.InvariantCulture)
+            : Array.IndexOf(names, Text(row, option));
         var series = summary.Rows
             .GroupBy(row => Others(summary, row, option), StringComparer.Ordinal)
             .Select((rows, i) => new Series(rows.Key, numbers ? Mark.LineAndPoint : Mark.Point, Colours.At(i),
