@@ -77,7 +77,6 @@ internal static class Reports
         Column[] columns = [.. SummaryText.Titles(summary).Select((title, i) => new Column(title, Number: i >= options))];
         return new TextTable(columns, [.. summary.Rows.Select(row => SummaryText.Cells(summary, row))])
         {
-            Title = $"{summary.Target} on {summary.Device}",
             Note = SummaryText.Note(summary),
         }.ToHtml();
     }
