@@ -104,7 +104,21 @@ public sealed class SweepTests : IDisposable
         var fields = SamplePlan.Fields(_folder).With("device", "\"cuda\"");
         File.WriteAllText(_folder.At("plan.json"), fields.ToJsonString());
         CommandRun.Of("sweep", _folder.At("plan.json"), "--out", _folder.At("sweep"), "--quiet").AssertRefused("--device", "cuda");
-        Assert.False(Directory.Exists(_folder.At("sweep", "cells")));
+        Assert.False(Directory.Exists(_folder.At("sweep")));
+    }
+
+    [Theory]
+    [InlineData("target", "checkpoints/koala-nono")]
+    [InlineData("base.data", "nothing.jsonl")]
+    [InlineData("evaluate.prompts", "nothing.jsonl")]
+    public void A_file_that_is_not_there_leaves_no_folder_behind(string key, string value)
+    {
+        var fields = SamplePlan.Fields(_folder).WithEvaluation();
+        var path = key.Split('.');
+        (path.Length == 1 ? fields : fields[path[0]]!)[path[^1]] = value;
+        File.WriteAllText(_folder.At("plan.json"), fields.ToJsonString());
+        CommandRun.Of("sweep", _folder.At("plan.json"), "--out", _folder.At("sweep"), "--quiet").AssertRefused(value);
+        Assert.False(Directory.Exists(_folder.At("sweep")));
     }
 
     [Theory]

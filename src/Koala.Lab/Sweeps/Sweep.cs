@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Koala.Lab.Runs;
 using Koala.Lab.Runtime;
-using Koala.Lab.Runtime.Native;
 using Koala.Lab.Training;
 using TorchSharp;
 
@@ -53,7 +52,9 @@ public sealed class Sweep
     /// <param name="folder">The folder; it is created if needed.</param>
     /// <param name="plan">The plan.</param>
     /// <param name="processes">The number of processes on this machine that will share its cores.</param>
-    /// <exception cref="KoalaException">The folder holds a sweep with another plan, or something else.</exception>
+    /// <exception cref="KoalaException">
+    /// The folder holds a sweep with another plan, or something else; or the target, a file or the device of the plan is not there.
+    /// </exception>
     public static Sweep CreateOrLoad(string folder, SweepPlan plan, int processes = 1)
     {
         ArgumentNullException.ThrowIfNull(plan);
@@ -65,7 +66,7 @@ public sealed class Sweep
         var sweep = Load(folder);
         return plan.DifferenceFrom(sweep.Plan) is { } difference
             ? throw new KoalaException(folder, $"holds another sweep: {difference}",
-                $"choose another {new OptionName(nameof(RunFolder))}, or give the plan of this sweep")
+                $"choose another {new OptionName(nameof(RunFolder))}, give the plan of this sweep, or remove the folder")
             : sweep;
     }
 
@@ -118,7 +119,7 @@ public sealed class Sweep
 
     private static void Begin(string folder, SweepPlan plan, int processes)
     {
-        LibTorch.EnsureLoaded();
+        plan.CheckFiles();
         var record = new SweepRecord
         {
             Plan = plan.Canonical,

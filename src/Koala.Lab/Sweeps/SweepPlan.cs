@@ -2,7 +2,9 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Runs;
+using Koala.Lab.Runtime;
 using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Sweeps;
@@ -96,6 +98,19 @@ public sealed class SweepPlan
     {
         ArgumentNullException.ThrowIfNull(plan);
         return new SweepPlan(plan, new PlanReader(null, SweepOption.All()));
+    }
+
+    /// <summary>
+    /// Checks that the target, the files and the device are there, so that a mistake in a name leaves no folder behind.
+    /// </summary>
+    /// <exception cref="KoalaException">One of them is not.</exception>
+    internal void CheckFiles()
+    {
+        ModelLocation.Find(Target);
+        Devices.Parse(Device);
+        var evaluated = Cells.SelectMany(cell => cell.Evaluations).Select(evaluation => evaluation.Prompts);
+        var trained = Cells.SelectMany(cell => (string?[])[cell.Request.Data, cell.Request.Validation]).OfType<string>();
+        foreach (var file in trained.Concat(evaluated).Distinct()) InputFile.Open(file).Dispose();
     }
 
     /// <summary>Says in which option two plans differ; null if they mean the same.</summary>
