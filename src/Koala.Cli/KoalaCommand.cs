@@ -5,6 +5,7 @@ using System.Reflection;
 using Koala.Cli.Commands;
 using Koala.Cli.Help;
 using Koala.Lab;
+using Koala.Lab.Runtime;
 
 namespace Koala.Cli;
 
@@ -54,7 +55,7 @@ public static class KoalaCommand
             error.WriteLine("interrupted");
             return ExitCodes.Interrupted;
         }
-        catch (Exception e) when (IsOutOfMemory(e))
+        catch (Exception e) when (OutOfMemory.Is(e))
         {
             error.WriteLine($"the device is out of memory ({Sizes(e.Message)}). "
                 + "Fix: lower --batch, --row-length or --max-tokens, use --dtype bf16, or use a smaller target.");
@@ -109,11 +110,6 @@ public static class KoalaCommand
         foreach (var name in (string[])["run", "kernel", "lab"]) root.Subcommands.Add(WithoutNotebooks.Create(name));
 #endif
     }
-
-    // TorchSharp has no exception type for this; it passes on libtorch's message.
-    private static bool IsOutOfMemory(Exception e) => e is OutOfMemoryException
-        || e.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase)
-        || e.Message.Contains("can't allocate memory", StringComparison.Ordinal);
 
     // The part of libtorch's message that says how much was requested and how much is free.
     // The advice that follows it is not for users of Koala.

@@ -72,8 +72,9 @@ internal sealed class SweepCommand
         var exitCode = ExitCodes.Done;
         try
         {
-            new SweepProgressText(sweep, _streams).Run(result.GetValue(_quiet), () => exitCode = devices is [null]
-                ? RunHere(result, sweep, shard, interruption.Token)
+            var progress = new SweepProgressText(sweep, _streams);
+            progress.Run(result.GetValue(_quiet), () => exitCode = devices is [null]
+                ? RunHere(result, sweep, shard, progress, interruption.Token)
                 : RunProcesses(result, sweep, devices, interruption.Token));
             interruption.Token.ThrowIfCancellationRequested();
         }
@@ -99,13 +100,13 @@ internal sealed class SweepCommand
         return (Sweep.CreateOrLoad(result.GetValue(_out) ?? DefaultFolder(result, plan), plan, devices.Length), devices);
     }
 
-    private int RunHere(ParseResult result, Sweep sweep, Shard? shard, CancellationToken cancel)
+    private int RunHere(ParseResult result, Sweep sweep, Shard? shard, SweepProgressText progress, CancellationToken cancel)
     {
         using var runner = new SweepRunner(sweep, shard?.Of(sweep.Plan.Cells), [.. result.Tokens.Select(token => token.Value)])
         {
             Limits = _streams.Limits,
-            Failures = _streams.Error.WriteLine,
-            Notes = line => Note(result, line),
+            Failures = progress.Write,
+            Notes = result.GetValue(_quiet) ? null : progress.Write,
         };
         return runner.Run(cancel) == 0 ? ExitCodes.Done : ExitCodes.CheckFailed;
     }

@@ -20,6 +20,7 @@ internal sealed class SweepProgressText(Sweep sweep, Streams streams)
 
     private readonly long _start = TimeProvider.System.GetTimestamp();
     private readonly HashSet<string> _told = [];
+    private IAnsiConsole? _live;
     private double _doneAtStart = double.NaN;
 
     public void Run(bool quiet, Action work)
@@ -30,8 +31,20 @@ internal sealed class SweepProgressText(Sweep sweep, Streams streams)
             return;
         }
         var console = streams.ConsoleOf(streams.Error);
-        if (!console.Profile.Out.IsTerminal) Poll(work, WriteLines);
-        else console.Live(new Text("")).AutoClear(true).Start(live => Poll(work, () => live.UpdateTarget(Table())));
+        if (!console.Profile.Out.IsTerminal)
+        {
+            Poll(work, WriteLines);
+            return;
+        }
+        _live = console;
+        console.Live(new Text("")).AutoClear(true).Start(live => Poll(work, () => live.UpdateTarget(Table())));
+    }
+
+    /// <summary>Writes a line, above the table if there is one.</summary>
+    public void Write(string line)
+    {
+        if (_live is null) streams.Error.WriteLine(line);
+        else _live.WriteLine(line);
     }
 
     // The work runs on this thread, and another one shows it.

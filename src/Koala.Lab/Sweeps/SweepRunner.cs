@@ -4,7 +4,9 @@ using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Heads;
 using Koala.Lab.Runs;
+using Koala.Lab.Runtime;
 using Koala.Lab.Runtime.Files;
+using Koala.Lab.Runtime.Native;
 using Koala.Lab.Targets;
 using Koala.Lab.Training;
 using TorchSharp;
@@ -103,17 +105,17 @@ public sealed class SweepRunner : IDisposable
         foreach (var cell in cells) _ = new TrainingPlan(cell.Request, _target, DataOf(cell.Request, _target, cancel));
     }
 
-    // What goes wrong now, such as a loss that is not finite, is a result: the other cells go on.
+    // What goes wrong now, such as a loss that is not finite or a batch that is too large, is a result: the other cells go on.
     private bool Try(Action work, SweepCell cell)
     {
         try
         {
             work();
         }
-        catch (KoalaException e)
+        catch (Exception e) when (e is KoalaException || OutOfMemory.Is(e))
         {
             _failed.Add(cell);
-            Failures?.Invoke($"cell {cell.Name} failed: {e.Message}");
+            Failures?.Invoke($"cell {cell.Name} failed: {e.Message.Split('\n')[0]}");
         }
         return true;
     }
@@ -150,7 +152,7 @@ public sealed class SweepRunner : IDisposable
     private Target LoadTarget()
     {
         var plan = _sweep.Plan;
-        Runtime.Native.LibTorch.EnsureLoaded();
+        LibTorch.EnsureLoaded();
         // libtorch sets up its threads at the first operation.
         torch.set_num_threads(_sweep.Threads);
         return Target.Load(plan.Target, plan.Dtype, plan.Device);
