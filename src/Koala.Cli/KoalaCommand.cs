@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
 using Koala.Cli.Commands;
+using Koala.Cli.Commands.Runs;
 using Koala.Cli.Help;
 using Koala.Lab;
 
@@ -99,6 +100,7 @@ public static class KoalaCommand
         root.Subcommands.Add(GateCommand.Create(streams));
         root.Subcommands.Add(CostCommand.Create(streams));
         root.Subcommands.Add(FitTreeCommand.Create(streams));
+        root.Subcommands.Add(RunsCommand.Create(streams));
         root.Subcommands.Add(BundleCommand.Create(streams));
 #if NOTEBOOKS
         root.Subcommands.Add(RunCommand.Create(streams));

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using Koala.Lab;
 
 namespace Koala.Cli;
 
@@ -11,14 +12,6 @@ internal static class ParseFault
         var command = result.CommandResult.Command;
         var fault = Fault(result, command);
         return $"{fault}{(fault.EndsWith('?') ? "" : ".")} See {FullName(result.CommandResult)} --help";
-    }
-
-    /// <summary>The known word that is nearest to a mistyped one; null if none is near.</summary>
-    public static string? Nearest(string word, IEnumerable<string> known)
-    {
-        var limit = Math.Max(1, word.TrimStart('-').Length / 3);
-        var near = known.Where(candidate => Distance(word, candidate) <= limit);
-        return near.MinBy(candidate => Distance(word, candidate));
     }
 
     private static string Fault(ParseResult result, Command command)
@@ -50,7 +43,7 @@ internal static class ParseFault
         var (kind, known) = isOption ? ("option", Options(command))
             : command.Subcommands.Count > 0 ? ("command", command.Subcommands.Select(c => c.Name))
             : ("argument", []);
-        return Nearest(name, known) is { } nearest ? $"unknown {kind} {name}: did you mean {nearest}?" : $"unknown {kind} {name}";
+        return NearestWord.Find(name, known) is { } nearest ? $"unknown {kind} {name}: did you mean {nearest}?" : $"unknown {kind} {name}";
     }
 
     private static IEnumerable<string> Options(Command command) => command.Options.Select(o => o.Name)
@@ -58,23 +51,4 @@ internal static class ParseFault
 
     private static string FullName(CommandResult result) =>
         result.Parent is CommandResult parent ? $"{FullName(parent)} {result.Command.Name}" : result.Command.Name;
-
-    // The number of letters that are inserted, left out, replaced or swapped with their neighbour (optimal string alignment).
-    private static int Distance(string a, string b)
-    {
-        var d = new int[a.Length + 1, b.Length + 1];
-        for (var i = 0; i <= a.Length; i++)
-            for (var j = 0; j <= b.Length; j++)
-            {
-                if (i == 0 || j == 0)
-                {
-                    d[i, j] = i + j;
-                    continue;
-                }
-                d[i, j] = Math.Min(Math.Min(d[i - 1, j], d[i, j - 1]) + 1, d[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1));
-                var swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-                if (swapped) d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
-            }
-        return d[a.Length, b.Length];
-    }
 }

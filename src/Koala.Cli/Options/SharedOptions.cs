@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using Koala.Lab;
 
 namespace Koala.Cli.Options;
 
@@ -59,7 +60,7 @@ internal static class SharedOptions
         {
             if (result.Tokens is not [var token]) return null;
             if (words.Contains(token.Value)) return token.Value;
-            var suggestion = ParseFault.Nearest(token.Value, words) is { } word ? $": did you mean {word}?" : "";
+            var suggestion = NearestWord.Find(token.Value, words) is { } word ? $": did you mean {word}?" : "";
             result.AddError($"{name} is '{token.Value}', but it must be {string.Join(" or ", words)}{suggestion}");
             return null;
         },

@@ -1,0 +1,61 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Koala.Lab.Results;
+using Spectre.Console;
+
+namespace Koala.Cli.Output;
+
+/// <summary>Prints results as a table: numbers are aligned to the right, and what is wider than the terminal is wrapped.</summary>
+internal static partial class TableText
+{
+    // A file or a pipe has no width, and its lines must stay whole.
+    private const int WidthOfFile = 10_000;
+
+    public static void Write(Streams streams, ResultTable table)
+    {
+        var text = new Table { Border = TableBorder.None };
+        foreach (var (i, name) in table.Columns.Index())
+        {
+            var column = new TableColumn(new Text(Heading(name))) { Padding = new Padding(0, 0, 2, 0) };
+            text.AddColumn(table.Rows.Any(row => row[i] is double) ? column.RightAligned() : column);
+        }
+        foreach (var row in table.Rows) text.AddRow(row.Select(value => new Text(Cell(value))));
+        foreach (var line in Render(text, WidthOf(streams.ConsoleOf(streams.Output)))) streams.Output.WriteLine(line);
+    }
+
+    private static int WidthOf(IAnsiConsole console) => console.Profile.Out.IsTerminal ? console.Profile.Width : WidthOfFile;
+
+    // The library fills every line with blanks up to the width of the table.
+    private static IEnumerable<string> Render(Table table, int width)
+    {
+        using var text = new StringWriter { NewLine = "\n" };
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Ansi = AnsiSupport.No,
+            ColorSystem = ColorSystemSupport.NoColors,
+            Out = new AnsiConsoleOutput(text),
+        });
+        console.Profile.Width = width;
+        console.Write(table);
+        return text.ToString().TrimEnd('\n').Split('\n').Select(line => line.TrimEnd());
+    }
+
+    // The words of a name stand below each other, so that the column is not wider than its values.
+    private static string Heading(string name) => WordStart().Replace(name, "\n");
+
+    private static string Cell(object? value) => value switch
+    {
+        null => "",
+        bool flag => flag ? "true" : "false",
+        double number => number.ToString(Math.Abs(number) >= 1000 ? "0.#" : "G4", CultureInfo.InvariantCulture),
+        string text when Time().IsMatch(text) => $"{text[..10]} {text[11..16]}",
+        _ => (string)value,
+    };
+
+    [GeneratedRegex("(?<=[a-z])(?=[A-Z])")]
+    private static partial Regex WordStart();
+
+    // Times in JSON are in UTC.
+    [GeneratedRegex(@"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(\+00:00|Z)\z")]
+    private static partial Regex Time();
+}
