@@ -103,11 +103,12 @@ public static class KoalaCommand
         root.Subcommands.Add(RunsCommand.Create(streams));
         root.Subcommands.Add(BundleCommand.Create(streams));
 #if NOTEBOOKS
+        root.Subcommands.Add(ReportCommand.Create(streams));
         root.Subcommands.Add(RunCommand.Create(streams));
         root.Subcommands.Add(KernelCommand.Create(streams));
         root.Subcommands.Add(LabCommand.Create(streams));
 #else
-        foreach (var name in (string[])["run", "kernel", "lab"]) root.Subcommands.Add(WithoutNotebooks.Create(name));
+        foreach (var name in (string[])["report", "run", "kernel", "lab"]) root.Subcommands.Add(WithoutNotebooks.Create(name));
 #endif
     }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Koala.Lab.Results;
 using nietras.SeparatedValues;
 
@@ -15,18 +14,9 @@ internal static class Csv
             foreach (var row in table.Rows)
             {
                 using var line = writer.NewRow();
-                foreach (var (name, value) in table.Columns.Zip(row)) line[name].Set(Text(value));
+                foreach (var (name, value) in table.Columns.Zip(row)) line[name].Set(ResultText.Exact(value));
             }
         }
         return text.ToString();
     }
-
-    /// <summary>A value as text that programs read: numbers with all their digits.</summary>
-    public static string Text(object? value) => value switch
-    {
-        null => "",
-        bool flag => flag ? "true" : "false",
-        double number => number.ToString("R", CultureInfo.InvariantCulture),
-        _ => (string)value,
-    };
 }

@@ -103,7 +103,7 @@ internal static partial class MlflowStore
     private static void WriteMeta(string folder, Dictionary<string, object?> values) =>
         File.WriteAllText(Path.Combine(folder, "meta.yaml"), JsonSerializer.Serialize(values) + "\n");
 
-    private static string Parameter(object? value) => Csv.Text(value) is var text && text.Length > LongestParameter
+    private static string Parameter(object? value) => ResultText.Exact(value) is var text && text.Length > LongestParameter
         ? text[..LongestParameter]
         : text;
 

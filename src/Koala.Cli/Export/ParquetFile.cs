@@ -19,7 +19,7 @@ internal static class ParquetFile
             var values = table.Rows.Select(row => row[i]);
             if (field.ClrType == typeof(double)) await group.WriteAsync<double>(field, values.Select(value => (double?)value).ToArray());
             else if (field.ClrType == typeof(bool)) await group.WriteAsync<bool>(field, values.Select(value => (bool?)value).ToArray());
-            else await group.WriteAsync(field, values.Select(value => value is null ? null! : Csv.Text(value)).ToArray());
+            else await group.WriteAsync(field, values.Select(value => value is null ? null! : ResultText.Exact(value)).ToArray());
         }
     }
 

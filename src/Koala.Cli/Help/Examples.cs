@@ -83,6 +83,7 @@ internal static class Examples
             "runs export --format parquet --rows steps --out steps.parquet",
             "runs export --format mlflow --out mlruns",
         ],
+        ["report"] = ["report runs/RUN --out run.html", "report runs --out runs.html", "report k2.json"],
         ["bundle"] = ["bundle --out koala-bundle", "bundle --out koala-bundle --json"],
         ["run"] =
         [

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.RegularExpressions;
 using Koala.Lab.Results;
 using Spectre.Console;
@@ -19,7 +18,7 @@ internal static partial class TableText
             var column = new TableColumn(new Text(Heading(name))) { Padding = new Padding(0, 0, 2, 0) };
             text.AddColumn(table.Rows.Any(row => row[i] is double) ? column.RightAligned() : column);
         }
-        foreach (var row in table.Rows) text.AddRow(row.Select(value => new Text(Cell(value))));
+        foreach (var row in table.Rows) text.AddRow(row.Select(value => new Text(ResultText.Short(value))));
         foreach (var line in Render(text, WidthOf(streams.ConsoleOf(streams.Output)))) streams.Output.WriteLine(line);
     }
 
@@ -43,19 +42,6 @@ internal static partial class TableText
     // The words of a name stand below each other, so that the column is not wider than its values.
     private static string Heading(string name) => WordStart().Replace(name, "\n");
 
-    private static string Cell(object? value) => value switch
-    {
-        null => "",
-        bool flag => flag ? "true" : "false",
-        double number => number.ToString(Math.Abs(number) >= 1000 ? "0.#" : "G4", CultureInfo.InvariantCulture),
-        string text when Time().IsMatch(text) => $"{text[..10]} {text[11..16]}",
-        _ => (string)value,
-    };
-
     [GeneratedRegex("(?<=[a-z])(?=[A-Z])")]
     private static partial Regex WordStart();
-
-    // Times in JSON are in UTC.
-    [GeneratedRegex(@"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(\+00:00|Z)\z")]
-    private static partial Regex Time();
 }

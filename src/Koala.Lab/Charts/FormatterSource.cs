@@ -1,7 +1,9 @@
 using System.Collections;
+using Koala.Lab.Charts.Tables;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Results;
 
 namespace Koala.Lab.Charts;
 
@@ -42,6 +44,8 @@ internal sealed class FormatterSource
         DecodingTrace trace => Reports.Html(trace),
         EvaluationReport report => Reports.Html(report),
         Generation generation => Reports.Html(generation),
+        RunTable runs => Reports.Html(runs),
+        ResultTable table => ResultTableText.From(table).ToHtml(),
         _ => null,
     };
 }

@@ -19,6 +19,14 @@ public sealed record ResultTable(IReadOnlyList<string> Columns, IReadOnlyList<IR
         return new ResultTable(columns, [.. all.Select(row => (IReadOnlyList<object?>)[.. columns.Select(column => row.GetValueOrDefault(column))])]);
     }
 
+    /// <summary>The table without the columns in which no row has a value.</summary>
+    public ResultTable WithoutEmptyColumns()
+    {
+        int[] kept = [.. Enumerable.Range(0, Columns.Count).Where(i => Rows.Any(row => row[i] is not null))];
+        return new ResultTable([.. kept.Select(i => Columns[i])],
+            [.. Rows.Select(row => (IReadOnlyList<object?>)[.. kept.Select(i => row[i])])]);
+    }
+
     /// <summary>The table in one line; a notebook shows the rows.</summary>
     public override string ToString() => $"{Rows.Count} rows of {string.Join(", ", Columns)}";
 }

@@ -38,8 +38,8 @@ internal sealed partial record RunCondition(string Field, string Operator, strin
     public bool Holds(object? value) => value switch
     {
         null => false,
-        double number => Operator == "~" ? Compare(Text(number)) : Compare(number.CompareTo(Number())),
-        _ => Compare(Text(value)),
+        double number => Operator == "~" ? Compare(ResultText.Exact(number)) : Compare(number.CompareTo(Number())),
+        _ => Compare(ResultText.Exact(value)),
     };
 
     private bool Compare(string text) =>
@@ -58,13 +58,6 @@ internal sealed partial record RunCondition(string Field, string Operator, strin
     private double Number() => double.TryParse(Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
         ? number
         : throw KoalaException.ForOption(Option, $"compares {Field}, which is a number, with '{Value}'", "compare it with a number");
-
-    private static string Text(object value) => value switch
-    {
-        bool flag => flag ? "true" : "false",
-        double number => number.ToString(CultureInfo.InvariantCulture),
-        _ => (string)value,
-    };
 
     [GeneratedRegex("""
         \G\s*(?<field>[A-Za-z][\w.\-\[\]]*)\s*(?<operator><=|>=|!=|=|<|>|~)\s*

@@ -15,6 +15,21 @@ namespace Koala.Lab.Results;
 public sealed record RunRow(
     string Name, RunFolder Folder, RunRecord Record, EvaluationReport? Report, IReadOnlyDictionary<string, object?> Fields)
 {
+    /// <summary>Reads a run.</summary>
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="name">See <see cref="Name"/>; null means the name of the folder.</param>
+    /// <param name="damaged">This receives what is wrong with a report that cannot be read; null means nobody.</param>
+    /// <exception cref="KoalaException">The record or the metrics cannot be read.</exception>
+    public static RunRow Read(RunFolder folder, string? name = null, Action<KoalaException>? damaged = null)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        name ??= Path.GetFileName(folder.Path);
+        var record = folder.ReadRecord();
+        var metrics = MetricsLog.Read(folder.MetricsFile);
+        var report = RunFinder.NewestReport(folder, damaged ?? (_ => { }));
+        return new RunRow(name, folder, record, report, RunFields.Of(name, record, metrics, report));
+    }
+
     /// <summary>Returns the name.</summary>
     public override string ToString() => Name;
 }

@@ -43,7 +43,7 @@ public sealed class RunTable
             void AddDamaged(KoalaException e) => damaged.Add(new DamagedRun(name, e.Message.ReplaceLineEndings(" ")));
             try
             {
-                rows.Add(ReadRow(name, RunFolder.Open(path), AddDamaged));
+                rows.Add(RunRow.Read(RunFolder.Open(path), name, AddDamaged));
             }
             catch (KoalaException e)
             {
@@ -112,14 +112,6 @@ public sealed class RunTable
     /// <summary>The number of runs; a notebook shows them.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"{Rows.Count} runs{(Damaged.Count == 0 ? "" : $", {Damaged.Count} damaged")}");
-
-    private static RunRow ReadRow(string name, RunFolder folder, Action<KoalaException> damaged)
-    {
-        var record = folder.ReadRecord();
-        var metrics = MetricsLog.Read(folder.MetricsFile);
-        var report = RunFinder.NewestReport(folder, damaged);
-        return new RunRow(name, folder, record, report, RunFields.Of(name, record, metrics, report));
-    }
 
     // A run that is named itself has the name of its folder.
     private static string NameOf(string folder, string path, bool withFolder)

@@ -29,16 +29,10 @@ internal static class RunsCommand
 
     private static void Print(Streams streams, RunTable runs, IReadOnlyList<string>? columns, string folder)
     {
-        if (runs.Rows.Count > 0) TableText.Write(streams, columns is null ? WithoutEmpty(runs.ToTable()) : runs.ToTable(columns));
+        // Runs without a report need no columns for its figures. Columns that the user chose stay.
+        var table = columns is null ? runs.ToTable().WithoutEmptyColumns() : runs.ToTable(columns);
+        if (table.Rows.Count > 0) TableText.Write(streams, table);
         else streams.Error.WriteLine($"no runs in {folder}");
         foreach (var damaged in runs.Damaged) streams.Error.WriteLine($"damaged: {damaged.Name}: {damaged.Fault}");
-    }
-
-    // Runs without a report need no columns for its figures. Columns that the user chose stay.
-    private static ResultTable WithoutEmpty(ResultTable table)
-    {
-        int[] kept = [.. Enumerable.Range(0, table.Columns.Count).Where(i => table.Rows.Any(row => row[i] is not null))];
-        return new ResultTable([.. kept.Select(i => table.Columns[i])],
-            [.. table.Rows.Select(row => (IReadOnlyList<object?>)[.. kept.Select(i => row[i])])]);
     }
 }
