@@ -31,7 +31,7 @@ internal static partial class HtmlPage
         var html = body.ToString();
         var page = new Page(notebook.Title, html)
         {
-            Headline = Headlines.FirstIn(notebook.Cells.Where(cell => cell.HasRun || trusted).SelectMany(HtmlOf)),
+            Headline = Headlines.FirstIn(notebook.Cells.Where(cell => cell.IsCode && (cell.HasRun || trusted)).SelectMany(HtmlOf)),
             Contents = [.. Headings().Matches(html).Select(Entry)],
             Footer = Page.FooterOf(GitCommit.OfKoala, MachineInfo.Current, TimeProvider.System.GetUtcNow()),
         };
@@ -63,7 +63,8 @@ internal static partial class HtmlPage
     }
 
     private static IEnumerable<string> HtmlOf(NotebookCell cell) => cell.Outputs.OfType<JsonObject>()
-        .Select(output => output["data"]?["text/html"]).OfType<JsonNode>().Select(NotebookCell.Text);
+        .Select(output => output["data"]).OfType<JsonObject>()
+        .Select(data => data["text/html"]).OfType<JsonNode>().Select(NotebookCell.Text);
 
     private static ContentsEntry Entry(Match heading) =>
         new(WebUtility.HtmlDecode(heading.Groups["id"].Value), WebUtility.HtmlDecode(Tags().Replace(heading.Groups["title"].Value, "")));
