@@ -6,7 +6,6 @@ using Koala.Lab;
 using Koala.Lab.Data;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Runs;
-using Koala.Lab.Runtime.Files;
 using Koala.Lab.Targets;
 using Koala.Lab.Training;
 

@@ -18,7 +18,7 @@ internal static partial class TableText
             var column = new TableColumn(new Text(Heading(name))) { Padding = new Padding(0, 0, 2, 0) };
             text.AddColumn(table.Rows.Any(row => row[i] is double) ? column.RightAligned() : column);
         }
-        foreach (var row in table.Rows) text.AddRow(row.Select(value => new Text(ResultText.Short(value))));
+        foreach (var row in table.Rows) text.AddRow(row.Select(value => new Text(ResultText.Rounded(value))));
         foreach (var line in Render(text, WidthOf(streams.ConsoleOf(streams.Output)))) streams.Output.WriteLine(line);
     }
 

@@ -8,7 +8,7 @@ public static partial class ResultText
 {
     /// <summary>A value for people: numbers with about four digits, times in UTC to the minute; no value is an empty text.</summary>
     /// <param name="value">A value of a <see cref="ResultTable"/>.</param>
-    public static string Short(object? value) => value switch
+    public static string Rounded(object? value) => value switch
     {
         double number => number.ToString(Math.Abs(number) >= 1000 ? "0.#" : "G4", CultureInfo.InvariantCulture),
         string text when Time().IsMatch(text) => $"{text[..10]} {text[11..16]}",

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Koala.Lab.Evaluation;
 using Koala.Lab.Runs;
 using Koala.Lab.Runtime;
 

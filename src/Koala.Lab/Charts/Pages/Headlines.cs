@@ -47,8 +47,8 @@ public static partial class Headlines
 
     internal static IReadOnlyList<HeadlineFigure> Of(RunRow run)
     {
-        string Field(string name) => run.Fields[name] is { } value ? ResultText.Short(value) : "-";
-        var steps = run.Fields.GetValueOrDefault("options.training.steps") is { } all ? $"of {ResultText.Short(all)}" : "";
+        string Field(string name) => run.Fields[name] is { } value ? ResultText.Rounded(value) : "-";
+        var steps = run.Fields.GetValueOrDefault("options.training.steps") is { } all ? $"of {ResultText.Rounded(all)}" : "";
         return
         [
             new("last loss", Field("loss"), "minimised loss, nats"),

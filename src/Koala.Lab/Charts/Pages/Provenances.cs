@@ -12,12 +12,12 @@ internal static class Provenances
     private static readonly Column[] s_pairs = [new("", Number: false), new("", Number: false)];
 
     /// <summary>All options of a run.</summary>
-    public static string Configuration(RunRow run) => Pairs(OptionsOf(run).Select(option => (option.Key, ResultText.Short(option.Value))));
+    public static string Configuration(RunRow run) => Pairs(OptionsOf(run).Select(option => (option.Key, ResultText.Rounded(option.Value))));
 
     /// <summary>The options that are not the same in all runs, as a table, and below it those that are.</summary>
     public static string Differences(RunTable runs)
     {
-        var options = runs.Rows.Select(row => OptionsOf(row).ToDictionary(option => option.Key, option => ResultText.Short(option.Value))).ToArray();
+        var options = runs.Rows.Select(row => OptionsOf(row).ToDictionary(option => option.Key, option => ResultText.Rounded(option.Value))).ToArray();
         string[] names = [.. options.SelectMany(option => option.Keys).Distinct()];
         bool Differs(string name) => options.Select(option => option.GetValueOrDefault(name, "")).Distinct().Count() > 1;
         string[] different = [.. names.Where(Differs)];
@@ -36,7 +36,7 @@ internal static class Provenances
         [
             ("folder", run.Folder.Path),
             ("command", Command(record.Command)),
-            ("state", ResultText.Short(run.Fields["state"])),
+            ("state", ResultText.Rounded(run.Fields["state"])),
             .. record.Failure is { } failure ? [("failure", failure)] : Array.Empty<(string, string)>(),
             ("started", Time(record.Started)),
             ("ended", record.Ended is { } ended ? Time(ended) : ""),
