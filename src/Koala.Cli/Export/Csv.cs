@@ -3,7 +3,9 @@ using nietras.SeparatedValues;
 
 namespace Koala.Cli.Export;
 
-/// <summary>Renders tables as CSV after RFC 4180: commas, a line of names, quotes where they are needed; no value is an empty field.</summary>
+/// <summary>
+/// Renders tables as CSV after RFC 4180: commas, a line of names, quotes where they are needed; no value is an empty field.
+/// </summary>
 internal static class Csv
 {
     public static string Render(ResultTable table)

@@ -108,8 +108,11 @@ internal static partial class MlflowStore
         : text;
 
     // The same run has the same id in every export.
-    private static string IdOf(RunRow row) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{row.Name} {row.Record.Started:O} {row.Record.OptionsHash}")))[..32];
+    private static string IdOf(RunRow row)
+    {
+        var identity = $"{row.Name} {row.Record.Started:O} {row.Record.OptionsHash}";
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(identity)))[..32];
+    }
 
     private static int Status(RunState state) => state switch
     {

@@ -3,7 +3,9 @@ using Koala.Lab.Runs;
 
 namespace Koala.Cli.Export;
 
-/// <summary>A file per run for Trackio's <c>import_csv</c>, which needs a column <c>step</c> and takes every other column for a metric.</summary>
+/// <summary>
+/// A file per run for Trackio's <c>import_csv</c>, which needs a column <c>step</c> and takes every other column for a metric.
+/// </summary>
 internal static class TrackioCsv
 {
     public static void Write(RunTable runs, string folder)

@@ -18,7 +18,7 @@ internal static partial class TableText
             var column = new TableColumn(new Text(Heading(name))) { Padding = new Padding(0, 0, 2, 0) };
             text.AddColumn(table.Rows.Any(row => row[i] is double) ? column.RightAligned() : column);
         }
-        foreach (var row in table.Rows) text.AddRow(row.Select(value => new Text(ResultText.Rounded(value))));
+        foreach (var row in table.Rows) text.AddRow(row.Select(value => new Text(Cell(value))));
         foreach (var line in Render(text, WidthOf(streams.ConsoleOf(streams.Output)))) streams.Output.WriteLine(line);
     }
 
@@ -41,6 +41,10 @@ internal static partial class TableText
 
     // The words of a name stand below each other, so that the column is not wider than its values.
     private static string Heading(string name) => WordStart().Replace(name, "\n");
+
+    // Values come from files; a terminal must not take them for its own codes.
+    private static string Cell(object? value) =>
+        string.Concat(ResultText.Rounded(value).ReplaceLineEndings(" ").Select(c => char.IsControl(c) ? '?' : c));
 
     [GeneratedRegex("(?<=[a-z])(?=[A-Z])")]
     private static partial Regex WordStart();

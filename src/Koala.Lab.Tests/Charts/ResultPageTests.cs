@@ -24,7 +24,7 @@ public sealed partial class ResultPageTests : IDisposable
         Assert.Equal(["Evaluation", "Categories", "Prompts", "Provenance"], page.Contents.Select(entry => entry.Title));
         var html = page.ToHtml();
         foreach (var entry in page.Contents) Assert.Contains($"<h2 id=\"{entry.Id}\">", html, StringComparison.Ordinal);
-        Assert.Contains("<td data-label=\"prompt\" style=\"text-align:right;padding:2px 10px\">p&lt;1&gt;</td>", html, StringComparison.Ordinal);
+        Assert.Contains(">p&lt;1&gt;</td>", html, StringComparison.Ordinal);
         Assert.Contains(">4.00<", html, StringComparison.Ordinal);
         Assert.Contains("break-even acceptance length", html, StringComparison.Ordinal);
         Assert.Contains(report.Provenance!.Commit!.Hash, html, StringComparison.Ordinal);
@@ -79,7 +79,8 @@ public sealed partial class ResultPageTests : IDisposable
     {
         var report = ReportFiles.Load(SampleRuns.Report);
         using var html = new StringWriter();
-        new FormatterSource().CreateTypeFormatters().Cast<FormatterSource.Formatter>().First(f => f.MimeType == "text/html").Format(report, html);
+        var formatters = new FormatterSource().CreateTypeFormatters().Cast<FormatterSource.Formatter>();
+        formatters.First(formatter => formatter.MimeType == "text/html").Format(report, html);
         Assert.Equal(ResultPage.OfReport(report).Headline, Headlines.FirstIn(["<p>a text</p>", html.ToString()]));
         Assert.Empty(Headlines.FirstIn(["<div class=\"koala-report\" data-headline=\"{\">", html.ToString()]));
         Assert.Empty(Headlines.FirstIn([]));

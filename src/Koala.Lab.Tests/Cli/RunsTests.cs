@@ -18,12 +18,14 @@ public sealed class RunsTests : IDisposable
         // The heading has two lines, and no line has blanks at its end.
         Assert.Equal(7, run.Lines.Length);
         Assert.All(run.Lines, line => Assert.Equal(line.TrimEnd(), line));
-        Assert.Matches(@"^seed0 +finished +koala-nano +medusa +2 +0 +0\.1 +4 +2\.5 +0\.25 +2\.43\d* +1\.2\d+ +2026-11-23 10:15$", run.Lines[3]);
+        Assert.Matches(@"^seed0 +finished +koala-nano +medusa +2 +0 +0\.1 +4 +2\.5 +0\.25 +2\.43\d* +1\.2\d+ +2026-11-23 10:15$",
+            run.Lines[3]);
         var damaged = run.Error.TrimEnd('\n').Split('\n');
-        Assert.Equal(["damaged: broken: ", "damaged: newer: ", "damaged: seed1: "], damaged.Select(line => line[..(line.IndexOf(": ", 9) + 2)]));
+        Assert.Equal(["damaged: broken", "damaged: newer", "damaged: seed1"],
+            damaged.Select(line => string.Join(": ", line.Split(": ")[..2])));
 
-        var json = CommandRun.Of("runs", _runs.Path, "--where", "layers=2", "--where", "seed<2", "--sort", "loss", "--descending", "--columns",
-            "name,training.learningRate,loss", "--json").AssertDone().Json;
+        var json = CommandRun.Of("runs", _runs.Path, "--where", "layers=2", "--where", "seed<2", "--sort", "loss", "--descending",
+            "--columns", "name,training.learningRate,loss", "--json").AssertDone().Json;
         var first = json.GetProperty("runs")[0];
         Assert.Equal(["name", "training.learningRate", "loss"], first.EnumerateObject().Select(value => value.Name));
         Assert.Equal(("seed1", 0.003, 3.5), (first.GetProperty("name").GetString(), first.GetProperty("training.learningRate").GetDouble(),
@@ -44,7 +46,8 @@ public sealed class RunsTests : IDisposable
         Assert.Equal($"no runs in {empty}\n", CommandRun.Of("runs", empty, "--where", "layers=2").AssertDone().Error);
         CommandRun.Of("report", empty, "--out", _runs.At("page.html")).AssertRefused("has no runs that can be read");
         CommandRun.Of("report", _runs.At("none"), "--out", _runs.At("page.html")).AssertRefused("none", "does not exist");
-        CommandRun.Of("report", _runs.At("seed0", "run.json"), "--out", _runs.At("page.html")).AssertRefused("is not a report of koala evaluate");
+        CommandRun.Of("report", _runs.At("seed0", "run.json"), "--out", _runs.At("page.html"))
+            .AssertRefused("is not a report of koala evaluate");
         _runs.Damage();
         CommandRun.Of("report", _runs.At("newer"), "--out", _runs.At("page.html")).AssertRefused("has format version 9");
         Assert.False(File.Exists(_runs.At("page.html")));
@@ -73,7 +76,8 @@ public sealed class RunsTests : IDisposable
         var (csv, parquet) = (_runs.At("steps.csv"), _runs.At("steps.parquet"));
         foreach (var path in (string[])[csv, parquet])
         {
-            CommandRun.Of("runs", "export", _runs.Path, "--format", Path.GetExtension(path)[1..], "--rows", "steps", "--out", path).AssertDone();
+            var format = Path.GetExtension(path)[1..];
+            CommandRun.Of("runs", "export", _runs.Path, "--format", format, "--rows", "steps", "--out", path).AssertDone();
         }
 
         using var lines = Sep.Reader().FromFile(csv);

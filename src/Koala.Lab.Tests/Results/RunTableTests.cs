@@ -16,8 +16,8 @@ public sealed class RunTableTests : IDisposable
         Assert.Empty(table.Damaged);
         var report = ReportFiles.Load(SampleRuns.Report);
         Assert.Equal(
-            ["seed0", "finished", "koala-nano", "medusa", 2.0, 0.0, 0.1, 4.0, 2.5, 0.25, report.AcceptanceLength.Mean, report.Speedup.Median,
-                "2026-11-23T10:15:00+00:00"],
+            ["seed0", "finished", "koala-nano", "medusa", 2.0, 0.0, 0.1, 4.0, 2.5, 0.25, report.AcceptanceLength.Mean,
+                report.Speedup.Median, "2026-11-23T10:15:00+00:00"],
             table.ToTable().Rows[1]);
         Assert.Equal([null, null], table.ToTable(["acceptanceLength", "speedup"]).Rows[0]);
     }

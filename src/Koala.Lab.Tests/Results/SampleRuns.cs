@@ -35,7 +35,8 @@ internal sealed class SampleRuns : IDisposable
         Directory.CreateDirectory(At("broken"));
         Directory.CreateDirectory(At("seed1", "results"));
         var record = File.ReadAllText(At("seed0", "run.json"));
-        File.WriteAllText(At("newer", "run.json"), record.Replace("\"formatVersion\": 1", "\"formatVersion\": 9", StringComparison.Ordinal));
+        var newer = record.Replace("\"formatVersion\": 1", "\"formatVersion\": 9", StringComparison.Ordinal);
+        File.WriteAllText(At("newer", "run.json"), newer);
         File.WriteAllText(At("broken", "run.json"), "{");
         File.WriteAllText(At("seed1", "results", "gone.json"), """{"target":"t"}""");
         // A run without its metrics is a run all the same.

@@ -81,7 +81,9 @@ public static class Chart
     /// <summary>The acceptance lengths of a report's categories with their intervals, one below the other.</summary>
     public static Figure AcceptanceLengthByCategory(EvaluationReport report) => new(CategoryFigures.AcceptanceLength(report));
 
-    /// <summary>The speedups of a report's categories with their intervals, one below the other. A line marks 1, which is no gain.</summary>
+    /// <summary>
+    /// The speedups of a report's categories with their intervals, one below the other. A line marks 1, which is no gain.
+    /// </summary>
     public static Figure SpeedupByCategory(EvaluationReport report) => new(CategoryFigures.Speedup(report));
 
     internal static MetricsLine Line(StepMetrics metrics) => new(metrics.Step, new Dictionary<string, double>(metrics.Values));

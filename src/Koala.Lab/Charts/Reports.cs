@@ -81,7 +81,8 @@ internal static class Reports
         ];
         IReadOnlyList<string> Row(CategoryReport c) =>
         [
-            c.Category, c.Prompts.ToString(CultureInfo.InvariantCulture), Two(c.AcceptanceLength.Mean), IntervalText.Render(c.AcceptanceLength, report.Batch),
+            c.Category, c.Prompts.ToString(CultureInfo.InvariantCulture),
+            Two(c.AcceptanceLength.Mean), IntervalText.Render(c.AcceptanceLength, report.Batch),
             Two(c.Speedup.Median), double.IsFinite(c.Speedup.Median) ? IntervalText.Render(c.Speedup, report.Batch) : "",
         ];
         return new TextTable(columns, [.. report.ByCategory.Select(Row)]).ToHtml();

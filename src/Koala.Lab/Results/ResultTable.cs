@@ -16,7 +16,9 @@ public sealed record ResultTable(IReadOnlyList<string> Columns, IReadOnlyList<IR
     {
         IReadOnlyDictionary<string, object?>[] all = [.. rows];
         string[] columns = [.. all.SelectMany(row => row.Keys).Distinct()];
-        return new ResultTable(columns, [.. all.Select(row => (IReadOnlyList<object?>)[.. columns.Select(column => row.GetValueOrDefault(column))])]);
+        IReadOnlyList<object?> Values(IReadOnlyDictionary<string, object?> row) =>
+            [.. columns.Select(column => row.GetValueOrDefault(column))];
+        return new ResultTable(columns, [.. all.Select(Values)]);
     }
 
     /// <summary>The table without the columns in which no row has a value.</summary>

@@ -33,7 +33,8 @@ internal static class RunFields
     public static IReadOnlyList<string> Standard { get; } = ["name", .. s_short.Select(field => field.Name)];
 
     /// <summary>Reads the fields of a run.</summary>
-    public static Dictionary<string, object?> Of(string name, RunRecord record, IReadOnlyList<MetricsLine> metrics, EvaluationReport? report)
+    public static Dictionary<string, object?> Of(
+        string name, RunRecord record, IReadOnlyList<MetricsLine> metrics, EvaluationReport? report)
     {
         var document = new Dictionary<string, object?>();
         Add(document, "", JsonSerializer.SerializeToNode(record, JsonFormat.Document));

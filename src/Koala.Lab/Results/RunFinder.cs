@@ -6,7 +6,12 @@ namespace Koala.Lab.Results;
 /// <summary>Finds the runs below a folder, and the newest report of a run.</summary>
 internal static class RunFinder
 {
-    private static readonly EnumerationOptions s_folders = new() { IgnoreInaccessible = true, AttributesToSkip = FileAttributes.ReparsePoint };
+    // A link could lead back to a folder above it.
+    private static readonly EnumerationOptions s_folders = new()
+    {
+        IgnoreInaccessible = true,
+        AttributesToSkip = FileAttributes.ReparsePoint,
+    };
 
     /// <summary>The folders of the runs at and below a folder, by name. A run is searched for its control only.</summary>
     /// <exception cref="KoalaException">There is no such folder.</exception>

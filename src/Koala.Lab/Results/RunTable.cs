@@ -4,7 +4,9 @@ using Koala.Lab.Runtime;
 
 namespace Koala.Lab.Results;
 
-/// <summary>The runs of a folder: to list, to filter by any field, to sort, and to turn into tables. A notebook shows it as a table.</summary>
+/// <summary>
+/// The runs of a folder: to list, to filter by any field, to sort, and to turn into tables. A notebook shows it as a table.
+/// </summary>
 [TypeFormatterSource]
 public sealed class RunTable
 {

@@ -46,7 +46,10 @@ internal sealed class ExportCommand
         if (Path.Exists(path)) throw new KoalaException(path, "exists already", $"choose another {_out.Name}, or remove it");
         var runs = _runs.Read(result);
         if (runs.Rows.Count == 0)
-            throw new KoalaException(_runs.FolderNames(result), "has no runs to export", "name a folder that contains runs, or change --where");
+        {
+            throw new KoalaException(_runs.FolderNames(result), "has no runs to export",
+                "name a folder that contains runs, or change --where");
+        }
         foreach (var damaged in runs.Damaged) _streams.Error.WriteLine($"left out: {damaged.Name}: {damaged.Fault}");
         switch (format)
         {

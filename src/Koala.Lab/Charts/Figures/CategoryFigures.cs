@@ -8,7 +8,8 @@ internal static class CategoryFigures
 {
     public static Plot AcceptanceLength(EvaluationReport report)
     {
-        var points = report.ByCategory.Select((c, i) => new Point(i, c.AcceptanceLength.Mean, c.AcceptanceLength.Low, c.AcceptanceLength.High));
+        var lengths = report.ByCategory.Select(c => c.AcceptanceLength);
+        var points = lengths.Select((length, i) => new Point(i, length.Mean, length.Low, length.High));
         return Create("Acceptance length by category", "acceptance length, mean and 95% interval", report, points) with
         {
             Rules = [new Rule(report.AcceptanceLength.Mean, "all prompts")],
@@ -18,7 +19,10 @@ internal static class CategoryFigures
     public static Plot Speedup(EvaluationReport report)
     {
         var points = report.ByCategory.Select((c, i) => new Point(i, c.Speedup.Median, c.Speedup.Low, c.Speedup.High));
-        return Create("Speedup by category", "speedup, median and 95% interval", report, points) with { Rules = [new Rule(1, "1 = no gain")] };
+        return Create("Speedup by category", "speedup, median and 95% interval", report, points) with
+        {
+            Rules = [new Rule(1, "1 = no gain")],
+        };
     }
 
     private static Plot Create(string title, string values, EvaluationReport report, IEnumerable<Point> points) => new(

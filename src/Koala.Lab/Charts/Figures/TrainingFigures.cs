@@ -24,7 +24,8 @@ internal static class TrainingFigures
     /// <summary>The minimised loss of several runs, one line per run.</summary>
     public static Plot LossByRun(IReadOnlyList<(string Name, IReadOnlyList<MetricsLine> Lines)> runs)
     {
-        var lines = runs.Select((run, i) => Means(run.Name, "loss", Colours.At(i), run.Lines)).OfType<(Series Series, int Size)>().ToArray();
+        var lines = runs.Select((run, i) => Means(run.Name, "loss", Colours.At(i), run.Lines))
+            .OfType<(Series Series, int Size)>().ToArray();
         return new Plot("Loss by run", StepAxis(lines.Select(line => line.Size)), new ValueAxis("minimised loss, nats", "F3"),
             [.. lines.Select(line => line.Series)]);
     }
@@ -54,7 +55,9 @@ internal static class TrainingFigures
         var size = Binned.Size(linesWithKey.Length, MostPoints);
         var means = Binned.Means(linesWithKey.Select(l => l.Values[key]), size);
         var steps = Binned.Means(linesWithKey.Select(l => (double)l.Step), size);
-        return (new Series(name, Mark.Line, colour, [.. steps.Zip(means, (step, value) => new Point(step, value))]), size);
+        // One point makes no line.
+        var mark = linesWithKey.Length == 1 ? Mark.LineAndPoint : Mark.Line;
+        return (new Series(name, mark, colour, [.. steps.Zip(means, (step, value) => new Point(step, value))]), size);
     }
 
     private static IEnumerable<(string, string, string)> Depths(IReadOnlyList<MetricsLine> lines, string key)

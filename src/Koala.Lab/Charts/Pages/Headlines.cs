@@ -74,8 +74,8 @@ public static partial class Headlines
         double[] values = [.. runs.Rows.Select(row => row.Fields[field]).OfType<double>()];
         if (values.Length == 0) yield break;
         var (low, high) = (Two(values.Min()), Two(values.Max()));
-        var count = values.Length.ToString(CultureInfo.InvariantCulture);
-        yield return new HeadlineFigure(name, low == high ? low : $"{low} to {high}", $"of {count} {(values.Length == 1 ? "run" : "runs")}");
+        var note = string.Create(CultureInfo.InvariantCulture, $"of {values.Length} {(values.Length == 1 ? "run" : "runs")}");
+        yield return new HeadlineFigure(name, low == high ? low : $"{low} to {high}", note);
     }
 
     private static string Two(double value) => value.ToString("F2", CultureInfo.InvariantCulture);

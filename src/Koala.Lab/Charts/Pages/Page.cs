@@ -31,11 +31,9 @@ public sealed record Page(string Title, string Body)
     /// <param name="time">The time of the results.</param>
     public static string FooterOf(GitCommit? commit, MachineInfo machine, DateTimeOffset time)
     {
-        var sources = commit is null ? "commit unknown" : $"commit {commit.Hash[..Math.Min(12, commit.Hash.Length)]}"
-            + (commit.Clean ? "" : " with changes");
         var processor = string.Create(CultureInfo.InvariantCulture, $"{machine.Cpu}, {machine.Cores} cores");
         var date = time.UtcDateTime.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture);
-        return $"Koala, {sources}; {machine.Gpu?.Name ?? processor}; {date} UTC";
+        return $"Koala, commit {Short(commit)}; {machine.Gpu?.Name ?? processor}; {date} UTC";
     }
 
     /// <summary>The whole page.</summary>
@@ -44,8 +42,8 @@ public sealed record Page(string Title, string Body)
         var page = new StringBuilder();
         page.Append("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
         page.Append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-        page.Append($"<title>{Html.Escape(Title)}</title>\n<style>\n{PageResources.Styles}</style>\n</head>\n<body>\n<div class=\"page\">\n");
-        page.Append($"<h1>{Html.Escape(Title)}</h1>\n");
+        page.Append($"<title>{Html.Escape(Title)}</title>\n<style>\n{PageResources.Styles}</style>\n</head>\n<body>\n");
+        page.Append($"<div class=\"page\">\n<h1>{Html.Escape(Title)}</h1>\n");
         AppendHeadline(page);
         AppendContents(page);
         page.Append($"<main>\n{Body}</main>\n");
@@ -55,6 +53,10 @@ public sealed record Page(string Title, string Body)
         if (Body.Contains("class=\"koala-figure\"", StringComparison.Ordinal)) page.Append($"<script>{PlotlyScript.Text}</script>\n");
         return page.Append("</body>\n</html>\n").ToString();
     }
+
+    internal static string Short(GitCommit? commit) => commit is null
+        ? "unknown"
+        : commit.Hash[..Math.Min(12, commit.Hash.Length)] + (commit.Clean ? "" : " with changes");
 
     private void AppendHeadline(StringBuilder page)
     {

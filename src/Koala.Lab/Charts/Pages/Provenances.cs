@@ -12,12 +12,12 @@ internal static class Provenances
     private static readonly Column[] s_pairs = [new("", Number: false), new("", Number: false)];
 
     /// <summary>All options of a run.</summary>
-    public static string Configuration(RunRow run) => Pairs(OptionsOf(run).Select(option => (option.Key, ResultText.Rounded(option.Value))));
+    public static string Configuration(RunRow run) => Pairs(OptionsOf(run).Select(option => (option.Key, option.Value)));
 
     /// <summary>The options that are not the same in all runs, as a table, and below it those that are.</summary>
     public static string Differences(RunTable runs)
     {
-        var options = runs.Rows.Select(row => OptionsOf(row).ToDictionary(option => option.Key, option => ResultText.Rounded(option.Value))).ToArray();
+        var options = runs.Rows.Select(row => OptionsOf(row).ToDictionary(option => option.Key, option => option.Value)).ToArray();
         string[] names = [.. options.SelectMany(option => option.Keys).Distinct()];
         bool Differs(string name) => options.Select(option => option.GetValueOrDefault(name, "")).Distinct().Count() > 1;
         string[] different = [.. names.Where(Differs)];
@@ -25,7 +25,8 @@ internal static class Provenances
             [.. runs.Rows.Zip(options, (row, option) => (IReadOnlyList<string>)
                 [row.Name, .. different.Select(name => option.GetValueOrDefault(name, ""))])]);
         var same = names.Except(different).Select(name => (name, options[0][name]));
-        return (different.Length == 0 ? "" : $"<p>Different:</p>\n{ResultPage.Scroll(table.ToHtml())}<p>The same in all runs:</p>\n") + Pairs(same);
+        var differences = different.Length == 0 ? "" : $"<p>Different:</p>\n{ResultPage.Scroll(table.ToHtml())}";
+        return $"{differences}<p>The same in all runs:</p>\n{Pairs(same)}";
     }
 
     /// <summary>How a run came about.</summary>
@@ -56,7 +57,7 @@ internal static class Provenances
         string[] columns = ["name", "started", "commit", "processor", "command"];
         var rows = runs.Rows.Select(row => (IReadOnlyList<string>)
         [
-            row.Name, Time(row.Record.Started), Commit(row.Record.Commit), row.Record.Machine.Gpu?.Name ?? row.Record.Machine.Cpu,
+            row.Name, Time(row.Record.Started), Page.Short(row.Record.Commit), row.Record.Machine.Gpu?.Name ?? row.Record.Machine.Cpu,
             Command(row.Record.Command),
         ]);
         return ResultPage.Scroll(new TextTable([.. columns.Select(name => new Column(name, Number: false))], [.. rows]).ToHtml());
@@ -80,9 +81,9 @@ internal static class Provenances
         yield return ("system", $"{machine.Os}, .NET {machine.DotNet}");
     }
 
-    private static IEnumerable<KeyValuePair<string, object?>> OptionsOf(RunRow run) => run.Fields
+    private static IEnumerable<KeyValuePair<string, string>> OptionsOf(RunRow run) => run.Fields
         .Where(field => field.Key.StartsWith(Options, StringComparison.Ordinal))
-        .Select(field => KeyValuePair.Create(field.Key[Options.Length..], field.Value));
+        .Select(field => KeyValuePair.Create(field.Key[Options.Length..], ResultText.Rounded(field.Value)));
 
     private static string Command(IReadOnlyList<string> words) => words.Count == 0 ? "" : $"koala {string.Join(' ', words)}";
 
@@ -90,7 +91,9 @@ internal static class Provenances
 
     private static string Time(DateTimeOffset time) => $"{time.UtcDateTime:yyyy-MM-dd HH:mm:ss} UTC";
 
-    private static string Pairs(IEnumerable<(string Name, string Value)> pairs) => ResultPage.Scroll(
-        new TextTable(s_pairs, [.. pairs.Where(pair => pair.Value.Length > 0).Select(pair => (IReadOnlyList<string>)[pair.Name, pair.Value])])
-            .ToHtml());
+    private static string Pairs(IEnumerable<(string Name, string Value)> pairs)
+    {
+        var rows = pairs.Where(pair => pair.Value.Length > 0).Select(pair => (IReadOnlyList<string>)[pair.Name, pair.Value]);
+        return ResultPage.Scroll(new TextTable(s_pairs, [.. rows]).ToHtml());
+    }
 }

@@ -52,12 +52,8 @@ public static class ResultPage
         ArgumentNullException.ThrowIfNull(runs);
         var sections = new PageSections();
         sections.Add("Runs", Scroll(Reports.Html(runs)));
-        EvaluationReport[] reports = [.. runs.Rows.Where(row => row.Report is not null).Select(row => row.Report! with { Head = row.Name })];
-        if (reports.Length > 0)
-        {
-            sections.Add("Evaluation",
-                Chart.PositionAcceptance(reports).Html + Chart.Speedup(reports).Html + Chart.RoundTimes(reports).Html);
-        }
+        var measured = runs.Rows.Where(row => row.Report is not null).Select(row => row.Report! with { Head = row.Name }).ToArray();
+        if (measured.Length > 0) sections.Add("Evaluation", ChartsOf(measured));
         sections.Add("Training", Chart.TrainingLosses(runs).Html);
         sections.Add("Configuration", Provenances.Differences(runs));
         sections.Add("Provenance", Provenances.OfRuns(runs));
@@ -71,9 +67,7 @@ public static class ResultPage
 
     private static void AddReport(PageSections sections, EvaluationReport report)
     {
-        var charts = Chart.PositionAcceptance(report).Html;
-        if (double.IsFinite(report.Round.VerifyMs)) charts += Chart.RoundTimes(report).Html;
-        sections.Add("Evaluation", charts + Scroll(Reports.FactsHtml(report)));
+        sections.Add("Evaluation", ChartsOf(report) + Scroll(Reports.FactsHtml(report)));
         if (report.ByCategory.Count > 0)
         {
             var byCategory = Chart.AcceptanceLengthByCategory(report).Html;
@@ -81,6 +75,14 @@ public static class ResultPage
             sections.Add("Categories", byCategory + Scroll(Reports.CategoriesHtml(report)));
         }
         if (report.Answers.Count > 0) sections.Add("Prompts", Scroll(PromptTable.Create(report).ToHtml()));
+    }
+
+    // Reports without speeds have no charts of them. The speedup of one report stands in the headline.
+    private static string ChartsOf(params EvaluationReport[] reports)
+    {
+        var charts = Chart.PositionAcceptance(reports).Html;
+        if (reports.Length > 1 && reports.Any(report => double.IsFinite(report.Speedup.Median))) charts += Chart.Speedup(reports).Html;
+        return reports.Any(report => double.IsFinite(report.Round.VerifyMs)) ? charts + Chart.RoundTimes(reports).Html : charts;
     }
 
     internal static string Scroll(string table) => $"<div class=\"scroll\" tabindex=\"0\">{table}</div>\n";
