@@ -87,7 +87,6 @@ public sealed record Gate(IReadOnlyList<Threshold> Thresholds)
 /// <param name="Command">The arguments of <c>koala</c> that repeat the measurement; null if they were not recorded.</param>
 /// <param name="Results">Each threshold's result.</param>
 [TypeFormatterSource]
-[TypeFormatterSource]
 public sealed record GateReport(IReadOnlyList<string>? Command, IReadOnlyList<ThresholdResult> Results)
 {
     /// <summary>Whether all thresholds passed.</summary>
