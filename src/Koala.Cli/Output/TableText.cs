@@ -4,11 +4,11 @@ using Spectre.Console;
 
 namespace Koala.Cli.Output;
 
-/// <summary>Prints results as a table: numbers are aligned to the right, and what is wider than the terminal is wrapped.</summary>
+/// <summary>Prints results as a table with a line per row, however wide it is; numbers are aligned to the right.</summary>
 internal static partial class TableText
 {
-    // A file or a pipe has no width, and its lines must stay whole.
-    private const int WidthOfFile = 10_000;
+    // In a narrower terminal the library would break words in every cell, which is harder to read than lines that the terminal breaks.
+    private const int Widest = 10_000;
 
     public static void Write(Streams streams, ResultTable table)
     {
@@ -19,13 +19,11 @@ internal static partial class TableText
             text.AddColumn(table.Rows.Any(row => row[i] is double) ? column.RightAligned() : column);
         }
         foreach (var row in table.Rows) text.AddRow(row.Select(value => new Text(Cell(value))));
-        foreach (var line in Render(text, WidthOf(streams.ConsoleOf(streams.Output)))) streams.Output.WriteLine(line);
+        foreach (var line in Render(text)) streams.Output.WriteLine(line);
     }
 
-    private static int WidthOf(IAnsiConsole console) => console.Profile.Out.IsTerminal ? console.Profile.Width : WidthOfFile;
-
     // The library fills every line with blanks up to the width of the table.
-    private static IEnumerable<string> Render(Table table, int width)
+    private static IEnumerable<string> Render(Table table)
     {
         using var text = new StringWriter { NewLine = "\n" };
         var console = AnsiConsole.Create(new AnsiConsoleSettings
@@ -34,7 +32,7 @@ internal static partial class TableText
             ColorSystem = ColorSystemSupport.NoColors,
             Out = new AnsiConsoleOutput(text),
         });
-        console.Profile.Width = width;
+        console.Profile.Width = Widest;
         console.Write(table);
         return text.ToString().TrimEnd('\n').Split('\n').Select(line => line.TrimEnd());
     }
