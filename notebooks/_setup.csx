@@ -21,6 +21,7 @@ global using Koala.Lab.Heads.Eagle;
 global using Koala.Lab.Heads.Learning;
 global using Koala.Lab.Heads.Medusa;
 global using Koala.Lab.Regeneration;
+global using Koala.Lab.Results;
 global using Koala.Lab.Runs;
 global using Koala.Lab.Runtime;
 global using Koala.Lab.Runtime.Machine;

@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
 using Koala.Cli.Commands;
+using Koala.Cli.Commands.Runs;
 using Koala.Cli.Help;
 using Koala.Lab;
 using Koala.Lab.Runtime;
@@ -101,13 +102,15 @@ public static class KoalaCommand
         root.Subcommands.Add(GateCommand.Create(streams));
         root.Subcommands.Add(CostCommand.Create(streams));
         root.Subcommands.Add(FitTreeCommand.Create(streams));
+        root.Subcommands.Add(RunsCommand.Create(streams));
         root.Subcommands.Add(BundleCommand.Create(streams));
 #if NOTEBOOKS
+        root.Subcommands.Add(ReportCommand.Create(streams));
         root.Subcommands.Add(RunCommand.Create(streams));
         root.Subcommands.Add(KernelCommand.Create(streams));
         root.Subcommands.Add(LabCommand.Create(streams));
 #else
-        foreach (var name in (string[])["run", "kernel", "lab"]) root.Subcommands.Add(WithoutNotebooks.Create(name));
+        foreach (var name in (string[])["report", "run", "kernel", "lab"]) root.Subcommands.Add(WithoutNotebooks.Create(name));
 #endif
     }
 

@@ -1,5 +1,7 @@
 using System.Text.Json;
+using Koala.Cli.Output;
 using Koala.Lab.Adversary;
+using Koala.Lab.Charts.Pages;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Checkpoints.Hub;
 using Koala.Lab.Decoding;
@@ -12,6 +14,7 @@ using Koala.Lab.Evaluation.TreeFitting;
 using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Heads.Medusa;
 using Koala.Lab.Regeneration;
+using Koala.Lab.Results;
 using Koala.Lab.Runs;
 using Koala.Lab.Runtime.Cuda;
 using Koala.Lab.Runtime.Files;
@@ -49,6 +52,9 @@ public sealed class JsonFieldNamesTests
         { typeof(Threshold), "figure value below above" },
         { typeof(GateReport), "command results passed" },
         { typeof(ThresholdResult), "threshold measured passed" },
+        { typeof(DamagedRun), "name fault" },
+        { typeof(RunList), "runs damaged" },
+        { typeof(HeadlineFigure), "name value note" },
         { typeof(CategoryReport), "category prompts acceptanceLength speedup nAlpha" },
         {
             typeof(BreakEvenReport),

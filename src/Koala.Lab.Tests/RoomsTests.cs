@@ -7,7 +7,7 @@ public sealed partial class RoomsTests
 {
     private static readonly string[] s_rooms =
         ["Runtime", "Runs", "Checkpoints", "Text", "Data", "Kernels", "Targets", "Drafting", "Heads", "Decoding", "Regeneration",
-            "Adversary", "Training", "Evaluation", "Sweeps", "Charts"];
+            "Adversary", "Training", "Evaluation", "Results", "Sweeps", "Charts"];
 
     [Fact]
     public void A_room_uses_only_rooms_above_it()

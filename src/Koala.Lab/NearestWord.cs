@@ -1,17 +1,16 @@
 namespace Koala.Lab;
 
-/// <summary>Finds the known word that a mistyped one was meant to be, for messages that suggest it.</summary>
+/// <summary>Finds the word that a mistyped one probably stands for.</summary>
 public static class NearestWord
 {
     /// <summary>The known word that is nearest to a mistyped one; null if none is near.</summary>
     /// <param name="word">The mistyped word.</param>
-    /// <param name="known">The words that would have been right.</param>
+    /// <param name="known">The known words.</param>
     public static string? Find(string word, IEnumerable<string> known)
     {
         ArgumentNullException.ThrowIfNull(word);
         var limit = Math.Max(1, word.TrimStart('-').Length / 3);
-        var near = known.Where(candidate => Distance(word, candidate) <= limit);
-        return near.MinBy(candidate => Distance(word, candidate));
+        return known.Where(candidate => Distance(word, candidate) <= limit).MinBy(candidate => Distance(word, candidate));
     }
 
     // The number of letters that are inserted, left out, replaced or swapped with their neighbour (optimal string alignment).

@@ -6,7 +6,6 @@ using Koala.Lab;
 using Koala.Lab.Data;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Runs;
-using Koala.Lab.Runtime.Files;
 using Koala.Lab.Targets;
 using Koala.Lab.Training;
 
@@ -32,6 +31,8 @@ internal sealed class TrainCommand
         "With --evaluate: use the first N prompts.", () => 20);
     private readonly Option<int> _maxTokens = SharedOptions.Integer("--max-tokens",
         "With --evaluate: the most tokens of an answer.", () => new EvaluationOptions().Generation.MaxTokens);
+    private readonly Option<bool> _tensorBoard = SharedOptions.Flag("--tensorboard",
+        "Write TensorBoard's event files into the run's folder. A run that has them goes on with them.");
     private readonly Option<bool> _json = SharedOptions.Json();
     private readonly Option<bool> _quiet = SharedOptions.Quiet();
 
@@ -55,7 +56,8 @@ internal sealed class TrainCommand
         var command = new Command("train", "Train a draft head for a target, or go on with a run (--resume).");
         self._model.AddTo(command);
         self._training.AddTo(command);
-        command.AddOptions(self._out, self._resume, self._evaluate, self._limit, self._maxTokens, self._json, self._quiet);
+        command.AddOptions(self._out, self._resume, self._tensorBoard);
+        command.AddOptions(self._evaluate, self._limit, self._maxTokens, self._json, self._quiet);
         command.SetAction(self.Run);
         return command;
     }
@@ -101,7 +103,7 @@ internal sealed class TrainCommand
             var (arguments, cancel) = (ArgumentsOf(result), interruption.Token);
             ProgressLine.Run(_streams, result.GetValue(_quiet), show =>
             {
-                var progress = new TrainingProgressText(folder, show);
+                var progress = new TensorBoardProgress(result.GetValue(_tensorBoard), new TrainingProgressText(folder, show));
                 if (resumed is null) TrainingRun.Start(folder, target, data, plan, arguments, progress, cancel);
                 else TrainingRun.Resume(folder, target, data, progress, note => Note(result, note), cancel);
             });
@@ -164,7 +166,7 @@ internal sealed class TrainCommand
             var report = measured with { Provenance = evaluation.Provenance };
             if (!result.GetValue(_json)) _streams.Output.WriteLine(report);
             var file = Path.Combine(run.ResultsFolder, $"{NameWithoutExtensions(evaluation.File)}.json");
-            AtomicFile.WriteText(file, JsonOutput.Document(report) + "\n");
+            ReportFiles.Save(report, file);
             reports.Add(report);
             exitCode = Math.Max(exitCode, EvaluationWork.ExitCodeOf(_streams, report));
         }
@@ -203,7 +205,7 @@ internal sealed class TrainCommand
     // A run was started with its threads, dtype and device as well, so none of these may be given with --resume.
     private void CheckCombination(ParseResult result, bool resumes)
     {
-        Option[] allowed = [_resume, _evaluate, _limit, _maxTokens, _json, _quiet];
+        Option[] allowed = [_resume, _tensorBoard, _evaluate, _limit, _maxTokens, _json, _quiet];
         if (resumes && result.FirstGiven(result.CommandResult.Command.Options.Except(allowed)) is { } other)
         {
             throw new KoalaException("--resume",

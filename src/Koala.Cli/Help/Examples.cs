@@ -79,6 +79,18 @@ internal static class Examples
             $"fit-tree {MiniHead} --prompts data/spec-bench.jsonl --limit 40 --out tree.json",
             $"fit-tree {MiniHead} --prompts data/spec-bench.jsonl --limit 40 --nodes 24 --by acceptance --out tree24.json",
         ],
+        ["runs"] =
+        [
+            "runs",
+            "runs --where \"layers>=2 and state=finished\" --sort acceptanceLength --descending",
+            "runs --columns name,training.learningRate,loss --json",
+        ],
+        ["runs export"] =
+        [
+            "runs export --format parquet --rows steps --out steps.parquet",
+            "runs export --format mlflow --out mlruns",
+        ],
+        ["report"] = ["report runs/RUN --out run.html", "report runs --out runs.html", "report k2.json"],
         ["bundle"] = ["bundle --out koala-bundle", "bundle --out koala-bundle --json"],
         ["run"] =
         [

@@ -44,7 +44,9 @@ public sealed class FigureTests
         Assert.Equal(["data", "layout", "config"], json.EnumerateObject().Select(p => p.Name));
         Assert.Equal(figure.Title, json.GetProperty("layout").GetProperty("title").GetProperty("text").GetString());
         JsonElement Axis(string axis) => json.GetProperty("layout").GetProperty(axis);
-        foreach (var axis in (JsonElement[])[Axis("xaxis"), Axis("yaxis")])
+        // Names beside bars need no title, which would have no room.
+        var isHorizontal = Axis("yaxis").TryGetProperty("autorange", out var order) && order.GetString() == "reversed";
+        foreach (var axis in (JsonElement[])[Axis("xaxis"), .. isHorizontal ? [] : (JsonElement[])[Axis("yaxis")]])
             if (!axis.TryGetProperty("visible", out var visible) || visible.GetBoolean())
                 Assert.NotEqual("", axis.GetProperty("title").GetProperty("text").GetString());
 

@@ -2,6 +2,7 @@ using Koala.Lab.Charts.Figures;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Results;
 using Koala.Lab.Runs;
 using Koala.Lab.Sweeps;
 using Koala.Lab.Training;
@@ -85,6 +86,19 @@ public static class Chart
     /// <summary>The same chart from the metrics.jsonl of a run, which may still be in progress.</summary>
     /// <exception cref="KoalaException">The file cannot be read or is damaged.</exception>
     public static Figure TrainingAccuracy(RunFolder run) => new(TrainingFigures.Accuracies(MetricsLog.Read(run.MetricsFile)));
+
+    /// <summary>The minimised loss of several runs, one line per run. Runs without metrics have no line.</summary>
+    /// <exception cref="KoalaException">A metrics.jsonl cannot be read or is damaged.</exception>
+    public static Figure TrainingLosses(RunTable runs) =>
+        new(TrainingFigures.LossByRun([.. runs.Rows.Select(row => (row.Name, MetricsLog.Read(row.Folder.MetricsFile)))]));
+
+    /// <summary>The acceptance lengths of a report's categories with their intervals, one below the other.</summary>
+    public static Figure AcceptanceLengthByCategory(EvaluationReport report) => new(CategoryFigures.AcceptanceLength(report));
+
+    /// <summary>
+    /// The speedups of a report's categories with their intervals, one below the other. A line marks 1, which is no gain.
+    /// </summary>
+    public static Figure SpeedupByCategory(EvaluationReport report) => new(CategoryFigures.Speedup(report));
 
     internal static MetricsLine Line(StepMetrics metrics) => new(metrics.Step, new Dictionary<string, double>(metrics.Values));
 

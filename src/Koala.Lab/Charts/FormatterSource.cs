@@ -1,7 +1,9 @@
 using System.Collections;
+using Koala.Lab.Charts.Tables;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Results;
 using Koala.Lab.Sweeps;
 
 namespace Koala.Lab.Charts;
@@ -45,6 +47,8 @@ internal sealed class FormatterSource
         Sweep sweep => Reports.Html(sweep.Summarize()),
         SweepSummary summary => Reports.Html(summary),
         Generation generation => Reports.Html(generation),
+        RunTable runs => Reports.Html(runs),
+        ResultTable table => ResultTableText.From(table).ToHtml(),
         _ => null,
     };
 }

@@ -1,4 +1,4 @@
-using System.Text;
+using Koala.Lab.Charts.Pages;
 
 namespace Koala.Lab.Charts;
 
@@ -7,18 +7,11 @@ namespace Koala.Lab.Charts;
 /// </summary>
 public static class PlotlyScript
 {
-    private static readonly Lazy<string> s_text = new(() => $"{Resource("plotly.js")}\n{Resource("draw.js")}");
+    private static readonly Lazy<string> s_text = new(() => $"{PageResources.Read("plotly.js")}\n{PageResources.Read("draw.js")}");
 
     /// <summary>
     /// The script, 1.5 MB, for one <c>&lt;script&gt;</c> element anywhere in the page (it contains no <c>&lt;/script</c>). It draws every
     /// <see cref="Figure.Html"/> when the page has loaded, in the colours of the page's text, and again when the page turns light or dark.
     /// </summary>
     public static string Text => s_text.Value;
-
-    private static string Resource(string name)
-    {
-        using var stream = typeof(PlotlyScript).Assembly.GetManifestResourceStream(name)!;
-        using var reader = new StreamReader(stream, Encoding.UTF8);
-        return reader.ReadToEnd();
-    }
 }

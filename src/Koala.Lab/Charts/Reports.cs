@@ -1,9 +1,11 @@
 using System.Globalization;
+using Koala.Lab.Charts.Pages;
 using Koala.Lab.Charts.Tables;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Evaluation.Statistics;
+using Koala.Lab.Results;
 using Koala.Lab.Sweeps;
 
 namespace Koala.Lab.Charts;
@@ -29,7 +31,11 @@ internal static class Reports
         return Chart.AcceptanceLength(trace).Html + Chart.RoundTimes(trace).Html + summary.ToHtml();
     }
 
-    public static string Html(EvaluationReport report)
+    public static string Html(EvaluationReport report) => Headlines.Mark(Headlines.Of(report),
+        FactsHtml(report) + (report.ByCategory.Count > 0 ? CategoriesHtml(report) : ""));
+
+    /// <summary>The figures of the whole report.</summary>
+    public static string FactsHtml(EvaluationReport report)
     {
         string Count(long count) => count.ToString(CultureInfo.InvariantCulture);
         var rows = new List<IReadOnlyList<string>>
@@ -40,6 +46,12 @@ internal static class Reports
             new[] { "with the head, tokens/s", One(report.Speculative.TokensPerSecond), "" },
         };
         rows.AddRange(EvaluationTable.PositionAcceptance(report).Select((text, i) => (IReadOnlyList<string>)[Depth(i + 1), text, ""]));
+        rows.AddRange(report.NAlpha.Select((alpha, n) => (IReadOnlyList<string>)[$"{n}-alpha", Two(alpha), ""]));
+        if (double.IsFinite(report.BreakEven))
+        {
+            rows.Add(["predicted speedup", Two(report.Predicted), ""]);
+            rows.Add(["break-even acceptance length", Two(report.BreakEven), ""]);
+        }
         rows.AddRange([
             ["draft, ms per round", Two(report.Round.DraftMs), ""],
             ["verify, ms per round", Two(report.Round.VerifyMs), ""],
@@ -57,6 +69,12 @@ internal static class Reports
                 + (report.Acceptance == AcceptanceMode.Lossless ? "" : "; typical acceptance: not lossless")
                 + Verdict(report),
         };
+        return facts.ToHtml();
+    }
+
+    /// <summary>The figures by category.</summary>
+    public static string CategoriesHtml(EvaluationReport report)
+    {
         Column[] columns =
         [
             new("category", Number: false), new("prompts"), new("acceptance length"), new("95% interval"),
@@ -64,11 +82,18 @@ internal static class Reports
         ];
         IReadOnlyList<string> Row(CategoryReport c) =>
         [
-            c.Category, Count(c.Prompts), Two(c.AcceptanceLength.Mean), IntervalText.Render(c.AcceptanceLength, report.Batch),
+            c.Category, c.Prompts.ToString(CultureInfo.InvariantCulture),
+            Two(c.AcceptanceLength.Mean), IntervalText.Render(c.AcceptanceLength, report.Batch),
             Two(c.Speedup.Median), double.IsFinite(c.Speedup.Median) ? IntervalText.Render(c.Speedup, report.Batch) : "",
         ];
-        var categories = new TextTable(columns, [.. report.ByCategory.Select(Row)]);
-        return facts.ToHtml() + (categories.Rows.Count > 0 ? categories.ToHtml() : "");
+        return new TextTable(columns, [.. report.ByCategory.Select(Row)]).ToHtml();
+    }
+
+    public static string Html(RunTable runs)
+    {
+        var damaged = runs.Damaged.Select(run => $"<li>{Charts.Html.Escape($"{run.Name}: {run.Fault}")}</li>");
+        return ResultTableText.From(runs.ToTable().WithoutEmptyColumns()).ToHtml()
+            + (runs.Damaged.Count == 0 ? "" : $"<p>Damaged:</p><ul>{string.Concat(damaged)}</ul>");
     }
 
     public static string Html(SweepSummary summary)

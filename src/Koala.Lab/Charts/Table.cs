@@ -1,6 +1,8 @@
+using System.Globalization;
 using Koala.Lab.Charts.Figures;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Results;
 using Koala.Lab.Training;
 using Microsoft.Data.Analysis;
 
@@ -54,6 +56,30 @@ public static class Table
             return new PrimitiveDataFrameColumn<double>(name, values);
         }
     }
+
+    /// <summary>
+    /// The rows of results, such as those of <see cref="RunTable.ToSteps"/>. A column has numbers, truth values or texts; values of mixed
+    /// kinds become texts.
+    /// </summary>
+    public static DataFrame From(ResultTable table)
+    {
+        ArgumentNullException.ThrowIfNull(table);
+        return new DataFrame(table.Columns.Select((name, i) => ResultColumn(name, [.. table.Rows.Select(row => row[i])])));
+    }
+
+    /// <summary>One row per run with the standard columns. For others, use <see cref="RunTable.ToTable"/>.</summary>
+    public static DataFrame From(RunTable runs)
+    {
+        ArgumentNullException.ThrowIfNull(runs);
+        return From(runs.ToTable());
+    }
+
+    private static DataFrameColumn ResultColumn(string name, object?[] values) => values switch
+    {
+        _ when values.All(value => value is null or double) => new PrimitiveDataFrameColumn<double>(name, values.Cast<double?>()),
+        _ when values.All(value => value is null or bool) => new PrimitiveDataFrameColumn<bool>(name, values.Cast<bool?>()),
+        _ => new StringDataFrameColumn(name, values.Select(value => Convert.ToString(value, CultureInfo.InvariantCulture))),
+    };
 
     private static PrimitiveDataFrameColumn<T> Column<T>(string name, IEnumerable<T> values)
         where T : unmanaged => new(name, values);

@@ -35,6 +35,9 @@ public sealed partial class RunFolder
     /// <summary>The folder of the evaluations' reports, each in a JSON file.</summary>
     public string ResultsFolder => IOPath.Combine(Path, "results");
 
+    /// <summary>The folder of TensorBoard's event files, where a training run writes them.</summary>
+    public string TensorBoardFolder => IOPath.Combine(Path, "tensorboard");
+
     internal string LockFile => IOPath.Combine(Path, LockName);
 
     internal string HolderFile => IOPath.Combine(Path, HolderName);

@@ -69,7 +69,10 @@ internal static class PlotlyJson
     }
 
     private static JsonObject Keys(Plot plot) => New(
-        ("title", Title(plot.Keys.Title, ("standoff", plot.Horizontal ? null : 8))),
+        // Names beside the bars need no title, which would have no room beside them.
+        ("title", plot.Horizontal ? null : Title(plot.Keys.Title, ("standoff", 8))),
+        // The label that shows all series says what its number counts.
+        ("unifiedhovertitle", plot.Horizontal ? null : New(("text", $"{Markup(plot.Keys.Title.Split(" (")[0])} %{{x}}"))),
         ("gridcolor", Grid),
         ("zeroline", false),
         ("automargin", true),

@@ -25,7 +25,7 @@ internal static class PlotlyParts
             ("yanchor", "top"), ("pad", New(("t", 10))), ("font", New(("size", 15), ("weight", 600))));
         var layout = New(
             ("title", titlePart),
-            ("font", New(("color", Colours.Muted), ("size", 12))),
+            ("font", New(("family", "system-ui, sans-serif"), ("color", Colours.Muted), ("size", 13))),
             ("paper_bgcolor", Clear), ("plot_bgcolor", Clear),
             ("height", height), ("margin", margin),
             ("legend", New(("orientation", "h"), ("x", 0), ("y", -legendBelow), ("yanchor", "top"), ("traceorder", "normal"))),

@@ -93,7 +93,6 @@ internal sealed class SvgPicture
 
     private void NamesDown()
     {
-        _svg.Text(_left - 8, _top - 8, _plot.Keys.Title, "end", " fill-opacity=\".7\"");
         foreach (var (i, name) in _plot.Keys.Names!.Index()) _svg.Text(_left - 8, AtKey(i) + 4, Shortened(name), "end");
     }
 

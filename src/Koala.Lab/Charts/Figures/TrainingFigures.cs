@@ -18,28 +18,46 @@ internal static class TrainingFigures
     ]);
 
     public static Plot Accuracies(IReadOnlyList<MetricsLine> lines) =>
-        Create("Accuracy in training", new ValueAxis("accuracy", "F3", High: 1), lines,
+        Create("Accuracy in training", new ValueAxis("accuracy", "F3"), lines,
             [.. Depths(lines, "validationAccuracyAtDepth"), ("discriminatorAccuracy", "discriminator", Colours.Sky)]);
+
+    /// <summary>The minimised loss of several runs, one line per run.</summary>
+    public static Plot LossByRun(IReadOnlyList<(string Name, IReadOnlyList<MetricsLine> Lines)> runs)
+    {
+        var lines = runs.Select((run, i) => Means(run.Name, "loss", Colours.At(i), run.Lines))
+            .OfType<(Series Series, int Size)>().ToArray();
+        return new Plot("Loss by run", StepAxis(lines.Select(line => line.Size)), new ValueAxis("minimised loss, nats", "F3"),
+            [.. lines.Select(line => line.Series)]);
+    }
 
     private static Plot Create(
         string title, ValueAxis values, IReadOnlyList<MetricsLine> lines, IReadOnlyList<(string Key, string Name, string Colour)> metrics)
     {
-        var mostSteps = 1;
-        var series = new List<Series>();
-        foreach (var (key, name, colour) in metrics)
-        {
-            // Not every step has every value, and one without a position to learn from has no loss.
-            var linesWithKey = lines.Where(l => l.Values.TryGetValue(key, out var value) && double.IsFinite(value)).ToArray();
-            if (linesWithKey.Length == 0) continue;
-            var size = Binned.Size(linesWithKey.Length, MostPoints);
-            mostSteps = Math.Max(mostSteps, size);
-            var means = Binned.Means(linesWithKey.Select(l => l.Values[key]), size);
-            var steps = Binned.Means(linesWithKey.Select(l => (double)l.Step), size);
-            var points = steps.Zip(means, (step, value) => new Point(step, value));
-            series.Add(new Series(name, Mark.Line, colour, [.. points]) { Dashed = name is "adversarial" or "discriminator" });
-        }
-        var keys = mostSteps == 1 ? "step" : string.Create(CultureInfo.InvariantCulture, $"step (means of up to {mostSteps} steps)");
-        return new Plot(title, new KeyAxis(keys), values, series);
+        var series = metrics.Select(metric => Means(metric.Name, metric.Key, metric.Colour, lines))
+            .OfType<(Series Series, int Size)>().ToArray();
+        return new Plot(title, StepAxis(series.Select(line => line.Size)), values, [.. series.Select(Dashed)]);
+
+        static Series Dashed((Series Series, int Size) line) =>
+            line.Series with { Dashed = line.Series.Name is "adversarial" or "discriminator" };
+    }
+
+    private static KeyAxis StepAxis(IEnumerable<int> sizes)
+    {
+        var most = sizes.DefaultIfEmpty(1).Max();
+        return new KeyAxis(most == 1 ? "step" : string.Create(CultureInfo.InvariantCulture, $"step (means of up to {most} steps)"));
+    }
+
+    // Null if no step has the value. Not every step has every value, and one without a position to learn from has no loss.
+    private static (Series Series, int Size)? Means(string name, string key, string colour, IReadOnlyList<MetricsLine> lines)
+    {
+        var linesWithKey = lines.Where(l => l.Values.TryGetValue(key, out var value) && double.IsFinite(value)).ToArray();
+        if (linesWithKey.Length == 0) return null;
+        var size = Binned.Size(linesWithKey.Length, MostPoints);
+        var means = Binned.Means(linesWithKey.Select(l => l.Values[key]), size);
+        var steps = Binned.Means(linesWithKey.Select(l => (double)l.Step), size);
+        // One point makes no line.
+        var mark = linesWithKey.Length == 1 ? Mark.LineAndPoint : Mark.Line;
+        return (new Series(name, mark, colour, [.. steps.Zip(means, (step, value) => new Point(step, value))]), size);
     }
 
     private static IEnumerable<(string, string, string)> Depths(IReadOnlyList<MetricsLine> lines, string key)
