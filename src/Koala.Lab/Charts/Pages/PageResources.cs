@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Text;
 
 namespace Koala.Lab.Charts.Pages;
@@ -14,10 +15,11 @@ internal static class PageResources
     /// <summary>The script of a page, which does not draw figures; plotly.js does that.</summary>
     public static string Script => s_script.Value;
 
-    /// <summary>The text of an embedded file.</summary>
+    /// <summary>The text of an embedded file; one whose name ends in .gz is decompressed.</summary>
     public static string Read(string name)
     {
-        using var stream = typeof(PageResources).Assembly.GetManifestResourceStream(name)!;
+        using var file = typeof(PageResources).Assembly.GetManifestResourceStream(name)!;
+        using var stream = Path.GetExtension(name) == ".gz" ? new GZipStream(file, CompressionMode.Decompress) : file;
         using var reader = new StreamReader(stream, Encoding.UTF8);
         return reader.ReadToEnd();
     }
