@@ -23,7 +23,8 @@ internal sealed class CostCommand
     {
         var self = new CostCommand(streams);
         var command = new Command("cost",
-            "Compute what a million tokens cost with each head and without one, and after how many tokens a head has paid for its training.");
+            "Compute what a million tokens cost with each head and without one, and after how many tokens a head has paid for its "
+            + "training.");
         self._rate.Required = true;
         command.Arguments.Add(self._reports);
         command.AddOptions(self._rate, self._trainingRate, self._currency, self._json);

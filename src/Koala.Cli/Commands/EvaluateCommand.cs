@@ -29,8 +29,8 @@ internal sealed class EvaluateCommand
         + "It reports the break-even: the acceptance length above which such a head pays on this device.",
         NewHeadOptions.Kinds);
     private readonly Option<string?> _assume = SharedOptions.Text("--assume-acceptance", "SHARES|FILE",
-        "With --untrained: the position acceptance that the head would have, such as 0.8,0.7,0.65, or a report of koala evaluate --out that "
-        + "measured it, on any device. Koala then predicts the speedup.");
+        "With --untrained: the position acceptance that the head would have, such as 0.8,0.7,0.65, or a report of koala evaluate "
+        + "--out that measured it, on any device. Koala then predicts the speedup.");
     private readonly NewHeadOptions _newHead;
     private readonly Option<int> _batch = SharedOptions.Integer("--batch",
         "Prompts that are answered as a batch, with the head and without it.", () => Defaults.Batch);
@@ -111,7 +111,10 @@ internal sealed class EvaluateCommand
         EvaluationOptions options, Provenance provenance, CancellationToken cancel)
     {
         if (source is not DraftHead head)
-            throw new KoalaException(_byLayer.Name, $"is about the layers of a head, but {name} is none", "leave it out, or give --head FOLDER");
+        {
+            throw new KoalaException(_byLayer.Name, $"is about the layers of a head, but {name} is none",
+                "leave it out, or give --head FOLDER");
+        }
         LayersReport? measured = null;
         ProgressLine.Run(_streams, result.GetValue(_quiet), show => measured =
             LayersReport.Measure(target, head, name, prompts, options, new PromptProgressText(show, "evaluating"), cancel));

@@ -52,13 +52,15 @@ public sealed class AssumedAcceptanceTests
     [Theory]
     [InlineData("0.8,1.2"), InlineData("0.8,-0.1"), InlineData("0.8,,0.7"), InlineData("nan"), InlineData("missing.json"), InlineData("")]
     public void What_is_no_list_of_shares_and_no_file_is_refused(string text) =>
-        Assert.Contains("0.8,0.7,0.65", Assert.Throws<KoalaException>(() => AssumedAcceptance.Read(text)).Message, StringComparison.Ordinal);
+        Assert.Contains("0.8,0.7,0.65", Assert.Throws<KoalaException>(() => AssumedAcceptance.Read(text)).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void Trees_are_refused_on_both_sides()
     {
         var tree = ReportFiles.Load(s_report) with { Tree = new TreeReport("eagle-1", 25, 5) };
-        Assert.Contains("eagle-1", Assert.Throws<KoalaException>(() => AssumedAcceptance.Of(tree, "r.json")).Message, StringComparison.Ordinal);
+        Assert.Contains("eagle-1", Assert.Throws<KoalaException>(() => AssumedAcceptance.Of(tree, "r.json")).Message,
+            StringComparison.Ordinal);
         var costs = Costs() with { IsTree = true };
         Assert.Throws<KoalaException>(() => costs.Assuming(AssumedAcceptance.Read("0.5")));
     }

@@ -39,7 +39,8 @@ public sealed class MachineLoadTests
     {
         // Three threads on two cores: they waited for 3 s, but others ran for half a second only.
         var start = At(0, 0, Stat(0, 0), ("1", "0 0 1"), ("2", "0 0 1"), ("3", "0 0 1"));
-        var end = At(5, 9.5, Stat(1000, 0), ("1", "3500000000 1000000000 1"), ("2", "3000000000 1000000000 1"), ("3", "3000000000 1000000000 1"));
+        var end = At(5, 9.5, Stat(1000, 0), ("1", "3500000000 1000000000 1"), ("2", "3000000000 1000000000 1"),
+            ("3", "3000000000 1000000000 1"));
         Assert.Equal(0.5 / 10, MachineLoad.Between(start, end).WaitingShare, 9);
     }
 

@@ -45,7 +45,9 @@ public sealed record AssumedAcceptance(IReadOnlyList<double> ByPosition, string 
     /// <summary>The position acceptance of a report.</summary>
     /// <param name="report">The report of a chain.</param>
     /// <param name="from">The name that is shown for it.</param>
-    /// <exception cref="KoalaException">The report drafted a tree, whose acceptance says nothing about chains, or nothing at all.</exception>
+    /// <exception cref="KoalaException">
+    /// The report drafted a tree, whose acceptance says nothing about chains, or nothing at all.
+    /// </exception>
     public static AssumedAcceptance Of(EvaluationReport report, string from)
     {
         ArgumentNullException.ThrowIfNull(report);

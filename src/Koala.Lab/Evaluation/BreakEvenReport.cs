@@ -205,7 +205,10 @@ public sealed record BreakEvenReport : Circumstances
     {
         var text = new StringBuilder().Append(CultureInfo.InvariantCulture, $"acceptance: assumed, from {AcceptanceFrom}");
         if (PredictionError is { } error)
-            text.Append(CultureInfo.InvariantCulture, $"; there the same prediction was {Math.Abs(error):P0} too {(error < 0 ? "low" : "high")}");
+        {
+            var direction = error < 0 ? "low" : "high";
+            text.Append(CultureInfo.InvariantCulture, $"; there the same prediction was {Math.Abs(error):P0} too {direction}");
+        }
         text.Append('\n');
         var best = ByDraftLength.Where(row => row.Speedup is not null).MaxBy(row => row.Speedup);
         if (best is not null)
@@ -213,7 +216,9 @@ public sealed record BreakEvenReport : Circumstances
         return text.ToString();
     }
 
-    private static string Known(double? value) => value is { } known ? string.Create(CultureInfo.InvariantCulture, $"{known,7:F2}") : "      -";
+    private static string Known(double? value) => value is { } known
+        ? string.Create(CultureInfo.InvariantCulture, $"{known,7:F2}")
+        : "      -";
 }
 
 /// <summary>

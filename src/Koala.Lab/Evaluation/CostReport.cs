@@ -90,7 +90,9 @@ public sealed record CostReport(double Rate, double TrainingRate, string Currenc
         if (Directory.Exists(file)) return RunFolder.Open(file);
         var results = Path.GetDirectoryName(Path.GetFullPath(file));
         var parent = Path.GetDirectoryName(results);
-        return parent is not null && RunFolder.IsRun(parent) && RunFolder.Open(parent) is var run && run.ResultsFolder == results ? run : null;
+        if (parent is null || !RunFolder.IsRun(parent)) return null;
+        var run = RunFolder.Open(parent);
+        return run.ResultsFolder == results ? run : null;
     }
 
     private static string NewestReport(string run)
@@ -110,8 +112,10 @@ public sealed record CostReport(double Rate, double TrainingRate, string Currenc
     private static void CheckRate(string option, double rate)
     {
         if (!double.IsFinite(rate) || rate < 0)
-            throw KoalaException.ForOption(option, string.Create(CultureInfo.InvariantCulture, $"is {rate}, but an hour has a price of 0 or more"),
-                "give the price of a device-hour");
+        {
+            var fault = string.Create(CultureInfo.InvariantCulture, $"is {rate}, but an hour has a price of 0 or more");
+            throw KoalaException.ForOption(option, fault, "give the price of a device-hour");
+        }
     }
 }
 

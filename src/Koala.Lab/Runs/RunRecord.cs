@@ -129,7 +129,10 @@ public sealed record RunRecord
         if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("formatVersion", out var version))
             throw new JsonException("it has no formatVersion");
         if (version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out var number) || number != CurrentFormat)
-            throw new KoalaException(file, $"has format version {MessageText.Text(version.GetRawText())}, but this Koala reads {CurrentFormat}",
+        {
+            var found = MessageText.Text(version.GetRawText());
+            throw new KoalaException(file, $"has format version {found}, but this Koala reads {CurrentFormat}",
                 "use the version of Koala that wrote it");
+        }
     }
 }
