@@ -21,6 +21,7 @@ public sealed class ChatTemplate
     {
         (_text, _where) = (text, where);
         _tokens = JsonSerializer.Serialize(tokens.OrderBy(t => t.Key, StringComparer.Ordinal).ToDictionary());
+        TemplateEngine.WarmUp();
     }
 
     /// <summary>Everything that decides how a chat is rendered.</summary>

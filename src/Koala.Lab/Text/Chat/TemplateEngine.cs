@@ -35,6 +35,14 @@ internal sealed class TemplateEngine : IDisposable
         })()
         """, "huggingface-jinja.js"));
 
+    private static readonly Message s_any = new(Message.User, "");
+
+    private static readonly Lazy<Task> s_warmUp = new(() => Task.Run(() =>
+    {
+        using var engine = new TemplateEngine("{{ messages[0].content }}", "{}", "the first template", TemplateRoom.For([s_any]));
+        return engine.Render([s_any], addGenerationPrompt: false);
+    }));
+
     private readonly Engine _engine;
     private readonly JsValue _render;
     private readonly string _where;
@@ -64,6 +72,11 @@ internal sealed class TemplateEngine : IDisposable
         var parse = _engine.Evaluate(s_script.Value);
         _render = Run("cannot be parsed", () => _engine.Invoke(parse, TemplateSource.Prepare(template), tokens));
     }
+
+    /// <summary>
+    /// Compiles the engine's code on another thread, once per process. That takes half a second, in which a target reads its weights.
+    /// </summary>
+    public static void WarmUp() => _ = s_warmUp.Value;
 
     /// <summary>The chats that the engine can render.</summary>
     public TemplateRoom Room { get; }
