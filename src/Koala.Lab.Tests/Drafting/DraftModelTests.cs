@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Koala.Lab.Checkpoints.Safetensors;
 using Koala.Lab.Decoding;
@@ -5,6 +6,7 @@ using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Drafting;
 using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Targets;
+using Koala.Lab.Tests.Decoding;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -214,6 +216,27 @@ public sealed class DraftModelTests : IDisposable
         Assert.True(logits[0].allclose(own.narrow(0, 0, 516), rtol: 1e-4, atol: 1e-4));
     }
 
+    /// <summary>Padding that the target samples but the model cannot draft is drawn all the same, as often as the target says.</summary>
+    [Theory, InlineData(20, 4), InlineData(4, 20)]
+    public void With_a_model_that_is_padded_differently_answers_have_the_targets_distribution(int ofModel, int ofTarget)
+    {
+        var options = new GenerationOptions { Temperature = 1.3, TopK = 8, MaxTokens = 3, DraftLength = 2 };
+        var prompt = Golden.Prompts("koala-nano")[0].Ids;
+        // The last rows of padding are copies of a likely second token and of those after it.
+        var own = SampledAnswers.Distribution(ShippedModels.Nano, prompt, options with { MaxTokens = 2 }, 2);
+        var likely = int.Parse(own.MaxBy(answer => answer.Value).Key.Split(' ')[1], CultureInfo.InvariantCulture);
+        using var target = Target.Load(Padded("target", ofTarget, likely - ofModel));
+        using var source = DraftModel.Load(Padded("model", ofModel, likely - ofModel), target);
+        using var decoder = new SpeculativeDecoder(target, source) { ChooseDraftLength = false };
+
+        var expected = SampledAnswers.Distribution(target, prompt, options, 3);
+        Assert.InRange(SampledAnswers.AssertDistribution(decoder, prompt, options, expected), 100, int.MaxValue);
+        if (ofTarget > ofModel) Assert.InRange(OfPadding(expected), 0.02, 1);
+
+        double OfPadding(Dictionary<string, double> answers) => answers.Where(answer =>
+            answer.Key.Split(' ').Skip(1).Any(token => int.Parse(token, CultureInfo.InvariantCulture) >= 512 + ofModel)).Sum(a => a.Value);
+    }
+
     [Fact]
     public void A_model_whose_context_is_too_short_is_refused()
     {
@@ -232,11 +255,12 @@ public sealed class DraftModelTests : IDisposable
 
     // koala-nano with more rows in its embedding than its tokenizer has tokens. These rows are some of its own, scaled up, so that
     // padding is often the best token.
-    private string Padded(string name, int rows) => ChangedModel.Copy(_folder.At(name), config => config["vocab_size"] = 512 + rows, own =>
-    {
-        var embedding = own["model.embed_tokens.weight"];
-        return own.With("model.embed_tokens.weight", rows == 0 ? embedding : cat([embedding, embedding.narrow(0, 100, rows) * 1.5], 0));
-    });
+    private string Padded(string name, int rows, int first = 100) =>
+        ChangedModel.Copy(_folder.At(name), config => config["vocab_size"] = 512 + rows, own =>
+        {
+            var embedding = own["model.embed_tokens.weight"];
+            return own.With("model.embed_tokens.weight", rows == 0 ? embedding : cat([embedding, embedding.narrow(0, first, rows) * 1.5], 0));
+        });
 
     private static void Close(int[] text, Tensor logits)
     {
