@@ -259,7 +259,8 @@ public sealed class DraftModelTests : IDisposable
         ChangedModel.Copy(_folder.At(name), config => config["vocab_size"] = 512 + rows, own =>
         {
             var embedding = own["model.embed_tokens.weight"];
-            return own.With("model.embed_tokens.weight", rows == 0 ? embedding : cat([embedding, embedding.narrow(0, first, rows) * 1.5], 0));
+            var padded = rows == 0 ? embedding : cat([embedding, embedding.narrow(0, first, rows) * 1.5], 0);
+            return own.With("model.embed_tokens.weight", padded);
         });
 
     private static void Close(int[] text, Tensor logits)
