@@ -6,6 +6,7 @@
 #r "../src/Koala.Lab/bin/Release/net10.0/Microsoft.Data.Analysis.dll"
 
 global using Koala.Lab;
+global using Koala.Lab.Adversary;
 global using Koala.Lab.Charts;
 global using Koala.Lab.Data;
 global using Koala.Lab.Decoding;
@@ -15,6 +16,8 @@ global using Koala.Lab.Drafting;
 global using Koala.Lab.Drafting.Trees;
 global using Koala.Lab.Evaluation;
 global using Koala.Lab.Evaluation.Acceptance;
+global using Koala.Lab.Evaluation.Comparison;
+global using Koala.Lab.Evaluation.Gates;
 global using Koala.Lab.Evaluation.TreeFitting;
 global using Koala.Lab.Heads;
 global using Koala.Lab.Heads.Eagle;
@@ -31,6 +34,8 @@ global using Koala.Lab.Targets;
 global using Koala.Lab.Text.Chat;
 global using Koala.Lab.Text.Tokenizers;
 global using Koala.Lab.Training;
+global using System.IO;
+global using System.Text.Json.Nodes;
 global using TorchSharp;
 
 // This must run before anything uses TorchSharp.
