@@ -57,10 +57,13 @@ public sealed class PageTests(Chromium chromium) : IClassFixture<Chromium>, IDis
     }
 
     [Theory]
-    [InlineData(ColorScheme.Light, "rgb(27, 31, 36)")]
-    [InlineData(ColorScheme.Dark, "rgb(228, 231, 235)")]
-    public Task The_quickstart_shows_all_its_charts(ColorScheme scheme, string ink) =>
-        OpenAndCheck(TestFiles.At("notebooks", "01-quickstart.ipynb"), 8, scheme, ink);
+    [MemberData(nameof(CourseTests.Names), MemberType = typeof(CourseTests))]
+    public async Task A_notebook_of_the_course_shows_all_its_charts(string name)
+    {
+        var notebook = CourseTests.PathOf(name);
+        await OpenAndCheck(notebook, CourseTests.FiguresInCode(notebook), ColorScheme.Light, "rgb(27, 31, 36)");
+        await OpenAndCheck(notebook, CourseTests.FiguresInCode(notebook), ColorScheme.Dark, "rgb(228, 231, 235)");
+    }
 
     [Fact]
     public async Task No_script_of_a_text_or_of_a_stored_output_runs()

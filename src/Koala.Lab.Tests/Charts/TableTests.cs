@@ -30,6 +30,14 @@ public sealed class TableTests
     }
 
     [Fact]
+    public void A_speed_that_was_not_measured_is_a_dash()
+    {
+        var frame = new DataFrame(new PrimitiveDataFrameColumn<double>("speedup", [1.5, double.NaN]),
+            new PrimitiveDataFrameColumn<float>("share", [float.NaN, 0.25f]));
+        Assert.Equal(["1.5", "-", "-", "0.25"], Html(DataFrameText.From(frame).ToHtml()).Descendants("td").Select(e => e.Value));
+    }
+
+    [Fact]
     public void A_large_frame_is_cut_and_says_so()
     {
         var columns = Enumerable.Range(0, 40)

@@ -29,6 +29,8 @@ internal static class DataFrameText
         var text = value switch
         {
             null => "",
+            // What was not measured; Koala's other tables show it in the same way.
+            double.NaN or float.NaN => "-",
             double or float => ((IFormattable)value).ToString("G6", CultureInfo.InvariantCulture),
             DateTime time => time.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture),
             IFormattable formattable => formattable.ToString(null, CultureInfo.InvariantCulture),
