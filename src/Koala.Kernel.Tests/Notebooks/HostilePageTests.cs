@@ -86,6 +86,8 @@ public sealed partial class HostilePageTests : IDisposable
         "www.x.invalid/<script>document.title='ran'</script>",
         "`<script>document.title='ran'</script>`</code><script>document.title='ran'</script>",
         "\\<script>document.title='ran'</script>",
+        "<details><summary>a</summary>\n<script>document.title='ran'</script>\n</details>",
+        "<details><summary>\"><img src=x onerror=document.title='ran'></summary>\ntext\n</details>",
         "&lt;script&gt;document.title='ran'&lt;/script&gt;",
     ];
 
@@ -112,6 +114,11 @@ public sealed partial class HostilePageTests : IDisposable
     [InlineData("# A title", "<h1 id=\"a-title\">A title</h1>")]
     public void Harmless_markdown_stays(string markdown, string html) =>
         Assert.Contains(html, MarkdownHtml.Render(markdown, trusted: false), StringComparison.Ordinal);
+
+    [Fact]
+    public void The_answer_of_an_exercise_is_closed_until_a_reader_opens_it() => Assert.Equal(
+        "<p>before</p>\n<details><summary>1 &amp; 2</summary>\n<p><strong>the</strong> answer</p>\n</details>\n<p>after &lt;/details&gt;</p>\n",
+        MarkdownHtml.Render("before\n\n<details><summary>1 & 2</summary>\n\n**the** answer\n\n</details>\n\nafter </details>", trusted: false));
 
     [Fact]
     public void An_unsafe_link_shows_what_it_was() =>

@@ -1,5 +1,7 @@
 using System.Buffers;
 using System.Net;
+using System.Text;
+using System.Text.RegularExpressions;
 using Markdig;
 using Markdig.Extensions.GenericAttributes;
 using Markdig.Extensions.MediaLinks;
@@ -10,9 +12,11 @@ namespace Koala.Kernel.Notebooks;
 /// <summary>Renders Markdown as HTML for a page.</summary>
 /// <remarks>
 /// A notebook comes from anywhere, and a page that somebody opens must not run its scripts. Unless the text is trusted, HTML in it
-/// is shown as text, attributes cannot be set, and links keep only the schemes that open a page, an address or a picture.
+/// is shown as text, attributes cannot be set, and links keep only the schemes that open a page, an address or a picture. The one
+/// exception is a part that a reader opens, such as the answer of an exercise: a line with &lt;details&gt;&lt;summary&gt;, its title and
+/// &lt;/summary&gt;, the part, and a line with &lt;/details&gt;.
 /// </remarks>
-internal static class MarkdownHtml
+internal static partial class MarkdownHtml
 {
     // A browser does nothing with a link of this scheme, and the reader sees what was there.
     private const string Unsafe = "unsafe:";
@@ -28,6 +32,21 @@ internal static class MarkdownHtml
     /// <param name="text">The Markdown.</param>
     /// <param name="trusted">Whether HTML and all links of the text are kept.</param>
     public static string Render(string text, bool trusted)
+    {
+        if (trusted) return RenderPart(text, trusted);
+        var html = new StringBuilder();
+        var end = 0;
+        foreach (Match part in ClosedPart().Matches(text))
+        {
+            html.Append(RenderPart(text[end..part.Index], trusted))
+                .Append("<details><summary>").Append(WebUtility.HtmlEncode(part.Groups["title"].Value)).Append("</summary>\n")
+                .Append(RenderPart(part.Groups["body"].Value, trusted)).Append("</details>\n");
+            end = part.Index + part.Length;
+        }
+        return html.Append(RenderPart(text[end..], trusted)).ToString();
+    }
+
+    private static string RenderPart(string text, bool trusted)
     {
         var pipeline = trusted ? s_trusted : s_untrusted;
         using var html = new StringWriter();
@@ -82,4 +101,8 @@ internal static class MarkdownHtml
                 && s_pictures.Any(mime => bare.AsSpan(end + 1).StartsWith($"{mime};base64,", StringComparison.OrdinalIgnoreCase));
         return safe ? url : Unsafe + url;
     }
+
+    [GeneratedRegex(@"^<details><summary>(?<title>[^<>\r\n]*)</summary>\r?\n(?<body>.*?)^</details>\r?$",
+        RegexOptions.Multiline | RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
+    private static partial Regex ClosedPart();
 }

@@ -3,6 +3,7 @@ using Koala.Lab.Charts;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Comparison;
 using Microsoft.Data.Analysis;
 
 namespace Koala.Lab.Tests.Charts;
@@ -34,6 +35,14 @@ public sealed class NotebookTests
         using var writer = new StringWriter();
         Assert.False(Format(Sample.Trace, Figure.PlotlyMimeType, writer));
         Assert.Equal("", writer.ToString());
+    }
+
+    [Fact]
+    public void A_comparison_is_shown_as_its_table()
+    {
+        var report = Sample.Reports[0];
+        var comparison = new ComparisonReport("a<b", "c", report.Target, 1, 0, []) { Summary = "no difference" };
+        Assert.Equal($"<pre>{comparison.ToString().Replace("<", "&lt;", StringComparison.Ordinal)}</pre>", Show(comparison, "text/html"));
     }
 
     [Fact]

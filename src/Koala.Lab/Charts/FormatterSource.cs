@@ -38,7 +38,7 @@ internal sealed class FormatterSource
         }
     }
 
-    private static string? ToHtml(object value) => value switch
+    private static string ToHtml(object value) => value switch
     {
         Figure figure => figure.Html,
         ColouredText text => text.Html,
@@ -49,6 +49,7 @@ internal sealed class FormatterSource
         Generation generation => Reports.Html(generation),
         RunTable runs => Reports.Html(runs),
         ResultTable table => ResultTableText.From(table).ToHtml(),
-        _ => null,
+        // Other reports are tables of text.
+        _ => $"<pre>{Html.Escape(value.ToString() ?? "")}</pre>",
     };
 }
