@@ -22,7 +22,8 @@ public sealed partial class CourseTests : IDisposable
         ["06-adversary"] = [$"dataFile={SmallChats}", "chats=150", "steps=6", "seeds=1", "prompts=3"],
         ["07-trees-and-sampling"] = ["draws=100", "prompts=3"],
         ["08-compare-and-gate"] = [$"dataFile={SmallChats}", "steps=3", "seeds=1", "prompts=10"],
-        ["09-reproduce-the-paper"] = [$"targetFolder={Nano}", $"headK1={Nano}-eagle-k1", $"headK2={Nano}-eagle-k2", "prompts=3", "tokens=24"],
+        ["09-reproduce-the-paper"] =
+            [$"targetFolder={Nano}", $"headK1={Nano}-eagle-k1", $"headK2={Nano}-eagle-k2", "prompts=3", "tokens=24"],
     };
 
     private readonly TemporaryFolder _folder = new();
@@ -90,8 +91,8 @@ public sealed partial class CourseTests : IDisposable
     internal static string PathOf(string name) => TestFiles.At("notebooks", $"{name}.ipynb");
 
     /// <summary>The number of figures in the outputs of a notebook.</summary>
-    internal static int Figures(string notebook) =>
-        Outputs(notebook).Count(output => Joined(output["data"]?["text/html"]).Contains("class=\"koala-figure\"", StringComparison.Ordinal));
+    internal static int Figures(string notebook) => Outputs(notebook)
+        .Count(output => Joined(output["data"]?["text/html"]).Contains("class=\"koala-figure\"", StringComparison.Ordinal));
 
     public void Dispose() => _folder.Dispose();
 

@@ -116,9 +116,12 @@ public sealed partial class HostilePageTests : IDisposable
         Assert.Contains(html, MarkdownHtml.Render(markdown, trusted: false), StringComparison.Ordinal);
 
     [Fact]
-    public void The_answer_of_an_exercise_is_closed_until_a_reader_opens_it() => Assert.Equal(
-        "<p>before</p>\n<details><summary>1 &amp; 2</summary>\n<p><strong>the</strong> answer</p>\n</details>\n<p>after &lt;/details&gt;</p>\n",
-        MarkdownHtml.Render("before\n\n<details><summary>1 & 2</summary>\n\n**the** answer\n\n</details>\n\nafter </details>", trusted: false));
+    public void The_answer_of_an_exercise_is_closed_until_a_reader_opens_it()
+    {
+        const string Markdown = "before\n\n<details><summary>1 & 2</summary>\n\n**the** answer\n\n</details>\n\nafter </details>";
+        const string Closed = "<details><summary>1 &amp; 2</summary>\n<p><strong>the</strong> answer</p>\n</details>\n";
+        Assert.Equal($"<p>before</p>\n{Closed}<p>after &lt;/details&gt;</p>\n", MarkdownHtml.Render(Markdown, trusted: false));
+    }
 
     [Fact]
     public void An_unsafe_link_shows_what_it_was() =>
