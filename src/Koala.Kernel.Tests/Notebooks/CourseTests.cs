@@ -16,11 +16,11 @@ public sealed partial class CourseTests : IDisposable
     {
         ["01-quickstart"] = ["steps=10", "prompts=2"],
         ["02-how-speculative-decoding-works"] = [$"targetFolder={Nano}", $"headFolder={Nano}-eagle-k2", "tokens=24", "prompts=3"],
-        ["03-training-a-head"] = [$"dataFile={SmallChats}", "chats=300", "steps=6", "prompts=3"],
-        ["04-ablation-over-k"] = [$"dataFile={SmallChats}", "chats=150", "layers=1-2", "seeds=0-0", "steps=3", "prompts=3"],
-        ["05-inference-speedups"] = [$"targetFolder={Nano}", $"headFolder={Nano}-eagle-k2", "prompts=3", "tokens=24"],
+        ["03-training-a-head"] = [$"dataFile={SmallChats}", "chats=200", "steps=4", "prompts=2"],
+        ["04-ablation-over-k"] = [$"dataFile={SmallChats}", "chats=150", "layers=1-2", "seeds=0-0", "steps=3", "prompts=2"],
+        ["05-inference-speedups"] = [$"targetFolder={Nano}", $"headFolder={Nano}-eagle-k2", "prompts=2", "tokens=16"],
         ["06-adversary"] = [$"dataFile={SmallChats}", "chats=150", "steps=6", "seeds=1", "prompts=3"],
-        ["07-trees-and-sampling"] = ["draws=100", "prompts=3"],
+        ["07-trees-and-sampling"] = ["draws=50", "prompts=2"],
         ["08-compare-and-gate"] = [$"dataFile={SmallChats}", "steps=3", "seeds=1", "prompts=10"],
         ["09-reproduce-the-paper"] =
             [$"targetFolder={Nano}", $"headK1={Nano}-eagle-k1", $"headK2={Nano}-eagle-k2", "prompts=3", "tokens=24"],
