@@ -19,7 +19,7 @@ internal static class DoctorCommand
     private static int Run(Streams streams, bool json)
     {
         var report = Doctor.Examine();
-        streams.Output.WriteLine(json ? JsonOutput.Document(report) : report.ToString());
+        streams.WriteResult(report, json);
         return report.Findings.Any(finding => finding.Level == FindingLevel.Error) ? ExitCodes.CheckFailed : ExitCodes.Done;
     }
 }

@@ -47,7 +47,7 @@ internal sealed class GateCommand
             throw new KoalaException(option.Name, "is about a new gate", "give --create as well, or leave it out");
         var gate = Gate.Load(file);
         var report = gate.Check(result.GetValue(_report) is { } measured ? ReportFiles.Load(measured) : Measure(file, gate));
-        _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(report) : report.ToString().TrimEnd());
+        _streams.WriteResult(report, result.GetValue(_json));
         return report.Passed ? ExitCodes.Done : ExitCodes.CheckFailed;
     }
 

@@ -125,7 +125,7 @@ internal sealed class SweepCommand
     {
         var summary = sweep.Summarize();
         foreach (var (name, text) in SweepFiles.Create(sweep, summary)) AtomicFile.WriteText(Path.Combine(sweep.Folder, name), text);
-        _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(summary) : summary.ToString());
+        _streams.WriteResult(summary, result.GetValue(_json));
         var open = sweep.ReadStatus().Count(cell => cell.State is not (CellState.Finished or CellState.Failed));
         if (open > 0)
             Note(result, $"{open} cells are not finished; go on with: {CommandName.AsTyped} sweep --out {PathText.Relative(sweep.Folder)}");
