@@ -4,8 +4,8 @@ using Koala.Lab;
 namespace Koala.Cli;
 
 /// <summary>
-/// <c>#!koala</c> in a cell of a notebook: a command line whose result is an object. It begins with <c>--name NAME</c> if the result is
-/// for a variable.
+/// <c>#!koala</c> in a cell of a notebook: a command line whose result is an object. <c>--name NAME</c> in it gives the result to a
+/// variable of the notebook; the command itself has no such option, so its record of the command line can be typed in a terminal.
 /// </summary>
 /// <param name="Variable">The name of the variable; null if there is none.</param>
 /// <param name="Arguments">The arguments of the command.</param>
@@ -15,20 +15,25 @@ internal sealed record NotebookCommand(string? Variable, IReadOnlyList<string> A
 
     /// <summary>Reads what follows <c>#!koala</c>. Quotes are as on a command line.</summary>
     /// <exception cref="KoalaException">The name of the variable is missing.</exception>
-    public static NotebookCommand Parse(string line) => CommandLineParser.SplitCommandLine(line).ToArray() switch
+    public static NotebookCommand Parse(string line)
     {
-        [NameOption] => throw new KoalaException(NameOption, "needs a value", $"write it as {NameOption} report evaluate …"),
-        [NameOption, var name, .. var arguments] => new NotebookCommand(name, arguments),
-        var arguments => new NotebookCommand(null, arguments),
-    };
+        string[] words = [.. CommandLineParser.SplitCommandLine(line)];
+        var at = Array.IndexOf(words, NameOption);
+        if (at < 0) return new NotebookCommand(null, words);
+        if (at == words.Length - 1)
+            throw new KoalaException(NameOption, "has no value", $"write the name of a variable after it, such as {NameOption} report");
+        return new NotebookCommand(words[at + 1], [.. words[..at], .. words[(at + 2)..]]);
+    }
 
     /// <summary>The words that may stand in place of the last word of a line after <c>#!koala</c>, which may be empty.</summary>
     public static IReadOnlyList<string> Complete(string line)
     {
         var end = line.LastIndexOfAny([' ', '\t']) + 1;
-        var arguments = CommandLineParser.SplitCommandLine(line[..end]).ToArray();
-        if (arguments is [NameOption, _, .. var rest]) arguments = rest;
-        return KoalaCommand.Complete(arguments, line[end..]);
+        var word = line[end..];
+        // The name of a variable is free.
+        if (CommandLineParser.SplitCommandLine(line[..end]).LastOrDefault() == NameOption) return [];
+        var words = KoalaCommand.Complete(Parse(line[..end]).Arguments, word);
+        return word.StartsWith('-') && NameOption.StartsWith(word, StringComparison.Ordinal) ? [.. words, NameOption] : words;
     }
 
     /// <summary>Runs the command.</summary>

@@ -49,6 +49,7 @@ internal sealed class FormatterSource
         Generation generation => Reports.Html(generation),
         RunTable runs => Reports.Html(runs),
         ResultTable table => ResultTableText.From(table).ToHtml(),
-        _ => null,
+        // Without this, kernels would show a tree of the value's properties.
+        _ => $"<pre>{Html.Escape(value.ToString()!.TrimEnd())}</pre>",
     };
 }
