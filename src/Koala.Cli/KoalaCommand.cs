@@ -79,9 +79,15 @@ public static class KoalaCommand
     /// <summary>The verbs, options and values that may follow these arguments and begin with <paramref name="word"/>.</summary>
     internal static IReadOnlyList<string> Complete(IReadOnlyList<string> args, string word)
     {
-        var streams = new Streams(TextWriter.Null, TextWriter.Null, TextReader.Null, default) { Cell = new NotebookCell(_ => { }) };
-        var result = Build(streams, args).Parse([.. args, word], s_parsing);
+        var result = ForNotebooks().Parse([.. args, word], s_parsing);
         return [.. result.GetCompletions().Select(item => item.Label).Where(label => label.StartsWith(word, StringComparison.Ordinal))];
+    }
+
+    /// <summary>The command as notebooks have it, to look at.</summary>
+    internal static Command ForNotebooks()
+    {
+        var streams = new Streams(TextWriter.Null, TextWriter.Null, TextReader.Null, default) { Cell = new NotebookCell(_ => { }) };
+        return Build(streams, []);
     }
 
     internal static Command Build(Streams streams, IReadOnlyList<string> args)
