@@ -76,12 +76,9 @@ public static class KoalaCommand
         }
     }
 
-    /// <summary>The verbs, options and values that may follow these arguments and begin with <paramref name="word"/>.</summary>
-    internal static IReadOnlyList<string> Complete(IReadOnlyList<string> args, string word)
-    {
-        var result = ForNotebooks().Parse([.. args, word], s_parsing);
-        return [.. result.GetCompletions().Select(item => item.Label).Where(label => label.StartsWith(word, StringComparison.Ordinal))];
-    }
+    /// <summary>The verbs, options and values that may stand at the end of a command line in a notebook.</summary>
+    internal static IEnumerable<string> Complete(string line) =>
+        ForNotebooks().Parse(line, s_parsing).GetCompletions(line.Length).Select(item => item.Label);
 
     /// <summary>The command as notebooks have it, to look at.</summary>
     internal static Command ForNotebooks()
@@ -123,15 +120,20 @@ public static class KoalaCommand
         root.Subcommands.Add(FitTreeCommand.Create(streams));
         root.Subcommands.Add(RunsCommand.Create(streams));
         root.Subcommands.Add(BundleCommand.Create(streams));
-#if NOTEBOOKS
+#if CHARTS
         root.Subcommands.Add(ReportCommand.Create(streams));
+#else
+        root.Subcommands.Add(WithoutNotebooks.Create("report"));
+#endif
+#if NOTEBOOKS
         root.Subcommands.Add(RunCommand.Create(streams));
         // These two run until Jupyter ends, and a notebook has its kernel already.
         if (streams.Cell is not null) return;
         root.Subcommands.Add(KernelCommand.Create(streams));
         root.Subcommands.Add(LabCommand.Create(streams));
 #else
-        foreach (var name in (string[])["report", "run", "kernel", "lab"]) root.Subcommands.Add(WithoutNotebooks.Create(name));
+        if (streams.Cell is not null) return;
+        foreach (var name in (string[])["run", "kernel", "lab"]) root.Subcommands.Add(WithoutNotebooks.Create(name));
 #endif
     }
 

@@ -1,4 +1,5 @@
 using System.CommandLine.Parsing;
+using System.Text.RegularExpressions;
 using Koala.Lab;
 
 namespace Koala.Cli;
@@ -9,7 +10,7 @@ namespace Koala.Cli;
 /// </summary>
 /// <param name="Variable">The name of the variable; null if there is none.</param>
 /// <param name="Arguments">The arguments of the command.</param>
-internal sealed record NotebookCommand(string? Variable, IReadOnlyList<string> Arguments)
+internal sealed partial record NotebookCommand(string? Variable, IReadOnlyList<string> Arguments)
 {
     private const string NameOption = "--name";
 
@@ -28,13 +29,14 @@ internal sealed record NotebookCommand(string? Variable, IReadOnlyList<string> A
     /// <summary>The words that may stand in place of the last word of a line after <c>#!koala</c>, which may be empty.</summary>
     public static IReadOnlyList<string> Complete(string line)
     {
-        var end = line.LastIndexOfAny([' ', '\t']) + 1;
-        var word = line[end..];
-        // The name of a variable is free.
-        if (CommandLineParser.SplitCommandLine(line[..end]).LastOrDefault() == NameOption) return [];
-        var words = KoalaCommand.Complete(Parse(line[..end]).Arguments, word);
-        return word.StartsWith('-') && NameOption.StartsWith(word, StringComparison.Ordinal) ? [.. words, NameOption] : words;
+        var word = line[(line.LastIndexOfAny([' ', '\t']) + 1)..];
+        var words = KoalaCommand.Complete(NamedVariable().Replace(line, " "));
+        if (word.StartsWith('-')) words = words.Append(NameOption);
+        return [.. words.Where(known => known.StartsWith(word, StringComparison.Ordinal))];
     }
+
+    [GeneratedRegex(@"(?<=^|\s)--name\s+\S*\s?")]
+    private static partial Regex NamedVariable();
 
     /// <summary>Runs the command.</summary>
     /// <param name="output">Receives the text that the command writes to standard output and to standard error.</param>

@@ -195,6 +195,11 @@ internal sealed class SweepCommand
             throw new KoalaException(given.Name, "belongs to a plan that is given as options, but PLAN is given too",
                 "put it into the file, or leave the file out");
         }
+        if (!SweepProcesses.CanStart && result.FirstGiven(_processes, _devices) is { } ofProcesses)
+        {
+            throw new KoalaException(ofProcesses.Name, "would start the program koala, which this package does not have",
+                "leave it out, or run the sweep by the program");
+        }
         if (result.Has(_devices) && result.Has(_processes))
         {
             throw new KoalaException("--processes", "is given together with --devices, which starts a process for each GPU",
