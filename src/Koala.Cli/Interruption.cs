@@ -11,7 +11,8 @@ internal sealed class Interruption : IDisposable
     public Interruption(Streams streams)
     {
         _source = CancellationTokenSource.CreateLinkedTokenSource(streams.Cancel);
-        _registrations =
+        // In a notebook the signals are the kernel's, which cancels the token of the streams.
+        _registrations = streams.Cell is not null ? [] :
         [
             PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal),
             PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal),

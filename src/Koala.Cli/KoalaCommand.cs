@@ -13,6 +13,9 @@ namespace Koala.Cli;
 /// <summary>The command <c>koala</c>: it turns arguments into output and an exit code.</summary>
 public static class KoalaCommand
 {
+    // A prompt may begin with "@", and Koala's options are words, not combinations of letters.
+    private static readonly ParserConfiguration s_parsing = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
+
     /// <summary>Runs the command in this process.</summary>
     /// <param name="args">The arguments, without the program's name.</param>
     /// <param name="output">Receives the results.</param>
@@ -30,45 +33,58 @@ public static class KoalaCommand
 
     internal static int Run(IReadOnlyList<string> args, Streams streams)
     {
-        var (output, error) = (streams.Output, streams.Error);
-        var root = Build(streams, args);
-        // A prompt may begin with "@", and Koala's options are words, not combinations of letters.
-        var parsing = new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
-        var result = root.Parse(args, parsing);
+        var (exitCode, fault) = Execute(args, streams);
+        if (fault is not null) streams.Error.WriteLine(fault);
+        return exitCode;
+    }
+
+    /// <summary>Runs the command, and leaves it to the caller to show a fault.</summary>
+    /// <returns>The exit code, and why it is not that of a result: one line, unless the fault is Koala's own.</returns>
+    internal static (int ExitCode, string? Fault) Execute(IReadOnlyList<string> args, Streams streams)
+    {
+        var result = Build(streams, args).Parse(args, s_parsing);
         if (result.Errors.Count > 0 && result.Action is not { ClearsParseErrors: true })
-        {
-            error.WriteLine(ParseFault.Line(result));
-            return ExitCodes.WrongInput;
-        }
+            return (ExitCodes.WrongInput, ParseFault.Line(result));
         try
         {
-            var invocation = new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false };
-            return result.Invoke(invocation);
+            var invocation = new InvocationConfiguration
+            {
+                Output = streams.Output,
+                Error = streams.Error,
+                EnableDefaultExceptionHandler = false,
+            };
+            return (result.Invoke(invocation), null);
         }
         catch (KoalaException e)
         {
             var command = result.CommandResult.Command;
-            error.WriteLine(e.MessageWith(name => OptionNames.Find(name, command)).ReplaceLineEndings(" "));
-            return ExitCodes.WrongInput;
+            return (ExitCodes.WrongInput, e.MessageWith(name => OptionNames.Find(name, command)).ReplaceLineEndings(" "));
         }
         catch (OperationCanceledException)
         {
-            error.WriteLine("interrupted");
-            return ExitCodes.Interrupted;
+            return (ExitCodes.Interrupted, "interrupted");
         }
         catch (Exception e) when (OutOfMemory.Is(e))
         {
-            error.WriteLine($"the device is out of memory ({Sizes(e.Message)}). "
+            return (ExitCodes.WrongInput, $"the device is out of memory ({Sizes(e.Message)}). "
                 + "Fix: lower --batch, --row-length or --max-tokens, use --dtype bf16, or use a smaller target.");
-            return ExitCodes.WrongInput;
         }
         catch (Exception e)
         {
-            error.WriteLine(e);
-            error.WriteLine("This is a fault in Koala itself: please report it with the lines above "
+            return (ExitCodes.Fault, $"{e}{Environment.NewLine}This is a fault in Koala itself: please report it with the lines above "
                 + $"and the output of '{CommandName.AsTyped} doctor'.");
-            return ExitCodes.Fault;
         }
+    }
+
+    /// <summary>The verbs, options and values that may stand at the end of a command line in a notebook.</summary>
+    internal static IEnumerable<string> Complete(string line) =>
+        ForNotebooks().Parse(line, s_parsing).GetCompletions(line.Length).Select(item => item.Label);
+
+    /// <summary>The command as notebooks have it, to look at.</summary>
+    internal static Command ForNotebooks()
+    {
+        var streams = new Streams(TextWriter.Null, TextWriter.Null, TextReader.Null, default) { Cell = new NotebookCell(_ => { }) };
+        return Build(streams, []);
     }
 
     internal static Command Build(Streams streams, IReadOnlyList<string> args)
@@ -78,7 +94,7 @@ public static class KoalaCommand
         root.Options.Add(new VersionOption { Action = new PrintVersion(streams) });
 #if NOTEBOOKS
         // Jupyter waits for the kernel, which starts sooner if the other commands are not created.
-        if (args is ["kernel", ..]) root.Subcommands.Add(KernelCommand.Create(streams));
+        if (streams.Cell is null && args is ["kernel", ..]) root.Subcommands.Add(KernelCommand.Create(streams));
         else
 #endif
         AddCommands(root, streams);
@@ -104,13 +120,20 @@ public static class KoalaCommand
         root.Subcommands.Add(FitTreeCommand.Create(streams));
         root.Subcommands.Add(RunsCommand.Create(streams));
         root.Subcommands.Add(BundleCommand.Create(streams));
-#if NOTEBOOKS
+#if CHARTS
         root.Subcommands.Add(ReportCommand.Create(streams));
+#else
+        root.Subcommands.Add(WithoutNotebooks.Create("report"));
+#endif
+#if NOTEBOOKS
         root.Subcommands.Add(RunCommand.Create(streams));
+        // These two run until Jupyter ends, and a notebook has its kernel already.
+        if (streams.Cell is not null) return;
         root.Subcommands.Add(KernelCommand.Create(streams));
         root.Subcommands.Add(LabCommand.Create(streams));
 #else
-        foreach (var name in (string[])["report", "run", "kernel", "lab"]) root.Subcommands.Add(WithoutNotebooks.Create(name));
+        if (streams.Cell is not null) return;
+        foreach (var name in (string[])["run", "kernel", "lab"]) root.Subcommands.Add(WithoutNotebooks.Create(name));
 #endif
     }
 

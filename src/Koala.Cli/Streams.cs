@@ -1,3 +1,4 @@
+using Koala.Cli.Output;
 using Koala.Lab.Decoding.Cost;
 using Spectre.Console;
 
@@ -18,6 +19,20 @@ internal sealed record Streams(TextWriter Output, TextWriter Error, TextReader I
     /// <summary>The terminal behind a stream, with the width and the colours that it has. Tests bring their own.</summary>
     public Func<TextWriter, IAnsiConsole> ConsoleOf { get; init; } =
         writer => AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) });
+
+    /// <summary>The cell of a notebook that runs the command; null on a command line.</summary>
+    public NotebookCell? Cell { get; init; }
+
+    /// <summary>
+    /// Writes the result of a command as text or as JSON. In a notebook the result is the value of the cell, which shows it in place of
+    /// the text.
+    /// </summary>
+    public void WriteResult(object result, bool json)
+    {
+        Cell?.SetValue(result, isPrinted: json);
+        if (json) Output.WriteLine(JsonOutput.Document(result));
+        else if (Cell is null) Output.WriteLine(result.ToString()!.TrimEnd());
+    }
 
     /// <summary>Reads a prompt from standard input and drops the line break that <c>echo</c> adds at the end.</summary>
     public string ReadPrompt()

@@ -20,6 +20,9 @@ internal sealed class SweepProcesses : IDisposable
     {
     }
 
+    /// <summary>Whether this assembly is a program, which another process can run.</summary>
+    public static bool CanStart => Assembly.GetExecutingAssembly().EntryPoint is not null;
+
     /// <summary>Starts the processes.</summary>
     /// <param name="arguments">The arguments of each.</param>
     /// <param name="devices">The GPU of each; null for a process on the CPU.</param>

@@ -11,12 +11,12 @@ namespace Koala.Kernel;
 /// <summary>
 /// Runs the <c>#!</c> directives, and <c>#r "nuget:…"</c> and <c>#i</c>, which the compiler does not know.
 /// </summary>
-internal sealed partial class Directives(Engine engine, CSharpSession session)
+internal sealed partial class Directives(Engine engine, CSharpSession session, CommandCells commands)
 {
     /// <summary>
     /// The names of all directives, which completion and the message about an unknown directive list.
     /// </summary>
-    public static readonly string[] Names = ["csharp", "markdown", "html", "javascript", "js", "time", "who", "whos", "import"];
+    public static readonly string[] Names = ["csharp", "markdown", "html", "javascript", "js", "time", "who", "whos", "import", "koala"];
 
     private static readonly CSharpOutcome s_nothing = new(false, null, null);
 
@@ -48,6 +48,8 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
             case "import":
                 await ImportAsync(part.Argument, number, output, cancel);
                 return await CSharpAsync(part.Text, number, output, cancel);
+            case "koala":
+                return await CommandAsync(part, number, output, cancel);
             case var name when CellLanguage.OfDirective(name) is { } language:
                 CellLanguage.Check(language);
                 return s_nothing;
@@ -72,6 +74,15 @@ internal sealed partial class Directives(Engine engine, CSharpSession session)
         var milliseconds = TimeProvider.System.GetElapsedTime(start).TotalMilliseconds;
         output.Write("stdout", string.Create(CultureInfo.InvariantCulture, $"Wall time: {milliseconds:F1} ms\n"));
         return outcome;
+    }
+
+    // What follows the command in its part of the cell is C#, whose value is then that of the part.
+    private async Task<CSharpOutcome> CommandAsync(CellPart part, int number, CellOutput output, CancellationToken cancel)
+    {
+        var outcome = await commands.RunAsync(part.Argument, number, cancel);
+        if (outcome.Error is not null || part.IsEmpty) return outcome;
+        if (outcome.HasValue) Displays.Value(outcome.Value, []);
+        return await CSharpAsync(part.Text, number, output, cancel);
     }
 
     private void ShowVariables(CellOutput output)

@@ -22,7 +22,8 @@ internal sealed class Engine : IDisposable
     private readonly Lock _lock = new();
     private RunningCell? _running;
 
-    public Engine() => _directives = new Directives(this, _session);
+    /// <param name="commands">What <c>#!koala</c> runs.</param>
+    public Engine(ICellCommands commands) => _directives = new Directives(this, _session, new CommandCells(commands, _session));
 
     public CSharpSession Session => _session;
 

@@ -100,5 +100,5 @@ internal sealed class CompareCommand
     }
 
     private void Print(ParseResult result, ComparisonReport report) =>
-        _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(report) : report.ToString().TrimEnd());
+        _streams.WriteResult(report, result.GetValue(_json));
 }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Koala.Cli.Options;
-using Koala.Cli.Output;
 using Koala.Lab.Evaluation;
 
 namespace Koala.Cli.Commands;
@@ -37,7 +36,7 @@ internal sealed class CostCommand
         var (rate, trainingRate, currency) =
             (result.GetValue(_rate)!.Value, result.GetValue(_trainingRate), result.GetValue(_currency) ?? "USD");
         var report = CostReport.Create(result.GetValue(_reports)!, rate, trainingRate, currency);
-        _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(report) : report.ToString().TrimEnd());
+        _streams.WriteResult(report, result.GetValue(_json));
         return ExitCodes.Done;
     }
 }

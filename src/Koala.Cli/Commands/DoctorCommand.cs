@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Koala.Cli.Options;
-using Koala.Cli.Output;
 using Koala.Lab.Runtime.Machine;
 
 namespace Koala.Cli.Commands;
@@ -19,7 +18,7 @@ internal static class DoctorCommand
     private static int Run(Streams streams, bool json)
     {
         var report = Doctor.Examine();
-        streams.Output.WriteLine(json ? JsonOutput.Document(report) : report.ToString());
+        streams.WriteResult(report, json);
         return report.Findings.Any(finding => finding.Level == FindingLevel.Error) ? ExitCodes.CheckFailed : ExitCodes.Done;
     }
 }

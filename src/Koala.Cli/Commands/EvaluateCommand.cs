@@ -143,7 +143,7 @@ internal sealed class EvaluateCommand
         Provenance.Create([.. result.Tokens.Select(token => token.Value)], result.GetValue(_prompts.File));
 
     private void Print(ParseResult result, object report) =>
-        _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(report) : report.ToString()!.TrimEnd());
+        _streams.WriteResult(report, result.GetValue(_json));
 
     private void CheckDrafted(ParseResult result)
     {

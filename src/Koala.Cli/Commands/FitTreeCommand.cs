@@ -74,9 +74,9 @@ internal sealed class FitTreeCommand
         });
         var report = measured! with { Provenance = provenance };
         report.Shape?.Save(file);
-        var use = report.Shape is null ? "" : $"\nthe tree is in {file}; use it with: --tree {file}";
-        _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(report) : $"{report.ToString().TrimEnd()}{use}");
-        if (report.Shape is not null) return ExitCodes.Done;
-        return DisturbanceNote.ExitCodeOf(_streams, report);
+        _streams.WriteResult(report, result.GetValue(_json));
+        if (report.Shape is null) return DisturbanceNote.ExitCodeOf(_streams, report);
+        if (!result.GetValue(_json)) _streams.Output.WriteLine($"the tree is in {file}; use it with: --tree {file}");
+        return ExitCodes.Done;
     }
 }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Koala.Cli.Options;
-using Koala.Cli.Output;
 using Koala.Lab;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Evaluation.Gates;
@@ -47,7 +46,7 @@ internal sealed class GateCommand
             throw new KoalaException(option.Name, "is about a new gate", "give --create as well, or leave it out");
         var gate = Gate.Load(file);
         var report = gate.Check(result.GetValue(_report) is { } measured ? ReportFiles.Load(measured) : Measure(file, gate));
-        _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(report) : report.ToString().TrimEnd());
+        _streams.WriteResult(report, result.GetValue(_json));
         return report.Passed ? ExitCodes.Done : ExitCodes.CheckFailed;
     }
 

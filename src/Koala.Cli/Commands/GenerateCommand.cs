@@ -45,6 +45,9 @@ internal sealed class GenerateCommand
     // How many answers have been started: each has its own random stream.
     private int _answers;
 
+    // For a notebook, whose cell takes them as objects; a command line would only keep their memory.
+    private readonly List<Generation> _generations = [];
+
     private GenerateCommand(Streams streams) => _streams = streams;
 
     /// <summary>What stays the same for all prompts.</summary>
@@ -99,6 +102,7 @@ internal sealed class GenerateCommand
         var skipped = 0;
         foreach (var prompt in prompts)
             if (!Answer(context, decoder, prompt, options, interruption.Token)) skipped++;
+        _streams.Cell?.SetValue(file is null ? _generations.Single() : _generations.ToArray(), isPrinted: true);
         if (skipped > 0)
         {
             _streams.Error.WriteLine($"{skipped} of {prompts.Count} prompts skipped: "
@@ -151,6 +155,7 @@ internal sealed class GenerateCommand
             if (context.FromFile && !json) _streams.Output.WriteLine(allTurns ? $"[{prompt.Id}, turn {turn}]" : $"[{prompt.Id}]");
             var generation = decoder.Generate(tokens, options with { Stream = _answers++ }, json ? null : Printer(context), cancel);
             dialogue.Answer(generation.Text);
+            if (_streams.Cell is not null) _generations.Add(generation);
             context.Summary.Add(generation);
             if (json)
             {

@@ -52,6 +52,7 @@ internal sealed class PullCommand
             return ExitCodes.Interrupted;
         }
         if (pull!.WasComplete) Note(result, "nothing downloaded: everything was in the cache already");
+        _streams.Cell?.SetValue(pull.Path, isPrinted: true);
         _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(pull) : pull.Path);
         Note(result, $"use it with: --target {pull.Target}");
         return ExitCodes.Done;

@@ -80,6 +80,7 @@ internal sealed class RegenerateCommand
             _streams.Error.WriteLine(InterruptionText(options, last));
             return ExitCodes.Interrupted;
         }
+        _streams.Cell?.SetValue(report!, isPrinted: true);
         (result.GetValue(_json) ? _streams.Error : _streams.Output).WriteLine($"{options.Out}: {report}");
         return ExitCodes.Done;
     }

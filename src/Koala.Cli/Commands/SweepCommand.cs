@@ -125,7 +125,7 @@ internal sealed class SweepCommand
     {
         var summary = sweep.Summarize();
         foreach (var (name, text) in SweepFiles.Create(sweep, summary)) AtomicFile.WriteText(Path.Combine(sweep.Folder, name), text);
-        _streams.Output.WriteLine(result.GetValue(_json) ? JsonOutput.Document(summary) : summary.ToString());
+        _streams.WriteResult(summary, result.GetValue(_json));
         var open = sweep.ReadStatus().Count(cell => cell.State is not (CellState.Finished or CellState.Failed));
         if (open > 0)
             Note(result, $"{open} cells are not finished; go on with: {CommandName.AsTyped} sweep --out {PathText.Relative(sweep.Folder)}");
@@ -194,6 +194,11 @@ internal sealed class SweepCommand
         {
             throw new KoalaException(given.Name, "belongs to a plan that is given as options, but PLAN is given too",
                 "put it into the file, or leave the file out");
+        }
+        if (!SweepProcesses.CanStart && result.FirstGiven(_processes, _devices) is { } ofProcesses)
+        {
+            throw new KoalaException(ofProcesses.Name, "would start the program koala, which this package does not have",
+                "leave it out, or run the sweep by the program");
         }
         if (result.Has(_devices) && result.Has(_processes))
         {

@@ -135,6 +135,7 @@ internal sealed class TrainCommand
                 ? ([], ExitCodes.Done)
                 : Evaluate(result, runs, target, evaluation, cancel);
             var summary = new TrainSummary(folder.Path, heads[0], heads.ElementAtOrDefault(1), reports);
+            _streams.Cell?.SetValue(folder, isPrinted: result.GetValue(_json));
             if (result.GetValue(_json)) _streams.Output.WriteLine(JsonOutput.Document(summary));
             if (evaluation is null)
             {

@@ -52,19 +52,26 @@ internal static class SharedOptions
     }
 
     /// <summary>One of a few words, which may be omitted; the description says what applies then.</summary>
-    public static Option<string> OptionalChoice(string name, string description, params string[] words) => new(name)
+    public static Option<string> OptionalChoice(string name, string description, params string[] words)
     {
-        Description = description,
-        HelpName = string.Join('|', words),
-        CustomParser = result =>
+        var option = new Option<string>(name)
+        {
+            Description = description,
+            HelpName = string.Join('|', words),
+            CustomParser = Read,
+        };
+        option.CompletionSources.Add(words);
+        return option;
+
+        string? Read(ArgumentResult result)
         {
             if (result.Tokens is not [var token]) return null;
             if (words.Contains(token.Value)) return token.Value;
             var suggestion = NearestWord.Find(token.Value, words) is { } word ? $": did you mean {word}?" : "";
             result.AddError($"{name} is '{token.Value}', but it must be {string.Join(" or ", words)}{suggestion}");
             return null;
-        },
-    };
+        }
+    }
 
     /// <summary>A text, a file or a folder; null if it is omitted.</summary>
     public static Option<string?> Text(string name, string helpName, string description) => new(name)

@@ -10,16 +10,24 @@ namespace Koala.Cli.Output;
 internal delegate void Report(int done, int total, string text, bool milestone);
 
 /// <summary>
-/// Shows <see cref="Report"/>s on standard error while work runs: one live line on a terminal, otherwise one line per
-/// milestone; nothing if quiet.
+/// Shows <see cref="Report"/>s while work runs: one live line on a terminal and in a notebook, otherwise one line per milestone on
+/// standard error; nothing if quiet.
 /// </summary>
 internal static class ProgressLine
 {
+    // Each change is a message to the front end.
+    private static readonly TimeSpan s_cellInterval = TimeSpan.FromMilliseconds(200);
+
     public static void Run(Streams streams, bool quiet, Action<Report> work)
     {
         if (quiet)
         {
             work((_, _, _, _) => { });
+            return;
+        }
+        if (streams.Cell is { } cell)
+        {
+            RunInCell(cell, work);
             return;
         }
         var console = streams.ConsoleOf(streams.Error);
@@ -28,6 +36,24 @@ internal static class ProgressLine
         {
             if (milestone) streams.Error.WriteLine(text);
         });
+    }
+
+    private static void RunInCell(NotebookCell cell, Action<Report> work)
+    {
+        var shown = 0L;
+        try
+        {
+            work((done, total, text, _) =>
+            {
+                if (shown != 0 && done < total && TimeProvider.System.GetElapsedTime(shown) < s_cellInterval) return;
+                shown = TimeProvider.System.GetTimestamp();
+                cell.ShowProgress(text);
+            });
+        }
+        finally
+        {
+            cell.ShowProgress(null);
+        }
     }
 
     private static void RunLive(IAnsiConsole console, Action<Report> work) => console.Progress()

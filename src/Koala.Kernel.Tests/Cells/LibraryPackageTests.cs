@@ -1,7 +1,5 @@
-using System.Diagnostics;
 using System.IO.Compression;
 using System.Xml.Linq;
-using Koala.Kernel.Jupyter;
 using Koala.Lab.Runtime.Native;
 
 namespace Koala.Kernel.Tests.Cells;
@@ -9,15 +7,14 @@ namespace Koala.Kernel.Tests.Cells;
 /// <summary>The package that <c>dotnet pack src/Koala.Lab</c> creates, and a notebook that requests it.</summary>
 public sealed class LibraryPackageTests : IDisposable
 {
-    // The version is unique, because NuGet's package cache keeps the first package that it has seen of a version.
-    private static readonly string s_version = $"0.0.1-test.{Environment.ProcessId}";
+    private static readonly string s_version = TestPackages.NewVersion("library");
 
     private readonly TemporaryFolder _folder = new();
 
     [Fact]
     public async Task The_package_brings_the_library_and_registers_its_formatters()
     {
-        Pack();
+        TestPackages.Pack("Koala.Lab", s_version, _folder.Path);
         using (var package = ZipFile.OpenRead(_folder.At($"Koala.Lab.{s_version}.nupkg")))
         {
             var expected = new HashSet<string>
@@ -77,26 +74,6 @@ public sealed class LibraryPackageTests : IDisposable
     {
         _folder.Dispose();
         TestPackages.Remove("Koala.Lab", s_version);
-    }
-
-    // Packs the library as it was built with these tests.
-    private void Pack()
-    {
-        var configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
-        string[] arguments =
-        [
-            "pack", TestFiles.At("src", "Koala.Lab"), "--no-build", "-c", configuration, "-o", _folder.Path,
-            $"-p:PackageVersion={s_version}", "-nologo", "-nodeReuse:false",
-        ];
-        var start = new ProcessStartInfo(KernelProcess.CommandLine()[0], arguments)
-        {
-            RedirectStandardOutput = true,
-            Environment = { ["DOTNET_CLI_USE_MSBUILD_SERVER"] = "0" },
-        };
-        using var process = Process.Start(start)!;
-        var text = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        Assert.True(process.ExitCode == 0, text);
     }
 
     private static async Task<CellRun> Ok(TestKernel kernel, string code)

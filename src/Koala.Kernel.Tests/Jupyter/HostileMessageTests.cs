@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Koala.Cli.Commands;
 using Koala.Kernel.Jupyter;
 using Koala.Lab;
 using Koala.Lab.Tests;
@@ -180,7 +181,8 @@ public sealed class HostileMessageTests(TestKernel kernel) : IClassFixture<TestK
         };
         json.Remove(change.Split('"')[1]);
         var path = _folder.Write("c.json", json.ToJsonString().TrimEnd('}') + $",{change}}}");
-        var exception = Assert.Throws<KoalaException>(() => KernelProgram.CreateServer(ConnectionFile.Read(path), path));
+        var exception = Assert.Throws<KoalaException>(
+            () => KernelProgram.CreateServer(ConnectionFile.Read(path), path, new CellCommands()));
 
         Assert.Contains(fault, exception.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', exception.Message);

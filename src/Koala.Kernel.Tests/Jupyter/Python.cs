@@ -51,6 +51,13 @@ internal sealed class Python : IDisposable
         return Process.Start(start)!;
     }
 
+    /// <summary>Installs another kernel.</summary>
+    public void Install(string kernel, string specification)
+    {
+        Directory.CreateDirectory(_data.At("kernels", kernel));
+        File.WriteAllText(_data.At("kernels", kernel, "kernel.json"), specification);
+    }
+
     public void Dispose() => _data.Dispose();
 
     private Python()

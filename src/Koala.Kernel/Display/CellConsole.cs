@@ -16,6 +16,9 @@ internal static class CellConsole
         Console.SetIn(new Reader());
     }
 
+    /// <summary>A writer whose text goes to the cell of the code that writes, as <c>stdout</c> or <c>stderr</c>.</summary>
+    public static TextWriter CreateWriter(string stream) => new Writer(stream);
+
     private sealed class Writer(string stream) : TextWriter
     {
         public override Encoding Encoding => Encoding.UTF8;

@@ -12,17 +12,18 @@ public static class KernelProgram
 
     /// <summary>Serves until a client asks for shutdown.</summary>
     /// <param name="connectionFile">The path of the connection file.</param>
+    /// <param name="commands">What <c>#!koala</c> runs.</param>
     /// <exception cref="Koala.Lab.KoalaException">
     /// The connection file is not valid, or its ports are in use.
     /// </exception>
-    public static void Run(string connectionFile)
+    public static void Run(string connectionFile, ICellCommands commands)
     {
         ParentWatch.Start();
         // By default .NET passes what arrives at a socket to the thread pool, so a cell whose loops fill the pool could
         // not be interrupted for seconds. .NET reads this variable once, when the first socket is created.
         Environment.SetEnvironmentVariable(InlineCompletions, "1");
         var file = ConnectionFile.Read(connectionFile);
-        var server = CreateServer(file, connectionFile);
+        var server = CreateServer(file, connectionFile, commands);
         // Processes that cells start must not inherit the variable.
         Environment.SetEnvironmentVariable(InlineCompletions, null);
         using var terminate = new CancellationTokenSource();
@@ -53,11 +54,11 @@ public static class KernelProgram
 
     /// <summary>Creates the server of a kernel, which is bound to the addresses of its connection file.</summary>
     /// <exception cref="Koala.Lab.KoalaException">The addresses cannot be bound.</exception>
-    internal static KernelServer CreateServer(ConnectionFile file, string path)
+    internal static KernelServer CreateServer(ConnectionFile file, string path, ICellCommands commands)
     {
         try
         {
-            return new KernelServer(file);
+            return new KernelServer(file, commands);
         }
         // NetMQ, the resolver and the sockets of .NET each have exceptions of their own for an address.
         catch (Exception e)

@@ -11,7 +11,7 @@ namespace Koala.Kernel.Jupyter;
 internal sealed class KernelServer : IDisposable
 {
     private readonly Sockets _sockets;
-    private readonly Engine _engine = new();
+    private readonly Engine _engine;
     private readonly Completion _completion;
     private readonly History _history = new();
     private readonly string _session = Guid.NewGuid().ToString("N");
@@ -23,10 +23,13 @@ internal sealed class KernelServer : IDisposable
     // Requests that were already queued when the cell before them failed.
     private readonly List<Message> _queuedAtFailure = [];
 
-    public KernelServer(ConnectionFile file)
+    /// <param name="file">The addresses to bind.</param>
+    /// <param name="commands">What <c>#!koala</c> runs.</param>
+    public KernelServer(ConnectionFile file, ICellCommands commands)
     {
+        _engine = new Engine(commands);
         _sockets = new Sockets(file) { Shell = _requests.Add, Control = OnControl, Stdin = OnStdin };
-        _completion = new Completion(_engine.Session);
+        _completion = new Completion(_engine.Session, commands);
         File = _sockets.File;
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Koala.Kernel.Scripting;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.Completion;
@@ -10,7 +11,7 @@ namespace Koala.Kernel.Language;
 /// <summary>
 /// Answers the requests of front ends while a person writes: completion, inspection, and whether the text is complete.
 /// </summary>
-internal sealed class Completion(CSharpSession session) : IDisposable
+internal sealed partial class Completion(CSharpSession session, ICellCommands commands) : IDisposable
 {
     private const int MaxMatches = 500;
 
@@ -29,6 +30,12 @@ internal sealed class Completion(CSharpSession session) : IDisposable
         if (code.AsSpan(lineStart).StartsWith("#!"))
         {
             var written = code[(lineStart + 2)..cursor];
+            if (CommandLine().Match(written) is { Success: true } command)
+            {
+                var line = command.Groups[1].Value;
+                var words = commands.Complete(line).Select(word => (word, "keyword"));
+                return Matches(code, cursor - (line.Length - line.LastIndexOfAny([' ', '\t']) - 1), cursor, [.. words]);
+            }
             var names = Directives.Names.Where(name => name.StartsWith(written, StringComparison.Ordinal));
             return Matches(code, lineStart + 2, cursor, [.. names.Select(name => (name, "keyword"))]);
         }
@@ -103,6 +110,9 @@ internal sealed class Completion(CSharpSession session) : IDisposable
         JsonObject Typed((string Text, string Kind) match) =>
             new() { ["text"] = match.Text, ["type"] = match.Kind, ["start"] = first, ["end"] = last };
     }
+
+    [GeneratedRegex(@"^koala[ \t]+(.*)$")]
+    private static partial Regex CommandLine();
 
     private Document Document(string code)
     {

@@ -131,6 +131,22 @@ internal sealed class CSharpSession : IDisposable
             : new CSharpOutcome(false, null, _errors.FromException(state.Exception));
     }
 
+    /// <summary>Declares a variable of the cells that follow.</summary>
+    /// <param name="name">The name, which C# allows.</param>
+    /// <param name="value">The value, whose type is public and not generic.</param>
+    /// <param name="number">The execution count of the cell.</param>
+    /// <param name="cancel">A token that is cancelled when the cell is interrupted.</param>
+    /// <returns>Why it failed; null if it succeeded.</returns>
+    public async Task<CellError?> AssignAsync(string name, object value, int number, CancellationToken cancel)
+    {
+        var type = value.GetType();
+        AddReferences([(type.GetElementType() ?? type).Assembly.Location]);
+        var typeName = $"global::{type.FullName!.Replace('+', '.')}";
+        AssignedValue.Current = value;
+        var code = $"var {name} = ({typeName})global::{typeof(AssignedValue).FullName}.{nameof(AssignedValue.Current)};";
+        return (await RunAsync(code, number, cancel)).Error;
+    }
+
     public void Dispose() => _loading.Dispose();
 
     // A cell that was given up may end after a later one has begun, whose variables it must not replace.

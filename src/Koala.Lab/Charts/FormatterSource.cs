@@ -49,7 +49,7 @@ internal sealed class FormatterSource
         Generation generation => Reports.Html(generation),
         RunTable runs => Reports.Html(runs),
         ResultTable table => ResultTableText.From(table).ToHtml(),
-        // Other reports are tables of text.
-        _ => $"<pre>{Html.Escape(value.ToString() ?? "")}</pre>",
+        // Other reports are tables of text. Without this, kernels would show a tree of their properties.
+        _ => $"<pre>{Html.Escape(value.ToString()!.TrimEnd())}</pre>",
     };
 }

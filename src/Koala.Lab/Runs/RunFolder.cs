@@ -1,11 +1,13 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Koala.Lab.Runtime;
 using Koala.Lab.Runtime.Files;
 using IOPath = System.IO.Path;
 
 namespace Koala.Lab.Runs;
 
 /// <summary>The folder of a run, and the paths of its parts.</summary>
+[TypeFormatterSource("text/plain")]
 public sealed partial class RunFolder
 {
     private const string RecordName = "run.json";

@@ -38,7 +38,7 @@ internal static class KernelCommand
 
     private static int Start(string connectionFile)
     {
-        KernelProgram.Run(connectionFile);
+        KernelProgram.Run(connectionFile, new CellCommands());
         return ExitCodes.Done;
     }
 }

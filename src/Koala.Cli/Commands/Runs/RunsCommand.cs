@@ -20,6 +20,7 @@ internal static class RunsCommand
         {
             var runs = options.Read(result);
             var columns = options.ReadColumns(result);
+            streams.Cell?.SetValue(columns is null ? runs : runs.ToTable(columns), isPrinted: result.GetValue(json));
             if (result.GetValue(json)) streams.Output.WriteLine(JsonOutput.Document(RunList.Create(runs, columns)));
             else Print(streams, runs, columns, options.FolderNames(result));
             return ExitCodes.Done;
@@ -31,8 +32,8 @@ internal static class RunsCommand
     {
         // Runs without a report need no columns for its figures. Columns that the user chose stay.
         var table = columns is null ? runs.ToTable().WithoutEmptyColumns() : runs.ToTable(columns);
-        if (table.Rows.Count > 0) TableText.Write(streams, table);
-        else streams.Error.WriteLine($"no runs in {folder}");
+        if (table.Rows.Count > 0 && streams.Cell is null) TableText.Write(streams, table);
+        else if (table.Rows.Count == 0) streams.Error.WriteLine($"no runs in {folder}");
         foreach (var damaged in runs.Damaged) streams.Error.WriteLine($"damaged: {damaged.Name}: {damaged.Fault}");
     }
 }

@@ -24,6 +24,7 @@ internal static class ReportCommand
         {
             var file = result.GetValue(output) ?? StandardFile(result.GetValue(path)!);
             AtomicFile.WriteText(file, PageOf(streams, result.GetValue(path)!).ToHtml());
+            streams.Cell?.SetValue(file, isPrinted: true);
             streams.Output.WriteLine(file);
             return ExitCodes.Done;
         });
