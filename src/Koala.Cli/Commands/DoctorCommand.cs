@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Koala.Cli.Options;
-using Koala.Cli.Output;
 using Koala.Lab.Runtime.Machine;
 
 namespace Koala.Cli.Commands;

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Koala.Cli.Options;
-using Koala.Cli.Output;
 using Koala.Lab;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Evaluation.Gates;
