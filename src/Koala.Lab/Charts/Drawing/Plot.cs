@@ -7,11 +7,10 @@ namespace Koala.Lab.Charts.Drawing;
 /// <param name="Series">The series, from the bottom to the top.</param>
 internal sealed record Plot(string Title, KeyAxis Keys, ValueAxis Values, IReadOnlyList<Series> Series)
 {
-    /// <summary>The text in an empty figure.</summary>
-    public const string NoData = "no data yet";
-
-    /// <summary>Whether there is nothing to draw.</summary>
-    public bool IsEmpty => Series.All(s => s.Points.Count == 0);
+    /// <summary>The text in a figure without values; null if there is something to draw.</summary>
+    public string? Missing => Series.All(s => s.Points.Count == 0) ? "no data yet"
+        : Series.All(s => s.Points.All(point => double.IsNaN(point.Value))) ? "not measured"
+        : null;
 
     /// <summary>Whether the bars of one key are stacked; otherwise they are grouped.</summary>
     public bool Stacked { get; init; }

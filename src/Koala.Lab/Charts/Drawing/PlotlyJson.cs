@@ -21,7 +21,7 @@ internal static class PlotlyJson
             ("barmode", plot.Stacked ? "stack" : "group"), ("bargap", 0.2),
             (plot.Horizontal ? "yaxis" : "xaxis", Keys(plot)), (plot.Horizontal ? "xaxis" : "yaxis", Values(plot)),
             ("shapes", plot.Rules.Select(rule => Line(plot, rule)).ToArray()),
-            ("annotations", plot.IsEmpty ? [NoData()] : plot.Rules.Select(rule => Label(plot, rule)).ToArray()));
+            ("annotations", plot.Missing is { } missing ? [NoData(missing)] : plot.Rules.Select(rule => Label(plot, rule)).ToArray()));
         return Figure(layout, plot.Series.Select(series => Trace(plot, series)));
     }
 
@@ -107,7 +107,7 @@ internal static class PlotlyJson
         ("x", plot.Horizontal ? rule.Value : 1), ("y", plot.Horizontal ? 1 : rule.Value),
         ("xanchor", plot.Horizontal ? "center" : "left"), ("yanchor", plot.Horizontal ? "bottom" : "middle"));
 
-    private static JsonObject NoData() => New(("text", Plot.NoData), ("showarrow", false),
+    private static JsonObject NoData(string text) => New(("text", text), ("showarrow", false),
         ("xref", "paper"), ("yref", "paper"), ("x", 0.5), ("y", 0.5));
 
     private static string D3Format(string format) => format[0] == 'F' ? $".{format[1..]}f" : ".4~g";

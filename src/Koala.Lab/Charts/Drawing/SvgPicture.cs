@@ -32,7 +32,8 @@ internal sealed class SvgPicture
     {
         var picture = new SvgPicture(plot);
         picture.Title();
-        if (plot.IsEmpty) picture._svg.Text(Width / 2, picture._height / 2 + 10, Plot.NoData, "middle", " font-style=\"italic\"");
+        if (plot.Missing is { } missing)
+            picture._svg.Text(Width / 2, picture._height / 2 + 10, missing, "middle", " font-style=\"italic\"");
         else picture.Draw();
         return picture._svg.Finish(Width, picture._height, plot.Title);
     }
