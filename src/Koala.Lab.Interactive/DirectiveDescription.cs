@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Completions;
 using Koala.Cli;
 using Microsoft.DotNet.Interactive.Directives;
 
