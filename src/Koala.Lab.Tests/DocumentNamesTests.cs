@@ -41,6 +41,7 @@ public sealed partial class DocumentNamesTests
         var options = koala.Subcommands.SelectMany(c => c.Subcommands).Concat(koala.Subcommands).Append(koala)
             .SelectMany(c => c.Options)
             .SelectMany(o => (string[])[o.Name, .. o.Aliases])
+            .Append(NotebookCommand.NameOption)
             .ToHashSet();
         // The options of dotnet are not Koala's.
         var ofKoala = Quoted(page).Where(text => !text.StartsWith("dotnet ", StringComparison.Ordinal));
