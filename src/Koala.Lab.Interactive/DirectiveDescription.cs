@@ -28,7 +28,7 @@ internal static class DirectiveDescription
     {
         var parameter = new KernelDirectiveParameter(option.Name, option.Description) { Flag = option.Arity.MaximumNumberOfValues == 0 };
         parameter.AddCompletions(() => option
-            .GetCompletions(System.CommandLine.Completions.CompletionContext.Empty).Select(item => item.Label));
+            .GetCompletions(CompletionContext.Empty).Select(item => item.Label));
         return parameter;
     }
 
