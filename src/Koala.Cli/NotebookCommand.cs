@@ -12,7 +12,8 @@ namespace Koala.Cli;
 /// <param name="Arguments">The arguments of the command.</param>
 internal sealed partial record NotebookCommand(string? Variable, IReadOnlyList<string> Arguments)
 {
-    private const string NameOption = "--name";
+    /// <summary>Stands before the name of the variable.</summary>
+    public const string NameOption = "--name";
 
     /// <summary>Reads what follows <c>#!koala</c>. Quotes are as on a command line.</summary>
     /// <exception cref="KoalaException">The name of the variable is missing.</exception>

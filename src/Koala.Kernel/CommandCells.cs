@@ -36,8 +36,8 @@ internal sealed class CommandCells(ICellCommands commands, CSharpSession session
             "write it as --name report");
     }
 
-    // The command gets a thread that no interrupt wakes: a wait that ended while it saves its state would damage the state. Its token tells
-    // it to end.
+    // The command gets a thread that no interrupt wakes: a wait that ended while it saves its state would damage the state. Its token
+    // tells it to end.
     private static CellCommandResult Run(ICellCommand command, CancellationToken cancel)
     {
         CellCommandResult? result = null;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Completions;
 using Koala.Cli;
 using Microsoft.DotNet.Interactive.Directives;
 
@@ -27,7 +28,7 @@ internal static class DirectiveDescription
     {
         var parameter = new KernelDirectiveParameter(option.Name, option.Description) { Flag = option.Arity.MaximumNumberOfValues == 0 };
         parameter.AddCompletions(() => option
-            .GetCompletions(System.CommandLine.Completions.CompletionContext.Empty).Select(item => item.Label));
+            .GetCompletions(CompletionContext.Empty).Select(item => item.Label));
         return parameter;
     }
 

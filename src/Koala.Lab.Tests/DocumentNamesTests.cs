@@ -41,10 +41,10 @@ public sealed partial class DocumentNamesTests
         var options = koala.Subcommands.SelectMany(c => c.Subcommands).Concat(koala.Subcommands).Append(koala)
             .SelectMany(c => c.Options)
             .SelectMany(o => (string[])[o.Name, .. o.Aliases])
+            .Append(NotebookCommand.NameOption)
             .ToHashSet();
-        // The options of dotnet are not Koala's, and a cell's command has one more than the command.
-        string[] others = ["dotnet ", "#!"];
-        var ofKoala = Quoted(page).Where(text => !others.Any(start => text.StartsWith(start, StringComparison.Ordinal)));
+        // The options of dotnet are not Koala's.
+        var ofKoala = Quoted(page).Where(text => !text.StartsWith("dotnet ", StringComparison.Ordinal));
         var named = ofKoala.SelectMany(text => Option().Matches(text));
         foreach (Match option in named) Assert.True(options.Contains(option.Value), $"{page} names {option.Value}");
     }
