@@ -20,6 +20,8 @@ internal sealed class SweepProgressText(Sweep sweep, Streams streams)
 
     private readonly long _start = TimeProvider.System.GetTimestamp();
     private readonly HashSet<string> _told = [];
+    // The live table takes Spectre's own locks in one order and a line above it in the other, so two threads may not do both at once.
+    private readonly Lock _screen = new();
     private IAnsiConsole? _live;
     private double _doneAtStart = double.NaN;
 
@@ -37,14 +39,22 @@ internal sealed class SweepProgressText(Sweep sweep, Streams streams)
             return;
         }
         _live = console;
-        console.Live(new Text("")).AutoClear(true).Start(live => Poll(work, () => live.UpdateTarget(Table())));
+        console.Live(new Text("")).AutoClear(true).Start(live => Poll(work, () =>
+        {
+            var table = Table();
+            lock (_screen) live.UpdateTarget(table);
+        }));
     }
 
     /// <summary>Writes a line, above the table if there is one.</summary>
     public void Write(string line)
     {
-        if (_live is null) streams.Error.WriteLine(line);
-        else _live.WriteLine(line);
+        if (_live is null)
+        {
+            streams.Error.WriteLine(line);
+            return;
+        }
+        lock (_screen) _live.WriteLine(line);
     }
 
     // The work runs on this thread, and another one shows it.

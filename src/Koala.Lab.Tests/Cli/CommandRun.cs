@@ -26,21 +26,18 @@ internal sealed record CommandRun(int ExitCode, string Output, string Error)
     }
 
     /// <summary>Runs the command as in a terminal of this width.</summary>
-    public static CommandRun InTerminal(int width, ColorSystemSupport colours, params string[] args)
-    {
-        IAnsiConsole Terminal(TextWriter writer)
+    public static CommandRun InTerminal(int width, ColorSystemSupport colours, params string[] args) =>
+        Of("", null, args, default, writer => Terminal(writer, width, colours));
+
+    /// <summary>A terminal of this width whose screen is a writer.</summary>
+    public static IAnsiConsole Terminal(TextWriter writer, int width, ColorSystemSupport colours = ColorSystemSupport.NoColors) =>
+        AnsiConsole.Create(new AnsiConsoleSettings
         {
-            var settings = new AnsiConsoleSettings
-            {
-                Ansi = AnsiSupport.Yes,
-                ColorSystem = colours,
-                Interactive = InteractionSupport.No,
-                Out = new TerminalOutput(writer, width),
-            };
-            return AnsiConsole.Create(settings);
-        }
-        return Of("", null, args, default, Terminal);
-    }
+            Ansi = AnsiSupport.Yes,
+            ColorSystem = colours,
+            Interactive = InteractionSupport.No,
+            Out = new TerminalOutput(writer, width),
+        });
 
     public string[] Lines => Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
 

@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using Koala.Cli;
+using Koala.Cli.Output;
 using Koala.Lab.Sweeps;
 using Koala.Lab.Tests.Sweeps;
 
@@ -75,6 +77,28 @@ public sealed class SweepTests : IDisposable
         var run = CommandRun.InTerminal(100, Spectre.Console.ColorSystemSupport.NoColors, "sweep", plan, "--out", _folder.At("sweep"));
         Assert.Contains("2 of 2 cells finished", run.AssertDone().Error, StringComparison.Ordinal);
         Assert.Contains("seed-1", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_line_can_be_written_while_the_table_is_drawn()
+    {
+        var sweep = Sweep.CreateOrLoad(_folder.At("sweep"), SamplePlan.Fields(_folder).Read());
+        using var error = new StringWriter();
+        var streams = new Streams(TextWriter.Null, error, TextReader.Null, default) { ConsoleOf = writer => CommandRun.Terminal(writer, 100) };
+        var cancel = TestContext.Current.CancellationToken;
+        // The first table is drawn at the start of each run, at the same time as the lines are written.
+        await Task.Run(() =>
+        {
+            for (var run = 0; run < 30; run++)
+            {
+                var progress = new SweepProgressText(sweep, streams);
+                progress.Run(quiet: false, () =>
+                {
+                    for (var line = 0; line < 50; line++) progress.Write("a line");
+                });
+            }
+        }, cancel).WaitAsync(TimeSpan.FromMinutes(1), cancel);
+        Assert.Contains("0 of ", error.ToString(), StringComparison.Ordinal);
     }
 
     [Theory]
