@@ -40,7 +40,7 @@ internal sealed class PullCommand
         {
             ProgressLine.Run(_streams, result.GetValue(_quiet), show =>
             {
-                var progress = new PullProgressText(show);
+                var progress = new HubProgressText(show);
                 var pulling = HubDownload.PullAsync(repo, file, revision, progress: progress, cancel: interruption.Token);
                 pull = pulling.GetAwaiter().GetResult();
             });

@@ -26,6 +26,11 @@ internal static class Examples
             "pull HuggingFaceTB/SmolLM2-135M-Instruct",
             "pull HuggingFaceTB/SmolLM2-135M-Instruct config.json --revision main",
         ],
+        ["push"] =
+        [
+            "push runs/RUN org/koala-mini-eagle --licence apache-2.0 --dry-run",
+            "push runs/RUN org/koala-mini-eagle --licence apache-2.0 --base-model org/koala-mini --private",
+        ],
         ["inspect"] = ["inspect checkpoints/koala-mini", "inspect checkpoints/koala-mini-eagle-k2 --json"],
         ["tokenize"] =
         [

@@ -1,22 +1,28 @@
 using Koala.Lab;
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Heads;
 using Koala.Lab.Runs;
 using Koala.Lab.Targets;
 
 namespace Koala.Cli.Options;
 
-/// <summary>The head that <c>--head</c> names by its folder, or by the folder of the run that trained it.</summary>
+/// <summary>
+/// The head that <c>--head</c> names by its folder, by the folder of the run that trained it, or by its name in the hub's cache.
+/// </summary>
 /// <param name="Folder">The head's folder.</param>
 /// <param name="Name">The name that reports use: that of the folder or of the run.</param>
 internal sealed record HeadLocation(string Folder, string Name)
 {
-    /// <exception cref="KoalaException">The folder does not exist, or the run has no head yet.</exception>
+    /// <exception cref="KoalaException">There is no such folder and no such name, or the run has no head yet.</exception>
     public static HeadLocation Find(string path)
     {
         if (!Directory.Exists(path))
         {
-            throw new KoalaException(path, "is not a folder",
-                "name the folder of a head, or of a run that has trained one");
+            // A head that was pulled: the folder in the hub's cache is named by a commit.
+            var pulled = ModelLocation.Find(path);
+            return Directory.Exists(pulled.Path)
+                ? new HeadLocation(pulled.Path, pulled.Name)
+                : throw new KoalaException(path, "is not a folder", "name the folder of a head, or of a run that has trained one");
         }
         if (!RunFolder.IsRun(path)) return new HeadLocation(path, NameOf(path));
         var run = RunFolder.Open(path);

@@ -6,24 +6,31 @@ namespace Koala.Lab.Tests.Training;
 
 public sealed class TrainerMemoryTests
 {
+    private static long LiveTensors => DisposeScopeManager.Statistics.TensorStatistics.ThreadTotalLiveCount;
+
     [Fact]
     public void The_number_of_live_tensors_is_constant_over_200_steps_with_an_adversary()
     {
-        // The target, and the tensors that libtorch first needs of it here, stay for other tests. So they are there before tensors are counted.
-        var target = ShippedModels.Nano;
-        foreach (var states in target.States([0])) states.Dispose();
-        var live = DisposeScopeManager.Statistics.TensorStatistics;
-        var before = live.ThreadTotalLiveCount;
-        var counts = new List<long>();
-        using (var folder = new TemporaryFolder())
-        using (var head = DraftHead.Create(TinyModels.Head with { Layers = 2 }, target))
-        using (var trainer = new Trainer(target, head, TinyModels.Data,
-            TinyModels.WithAdversary with { Steps = 201, ValidateEvery = 40, SaveEvery = 50 }))
-            trainer.Run(_ => counts.Add(live.ThreadTotalLiveCount), () => trainer.SaveState(folder.Path));
+        // The target, and the tensors of it that the first step creates for libtorch, stay for other tests.
+        CountsOf(steps: 1);
+        var before = LiveTensors;
+        var counts = CountsOf(steps: 201);
         Assert.Equal(201, counts.Count);
         // The first step creates the gradients, which stay.
         Assert.Equal(counts[1], counts[^1]);
         Assert.Single(counts.Skip(1).Distinct());
-        Assert.Equal(before, live.ThreadTotalLiveCount);
+        Assert.Equal(before, LiveTensors);
+    }
+
+    // The number of live tensors after each step of a training.
+    private static List<long> CountsOf(int steps)
+    {
+        var counts = new List<long>();
+        using var folder = new TemporaryFolder();
+        using var head = DraftHead.Create(TinyModels.Head with { Layers = 2 }, ShippedModels.Nano);
+        using var trainer = new Trainer(ShippedModels.Nano, head, TinyModels.Data,
+            TinyModels.WithAdversary with { Steps = steps, ValidateEvery = 40, SaveEvery = 50 });
+        trainer.Run(_ => counts.Add(LiveTensors), () => trainer.SaveState(folder.Path));
+        return counts;
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
@@ -139,17 +140,22 @@ internal sealed class FakeHub : IDisposable
 
     private static async Task<Request> ReadAsync(NetworkStream stream)
     {
-        using var reader = new StreamReader(stream, leaveOpen: true);
-        var path = (await reader.ReadLineAsync())!.Split(' ')[1];
+        var head = new List<byte>();
+        var next = new byte[1];
+        while (!Encoding.ASCII.GetString([.. head.TakeLast(4)]).Equals("\r\n\r\n", StringComparison.Ordinal)
+            && await stream.ReadAsync(next) == 1) head.Add(next[0]);
+        var lines = Encoding.ASCII.GetString([.. head]).Split("\r\n", StringSplitOptions.RemoveEmptyEntries);
         var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-        while (await reader.ReadLineAsync() is { Length: > 0 } line)
-            headers[line[..line.IndexOf(':', StringComparison.Ordinal)]] =
-                line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
-        return new Request(path, headers);
+        foreach (var line in lines.Skip(1))
+            headers[line[..line.IndexOf(':', StringComparison.Ordinal)]] = line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
+        var body = new byte[int.Parse(headers.GetValueOrDefault("Content-Length", "0"), CultureInfo.InvariantCulture)];
+        await stream.ReadExactlyAsync(body);
+        var words = lines[0].Split(' ');
+        return new Request(words[0], words[1], headers, body);
     }
 }
 
-internal sealed record Request(string Path, Dictionary<string, string> Headers)
+internal sealed record Request(string Method, string Path, Dictionary<string, string> Headers, byte[] Body)
 {
     public string? this[string header] => Headers.GetValueOrDefault(header);
 

@@ -225,7 +225,7 @@ public sealed class HubDownloadTests : HubTestBase
     [Fact]
     public void Progress_reaches_the_total_size()
     {
-        var seen = new List<PullProgress>();
+        var seen = new List<HubProgress>();
         Pull(watch: seen.Add);
         Assert.Equal(seen.Select(progress => progress.Done).Order(), seen.Select(progress => progress.Done));
         Assert.Equal((3, 3, 503_006, 503_006), (seen[^1].Index, seen[^1].Files, seen[^1].Done, seen[^1].Total));

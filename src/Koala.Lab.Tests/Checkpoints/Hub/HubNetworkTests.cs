@@ -42,11 +42,11 @@ public sealed class HubNetworkTests : HubTestBase
         Assert.Equal(200_000, new FileInfo($"{Blob("model.safetensors")}.incomplete").Length);
         Assert.False(File.Exists(At("refs", "main")));
 
-        PullProgress? last = null;
+        HubProgress? last = null;
         Pull(watch: progress => last = progress);
         AssertComplete();
         Assert.Equal([null, 200_000], WeightRequests.Select(request => request.From));
-        Assert.Equal((503_006, 300_000), (last!.Done, last.Received));
+        Assert.Equal((503_006, 300_000), (last!.Done, last.Transferred));
     }
 
     [Fact]

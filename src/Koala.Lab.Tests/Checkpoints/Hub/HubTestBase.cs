@@ -50,12 +50,12 @@ public abstract class HubTestBase : IDisposable
 
     private protected HubPull Pull(string? file = null, string repo = "koala/nano", string revision = "main",
         HubSettings? settings = null, HubCache? cache = null,
-        RetryPolicy? policy = null, Action<PullProgress>? watch = null, CancellationToken cancel = default) =>
+        RetryPolicy? policy = null, Action<HubProgress>? watch = null, CancellationToken cancel = default) =>
         PullAsync(file, repo, revision, settings, cache, policy, watch, cancel).GetAwaiter().GetResult();
 
     private protected Task<HubPull> PullAsync(string? file = null, string repo = "koala/nano", string revision = "main",
         HubSettings? settings = null, HubCache? cache = null,
-        RetryPolicy? policy = null, Action<PullProgress>? watch = null, CancellationToken cancel = default) =>
+        RetryPolicy? policy = null, Action<HubProgress>? watch = null, CancellationToken cancel = default) =>
         HubDownload.PullAsync(repo, file, revision, settings ?? Settings,
             cache ?? new HubCache((settings ?? Settings).Cache), policy ?? Patience, new Watch(progress =>
         {
@@ -99,8 +99,8 @@ public abstract class HubTestBase : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    private sealed class Watch(Action<PullProgress> report) : IProgress<PullProgress>
+    private sealed class Watch(Action<HubProgress> report) : IProgress<HubProgress>
     {
-        public void Report(PullProgress value) => report(value);
+        public void Report(HubProgress value) => report(value);
     }
 }

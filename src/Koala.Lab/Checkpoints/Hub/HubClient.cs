@@ -4,10 +4,13 @@ using System.Net.Sockets;
 
 namespace Koala.Lab.Checkpoints.Hub;
 
-/// <summary>Sends requests to the hub. It handles redirects, the token, timeouts and errors.</summary>
+/// <summary>
+/// Sends requests to the hub, and files to where the hub wants them. It handles redirects, the token, timeouts and errors.
+/// </summary>
 internal sealed class HubClient : IDisposable
 {
     private const int MostRedirects = 10;
+    private const long LongestAnswer = 64L << 20;
 
     private readonly HubSettings _settings;
     private readonly RetryPolicy _policy;
@@ -46,7 +49,14 @@ internal sealed class HubClient : IDisposable
         var url = new Uri($"{_settings.Endpoint}/{path}");
         for (var redirects = 0; ; redirects++)
         {
-            var response = await SendAsync(url, from, tag, cancel);
+            using var request = new HttpRequestMessage(HttpMethod.Get, url);
+            if (from > 0)
+            {
+                request.Headers.Range = new RangeHeaderValue(from, null);
+                if (tag is { IsWeak: false }) request.Headers.IfRange = new RangeConditionHeaderValue(tag);
+            }
+            using var idle = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+            var response = await SendAsync(request, idle, cancel);
             if (response.StatusCode is HttpStatusCode.OK or HttpStatusCode.PartialContent or HttpStatusCode.RequestedRangeNotSatisfiable)
                 return response;
             using (response)
@@ -59,6 +69,93 @@ internal sealed class HubClient : IDisposable
                 url = RedirectTarget(response, url, what);
             }
         }
+    }
+
+    /// <summary>Requests a listing; null if there is no such repository or revision.</summary>
+    /// <param name="what">What is requested, for messages.</param>
+    /// <param name="path">Its address relative to the endpoint.</param>
+    /// <param name="cancel">Cancels the request.</param>
+    /// <exception cref="TransientHubException">Another attempt may succeed.</exception>
+    /// <exception cref="KoalaException">The hub refuses.</exception>
+    public async Task<HttpResponseMessage?> TryGetAsync(HubName what, string path, CancellationToken cancel)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri($"{_settings.Endpoint}/{path}"));
+        using var idle = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var response = await SendAsync(request, idle, cancel);
+        if (response.StatusCode == HttpStatusCode.OK) return response;
+        using (response)
+        {
+            return HubErrors.IsMissing(response) ? null : throw HubErrors.Fault(response, what, _settings, isFromHub: true);
+        }
+    }
+
+    /// <summary>Sends data to the hub and returns its answer.</summary>
+    /// <param name="what">What the data are about, for messages.</param>
+    /// <param name="url">The address.</param>
+    /// <param name="body">Creates the body of the request.</param>
+    /// <param name="accepted">A status other than 2xx that is an answer as well.</param>
+    /// <param name="cancel">Cancels the request.</param>
+    /// <exception cref="TransientHubException">Another attempt may succeed.</exception>
+    /// <exception cref="KoalaException">The hub refuses.</exception>
+    public async Task<HubAnswer> PostAsync(
+        HubName what, Uri url, Func<HttpContent> body, CancellationToken cancel, HttpStatusCode? accepted = null)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, url) { Content = body() };
+        using var idle = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        using var response = await SendAsync(request, idle, cancel);
+        var answer = new HubAnswer(response.StatusCode, await ReadAllAsync(response, $"{what.Repo}: the hub's answer", cancel));
+        return response.IsSuccessStatusCode || response.StatusCode == accepted
+            ? answer
+            : throw HubErrors.WriteFault(response, what, answer.Error, IsHub(url));
+    }
+
+    /// <summary>Sends a part of a file to an address that the hub has given. Returns the ETag of the answer; null if it has none.</summary>
+    /// <param name="what">The file, for messages.</param>
+    /// <param name="url">The address.</param>
+    /// <param name="headers">Headers that the hub wants with it.</param>
+    /// <param name="part">The part.</param>
+    /// <param name="sent">Called with the number of bytes of each chunk that was sent.</param>
+    /// <param name="cancel">Cancels the request.</param>
+    /// <exception cref="TransientHubException">Another attempt may succeed.</exception>
+    /// <exception cref="KoalaException">The hub refuses, or the file has changed.</exception>
+    public async Task<string?> PutAsync(HubName what, Uri url, IEnumerable<KeyValuePair<string, string>> headers, FilePart part,
+        Action<int> sent, CancellationToken cancel)
+    {
+        using var idle = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        using var request = new HttpRequestMessage(HttpMethod.Put, url);
+        // A large part takes longer than an answer may: each chunk that is sent counts as life.
+        request.Content = new FilePartContent(part, count =>
+        {
+            idle.CancelAfter(_policy.Idle);
+            sent(count);
+        });
+        foreach (var (name, value) in headers)
+            if (!request.Headers.TryAddWithoutValidation(name, value)) request.Content.Headers.TryAddWithoutValidation(name, value);
+        using var response = await SendAsync(request, idle, cancel);
+        if (!response.IsSuccessStatusCode)
+        {
+            var answer = new HubAnswer(response.StatusCode, await ReadAllAsync(response, $"{what}: the answer", cancel));
+            throw HubErrors.WriteFault(response, what, answer.Error, isFromHub: false);
+        }
+        return response.Headers.TryGetValues("ETag", out var tags) ? tags.First() : null;
+    }
+
+    /// <summary>Reads the whole body of a short response.</summary>
+    /// <param name="response">The response.</param>
+    /// <param name="where">The name of the response, for messages.</param>
+    /// <param name="cancel">Cancels reading.</param>
+    /// <exception cref="TransientHubException">The connection ended early, or no more bytes arrived in time.</exception>
+    /// <exception cref="KoalaException">The body is too long.</exception>
+    public async Task<ReadOnlyMemory<byte>> ReadAllAsync(HttpResponseMessage response, string where, CancellationToken cancel)
+    {
+        using var bytes = new MemoryStream();
+        await ReadAsync(response, chunk =>
+        {
+            if (bytes.Length + chunk.Length > LongestAnswer)
+                throw new KoalaException(where, $"has more than {LongestAnswer} bytes", "check the address in HF_ENDPOINT");
+            bytes.Write(chunk.Span);
+        }, cancel);
+        return bytes.ToArray();
     }
 
     /// <summary>Reads the body of a response in chunks.</summary>
@@ -78,17 +175,11 @@ internal sealed class HubClient : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
-    private async Task<HttpResponseMessage> SendAsync(Uri url, long from, EntityTagHeaderValue? tag, CancellationToken cancel)
+    private Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationTokenSource idle, CancellationToken cancel)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, url);
-        if (IsHub(url) && _settings.Token is { } token) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
-        if (from > 0)
-        {
-            request.Headers.Range = new RangeHeaderValue(from, null);
-            if (tag is { IsWeak: false }) request.Headers.IfRange = new RangeConditionHeaderValue(tag);
-        }
-        using var idle = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        return await Watch(() => _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, idle.Token), idle, cancel);
+        if (IsHub(request.RequestUri!) && _settings.Token is { } token)
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        return Watch(() => _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, idle.Token), idle, cancel);
     }
 
     private async Task<T> Watch<T>(Func<Task<T>> work, CancellationTokenSource idle, CancellationToken cancel)
@@ -101,6 +192,11 @@ internal sealed class HubClient : IDisposable
         catch (OperationCanceledException e) when (!cancel.IsCancellationRequested)
         {
             throw new TransientHubException("the connection stalled", inner: e);
+        }
+        catch (HttpRequestException e) when (e.InnerException is KoalaException fault)
+        {
+            // The body that was to be sent is at fault.
+            throw fault;
         }
         catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.SecureConnectionError)
         {

@@ -5,19 +5,17 @@ namespace Koala.Lab.Checkpoints.Hub;
 /// <summary>Downloads a model, or one file of it, into the hub's cache.</summary>
 public sealed class HubDownload
 {
-    private const long LongestListing = 64L << 20;
-
     private readonly HubName _name;
     private readonly HubCache _cache;
     private readonly HubClient _client;
     private readonly RetryPolicy _policy;
     private readonly HubRetry _retry;
-    private readonly IProgress<PullProgress>? _progress;
+    private readonly IProgress<HubProgress>? _progress;
     private readonly CancellationToken _cancel;
-    private PullProgress _status = new("", 0, 0, 0, 0, 0);
+    private HubProgress _status = new("", 0, 0, 0, 0, 0);
 
     private HubDownload(
-        HubName name, HubCache cache, HubClient client, RetryPolicy policy, IProgress<PullProgress>? progress, CancellationToken cancel)
+        HubName name, HubCache cache, HubClient client, RetryPolicy policy, IProgress<HubProgress>? progress, CancellationToken cancel)
     {
         _name = name;
         _cache = cache;
@@ -25,7 +23,7 @@ public sealed class HubDownload
         _policy = policy;
         _progress = progress;
         _cancel = cancel;
-        _retry = new HubRetry(policy, note => progress?.Report(_status with { Note = note }));
+        _retry = new HubRetry(policy, "downloaded", note => progress?.Report(_status with { Note = note }));
     }
 
     /// <summary>
@@ -44,14 +42,14 @@ public sealed class HubDownload
     /// A name is wrong, the hub refuses, the network fails repeatedly, a hash is wrong, or the cache cannot be written.
     /// </exception>
     public static Task<HubPull> PullAsync(string repo, string? file = null, string revision = HubName.StandardRevision,
-        HubSettings? settings = null, IProgress<PullProgress>? progress = null, CancellationToken cancel = default)
+        HubSettings? settings = null, IProgress<HubProgress>? progress = null, CancellationToken cancel = default)
     {
         settings ??= HubSettings.Read();
         return PullAsync(repo, file, revision, settings, new HubCache(settings.Cache), new RetryPolicy(), progress, cancel);
     }
 
     internal static async Task<HubPull> PullAsync(string repo, string? file, string revision, HubSettings settings,
-        HubCache cache, RetryPolicy policy, IProgress<PullProgress>? progress, CancellationToken cancel)
+        HubCache cache, RetryPolicy policy, IProgress<HubProgress>? progress, CancellationToken cancel)
     {
         if (!HubName.IsRepo(repo))
             throw new KoalaException(MessageText.Text(repo), "is not the name of a repository",
@@ -90,17 +88,9 @@ public sealed class HubDownload
 
     private async Task<HubListing> ListAsync()
     {
-        var path = $"api/models/{_name.Repo}/revision/{Uri.EscapeDataString(_name.Revision)}?blobs=true";
-        using var response = await _client.GetAsync(_name, path, 0, null, _cancel);
-        using var bytes = new MemoryStream();
+        using var response = await _client.GetAsync(_name, HubListing.Path(_name), 0, null, _cancel);
         var where = $"{_name.Repo}: the hub's listing";
-        await _client.ReadAsync(response, chunk =>
-        {
-            if (bytes.Length + chunk.Length > LongestListing)
-                throw new KoalaException(where, $"has more than {LongestListing} bytes", "check the address in HF_ENDPOINT");
-            bytes.Write(chunk.Span);
-        }, _cancel);
-        return HubListing.Parse(bytes.GetBuffer().AsMemory(0, (int)bytes.Length), where);
+        return HubListing.Parse(await _client.ReadAllAsync(response, where, _cancel), where);
     }
 
     /// <summary>Makes sure that the cache has a file at a commit. Returns false if nothing had to be downloaded.</summary>
@@ -193,7 +183,7 @@ public sealed class HubDownload
 
     private void Report(long done, long received)
     {
-        _status = _status with { Done = done, Received = _status.Received + received };
+        _status = _status with { Done = done, Transferred = _status.Transferred + received };
         _progress?.Report(_status);
     }
 }

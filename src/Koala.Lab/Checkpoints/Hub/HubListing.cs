@@ -11,6 +11,9 @@ internal sealed record HubListing(string Commit, IReadOnlyList<HubFile> Files)
 {
     private const string Fix = "try again; if the error persists, check the address in HF_ENDPOINT";
 
+    /// <summary>The address of the listing, relative to the endpoint.</summary>
+    public static string Path(HubName name) => $"api/models/{name.Repo}/revision/{Uri.EscapeDataString(name.Revision)}?blobs=true";
+
     /// <param name="utf8">The response.</param>
     /// <param name="where">The name of the response, for messages.</param>
     /// <exception cref="KoalaException">

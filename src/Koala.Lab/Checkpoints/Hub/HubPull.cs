@@ -21,14 +21,3 @@ public sealed record HubPull(string Repo, string Revision, string Commit, string
 /// <param name="Hash">Its SHA-256 (64 hex digits) if it is large, otherwise git's blob SHA-1 (40 hex digits).</param>
 /// <param name="Downloaded">Whether it was downloaded; false if the cache had it already.</param>
 public sealed record PulledFile(string Name, long Size, string Hash, bool Downloaded);
-
-/// <summary>The progress of a pull.</summary>
-/// <param name="File">The current file.</param>
-/// <param name="Index">The number of the current file, from 1.</param>
-/// <param name="Files">The number of files.</param>
-/// <param name="Done">The number of bytes of all files that the cache has now.</param>
-/// <param name="Total">The number of bytes of all files.</param>
-/// <param name="Received">The number of bytes that have been received from the network.</param>
-/// <param name="Note">The reason why the pull is waiting; null if it is not waiting.</param>
-public sealed record PullProgress(
-    string File, int Index, int Files, long Done, long Total, long Received, string? Note = null);

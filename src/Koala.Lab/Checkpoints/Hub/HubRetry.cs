@@ -39,10 +39,11 @@ internal sealed class TransientHubException(string message, TimeSpan? retryAfter
 
 /// <summary>Repeats attempts until one succeeds, with growing pauses between them.</summary>
 /// <param name="policy">The number of attempts and the length of the pauses.</param>
+/// <param name="done">What is to be done, for messages: "downloaded" or "uploaded".</param>
 /// <param name="notify">Called with what happened, before each pause.</param>
-internal sealed class HubRetry(RetryPolicy policy, Action<string> notify)
+internal sealed class HubRetry(RetryPolicy policy, string done, Action<string> notify)
 {
-    /// <param name="where">What is downloaded, for messages.</param>
+    /// <param name="where">The file or the repository, for messages.</param>
     /// <param name="attempt">Makes one attempt; a <see cref="TransientHubException"/> leads to another attempt.</param>
     /// <param name="progress">
     /// Returns a number that grows as attempts make progress. After an attempt with progress, counting starts again.
@@ -62,12 +63,12 @@ internal sealed class HubRetry(RetryPolicy policy, Action<string> notify)
             {
                 if (progress() > progressBefore) failures = 1;
                 if (failures >= policy.Attempts)
-                    throw new KoalaException(where, $"could not be downloaded in {failures} attempts; in the last one {e.Message}",
+                    throw new KoalaException(where, $"could not be {done} in {failures} attempts; in the last one {e.Message}",
                         "check the network and try again: the same command continues where it stopped", e);
                 var pause = e.RetryAfter ?? policy.FirstPause * (1 << (failures - 1));
                 if (pause > policy.LongestPause)
                     throw new KoalaException(where,
-                        $"cannot be downloaded now: {e.Message} and asks to wait {pause.TotalSeconds:F0} seconds",
+                        $"cannot be {done} now: {e.Message} and asks to wait {pause.TotalSeconds:F0} seconds",
                         "try again after that time: the same command continues where it stopped", e);
                 notify($"{where}: {e.Message}; trying again in {pause.TotalSeconds:0.#} s");
                 await policy.Wait(pause, cancel);

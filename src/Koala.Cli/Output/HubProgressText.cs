@@ -7,7 +7,7 @@ namespace Koala.Cli.Output;
 /// The progress of a download in words: file, megabytes, megabytes per second and time left. The end of each file, each
 /// tenth of all bytes and each pause is a milestone.
 /// </summary>
-internal sealed class PullProgressText(Report show) : IProgress<PullProgress>
+internal sealed class HubProgressText(Report show) : IProgress<HubProgress>
 {
     private const int Milestones = 10;
     private const double Mega = 1e6;
@@ -15,7 +15,7 @@ internal sealed class PullProgressText(Report show) : IProgress<PullProgress>
     private long _start;
     private (int Index, long Tenth) _last;
 
-    public void Report(PullProgress value)
+    public void Report(HubProgress value)
     {
         if (_start == 0) _start = TimeProvider.System.GetTimestamp();
         var tenth = value.Total == 0 ? 0 : value.Done * Milestones / value.Total;
@@ -27,11 +27,11 @@ internal sealed class PullProgressText(Report show) : IProgress<PullProgress>
     }
 
     // Files that were in the cache already say nothing about the speed of the network.
-    private string Rate(PullProgress value)
+    private string Rate(HubProgress value)
     {
         var seconds = TimeProvider.System.GetElapsedTime(_start).TotalSeconds;
-        if (seconds < 0.5 || value.Received == 0) return "";
-        var rate = value.Received / seconds;
+        if (seconds < 0.5 || value.Transferred == 0) return "";
+        var rate = value.Transferred / seconds;
         return $", {Number(rate / Mega)} MB/s, {ProgressLine.Time((value.Total - value.Done) / rate)} left";
     }
 
