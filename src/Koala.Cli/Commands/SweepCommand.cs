@@ -29,6 +29,8 @@ internal sealed class SweepCommand
     private readonly Option<string?> _shard = SharedOptions.Text("--shard", "I/N",
         "Work on the I-th of N parts of the cells only. Default: what a Slurm array or a launcher such as torchrun sets; "
         + "otherwise all cells.");
+    private readonly Option<bool> _repeatDisturbed = SharedOptions.Flag("--repeat-disturbed",
+        "Measure again what other work disturbed.");
     private readonly Option<bool> _worker = SharedOptions.Flag("--worker", "End when standard input ends, and print no summary.");
     private readonly Option<bool> _json = SharedOptions.Json();
     private readonly Option<bool> _quiet = SharedOptions.Quiet();
@@ -52,7 +54,7 @@ internal sealed class SweepCommand
         command.Arguments.Add(self._plan);
         self._model.AddTo(command);
         command.AddOptions(self._options.All);
-        command.AddOptions(self._out, self._processes, self._devices, self._shard, self._worker, self._json, self._quiet);
+        command.AddOptions(self._out, self._processes, self._devices, self._shard, self._repeatDisturbed, self._worker, self._json, self._quiet);
         command.SetAction(self.Run);
         return command;
     }
@@ -66,6 +68,8 @@ internal sealed class SweepCommand
         var (sweep, devices) = Open(result);
         Note(result, $"sweep: {PathText.Relative(sweep.Folder)}\n{sweep.Plan}\nthreads: {sweep.Threads}");
 
+        if (result.GetValue(_repeatDisturbed) && sweep.RemoveDisturbedReports() is > 0 and var again)
+            Note(result, $"measuring {again} evaluations again, which other work disturbed");
         var isWorker = result.GetValue(_worker);
         using var interruption = new Interruption(
             isWorker ? _streams with { Cancel = SweepProcesses.EndOfParent(_streams.Input) } : _streams);
@@ -140,7 +144,7 @@ internal sealed class SweepCommand
         if (disturbed > 0)
         {
             _streams.Error.WriteLine($"other work disturbed {disturbed} evaluations, so their speeds are missing. "
-                + "To measure again, remove their reports in cells/*/results and repeat the command");
+                + "To measure them again, repeat the command with --repeat-disturbed");
         }
         // On a GPU in bf16 near-ties are common, and the reports count them.
         var exact = sweep.Plan is { Device: "cpu" } or { Dtype: "fp32" };

@@ -14,7 +14,8 @@ internal sealed class RunSelection
     private readonly Option<string[]> _where = new("--where")
     {
         Description = "Only runs with this: layers>=2 and state=finished. A field is named by its path in run.json, metrics or report, "
-            + "or by the end of it; the operators are = != < <= > >= and ~ (contains). The option may be given more than once.",
+            + "or by the end of it; the operators are = != < <= > >= and ~ (contains); conditions are joined by and and or. The option "
+            + "may be given more than once.",
         HelpName = "CONDITIONS",
         Arity = ArgumentArity.OneOrMore,
         AllowMultipleArgumentsPerToken = false,

@@ -38,6 +38,8 @@ public sealed class RunTableTests : IDisposable
     [InlineData("state=interrupted", "cells/k1")]
     [InlineData("state!=finished", "cells/k1")]
     [InlineData("name~SEED and loss<3", "seed0,seed0/control")]
+    [InlineData("seed=2 or layers=2 and seed=1", "seed1,seed2")]
+    [InlineData("seed=1 and layers=9 or name=seed2 or state=none", "seed2")]
     [InlineData("name='seed0/control'", "seed0/control")]
     [InlineData("options.training.adversary.weight>0.05 and seed<=1", "seed0,seed1")]
     [InlineData("training.learningRate=3e-3 and losses[0].name=kl and seed>1", "seed2")]
@@ -57,8 +59,10 @@ public sealed class RunTableTests : IDisposable
     [InlineData("layers>=two", "compares layers, which is a number, with 'two'")]
     [InlineData("layers", "'layers' is not of the form FIELD OPERATOR VALUE")]
     [InlineData("", "'' is not of the form")]
-    [InlineData("layers=1 or layers=2", "'layers=1 or layers=2' is not of the form")]
     [InlineData("layers=1 and ", "is not of the form")]
+    [InlineData("layers=1 or", "is not of the form")]
+    [InlineData("or layers=1", "is not of the form")]
+    [InlineData("name=floor layers=1", "is not of the form")]
     [InlineData("layers=1 and seed", "'seed' is not of the form")]
     public void Wrong_conditions_are_refused(string conditions, string words)
     {

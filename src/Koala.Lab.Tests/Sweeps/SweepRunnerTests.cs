@@ -45,6 +45,16 @@ public sealed class SweepRunnerTests : IDisposable
         var times = Times(sweep);
         Run(sweep.Plan);
         Assert.Equal(times, Times(sweep));
+
+        // What other work disturbed is measured again when that is asked for, and nothing else.
+        Assert.Equal(0, sweep.RemoveDisturbedReports());
+        ReportFiles.Save(report with { Disturbances = ["busy"] }, sweep.ReportOf(cell, cell.Evaluations[0]));
+        Assert.Equal(1, sweep.Summarize().Rows[0].Disturbed);
+        Assert.Equal(1, sweep.RemoveDisturbedReports());
+        Assert.False(File.Exists(ReportFiles.AnswersOf(sweep.ReportOf(cell, cell.Evaluations[0]))));
+        Run(sweep.Plan);
+        Assert.Equal(0, sweep.Summarize().Rows[0].Disturbed);
+        Assert.Equal(record, File.GetLastWriteTimeUtc(sweep.RunOf(cell).RecordFile));
     }
 
     [Fact]

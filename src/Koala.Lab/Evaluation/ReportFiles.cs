@@ -36,6 +36,22 @@ public static class ReportFiles
         return File.Exists(answers) ? report with { Answers = ReadAnswers(answers, report.Prompts) } : report;
     }
 
+    /// <summary>Removes a report and its answers.</summary>
+    /// <exception cref="KoalaException">A file cannot be removed.</exception>
+    internal static void Remove(string file)
+    {
+        try
+        {
+            // The report goes first: answers without their report count for nothing.
+            File.Delete(file);
+            File.Delete(AnswersOf(file));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new KoalaException(file, $"cannot be removed ({MessageText.Text(e.Message.TrimEnd('.'))})", "make its folder writable", e);
+        }
+    }
+
     private static AnswerReport[] ReadAnswers(string file, int count)
     {
         var lines = InputFile.ReadText(file, LongestReport).Split('\n', StringSplitOptions.RemoveEmptyEntries);

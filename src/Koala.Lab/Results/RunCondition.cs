@@ -11,11 +11,14 @@ internal sealed partial record RunCondition(string Field, string Operator, strin
 {
     private const string Option = "Where";
 
-    /// <summary>Reads conditions that are joined by <c>and</c>.</summary>
+    /// <summary>
+    /// Reads conditions that are joined by <c>and</c> and <c>or</c>, where <c>and</c> binds more closely: a run has to satisfy all
+    /// conditions of one of the lists.
+    /// </summary>
     /// <exception cref="KoalaException">The text is something else.</exception>
-    public static IReadOnlyList<RunCondition> Parse(string text)
+    public static IReadOnlyList<IReadOnlyList<RunCondition>> Parse(string text)
     {
-        var conditions = new List<RunCondition>();
+        var alternatives = new List<List<RunCondition>> { new() };
         var at = 0;
         do
         {
@@ -26,11 +29,13 @@ internal sealed partial record RunCondition(string Field, string Operator, strin
                     "write conditions such as layers>=2 and state=finished, with the operators = != < <= > >= and ~ (contains), "
                     + "and values with blanks in quotes");
             }
-            conditions.Add(new RunCondition(match.Groups["field"].Value, match.Groups["operator"].Value, match.Groups["value"].Value));
+            var (field, sign, value) = (match.Groups["field"].Value, match.Groups["operator"].Value, match.Groups["value"].Value);
+            alternatives[^1].Add(new RunCondition(field, sign, value));
+            if (match.Groups["or"].Success) alternatives.Add([]);
             at += match.Length;
         }
         while (at < text.Length);
-        return conditions;
+        return alternatives;
     }
 
     /// <summary>Whether a value satisfies the condition. A run without the field satisfies none.</summary>
@@ -61,7 +66,7 @@ internal sealed partial record RunCondition(string Field, string Operator, strin
 
     [GeneratedRegex("""
         \G\s*(?<field>[A-Za-z][\w.\-\[\]]*)\s*(?<operator><=|>=|!=|=|<|>|~)\s*
-        (?:'(?<value>[^']*)'|"(?<value>[^"]*)"|(?<value>[^\s'"<>=!~]+))\s*(?:and\s+(?=\S)|$)
+        (?:'(?<value>[^']*)'|"(?<value>[^"]*)"|(?<value>[^\s'"<>=!~]+))(?:\s+and\s+(?=\S)|\s+(?<or>or)\s+(?=\S)|\s*$)
         """, RegexOptions.IgnorePatternWhitespace | RegexOptions.ExplicitCapture)]
     private static partial Regex Condition();
 }

@@ -54,20 +54,22 @@ public sealed class RunTable
         return new RunTable(rows, damaged);
     }
 
-    /// <summary>The runs that satisfy all conditions.</summary>
+    /// <summary>The runs that satisfy conditions.</summary>
     /// <param name="conditions">
-    /// Conditions joined by <c>and</c>, such as <c>layers>=2 and state=finished</c>. A field is named by its path, or by the end of its
-    /// path; the operators are =, !=, &lt;, &lt;=, &gt;, &gt;= and ~, which stands for "contains". A run without the field satisfies no
-    /// condition on it.
+    /// Conditions joined by <c>and</c> and <c>or</c>, such as <c>layers>=2 and state=finished or name~best</c>; <c>and</c> binds more
+    /// closely. A field is named by its path, or by the end of its path; the operators are =, !=, &lt;, &lt;=, &gt;, &gt;= and ~, which
+    /// stands for "contains". A run without the field satisfies no condition on it.
     /// </param>
     /// <exception cref="KoalaException">The text is something else, no run has the field, or a number is compared with a word.</exception>
     public RunTable Where(string conditions)
     {
         ArgumentNullException.ThrowIfNull(conditions);
-        var all = RunCondition.Parse(conditions);
+        var alternatives = RunCondition.Parse(conditions);
         if (Rows.Count == 0) return this;
-        var parts = all.Select(condition => (condition, Path: _names.Value.Find(condition.Field, nameof(Where)))).ToArray();
-        bool Satisfies(RunRow row) => parts.All(part => part.condition.Holds(row.Fields.GetValueOrDefault(part.Path)));
+        var paths = alternatives.SelectMany(all => all).Select(condition => condition.Field).Distinct()
+            .ToDictionary(field => field, field => _names.Value.Find(field, nameof(Where)));
+        bool Satisfies(RunRow row) => alternatives.Any(all =>
+            all.All(condition => condition.Holds(row.Fields.GetValueOrDefault(paths[condition.Field]))));
         return new RunTable([.. Rows.Where(Satisfies)], Damaged, _names);
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Koala.Lab.Evaluation;
 using Koala.Lab.Runs;
 using Koala.Lab.Runtime;
 using Koala.Lab.Training;
@@ -91,6 +92,29 @@ public sealed class Sweep
     /// <summary>The means and intervals over the seeds of all cells that are finished.</summary>
     /// <exception cref="KoalaException">A report or a record cannot be read.</exception>
     public SweepSummary Summarize() => SweepSummary.Create(this);
+
+    /// <summary>
+    /// Removes the reports of evaluations that other work disturbed, so that they are measured again. Cells that a process works on are
+    /// left as they are.
+    /// </summary>
+    /// <returns>The number of reports that were removed.</returns>
+    /// <exception cref="KoalaException">A report cannot be read or removed.</exception>
+    public int RemoveDisturbedReports()
+    {
+        var removed = 0;
+        foreach (var cell in Plan.Cells.Where(cell => RunFolder.IsRun(RunOf(cell).Path)))
+        {
+            using var claim = RunLock.TryAcquire(RunOf(cell));
+            if (claim is null) continue;
+            var reports = cell.Evaluations.Select(evaluation => ReportOf(cell, evaluation)).Where(File.Exists);
+            foreach (var report in reports.Where(report => ReportFiles.Load(report).Disturbed == true).ToArray())
+            {
+                ReportFiles.Remove(report);
+                removed++;
+            }
+        }
+        return removed;
+    }
 
     /// <summary>Whether all of a cell is done: its training and its evaluations.</summary>
     internal bool IsDone(SweepCell cell)
