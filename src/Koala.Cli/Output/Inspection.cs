@@ -49,7 +49,7 @@ internal static class Inspection
     public static object OfHead(string path)
     {
         var (options, target) = HeadFolder.ReadConfig(path);
-        using var file = SafetensorsFile.Open(Path.Combine(path, WeightsFile));
+        using var file = WeightFile.Open(Path.Combine(path, WeightsFile));
         var tensors = file.Tensors.Values;
         return new HeadInspection("head", options, target, tensors.Sum(t => t.Count), Sums(tensors, t => t.Stored));
     }
@@ -65,11 +65,12 @@ internal static class Inspection
 
     public static object OfFile(string path)
     {
-        using var file = SafetensorsFile.Open(path);
+        using var file = WeightFile.Open(path);
         var tensors = file.Tensors.Values;
         var descriptions = tensors.ToDictionary(t => t.Name, t => $"{t.Stored} [{string.Join(", ", t.Shape)}]");
         var parameters = tensors.Sum(t => t.Count);
-        return new FileInspection("safetensors", parameters, Sums(tensors, t => t.Stored), file.Metadata, descriptions);
+        var (kind, metadata) = file is SafetensorsFile safetensors ? ("safetensors", safetensors.Metadata) : ("pytorch", new Dictionary<string, string>());
+        return new FileInspection(kind, parameters, Sums(tensors, t => t.Stored), metadata, descriptions);
     }
 
     private static Dictionary<string, long> Sums(IEnumerable<TensorInfo> tensors, Func<TensorInfo, string> key) =>

@@ -48,13 +48,13 @@ public sealed class PublishedHeadsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("medusa_lm_head.pt", new byte[] { 229, 188, 220, 93, 154, 182, 174, 200, 127, 1 })]
-    [InlineData("weights", new byte[] { (byte)'P', (byte)'K', 3, 4, 0, 0, 8, 8, 0, 0 })]
-    [InlineData("weights.safetensors", new byte[] { 0x80, 2, 0x7d, 0x71, 0, 0x58, 1, 2, 3 })]
-    public void A_pickle_is_named_and_not_opened(string name, byte[] bytes)
+    [InlineData("medusa_lm_head.pt", new byte[] { 229, 188, 220, 93, 154, 182, 174, 200, 127, 1 }, "is no file of torch.save")]
+    [InlineData("weights", new byte[] { (byte)'P', (byte)'K', 3, 4, 0, 0, 8, 8, 0, 0 }, "the archive has no end")]
+    [InlineData("weights.safetensors", new byte[] { 0x80, 2, 0x7d, 0x71, 0, 0x58, 1, 2, 3 }, "not one that torch.save wrote")]
+    public void A_damaged_file_of_PyTorch_is_one_error(string name, byte[] bytes, string fault)
     {
         File.WriteAllBytes(_folder.At(name), bytes);
-        CommandRun.Of("inspect", _folder.At(name)).AssertRefused("is a PyTorch pickle");
+        CommandRun.Of("inspect", _folder.At(name)).AssertRefused(fault);
     }
 
     [Fact]

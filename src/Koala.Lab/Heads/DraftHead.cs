@@ -121,7 +121,7 @@ public abstract class DraftHead : IDraftSource, IDisposable
             throw new KoalaException(Path.Combine(folder, HeadFolder.ConfigFile),
                 $"this head is made for {identity}, but the target is {target.Identity}",
                 "use the head with its own target, or train one for this target");
-        using var file = SafetensorsFile.Open(Path.Combine(folder, HeadFolder.WeightsFile));
+        using var file = WeightFile.Open(Path.Combine(folder, HeadFolder.WeightsFile));
         return HeadRegistry.Find(options).Read(options, target, new CheckedTensors(file));
     }
 
