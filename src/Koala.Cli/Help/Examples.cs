@@ -27,6 +27,11 @@ internal static class Examples
             "pull HuggingFaceTB/SmolLM2-135M-Instruct config.json --revision main",
         ],
         ["inspect"] = ["inspect checkpoints/koala-mini", "inspect checkpoints/koala-mini-eagle-k2 --json"],
+        ["export"] =
+        [
+            $"export checkpoints/koala-mini-eagle-k2 {Mini} --format eagle --out koala-mini-for-vllm",
+            $"export runs/RUN {Mini} --format speculators --out koala-mini-eagle3",
+        ],
         ["tokenize"] =
         [
             "tokenize checkpoints/koala-mini --text \"Why is the sky blue?\"",

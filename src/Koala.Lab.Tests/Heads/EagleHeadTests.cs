@@ -141,7 +141,7 @@ public sealed class EagleHeadTests : IDisposable
                 SafetensorsWriter.Write(_folder.At("model.safetensors"),
                     [.. head.ToStateDict().Select(t => t.Key == "d2t" ? wrong : t)]);
                 Assert.Contains("d2t",
-                    Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Nano)).Fault,
+                    Assert.Throws<KoalaException>(() => DraftHead.Load(_folder.Path, ShippedModels.Nano)).Message,
                     StringComparison.Ordinal);
             }
         }

@@ -21,9 +21,6 @@ public static class WeightFile
         return IsPickle(path) ? PickleFile.Open(path) : SafetensorsFile.Open(path);
     }
 
-    /// <summary>Whether a folder has weights under one of the names that <see cref="OpenFolder"/> knows.</summary>
-    internal static bool IsInFolder(string folder) => FindIn(folder) is not null;
-
     /// <summary>
     /// Opens the weights of a folder in Hugging Face's layout: <c>model.safetensors</c>, its shards, <c>pytorch_model.bin</c>, or its
     /// shards, whichever comes first.

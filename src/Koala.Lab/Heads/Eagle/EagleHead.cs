@@ -127,6 +127,9 @@ public sealed class EagleHead : DraftHead
     internal PanelMatrix PackedLmHead(EagleCpuWeights weights, CpuTarget target) =>
         weights.LmHead ?? (_lmHead is null ? target.LmHead : _packedLmHead ??= PackedTensor.Matrix(_lmHead, CpuDecoder.Crew));
 
+    /// <summary>The rows of the target's LM head that the head predicts over, [V',D]. The caller must not dispose them.</summary>
+    internal Tensor SharedLmHead(Target target) => _lmHead ?? target.LmHead;
+
     /// <summary>The rotations of the head's queries and keys; see <see cref="TargetModel.Rotations"/>.</summary>
     internal (Tensor Cos, Tensor Sin) Rotations(Tensor positions, Target target) =>
         _rotary?.Compute(positions) ?? target.Model.Rotations(positions);

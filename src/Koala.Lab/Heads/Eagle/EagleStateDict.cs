@@ -36,7 +36,7 @@ internal static class EagleStateDict
             expected[Offsets] = [options.DraftVocabulary];
             expected[Chosen] = [config.VocabularySize];
         }
-        TensorCheck.Check(source, expected);
+        TensorCheck.Check(source, expected, options.DraftVocabulary > 0 ? [Chosen] : []);
         var weights = EagleWeights.Create(config, options, name =>
         {
             Tensor[] parts = [.. Parts(config, options, name).Select(part => source.Read(part.Name, target.Dtype, target.Device))];
@@ -73,8 +73,21 @@ internal static class EagleStateDict
     private static DraftVocabulary ReadVocabulary(ITensorSource source, ModelConfig config)
     {
         var offsets = source.Read(Offsets, ScalarType.Int64, CPU).data<long>().ToArray();
-        var chosen = source.Read(Chosen, ScalarType.Bool, CPU).data<bool>().ToArray();
         long[] tokens = [.. offsets.Select((offset, id) => unchecked(id + offset))];
+        for (var id = 0; id < tokens.Length; id++)
+        {
+            if (tokens[id] < 0 || tokens[id] >= config.VocabularySize)
+                throw new KoalaException($"{source.Path}, tensor '{Offsets}'",
+                    $"maps token {id} to {tokens[id]}, but the target has the tokens 0 to {config.VocabularySize - 1}",
+                    "use the head with its own target; the numbers are offsets, not ids");
+            if (id > 0 && tokens[id] <= tokens[id - 1])
+                throw new KoalaException($"{source.Path}, tensor '{Offsets}'",
+                    $"maps token {id} to {tokens[id]}, which is not above that of the token before it, {tokens[id - 1]}",
+                    "use the head's file as it was written; the numbers are offsets, not ids");
+        }
+        // Servers do not need the second map, so files may lack it.
+        if (!source.Tensors.ContainsKey(Chosen)) return new DraftVocabulary([.. tokens.Select(token => (int)token)], config.VocabularySize);
+        var chosen = source.Read(Chosen, ScalarType.Bool, CPU).data<bool>().ToArray();
         var chosenTokens = Enumerable.Range(0, config.VocabularySize).Where(token => chosen[token]).Select(token => (long)token);
         if (!tokens.SequenceEqual(chosenTokens))
             throw new KoalaException(source.Path, $"{Offsets} and {Chosen} do not name the same tokens in ascending order",
