@@ -26,7 +26,12 @@ internal static class Examples
             "pull HuggingFaceTB/SmolLM2-135M-Instruct",
             "pull HuggingFaceTB/SmolLM2-135M-Instruct config.json --revision main",
         ],
-        ["inspect"] = ["inspect checkpoints/koala-mini", "inspect checkpoints/koala-mini-eagle-k2 --json"],
+        ["inspect"] =
+        [
+            "inspect checkpoints/koala-mini",
+            "inspect checkpoints/koala-mini-eagle-k2 --json",
+            $"inspect checkpoints/koala-mini-eagle-k2 {Mini}",
+        ],
         ["export"] =
         [
             $"export checkpoints/koala-mini-eagle-k2 {Mini} --format eagle --out koala-mini-for-vllm",

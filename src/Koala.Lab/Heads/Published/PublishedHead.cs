@@ -48,9 +48,13 @@ public static partial class PublishedHead
         return kind == Medusa ? PublishedMedusa.Read(source, config, target, name) : PublishedEagle.Read(source, config, target, name);
     }
 
-    /// <summary>The weights of a folder.</summary>
-    internal static ITensorSource Open(string folder)
+    /// <summary>Opens the weights of a head's folder: Medusa's own file, or one of Hugging Face's names.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <returns>The tensors under the names of the file. The caller must dispose them.</returns>
+    /// <exception cref="KoalaException">There are none, or they cannot be read.</exception>
+    public static ITensorSource Open(string folder)
     {
+        KoalaException.ThrowIfNull(folder);
         var file = s_medusaFiles.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
         return file is null ? WeightFile.OpenFolder(folder) : WeightFile.Open(file);
     }
