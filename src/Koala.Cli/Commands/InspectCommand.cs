@@ -5,7 +5,6 @@ using Koala.Cli.Output;
 using Koala.Lab;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Checkpoints.Gguf;
-using Koala.Lab.Data;
 using Koala.Lab.Evaluation.Diagnosis;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Published;
@@ -21,7 +20,8 @@ internal sealed class InspectCommand
     private readonly Streams _streams;
     private readonly ModelOptions _model = new();
     private readonly Argument<string> _path = SharedOptions.PathArgument("path",
-        "The folder of a target, a head or a run; a GGUF file, a file of safetensors or of PyTorch, or the name of a pulled model (org/name).");
+        "The folder of a target, a head or a run; a GGUF file, a file of safetensors or of PyTorch, or the name of a pulled "
+        + "model (org/name).");
     private readonly Option<string?> _prompts = SharedOptions.Text("--prompts", "FILE",
         $"With --target: prompts of which the first {Prompts} are answered. Default: prompts of Koala's own.");
     private readonly Option<bool> _json = SharedOptions.Json();

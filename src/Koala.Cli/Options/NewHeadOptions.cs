@@ -34,7 +34,8 @@ internal sealed class NewHeadOptions(Option<string> kind)
     public static string[] Kinds => ["medusa", "eagle"];
 
     /// <summary>All options except for the kind.</summary>
-    public IReadOnlyList<Option> Sizes => [_layers, _medusaHeads, _tied, _ownLmHeads, _draftVocabulary, _fusedFeatures, _bias, _architecture];
+    public IReadOnlyList<Option> Sizes =>
+        [_layers, _medusaHeads, _tied, _ownLmHeads, _draftVocabulary, _fusedFeatures, _bias, _architecture];
 
     /// <param name="result">The arguments.</param>
     /// <param name="eagleOnly">Further options that apply to an EAGLE head only.</param>

@@ -27,8 +27,8 @@ internal static class Inspection
     private sealed record HeadInspection(string Kind, HeadOptions Head, TargetIdentity Target, long Parameters,
         IReadOnlyDictionary<string, long> ParametersByDtype);
 
-    private sealed record PublishedInspection(string Kind, string Format, long Parameters, IReadOnlyDictionary<string, long> ParametersByDtype,
-        IReadOnlyDictionary<string, string> Tensors);
+    private sealed record PublishedInspection(string Kind, string Format, long Parameters,
+        IReadOnlyDictionary<string, long> ParametersByDtype, IReadOnlyDictionary<string, string> Tensors);
 
     private sealed record RunInspection(string Kind, RunRecord Record, IReadOnlyDictionary<string, double> LastMetrics);
 
@@ -80,7 +80,9 @@ internal static class Inspection
         using var file = WeightFile.Open(path);
         var tensors = file.Tensors.Values;
         var parameters = tensors.Sum(t => t.Count);
-        var (kind, metadata) = file is SafetensorsFile safetensors ? ("safetensors", safetensors.Metadata) : ("pytorch", new Dictionary<string, string>());
+        var (kind, metadata) = file is SafetensorsFile safetensors
+            ? ("safetensors", safetensors.Metadata)
+            : ("pytorch", new Dictionary<string, string>());
         return new FileInspection(kind, parameters, Sums(tensors, t => t.Stored), metadata, Descriptions(tensors));
     }
 

@@ -21,7 +21,9 @@ internal sealed class ShardedWeights : ITensorSource
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, TensorInfo> Tensors => _tensors;
 
-    /// <param name="indexPath">The index, <c>model.safetensors.index.json</c> or <c>pytorch_model.bin.index.json</c>; its shards are in the same folder.</param>
+    /// <param name="indexPath">
+    /// The index, <c>model.safetensors.index.json</c> or <c>pytorch_model.bin.index.json</c>; its shards are in the same folder.
+    /// </param>
     /// <exception cref="KoalaException">The index or a shard is missing or not valid, or the two disagree about a tensor.</exception>
     public static ShardedWeights Open(string indexPath)
     {

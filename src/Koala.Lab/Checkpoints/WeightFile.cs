@@ -32,7 +32,8 @@ public static class WeightFile
     {
         if (FindIn(folder) is { } path) return path.EndsWith(".json", StringComparison.Ordinal) ? ShardedWeights.Open(path) : Open(path);
         throw new KoalaException(folder,
-            $"contains neither {string.Join(" nor ", s_names)}, nor an index of shards ({s_names[0]}.index.json)", "get the weights as well");
+            $"contains neither {string.Join(" nor ", s_names)}, nor an index of shards ({s_names[0]}.index.json)",
+            "get the weights as well");
     }
 
     private static string? FindIn(string folder) => s_names

@@ -67,7 +67,8 @@ public static class HeadFolder
     // The config of such a head names no target.
     private static KoalaException? OfAnotherProject(string folder) => ForeignFolder.FormatOf(folder) is { } format
         ? ForeignFolder.Unreadable(folder, format)
-            ?? new KoalaException(folder, $"is a draft head in the published format of {format}, whose config does not say what its target is",
+            ?? new KoalaException(folder,
+                $"is a draft head in the published format of {format}, whose config does not say what its target is",
                 $"load it together with its target: {nameof(DraftHead)}.{nameof(DraftHead.Load)}")
         : ForeignFolder.Find(folder);
 

@@ -130,7 +130,9 @@ internal sealed class PickleMachine(PickleInput input)
                 when arguments is [PickleStorage storage, long offset, object?[] shape, object?[] strides, ..]:
                 return Tensor(storage, offset, shape, strides);
             default:
-                throw NoTensor(function is null ? "calls what is no function" : $"calls {function.Name} with other arguments than tensors have");
+                throw NoTensor(function is null
+                    ? "calls what is no function"
+                    : $"calls {function.Name} with other arguments than tensors have");
         }
     }
 
@@ -206,7 +208,9 @@ internal sealed class PickleMachine(PickleInput input)
         _stack.Add(value);
     }
 
-    private object? Top() => _stack.Count > 0 && _stack[^1] is not PickleMark ? _stack[^1] : throw input.Fault("takes a value where none is");
+    private object? Top() => _stack.Count > 0 && _stack[^1] is not PickleMark
+        ? _stack[^1]
+        : throw input.Fault("takes a value where none is");
 
     private object? Pop()
     {

@@ -47,7 +47,8 @@ internal sealed class ZipDirectory
         if (!_entries.TryGetValue(name, out var entry))
             throw new KoalaException(_path, $"lacks '{MessageText.Text(name)}', which its tensors refer to", Fix);
         if (entry.Method != 0)
-            throw new KoalaException($"{_path}, '{MessageText.Text(name)}'", "is compressed, but torch.save stores tensors as they are", Fix);
+            throw new KoalaException($"{_path}, '{MessageText.Text(name)}'", "is compressed, but torch.save stores tensors as they are",
+                Fix);
         if (entry.Local < 0 || entry.Local > _length - LocalLength) throw Fault(entry.Local, "an entry does not lie within the file");
         var local = Bytes(entry.Local, LocalLength);
         if (!local.AsSpan().StartsWith("PK\x03\x04"u8)) throw Fault(entry.Local, "an entry does not begin as one");

@@ -29,7 +29,9 @@ public sealed record HeadDiagnosis
     /// <summary>The format of a head of another project, and what was noticed in it; null for one of Koala's own.</summary>
     public string? Origin { get; init; }
 
-    /// <summary>The layers of the target whose outputs are the features, counted from 0; none means the states after the final norm.</summary>
+    /// <summary>
+    /// The layers of the target whose outputs are the features, counted from 0; none means the states after the final norm.
+    /// </summary>
     public required IReadOnlyList<int> FeatureLayers { get; init; }
 
     /// <summary>The number of prompts that were answered.</summary>
@@ -49,7 +51,9 @@ public sealed record HeadDiagnosis
     /// <summary>Teacher-forced acceptance of the first token if the head gets other features, by what they are.</summary>
     public required IReadOnlyDictionary<string, double> OtherFeatures { get; init; }
 
-    /// <summary>Teacher-forced acceptance of the first token on prompts without the chat template; NaN if there was none to compare.</summary>
+    /// <summary>
+    /// Teacher-forced acceptance of the first token on prompts without the chat template; NaN if there was none to compare.
+    /// </summary>
     public required double WithoutTemplate { get; init; }
 
     /// <summary>The share of the answers' tokens that lie in the draft vocabulary; 1 if there is none.</summary>
@@ -80,7 +84,8 @@ public sealed record HeadDiagnosis
             throw KoalaException.ForOption(nameof(prompts), "leaves no prompt that fits the target's context", "give shorter prompts");
         ShiftedAcceptance Acceptance(Drafting.IDraftSource source, IReadOnlyList<Generation> of, int depths) =>
             ShiftedAcceptance.Measure(target, source, of, depths, cancel);
-        var (_, raw) = PositionCounts.Measure(target, head, [.. prompts.Select(p => p with { Raw = true })], DraftLength, MaxTokens, cancel);
+        Prompt[] untemplated = [.. prompts.Select(prompt => prompt with { Raw = true })];
+        var (_, raw) = PositionCounts.Measure(target, head, untemplated, DraftLength, MaxTokens, cancel);
         var diagnosis = new HeadDiagnosis
         {
             Head = head.Options,
@@ -105,7 +110,9 @@ public sealed record HeadDiagnosis
         var text = new StringBuilder();
         void Line(string name, string value) => text.AppendLine($"{name,-34}{value}");
         Line("head", Origin ?? $"{Head.Kind}, K = {Head.Layers}");
-        Line("features", FeatureLayers.Count == 0 ? "states after the final norm" : $"outputs of layers {string.Join(", ", FeatureLayers)}");
+        Line("features", FeatureLayers.Count == 0
+            ? "states after the final norm"
+            : $"outputs of layers {string.Join(", ", FeatureLayers)}");
         Line("teacher-forced, by depth", Shares(TeacherForced.Right));
         Line("  if it meant the token before", Shares(TeacherForced.Before));
         Line("  if it meant the token after", Shares(TeacherForced.After));
@@ -138,7 +145,8 @@ public sealed record HeadDiagnosis
             yield break;
         }
         if (layers.Min() > 0) yield return ("features one layer earlier", new OtherFeatures(head, [.. layers.Select(layer => layer - 1)]));
-        if (layers.Max() < count - 1) yield return ("features one layer later", new OtherFeatures(head, [.. layers.Select(layer => layer + 1)]));
+        if (layers.Max() < count - 1)
+            yield return ("features one layer later", new OtherFeatures(head, [.. layers.Select(layer => layer + 1)]));
         yield return ("each feature normed", new OtherFeatures(head, layers, x => Normed(x, target.Config)));
     }
 

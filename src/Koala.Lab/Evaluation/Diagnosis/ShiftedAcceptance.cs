@@ -2,7 +2,6 @@ using Koala.Lab.Decoding;
 using Koala.Lab.Drafting;
 using Koala.Lab.Evaluation.Acceptance;
 using Koala.Lab.Targets;
-using static TorchSharp.torch;
 
 namespace Koala.Lab.Evaluation.Diagnosis;
 

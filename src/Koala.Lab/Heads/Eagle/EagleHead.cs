@@ -257,7 +257,8 @@ public sealed class EagleHead : DraftHead
             throw KoalaException.ForOption(nameof(options.FusedFeatures),
                 $"joins {FusedLayers} layers, but {target.Name} has {count}", "leave it out");
         if (options.FusedLayers?.Max() is { } last && last >= count)
-            throw KoalaException.ForOption(nameof(options.FusedLayers), $"names layer {last}, but {target.Name} has {count}, counted from 0",
+            throw KoalaException.ForOption(nameof(options.FusedLayers),
+                $"names layer {last}, but {target.Name} has {count}, counted from 0",
                 "use the head with its own target");
     }
 

@@ -71,7 +71,7 @@ public sealed record EagleOptions : HeadOptions
 
     /// <summary>The sizes of the decoder layers. Default null: those of the target.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public EagleDecoderOptions? Decoder { get; init; }
+    public EagleDecoderSizes? Decoder { get; init; }
 
     [JsonIgnore]
     internal bool IsEagle3 => Architecture == EagleArchitecture.Eagle3;

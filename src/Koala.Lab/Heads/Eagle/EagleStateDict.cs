@@ -9,8 +9,8 @@ namespace Koala.Lab.Heads.Eagle;
 /// The published tensor names of EAGLE: <c>fc.weight</c>, <c>fc.bias</c>, and those of a decoder layer under
 /// <c>layers.{i}.</c>, where the first layer has no <c>input_layernorm</c>. The names <c>d2t</c> and <c>t2d</c> of a
 /// draft vocabulary are those of EAGLE-3. The name <c>fuse.weight</c> for fused features is Koala's own. A head of EAGLE-3's architecture
-/// has the names of speculators: <c>fc.weight</c> fuses the states, the first layer has a <c>hidden_norm</c>, and there are <c>norm.weight</c>
-/// and, if it is the head's own, <c>lm_head.weight</c>.
+/// has the names of speculators: <c>fc.weight</c> fuses the states, the first layer has a <c>hidden_norm</c>, and there are
+/// <c>norm.weight</c> and, if it is the head's own, <c>lm_head.weight</c>.
 /// </summary>
 /// <remarks>
 /// After the model files of SafeAILab/EAGLE, without the embedding and the LM head, which are the target's.

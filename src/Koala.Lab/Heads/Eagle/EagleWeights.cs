@@ -13,7 +13,8 @@ internal sealed class EagleWeights
     private EagleWeights(ModelConfig config, EagleOptions options, StateDict all)
     {
         (Config, Options, All) = (config, options, all);
-        Stack = [.. all.Where(t => t.Key.StartsWith("layers.", StringComparison.Ordinal) || t.Key is "fc" or "fc.bias").Select(t => t.Value)];
+        var stacked = all.Where(t => t.Key.StartsWith("layers.", StringComparison.Ordinal) || t.Key is "fc" or "fc.bias");
+        Stack = [.. stacked.Select(t => t.Value)];
     }
 
     public ModelConfig Config { get; }

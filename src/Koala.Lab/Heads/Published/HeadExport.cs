@@ -75,8 +75,9 @@ public static class HeadExport
         }
         if (!options.IsEagle3)
             throw Cannot("whose architecture is EAGLE-3's, but the head's is EAGLE's",
-                options.FusedFeatures ? "train the head again: heads with fused features now have EAGLE-3's" : "set it to eagle, or train the "
-                    + "head with fused features");
+                options.FusedFeatures
+                    ? "train the head again: heads with fused features now have EAGLE-3's"
+                    : "set it to eagle, or train the head with fused features");
         if (format == ExportFormat.SglangEagle3 && options.Layers > 1)
             throw Cannot($"which has one layer, but the head has K = {options.Layers}", "set it to speculators, which vLLM serves");
         if (format == ExportFormat.SglangEagle3 && options.NormBeforeFc)
@@ -100,7 +101,7 @@ public static class HeadExport
         List<KeyValuePair<string, Tensor>> tensors = [.. head.ToStateDict()];
         // This format has no shared LM head.
         if (!options.OwnLmHeads)
-            tensors.AddRange(Enumerable.Range(0, options.Heads).Select(h => KeyValuePair.Create($"{h}.{options.Layers}.weight", target.LmHead)));
+            for (var h = 0; h < options.Heads; h++) tensors.Add(new($"{h}.{options.Layers}.weight", target.LmHead));
         var config = new JsonObject
         {
             ["medusa_num_heads"] = options.Heads,
@@ -157,7 +158,10 @@ public static class HeadExport
         List<KeyValuePair<string, Tensor>> tensors = [.. head.ToStateDict()];
         if (!options.OwnLmHead) tensors.Add(new("lm_head.weight", head.SharedLmHead(target)));
         if (format == ExportFormat.SglangEagle3)
-            tensors = [.. tensors.Select(t => KeyValuePair.Create(t.Key.Replace("layers.0.", "midlayer.", StringComparison.Ordinal), t.Value))];
+        {
+            string Renamed(string name) => name.Replace("layers.0.", "midlayer.", StringComparison.Ordinal);
+            tensors = [.. tensors.Select(t => KeyValuePair.Create(Renamed(t.Key), t.Value))];
+        }
         var vocabulary = options.DraftVocabulary > 0 ? options.DraftVocabulary : target.Config.VocabularySize;
         var layers = LayerConfig(options, target);
         var config = format == ExportFormat.Speculators ? new JsonObject { ["transformer_layer_config"] = layers } : layers;

@@ -14,7 +14,6 @@ internal static class PublishedEagle
 {
     private const string Embedding = "embed_tokens.weight";
     private const string LmHead = "lm_head.weight";
-    private const double DefaultRopeTheta = 10_000;
 
     // Tensors that are the target's, or follow from the config.
     private static readonly string[] s_ofTarget = ["verifier_norm.weight", "verifier_lm_head.weight"];
@@ -27,7 +26,8 @@ internal static class PublishedEagle
         {
             var canonical = Canonical(PublishedHead.Plain(name));
             if (s_ofTarget.Contains(canonical)) ignored.Add($"{name} (the target's)");
-            else if (s_buffers.Any(buffer => canonical.EndsWith(buffer, StringComparison.Ordinal))) ignored.Add($"{name} (follows from the config)");
+            else if (s_buffers.Any(buffer => canonical.EndsWith(buffer, StringComparison.Ordinal)))
+                ignored.Add($"{name} (follows from the config)");
             else if (!names.TryAdd(canonical, name))
                 throw new KoalaException(source.Path,
                     $"contains both '{MessageText.Text(names[canonical])}' and '{MessageText.Text(name)}', which are the same tensor",
@@ -38,7 +38,8 @@ internal static class PublishedEagle
         if (!isEagle3) TakeCopy(LmHead, TargetCopy.FromLmHead);
 
         long Rows(string name) => Shape(source, names, name)[0];
-        var layers = Enumerable.Range(0, HeadOptions.MaxLayers + 1).TakeWhile(i => names.ContainsKey($"layers.{i}.self_attn.o_proj.weight")).Count();
+        bool HasLayer(int layer) => names.ContainsKey($"layers.{layer}.self_attn.o_proj.weight");
+        var layers = Enumerable.Range(0, HeadOptions.MaxLayers + 1).TakeWhile(HasLayer).Count();
         List<string> notes = [$"{layers} layer{(layers == 1 ? "" : "s")}, counted from the tensors"];
         // In a config of speculators the layers' sizes stand in a section of their own.
         var sizes = config?.OptionalSection("transformer_layer_config") ?? config;
@@ -82,7 +83,7 @@ internal static class PublishedEagle
                 throw new KoalaException($"{source.Path}, tensor '{stored}'",
                     double.IsInfinity(share)
                         ? $"has the shape {MessageText.Shape(source.Tensors[stored].Shape)}, which is not that of {target.Name}"
-                        : $"differs from that of {target.Name} by {share:P0} of its largest weight, so the head was made for another target",
+                        : $"differs from that of {target.Name} by {share:P0} of its largest weight: the head was made for another target",
                     "use the head with its own target");
             ignored.Add($"{stored} (the target's)");
         }
@@ -123,7 +124,7 @@ internal static class PublishedEagle
                 "use the head with its own target");
     }
 
-    private static EagleDecoderOptions? Decoder(
+    private static EagleDecoderSizes? Decoder(
         ITensorSource source, Dictionary<string, string> names, JsonSection? config, Target target)
     {
         const string Layer = "layers.0.";
@@ -136,7 +137,7 @@ internal static class PublishedEagle
         var rope = config is null
             ? (Theta: target.Config.RopeTheta, Scaling: target.Config.RopeScaling)
             : new ModelConfigReader(config.Json, source.Path).Rope();
-        var decoder = new EagleDecoderOptions((int)(q / width), (int)(kv / width), width, (int)Rows("mlp.gate_proj"),
+        var decoder = new EagleDecoderSizes((int)(q / width), (int)(kv / width), width, (int)Rows("mlp.gate_proj"),
             config?.OptionalPositive("rms_norm_eps") ?? target.Config.RmsNormEps, rope.Theta, rope.Scaling,
             names.ContainsKey($"{Layer}self_attn.q_proj.bias"), names.ContainsKey($"{Layer}self_attn.q_norm.weight"));
         if (decoder.KeyValueHeads == 0 || decoder.Heads % decoder.KeyValueHeads != 0)

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.RegularExpressions;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Targets;
@@ -20,7 +19,9 @@ public static partial class PublishedHead
     // What wrappers and trainers put before the names.
     private static readonly string[] s_beginnings = ["state_dict.", "module.", "draft_model.", "model."];
 
-    /// <summary>The format of the head in a folder, such as EAGLE-3; null if it holds no head of another project that Koala reads.</summary>
+    /// <summary>
+    /// The format of the head in a folder, such as EAGLE-3; null if it holds no head of another project that Koala reads.
+    /// </summary>
     /// <exception cref="KoalaException">The weights cannot be read.</exception>
     public static string? FormatOf(string folder)
     {

@@ -99,7 +99,7 @@ internal static partial class PublishedMedusa
         return true;
     }
 
-    private static bool AreTied(ITensorSource source, int heads, int layers)
+    private static bool AreTied(MappedTensors source, int heads, int layers)
     {
         using var scope = NewDisposeScope();
         bool Equal(int head, int block, string part) => source.Read($"{head}.0.linear.{part}", ScalarType.Float32, CPU)

@@ -12,7 +12,7 @@ namespace Koala.Lab.Heads.Eagle;
 /// <param name="RopeScaling">How the rotary positions are stretched; null if they are not.</param>
 /// <param name="AttentionBias">Whether the query, key and value projections have biases.</param>
 /// <param name="QueryKeyNorm">Whether the queries and keys of each head are normed.</param>
-public sealed record EagleDecoderOptions(int Heads, int KeyValueHeads, int HeadDim, int IntermediateSize, double RmsNormEps,
+public sealed record EagleDecoderSizes(int Heads, int KeyValueHeads, int HeadDim, int IntermediateSize, double RmsNormEps,
     double RopeTheta, RopeScaling? RopeScaling, bool AttentionBias, bool QueryKeyNorm)
 {
     /// <summary>The target's config with these sizes.</summary>
