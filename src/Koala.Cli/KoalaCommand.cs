@@ -119,6 +119,7 @@ public static class KoalaCommand
         root.Subcommands.Add(CostCommand.Create(streams));
         root.Subcommands.Add(FitTreeCommand.Create(streams));
         root.Subcommands.Add(RunsCommand.Create(streams));
+        root.Subcommands.Add(ExportHeadCommand.Create(streams));
         root.Subcommands.Add(PushCommand.Create(streams));
         root.Subcommands.Add(BundleCommand.Create(streams));
 #if CHARTS

@@ -131,7 +131,15 @@ public sealed class JsonFieldNamesTests
         { typeof(SweepFigure), "mean low high missing" },
         { typeof(AdversaryOptions), "weight warmup width learningRate" },
         { typeof(MedusaOptions), "layers heads tied ownLmHeads" },
-        { typeof(EagleOptions), "layers draftVocabulary fusedFeatures bias" },
+        {
+            typeof(EagleOptions),
+            "layers draftVocabulary fusedFeatures bias architecture fusedLayers ownLmHead normBeforeResidual normBeforeFc " +
+            "featureNorms normOutput decoder"
+        },
+        {
+            typeof(EagleDecoderSizes),
+            "heads keyValueHeads headDim intermediateSize rmsNormEps ropeTheta ropeScaling attentionBias queryKeyNorm"
+        },
         {
             typeof(RegenerationRecord),
             "target tokenizer dtype prompts promptsHash limit system maxTokens temperature topK topP seed"

@@ -62,7 +62,7 @@ public sealed class ReaderMutationTests : IDisposable
         var index = new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = 439_288 }, ["weight_map"] = map };
         TryFile("model.safetensors.index.json", Utf8(index.ToJsonString()), path =>
         {
-            using var _ = Lab.Checkpoints.Safetensors.ShardedSafetensors.Open(path);
+            using var _ = Lab.Checkpoints.ShardedWeights.Open(path);
         });
     }
 

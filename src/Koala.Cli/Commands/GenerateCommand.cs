@@ -7,6 +7,7 @@ using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Drafting;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Heads;
 using Koala.Lab.Targets;
 using Spectre.Console;
 
@@ -94,6 +95,7 @@ internal sealed class GenerateCommand
         using var target = Load(result);
         var source = location?.Load(target);
         using var disposable = source as IDisposable;
+        if (source is DraftHead { Origin: { } origin } && !result.GetValue(_quiet)) _streams.Error.WriteLine($"head: {origin}");
         var summary = new GenerationSummary(options.MaxTokens, target.Config.ContextLength, target.EndIds, source is not null);
         var context = new Context(result, target, source, file is not null, Colours(result), summary);
         if (source is not null && options is { DraftLength: null, Tree: null })

@@ -31,7 +31,17 @@ internal static class Examples
             "push runs/RUN org/koala-mini-eagle --licence apache-2.0 --dry-run",
             "push runs/RUN org/koala-mini-eagle --licence apache-2.0 --base-model org/koala-mini --private",
         ],
-        ["inspect"] = ["inspect checkpoints/koala-mini", "inspect checkpoints/koala-mini-eagle-k2 --json"],
+        ["inspect"] =
+        [
+            "inspect checkpoints/koala-mini",
+            "inspect checkpoints/koala-mini-eagle-k2 --json",
+            $"inspect checkpoints/koala-mini-eagle-k2 {Mini}",
+        ],
+        ["export"] =
+        [
+            $"export checkpoints/koala-mini-eagle-k2 {Mini} --format eagle --out koala-mini-for-vllm",
+            $"export runs/RUN {Mini} --format speculators --out koala-mini-eagle3",
+        ],
         ["tokenize"] =
         [
             "tokenize checkpoints/koala-mini --text \"Why is the sky blue?\"",

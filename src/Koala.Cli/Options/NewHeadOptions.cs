@@ -26,12 +26,16 @@ internal sealed class NewHeadOptions(Option<string> kind)
         "EAGLE: use the hidden states of three layers of the target as its features.");
     private readonly Option<bool> _bias = SharedOptions.Flag("--bias",
         "EAGLE: give the layer that joins embedding and feature a bias.");
+    private readonly Option<string> _architecture = SharedOptions.OptionalChoice("--architecture",
+        "EAGLE: how embeddings and features are joined. eagle3 is what servers compute; it needs --fused-features. Default: eagle3 with "
+        + "--fused-features and without --bias, otherwise eagle1.", "eagle1", "eagle3");
 
     /// <summary>The kinds of head.</summary>
     public static string[] Kinds => ["medusa", "eagle"];
 
     /// <summary>All options except for the kind.</summary>
-    public IReadOnlyList<Option> Sizes => [_layers, _medusaHeads, _tied, _ownLmHeads, _draftVocabulary, _fusedFeatures, _bias];
+    public IReadOnlyList<Option> Sizes =>
+        [_layers, _medusaHeads, _tied, _ownLmHeads, _draftVocabulary, _fusedFeatures, _bias, _architecture];
 
     /// <param name="result">The arguments.</param>
     /// <param name="eagleOnly">Further options that apply to an EAGLE head only.</param>
@@ -40,7 +44,7 @@ internal sealed class NewHeadOptions(Option<string> kind)
     {
         var isMedusa = result.GetValue(kind) == "medusa";
         Option[] ofOtherKind = isMedusa
-            ? [_draftVocabulary, _fusedFeatures, _bias, .. eagleOnly]
+            ? [_draftVocabulary, _fusedFeatures, _bias, _architecture, .. eagleOnly]
             : [_medusaHeads, _tied, _ownLmHeads];
         if (result.FirstGiven(ofOtherKind) is { } given)
         {
@@ -65,6 +69,12 @@ internal sealed class NewHeadOptions(Option<string> kind)
             DraftVocabulary = result.GetValue(_draftVocabulary),
             FusedFeatures = result.GetValue(_fusedFeatures),
             Bias = result.GetValue(_bias),
+            Architecture = result.GetValue(_architecture) switch
+            {
+                null => null,
+                "eagle3" => EagleArchitecture.Eagle3,
+                _ => EagleArchitecture.Eagle1,
+            },
         };
     }
 }

@@ -1,6 +1,7 @@
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Checkpoints.Safetensors;
 using Koala.Lab.Heads;
+using Koala.Lab.Heads.Published;
 using Koala.Lab.Runs;
 using Koala.Lab.Targets;
 using Koala.Lab.Text.Tokenizers;
@@ -26,6 +27,9 @@ internal static class Inspection
     private sealed record HeadInspection(string Kind, HeadOptions Head, TargetIdentity Target, long Parameters,
         IReadOnlyDictionary<string, long> ParametersByDtype);
 
+    private sealed record PublishedInspection(string Kind, string Format, long Parameters,
+        IReadOnlyDictionary<string, long> ParametersByDtype, IReadOnlyDictionary<string, string> Tensors);
+
     private sealed record RunInspection(string Kind, RunRecord Record, IReadOnlyDictionary<string, double> LastMetrics);
 
     private sealed record FileInspection(string Kind, long Parameters, IReadOnlyDictionary<string, long> ParametersByDtype,
@@ -49,9 +53,17 @@ internal static class Inspection
     public static object OfHead(string path)
     {
         var (options, target) = HeadFolder.ReadConfig(path);
-        using var file = SafetensorsFile.Open(Path.Combine(path, WeightsFile));
+        using var file = WeightFile.Open(Path.Combine(path, WeightsFile));
         var tensors = file.Tensors.Values;
         return new HeadInspection("head", options, target, tensors.Sum(t => t.Count), Sums(tensors, t => t.Stored));
+    }
+
+    /// <summary>A head in the format of another project. What its tensors mean shows only together with its target.</summary>
+    public static object OfPublished(string path, string format)
+    {
+        using var file = PublishedHead.Open(path);
+        var tensors = file.Tensors.Values;
+        return new PublishedInspection("head", format, tensors.Sum(t => t.Count), Sums(tensors, t => t.Stored), Descriptions(tensors));
     }
 
     public static object OfRun(string path)
@@ -65,12 +77,17 @@ internal static class Inspection
 
     public static object OfFile(string path)
     {
-        using var file = SafetensorsFile.Open(path);
+        using var file = WeightFile.Open(path);
         var tensors = file.Tensors.Values;
-        var descriptions = tensors.ToDictionary(t => t.Name, t => $"{t.Stored} [{string.Join(", ", t.Shape)}]");
         var parameters = tensors.Sum(t => t.Count);
-        return new FileInspection("safetensors", parameters, Sums(tensors, t => t.Stored), file.Metadata, descriptions);
+        var (kind, metadata) = file is SafetensorsFile safetensors
+            ? ("safetensors", safetensors.Metadata)
+            : ("pytorch", new Dictionary<string, string>());
+        return new FileInspection(kind, parameters, Sums(tensors, t => t.Stored), metadata, Descriptions(tensors));
     }
+
+    private static Dictionary<string, string> Descriptions(IEnumerable<TensorInfo> tensors) =>
+        tensors.ToDictionary(t => t.Name, t => $"{t.Stored} [{string.Join(", ", t.Shape)}]");
 
     private static Dictionary<string, long> Sums(IEnumerable<TensorInfo> tensors, Func<TensorInfo, string> key) =>
         tensors.GroupBy(key).ToDictionary(group => group.Key, group => group.Sum(t => t.Count));

@@ -64,11 +64,11 @@ public sealed class ModelFilesTests : IDisposable
     }
 
     [Fact]
-    public void Pickled_weights_are_refused_with_the_way_to_convert_them()
+    public void Weights_that_are_no_file_of_PyTorch_are_one_error()
     {
         Copy("config.json");
         File.WriteAllText(_folder.At("pytorch_model.bin"), "");
-        Assert.Contains("save_pretrained", Assert.Throws<KoalaException>(() => ModelFiles.Open(_folder.Path)).Fix);
+        Assert.Contains("no file of torch.save", Assert.Throws<KoalaException>(() => ModelFiles.Open(_folder.Path)).Fault);
     }
 
     [Fact]

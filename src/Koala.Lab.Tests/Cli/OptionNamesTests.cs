@@ -27,12 +27,12 @@ public sealed partial class OptionNamesTests
         { "evaluate", new DynamicTree(), [] },
         { "evaluate", new EvaluationOptions(), [] },
         { "evaluate", new MedusaOptions(), [] },
-        { "evaluate", new EagleOptions(), [] },
+        { "evaluate", new EagleOptions(), ["FusedLayers"] },
         { "train", new TrainingOptions(), [] },
         { "train", new AdversaryOptions(), [] },
         { "train", new LossTerm("kl"), [] },
         { "train", new MedusaOptions(), [] },
-        { "train", new EagleOptions(), [] },
+        { "train", new EagleOptions(), ["FusedLayers"] },
         { "fit-tree", new TreeFitOptions(), [] },
         { "regenerate", new RegenerationOptions { Prompts = "prompts", Out = "out" }, [] },
         { "regenerate", new GenerationOptions(), ["DraftLength", "Acceptance", "Stop"] },
@@ -164,9 +164,10 @@ public sealed partial class OptionNamesTests
         if (type.IsEnum) return Enum.GetValues(type).Cast<object>();
         if (type == typeof(IReadOnlyList<string>)) return [new[] { "" }];
         if (type == typeof(IReadOnlyList<LossTerm>)) return [Array.Empty<LossTerm>()];
+        if (type == typeof(IReadOnlyList<int>)) return [Array.Empty<int>()];
         // Option records, which are in the list above, trees, and limits that the command does not offer.
         Assert.Contains(type, (Type[])
-            [typeof(GenerationOptions), typeof(AdversaryOptions), typeof(DraftTree), typeof(DisturbanceLimits)]);
+            [typeof(GenerationOptions), typeof(AdversaryOptions), typeof(DraftTree), typeof(DisturbanceLimits), typeof(EagleDecoderSizes)]);
         return [];
     }
 

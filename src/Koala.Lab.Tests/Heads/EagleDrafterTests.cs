@@ -22,7 +22,10 @@ public sealed class EagleDrafterTests
         new EagleOptions { Layers = 1 },
         new EagleOptions { Layers = 2, Bias = true },
         new EagleOptions { Layers = 3, DraftVocabulary = 100 },
-        new EagleOptions { Layers = 2, FusedFeatures = true });
+        new EagleOptions { Layers = 2, FusedFeatures = true, Architecture = EagleArchitecture.Eagle1 },
+        new EagleOptions { Layers = 1, FusedFeatures = true },
+        new EagleOptions { Layers = 2, FusedFeatures = true, DraftVocabulary = 100, NormBeforeResidual = true, NormBeforeFc = true },
+        new EagleOptions { Layers = 2, FusedFeatures = true, OwnLmHead = true, FeatureNorms = true, NormOutput = true });
 
     /// <summary>
     /// Two sequences that commit different numbers of tokens, each with a tree of four levels after every commitment;
@@ -180,6 +183,10 @@ public sealed class EagleDrafterTests
         Assert.InRange(Tolerance.Excess(before, output, roundings, amplification), 10, double.MaxValue);
         Tensor Logits(Tensor hidden)
         {
+            var options = (EagleOptions)head.Options;
+            if (options.IsEagle3 && !options.NormOutput)
+                hidden = hidden * (hidden.square().mean() + config.RmsNormEps).rsqrt() * head.Parameters["norm"];
+            if (head.Parameters.Find("lm_head") is { } lmHead) return matmul(lmHead, hidden);
             var all = ShippedModels.Nano.Logits(hidden.unsqueeze(0))[0];
             return head.Vocabulary is { } vocabulary
                 ? all.index_select(0, tensor(vocabulary.Tokens.Select(t => (long)t).ToArray()))

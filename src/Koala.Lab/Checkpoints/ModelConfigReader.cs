@@ -72,6 +72,9 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
         };
     }
 
+    /// <summary>The rotary positions alone, for a draft head, whose config lacks other keys.</summary>
+    internal (double Theta, RopeScaling? Scaling) Rope() => (RopeTheta(), Scaling());
+
     // Either key names the family; if both are there, they must agree.
     private (string ModelType, string Architecture) Family()
     {

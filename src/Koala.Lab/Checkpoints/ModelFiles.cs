@@ -1,11 +1,10 @@
 using Koala.Lab.Checkpoints.Gguf;
-using Koala.Lab.Checkpoints.Safetensors;
 
 namespace Koala.Lab.Checkpoints;
 
 /// <summary>
-/// A target's files on disk: a folder in Hugging Face's layout (config.json, and weights in one or several safetensors files), or a
-/// GGUF file.
+/// A target's files on disk: a folder in Hugging Face's layout (config.json, and weights in one or several files of safetensors or
+/// of PyTorch), or a GGUF file.
 /// </summary>
 public sealed class ModelFiles : IDisposable
 {
@@ -42,7 +41,7 @@ public sealed class ModelFiles : IDisposable
             return new ModelFiles(location, file.Config, file);
         }
         var config = ReadConfig(location.Path);
-        return new ModelFiles(location, config, OpenWeights(location.Path));
+        return new ModelFiles(location, config, Named(WeightFile.OpenFolder(location.Path)));
     }
 
     /// <inheritdoc/>
@@ -61,19 +60,6 @@ public sealed class ModelFiles : IDisposable
             : ModelConfig.Parse(Bytes(config), config);
 
         static byte[] Bytes(string file) => JsonFile.Read(file, FolderConfig.Longest);
-    }
-
-    private static ITensorSource OpenWeights(string path)
-    {
-        var file = System.IO.Path.Combine(path, "model.safetensors");
-        if (File.Exists(file)) return Named(SafetensorsFile.Open(file));
-        var index = file + ".index.json";
-        if (File.Exists(index)) return Named(ShardedSafetensors.Open(index));
-        if (Directory.EnumerateFiles(path).FirstOrDefault(PickledFile.IsNamedSo) is { } pickle)
-            throw new KoalaException(path,
-                $"contains weights only as PyTorch pickles ({MessageText.Text(System.IO.Path.GetFileName(pickle))}), "
-                + "a format that can contain code", PickledFile.ConvertModel);
-        throw new KoalaException(path, "contains neither model.safetensors nor model.safetensors.index.json", "get the weights as well");
     }
 
     private static ITensorSource Named(ITensorSource source)

@@ -2,6 +2,7 @@ using Koala.Lab.Checkpoints;
 using Koala.Lab.Checkpoints.Safetensors;
 using Koala.Lab.Drafting;
 using Koala.Lab.Heads.Learning;
+using Koala.Lab.Heads.Published;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -25,6 +26,9 @@ public abstract class DraftHead : IDraftSource, IDisposable
 
     /// <summary>The target that the head is made for.</summary>
     public TargetIdentity Target { get; }
+
+    /// <summary>Where a head of another project comes from; null for one of Koala's own.</summary>
+    public HeadOrigin? Origin { get; internal set; }
 
     /// <inheritdoc/>
     public abstract int MaxDraftLength { get; }
@@ -107,7 +111,8 @@ public abstract class DraftHead : IDraftSource, IDisposable
     }
 
     /// <summary>
-    /// Loads a head's folder, or the <c>head</c> folder of a run, in the target's dtype and on its device.
+    /// Loads a head's folder, or the <c>head</c> folder of a run, in the target's dtype and on its device. The folder may hold a head of
+    /// another project, in one of the formats of <see cref="PublishedHead"/>.
     /// </summary>
     /// <exception cref="KoalaException">
     /// The folder, the config or the tensors are wrong, or the head is for another target.
@@ -116,12 +121,13 @@ public abstract class DraftHead : IDraftSource, IDisposable
     {
         KoalaException.ThrowIfNull(folder);
         KoalaException.ThrowIfNull(target);
+        if (PublishedHead.FormatOf(folder) is not null) return PublishedHead.Load(folder, target);
         var (options, identity) = HeadFolder.ReadConfig(folder);
         if (!target.Identity.Matches(identity))
             throw new KoalaException(Path.Combine(folder, HeadFolder.ConfigFile),
                 $"this head is made for {identity}, but the target is {target.Identity}",
                 "use the head with its own target, or train one for this target");
-        using var file = SafetensorsFile.Open(Path.Combine(folder, HeadFolder.WeightsFile));
+        using var file = WeightFile.Open(Path.Combine(folder, HeadFolder.WeightsFile));
         return HeadRegistry.Find(options).Read(options, target, new CheckedTensors(file));
     }
 

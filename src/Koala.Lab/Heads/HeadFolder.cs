@@ -34,10 +34,10 @@ public static class HeadFolder
         KoalaException.ThrowIfNull(folder);
         var path = Path.Combine(folder, ConfigFile);
         if (!File.Exists(path))
-            throw (Directory.Exists(folder) ? ForeignFolder.Find(folder) : null)
+            throw (Directory.Exists(folder) ? OfAnotherProject(folder) : null)
                 ?? new KoalaException(folder, $"holds no head ({ConfigFile} is missing)", Name);
         var json = FolderConfig.Read(path);
-        if (!IsHead(json) && ForeignFolder.Find(folder) is { } foreign) throw foreign;
+        if (!IsHead(json) && OfAnotherProject(folder) is { } foreign) throw foreign;
         if (!IsHead(json) && (json.TryGetProperty("architectures", out _) || json.TryGetProperty("model_type", out _)))
             throw new KoalaException(folder, "holds a target, not a head", Name);
         try
@@ -63,6 +63,14 @@ public static class HeadFolder
         var config = JsonSerializer.Serialize(new Config(Format, options, target), JsonFormat.Document);
         AtomicFile.WriteText(Path.Combine(folder, ConfigFile), config + "\n");
     }
+
+    // The config of such a head names no target.
+    private static KoalaException? OfAnotherProject(string folder) => ForeignFolder.FormatOf(folder) is { } format
+        ? ForeignFolder.Unreadable(folder, format)
+            ?? new KoalaException(folder,
+                $"is a draft head in the published format of {format}, whose config does not say what its target is",
+                $"load it together with its target: {nameof(DraftHead)}.{nameof(DraftHead.Load)}")
+        : ForeignFolder.Find(folder);
 
     private static bool IsHead(JsonElement config) => config.TryGetProperty("head", out _) && config.TryGetProperty("target", out _);
 }

@@ -32,13 +32,17 @@ internal sealed unsafe class CpuDecoder(ModelConfig config) : IDisposable
     /// <param name="rows">Where the rows stand and what they attend to.</param>
     /// <param name="cache">The cache; the layers write keys and values into it.</param>
     /// <param name="onLayer">Called with the number of each layer whose output stands in the rows; may be null.</param>
-    public void Run(IReadOnlyList<CpuLayer> layers, float* x, StepRows rows, KeyValueCache cache, Action<int>? onLayer = null)
+    /// <param name="read">
+    /// What the attention of the first layer reads, [N,inputs of its projection]; null means the rows after the layer's input norm.
+    /// </param>
+    public void Run(
+        IReadOnlyList<CpuLayer> layers, float* x, StepRows rows, KeyValueCache cache, Action<int>? onLayer = null, float* read = null)
     {
         var step = Rent();
         step.Begin(x, rows, cache);
         for (var i = 0; i < layers.Count; i++)
         {
-            step.Layer(layers[i], i);
+            step.Layer(layers[i], i, i == 0 ? read : null);
             onLayer?.Invoke(i);
         }
         _spare.Add(step);

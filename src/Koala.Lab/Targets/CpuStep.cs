@@ -87,7 +87,10 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : 
     }
 
     /// <summary>Runs a layer over the rows.</summary>
-    public void Layer(CpuLayer layer, int number)
+    /// <param name="layer">The layer.</param>
+    /// <param name="number">Its number.</param>
+    /// <param name="read">What its attention reads; null means the rows after its input norm.</param>
+    public void Layer(CpuLayer layer, int number, float* read)
     {
         (_layer, _number) = (layer, number);
         var count = _rows.Count;
@@ -97,7 +100,7 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : 
         var gateUp = _gateUp.Reserve((long)count * 2 * _inner);
         var gated = _gated.Reserve((long)count * _inner);
 
-        Multiply(layer.Qkv, Norm(layer.InputNorm, normed), count, qkv);
+        Multiply(layer.Qkv, read is null ? Norm(layer.InputNorm, normed) : read, count, qkv);
         Share(Phase.Rotate, count);
         Attend();
         Multiply(layer.Output, attended, count, normed);

@@ -81,3 +81,22 @@ def head_forward(pairs, w: List[Tensor], keys: List[Tensor], values: List[Tensor
         h = x if i == 0 else rms_norm(x, w[at - 1], eps)
         x = layer(x, h, w, at, keys[i], values[i], cos, sin, mask, slots, B, L, H, G, d, eps, bias, qk_norm)
     return x
+
+
+def eagle3_forward(pairs, w: List[Tensor], keys: List[Tensor], values: List[Tensor], cos, sin, mask, slots, B: int, L: int,
+                   H: int, G: int, d: int, eps: float, bias: bool, qk_norm: bool, norm_before_residual: bool):
+    # pairs: embeddings and features concatenated, [N,2D]. w: the layers' tensors one after another, where the first layer has the
+    # norm of the feature after that of the embedding. The attention of the first layer reads both norms, [N,2D].
+    # Returns the last layer's output, [N,D].
+    D = pairs.size(1) // 2
+    x = pairs[:, D:]
+    n = rms_norm(x, w[1], eps)
+    h = torch.cat([rms_norm(pairs[:, :D], w[0], eps), n], 1)
+    if norm_before_residual:
+        x = n
+    for i in range(len(keys)):
+        at = i * tensors_per_layer(bias, qk_norm) + 2
+        if i > 0:
+            h = rms_norm(x, w[at - 1], eps)
+        x = layer(x, h, w, at, keys[i], values[i], cos, sin, mask, slots, B, L, H, G, d, eps, bias, qk_norm)
+    return x

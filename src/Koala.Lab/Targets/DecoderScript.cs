@@ -73,6 +73,19 @@ internal sealed class DecoderScript
     public Tensor HeadForward(Tensor pairs, Tensor[] weights, bool bias, StepInputs step, KeyValueCache cache) =>
         (Tensor)s_unit.Value.Call("head_forward", [.. Arguments(pairs, weights, step, cache), bias]);
 
+    /// <summary>
+    /// Runs the layers of an EAGLE-3 head. The attention of the first one reads the norms of embedding and feature side by side, and no
+    /// norm follows the last one.
+    /// </summary>
+    /// <param name="pairs">Embeddings and features, concatenated, [N,2D].</param>
+    /// <param name="weights">The layers' tensors one after another; the first layer has a second norm after its input norm.</param>
+    /// <param name="normBeforeResidual">Whether the residual of the first layer is the normed feature.</param>
+    /// <param name="step">The positions, slots and attention mask of the tokens.</param>
+    /// <param name="cache">The cache; the functions write keys and values into it at the step's slots.</param>
+    /// <returns>The last layer's output, [N,D].</returns>
+    public Tensor Eagle3Forward(Tensor pairs, Tensor[] weights, bool normBeforeResidual, StepInputs step, KeyValueCache cache) =>
+        (Tensor)s_unit.Value.Call("eagle3_forward", [.. Arguments(pairs, weights, step, cache), normBeforeResidual]);
+
     private object[] Arguments(Tensor rows, Tensor[] weights, StepInputs step, KeyValueCache cache) =>
     [
         rows, weights, cache.Keys, cache.Values,

@@ -222,6 +222,9 @@ internal sealed unsafe class TargetModel : IDisposable
     public Tensor LmHeadRows(Tensor ids) =>
         _cpu is null ? Weights.LmHead.index_select(0, ids) : PackedTensor.Rows(_cpu.LmHead, ids.data<long>().ToArray());
 
+    /// <summary>The weights of the final norm, [D]. The model owns them.</summary>
+    public Tensor FinalNorm => Weights.Layers[^1];
+
     /// <summary>The target in kernels of Koala's own; null where libtorch computes it.</summary>
     public CpuTarget? Cpu => _cpu;
 
@@ -245,11 +248,14 @@ internal sealed unsafe class TargetModel : IDisposable
     /// <param name="slots">Cache rows of the new tokens, [B·kvHeads·T].</param>
     /// <param name="masked">True at the slots that a token does not attend to, [B or 1,T,L], or [T,L].</param>
     /// <param name="keyValueLength">L.</param>
-    public StepInputs Inputs(Tensor positions, Tensor slots, Tensor masked, int keyValueLength)
+    public StepInputs Inputs(Tensor positions, Tensor slots, Tensor masked, int keyValueLength) =>
+        Inputs(Rotations(positions), _config.Heads / _config.KeyValueHeads, slots, masked, keyValueLength);
+
+    /// <summary>The same for layers with other rotations and another number of query heads for each key/value head.</summary>
+    public StepInputs Inputs((Tensor Cos, Tensor Sin) rotations, int group, Tensor slots, Tensor masked, int keyValueLength)
     {
-        var count = positions.shape[1];
-        var (cos, sin) = Rotations(positions);
-        var group = _config.Heads / _config.KeyValueHeads;
+        var (cos, sin) = rotations;
+        var count = cos.shape[1];
         var bias = zeros(masked.shape, _dtype, _device).masked_fill_(masked, double.NegativeInfinity);
         var mask = bias.view(-1, 1, 1, count, keyValueLength)
             .expand(-1, 1, group, count, keyValueLength)

@@ -16,6 +16,7 @@ internal sealed unsafe class EagleCpuDrafter : EagleDrafter
     private readonly Tensor _root;         // the output at the last committed pair of each sequence, [B,D]
     private readonly ScratchBuffer _features = new();
     private readonly ScratchBuffer _pairs = new();
+    private readonly ScratchBuffer _normed = new();
     private readonly ScratchBuffer _logits = new();
     private EagleMemory _memory;
     private Tensor? _level;                // the outputs of the latest level, [B·n,D]
@@ -25,7 +26,7 @@ internal sealed unsafe class EagleCpuDrafter : EagleDrafter
     public EagleCpuDrafter(EagleHead head, EagleCpuWeights weights, Target target, int batch, int capacity) : base(head, target, batch)
     {
         (_weights, _cpu) = (weights, target.Model.Cpu!);
-        _lmHead = head.PackedLmHead(_cpu);
+        _lmHead = head.PackedLmHead(weights, _cpu);
         _root = zeros(batch, Width).DetachFromDisposeScope();
         _memory = head.RentMemory(target, batch, capacity);
     }
@@ -52,7 +53,7 @@ internal sealed unsafe class EagleCpuDrafter : EagleDrafter
         _drafted = 0;
         _visible = [.. Cache.Lengths.Select(length => new VisibleSlots(length, []))];
         SetLevel(_root.clone());
-        return _cpu.Decoder.Multiply(_lmHead, _root);
+        return Logits(_root);
     }
 
     public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents)
@@ -79,7 +80,7 @@ internal sealed unsafe class EagleCpuDrafter : EagleDrafter
         _visible = visible;
         _drafted += count;
         SetLevel(outputs);
-        return _cpu.Decoder.Multiply(_lmHead, outputs).MoveToOuterDisposeScope();
+        return Logits(outputs).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -100,7 +101,7 @@ internal sealed unsafe class EagleCpuDrafter : EagleDrafter
                 SetLevel(Run(rows, tokens, row => Level + (long)row * Width));
             }
             var logits = _logits.Reserve((long)Batch * _lmHead.Outputs);
-            _cpu.Decoder.Multiply(_lmHead, Level, Batch, logits);
+            _cpu.Decoder.Multiply(_lmHead, BeforeLmHead(Level, Batch), Batch, logits);
             for (var b = 0; b < Batch; b++)
             {
                 var best = BestTokens.Of(new ReadOnlySpan<float>(logits + (long)b * _lmHead.Outputs, _lmHead.Outputs));
@@ -117,7 +118,7 @@ internal sealed unsafe class EagleCpuDrafter : EagleDrafter
         Head.ReturnMemory(_memory);
         _root.Dispose();
         _level?.Dispose();
-        foreach (var buffer in (ScratchBuffer[])[_features, _pairs, _logits]) buffer.Dispose();
+        foreach (var buffer in (ScratchBuffer[])[_features, _pairs, _normed, _logits]) buffer.Dispose();
         base.Dispose(disposing);
     }
 
@@ -163,13 +164,17 @@ internal sealed unsafe class EagleCpuDrafter : EagleDrafter
     private float* Fuse(float* features, int featureWidth, List<int> places)
     {
         var joined = _features.Reserve((long)places.Count * (featureWidth + Width));
-        var epsilon = (float)Target.Config.RmsNormEps;
         for (var row = 0; row < places.Count; row++)
         {
             var from = features + (long)places[row] * featureWidth;
             var to = joined + (long)row * featureWidth;
-            if (_weights.Fuse is null) Copy(from, to);
-            else for (var i = 0; i < featureWidth; i += Width) RowKernels.Norm(from + i, null, epsilon, Width, to + i);
+            if (_weights.FuseNorm is not null) Norm(from, _weights.FuseNorm, featureWidth, to);
+            else for (var i = 0; i < featureWidth / Width; i++)
+            {
+                var offset = (long)i * Width;
+                if (_weights.Fuse is null || _weights.Options is { IsEagle3: true, FeatureNorms: false }) Copy(from + offset, to + offset);
+                else Norm(from + offset, _weights.FeatureNorm(i), Width, to + offset);
+            }
         }
         if (_weights.Fuse is null) return joined;
         var fused = joined + (long)places.Count * featureWidth;
@@ -182,15 +187,55 @@ internal sealed unsafe class EagleCpuDrafter : EagleDrafter
     {
         var pairs = _pairs.Reserve((long)rows.Count * 2 * Width);
         _cpu.Embed(ids, pairs, 2 * Width);
-        for (var row = 0; row < rows.Count; row++) Copy(feature(row), pairs + (2L * row + 1) * Width);
         var outputs = empty(rows.Count, Width);
         var x = HostMemory.Floats(outputs);
-        _cpu.Decoder.Multiply(_weights.Fc, pairs, rows.Count, x);
+        if (_weights.Options.IsEagle3)
+        {
+            NormPairs(rows.Count, feature, pairs, x);
+            _weights.Decoder.Run(_weights.Layers, x, rows, Cache, read: pairs);
+            if (_weights.Options.NormOutput)
+                for (var row = 0; row < rows.Count; row++) Norm(x + (long)row * Width, _weights.Norm, Width, x + (long)row * Width);
+            return outputs;
+        }
+        for (var row = 0; row < rows.Count; row++) Copy(feature(row), pairs + (2L * row + 1) * Width);
+        _cpu.Decoder.Multiply(_weights.Fc!, pairs, rows.Count, x);
         if (_weights.FcBias is not null)
             for (var row = 0; row < rows.Count; row++) RowKernels.Add(x + (long)row * Width, _weights.FcBias, Width);
-        _cpu.Decoder.Run(_weights.Layers, x, rows, Cache);
+        _weights.Decoder.Run(_weights.Layers, x, rows, Cache);
         return outputs;
     }
+
+    // EAGLE-3: the norms of embedding and feature side by side, [N,2D], and the residual of the first layer, [N,D].
+    private void NormPairs(int count, FeatureOf feature, float* pairs, float* residual)
+    {
+        for (var row = 0; row < count; row++)
+        {
+            var pair = pairs + 2L * row * Width;
+            var from = feature(row);
+            Norm(pair, _weights.EmbeddingNorm, Width, pair);
+            Norm(from, _weights.HiddenNorm, Width, pair + Width);
+            Copy(_weights.Options.NormBeforeResidual ? pair + Width : from, residual + (long)row * Width);
+        }
+    }
+
+    // What the LM head gets for so many outputs; see EagleWeights.BeforeLmHead.
+    private float* BeforeLmHead(float* outputs, int count)
+    {
+        if (_weights.Norm is null || _weights.Options.NormOutput) return outputs;
+        var normed = _normed.Reserve((long)count * Width);
+        for (var row = 0L; row < count; row++) Norm(outputs + row * Width, _weights.Norm, Width, normed + row * Width);
+        return normed;
+    }
+
+    private Tensor Logits(Tensor outputs)
+    {
+        var count = (int)outputs.shape[0];
+        var logits = empty(count, _lmHead.Outputs);
+        _cpu.Decoder.Multiply(_lmHead, BeforeLmHead(HostMemory.Floats(outputs), count), count, HostMemory.Floats(logits));
+        return logits;
+    }
+
+    private void Norm(float* x, float* weight, int width, float* to) => RowKernels.Norm(x, weight, _weights.Epsilon, width, to);
 
     private void Copy(float* from, float* to) => new ReadOnlySpan<float>(from, Width).CopyTo(new Span<float>(to, Width));
 

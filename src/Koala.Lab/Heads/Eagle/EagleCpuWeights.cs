@@ -6,14 +6,29 @@ namespace Koala.Lab.Heads.Eagle;
 /// <summary>The weights of an EAGLE head, packed for a CPU. D is the width of the target.</summary>
 internal sealed unsafe class EagleCpuWeights : IDisposable
 {
-    private readonly NativeBuffer? _bias;
+    private readonly Dictionary<string, NativeBuffer> _rows = [];
+    private readonly CpuDecoder? _own;
 
-    public EagleCpuWeights(EagleWeights weights)
+    public EagleCpuWeights(EagleWeights weights, Target target)
     {
         var crew = CpuDecoder.Crew;
-        Fuse = weights.Find("fuse") is { } fuse ? PackedTensor.Matrix(fuse, crew) : null;
-        Fc = PackedTensor.Matrix(weights["fc"], crew);
-        _bias = weights.Find("fc.bias") is { } bias ? PackedTensor.Row(bias) : null;
+        float* Row(string name)
+        {
+            if (weights.Find(name) is not { } row) return null;
+            _rows[name] = PackedTensor.Row(row);
+            return _rows[name].Floats;
+        }
+        PanelMatrix? Matrix(string name) => weights.Find(name) is { } matrix ? PackedTensor.Matrix(matrix, crew) : null;
+        Options = weights.Options;
+        Epsilon = (float)weights.Config.RmsNormEps;
+        Decoder = weights.Config == target.Config ? target.Model.Cpu!.Decoder : _own = new CpuDecoder(weights.Config);
+        (Fuse, Fc, LmHead) = (Matrix("fuse"), Matrix("fc"), Matrix("lm_head"));
+        FcBias = Row("fc.bias");
+        FuseNorm = Row("fuse_norm");
+        for (var i = 0; i < Options.FusedCount; i++) Row($"fuse_norms.{i}");
+        HiddenNorm = Row("layers.0.hidden_norm");
+        EmbeddingNorm = Options.IsEagle3 ? Row("layers.0.input_norm") : null;
+        Norm = Row("norm");
         Layers = [.. Enumerable.Range(0, weights.Options.Layers)
             .Select(layer => new CpuLayer(
                 name => PackedTensor.Matrix(weights.Layer(layer, name), crew),
@@ -23,19 +38,45 @@ internal sealed unsafe class EagleCpuWeights : IDisposable
     /// <summary>The layer over the target's features, [D,F]; null if the features are hidden states.</summary>
     public PanelMatrix? Fuse { get; }
 
-    /// <summary>The layer over pairs, [D,2D].</summary>
-    public PanelMatrix Fc { get; }
+    /// <summary>The layer over pairs, [D,2D]; null in EAGLE-3.</summary>
+    public PanelMatrix? Fc { get; }
+
+    /// <summary>The head's own LM head, [V',D]; null if the target's is shared.</summary>
+    public PanelMatrix? LmHead { get; }
 
     /// <summary>The bias of <see cref="Fc"/>; null if it has none.</summary>
-    public float* FcBias => _bias is null ? null : _bias.Floats;
+    public float* FcBias { get; }
+
+    /// <summary>The weights of the norm over all fused states; null if there is none.</summary>
+    public float* FuseNorm { get; }
+
+    /// <summary>The weights of the norm over embeddings; null except in EAGLE-3.</summary>
+    public float* EmbeddingNorm { get; }
+
+    /// <summary>The weights of the norm over features; null except in EAGLE-3.</summary>
+    public float* HiddenNorm { get; }
+
+    /// <summary>The weights of the norm after the layers; null except in EAGLE-3.</summary>
+    public float* Norm { get; }
+
+    /// <summary>What the norms add under the root.</summary>
+    public float Epsilon { get; }
+
+    public EagleOptions Options { get; }
+
+    /// <summary>What runs the layers: that of the target, where the sizes are the same.</summary>
+    public CpuDecoder Decoder { get; }
 
     public IReadOnlyList<CpuLayer> Layers { get; }
 
+    /// <summary>The weights of the norm over one of the fused states; null if it has none.</summary>
+    public float* FeatureNorm(int state) => _rows.TryGetValue($"fuse_norms.{state}", out var row) ? row.Floats : null;
+
     public void Dispose()
     {
-        Fuse?.Dispose();
-        Fc.Dispose();
-        _bias?.Dispose();
+        foreach (var matrix in (PanelMatrix?[])[Fuse, Fc, LmHead]) matrix?.Dispose();
+        foreach (var row in _rows.Values) row.Dispose();
+        _own?.Dispose();
         foreach (var layer in Layers) layer.Dispose();
     }
 }

@@ -29,6 +29,7 @@ public sealed class EagleHead : DraftHead
 
     private readonly EagleWeights _weights;
     private readonly int _targetLayers;
+    private readonly RotaryEmbedding? _rotary;   // null where the target's positions rotate the head's keys
     private readonly PackedWeights<EagleCpuWeights> _packed = new();
     private DraftVocabulary? _vocabulary;
     private Tensor? _ids;          // [V'] int64: the target's token id of each id of the head
@@ -39,6 +40,9 @@ public sealed class EagleHead : DraftHead
     internal EagleHead(EagleWeights weights, Target target, DraftVocabulary? vocabulary) : base(weights.Options, target.Identity)
     {
         (_weights, _targetLayers) = (weights, target.Config.Layers);
+        var (own, others) = (weights.Config, target.Config);
+        if ((own.HeadDim, own.RopeTheta, own.RopeScaling) != (others.HeadDim, others.RopeTheta, others.RopeScaling))
+            _rotary = new RotaryEmbedding(own, target.Dtype, target.Device);
         if (vocabulary is not null) SetVocabulary(vocabulary, target);
     }
 
@@ -51,8 +55,9 @@ public sealed class EagleHead : DraftHead
     /// <summary>
     /// The layers whose outputs EAGLE-3 uses: 1, N/2-1 and N-4 of N layers, counted from 0. For a target with few
     /// layers they are three different layers near these.
+    /// A published head may name others.
     /// </summary>
-    public override IReadOnlyList<int> FeatureLayers => _weights.Options.FusedFeatures ? LayersToFuse(_targetLayers) : [];
+    public override IReadOnlyList<int> FeatureLayers => LayersOf(_weights.Options, _targetLayers);
 
     /// <inheritdoc/>
     public override StateDict Parameters => _weights.All;
@@ -64,7 +69,7 @@ public sealed class EagleHead : DraftHead
         KoalaException.ThrowIfNull(target);
         return target.Model.Cpu is null
             ? NewTensorDrafter(target, batch, capacity)
-            : new EagleCpuDrafter(this, _packed.Of(Parameters, () => new EagleCpuWeights(_weights)), target, batch, capacity);
+            : new EagleCpuDrafter(this, PackFor(target), target, batch, capacity);
     }
 
     /// <summary>A drafter that computes with libtorch's operators, as on a GPU.</summary>
@@ -77,12 +82,13 @@ public sealed class EagleHead : DraftHead
         KoalaException.ThrowIfNull(batch);
         KoalaException.ThrowIfNull(target);
         using var scope = NewDisposeScope();
-        var outputs = EagleTrainingPass.Outputs(_weights.To(target.Dtype), batch, target);
+        var weights = _weights.To(target.Dtype);
+        var outputs = EagleTrainingPass.Outputs(weights, batch, target, positions => Rotations(positions, target));
         var headOutputs = outputs.Select((output, step) =>
         {
             var positions = tensor(batch.LabelPositions(ahead: 2 + step), device: target.Device);
-            var features = output.index_select(0, positions);
-            return new HeadOutput(step, Logits(features, target).to(ScalarType.Float32), positions + 1 + step)
+            var features = weights.BeforeLmHead(output.index_select(0, positions));
+            return new HeadOutput(step, Logits(weights, features, target).to(ScalarType.Float32), positions + 1 + step)
             {
                 Features = features.to(ScalarType.Float32),
                 Vocabulary = _ids,
@@ -106,15 +112,27 @@ public sealed class EagleHead : DraftHead
         if (_vocabulary is null) return;
         var size = _vocabulary.Tokens.Count;
         SetVocabulary(DraftVocabulary.MostFrequent(counts, size, target.EndIds), target);
+        if (_weights.Find("lm_head") is not { } lmHead) return;
+        using var _ = no_grad();
+        lmHead.copy_(_lmHead!);
     }
 
-    /// <summary>Logits over the head's vocabulary, [N,V'], from its outputs, [N,D].</summary>
-    internal Tensor Logits(Tensor features, Target target) =>
-        _lmHead is null ? target.Logits(features) : nn.functional.linear(features, _lmHead);
+    /// <summary>
+    /// Logits over the head's vocabulary, [N,V'], from what its LM head gets, [N,D] (<see cref="EagleWeights.BeforeLmHead"/>).
+    /// </summary>
+    internal Tensor Logits(EagleWeights weights, Tensor features, Target target) =>
+        (weights.Find("lm_head") ?? _lmHead) is { } lmHead ? nn.functional.linear(features, lmHead) : target.Logits(features);
 
     /// <summary>The LM head over the head's vocabulary, [V',D], packed for a CPU.</summary>
-    internal PanelMatrix PackedLmHead(CpuTarget target) =>
-        _lmHead is null ? target.LmHead : _packedLmHead ??= PackedTensor.Matrix(_lmHead, CpuDecoder.Crew);
+    internal PanelMatrix PackedLmHead(EagleCpuWeights weights, CpuTarget target) =>
+        weights.LmHead ?? (_lmHead is null ? target.LmHead : _packedLmHead ??= PackedTensor.Matrix(_lmHead, CpuDecoder.Crew));
+
+    /// <summary>The rows of the target's LM head that the head predicts over, [V',D]. The caller must not dispose them.</summary>
+    internal Tensor SharedLmHead(Target target) => _lmHead ?? target.LmHead;
+
+    /// <summary>The rotations of the head's queries and keys; see <see cref="TargetModel.Rotations"/>.</summary>
+    internal (Tensor Cos, Tensor Sin) Rotations(Tensor positions, Target target) =>
+        _rotary?.Compute(positions) ?? target.Model.Rotations(positions);
 
     /// <summary>
     /// Turns token ids of the draft vocabulary into the target's. Without a draft vocabulary they are the same.
@@ -135,7 +153,7 @@ public sealed class EagleHead : DraftHead
             return spare;
         }
         spare?.Dispose();
-        return new EagleMemory(target, Options.Layers, batch, KeyValueCache.RoundUp(capacity, target.Device));
+        return new EagleMemory(target, _weights.Config, Options.Layers, batch, KeyValueCache.RoundUp(capacity, target.Device));
     }
 
     /// <summary>Takes back the memory of a drafter. On a GPU it is kept for the next drafter.</summary>
@@ -147,7 +165,12 @@ public sealed class EagleHead : DraftHead
 
     internal static EagleHead Create(EagleOptions options, Target target, int seed)
     {
-        var config = target.Config;
+        options = options with
+        {
+            Architecture = options.Architecture ?? (options is { FusedFeatures: true, Bias: false } ? EagleArchitecture.Eagle3 : null),
+        };
+        options.Validate();
+        var config = options.LayersFor(target.Config);
         if (options.DraftVocabulary > config.VocabularySize)
             throw KoalaException.ForOption(nameof(options.DraftVocabulary),
                 $"is {options.DraftVocabulary}, but {target.Name} has {config.VocabularySize} tokens",
@@ -156,25 +179,28 @@ public sealed class EagleHead : DraftHead
             throw KoalaException.ForOption(nameof(options.DraftVocabulary),
                 $"is {options.DraftVocabulary}, but {target.EndIds.Count} tokens end an answer of {target.Name}",
                 "set it to about 8000");
-        if (options.FusedFeatures && config.Layers < FusedLayers)
-            throw KoalaException.ForOption(nameof(options.FusedFeatures),
-                $"joins {FusedLayers} layers, but {target.Name} has {config.Layers}", "leave it out");
+        CheckFusedLayers(options, target);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         using var generator = new Generator((ulong)seed, CPU);
-        Tensor Parameter(string name)
-        {
-            var value = InitialValue(name, EagleStateDict.ShapeOf(config, name), generator);
-            return value.to(target.Device).DetachFromDisposeScope().requires_grad_(true);
-        }
-        var weights = EagleWeights.Create(config, options, Parameter);
         // No tokens have been counted yet, so the first tokens are taken: byte-pair vocabularies number frequent tokens
         // first.
         var noCounts = new long[config.VocabularySize];
         var vocabulary = options.DraftVocabulary == 0
             ? null
             : DraftVocabulary.MostFrequent(noCounts, options.DraftVocabulary, target.EndIds);
-        return new EagleHead(weights, target, vocabulary);
+        Tensor Parameter(string name)
+        {
+            var value = name switch
+            {
+                "lm_head" => target.Model.LmHeadRows(Ids(vocabulary, target)).to(ScalarType.Float32),
+                // The LM head expects what the target's final norm leaves.
+                "norm" => target.Model.FinalNorm.to(ScalarType.Float32, copy: true),
+                _ => InitialValue(name, EagleStateDict.ShapeOf(config, options, name), generator),
+            };
+            return value.to(target.Device).DetachFromDisposeScope().requires_grad_(true);
+        }
+        return new EagleHead(EagleWeights.Create(config, options, Parameter), target, vocabulary);
     }
 
     /// <inheritdoc/>
@@ -195,6 +221,7 @@ public sealed class EagleHead : DraftHead
         _packedLmHead?.Dispose();
         _packed.Dispose();
         _spare?.Dispose();
+        _rotary?.Dispose();
     }
 
     /// <summary>
@@ -207,6 +234,40 @@ public sealed class EagleHead : DraftHead
         return [first, second, Math.Max(count - 4, second + 1)];
     }
 
+    /// <summary>
+    /// The layers whose outputs a head with these options fuses, counted from 0; none if it takes the hidden states after the final norm.
+    /// </summary>
+    /// <param name="options">The options, with their architecture.</param>
+    /// <param name="count">N, the number of the target's layers.</param>
+    internal static IReadOnlyList<int> LayersOf(EagleOptions options, int count)
+    {
+        if (!options.FusedFeatures) return [];
+        if (options.FusedLayers is { } layers) return layers;
+        // A server gets the states that enter a layer, and the output of the last one enters none.
+        var standard = LayersToFuse(count);
+        return options.IsEagle3 && standard[^1] == count - 1 && count > FusedLayers ? LayersToFuse(count - 1) : standard;
+    }
+
+    /// <exception cref="KoalaException">The target lacks one of the layers.</exception>
+    internal static void CheckFusedLayers(EagleOptions options, Target target)
+    {
+        if (!options.FusedFeatures) return;
+        var count = target.Config.Layers;
+        if (options.FusedLayers is null && count < FusedLayers)
+            throw KoalaException.ForOption(nameof(options.FusedFeatures),
+                $"joins {FusedLayers} layers, but {target.Name} has {count}", "leave it out");
+        if (options.FusedLayers?.Max() is { } last && last >= count)
+            throw KoalaException.ForOption(nameof(options.FusedLayers),
+                $"names layer {last}, but {target.Name} has {count}, counted from 0",
+                "use the head with its own target");
+    }
+
+    private static Tensor Ids(DraftVocabulary? vocabulary, Target target) => vocabulary is null
+        ? arange(target.Config.VocabularySize, ScalarType.Int64, target.Device)
+        : tensor(vocabulary.Tokens.Select(token => (long)token).ToArray(), device: target.Device);
+
+    private EagleCpuWeights PackFor(Target target) => _packed.Of(Parameters, () => new EagleCpuWeights(_weights, target));
+
     private void SetVocabulary(DraftVocabulary vocabulary, Target target)
     {
         using var scope = NewDisposeScope();
@@ -218,7 +279,7 @@ public sealed class EagleHead : DraftHead
         _spare?.Dispose();
         _spare = null;
         _vocabulary = vocabulary;
-        _ids = tensor(vocabulary.Tokens.Select(token => (long)token).ToArray(), device: target.Device).DetachFromDisposeScope();
+        _ids = Ids(vocabulary, target).DetachFromDisposeScope();
         _lmHead = target.Model.LmHeadRows(_ids).DetachFromDisposeScope();
     }
 
@@ -227,6 +288,7 @@ public sealed class EagleHead : DraftHead
     private static Tensor InitialValue(string name, long[] shape, Generator generator) => name.Split('.') switch
     {
         [.., var last] when last.EndsWith("norm", StringComparison.Ordinal) => ones(shape),
+        ["fuse_norms", _] => ones(shape),
         [.., "bias" or "qkv_bias"] => zeros(shape),
         ["layers", not "0", "o" or "down"] => zeros(shape),
         _ => (rand(shape, generator: generator) * 2 - 1) / Math.Sqrt(shape[^1]),

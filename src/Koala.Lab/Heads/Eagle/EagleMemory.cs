@@ -1,3 +1,4 @@
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -6,13 +7,16 @@ namespace Koala.Lab.Heads.Eagle;
 /// <summary>The memory of an EAGLE drafter: the head's own key-value cache.</summary>
 internal sealed class EagleMemory : IDisposable
 {
+    private readonly ModelConfig _config;
+
     /// <param name="target">The target of the head.</param>
+    /// <param name="config">The sizes of the head's layers.</param>
     /// <param name="layers">The number of the head's layers, K.</param>
     /// <param name="batch">The number of sequences.</param>
     /// <param name="capacity">The number of pairs and candidates that each sequence can hold.</param>
-    public EagleMemory(Target target, int layers, int batch, int capacity)
+    public EagleMemory(Target target, ModelConfig config, int layers, int batch, int capacity)
     {
-        var config = target.Config;
+        _config = config;
         Cache = new KeyValueCache(layers, batch, capacity, config.KeyValueHeads, config.HeadDim, target.Dtype, target.Device);
         Slots = arange(capacity, ScalarType.Int64, target.Device).DetachFromDisposeScope();
     }
@@ -40,7 +44,7 @@ internal sealed class EagleMemory : IDisposable
         var needed = Cache.Lengths.Max() + drafted + count;
         if (needed <= Cache.Capacity) return this;
         var lengths = Cache.Lengths.ToArray();
-        var larger = new EagleMemory(target, layers, Cache.Batch, needed + needed / 2);
+        var larger = new EagleMemory(target, _config, layers, Cache.Batch, needed + needed / 2);
         for (var b = 0; b < Cache.Batch; b++) Cache.Extend(b, drafted);
         int[] all = [.. Enumerable.Range(0, Cache.Batch)];
         larger.Cache.CopyFrom(Cache, all, all);

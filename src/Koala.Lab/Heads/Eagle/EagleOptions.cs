@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Heads.Eagle;
 
@@ -32,6 +33,57 @@ public sealed record EagleOptions : HeadOptions
     /// </summary>
     public bool Bias { get; init; }
 
+    /// <summary>
+    /// How the head joins embeddings and features. Default null: EAGLE-3 for a new head with fused features and without bias, EAGLE for
+    /// every other one, and EAGLE for a head that was saved so. Of the heads with fused features, servers compute those of EAGLE-3.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public EagleArchitecture? Architecture { get; init; }
+
+    /// <summary>
+    /// The layers of the target, counted from 0, whose outputs are fused. Default null: 1, N/2-1 and N-4 of N, moved for a small N.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<int>? FusedLayers { get; init; }
+
+    /// <summary>
+    /// Whether the head has an LM head of its own, which starts as the target's (EAGLE-3 only). Default false: the target's is shared,
+    /// frozen and not stored.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool OwnLmHead { get; init; }
+
+    /// <summary>EAGLE-3: whether the residual of the first layer is the normed feature, not the feature itself. Default false.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool NormBeforeResidual { get; init; }
+
+    /// <summary>EAGLE-3: whether the joined states are normed before they are fused. Default false.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool NormBeforeFc { get; init; }
+
+    /// <summary>EAGLE-3.1: whether each of the fused states has a norm of its own. Default false.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool FeatureNorms { get; init; }
+
+    /// <summary>EAGLE-3.1: whether the head continues from its normed output. Default false: from the output before the norm.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool NormOutput { get; init; }
+
+    /// <summary>The sizes of the decoder layers. Default null: those of the target.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public EagleDecoderSizes? Decoder { get; init; }
+
+    [JsonIgnore]
+    internal bool IsEagle3 => Architecture == EagleArchitecture.Eagle3;
+
+    /// <summary>The number of states that are fused.</summary>
+    [JsonIgnore]
+    internal int FusedCount => FusedLayers?.Count ?? EagleHead.FusedLayers;
+
+    /// <summary>The config of the head's decoder layers, for a head of this target.</summary>
+    internal ModelConfig LayersFor(ModelConfig target) => Decoder?.In(target)
+        ?? (IsEagle3 ? target with { AttentionBias = false, QueryKeyNorm = false } : target);
+
     /// <inheritdoc/>
     public override void Validate()
     {
@@ -40,5 +92,14 @@ public sealed record EagleOptions : HeadOptions
             throw KoalaException.ForOption(nameof(DraftVocabulary),
                 $"is {DraftVocabulary}, but it must be a number of tokens, or 0 for all of the target's",
                 "leave it out, or set it to about 8000");
+        if (IsEagle3 && !FusedFeatures)
+            throw KoalaException.ForOption(nameof(Architecture), "is that of EAGLE-3, which fuses features, but they are not fused",
+                $"set {new OptionName(nameof(FusedFeatures))} as well");
+        if (IsEagle3 && Bias)
+            throw KoalaException.ForOption(nameof(Bias), "is given, but the layers of EAGLE-3 have none", "leave it out");
+        if (!IsEagle3 && Architecture is not null && (OwnLmHead || NormBeforeResidual || NormBeforeFc || FeatureNorms || NormOutput))
+            throw KoalaException.ForOption(nameof(Architecture), "is that of EAGLE, but an option of EAGLE-3 is set", "set it to EAGLE-3");
+        if (FusedLayers is not null && (FusedLayers.Count is 0 or > 16 || FusedLayers.Any(layer => layer < 0)))
+            throw KoalaException.ForOption(nameof(FusedLayers), "names no layers", "name 1 to 16 layers, counted from 0");
     }
 }

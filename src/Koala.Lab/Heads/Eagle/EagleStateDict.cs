@@ -8,7 +8,9 @@ namespace Koala.Lab.Heads.Eagle;
 /// <summary>
 /// The published tensor names of EAGLE: <c>fc.weight</c>, <c>fc.bias</c>, and those of a decoder layer under
 /// <c>layers.{i}.</c>, where the first layer has no <c>input_layernorm</c>. The names <c>d2t</c> and <c>t2d</c> of a
-/// draft vocabulary are those of EAGLE-3. The name <c>fuse.weight</c> for fused features is Koala's own.
+/// draft vocabulary are those of EAGLE-3. The name <c>fuse.weight</c> for fused features is Koala's own. A head of EAGLE-3's architecture
+/// has the names of speculators: <c>fc.weight</c> fuses the states, the first layer has a <c>hidden_norm</c>, and there are
+/// <c>norm.weight</c> and, if it is the head's own, <c>lm_head.weight</c>.
 /// </summary>
 /// <remarks>
 /// After the model files of SafeAILab/EAGLE, without the embedding and the LM head, which are the target's.
@@ -21,11 +23,12 @@ internal static class EagleStateDict
     public static EagleHead Read(ITensorSource source, EagleOptions options, Target target)
     {
         using var scope = NewDisposeScope();
-        var config = target.Config;
+        EagleHead.CheckFusedLayers(options, target);
+        var config = options.LayersFor(target.Config);
         var expected = new Dictionary<string, long[]>();
         EagleWeights.Create(config, options, name =>
         {
-            foreach (var part in Parts(config, name)) expected[part.Name] = part.Shape;
+            foreach (var part in Parts(config, options, name)) expected[part.Name] = part.Shape;
             return empty(0);
         });
         if (options.DraftVocabulary > 0)
@@ -33,10 +36,10 @@ internal static class EagleStateDict
             expected[Offsets] = [options.DraftVocabulary];
             expected[Chosen] = [config.VocabularySize];
         }
-        TensorCheck.Check(source, expected);
+        TensorCheck.Check(source, expected, options.DraftVocabulary > 0 ? [Chosen] : []);
         var weights = EagleWeights.Create(config, options, name =>
         {
-            Tensor[] parts = [.. Parts(config, name).Select(part => source.Read(part.Name, target.Dtype, target.Device))];
+            Tensor[] parts = [.. Parts(config, options, name).Select(part => source.Read(part.Name, target.Dtype, target.Device))];
             return (parts.Length == 1 ? parts[0] : cat(parts, 0)).DetachFromDisposeScope();
         });
         return new EagleHead(weights, target, options.DraftVocabulary > 0 ? ReadVocabulary(source, config) : null);
@@ -52,7 +55,7 @@ internal static class EagleStateDict
         foreach (var (name, tensor) in weights.All)
         {
             var start = 0L;
-            foreach (var part in Parts(weights.Config, name))
+            foreach (var part in Parts(weights.Config, weights.Options, name))
             {
                 tensors.Add(new(part.Name, tensor.narrow(0, start, part.Shape[0])));
                 start += part.Shape[0];
@@ -70,8 +73,21 @@ internal static class EagleStateDict
     private static DraftVocabulary ReadVocabulary(ITensorSource source, ModelConfig config)
     {
         var offsets = source.Read(Offsets, ScalarType.Int64, CPU).data<long>().ToArray();
-        var chosen = source.Read(Chosen, ScalarType.Bool, CPU).data<bool>().ToArray();
         long[] tokens = [.. offsets.Select((offset, id) => unchecked(id + offset))];
+        for (var id = 0; id < tokens.Length; id++)
+        {
+            if (tokens[id] < 0 || tokens[id] >= config.VocabularySize)
+                throw new KoalaException($"{source.Path}, tensor '{Offsets}'",
+                    $"maps token {id} to {tokens[id]}, but the target has the tokens 0 to {config.VocabularySize - 1}",
+                    "use the head with its own target; the numbers are offsets, not ids");
+            if (id > 0 && tokens[id] <= tokens[id - 1])
+                throw new KoalaException($"{source.Path}, tensor '{Offsets}'",
+                    $"maps token {id} to {tokens[id]}, which is not above that of the token before it, {tokens[id - 1]}",
+                    "use the head's file as it was written; the numbers are offsets, not ids");
+        }
+        // Servers do not need the second map, so files may lack it.
+        if (!source.Tensors.ContainsKey(Chosen)) return new DraftVocabulary([.. tokens.Select(token => (int)token)], config.VocabularySize);
+        var chosen = source.Read(Chosen, ScalarType.Bool, CPU).data<bool>().ToArray();
         var chosenTokens = Enumerable.Range(0, config.VocabularySize).Where(token => chosen[token]).Select(token => (long)token);
         if (!tokens.SequenceEqual(chosenTokens))
             throw new KoalaException(source.Path, $"{Offsets} and {Chosen} do not name the same tokens in ascending order",
@@ -82,7 +98,7 @@ internal static class EagleStateDict
     /// <summary>
     /// The published tensors that, concatenated along the first dimension, make up one of Koala's tensors.
     /// </summary>
-    private static IEnumerable<(string Name, long[] Shape)> Parts(ModelConfig c, string name)
+    private static IEnumerable<(string Name, long[] Shape)> Parts(ModelConfig c, EagleOptions options, string name)
     {
         var hidden = (long)c.HiddenSize;
         var inner = (long)c.IntermediateSize;
@@ -90,17 +106,25 @@ internal static class EagleStateDict
         var kv = (long)c.KeyValueHeads * c.HeadDim;
         var layer = name[..(name.LastIndexOf('.') + 1)];   // "layers.0.", or empty
         var attention = $"{layer}self_attn.";
+        var fused = options.FusedCount * hidden;
+        // The attention of EAGLE-3's first layer reads embedding and feature.
+        var read = options.IsEagle3 && layer == "layers.0." ? 2 * hidden : hidden;
+        if (layer == "fuse_norms.") return [($"fc_norm.{name[layer.Length..]}.weight", [hidden])];
         return name[layer.Length..] switch
         {
-            "fuse" => [("fuse.weight", [hidden, EagleHead.FusedLayers * hidden])],
+            "fuse" => [(options.IsEagle3 ? "fc.weight" : "fuse.weight", [hidden, fused])],
+            "fuse_norm" => [("input_norm.weight", [fused])],
+            "norm" => [("norm.weight", [hidden])],
+            "lm_head" => [("lm_head.weight", [options.DraftVocabulary > 0 ? options.DraftVocabulary : c.VocabularySize, hidden])],
+            "hidden_norm" => [($"{layer}hidden_norm.weight", [hidden])],
             "fc" => [("fc.weight", [hidden, 2 * hidden])],
             "bias" => [("fc.bias", [hidden])],
             "input_norm" => [($"{layer}input_layernorm.weight", [hidden])],
             "qkv" =>
             [
-                ($"{attention}q_proj.weight", [q, hidden]),
-                ($"{attention}k_proj.weight", [kv, hidden]),
-                ($"{attention}v_proj.weight", [kv, hidden]),
+                ($"{attention}q_proj.weight", [q, read]),
+                ($"{attention}k_proj.weight", [kv, read]),
+                ($"{attention}v_proj.weight", [kv, read]),
             ],
             "qkv_bias" => [($"{attention}q_proj.bias", [q]), ($"{attention}k_proj.bias", [kv]), ($"{attention}v_proj.bias", [kv])],
             "q_norm" => [($"{attention}q_norm.weight", [c.HeadDim])],
@@ -114,9 +138,9 @@ internal static class EagleStateDict
     }
 
     /// <summary>The shape of one of Koala's tensors.</summary>
-    public static long[] ShapeOf(ModelConfig config, string name)
+    public static long[] ShapeOf(ModelConfig config, EagleOptions options, string name)
     {
-        var parts = Parts(config, name).ToArray();
+        var parts = Parts(config, options, name).ToArray();
         return [parts.Sum(part => part.Shape[0]), .. parts[0].Shape[1..]];
     }
 }

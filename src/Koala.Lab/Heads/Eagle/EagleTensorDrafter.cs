@@ -31,10 +31,10 @@ internal sealed class EagleTensorDrafter : EagleDrafter
     public EagleTensorDrafter(EagleHead head, EagleWeights weights, Target target, int batch, int capacity) : base(head, target, batch)
     {
         using var scope = NewDisposeScope();
-        _script = new DecoderScript(target.Config);
+        _script = new DecoderScript(weights.Config);
         // These are the same tensors, or rounded ones if training left the head in another dtype.
         _weights = weights.To(target.Dtype);
-        _rounded = weights["fc"].dtype != target.Dtype;
+        _rounded = weights.All[0].Value.dtype != target.Dtype;
         foreach (var (_, tensor) in _weights.All) tensor.DetachFromDisposeScope();
         _memory = head.RentMemory(target, batch, capacity);
     }
@@ -67,7 +67,7 @@ internal sealed class EagleTensorDrafter : EagleDrafter
         _drafted = 0;
         _seen = [.. Enumerable.Repeat<bool[]>([], Batch)];
         SetLevel(_root!.alias());
-        return Head.Logits(_root!, Target);
+        return Logits(_root!);
     }
 
     public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents)
@@ -109,7 +109,7 @@ internal sealed class EagleTensorDrafter : EagleDrafter
         _seen = seen;
         _drafted += count;
         SetLevel(outputs);
-        return Head.Logits(outputs, Target).MoveToOuterDisposeScope();
+        return Logits(outputs).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -131,7 +131,7 @@ internal sealed class EagleTensorDrafter : EagleDrafter
                     level = Layers(chosen[^1], level, Causal(slots, keyValueLength));
                     slots = slots + 1;
                 }
-                var best = Head.Logits(level, Target).argmax(-1);
+                var best = Logits(level).argmax(-1);
                 chosen.Add(Head.ToTargetIds(best));
             }
             return [stack(chosen, 1), level.alias()];
@@ -196,9 +196,16 @@ internal sealed class EagleTensorDrafter : EagleDrafter
     private Tensor Layers(Tensor ids, Tensor features, AttentionInputs attention)
     {
         var pairs = cat([Target.Model.Embed(ids), features], 1);
-        var inputs = Target.Model.Inputs(attention.Positions, Cache.Slots(attention.Slots), attention.Masked, attention.KeyValueLength);
-        return _script.HeadForward(pairs, _weights.Stack, _weights.Options.Bias, inputs, Cache);
+        var config = _weights.Config;
+        var inputs = Target.Model.Inputs(Head.Rotations(attention.Positions, Target), config.Heads / config.KeyValueHeads,
+            Cache.Slots(attention.Slots), attention.Masked, attention.KeyValueLength);
+        var options = _weights.Options;
+        return _weights.Continued(options.IsEagle3
+            ? _script.Eagle3Forward(pairs, _weights.Stack, options.NormBeforeResidual, inputs, Cache)
+            : _script.HeadForward(pairs, _weights.Stack, options.Bias, inputs, Cache));
     }
+
+    private Tensor Logits(Tensor continued) => Head.Logits(_weights, _weights.BeforeLmHead(continued), Target);
 
     // Rounded weights are disposed with this drafter, but captured graphs serve the next drafter too. So work with
     // rounded weights is not captured.

@@ -20,7 +20,8 @@ internal static class EagleTrainingPass
     /// The output of each step, [B·T,D]. The last outputs of a segment have no meaning, since their tokens belong to
     /// the next segment.
     /// </returns>
-    public static IReadOnlyList<Tensor> Outputs(EagleWeights weights, TrainingBatch batch, Target target)
+    public static IReadOnlyList<Tensor> Outputs(
+        EagleWeights weights, TrainingBatch batch, Target target, Func<Tensor, (Tensor Cos, Tensor Sin)> rotations)
     {
         var length = batch.Tokens.shape[1];
         var mask = AttentionMask(batch.Segments, target);
@@ -31,12 +32,25 @@ internal static class EagleTrainingPass
             var shift = Math.Min(1 + step, length);
             var tokens = nn.functional.pad(batch.Tokens.narrow(1, shift, length - shift), [0, shift]);
             var features = step == 0 ? batch.WithNoise(weights.Fuse(batch.DraftFeatures)) : outputs[^1];
-            var x = nn.functional.linear(cat([target.Model.Embed(tokens.view(-1)), features], 1), weights["fc"], weights.Find("fc.bias"));
-            var (cos, sin) = target.Model.Rotations(batch.Positions + step);
-            foreach (var layer in layers) x = layer.Forward(x, cos, sin);
-            outputs.Add(x);
+            var (x, first) = Begin(weights, target.Model.Embed(tokens.view(-1)), features);
+            var (cos, sin) = rotations(batch.Positions + step);
+            foreach (var layer in layers) x = layer.Forward(x, cos, sin, layer == layers[0] ? first : null);
+            outputs.Add(weights.Continued(x));
         }
         return outputs;
+    }
+
+    // What enters the first layer, [B·T,D], and what its attention reads, [B·T,D] or in EAGLE-3 [B·T,2D].
+    private static (Tensor Residual, Tensor Read) Begin(EagleWeights weights, Tensor embeddings, Tensor features)
+    {
+        if (!weights.Options.IsEagle3)
+        {
+            var joined = nn.functional.linear(cat([embeddings, features], 1), weights["fc"], weights.Find("fc.bias"));
+            return (joined, joined);
+        }
+        var normed = weights.Norm(features, weights.Layer(0, "hidden_norm"));
+        var read = cat([weights.Norm(embeddings, weights.Layer(0, "input_norm")), normed], 1);
+        return (weights.Options.NormBeforeResidual ? normed : features, read);
     }
 
     // Minus infinity at later tokens and at tokens of other segments, else zero; [B,1,1,T,T].
@@ -61,11 +75,12 @@ internal static class EagleTrainingPass
         /// <param name="x">The layer's input, [B·T,D].</param>
         /// <param name="cos">Cosines of the rotary positions, [B,T,1,d].</param>
         /// <param name="sin">Their signed sines, [B,T,1,d].</param>
+        /// <param name="read">What attention reads; null means the norm of the input.</param>
         /// <returns>[B·T,D], with gradients.</returns>
-        public Tensor Forward(Tensor x, Tensor cos, Tensor sin)
+        public Tensor Forward(Tensor x, Tensor cos, Tensor sin, Tensor? read)
         {
             var c = weights.Config;
-            var h = number == 0 ? x : weights.Norm(x, weights.Layer(number, "input_norm"));
+            var h = read ?? weights.Norm(x, weights.Layer(number, "input_norm"));
             var (q, kv) = (c.Heads * c.HeadDim, c.KeyValueHeads * c.HeadDim);
             var p = nn.functional.linear(h, weights.Layer(number, "qkv"), c.AttentionBias ? weights.Layer(number, "qkv_bias") : null);
             var (rows, length) = (cos.shape[0], cos.shape[1]);

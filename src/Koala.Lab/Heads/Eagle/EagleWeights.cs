@@ -13,7 +13,8 @@ internal sealed class EagleWeights
     private EagleWeights(ModelConfig config, EagleOptions options, StateDict all)
     {
         (Config, Options, All) = (config, options, all);
-        Stack = [.. all.Where(t => t.Key != "fuse").Select(t => t.Value)];
+        var stacked = all.Where(t => t.Key.StartsWith("layers.", StringComparison.Ordinal) || t.Key is "fc" or "fc.bias");
+        Stack = [.. stacked.Select(t => t.Value)];
     }
 
     public ModelConfig Config { get; }
@@ -21,8 +22,8 @@ internal sealed class EagleWeights
     public EagleOptions Options { get; }
 
     /// <summary>
-    /// All tensors by name: fuse (if features are fused), fc, fc.bias, then <c>layers.{i}.</c> with the names of
-    /// <see cref="DecoderScript.LayerTensors"/>.
+    /// All tensors by name: fuse (if features are fused) with its norms, fc, fc.bias, then <c>layers.{i}.</c> with the names of
+    /// <see cref="DecoderScript.LayerTensors"/>, and in EAGLE-3 norm and lm_head. EAGLE-3 has no fc, and hidden_norm in its first layer.
     /// </summary>
     public StateDict All { get; }
 
@@ -41,22 +42,46 @@ internal sealed class EagleWeights
     public Tensor Layer(int layer, string name) => All[$"layers.{layer}.{name}"];
 
     /// <summary>Creates the tensors of a head one by one, in the order of <see cref="All"/>.</summary>
-    public static EagleWeights Create(ModelConfig config, EagleOptions options, Func<string, Tensor> make) =>
-        new(config, options, [.. Names(config, options).Select(name => KeyValuePair.Create(name, make(name)))]);
+    /// <param name="target">The target's config, or that of the head's layers.</param>
+    /// <param name="options">The options of the head.</param>
+    /// <param name="make">Makes the tensor of a name.</param>
+    public static EagleWeights Create(ModelConfig target, EagleOptions options, Func<string, Tensor> make)
+    {
+        var config = options.LayersFor(target);
+        return new(config, options, [.. Names(config, options).Select(name => KeyValuePair.Create(name, make(name)))]);
+    }
 
     /// <summary>The same weights in another dtype; gradients flow through the rounding.</summary>
     public EagleWeights To(ScalarType dtype) => Create(Config, Options, name => this[name].to(dtype));
 
     /// <summary>Turns features [N,F] into the features that fc takes, [N,D].</summary>
     /// <remarks>
-    /// The outputs of three layers are normed and joined; without the norm those of inner layers differ by orders of
-    /// magnitude. EAGLE-3 joins them without a norm. The norms have no weights, since the layer after them has some.
+    /// The outputs of three layers are normed and joined; without the norm those of inner layers differ by orders of magnitude. The norms
+    /// have no weights, since the layer after them has some. EAGLE-3 joins the outputs as they are, or with the norms that it publishes.
     /// </remarks>
     public Tensor Fuse(Tensor features)
     {
         if (Find("fuse") is not { } fuse) return features;
+        return nn.functional.linear(Options.IsEagle3 ? NormedAsPublished(features) : NormedParts(features, _ => null), fuse);
+    }
+
+    /// <summary>What a head continues from, [N,D]: the outputs of its layers, [N,D], or their norm.</summary>
+    public Tensor Continued(Tensor outputs) => Options.NormOutput ? Norm(outputs, this["norm"]) : outputs;
+
+    /// <summary>What the LM head gets, [N,D], from what the head continues from, [N,D].</summary>
+    public Tensor BeforeLmHead(Tensor continued) =>
+        Find("norm") is { } norm && !Options.NormOutput ? Norm(continued, norm) : continued;
+
+    private Tensor NormedAsPublished(Tensor features) =>
+        Find("fuse_norm") is { } norm ? Norm(features, norm)
+        : Options.FeatureNorms ? NormedParts(features, part => this[$"fuse_norms.{part}"])
+        : features;
+
+    // Norms each of the states, [N,n·D], by itself.
+    private Tensor NormedParts(Tensor features, Func<int, Tensor?> weight)
+    {
         var parts = features.view(features.shape[0], -1, Config.HiddenSize);
-        return nn.functional.linear(Norm(parts, null).flatten(1), fuse);
+        return cat([.. Enumerable.Range(0, (int)parts.shape[1]).Select(i => Norm(parts.select(1, i), weight(i)))], 1);
     }
 
     /// <summary>
@@ -74,10 +99,20 @@ internal sealed class EagleWeights
 
     private static IEnumerable<string> Names(ModelConfig config, EagleOptions options)
     {
+        if (options.NormBeforeFc) yield return "fuse_norm";
+        for (var i = 0; options.FeatureNorms && i < options.FusedCount; i++) yield return $"fuse_norms.{i}";
         if (options.FusedFeatures) yield return "fuse";
-        yield return "fc";
+        if (!options.IsEagle3) yield return "fc";
         if (options.Bias) yield return "fc.bias";
         for (var i = 0; i < options.Layers; i++)
-            foreach (var name in DecoderScript.LayerTensors(config).Skip(i == 0 ? 1 : 0)) yield return $"layers.{i}.{name}";
+        {
+            foreach (var name in DecoderScript.LayerTensors(config).Skip(i == 0 && !options.IsEagle3 ? 1 : 0))
+            {
+                yield return $"layers.{i}.{name}";
+                if (i == 0 && name == "input_norm") yield return "layers.0.hidden_norm";
+            }
+        }
+        if (options.IsEagle3) yield return "norm";
+        if (options.OwnLmHead) yield return "lm_head";
     }
 }

@@ -1,14 +1,15 @@
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Checkpoints.Safetensors;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Checkpoints;
 
-public sealed class ShardedSafetensorsTests : IDisposable
+public sealed class ShardedWeightsTests : IDisposable
 {
     private const string Index = "model.safetensors.index.json";
     private readonly TemporaryFolder _folder = new();
 
-    public ShardedSafetensorsTests()
+    public ShardedWeightsTests()
     {
         using var scope = NewDisposeScope();
         SafetensorsWriter.Write(_folder.At("1.safetensors"), [new("a", full([2, 3], 1f)), new("b", full([4], 2f))]);
@@ -94,9 +95,9 @@ public sealed class ShardedSafetensorsTests : IDisposable
         Assert.DoesNotContain('\n', e.Message);
     }
 
-    private ShardedSafetensors Open(string index)
+    private ShardedWeights Open(string index)
     {
         File.WriteAllText(_folder.At(Index), index);
-        return ShardedSafetensors.Open(_folder.At(Index));
+        return ShardedWeights.Open(_folder.At(Index));
     }
 }

@@ -1,19 +1,19 @@
 using System.Text.Json;
 using static TorchSharp.torch;
 
-namespace Koala.Lab.Checkpoints.Safetensors;
+namespace Koala.Lab.Checkpoints;
 
-/// <summary>Tensors in several safetensors files (shards) with an index, as Hugging Face writes large models.</summary>
-internal sealed class ShardedSafetensors : ITensorSource
+/// <summary>Tensors in several files of weights (shards) with an index, as Hugging Face writes large models.</summary>
+internal sealed class ShardedWeights : ITensorSource
 {
     private const long LongestIndex = 32 << 20;
 
-    private readonly Dictionary<string, SafetensorsFile> _shards = [];
-    private readonly Dictionary<string, SafetensorsFile> _owners = [];
-    private readonly Dictionary<string, SafetensorsFile> _forgotten = [];   // tensors in a shard that the index does not list
+    private readonly Dictionary<string, ITensorSource> _shards = [];
+    private readonly Dictionary<string, ITensorSource> _owners = [];
+    private readonly Dictionary<string, ITensorSource> _forgotten = [];   // tensors in a shard that the index does not list
     private readonly Dictionary<string, TensorInfo> _tensors = [];
 
-    private ShardedSafetensors(string path) => Path = path;
+    private ShardedWeights(string path) => Path = path;
 
     /// <inheritdoc/>
     public string Path { get; }
@@ -21,11 +21,13 @@ internal sealed class ShardedSafetensors : ITensorSource
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, TensorInfo> Tensors => _tensors;
 
-    /// <param name="indexPath">The index, <c>model.safetensors.index.json</c>; its shards are in the same folder.</param>
+    /// <param name="indexPath">
+    /// The index, <c>model.safetensors.index.json</c> or <c>pytorch_model.bin.index.json</c>; its shards are in the same folder.
+    /// </param>
     /// <exception cref="KoalaException">The index or a shard is missing or not valid, or the two disagree about a tensor.</exception>
-    public static ShardedSafetensors Open(string indexPath)
+    public static ShardedWeights Open(string indexPath)
     {
-        var sharded = new ShardedSafetensors(indexPath);
+        var sharded = new ShardedWeights(indexPath);
         try
         {
             sharded.OpenShards();
@@ -71,7 +73,7 @@ internal sealed class ShardedSafetensors : ITensorSource
                 if (!_owners.ContainsKey(name)) AddForgotten(file, shard, info);
     }
 
-    private void AddForgotten(string file, SafetensorsFile shard, TensorInfo info)
+    private void AddForgotten(string file, ITensorSource shard, TensorInfo info)
     {
         if (_tensors.TryAdd(info.Name, info))
         {
@@ -82,7 +84,7 @@ internal sealed class ShardedSafetensors : ITensorSource
             + System.IO.Path.GetFileName(_forgotten[info.Name].Path), "get the files again");
     }
 
-    private SafetensorsFile Shard(JsonProperty entry)
+    private ITensorSource Shard(JsonProperty entry)
     {
         var file = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString()! : "";
         // Only a plain file name is allowed: an index must not refer to files outside its folder.
@@ -94,6 +96,6 @@ internal sealed class ShardedSafetensors : ITensorSource
         if (!File.Exists(path))
             throw new KoalaException(path, $"is missing, but {System.IO.Path.GetFileName(Path)} lists tensors in it",
                 "get the missing shard");
-        return _shards[file] = SafetensorsFile.Open(path);
+        return _shards[file] = WeightFile.Open(path);
     }
 }
