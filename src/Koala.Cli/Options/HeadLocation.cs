@@ -16,14 +16,14 @@ internal sealed record HeadLocation(string Folder, string Name)
     /// <exception cref="KoalaException">There is no such folder and no such name, or the run has no head yet.</exception>
     public static HeadLocation Find(string path)
     {
-        if (!Directory.Exists(path))
+        // A head that koala pull has downloaded is named as a model is: org/name.
+        if (!Path.Exists(path))
         {
-            // A head that was pulled: the folder in the hub's cache is named by a commit.
             var pulled = ModelLocation.Find(path);
-            return Directory.Exists(pulled.Path)
-                ? new HeadLocation(pulled.Path, pulled.Name)
-                : throw new KoalaException(path, "is not a folder", "name the folder of a head, or of a run that has trained one");
+            return new HeadLocation(pulled.Path, pulled.Name);
         }
+        if (!Directory.Exists(path))
+            throw new KoalaException(path, "is not a folder", "name the folder of a head, or of a run that has trained one");
         if (!RunFolder.IsRun(path)) return new HeadLocation(path, NameOf(path));
         var run = RunFolder.Open(path);
         if (Directory.Exists(run.HeadFolder)) return new HeadLocation(run.HeadFolder, NameOf(path));

@@ -101,6 +101,16 @@ public sealed class HubDownloadTests : HubTestBase
     }
 
     [Fact]
+    public void Weights_of_PyTorch_are_taken_where_there_are_no_others_and_Medusas_heads_after_them()
+    {
+        Hub.Files.Remove("model.safetensors");
+        Hub.Files["medusa_lm_head.pt"] = Bytes(100, 1);
+        Assert.Contains("pytorch_model.bin", Pull().Files.Select(file => file.Name), StringComparer.Ordinal);
+        Hub.Files.Remove("pytorch_model.bin");
+        Assert.Contains("medusa_lm_head.pt", Pull().Files.Select(file => file.Name), StringComparer.Ordinal);
+    }
+
+    [Fact]
     public void A_repository_of_gguf_files_is_refused_with_their_names()
     {
         Hub.Files.Clear();
@@ -118,7 +128,8 @@ public sealed class HubDownloadTests : HubTestBase
         Hub.Files.Remove("config.json");
         Assert.Contains("config.json", Fault());
         Hub.Files.Remove("model.safetensors");
-        Assert.Contains("no weights in safetensors; it contains tokenizer.json, README.md, pytorch_model.bin", Fault());
+        Hub.Files.Remove("pytorch_model.bin");
+        Assert.Contains("no weights that Koala reads; it contains tokenizer.json, README.md", Fault());
         Assert.Contains("koala/nano/none.gguf: is not in the repository", Fault("none.gguf"));
         Assert.Empty(Hub.FileRequests);
     }

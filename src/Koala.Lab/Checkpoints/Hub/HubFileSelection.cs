@@ -3,7 +3,10 @@ namespace Koala.Lab.Checkpoints.Hub;
 /// <summary>Selects the files of a repository to download.</summary>
 internal static class HubFileSelection
 {
-    private const string Weights = "model.safetensors";
+    // The names of weights that Koala reads, the preferred ones first: one file or shards of a model, and the heads of Medusa.
+    private static readonly string[] s_weights = ["model.safetensors", "pytorch_model.bin"];
+    private static readonly string[] s_medusa = ["medusa_lm_head.safetensors", "medusa_lm_head.pt"];
+
     private static readonly string[] s_small =
     [
         "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
@@ -11,8 +14,8 @@ internal static class HubFileSelection
     ];
 
     /// <summary>
-    /// Selects the requested file, or all files that a target needs: the configuration and the tokenizer first, then the weights in
-    /// safetensors.
+    /// Selects the requested file, or all files that a target or a head needs: the configuration and the tokenizer first, then the
+    /// weights, in safetensors if there are any.
     /// </summary>
     /// <exception cref="KoalaException">The repository has no such file, or lacks files that a target needs.</exception>
     public static IReadOnlyList<HubFile> Select(HubListing listing, HubName name)
@@ -35,22 +38,28 @@ internal static class HubFileSelection
     // (consolidated.safetensors).
     private static HubFile[] WeightsOf(HubListing listing)
     {
-        if (listing.Files.FirstOrDefault(file => file.Name == Weights) is { } single) return [single];
-        if (listing.Files.FirstOrDefault(file => file.Name == Weights + ".index.json") is not { } index) return [];
-        return [index, .. listing.Files.Where(file => IsShard(file.Name))];
+        HubFile? Named(string name) => listing.Files.FirstOrDefault(file => file.Name == name);
+        foreach (var name in s_weights)
+        {
+            if (Named(name) is { } single) return [single];
+            if (Named($"{name}.index.json") is { } index) return [index, .. listing.Files.Where(file => IsShard(file.Name, name))];
+        }
+        return s_medusa.Select(Named).FirstOrDefault(file => file is not null) is { } head ? [head] : [];
     }
 
-    private static bool IsShard(string name) =>
-        name.EndsWith(".safetensors", StringComparison.Ordinal) && !name.Contains('/', StringComparison.Ordinal)
-        && !name.StartsWith("consolidated", StringComparison.Ordinal);
+    private static bool IsShard(string name, string weights) =>
+        name.EndsWith(Path.GetExtension(weights), StringComparison.Ordinal) && !name.Contains('/', StringComparison.Ordinal)
+        && (name.EndsWith(".safetensors", StringComparison.Ordinal)
+            ? !name.StartsWith("consolidated", StringComparison.Ordinal)
+            : name.StartsWith("pytorch_model-", StringComparison.Ordinal));
 
     private static KoalaException NoWeights(HubListing listing, string repo)
     {
         var gguf = listing.Files.Where(file => file.Name.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)).ToArray();
         return gguf.Length > 0
-            ? new KoalaException(repo, $"contains GGUF files and no safetensors: {Names(gguf)}",
+            ? new KoalaException(repo, $"contains GGUF files and no {s_weights[0]}: {Names(gguf)}",
                 $"name one: koala pull {repo} {gguf[0].Name}")
-            : new KoalaException(repo, $"contains no weights in safetensors; it contains {Names(listing.Files)}",
+            : new KoalaException(repo, $"contains no weights that Koala reads; it contains {Names(listing.Files)}",
                 "use a repository with model.safetensors, or name the one file you want");
     }
 
