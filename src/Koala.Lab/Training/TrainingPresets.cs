@@ -11,14 +11,16 @@ public static class TrainingPresets
     public const string Default = "koala";
 
     /// <summary>The names of the presets. The default one is first.</summary>
-    public static IReadOnlyList<string> Names { get; } = [Default, "eagle-1", "medusa-1"];
+    public static IReadOnlyList<string> Names { get; } = [Default, "koala-1", "eagle-1", "medusa-1"];
 
     /// <summary>The training options of a preset for a kind of head and a number of steps.</summary>
     /// <remarks>
     /// For heads that predict features, koala has the options that did best in trials with 8,192 tokens per step and at
     /// least 1,500 steps. Its warm-up takes a tenth of all steps, at most 200. For other heads koala has the defaults
-    /// of <see cref="TrainingOptions"/>. The presets eagle-1 and medusa-1 are the recipes of those repositories, which
-    /// are meant for runs of tens of thousands of steps. Options that the recipes do not set have their defaults.
+    /// of <see cref="TrainingOptions"/>. The preset koala-1 is what koala was first: the loss of features weighs ten times
+    /// as much as that of distributions in it, as in eagle-1, and in koala it is the other way round. The presets eagle-1
+    /// and medusa-1 are the recipes of those repositories, which are meant for runs of tens of thousands of steps. Options
+    /// that the recipes do not set have their defaults.
     /// </remarks>
     /// <param name="name">One of <see cref="Names"/>.</param>
     /// <param name="head">The head that is trained.</param>
@@ -30,7 +32,11 @@ public static class TrainingPresets
         standard = standard with { Steps = steps ?? standard.Steps };
         return name switch
         {
-            Default when head.PredictsFeatures => standard with
+            Default when head.PredictsFeatures => Create("koala-1", head, steps) with
+            {
+                Losses = [new("smooth-l1", 0.1), new("soft-cross-entropy", 1, 0.8)],
+            },
+            "koala-1" when head.PredictsFeatures => standard with
             {
                 LearningRate = 1e-3,
                 Schedule = LearningRateSchedule.HoldLinear,
@@ -40,7 +46,7 @@ public static class TrainingPresets
                 FeatureNoise = 0.05,
                 TrainingTimeTest = 3,
             },
-            Default => standard,
+            Default or "koala-1" => standard,
             "eagle-1" => standard with
             {
                 LearningRate = 3e-5,
