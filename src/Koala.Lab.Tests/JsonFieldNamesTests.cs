@@ -134,7 +134,7 @@ public sealed class JsonFieldNamesTests
             "weight judges with topTokens loss gradientPenalty balance warmup lowestAccuracy highestAccuracy width " +
             "spectralNorm learningRate"
         },
-        { typeof(MedusaOptions), "layers heads tied ownLmHeads" },
+        { typeof(MedusaOptions), "layers heads tied ownLmHeads markovRank" },
         { typeof(EagleOptions), "layers draftVocabulary fusedFeatures bias" },
         {
             typeof(RegenerationRecord),

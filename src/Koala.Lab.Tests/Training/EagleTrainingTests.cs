@@ -12,7 +12,7 @@ public sealed class EagleTrainingTests
 {
     private static readonly EagleOptions s_head = new() { Layers = 2, DraftVocabulary = 200 };
 
-    private static TrainingOptions Options(int steps) => TrainingPresets.Create("koala-1", s_head, steps) with
+    private static TrainingOptions Options(int steps) => TrainingPresets.Create("koala", s_head, steps) with
     {
         RowLength = 64, Seed = 5, ValidateEvery = 4, SaveEvery = 4,
     };
