@@ -114,12 +114,12 @@ public sealed class JsonFieldNamesTests
         { typeof(GitCommit), "hash clean" },
         { typeof(LockHolder), "processId host started" },
         { typeof(TargetIdentity), "name hiddenSize vocabularySize embeddingHash" },
-        { typeof(TrainingPlan), "data validation head training withControl target dtype device threads targetIdentity dataHash" },
+        { typeof(TrainingPlan), "data validation head training withControls target dtype device threads targetIdentity dataHash" },
         {
             typeof(TrainingOptions),
-            "steps batch rowLength losses trainingTimeTest featureNoise learningRate schedule warmup beta1 " +
+            "steps batch rowLength losses firstErrorFocus trainingTimeTest featureNoise learningRate schedule warmup beta1 " +
             "beta2 weightDecay clip clipBy adversary seed " +
-            "validateEvery saveEvery"
+            "validateEvery validationAnswers saveEvery"
         },
         { typeof(LossTerm), "name weight decay" },
         { typeof(SweepRecord), "formatVersion plan planHash threads started" },
@@ -129,8 +129,12 @@ public sealed class JsonFieldNamesTests
             "options layers seeds acceptanceLength speedup tokensPerSecond heldOutAccuracy trainingSeconds lossless disturbed cells"
         },
         { typeof(SweepFigure), "mean low high missing" },
-        { typeof(AdversaryOptions), "weight warmup width learningRate" },
-        { typeof(MedusaOptions), "layers heads tied ownLmHeads" },
+        {
+            typeof(AdversaryOptions),
+            "weight judges with topTokens loss gradientPenalty balance warmup lowestAccuracy highestAccuracy width " +
+            "spectralNorm learningRate"
+        },
+        { typeof(MedusaOptions), "layers heads tied ownLmHeads markovRank" },
         {
             typeof(EagleOptions),
             "layers draftVocabulary fusedFeatures bias architecture fusedLayers ownLmHead normBeforeResidual normBeforeFc " +

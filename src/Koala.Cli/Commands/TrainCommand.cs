@@ -5,6 +5,7 @@ using Koala.Cli.Output;
 using Koala.Lab;
 using Koala.Lab.Data;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Comparison;
 using Koala.Lab.Runs;
 using Koala.Lab.Targets;
 using Koala.Lab.Training;
@@ -39,7 +40,8 @@ internal sealed class TrainCommand
     private TrainCommand(Streams streams) => _streams = streams;
 
     private sealed record TrainSummary(
-        string Run, TrainedHead Trained, TrainedHead? Control, IReadOnlyList<EvaluationReport> Reports);
+        string Run, TrainedHead Trained, IReadOnlyList<TrainedHead> Controls, IReadOnlyList<EvaluationReport> Reports,
+        IReadOnlyList<ComparisonReport> Comparisons);
 
     private sealed record TrainedHead(string Head, IReadOnlyList<double> ValidationAccuracy);
 
@@ -120,13 +122,13 @@ internal sealed class TrainCommand
     private int Finish(ParseResult result, RunFolder folder, TrainingPlan plan, Target target, Evaluation? evaluation,
         CancellationToken cancel)
     {
-        var runs = plan.WithControl ? (RunFolder[])[folder, RunFolder.Open(folder.ControlFolder)] : [folder];
+        RunFolder[] runs = [folder, .. plan.WithControls.Select(name => RunFolder.Open(folder.ControlFolder(name)))];
         var heads = runs.Select(run => new TrainedHead(run.HeadFolder, AccuracyOf(run))).ToArray();
         for (var i = 0; i < heads.Length; i++)
         {
             var accuracies = heads[i].ValidationAccuracy.Select(accuracy =>
                 double.IsNaN(accuracy) ? "-" : accuracy.ToString("F3", CultureInfo.InvariantCulture));
-            Note(result, $"{(i == 0 ? "head" : "control")}: {PathText.Relative(heads[i].Head)}, "
+            Note(result, $"{(i == 0 ? "head" : Path.GetFileName(runs[i].Path))}: {PathText.Relative(heads[i].Head)}, "
                 + $"held-out accuracy {string.Join(" ", accuracies)}");
         }
         try
@@ -134,7 +136,9 @@ internal sealed class TrainCommand
             var (reports, exitCode) = evaluation is null
                 ? ([], ExitCodes.Done)
                 : Evaluate(result, runs, target, evaluation, cancel);
-            var summary = new TrainSummary(folder.Path, heads[0], heads.ElementAtOrDefault(1), reports);
+            var comparisons = Compare(reports);
+            if (!result.GetValue(_json)) foreach (var comparison in comparisons) _streams.Output.WriteLine(comparison);
+            var summary = new TrainSummary(folder.Path, heads[0], heads[1..], reports, comparisons);
             _streams.Cell?.SetValue(folder, isPrinted: result.GetValue(_json));
             if (result.GetValue(_json)) _streams.Output.WriteLine(JsonOutput.Document(summary));
             if (evaluation is null)
@@ -152,7 +156,11 @@ internal sealed class TrainCommand
         }
     }
 
-    // Measures the head of each run: the run itself and, if there is one, its control.
+    // The run with the adversary beside each of its controls, as koala compare puts reports side by side.
+    private static IReadOnlyList<ComparisonReport> Compare(IReadOnlyList<EvaluationReport> reports) =>
+        [.. reports.Skip(1).Select(control => ComparisonReport.Create(control.Head, [control], reports[0].Head, [reports[0]]))];
+
+    // Measures the head of each run: the run itself and its controls.
     private (IReadOnlyList<EvaluationReport> Reports, int ExitCode) Evaluate(ParseResult result, RunFolder[] runs,
         Target target, Evaluation evaluation, CancellationToken cancel)
     {
@@ -192,7 +200,7 @@ internal sealed class TrainCommand
             Validation = result.GetValue(_training.Validation) is { } validation ? Path.GetFullPath(validation) : null,
             Head = head,
             Training = _training.ReadTraining(result, head),
-            WithControl = result.GetValue(_training.WithControl),
+            WithControls = result.GetValue(_training.WithControls) ?? [],
         };
         request.Validate();
         if (result.GetValue(_out) is { } path) RunFolder.CheckFree(path);

@@ -61,7 +61,7 @@ internal static class Examples
         ["train"] =
         [
             $"train {Mini} --head medusa --layers 2 --data data/chats-train.jsonl.gz",
-            $"train {Mini} --head eagle --data data/chats-train.jsonl.gz --adversary-weight 0.1 --with-control",
+            $"train {Mini} --head eagle --data data/chats-train.jsonl.gz --adversary-weight 0.1 --with-controls none,acceptance",
             "train --resume runs/RUN --evaluate data/mt-bench.jsonl",
         ],
         ["evaluate"] =

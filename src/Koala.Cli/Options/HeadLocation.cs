@@ -36,20 +36,16 @@ internal sealed record HeadLocation(string Folder, string Name)
     public DraftHead Load(Target target) => DraftHead.Load(Folder, target);
 
     /// <summary>
-    /// The name of a folder; if it holds the head of a run, the name of the run. All controls have the same folder name, so a control is
-    /// named after its run.
+    /// The name of a folder; if it holds the head of a run, the name of the run. Controls of all runs have the same folder names, so a
+    /// control is named after its run.
     /// </summary>
     public static string NameOf(string path)
     {
         var folder = new DirectoryInfo(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
         if (folder is { Name: "head", Parent: { } run } && RunFolder.IsRun(run.FullName)) folder = run;
-        return IsControl(folder, out var of) ? $"{of} (control)" : folder.Name;
+        return folder.Parent is { } parent && IsControl(folder, parent) ? $"{parent.Name} ({folder.Name})" : folder.Name;
     }
 
-    private static bool IsControl(DirectoryInfo folder, out string? run)
-    {
-        run = folder.Parent?.Name;
-        return folder.Parent is { } parent && RunFolder.IsRun(parent.FullName)
-            && RunFolder.Open(parent.FullName).ControlFolder == folder.FullName;
-    }
+    private static bool IsControl(DirectoryInfo folder, DirectoryInfo parent) =>
+        RunFolder.IsRun(parent.FullName) && RunFolder.Open(parent.FullName).ControlFolders.Contains(folder.FullName);
 }

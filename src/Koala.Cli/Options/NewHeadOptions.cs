@@ -19,6 +19,9 @@ internal sealed class NewHeadOptions(Option<string> kind)
         "Medusa: use one block K times instead of K blocks (an ablation).");
     private readonly Option<bool> _ownLmHeads = SharedOptions.Flag("--own-lm-heads",
         "Medusa: give each head its own LM head, which starts as a copy of the target's.");
+    private readonly Option<int> _markovRank = SharedOptions.Integer("--markov-rank",
+        "Medusa: the rank of a bias by the token before, which makes the heads sequential; 0 means none.",
+        () => new MedusaOptions().MarkovRank);
     private readonly Option<int> _draftVocabulary = SharedOptions.Integer("--draft-vocabulary",
         "EAGLE: predict over the N most frequent tokens of the training data; 0 means all tokens.",
         () => new EagleOptions().DraftVocabulary);
@@ -35,7 +38,7 @@ internal sealed class NewHeadOptions(Option<string> kind)
 
     /// <summary>All options except for the kind.</summary>
     public IReadOnlyList<Option> Sizes =>
-        [_layers, _medusaHeads, _tied, _ownLmHeads, _draftVocabulary, _fusedFeatures, _bias, _architecture];
+        [_layers, _medusaHeads, _tied, _ownLmHeads, _markovRank, _draftVocabulary, _fusedFeatures, _bias, _architecture];
 
     /// <param name="result">The arguments.</param>
     /// <param name="eagleOnly">Further options that apply to an EAGLE head only.</param>
@@ -45,7 +48,7 @@ internal sealed class NewHeadOptions(Option<string> kind)
         var isMedusa = result.GetValue(kind) == "medusa";
         Option[] ofOtherKind = isMedusa
             ? [_draftVocabulary, _fusedFeatures, _bias, _architecture, .. eagleOnly]
-            : [_medusaHeads, _tied, _ownLmHeads];
+            : [_medusaHeads, _tied, _ownLmHeads, _markovRank];
         if (result.FirstGiven(ofOtherKind) is { } given)
         {
             var (thisKind, otherKind) = isMedusa ? ("a medusa", "eagle") : ("an eagle", "medusa");
@@ -61,6 +64,7 @@ internal sealed class NewHeadOptions(Option<string> kind)
                 Heads = result.GetValue(_medusaHeads),
                 Tied = result.GetValue(_tied),
                 OwnLmHeads = result.GetValue(_ownLmHeads),
+                MarkovRank = result.GetValue(_markovRank),
             };
         }
         return new EagleOptions

@@ -86,6 +86,16 @@ internal static class SharedOptions
         Arity = ArgumentArity.Zero,
     };
 
+    /// <summary>True or false, which must be given as a value.</summary>
+    public static Option<bool> Switch(string name, string description, Func<bool> defaultValue) => new(name)
+    {
+        Description = description,
+        HelpName = "true|false",
+        Arity = ArgumentArity.ExactlyOne,
+        DefaultValueFactory = _ => defaultValue(),
+        CustomParser = result => ReadSwitch(name, result),
+    };
+
     public static Option<bool> Json() => Flag("--json", "Print JSON on standard output.");
 
     public static Option<bool> Quiet() => Flag("--quiet", "Print only results and errors.");
@@ -130,6 +140,13 @@ internal static class SharedOptions
     /// <summary>The first of these options that the user gave; null if there is none.</summary>
     public static Option? FirstGiven(this ParseResult result, params IEnumerable<Option> options) =>
         options.FirstOrDefault(result.Has);
+
+    private static bool ReadSwitch(string name, ArgumentResult result)
+    {
+        if (result.Tokens is not [var token]) return false;
+        if (token.Value is not ("true" or "false")) result.AddError($"{name} is '{token.Value}', but true or false is expected");
+        return token.Value == "true";
+    }
 
     private static int? ReadInteger(string name, ArgumentResult result)
     {

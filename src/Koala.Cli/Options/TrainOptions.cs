@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using Koala.Lab;
-using Koala.Lab.Adversary;
 using Koala.Lab.Heads;
 using Koala.Lab.Training;
 
@@ -20,7 +19,7 @@ internal sealed class TrainOptions
     private readonly Option<string> _head = SharedOptions.Choice("--head", "The kind of head.",
         () => NewHeadOptions.Kinds[0], NewHeadOptions.Kinds);
     private readonly Option<string> _preset = SharedOptions.Choice("--preset",
-        "The recipe; the options below override it.", () => TrainingPresets.Default, "koala", "eagle-1", "medusa-1");
+        "The recipe; the options below override it.", () => TrainingPresets.Default, "koala", "koala-long", "eagle-1", "medusa-1");
     private readonly Option<int> _steps = SharedOptions.Integer("--steps", "Optimizer steps.", () => Defaults.Steps);
     private readonly Option<int> _batch = SharedOptions.Integer("--batch",
         "Packed rows per step.", () => Defaults.Batch);
@@ -33,6 +32,8 @@ internal sealed class TrainOptions
         HelpName = "NAME=WEIGHT[@DECAY]",
         Arity = ArgumentArity.OneOrMore,
     };
+    private readonly Option<double> _firstErrorFocus = SharedOptions.Number("--first-error-focus",
+        "Additional weight of the positions where a chain makes its first error; 0 weighs all alike.", () => Defaults.FirstErrorFocus);
     private readonly Option<int?> _trainingTimeTest = SharedOptions.OptionalInteger("--training-time-test",
         "EAGLE: steps on its own output that the head is trained over. Default: the preset's.");
     private readonly Option<double?> _featureNoise = SharedOptions.OptionalNumber("--feature-noise",
@@ -54,18 +55,13 @@ internal sealed class TrainOptions
     private readonly Option<string> _clipBy = SharedOptions.OptionalChoice("--clip-by",
         "What is clipped: the norm of all gradients together, or each value of a gradient. Default: the preset's.",
         "norm", "value");
-    private readonly Option<double> _adversaryWeight = SharedOptions.Number("--adversary-weight",
-        "The weight of the adversarial loss; 0 trains without the adversary.", () => Defaults.Adversary.Weight);
-    private readonly Option<int> _adversaryWarmup = SharedOptions.Integer("--adversary-warmup",
-        "Steps over which the weight of the adversarial loss grows from 0.", () => Defaults.Adversary.Warmup);
-    private readonly Option<int> _adversaryWidth = SharedOptions.Integer("--adversary-width",
-        "The width of the discriminator's hidden layers.", () => Defaults.Adversary.Width);
-    private readonly Option<double> _adversaryLearningRate = SharedOptions.Number("--adversary-learning-rate",
-        "The discriminator's learning rate.", () => Defaults.Adversary.LearningRate);
+    private readonly AdversaryOptionSet _adversary = new();
     private readonly Option<int> _seed = SharedOptions.Integer("--seed",
         "The seed of the data order and of all random numbers.", () => Defaults.Seed);
     private readonly Option<int> _validateEvery = SharedOptions.Integer("--validate-every",
         "Steps between measurements of held-out accuracy.", () => Defaults.ValidateEvery);
+    private readonly Option<int> _validationAnswers = SharedOptions.Integer("--validation-answers",
+        "Held-out answers that the head drafts in each validation, running free; 0 measures none.", () => Defaults.ValidationAnswers);
     private readonly Option<int> _saveEvery = SharedOptions.Integer("--save-every",
         "Steps between saved training states.", () => Defaults.SaveEvery);
 
@@ -78,16 +74,22 @@ internal sealed class TrainOptions
         "The chats that are held out. Default: the file beside --data whose name says validation in place of train; "
         + "if there is none, every fiftieth row of the data, or every tenth chat of a small file.");
 
-    public Option<bool> WithControl { get; } = SharedOptions.Flag("--with-control",
-        "Train the same head without the adversary as well, with the same seed and data order.");
+    public Option<string[]> WithControls { get; } = new("--with-controls")
+    {
+        Description = "Train the same head without the adversary as well, with the same seed and data order: "
+            + $"{string.Join(", ", TrainingControls.Names)}. None, or losses in the adversary's place; without a value all of them.",
+        HelpName = "NAME,NAME",
+        Arity = ArgumentArity.ZeroOrOne,
+        CustomParser = result => result.Tokens is [var names] ? names.Value.Split(',') : [.. TrainingControls.Names],
+    };
 
     public void AddTo(Command command)
     {
         command.AddOptions([_head, .. _newHead.Sizes, Data, Validation, _preset]);
-        command.AddOptions(_steps, _batch, _rowLength, _losses, _trainingTimeTest, _featureNoise);
+        command.AddOptions(_steps, _batch, _rowLength, _losses, _firstErrorFocus, _trainingTimeTest, _featureNoise);
         command.AddOptions(_learningRate, _schedule, _warmup, _beta1, _beta2, _weightDecay, _clip, _clipBy);
-        command.AddOptions(_seed, _validateEvery, _saveEvery);
-        command.AddOptions(_adversaryWeight, _adversaryWarmup, _adversaryWidth, _adversaryLearningRate, WithControl);
+        command.AddOptions(_seed, _validateEvery, _validationAnswers, _saveEvery);
+        command.AddOptions([.. _adversary.All, WithControls]);
     }
 
     public HeadOptions ReadHead(ParseResult result) => _newHead.Read(result, _trainingTimeTest);
@@ -100,6 +102,7 @@ internal sealed class TrainOptions
             Batch = result.GetValue(_batch),
             RowLength = result.GetValue(_rowLength),
             Losses = result.GetValue(_losses) is { Length: > 0 } losses ? [.. losses.Select(ReadLoss)] : preset.Losses,
+            FirstErrorFocus = result.GetValue(_firstErrorFocus),
             TrainingTimeTest = result.GetValue(_trainingTimeTest) ?? preset.TrainingTimeTest,
             FeatureNoise = result.GetValue(_featureNoise) ?? preset.FeatureNoise,
             LearningRate = result.GetValue(_learningRate) ?? preset.LearningRate,
@@ -121,15 +124,10 @@ internal sealed class TrainOptions
                 "value" => ClipBy.Value,
                 _ => preset.ClipBy,
             },
-            Adversary = new AdversaryOptions
-            {
-                Weight = result.GetValue(_adversaryWeight),
-                Warmup = result.GetValue(_adversaryWarmup),
-                Width = result.GetValue(_adversaryWidth),
-                LearningRate = result.GetValue(_adversaryLearningRate),
-            },
+            Adversary = _adversary.Read(result),
             Seed = result.GetValue(_seed),
             ValidateEvery = result.GetValue(_validateEvery),
+            ValidationAnswers = result.GetValue(_validationAnswers),
             SaveEvery = result.GetValue(_saveEvery),
         };
     }

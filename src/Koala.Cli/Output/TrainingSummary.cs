@@ -11,10 +11,10 @@ internal static class TrainingSummary
     public static string Render(TrainingPlan plan, string run)
     {
         var training = plan.Training;
-        var control = plan.WithControl ? ", with a control" : "";
+        var controls = plan.WithControls.Count > 0 ? $", controls {string.Join(", ", plan.WithControls)}" : "";
         var adversary = training.Adversary.Weight == 0
             ? "none"
-            : string.Create(CultureInfo.InvariantCulture, $"weight {training.Adversary.Weight}{control}");
+            : string.Create(CultureInfo.InvariantCulture, $"weight {training.Adversary.Weight}{controls}");
         return string.Create(CultureInfo.InvariantCulture, $"""
             model      {plan.TargetIdentity.Name}, {plan.Dtype} on {plan.Device}
             head       {plan.Head.Kind}, K = {plan.Head.Layers}

@@ -28,7 +28,7 @@ public sealed class YourOwnHeadTests(TestKernel kernel) : IClassFixture<TestKern
         // The control is a separate run. An interrupted run that is resumed ends with the same weights as a run without
         // an interruption.
         Assert.Equal("True", (await Run("""
-            var control = RunFolder.Open(run.ControlFolder);
+            var control = RunFolder.Open(run.ControlFolder("none"));
             control.ReadRecord().State == RunState.Finished && control.ReadRecord().Kind == "train"
             """)).Value);
         Assert.Equal("True", (await Run($$"""
@@ -50,7 +50,7 @@ public sealed class YourOwnHeadTests(TestKernel kernel) : IClassFixture<TestKern
             }
             var interrupted = again.ReadRecord().State == RunState.Interrupted;
             TrainingRun.Resume(again, target, data);
-            var controlAgain = RunFolder.Open(again.ControlFolder);
+            var controlAgain = RunFolder.Open(again.ControlFolder("none"));
             byte[] Weights(RunFolder folder) => File.ReadAllBytes(Path.Combine(folder.HeadFolder, "model.safetensors"));
             bool Same(RunFolder a, RunFolder b) => Weights(a).SequenceEqual(Weights(b));
             interrupted && Same(run, again) && Same(control, controlAgain)

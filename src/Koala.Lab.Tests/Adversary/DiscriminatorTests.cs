@@ -21,7 +21,7 @@ public sealed class DiscriminatorTests
 
         var expected = TinyModels.Doubles(p).Chunk(20).Select(row =>
         {
-            double[] x = [.. row.Select(v => v * Math.Sqrt(20))];
+            double[] x = row;
             for (var layer = 0; layer < 3; layer++)
             {
                 double[] y = [.. weights[$"{layer}.weight"].Chunk(x.Length)
@@ -34,6 +34,26 @@ public sealed class DiscriminatorTests
         Assert.Equal([5], scores.shape);
         foreach (var (e, s) in expected.Zip(TinyModels.Doubles(scores)))
             Tolerance.AssertClose(e, s, 20 + 6 + 6, magnitude: Math.Max(1, Math.Abs(e)));
+    }
+
+    [Fact]
+    public void Spectral_norm_divides_by_the_largest_singular_value()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var generator = new Generator(4, CPU);
+        using var normed = new Discriminator(20, 6, 1, CPU, spectralNorm: true);
+        using var plain = new Discriminator(20, 6, 1, CPU);
+        for (var i = 0; i < 200; i++) normed.FollowWeights();
+        for (var layer = 0; layer < 3; layer++)
+        {
+            var weight = plain.Parameters[$"{layer}.weight"];
+            weight.div_(linalg.svdvals(weight).max());
+        }
+        var x = randn(5, 20, generator: generator);
+        foreach (var (e, a) in TinyModels.Doubles(plain.Score(x)).Zip(TinyModels.Doubles(normed.Score(x)))) Assert.Equal(e, a, 4);
+        Assert.Equal(["0.left", "1.left", "2.left"], normed.State.Select(t => t.Key));
+        Assert.Empty(plain.State);
     }
 
     [Theory]

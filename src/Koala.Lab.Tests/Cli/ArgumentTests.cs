@@ -20,7 +20,7 @@ public sealed class ArgumentTests
     {
         var help = CommandRun.Of("train", "--help").AssertDone().Output;
         Assert.Matches($@"--steps <N> .*\[default: {new TrainingOptions().Steps}\]", help);
-        Assert.Matches(@"--preset <koala\|eagle-1\|medusa-1> .*\[default: koala\]", help);
+        Assert.Matches(@"--preset <koala\|koala-long\|eagle-1\|medusa-1> .*\[default: koala\]", help);
         Assert.Matches(@"--max-tokens <N> .*\[default: 256\]", CommandRun.Of("generate", "--help").AssertDone().Output);
         Assert.Matches(@"--max-tokens <N> .*\[default: 64\]", CommandRun.Of("evaluate", "--help").AssertDone().Output);
     }
@@ -93,7 +93,7 @@ public sealed class ArgumentTests
     [InlineData("train --target x --data y --draft-vocabulary 8", "--draft-vocabulary: does not apply to a medusa head")]
     [InlineData("train --target x --data y --head eagle --tied", "--tied: does not apply to an eagle head")]
     [InlineData("train --target x --data y --head eagle --training-time-test 0", "--training-time-test: is 0 steps")]
-    [InlineData("train --target x --data y --with-control", "--with-control: trains the pair")]
+    [InlineData("train --target x --data y --with-controls", "--with-controls: trains the same without")]
     [InlineData("train --target x --data y --max-tokens 3", "--max-tokens: belongs to --evaluate")]
     [InlineData("train --resume r --steps 3", "--steps is given too")]
     [InlineData("train --resume r --threads 3", "--threads is given too")]

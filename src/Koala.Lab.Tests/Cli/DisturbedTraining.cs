@@ -32,7 +32,7 @@ internal sealed record DisturbedTraining(string Head, bool Adversary, bool Shipp
     {
         if (File.Exists(Path.Combine(run, "run.json"))) return ["train", "--resume", run, "--quiet"];
         var data = Shipped ? TestFiles.At("data", "chats-validation.jsonl.gz") : few;
-        string[] adversary = Adversary ? ["--adversary-weight", "0.1", "--with-control"] : [];
+        string[] adversary = Adversary ? ["--adversary-weight", "0.1", "--with-controls", "none"] : [];
         return ["train", "--target", ShippedModels.Folder("koala-nano"), "--head", Head, "--layers", $"{Layers}",
             "--data", data, "--validation", few, "--steps", "24", "--save-every", "3", "--batch", "2", "--row-length", "128",
             "--threads", $"{Threads}", "--out", run, "--quiet", .. adversary];

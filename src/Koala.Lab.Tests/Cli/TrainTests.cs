@@ -35,10 +35,11 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
             Assert.Equal(6, File.ReadAllLines(Path.Combine(run, "metrics.jsonl")).Length);
             Assert.True(File.Exists(Path.Combine(run, "results", "prompts.json")));
         }
-        // The break-even acceptance length is a part of two further lines.
-        Assert.Equal(4, trained.Run.Output.Split("acceptance length").Length - 1);
+        // The break-even acceptance length is a part of two further lines, and the comparison with the control has a row of it.
+        Assert.Equal(5, trained.Run.Output.Split("acceptance length").Length - 1);
         var lines = trained.Run.Output.Split('\n', StringSplitOptions.TrimEntries);
-        Assert.Equal(2, lines.Count(line => line.StartsWith("acceptance length", StringComparison.Ordinal)));
+        Assert.Equal(3, lines.Count(line => line.StartsWith("acceptance length", StringComparison.Ordinal)));
+        Assert.Contains("A: try (control)", lines);
         Assert.Contains("adversary  weight 0.", trained.Run.Error, StringComparison.Ordinal);
         // What is about to be trained takes a few lines; all options are in run.json.
         var summary = trained.Run.Error.Split('\n').TakeWhile(line => !line.Contains("step ", StringComparison.Ordinal));
@@ -183,7 +184,7 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
         using var folder = new TemporaryFolder();
         var line = trained.Line(folder.At("out")).ToList();
         line[line.IndexOf("medusa")] = "eagle";
-        line.RemoveAt(line.IndexOf("--with-control"));
+        line.RemoveRange(line.IndexOf("--with-controls"), 2);
         CommandRun.Of([.. line, "--draft-vocabulary", "100", "--fused-features", "--bias", "--training-time-test", "2",
             "--feature-noise", "0.1", "--schedule", "linear", "--clip", "0.5", "--clip-by", "value",
             "--loss", "smooth-l1", "--loss", "kl=0.5@0.9"]).AssertDone();
@@ -243,7 +244,7 @@ public sealed class TrainTests(TrainTests.Trained trained) : IClassFixture<Train
             "train", "--target", ShippedModels.Folder("koala-nano"), "--head", "medusa", "--layers", "2", "--data",
             Data, "--validation", Data, "--steps", "6", "--batch", "2",
             "--row-length", "32", "--warmup", "2", "--validate-every", "1", "--save-every", "4", "--adversary-weight",
-            "0.1", "--adversary-warmup", "2", "--with-control",
+            "0.1", "--adversary-warmup", "2", "--with-controls", "none",
             "--out", folder,
         ];
 

@@ -92,7 +92,7 @@ public sealed class SweepPlanTests : IDisposable
     [InlineData("gird", """{"layers": [1]}""", "gird", "did you mean grid?")]
     [InlineData("base", """{"adversary": {"wieght": 1}}""", "adversary.wieght", "did you mean adversary.weight?")]
     [InlineData("evaluate", """{"prompt": "x"}""", "evaluate.prompt", "did you mean evaluate.prompts?")]
-    [InlineData("base", """{"withControl": true}""", "withControl", "put 0 into adversary.weight")]
+    [InlineData("base", """{"withControls": ["none"]}""", "withControls", "put 0 into adversary.weight")]
     [InlineData("grid", "{}", "grid", "is empty")]
     [InlineData("list", "[]", "list", "an empty one")]
     [InlineData("grid", """{"layers": []}""", "layers", "has no value")]

@@ -14,7 +14,7 @@ public sealed class LossTests
     private static readonly long[] s_positions = [2, 4, 5, 6];
 
     public static TheoryData<string> OfDistributions =>
-        new("soft-cross-entropy", "cross-entropy", "kl", "jensen-shannon", "total-variation", "acceptance");
+        new("soft-cross-entropy", "cross-entropy", "kl", "jensen-shannon", "total-variation", "acceptance", "expected-tau");
 
     [Theory, MemberData(nameof(OfDistributions))]
     public void A_loss_of_distributions_is_the_sum_by_hand(string name)
@@ -171,7 +171,7 @@ public sealed class LossTests
             "kl" => Sum((x, y) => x == 0 ? 0 : x * Math.Log(x / y)),
             "jensen-shannon" =>
                 Sum((x, y) => ((x == 0 ? 0 : x * Math.Log(2 * x / (x + y))) + y * Math.Log(2 * y / (x + y))) / 2),
-            "total-variation" => 1 - Sum(Math.Min),
+            "total-variation" or "expected-tau" => 1 - Sum(Math.Min),
             _ => -Math.Log(Sum(Math.Min)),
         };
     }

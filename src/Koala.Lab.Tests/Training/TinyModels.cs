@@ -43,7 +43,7 @@ internal static class TinyModels
     };
 
     public static TrainingOptions WithAdversary { get; } =
-        Options with { Adversary = new() { Weight = 0.5, Warmup = 2, Width = 16 } };
+        Options with { Adversary = new() { Weight = 0.5, Warmup = 2, Width = 16, LowestAccuracy = 0 } };
 
     public static void Nothing()
     {
@@ -90,10 +90,13 @@ internal static class TinyModels
     public static PackedRow Row(int[] tokens, int[] segments, string mask) =>
         new(tokens, [.. segments.Select((s, i) => i - Array.IndexOf(segments, s))], segments, [.. mask.Select(m => m == 'x')]);
 
-    public static TrainingBatch Batch(params PackedRow[] rows)
+    public static TrainingBatch Batch(params PackedRow[] rows) => Batch(1, rows);
+
+    /// <summary>A batch for several steps of training-time test.</summary>
+    public static TrainingBatch Batch(int trainingTimeTest, params PackedRow[] rows)
     {
         using var cache = ShippedModels.Nano.NewCache(rows.Length, rows[0].Tokens.Length);
-        return new TrainingBatch(ShippedModels.Nano, cache, rows);
+        return new TrainingBatch(ShippedModels.Nano, cache, rows) { TrainingTimeTestSteps = trainingTimeTest };
     }
 
     /// <summary>A tensor's values as doubles, row by row.</summary>

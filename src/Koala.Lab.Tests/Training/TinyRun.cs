@@ -17,11 +17,11 @@ internal sealed class TinyRun : IDisposable
 
     public static TrainingPlan Plan { get; } = new(Request, ShippedModels.Nano, TinyModels.Data);
 
-    public static TrainingPlan Pair { get; } = Plan with { Training = TinyModels.WithAdversary, WithControl = true };
+    public static TrainingPlan Pair { get; } = Plan with { Training = TinyModels.WithAdversary, WithControls = [TrainingControls.None] };
 
     public RunFolder Folder { get; }
 
-    public RunFolder Control => RunFolder.Open(Folder.ControlFolder);
+    public RunFolder Control => RunFolder.Open(Folder.ControlFolder(TrainingControls.None));
 
     public RunState State => Folder.ReadRecord().State;
 

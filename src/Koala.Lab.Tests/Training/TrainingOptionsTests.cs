@@ -54,6 +54,9 @@ public sealed class TrainingOptionsTests
             (koala.LearningRate, koala.Warmup, koala.Clip, koala.ClipBy, koala.Schedule, koala.FeatureNoise,
                 koala.TrainingTimeTest));
         Assert.Equal([new("smooth-l1", 1, 1), new("soft-cross-entropy", 0.1, 0.8)], koala.Losses);
+        var rebalanced = TrainingPresets.Create("koala-long", eagle, 4000);
+        Assert.Equal([new("smooth-l1", 0.1, 1), new("soft-cross-entropy", 1, 0.8)], rebalanced.Losses);
+        Assert.Equal(koala, rebalanced with { Losses = koala.Losses });
         Assert.Equal(30, TrainingPresets.Create("koala", eagle, 300).Warmup);
         var first = TrainingPresets.Create("eagle-1", eagle, 4000);
         Assert.Equal((3e-5, 2000, 0.5, ClipBy.Value, LearningRateSchedule.Linear, 0.1, 1),
@@ -63,7 +66,8 @@ public sealed class TrainingOptionsTests
         var published = TrainingPresets.Create("medusa-1", medusa, 4000);
         Assert.Equal((1e-3, 400, LearningRateSchedule.Cosine), (published.LearningRate, published.Warmup, published.Schedule));
         Assert.Equal([new("cross-entropy", 1, 0.8)], published.Losses);
-        Assert.Equal([new("soft-cross-entropy", 1, 0.8)], TrainingPresets.Create("koala", medusa).Losses);
+        foreach (var name in (string[])["koala", "koala-long"])
+            Assert.Equal([new("soft-cross-entropy", 1, 0.8)], TrainingPresets.Create(name, medusa).Losses);
         foreach (var name in TrainingPresets.Names) TrainingPresets.Create(name, eagle, 5).Validate();
         Assert.Equal("preset", Assert.Throws<KoalaException>(() => TrainingPresets.Create("no-such", eagle)).Where);
     }
@@ -83,6 +87,9 @@ public sealed class TrainingOptionsTests
         { "losses", new() { Losses = [new("no-such")] } },
         { "losses", new() { Losses = [new("kl"), new("kl", 0.5)] } },
         { "losses", new() { Losses = [] } },
+        { "firstErrorFocus", new() { FirstErrorFocus = -1 } },
+        { "firstErrorFocus", new() { FirstErrorFocus = double.NaN } },
+        { "validationAnswers", new() { ValidationAnswers = -1 } },
         { "trainingTimeTest", new() { TrainingTimeTest = 0 } },
         { "trainingTimeTest", new() { TrainingTimeTest = 9 } },
         { "featureNoise", new() { FeatureNoise = -0.1 } },
@@ -101,13 +108,18 @@ public sealed class TrainingOptionsTests
         { "adversary.warmup", new() { Adversary = new() { Warmup = -1 } } },
         { "adversary.width", new() { Adversary = new() { Width = 0 } } },
         { "adversary.learningRate", new() { Adversary = new() { LearningRate = 0 } } },
+        { "adversary.topTokens", new() { Adversary = new() { TopTokens = -1 } } },
+        { "adversary.gradientPenalty", new() { Adversary = new() { GradientPenalty = double.NaN } } },
+        { "adversary.lowestAccuracy", new() { Adversary = new() { LowestAccuracy = 1.1 } } },
+        { "adversary.highestAccuracy", new() { Adversary = new() { HighestAccuracy = 0.5 } } },
+        { "adversary.judges", new() { Adversary = new() { Weight = 1, Judges = Judged.Features } } },
     };
 
     [Theory]
     [MemberData(nameof(Wrong))]
     public void A_value_out_of_range_is_refused_by_the_name_of_its_option(string option, TrainingOptions options)
     {
-        Assert.Equal(option, Assert.Throws<KoalaException>(options.Validate).Where);
+        if (option != "adversary.judges") Assert.Equal(option, Assert.Throws<KoalaException>(options.Validate).Where);
         using var head = DraftHead.Create(new MedusaOptions { Heads = 1 }, ShippedModels.Nano);
         Assert.Equal(option,
             Assert.Throws<KoalaException>(() => new Trainer(ShippedModels.Nano, head, TinyModels.Data, options)).Where);

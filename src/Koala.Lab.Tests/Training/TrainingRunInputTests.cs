@@ -66,7 +66,9 @@ public sealed class TrainingRunInputTests : IDisposable
 
     public static TheoryData<string, TrainingPlan> Wrong => new()
     {
-        { "withControl", TinyRun.Plan with { WithControl = true } },
+        { "withControls", TinyRun.Plan with { WithControls = ["none"] } },
+        { "withControls", TinyRun.Pair with { WithControls = ["no-such"] } },
+        { "withControls", TinyRun.Pair with { WithControls = ["none", "none"] } },
         { "steps", TinyRun.Plan with { Training = TinyModels.Options with { Steps = 0 } } },
         { "losses", TinyRun.Plan with { Training = TinyModels.Options with { Losses = [new("smooth-l1")] } } },
         { "layers", TinyRun.Plan with { Head = new MedusaOptions { Layers = 0 } } },

@@ -85,7 +85,7 @@ public sealed class TrainingRunTests(TrainingRunTests.Uninterrupted uninterrupte
         run.Interrupt(5);
         var (record, options) = (run.Folder.ReadRecord(), new JsonObject());
         string[] earlier =
-            ["target", "data", "validation", "head", "training", "dtype", "device", "threads", "withControl",
+            ["target", "data", "validation", "head", "training", "dtype", "device", "threads", "withControls",
                 "targetIdentity", "dataHash"];
         foreach (var name in earlier) options[name] = record.Options[name]?.DeepClone();
         Assert.Equal(record.Options.AsObject().Select(field => field.Key).Order(), earlier.Order());

@@ -87,6 +87,24 @@ public static class Chart
     /// <exception cref="KoalaException">The file cannot be read or is damaged.</exception>
     public static Figure TrainingAccuracy(RunFolder run) => new(TrainingFigures.Accuracies(MetricsLog.Read(run.MetricsFile)));
 
+    /// <summary>
+    /// The acceptance length in training: what the rows of a step predict for sampling at temperature 1, and the greedy one on
+    /// held-out rows, predicted with the text's tokens and measured in real drafting.
+    /// </summary>
+    public static Figure TrainingTau(IEnumerable<StepMetrics> metrics) => new(TrainingFigures.Tau(Lines(metrics)));
+
+    /// <summary>The same chart from the metrics.jsonl of a run, which may still be in progress.</summary>
+    /// <exception cref="KoalaException">The file cannot be read or is damaged.</exception>
+    public static Figure TrainingTau(RunFolder run) => new(TrainingFigures.Tau(MetricsLog.Read(run.MetricsFile)));
+
+    /// <summary>The discriminator's mean scores of the target's and of the head's.</summary>
+    public static Figure DiscriminatorScores(IEnumerable<StepMetrics> metrics) => new(TrainingFigures.DiscriminatorScores(Lines(metrics)));
+
+    /// <summary>The same chart from the metrics.jsonl of a run, which may still be in progress.</summary>
+    /// <exception cref="KoalaException">The file cannot be read or is damaged.</exception>
+    public static Figure DiscriminatorScores(RunFolder run) =>
+        new(TrainingFigures.DiscriminatorScores(MetricsLog.Read(run.MetricsFile)));
+
     /// <summary>The minimised loss of several runs, one line per run. Runs without metrics have no line.</summary>
     /// <exception cref="KoalaException">A metrics.jsonl cannot be read or is damaged.</exception>
     public static Figure TrainingLosses(RunTable runs) =>

@@ -131,6 +131,20 @@ public abstract class DraftHead : IDraftSource, IDisposable
         return HeadRegistry.Find(options).Read(options, target, new CheckedTensors(file));
     }
 
+    /// <summary>A copy of the head in the target's dtype, as it would draft after it was saved and loaded.</summary>
+    /// <param name="target">The target of the head.</param>
+    /// <returns>The copy, which the caller owns.</returns>
+    /// <exception cref="KoalaException">A weight is not finite in that dtype.</exception>
+    internal DraftHead CopyForDrafting(Target target)
+    {
+        ThrowIfDisposed();
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var tensors = ToStateDict();
+        using var source = new TensorsInMemory(tensors, $"the {Options.Kind} head");
+        return HeadRegistry.Find(Options).Read(Options, target, new CheckedTensors(source));
+    }
+
     /// <summary>Writes the head's folder: config, weights and card. Files are complete or absent.</summary>
     /// <param name="folder">The folder. It is created if it does not exist.</param>
     /// <param name="card">Markdown text that says what the head is and how it was trained.</param>

@@ -14,7 +14,7 @@ public static class HeadRegistry
     static HeadRegistry()
     {
         Register<MedusaOptions>(MedusaOptions.KindName,
-            (options, target, _) => MedusaHead.Create(options, target),
+            MedusaHead.Create,
             (options, target, source) => MedusaStateDict.Read(source, options, target.Identity, target.Dtype, target.Device));
         Register<EagleOptions>(EagleOptions.KindName,
             EagleHead.Create,

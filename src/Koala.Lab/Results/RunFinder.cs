@@ -13,7 +13,7 @@ internal static class RunFinder
         AttributesToSkip = FileAttributes.ReparsePoint,
     };
 
-    /// <summary>The folders of the runs at and below a folder, by name. A run is searched for its control only.</summary>
+    /// <summary>The folders of the runs at and below a folder, by name. A run is searched for its controls only.</summary>
     /// <exception cref="KoalaException">There is no such folder.</exception>
     public static IEnumerable<string> Find(string folder) => Directory.Exists(folder)
         ? Below(folder)
@@ -47,8 +47,8 @@ internal static class RunFinder
     {
         var isRun = RunFolder.IsRun(folder);
         if (isRun) yield return folder;
-        var below = isRun
-            ? new[] { RunFolder.Open(folder).ControlFolder }.Where(Directory.Exists)
+        IEnumerable<string> below = isRun
+            ? RunFolder.Open(folder).ControlFolders
             : Directory.EnumerateDirectories(folder, "*", s_folders).Order(StringComparer.Ordinal);
         foreach (var path in below.SelectMany(Below)) yield return path;
     }

@@ -13,6 +13,8 @@ public sealed partial class RunFolder
     private const string RecordName = "run.json";
     private const string LockName = "lock";
     private const string HolderName = "lock.json";
+    private const string Control = "control";
+    private const string PlainControl = "none";
 
     private RunFolder(string path) => Path = IOPath.GetFullPath(path);
 
@@ -28,11 +30,23 @@ public sealed partial class RunFolder
     /// <summary>The folder of the trained head.</summary>
     public string HeadFolder => IOPath.Combine(Path, "head");
 
-    /// <summary>The folder of the control, which is another run.</summary>
-    public string ControlFolder => IOPath.Combine(Path, "control");
+    /// <summary>The folders of the controls that there are, each of which is another run, by name.</summary>
+    public IReadOnlyList<string> ControlFolders => Directory.Exists(Path)
+        ? [.. Directory.EnumerateDirectories(Path, $"{Control}*").Where(IsControl).Order(StringComparer.Ordinal)]
+        : [];
+
+    /// <summary>
+    /// The folder of a control: <c>control</c> for the one without anything in the adversary's place, and
+    /// <c>control-</c> with its name for the others.
+    /// </summary>
+    /// <param name="name">The name of the control.</param>
+    public string ControlFolder(string name) => IOPath.Combine(Path, name == PlainControl ? Control : $"{Control}-{name}");
 
     /// <summary>The folder of the training states, which <see cref="CheckpointStore"/> saves.</summary>
     public string CheckpointsFolder => IOPath.Combine(Path, "checkpoints");
+
+    /// <summary>The folder of the state in which the head of a run with an adversary was best.</summary>
+    internal string LastGoodFolder => IOPath.Combine(Path, "last-good");
 
     /// <summary>The folder of the evaluations' reports, each in a JSON file.</summary>
     public string ResultsFolder => IOPath.Combine(Path, "results");
@@ -43,6 +57,9 @@ public sealed partial class RunFolder
     internal string LockFile => IOPath.Combine(Path, LockName);
 
     internal string HolderFile => IOPath.Combine(Path, HolderName);
+
+    private static bool IsControl(string folder) =>
+        IOPath.GetFileName(folder) is Control || IOPath.GetFileName(folder).StartsWith($"{Control}-", StringComparison.Ordinal);
 
     /// <summary>Creates the folder of a new run, or takes over the folder of a run that was stopped before it began.</summary>
     /// <exception cref="KoalaException">It exists already and holds something, or it cannot be created.</exception>

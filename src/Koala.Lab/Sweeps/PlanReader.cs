@@ -23,7 +23,7 @@ internal sealed partial class PlanReader(string? source, IReadOnlyDictionary<str
         [nameof(SweepPlan.Target), nameof(SweepPlan.Dtype), nameof(SweepPlan.Device), nameof(SweepPlan.Threads)];
 
     // An option of koala train that a grid over the weight of the adversary replaces.
-    private const string Control = "withControl";
+    private const string Controls = "withControls";
 
     /// <summary>The keys of a plan.</summary>
     private static IEnumerable<string> Keys => s_keys.Select(JsonNamingPolicy.CamelCase.ConvertName).Concat([Base, Grid, List, Evaluate]);
@@ -74,8 +74,11 @@ internal sealed partial class PlanReader(string? source, IReadOnlyDictionary<str
 
     private KoalaException Unknown(string key, IEnumerable<string> known, bool plan)
     {
-        if (key == Control)
-            return Fault(key, "is no option of a sweep, which trains the control as a cell of its own", "put 0 into adversary.weight");
+        if (key == Controls)
+        {
+            return Fault(key, "is no option of a sweep, which trains controls as cells of their own",
+                "put 0 into adversary.weight, and losses into a list");
+        }
         var suggestion = NearestWord.Find(key, known) is { } near ? $": did you mean {near}?" : "";
         var fix = suggestion.Length > 0 ? "correct it"
             : plan ? $"use one of {string.Join(", ", Keys)}"

@@ -1,6 +1,8 @@
 using System.Globalization;
+using System.Text.Json;
 using Koala.Lab.Heads;
 using Koala.Lab.Runs;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Training;
 
@@ -55,8 +57,14 @@ internal static class HeadCard
         var adversary = training.Adversary;
         return adversary.Weight == 0
             ? "none"
-            : string.Create(CultureInfo.InvariantCulture, $"weight {adversary.Weight}, warm-up {adversary.Warmup} steps");
+            : string.Create(CultureInfo.InvariantCulture, 
+                $"weight {adversary.Weight}, warm-up {adversary.Warmup} steps, "
+                + $"{Name(adversary.Loss)} losses, judges {Name(adversary.Judges)}");
     }
+
+    // The name of an enum's member in JSON.
+    private static string Name<T>(T member) where T : struct, Enum =>
+        JsonSerializer.SerializeToElement(member, JsonFormat.Line).GetString()!;
 
     // The latest accuracies that the run has measured.
     private static string AccuracyByDepth(DraftHead head, IReadOnlyList<MetricsLine> metrics)

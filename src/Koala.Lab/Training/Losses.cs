@@ -16,8 +16,8 @@ internal static class Losses
         // never stored.
         ["soft-cross-entropy"] = new(x => x.Logits.logsumexp(-1) - (x.P * x.Logits).sum(-1)),
 
-        // -log q(y).
-        ["cross-entropy"] = new(CrossEntropy),
+        // -log q(y). Positions whose token lies outside of the head's vocabulary do not count.
+        ["cross-entropy"] = new(CrossEntropy, counts: Known),
 
         // KL(p‖q) = Σ p·(log p - log q).
         ["kl"] = new(x => (x.P * (x.LogP - x.LogQ)).sum(-1)),
@@ -33,14 +33,19 @@ internal static class Losses
         // arXiv 2602.23881).
         ["acceptance"] = new(x => -x.AcceptanceProbability.clamp_min(1e-30).log()),
 
+        // 1 - Π Σ min(p, q) over the depths up to this one: the probability that a chain ends before its next token. Without
+        // a decay the sum over the depths is the draft length minus the expected number of accepted tokens, τ - 1.
+        ["expected-tau"] = new(x => 1 - x.ReachProbability * x.AcceptanceProbability),
+
         // Smooth L1 of f - g, averaged over the width (EAGLE, arXiv 2401.15077, section 3.2).
         ["smooth-l1"] = new(SmoothL1, ofFeatures: true),
     };
 
-    // Positions whose token lies outside of the head's vocabulary do not count.
+    private static Tensor Known(DistillationTerms x) => x.Labels.ge(0).nonzero().view(-1);
+
     private static Tensor CrossEntropy(DistillationTerms x)
     {
-        var known = x.Labels.ge(0).nonzero().view(-1);
+        var known = Known(x);
         var (logits, labels) = (x.Logits.index_select(0, known), x.Labels.index_select(0, known));
         return logits.logsumexp(-1) - logits.gather(1, labels.unsqueeze(1)).squeeze(1);
     }

@@ -30,6 +30,13 @@ public sealed record StepMetrics
     /// </summary>
     public IReadOnlyList<KeyValuePair<string, double>> LossByName { get; init; } = [];
 
+    /// <summary>
+    /// The acceptance length that the step's positions predict when sampling at temperature 1: 1 + Σ Π Σ min(p, q) over
+    /// the depths that are trained, each as the mean over its chains, whatever the loss. NaN without a position to learn
+    /// from.
+    /// </summary>
+    public double TauSimulated { get; init; }
+
     /// <summary>The head's learning rate.</summary>
     public double LearningRate { get; init; }
 
@@ -39,7 +46,9 @@ public sealed record StepMetrics
     /// <summary>The head's adversarial loss, unweighted; null without an adversary.</summary>
     public double? AdversarialLoss { get; init; }
 
-    /// <summary>The weight of the adversarial loss at this step; null without an adversary.</summary>
+    /// <summary>
+    /// The weight of the adversarial loss at this step, warm-up and balance included; null without an adversary.
+    /// </summary>
     public double? AdversaryWeight { get; init; }
 
     /// <summary>The discriminator's loss; null without an adversary.</summary>
@@ -51,11 +60,52 @@ public sealed record StepMetrics
     /// </summary>
     public double? DiscriminatorAccuracy { get; init; }
 
+    /// <summary>The discriminator's mean score of the target's; null without an adversary.</summary>
+    public double? DiscriminatorScoreOfTarget { get; init; }
+
+    /// <summary>The discriminator's mean score of the head's; null without an adversary.</summary>
+    public double? DiscriminatorScoreOfHead { get; init; }
+
+    /// <summary>
+    /// Whether the discriminator was so far ahead that it did not learn in this step; null without an adversary.
+    /// metrics.jsonl has 1 or 0.
+    /// </summary>
+    public bool? DiscriminatorFrozen { get; init; }
+
+    /// <summary>
+    /// The norm of the supervised loss's gradient at the head's last matrix; null at steps where it was not measured.
+    /// </summary>
+    public double? SupervisedGradientNorm { get; init; }
+
+    /// <summary>
+    /// The norm of the unweighted adversarial loss's gradient at the head's last matrix; null at steps where it was not
+    /// measured.
+    /// </summary>
+    public double? AdversarialGradientNorm { get; init; }
+
+    /// <summary>
+    /// The cosine between both gradients: 1 if they ask for the same, -1 for the opposite. Null at steps where it was not
+    /// measured.
+    /// </summary>
+    public double? GradientCosine { get; init; }
+
     /// <summary>
     /// The held-out accuracy by depth, against the target's best token; null at steps without validation, and NaN for
     /// depths that no answer is long enough for.
     /// </summary>
     public IReadOnlyList<double>? ValidationAccuracy { get; init; }
+
+    /// <summary>
+    /// The greedy acceptance length that held-out rows predict: 1 + the share of chains that are correct up to each depth,
+    /// where the head is given the text's tokens (teacher forcing). Null at steps without validation.
+    /// </summary>
+    public double? ValidationTauTeacherForced { get; init; }
+
+    /// <summary>
+    /// The greedy acceptance length of real drafting for the prompts of held-out rows, with chains as long as those of
+    /// <see cref="ValidationTauTeacherForced"/>. Null at steps without this measurement.
+    /// </summary>
+    public double? ValidationTauFreeRunning { get; init; }
 
     /// <summary>
     /// The values of the line by name. A list has one value per depth, such as lossAtDepth1 and lossAtDepth2. A loss
@@ -70,14 +120,23 @@ public sealed record StepMetrics
             yield return new("loss", Loss);
             for (var i = 0; i < LossByDepth.Count; i++) yield return new($"lossAtDepth{i + 1}", LossByDepth[i]);
             foreach (var (name, loss) in LossByName) yield return new($"{CamelCase(name)}Loss", loss);
+            yield return new("tauSimulated", TauSimulated);
             yield return new("learningRate", LearningRate);
             yield return new("gradientNorm", GradientNorm);
             if (AdversarialLoss is { } adversarial) yield return new("adversarialLoss", adversarial);
             if (AdversaryWeight is { } weight) yield return new("adversaryWeight", weight);
             if (DiscriminatorLoss is { } discriminator) yield return new("discriminatorLoss", discriminator);
             if (DiscriminatorAccuracy is { } accuracy) yield return new("discriminatorAccuracy", accuracy);
+            if (DiscriminatorScoreOfTarget is { } ofTarget) yield return new("discriminatorScoreOfTarget", ofTarget);
+            if (DiscriminatorScoreOfHead is { } ofHead) yield return new("discriminatorScoreOfHead", ofHead);
+            if (DiscriminatorFrozen is { } frozen) yield return new("discriminatorFrozen", frozen ? 1 : 0);
+            if (SupervisedGradientNorm is { } supervised) yield return new("supervisedGradientNorm", supervised);
+            if (AdversarialGradientNorm is { } norm) yield return new("adversarialGradientNorm", norm);
+            if (GradientCosine is { } cosine) yield return new("gradientCosine", cosine);
             for (var i = 0; i < ValidationAccuracy?.Count; i++)
                 yield return new($"validationAccuracyAtDepth{i + 1}", ValidationAccuracy[i]);
+            if (ValidationTauTeacherForced is { } forced) yield return new("validationTauTeacherForced", forced);
+            if (ValidationTauFreeRunning is { } free) yield return new("validationTauFreeRunning", free);
         }
     }
 

@@ -8,10 +8,11 @@ internal sealed class SupervisedLoss
 {
     private readonly IReadOnlyList<LossTerm> _terms;
     private readonly TrainingLoss[] _losses;
+    private readonly double _firstErrorFocus;
 
-    public SupervisedLoss(IReadOnlyList<LossTerm> terms)
+    public SupervisedLoss(IReadOnlyList<LossTerm> terms, double firstErrorFocus = 0)
     {
-        _terms = terms;
+        (_terms, _firstErrorFocus) = (terms, firstErrorFocus);
         _losses = [.. terms.Select(term => LossRegistry.Find(term.Name))];
     }
 
@@ -26,7 +27,8 @@ internal sealed class SupervisedLoss
     public (Tensor Total, Tensor Each) Compute(IReadOnlyList<DistillationTerms> termsByDepth)
     {
         using var scope = NewDisposeScope();
-        var losses = _losses.Select(loss => termsByDepth.Select(loss.Compute).ToArray()).ToArray();
+        var losses = _losses.Select(loss => termsByDepth.Select(terms => loss.Compute(terms, _firstErrorFocus)).ToArray())
+            .ToArray();
         Tensor? total = null;
         for (var term = 0; term < losses.Length; term++)
         {

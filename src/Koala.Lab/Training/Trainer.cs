@@ -16,14 +16,12 @@ namespace Koala.Lab.Training;
 /// </remarks>
 public sealed class Trainer : IDisposable
 {
-    // EAGLE's n-alpha goes as far as this: up to the token that is drafted after four drafted tokens.
-    private const int ValidationSteps = 5;
-
     private readonly Target _target;
     private readonly DraftHead _head;
     private readonly TrainingData _data;
     private readonly TrainingOptions _options;
     private readonly SupervisedLoss _loss;
+    private readonly HeldOutMeasurement _heldOut;
     private readonly AdamW _optimizer;
     private readonly AdversarialGame? _adversary;
     private readonly AdamW? _adversaryOptimizer;
@@ -47,17 +45,19 @@ public sealed class Trainer : IDisposable
         _head = head;
         _data = data;
         _options = options;
-        _loss = new SupervisedLoss(options.Losses);
+        _loss = new SupervisedLoss(options.Losses, options.FirstErrorFocus);
+        _heldOut = new HeldOutMeasurement(target, data, options);
         _optimizer = new AdamW(head.Parameters, options.Beta1, options.Beta2, options.WeightDecay);
         if (options.Adversary.Weight > 0)
         {
-            var vocabulary = head.Vocabulary?.Tokens.Count ?? target.Config.VocabularySize;
-            _adversary = new AdversarialGame(options.Adversary, vocabulary, options.Seed, target.Device);
+            // A head that reads its own output is trained over the steps of the training-time test.
+            var depths = head.Options.PredictsFeatures ? options.TrainingTimeTest : head.MaxDraftLength;
+            _adversary = new AdversarialGame(options.Adversary, head, target, depths, options.Seed);
             // A first decay rate of 0.5 is common practice for adversaries, whose gradients often change direction.
             _adversaryOptimizer = new AdamW(_adversary.Discriminator.Parameters, beta1: 0.5, beta2: 0.999, weightDecay: 0);
         }
         _cache = target.NewCache(options.Batch, data.RowLength);
-        _state = new TrainerState(_optimizer, _adversaryOptimizer);
+        _state = new TrainerState(_optimizer, _adversaryOptimizer, _adversary?.State);
     }
 
     /// <summary>The number of steps done.</summary>
@@ -94,7 +94,7 @@ public sealed class Trainer : IDisposable
             _state.Seconds = secondsBefore + TimeProvider.System.GetElapsedTime(start).TotalSeconds;
             metrics = metrics with { Seconds = _state.Seconds };
             var last = _state.Step == _options.Steps;
-            if (last || _state.Step % _options.ValidateEvery == 0) metrics = metrics with { ValidationAccuracy = Validate() };
+            if (last || _state.Step % _options.ValidateEvery == 0) metrics = Validate(metrics);
             onStep(metrics);
             if (last || _state.Step % _options.SaveEvery == 0) save();
         }
@@ -104,34 +104,7 @@ public sealed class Trainer : IDisposable
     /// The held-out accuracy by depth: how often the head's best token is the target's best token, which is the label
     /// of greedy decoding. NaN for depths that no answer is long enough for.
     /// </summary>
-    public IReadOnlyList<double> Validate()
-    {
-        using var _ = no_grad();
-        var correct = new List<double>();     // by depth
-        var positions = new List<double>();   // by depth
-        foreach (var rows in _data.Validation.Chunk(_options.Batch))
-        {
-            using var scope = NewDisposeScope();
-            // The last chunk may have fewer rows than the cache has sequences.
-            using var cache = rows.Length < _options.Batch ? _target.NewCache(rows.Length, _data.RowLength) : null;
-            using var batch = new TrainingBatch(_target, cache ?? _cache, rows, _head.FeatureLayers)
-            {
-                TrainingTimeTestSteps = Math.Max(ValidationSteps, _options.TrainingTimeTest),
-            };
-            foreach (var output in _head.Predict(batch, _target))
-            {
-                using var terms = new DistillationTerms(output, batch);
-                while (correct.Count <= output.Depth)
-                {
-                    correct.Add(0);
-                    positions.Add(0);
-                }
-                correct[output.Depth] += terms.Correct.to(ScalarType.Float32).sum().item<float>();
-                positions[output.Depth] += output.TargetPositions.shape[0];
-            }
-        }
-        return [.. correct.Zip(positions, (c, n) => c / n)];
-    }
+    public IReadOnlyList<double> Validate() => _heldOut.Measure(_head, _cache).Accuracy;
 
     /// <summary>Writes everything that a resumed run needs into a folder: weights, optimizers and step.</summary>
     /// <remarks>The order of the data and the schedules follow from the step.</remarks>
@@ -150,6 +123,15 @@ public sealed class Trainer : IDisposable
         _cache.Dispose();
     }
 
+    private StepMetrics Validate(StepMetrics metrics)
+    {
+        var (accuracy, teacherForced, freeRunning) = _heldOut.Measure(_head, _cache);
+        return metrics with
+        {
+            ValidationAccuracy = accuracy, ValidationTauTeacherForced = teacherForced, ValidationTauFreeRunning = freeRunning,
+        };
+    }
+
     // Returns null if a loss is not finite. Nothing has then been changed.
     private StepMetrics? Step()
     {
@@ -161,7 +143,7 @@ public sealed class Trainer : IDisposable
             // The noise uses streams below zero, since the order of the data uses those from zero on.
             Noise = (_options.FeatureNoise, RandomStreams.Create(_options.Seed, -1 - _state.Step).Next()),
         };
-        var termsByDepth = _head.Predict(batch, _target).Select(output => new DistillationTerms(output, batch)).ToArray();
+        var termsByDepth = DistillationTerms.OfAllDepths(_head.Predict(batch, _target), batch);
         try
         {
             return Learn(termsByDepth, batch.Tokens.numel());
@@ -172,52 +154,68 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    private StepMetrics? Learn(DistillationTerms[] termsByDepth, long tokens)
+    private StepMetrics? Learn(IReadOnlyList<DistillationTerms> termsByDepth, long tokens)
     {
         var (loss, each) = _loss.Compute(termsByDepth);
         var metrics = new StepMetrics { Step = _state.Step + 1, LearningRate = _options.LearningRateAt(_state.Step) };
-        if (_adversary is not null)
+        var played = _adversary?.Play(termsByDepth, _state.Step);
+        if (_adversary is not null && played is not null)
         {
-            var weight = _options.Adversary.WeightAt(_state.Step);
-            var adversarial = _adversary.HeadLoss(termsByDepth);
-            loss = loss + adversarial * weight;
-            metrics = metrics with { AdversarialLoss = adversarial.item<float>(), AdversaryWeight = weight };
+            var (weight, measured) = _adversary.Weigh(played, loss, _state.Step);
+            loss = loss + played.HeadLoss * weight;
+            metrics = WithGame(metrics, played, weight, measured);
         }
         _optimizer.ZeroGradients();
         loss.backward();
         var norm = _optimizer.ClipGradients(_options.Clip, _options.ClipBy).item<float>();
         metrics = metrics with { Loss = loss.item<float>(), GradientNorm = norm };
-        if (_adversary is not null) metrics = ComputeDiscriminatorGradients(termsByDepth, metrics);
+        _adversaryOptimizer?.ZeroGradients();
+        played?.DiscriminatorLoss.backward();
         var finite = double.IsFinite(metrics.Loss) && double.IsFinite(norm) && double.IsFinite(metrics.DiscriminatorLoss ?? 0);
         if (!finite) return null;
-        metrics = WithoutPositions(_loss.Report(metrics, each), termsByDepth);
+        metrics = _loss.Report(metrics, each) with { TauSimulated = TauSimulated(termsByDepth) };
+        metrics = WithoutPositions(metrics, played);
 
         _optimizer.Step(metrics.LearningRate);
-        _adversaryOptimizer?.Step(_options.Adversary.LearningRate);
+        if (metrics.DiscriminatorFrozen != true) _adversaryOptimizer?.Step(_options.Adversary.LearningRate);
         _state.Step++;
         _state.Tokens += tokens;
         return metrics with { Tokens = _state.Tokens };
     }
 
-    // A mean over no position is zero for the gradients, but it is no measurement.
-    private StepMetrics WithoutPositions(StepMetrics metrics, DistillationTerms[] termsByDepth)
+    private StepMetrics WithGame(StepMetrics metrics, GameStep played, double weight, GradientBalance? measured) => metrics with
     {
-        if (metrics.LossByName.All(loss => double.IsNaN(loss.Value))) metrics = metrics with { Loss = double.NaN };
-        return _adversary is null || termsByDepth.Any(terms => terms.Logits.shape[0] > 0)
-            ? metrics
-            : metrics with { AdversarialLoss = double.NaN, DiscriminatorLoss = double.NaN, DiscriminatorAccuracy = double.NaN };
+        AdversarialLoss = played.HeadLoss.item<float>(),
+        AdversaryWeight = weight,
+        DiscriminatorLoss = played.DiscriminatorLoss.item<float>(),
+        DiscriminatorAccuracy = played.Accuracy,
+        DiscriminatorScoreOfTarget = played.TargetScore,
+        DiscriminatorScoreOfHead = played.HeadScore,
+        DiscriminatorFrozen = _adversary!.IsAhead(played),
+        SupervisedGradientNorm = measured?.SupervisedNorm,
+        AdversarialGradientNorm = measured?.AdversarialNorm,
+        GradientCosine = measured?.Cosine,
+    };
+
+    private static double TauSimulated(IReadOnlyList<DistillationTerms> termsByDepth)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var accepted = termsByDepth.TakeWhile(terms => terms.Logits.shape[0] > 0)
+            .Select(terms => (terms.ReachProbability * terms.AcceptanceProbability).mean()).ToArray();
+        return accepted.Length == 0 ? double.NaN : 1 + stack(accepted).sum().item<float>();
     }
 
-    private StepMetrics ComputeDiscriminatorGradients(IReadOnlyList<DistillationTerms> termsByDepth, StepMetrics metrics)
+    // A mean over no position is zero for the gradients, but it is no measurement.
+    private static StepMetrics WithoutPositions(StepMetrics metrics, GameStep? played)
     {
-        var (loss, targetAccuracy, headAccuracy) = _adversary!.DiscriminatorLoss(termsByDepth);
-        // The backward pass of the head's loss has left gradients in the discriminator too.
-        _adversaryOptimizer!.ZeroGradients();
-        loss.backward();
-        return metrics with
-        {
-            DiscriminatorLoss = loss.item<float>(),
-            DiscriminatorAccuracy = 0.5 * (targetAccuracy.item<float>() + headAccuracy.item<float>()),
-        };
+        if (metrics.LossByName.All(loss => double.IsNaN(loss.Value))) metrics = metrics with { Loss = double.NaN };
+        return played is null or { Positions: > 0 }
+            ? metrics
+            : metrics with
+            {
+                AdversarialLoss = double.NaN, DiscriminatorLoss = double.NaN, DiscriminatorAccuracy = double.NaN,
+                DiscriminatorScoreOfTarget = double.NaN, DiscriminatorScoreOfHead = double.NaN,
+            };
     }
 }

@@ -6,7 +6,10 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Training;
 
 /// <summary>The state of a training that changes from step to step, and the file that holds it.</summary>
-internal sealed class TrainerState(AdamW optimizer, AdamW? adversary)
+/// <param name="optimizer">The head's optimizer.</param>
+/// <param name="adversary">The discriminator's optimizer; null without an adversary.</param>
+/// <param name="game">What else of the game changes; null without an adversary.</param>
+internal sealed class TrainerState(AdamW optimizer, AdamW? adversary, StateDict? game)
 {
     private const string FileName = "state.safetensors";
 
@@ -21,6 +24,7 @@ internal sealed class TrainerState(AdamW optimizer, AdamW? adversary)
     [
         .. optimizer.State.Select(t => KeyValuePair.Create($"head.{t.Key}", t.Value)),
         .. adversary?.State.Select(t => KeyValuePair.Create($"discriminator.{t.Key}", t.Value)) ?? [],
+        .. game?.Select(t => KeyValuePair.Create($"game.{t.Key}", t.Value)) ?? [],
     ];
 
     public void Save(string folder)

@@ -68,11 +68,8 @@ public sealed record TrainingPlan : TrainingRequest
     [JsonPropertyOrder(1)]
     public required string DataHash { get; init; }
 
-    /// <summary>The same training without the adversary, with the same seed and the same data order.</summary>
-    [JsonIgnore]
-    public TrainingPlan Control => this with
-    {
-        WithControl = false,
-        Training = Training with { Adversary = Training.Adversary with { Weight = 0 } },
-    };
+    /// <summary>The plan of a control, which differs in the adversary and in the loss that takes its place.</summary>
+    /// <param name="name">One of <see cref="TrainingControls.Names"/>.</param>
+    /// <exception cref="KoalaException">There is no such control.</exception>
+    public TrainingPlan ControlOf(string name) => this with { WithControls = [], Training = TrainingControls.Create(name, Training) };
 }

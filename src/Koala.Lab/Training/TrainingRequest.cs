@@ -21,21 +21,27 @@ public record TrainingRequest
     /// <summary>How the head is trained.</summary>
     public TrainingOptions Training { get; init; } = new();
 
-    /// <summary>Whether a control, the same training without the adversary, runs after the training.</summary>
-    public bool WithControl { get; init; }
+    /// <summary>
+    /// The controls that run after the training, some of <see cref="TrainingControls.Names"/>: the same training without the
+    /// adversary. Default: none of them.
+    /// </summary>
+    public IReadOnlyList<string> WithControls { get; init; } = [];
 
     /// <summary>Checks all options. It does not check the files.</summary>
     /// <exception cref="KoalaException">
-    /// An option is out of range, or a control is requested without an adversary.
+    /// An option is out of range, or controls are requested without an adversary.
     /// </exception>
     public void Validate()
     {
         Head.Validate();
         Training.Validate();
         Training.CheckFor(Head);
-        if (WithControl && Training.Adversary.Weight == 0)
-            throw KoalaException.ForOption(nameof(WithControl),
-                "trains the pair with and without the adversary, but the adversary's weight is 0",
-                $"set {new OptionName(AdversaryOptions.WeightOption)}, to about 0.1, or leave {new OptionName(nameof(WithControl))} out");
+        foreach (var control in WithControls) TrainingControls.Check(control);
+        if (WithControls.GroupBy(name => name).FirstOrDefault(same => same.Count() > 1) is { } twice)
+            throw KoalaException.ForOption(nameof(WithControls), $"has {twice.Key} twice", "give it once");
+        if (WithControls.Count > 0 && Training.Adversary.Weight == 0)
+            throw KoalaException.ForOption(nameof(WithControls),
+                "trains the same without the adversary, but the adversary's weight is 0",
+                $"set {new OptionName(AdversaryOptions.WeightOption)}, to about 0.1, or leave {new OptionName(nameof(WithControls))} out");
     }
 }

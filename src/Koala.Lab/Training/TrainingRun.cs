@@ -15,7 +15,7 @@ public static class TrainingRun
     /// <summary>The kind of a training run in run.json.</summary>
     public const string Kind = "train";
 
-    /// <summary>Trains a head in a new run folder, and then the control if the plan asks for one.</summary>
+    /// <summary>Trains a head in a new run folder, and then the controls that the plan asks for.</summary>
     /// <param name="folder">A new run folder.</param>
     /// <param name="target">The target of the plan.</param>
     /// <param name="data">The data of the plan.</param>
@@ -88,13 +88,13 @@ public static class TrainingRun
         Continue(folder, target, data, plan, progress, notes, cancel);
     }
 
-    /// <summary>Whether a training run, including its control, is finished.</summary>
+    /// <summary>Whether a training run, including its controls, is finished.</summary>
     /// <exception cref="KoalaException">The folder is not a training run.</exception>
     public static bool IsDone(RunFolder folder)
     {
         if (!IsFinished(folder)) return false;
-        if (!PlanOf(folder).WithControl) return true;
-        return RunFolder.IsRun(folder.ControlFolder) && IsFinished(RunFolder.Open(folder.ControlFolder));
+        var controls = PlanOf(folder).WithControls.Select(folder.ControlFolder);
+        return controls.All(control => RunFolder.IsRun(control) && IsFinished(RunFolder.Open(control)));
     }
 
     /// <summary>The plan of a run that can be resumed.</summary>
@@ -117,7 +117,8 @@ public static class TrainingRun
                 "name the folder of a training run");
         try
         {
-            var plan = record.Options.Deserialize<TrainingPlan>(JsonFormat.Document) ?? throw new JsonException("it is null");
+            var plan = EarlierOptions.Upgrade(record.Options).Deserialize<TrainingPlan>(JsonFormat.Document)
+                ?? throw new JsonException("it is null");
             return record.HasOriginalOptions
                 ? plan
                 : throw new KoalaException(folder.RecordFile,
@@ -167,13 +168,14 @@ public static class TrainingRun
     {
         Check(plan, target, data);
         if (!IsFinished(folder)) TrainToTheEnd(folder, target, data, plan, progress, notes, cancel);
-        if (!plan.WithControl) return;
-
-        // The control is a run of its own, which differs in the adversary only.
-        var control = ControlOf(folder);
-        using var controlLock = RunLock.Acquire(control);
-        if (!RunFolder.IsRun(control.Path)) Begin(control, plan.Control, folder.ReadRecord().Command);
-        if (!IsFinished(control)) TrainToTheEnd(control, target, data, plan.Control, progress, notes, cancel);
+        foreach (var name in plan.WithControls)
+        {
+            // A control is a run of its own.
+            var control = ControlOf(folder, name);
+            using var controlLock = RunLock.Acquire(control);
+            if (!RunFolder.IsRun(control.Path)) Begin(control, plan.ControlOf(name), folder.ReadRecord().Command);
+            if (!IsFinished(control)) TrainToTheEnd(control, target, data, plan.ControlOf(name), progress, notes, cancel);
+        }
     }
 
     private static void TrainToTheEnd(
@@ -196,7 +198,13 @@ public static class TrainingRun
                 notes?.Invoke($"{folder.MetricsFile} lacks {missing} of the {trainer.StepsDone} steps that are done; "
                     + "the run continues without");
             }
-            var learning = new LearningCheck(head, data, plan, trainer.StepsDone, MetricsLog.Read(folder.MetricsFile));
+            var before = MetricsLog.Read(folder.MetricsFile);
+            var learning = new LearningCheck(head, data, plan, trainer.StepsDone, before);
+            var collapse = plan.Training.Adversary.Weight > 0 ? new CollapseCheck(folder, before) : null;
+            // The head is saved in the target's dtype. Whenever it is used, in training too, its weights are rounded to
+            // this dtype.
+            void SaveHead() =>
+                head.Save(folder.HeadFolder, HeadCard.Create(head, plan, MetricsLog.Read(folder.MetricsFile)), target.Dtype);
 
             trainer.Run(
                 metrics =>
@@ -204,6 +212,11 @@ public static class TrainingRun
                     log.Append(metrics.Step, metrics.Values);
                     learning.Add(metrics);
                     progress?.Report(new TrainingProgress(folder, metrics, plan.Training.Steps));
+                    collapse?.Add(metrics, trainer.SaveState, restore: state =>
+                    {
+                        trainer.LoadState(state);
+                        SaveHead();
+                    });
                 },
                 () =>
                 {
@@ -211,9 +224,7 @@ public static class TrainingRun
                     checkpoints.Save(trainer.StepsDone, trainer.SaveState);
                 },
                 cancel);
-            // The head is saved in the target's dtype. Whenever it is used, in training too, its weights are rounded to
-            // this dtype.
-            head.Save(folder.HeadFolder, HeadCard.Create(head, plan, MetricsLog.Read(folder.MetricsFile)), target.Dtype);
+            SaveHead();
             folder.WriteRecord(folder.ReadRecord().End(RunState.Finished));
         }
         catch (OperationCanceledException)
@@ -255,9 +266,9 @@ public static class TrainingRun
         }
     }
 
-    private static RunFolder ControlOf(RunFolder folder) => RunFolder.IsRun(folder.ControlFolder)
-        ? RunFolder.Open(folder.ControlFolder)
-        : RunFolder.Create(folder.ControlFolder);
+    private static RunFolder ControlOf(RunFolder folder, string name) => RunFolder.IsRun(folder.ControlFolder(name))
+        ? RunFolder.Open(folder.ControlFolder(name))
+        : RunFolder.Create(folder.ControlFolder(name));
 
     private static bool IsFinished(RunFolder folder) => folder.ReadRecord().State == RunState.Finished;
 }

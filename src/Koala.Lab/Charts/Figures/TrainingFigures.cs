@@ -21,6 +21,18 @@ internal static class TrainingFigures
         Create("Accuracy in training", new ValueAxis("accuracy", "F3"), lines,
             [.. Depths(lines, "validationAccuracyAtDepth"), ("discriminatorAccuracy", "discriminator", Colours.Sky)]);
 
+    public static Plot Tau(IReadOnlyList<MetricsLine> lines) =>
+        Create("Acceptance length in training", new ValueAxis("tokens per round τ", "F2"), lines,
+        [
+            ("tauSimulated", "training rows, sampling", Colours.Muted),
+            ("validationTauTeacherForced", "held out, teacher-forced", Colours.Sky),
+            ("validationTauFreeRunning", "held out, free-running", Colours.Orange),
+        ]);
+
+    public static Plot DiscriminatorScores(IReadOnlyList<MetricsLine> lines) =>
+        Create("What the discriminator sees", new ValueAxis("mean score", "F2"), lines,
+            [("discriminatorScoreOfTarget", "the target's", Colours.Sky), ("discriminatorScoreOfHead", "the head's", Colours.Orange)]);
+
     /// <summary>The minimised loss of several runs, one line per run.</summary>
     public static Plot LossByRun(IReadOnlyList<(string Name, IReadOnlyList<MetricsLine> Lines)> runs)
     {

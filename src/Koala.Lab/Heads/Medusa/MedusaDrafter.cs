@@ -6,13 +6,14 @@ namespace Koala.Lab.Heads.Medusa;
 
 /// <summary>
 /// Drafts from the last committed hidden state of each sequence. All heads run at once, since none depends on the
-/// candidates before it.
+/// candidates before it; a Markov bias is added to their logits when the token before is known.
 /// </summary>
 internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) : LevelDrafter
 {
     // The last committed hidden state of each sequence, [B,D].
     private readonly Tensor _last = zeros(batch, target.Config.HiddenSize, target.Dtype, target.Device).DetachFromDisposeScope();
 
+    private readonly long[] _roots = new long[batch];   // the last committed token of each sequence
     private readonly MedusaCpuWeights? _packed = head.PackFor(target);
     private Tensor? _logits;   // the logits of this round, [n,B,V]
     private int _level;
@@ -25,7 +26,11 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
     {
         using var scope = NewDisposeScope();
         for (var b = 0; b < batch; b++)
-            if (tokens[b].Length > 0) _last[b].copy_(features[b, tokens[b].Length - 2]);
+        {
+            if (tokens[b].Length == 0) continue;
+            _last[b].copy_(features[b, tokens[b].Length - 2]);
+            _roots[b] = tokens[b][^1];
+        }
     }
 
     public override Tensor First()
@@ -33,22 +38,41 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
         _logits?.Dispose();
         _logits = Logits(head.MaxDraftLength).DetachFromDisposeScope();
         _level = 0;
-        return _logits[0];
+        return After(_roots, _logits[0]);
     }
 
-    public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents) =>
-        _logits![++_level];
+    public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents)
+    {
+        var logits = _logits![++_level];
+        if (head.Markov is null) return logits;
+        // A row for each candidate, since they differ in the token before.
+        return After([.. tokens.SelectMany(of => of).Select(token => (long)token)], logits.repeat_interleave(tokens[0].Length, 0));
+    }
 
     /// <inheritdoc/>
     public override Tensor GreedyChain(int length)
     {
         using var scope = NewDisposeScope();
-        return BestTokens.OnHost(Logits(length)).t().contiguous().MoveToOuterDisposeScope();
+        var logits = Logits(length);
+        if (head.Markov is not { } markov) return BestTokens.OnHost(logits).t().contiguous().MoveToOuterDisposeScope();
+        var tokens = new List<Tensor>();
+        for (var i = 0; i < length; i++)
+        {
+            // A token that is none, since its logits are not finite, ends in an error.
+            var before = i == 0 ? tensor(_roots, device: target.Device) : tokens[^1].clamp_min(0);
+            tokens.Add(BestTokens.OnDevice(logits[i] + markov.Logits(before, logits.dtype)));
+        }
+        return stack(tokens, 1).cpu().MoveToOuterDisposeScope();
     }
 
     internal override KoalaException NotFinite() => head.NotFinite();
 
-    // The logits of the first heads, [n,B,V].
+    // Logits with what the tokens before them add, [N,V].
+    private Tensor After(long[] tokens, Tensor logits) => head.Markov is { } markov
+        ? logits + markov.Logits(tensor(tokens, device: target.Device), logits.dtype)
+        : logits;
+
+    // The logits of the first heads, [n,B,V], without the Markov bias.
     private Tensor Logits(int heads) => _packed?.Logits(_last, target.Model.Cpu!, heads) ?? head.Logits(_last, target, heads);
 
     protected override void Dispose(bool disposing)

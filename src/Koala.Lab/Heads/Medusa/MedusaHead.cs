@@ -23,13 +23,20 @@ public sealed class MedusaHead : DraftHead
     private readonly Tensor[] _weights;     // K tensors (1 if blocks are tied), [n,D,D]
     private readonly Tensor[] _biases;      // K tensors (1 if blocks are tied), [n,D]
     private readonly Tensor? _lmHeads;      // [n,V,D]; null if the heads share the target's LM head
+    private readonly MarkovBias? _markov;   // null if the heads do not depend on each other's tokens
     private readonly PackedWeights<MedusaCpuWeights> _packed = new();
 
-    internal MedusaHead(MedusaOptions options, TargetIdentity target, Tensor[] weights, Tensor[] biases, Tensor? lmHeads)
+    internal MedusaHead(
+        MedusaOptions options, TargetIdentity target, Tensor[] weights, Tensor[] biases, Tensor? lmHeads, MarkovBias? markov)
         : base(options, target)
     {
-        (_options, _weights, _biases, _lmHeads) = (options, weights, biases, lmHeads);
+        (_options, _weights, _biases, _lmHeads, _markov) = (options, weights, biases, lmHeads, markov);
         var parameters = new List<KeyValuePair<string, Tensor>>();
+        if (markov is not null)
+        {
+            parameters.Add(new("markov.before", markov.Before));
+            parameters.Add(new("markov.after", markov.After));
+        }
         for (var k = 0; k < weights.Length; k++)
         {
             parameters.Add(new($"blocks.{k}.weight", weights[k]));
@@ -41,6 +48,9 @@ public sealed class MedusaHead : DraftHead
 
     /// <inheritdoc/>
     public override int MaxDraftLength => _options.Heads;
+
+    /// <summary>What the token before adds to logits; null if nothing does.</summary>
+    internal MarkovBias? Markov => _markov;
 
     /// <inheritdoc/>
     public override StateDict Parameters { get; }
@@ -73,7 +83,11 @@ public sealed class MedusaHead : DraftHead
             var positions = batch.LabelPositions(ahead: 2 + h);
             var rows = tensor(positions.Select(position => rowOf[position]).ToArray(), device: target.Device);
             var logits = LogitsOf(hidden[h].index_select(0, rows), h, target).to(ScalarType.Float32);   // [Nh,V]
-            headOutputs.Add(new HeadOutput(h, logits, tensor(positions, device: target.Device) + 1 + h));
+            var targetPositions = tensor(positions, device: target.Device) + 1 + h;
+            // The token at such a position is the one before the token that is predicted there.
+            if (_markov is not null)
+                logits = logits + _markov.Logits(batch.Tokens.view(-1).index_select(0, targetPositions), logits.dtype);
+            headOutputs.Add(new HeadOutput(h, logits, targetPositions));
         }
         foreach (var output in headOutputs)
         {
@@ -83,7 +97,7 @@ public sealed class MedusaHead : DraftHead
         return headOutputs;
     }
 
-    /// <summary>Logits of the first heads from hidden states.</summary>
+    /// <summary>Logits of the first heads from hidden states, without the Markov bias.</summary>
     /// <param name="features">The target's hidden states, [N,D].</param>
     /// <param name="target">The target of the head.</param>
     /// <param name="first">The number of heads, n; null means all of them.</param>
@@ -106,9 +120,9 @@ public sealed class MedusaHead : DraftHead
         : _packed.Of(Parameters, () => new MedusaCpuWeights(_options, _weights, _biases, _lmHeads));
 
     /// <inheritdoc/>
-    public override StateDict ToStateDict() => MedusaStateDict.Create(_options, _weights, _biases, _lmHeads);
+    public override StateDict ToStateDict() => MedusaStateDict.Create(_options, _weights, _biases, _lmHeads, _markov);
 
-    internal static MedusaHead Create(MedusaOptions options, Target target)
+    internal static MedusaHead Create(MedusaOptions options, Target target, int seed)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -119,7 +133,8 @@ public sealed class MedusaHead : DraftHead
         var lmHeads = options.OwnLmHeads
             ? Parameter(target.LmHead.to(ScalarType.Float32).expand(options.Heads, -1, -1).clone())
             : null;
-        return new MedusaHead(options, target.Identity, weights, biases, lmHeads);
+        var markov = options.MarkovRank == 0 ? null : MarkovBias.Create(options.MarkovRank, target, seed);
+        return new MedusaHead(options, target.Identity, weights, biases, lmHeads, markov);
     }
 
     /// <inheritdoc/>
@@ -129,7 +144,8 @@ public sealed class MedusaHead : DraftHead
         Tensor Copy(Tensor weight) => weight.detach().clone().DetachFromDisposeScope();
         var blocks = _options.Tied ? 1 : layers;
         return new MedusaHead(_options with { Layers = layers }, Target,
-            [.. _weights.Take(blocks).Select(Copy)], [.. _biases.Take(blocks).Select(Copy)], _lmHeads is null ? null : Copy(_lmHeads));
+            [.. _weights.Take(blocks).Select(Copy)], [.. _biases.Take(blocks).Select(Copy)], _lmHeads is null ? null : Copy(_lmHeads),
+            _markov?.Copy());
     }
 
     /// <inheritdoc/>

@@ -29,6 +29,12 @@ public sealed record MedusaOptions : HeadOptions
     /// </summary>
     public bool OwnLmHeads { get; init; }
 
+    /// <summary>
+    /// The rank of the Markov bias, which adds to the logits of each token what the token before it says. Default 0, which
+    /// means no bias: the heads then do not depend on each other's tokens.
+    /// </summary>
+    public int MarkovRank { get; init; }
+
     internal override int Depths => Heads;
 
     /// <inheritdoc/>
@@ -37,5 +43,8 @@ public sealed record MedusaOptions : HeadOptions
         base.Validate();
         if (Heads is < 1 or > MaxHeads)
             throw KoalaException.ForOption(nameof(Heads), $"is {Heads}, but there are 1 to {MaxHeads} Medusa heads", "set it to 4");
+        if (MarkovRank < 0)
+            throw KoalaException.ForOption(nameof(MarkovRank), $"is {MarkovRank}, but it must be 0 or above",
+                "leave it out, or set it to 64");
     }
 }

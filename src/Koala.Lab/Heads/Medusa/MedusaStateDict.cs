@@ -6,13 +6,17 @@ namespace Koala.Lab.Heads.Medusa;
 
 /// <summary>
 /// The published tensor names of Medusa: <c>{h}.{k}.linear.weight</c>, <c>{h}.{k}.linear.bias</c>, and
-/// <c>{h}.{K}.weight</c> for a head's own LM head.
+/// <c>{h}.{K}.weight</c> for a head's own LM head. The Markov bias, which has no published names, is
+/// <c>markov.before.weight</c> and <c>markov.after.weight</c>.
 /// </summary>
 /// <remarks>
 /// After the medusa_lm_head files of FasterDecoding/Medusa. Tied blocks are stored K times, as they are there.
 /// </remarks>
 internal static class MedusaStateDict
 {
+    private const string MarkovBefore = "markov.before.weight";
+    private const string MarkovAfter = "markov.after.weight";
+
     public static MedusaHead Read(ITensorSource source, MedusaOptions options, TargetIdentity target, ScalarType dtype, Device device)
     {
         using var scope = NewDisposeScope();
@@ -20,10 +24,12 @@ internal static class MedusaStateDict
         var blocks = options.Tied ? 1 : options.Layers;
         Tensor Stack(Func<int, string> name) =>
             stack(Enumerable.Range(0, options.Heads).Select(h => source.Read(name(h), dtype, device)), 0).DetachFromDisposeScope();
+        Tensor Single(string name) => source.Read(name, dtype, device).DetachFromDisposeScope();
         return new MedusaHead(options, target,
             Enumerable.Range(0, blocks).Select(k => Stack(h => $"{h}.{k}.linear.weight")).ToArray(),
             Enumerable.Range(0, blocks).Select(k => Stack(h => $"{h}.{k}.linear.bias")).ToArray(),
-            options.OwnLmHeads ? Stack(h => $"{h}.{options.Layers}.weight") : null);
+            options.OwnLmHeads ? Stack(h => $"{h}.{options.Layers}.weight") : null,
+            options.MarkovRank == 0 ? null : new MarkovBias(Single(MarkovBefore), Single(MarkovAfter)));
     }
 
     /// <summary>The tensors of a head's file: views of the weights, which the caller must dispose.</summary>
@@ -31,7 +37,8 @@ internal static class MedusaStateDict
     /// <param name="weights">The weights of the K blocks, or of the one tied block, each [n,D,D].</param>
     /// <param name="biases">The biases of these blocks, each [n,D].</param>
     /// <param name="lmHeads">The heads' own LM heads, [n,V,D]; null if the heads share the target's.</param>
-    public static StateDict Create(MedusaOptions options, Tensor[] weights, Tensor[] biases, Tensor? lmHeads)
+    /// <param name="markov">The Markov bias; null if there is none.</param>
+    public static StateDict Create(MedusaOptions options, Tensor[] weights, Tensor[] biases, Tensor? lmHeads, MarkovBias? markov)
     {
         var tensors = new List<KeyValuePair<string, Tensor>>();
         for (var h = 0; h < options.Heads; h++)
@@ -43,6 +50,11 @@ internal static class MedusaStateDict
                 tensors.Add(new($"{h}.{k}.linear.bias", biases[block][h]));
             }
             if (lmHeads is not null) tensors.Add(new($"{h}.{options.Layers}.weight", lmHeads[h]));
+        }
+        if (markov is not null)
+        {
+            tensors.Add(new(MarkovBefore, markov.Before.alias()));
+            tensors.Add(new(MarkovAfter, markov.After.alias()));
         }
         return [.. tensors];
     }
@@ -59,6 +71,8 @@ internal static class MedusaStateDict
             }
             if (options.OwnLmHeads) shapes[$"{h}.{options.Layers}.weight"] = [target.VocabularySize, target.HiddenSize];
         }
+        if (options.MarkovRank == 0) return shapes;
+        foreach (var name in (string[])[MarkovBefore, MarkovAfter]) shapes[name] = [target.VocabularySize, options.MarkovRank];
         return shapes;
     }
 }
