@@ -69,6 +69,9 @@ internal sealed class GgufBytes
     public GgufBytes Set(string key, int[] values) =>
         SetRaw(key, 9, List(5, (ulong)values.Length, [.. values.SelectMany(BitConverter.GetBytes)]));
 
+    public GgufBytes Set(string key, float[] values) =>
+        SetRaw(key, 9, List(6, (ulong)values.Length, [.. values.SelectMany(BitConverter.GetBytes)]));
+
     /// <summary>A value as raw bytes; it replaces the value of a key that exists already.</summary>
     public GgufBytes SetRaw(string key, uint type, byte[] value)
     {

@@ -18,6 +18,7 @@ internal sealed unsafe class CpuTarget : IDisposable
     {
         var crew = CpuDecoder.Crew;
         (_config, Decoder) = (reader.Config, new CpuDecoder(reader.Config));
+        HeadDecoder = _config.HasLlamaLayers && _config.SlidingWindow is null ? Decoder : new CpuDecoder(_config.ForHeads);
         _layers = [.. Enumerable.Range(0, _config.Layers).Select(layer => LoadLayer(reader, layer, crew))];
         _finalNorm = LoadRow(reader, [TargetReader.FinalNorm]);
         _embedding = LoadMatrix(reader, [TargetReader.Embedding], crew);
@@ -26,6 +27,9 @@ internal sealed unsafe class CpuTarget : IDisposable
 
     /// <summary>What runs the layers.</summary>
     public CpuDecoder Decoder { get; }
+
+    /// <summary>What runs the layers of heads, which have Llama's switches.</summary>
+    public CpuDecoder HeadDecoder { get; }
 
     /// <summary>The LM head, [V,D]; the embedding itself where they are tied.</summary>
     public PanelMatrix LmHead { get; }
@@ -47,7 +51,12 @@ internal sealed unsafe class CpuTarget : IDisposable
         () => [.. _layers.SelectMany(layer => layer.ToTensors(_config)), PackedTensor.ToTensor(_finalNorm)]);
 
     /// <summary>Rows of the embedding, [N,D].</summary>
-    public Tensor Embed(ReadOnlySpan<long> ids) => PackedTensor.Rows(_embedding, ids);
+    public Tensor Embed(ReadOnlySpan<long> ids)
+    {
+        var rows = PackedTensor.Rows(_embedding, ids);
+        if (_config.EmbeddingScale != 1) rows.mul_((float)_config.EmbeddingScale);
+        return rows;
+    }
 
     /// <summary>Appends trees of tokens; see <see cref="TargetModel.Append"/>. The cache's lengths stay as they are.</summary>
     /// <param name="cache">A cache of B sequences.</param>
@@ -88,12 +97,20 @@ internal sealed unsafe class CpuTarget : IDisposable
     /// <param name="stride">The distance between rows.</param>
     public void Embed(IReadOnlyList<int> ids, float* x, int stride)
     {
-        for (var row = 0; row < ids.Count; row++) _embedding.CopyRow(ids[row], x + (long)row * stride);
+        var scale = (float)_config.EmbeddingScale;
+        for (var row = 0; row < ids.Count; row++)
+        {
+            var to = x + (long)row * stride;
+            _embedding.CopyRow(ids[row], to);
+            if (scale != 1)
+                for (var i = 0; i < _config.HiddenSize; i++) to[i] *= scale;
+        }
     }
 
     public void Dispose()
     {
         Decoder.Dispose();
+        HeadDecoder.Dispose();
         foreach (var layer in _layers) layer.Dispose();
         _finalNorm.Dispose();
         _embedding.Dispose();

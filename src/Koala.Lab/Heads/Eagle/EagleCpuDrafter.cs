@@ -188,7 +188,7 @@ internal sealed unsafe class EagleCpuDrafter : EagleDrafter
         _cpu.Decoder.Multiply(_weights.Fc, pairs, rows.Count, x);
         if (_weights.FcBias is not null)
             for (var row = 0; row < rows.Count; row++) RowKernels.Add(x + (long)row * Width, _weights.FcBias, Width);
-        _cpu.Decoder.Run(_weights.Layers, x, rows, Cache);
+        _cpu.HeadDecoder.Run(_weights.Layers, x, rows, Cache);
         return outputs;
     }
 

@@ -31,7 +31,7 @@ internal sealed class EagleTensorDrafter : EagleDrafter
     public EagleTensorDrafter(EagleHead head, EagleWeights weights, Target target, int batch, int capacity) : base(head, target, batch)
     {
         using var scope = NewDisposeScope();
-        _script = new DecoderScript(target.Config);
+        _script = new DecoderScript(target.Config.ForHeads);
         // These are the same tensors, or rounded ones if training left the head in another dtype.
         _weights = weights.To(target.Dtype);
         _rounded = weights["fc"].dtype != target.Dtype;

@@ -78,6 +78,6 @@ internal sealed class EagleWeights
         yield return "fc";
         if (options.Bias) yield return "fc.bias";
         for (var i = 0; i < options.Layers; i++)
-            foreach (var name in DecoderScript.LayerTensors(config).Skip(i == 0 ? 1 : 0)) yield return $"layers.{i}.{name}";
+            foreach (var name in DecoderScript.LayerTensors(config.ForHeads).Skip(i == 0 ? 1 : 0)) yield return $"layers.{i}.{name}";
     }
 }

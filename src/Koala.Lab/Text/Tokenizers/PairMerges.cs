@@ -38,7 +38,8 @@ internal sealed class PairMerges
         var ids = scores.ToDictionary(token => token.Key, token => token.Value.Id);
         var known = ids.GetAlternateLookup<ReadOnlySpan<char>>();
         // Equal scores have equal ranks: the leftmost pair comes first then.
-        var ranks = scores.Values.Select(token => token.Score).Distinct().OrderDescending().Select((score, rank) => (score, rank)).ToDictionary();
+        var ranks = scores.Values.Select(token => token.Score).Distinct().OrderDescending()
+            .Select((score, rank) => (score, rank)).ToDictionary();
         foreach (var (token, (id, score)) in scores)
             for (var cut = 1; cut < token.Length; cut++)
                 if (known.TryGetValue(token.AsSpan(0, cut), out var left) && known.TryGetValue(token.AsSpan(cut), out var right))

@@ -1,5 +1,4 @@
 using Google.Protobuf;
-using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Text.Tokenizers;
 

@@ -49,10 +49,12 @@ internal sealed partial record SentencePieces(IReadOnlyList<(string Text, float 
     public IEnumerable<AddedToken> AddedTokens(bool areNormalized)
     {
         for (var id = 0; id < Pieces.Count; id++)
-            if (Pieces[id].Text.Length == 0) continue;
-            else if (Pieces[id].Kind is PieceKind.Control or PieceKind.Unknown) yield return new AddedToken(id, Pieces[id].Text, Special: true);
-            else if (Pieces[id].Kind is PieceKind.UserDefined)
-                yield return new AddedToken(id, Pieces[id].Text, Special: false, Normalized: areNormalized);
+        {
+            var (text, _, kind) = Pieces[id];
+            if (text.Length == 0) continue;
+            if (kind is PieceKind.Control or PieceKind.Unknown) yield return new AddedToken(id, text, Special: true);
+            else if (kind is PieceKind.UserDefined) yield return new AddedToken(id, text, Special: false, Normalized: areNormalized);
+        }
     }
 
     /// <summary>Makes the model.</summary>

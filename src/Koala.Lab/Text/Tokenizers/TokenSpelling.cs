@@ -36,7 +36,8 @@ internal sealed record TokenSpelling
     {
         if (IsByteLevel) return ByteAlphabet.ToBytes(token);
         if (HasByteTokens && ByteOf(token) is { } value) return [value];
-        return Encoding.UTF8.GetBytes(Replacements.Aggregate(token, (text, pair) => text.Replace(pair.From, pair.To, StringComparison.Ordinal)));
+        foreach (var (from, to) in Replacements) token = token.Replace(from, to, StringComparison.Ordinal);
+        return Encoding.UTF8.GetBytes(token);
     }
 
     /// <summary>What is left of the bytes of a text's first token.</summary>

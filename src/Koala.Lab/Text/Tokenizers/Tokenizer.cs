@@ -83,7 +83,8 @@ public sealed class Tokenizer
     public IReadOnlyList<int> Encode(string text, bool addSpecialTokens = false)
     {
         KoalaException.ThrowIfNull(text);
-        return addSpecialTokens ? [.. _parts.Before, .. Encode(text, TextPosition.Start), .. _parts.After] : Encode(text, TextPosition.Start);
+        var ids = Encode(text, TextPosition.Start);
+        return addSpecialTokens ? [.. _parts.Before, .. ids, .. _parts.After] : ids;
     }
 
     /// <summary>The tokens of a text that continues a longer one, so that both together are the tokens of the whole.</summary>

@@ -9,20 +9,19 @@ internal sealed class UnigramEncoder : IPieceEncoder
     // What an unknown character costs beyond the worst token.
     private const double UnknownPenalty = 10;
 
-    private readonly Dictionary<string, (int Id, double Score)> _tokens;
     private readonly Dictionary<string, (int Id, double Score)>.AlternateLookup<ReadOnlySpan<char>> _known;
     private readonly UnknownText _unknown;
     private readonly int _longest;
     private readonly double _unknownScore;
 
-    /// <param name="tokens">The tokens that text can become, with their ids and scores (logarithms of probabilities); not empty.</param>
+    /// <param name="tokens">The tokens that text can become, with their ids and scores (logarithms of probabilities).</param>
     /// <param name="unknown">What becomes of characters outside the vocabulary.</param>
     public UnigramEncoder(Dictionary<string, (int Id, double Score)> tokens, UnknownText unknown)
     {
-        (_tokens, _unknown) = (tokens, unknown);
+        _unknown = unknown;
         _known = tokens.GetAlternateLookup<ReadOnlySpan<char>>();
-        _longest = tokens.Keys.Max(token => token.Length);
-        _unknownScore = tokens.Values.Min(token => token.Score) - UnknownPenalty;
+        _longest = tokens.Keys.Select(token => token.Length).DefaultIfEmpty().Max();
+        _unknownScore = tokens.Values.Select(token => token.Score).DefaultIfEmpty().Min() - UnknownPenalty;
     }
 
     /// <inheritdoc/>
