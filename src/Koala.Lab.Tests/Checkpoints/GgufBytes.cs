@@ -125,6 +125,22 @@ internal sealed class GgufBytes
         return this;
     }
 
+    /// <summary>The same model in several files: the first one has the keys, and each a part of the tensors.</summary>
+    public IReadOnlyList<GgufBytes> Split(int count)
+    {
+        var parts = new List<GgufBytes>();
+        foreach (var tensors in _tensors.Chunk((_tensors.Count + count - 1) / count))
+        {
+            var part = new GgufBytes();
+            if (parts.Count == 0) part._keys.AddRange(_keys);
+            part.SetRaw("split.no", 2, BitConverter.GetBytes((ushort)parts.Count))
+                .SetRaw("split.count", 2, BitConverter.GetBytes((ushort)count));
+            part._tensors.AddRange(tensors);
+            parts.Add(part);
+        }
+        return parts;
+    }
+
     public byte[] Build()
     {
         var header = new List<byte>();

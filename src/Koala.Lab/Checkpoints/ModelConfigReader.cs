@@ -61,7 +61,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             RopeScaling = rope.Scaling,
             ContextLength = rope.Context,
             SlidingWindow = windowLayers.Count == 0 ? null : window,
-            WindowLayers = windowLayers,
+            WindowLayers = windowLayers.Count > 0 ? windowLayers : [],
             LocalRopeTheta = isGemma3 ? rope.LocalTheta : null,
             UnrotatedLayers = architecture == "SmolLM3ForCausalLM" ? UnrotatedLayers(layers) : [],
             Activation = Activation(isGemma),

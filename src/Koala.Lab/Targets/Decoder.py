@@ -25,7 +25,7 @@ def attend(q, k, v, mask, scale: float, cap: float):
         q = q * scale
     if cap == 0:
         return torch.scaled_dot_product_attention(q, k, v, mask)
-    scores = torch.matmul(q, k.transpose(-2, -1)) / math.sqrt(q.size(-1))
+    scores = torch.matmul(q, k.transpose(-2, -1)) * (float(q.size(-1)) ** -0.5)
     scores = torch.tanh(scores / cap) * cap + mask
     return torch.matmul(torch.softmax(scores, -1), v)
 

@@ -64,7 +64,8 @@ internal static class TargetTensors
             || name.StartsWith("lm_head.", StringComparison.Ordinal);
     }
 
-    private static Dictionary<string, long[]> Expected(ModelConfig c, bool hasLmHead)
+    /// <summary>The tensors of a model and their shapes.</summary>
+    internal static Dictionary<string, long[]> Expected(ModelConfig c, bool hasLmHead)
     {
         long hidden = c.HiddenSize;
         long inner = c.IntermediateSize;

@@ -51,7 +51,6 @@ internal sealed partial record SentencePieces(IReadOnlyList<(string Text, float 
         for (var id = 0; id < Pieces.Count; id++)
         {
             var (text, _, kind) = Pieces[id];
-            if (text.Length == 0) continue;
             if (kind is PieceKind.Control or PieceKind.Unknown) yield return new AddedToken(id, text, Special: true);
             else if (kind is PieceKind.UserDefined) yield return new AddedToken(id, text, Special: false, Normalized: areNormalized);
         }
