@@ -175,7 +175,7 @@ public sealed class HostileGgufTests : IDisposable
                 "below the vocabulary size 4", "-1");
 
             // Tokenizer.
-            Key("model", f => f.Set("tokenizer.ggml.model", "llama"), "scores", "llama");
+            Key("model", f => f.Set("tokenizer.ggml.model", "t5"), "SentencePiece", "t5");
             Key("model", f => f.Set("tokenizer.ggml.model", "bert"), "is bert", "bert");
             Key("model", f => f.Without("tokenizer.ggml.model"), "is missing", "missing");
             Key("pre", f => f.Set("tokenizer.ggml.pre", "deepseek-llm"), "is deepseek-llm", "deepseek-llm");

@@ -114,8 +114,9 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
         {
             if (_values.OptionalSection(key) is not { } quantization) continue;
             var method = quantization.OptionalText("quant_method") ?? "no method named";
+            if (IsFloat8(quantization, method)) continue;
             throw _values.Fault(key, $"says that the weights are quantized ({MessageText.Text(method)})",
-                "use the model's unquantized weights");
+                "use the model's unquantized weights, or those in fp8");
         }
         if (_values.OptionalPositive("partial_rotary_factor") is { } part and not 1)
             throw _values.Fault("partial_rotary_factor", $"is {part}, but Koala rotates whole heads", NotThisModel);
@@ -134,6 +135,11 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
                 throw _values.Fault(key, $"is {MessageText.Text(value.GetRawText())}, but Koala computes {architecture} without it",
                     NotThisModel);
     }
+
+    // fp8 weights with their scales, as DeepSeek's and Qwen's models have them, or as the compressed-tensors library writes them.
+    private static bool IsFloat8(JsonSection quantization, string method) =>
+        method == "fp8" && quantization.OptionalText("fmt") is null or "e4m3"
+        || method == "compressed-tensors" && quantization.OptionalText("format") == "float-quantized";
 
     private static bool IsNumber(JsonElement value, double number) =>
         value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var found) && found == number;

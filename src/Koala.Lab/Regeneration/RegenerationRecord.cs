@@ -1,4 +1,5 @@
 using System.Globalization;
+using Koala.Lab.Data;
 using Koala.Lab.Runtime;
 using Koala.Lab.Runtime.Files;
 using Koala.Lab.Targets;
@@ -18,7 +19,7 @@ internal sealed record RegenerationRecord(
         var generation = options.Generation;
         return new RegenerationRecord(
             target.Identity.ToString(), target.Tokenizer.Hash, Dtypes.Name(target.WeightDtype),
-            Path.GetFileName(options.Prompts), InputFile.Sha256(options.Prompts), options.Limit, options.System,
+            Path.GetFileName(options.Prompts), DatasetFolder.Sha256(options.Prompts), options.Limit, options.System,
             generation.MaxTokens, generation.Temperature, generation.TopK, generation.TopP, generation.Seed);
     }
 
