@@ -5,6 +5,7 @@
 # Its second part kills training runs 216 times, a sweep on two processes 20 times, and fills the disk of runs at 200 points
 # (which needs root).
 # The first part takes about ten minutes on two cores. Each part says at its end what it took.
+# docs/tokenizers.sh compares tokenizers of published models, which it fetches, with Hugging Face's own library.
 # Further arguments go to the test program, for example: docs/thorough.sh --filter-class '*.ShippedHeadsTests'
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."

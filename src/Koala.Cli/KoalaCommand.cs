@@ -109,6 +109,7 @@ public static class KoalaCommand
         root.Subcommands.Add(PullCommand.Create(streams));
         root.Subcommands.Add(InspectCommand.Create(streams));
         root.Subcommands.Add(TokenizeCommand.Create(streams));
+        root.Subcommands.Add(DataCommand.Create(streams));
         root.Subcommands.Add(GenerateCommand.Create(streams));
         root.Subcommands.Add(RegenerateCommand.Create(streams));
         root.Subcommands.Add(TrainCommand.Create(streams));

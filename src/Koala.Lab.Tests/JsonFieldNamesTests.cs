@@ -4,6 +4,7 @@ using Koala.Lab.Adversary;
 using Koala.Lab.Charts.Pages;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Checkpoints.Hub;
+using Koala.Lab.Data;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Decoding.Trace;
@@ -53,6 +54,9 @@ public sealed class JsonFieldNamesTests
         { typeof(GateReport), "command results passed" },
         { typeof(ThresholdResult), "threshold measured passed" },
         { typeof(DamagedRun), "name fault" },
+        { typeof(DataCheck), "files rows used skipped reasons messages tokens" },
+        { typeof(SkippedRows), "reason fix rows first" },
+        { typeof(ChatTokens), "total learned median longest" },
         { typeof(RunList), "runs damaged" },
         { typeof(HeadlineFigure), "name value note" },
         { typeof(CategoryReport), "category prompts acceptanceLength speedup nAlpha" },
@@ -80,6 +84,8 @@ public sealed class JsonFieldNamesTests
         { typeof(PulledFile), "name size hash downloaded" },
         {
             typeof(ModelConfig),
+            "slidingWindow windowLayers localRopeTheta unrotatedLayers activation embeddingScale normsAddOne outputNorms " +
+            "attentionScale attentionSoftCap logitSoftCap fusedProjections " +
             "architecture modelType hiddenSize intermediateSize layers heads keyValueHeads headDim " +
             "vocabularySize rmsNormEps ropeTheta ropeScaling " +
             "contextLength tieWordEmbeddings attentionBias queryKeyNorm dtype beginOfSequenceId endOfSequenceIds"

@@ -30,7 +30,7 @@ internal static class TokenizeCommand
         var tokenizer = Tokenizer.Load(target);
         var ids = tokenizer.Encode(text is null or "-" ? streams.Input.ReadToEnd() : text);
         if (json) streams.Output.WriteLine(JsonOutput.Line(new Tokenized(ids, tokenizer.Decode(ids))));
-        else foreach (var id in ids) streams.Output.WriteLine($"{id,8}  {JsonOutput.Line(tokenizer.Decode([id]))}");
+        else foreach (var id in ids) streams.Output.WriteLine($"{id,8}  {JsonOutput.Line(tokenizer.TextOf(id))}");
         return ExitCodes.Done;
     }
 }

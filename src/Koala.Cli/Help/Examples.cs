@@ -47,6 +47,12 @@ internal static class Examples
             "tokenize checkpoints/koala-mini --text \"Why is the sky blue?\"",
             "tokenize checkpoints/koala-mini --json < README.md",
         ],
+        ["data"] = ["data check data/chats-validation.jsonl.gz", "data check CHATS.parquet --target checkpoints/koala-mini --json"],
+        ["data check"] =
+        [
+            "data check data/chats-validation.jsonl.gz",
+            "data check data/chats-validation.jsonl.gz --target checkpoints/koala-mini --json",
+        ],
         ["generate"] =
         [
             $"generate {Mini} --prompt \"Why is the sky blue?\"",

@@ -119,6 +119,70 @@ public sealed class GgufBlockTests : IDisposable
             .. Repeat(-160f, 16), .. Repeat(-176f, 16),
         ]);
 
+    // Random blocks, number by number by the formulas that the formats are described with.
+    [Fact]
+    public void Q2_K() => AssertRandom(10, 84, (b, values) =>
+    {
+        for (var i = 0; i < 256; i++)
+        {
+            var scale = b[i / 16];
+            var q = b[16 + i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3;
+            values[i] = Half(b, 80) * (scale & 15) * q - Half(b, 82) * (scale >> 4);
+        }
+    }, 80, 82);
+
+    [Fact]
+    public void Q3_K() => AssertRandom(11, 110, (b, values) =>
+    {
+        var scales = new int[16];
+        for (var i = 0; i < 4; i++)
+        {
+            var upper = b[104 + i];
+            (scales[i], scales[4 + i]) = (b[96 + i] & 15 | (upper & 3) << 4, b[100 + i] & 15 | (upper >> 2 & 3) << 4);
+            (scales[8 + i], scales[12 + i]) = (b[96 + i] >> 4 | (upper >> 4 & 3) << 4, b[100 + i] >> 4 | (upper >> 6 & 3) << 4);
+        }
+        for (var i = 0; i < 256; i++)
+        {
+            var q = (b[32 + i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3) - ((b[i % 32] >> (i / 32) & 1) == 0 ? 4 : 0);
+            values[i] = Half(b, 108) * (scales[i / 16] - 32) * q;
+        }
+    }, 108);
+
+    private static readonly int[] s_table = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
+    [Fact]
+    public void IQ4_NL() => AssertRandom(20, 18, (b, values) =>
+    {
+        for (var i = 0; i < 32; i++) values[i] = Half(b, 0) * s_table[b[2 + i % 16] >> (i / 16 * 4) & 15];
+    }, 0);
+
+    [Fact]
+    public void IQ4_XS() => AssertRandom(23, 136, (b, values) =>
+    {
+        for (var i = 0; i < 256; i++)
+        {
+            var part = i / 32;
+            var scale = (b[4 + part / 2] >> (4 * (part % 2)) & 15 | ((b[2] | b[3] << 8) >> (2 * part) & 3) << 4) - 32;
+            values[i] = Half(b, 0) * scale * s_table[b[8 + 16 * part + i % 16] >> (i % 32 / 16 * 4) & 15];
+        }
+    }, 0);
+
+    private static float Half(byte[] bytes, int at) => (float)BitConverter.ToHalf(bytes, at);
+
+    private void AssertRandom(uint type, int length, Action<byte[], float[]> decode, params int[] halves)
+    {
+        var random = new Random(1);
+        for (var i = 0; i < 20; i++)
+        {
+            var block = new byte[length];
+            random.NextBytes(block);
+            foreach (var at in halves) BitConverter.TryWriteBytes(block.AsSpan(at), (Half)(random.NextSingle() - 0.5f));
+            var values = new float[length == 18 ? 32 : 256];
+            decode(block, values);
+            AssertValues(type, block, values);
+        }
+    }
+
     private static T[] Repeat<T>(T value, int count) => [.. Enumerable.Repeat(value, count)];
 
     private static float[] Part(float first, float others, float sixteenth, float last) =>
@@ -143,5 +207,13 @@ public sealed class GgufBlockTests : IDisposable
         Assert.Equal(all, file.Read("x", ScalarType.Float32, CPU).data<float>().ToArray());
         var rounded = tensor(all).to(ScalarType.BFloat16);
         Assert.True(file.Read("x", ScalarType.BFloat16, CPU).view(-1).equal(rounded).all().item<bool>());
+        if (file.ReadCodes("x") is not { } codes) return;
+        using (codes)
+        {
+            for (var row = 0; row < 2; row++)
+                for (var i = 0; i < codes.Columns; i++)
+                    Assert.Equal(all[row * codes.Columns + i],
+                        codes.CodesOf(row)[i] * codes.ScalesOf(row)[i / codes.Group] + codes.OffsetsOf(row)[i / codes.Group]);
+        }
     }
 }

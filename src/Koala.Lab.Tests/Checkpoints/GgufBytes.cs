@@ -69,6 +69,9 @@ internal sealed class GgufBytes
     public GgufBytes Set(string key, int[] values) =>
         SetRaw(key, 9, List(5, (ulong)values.Length, [.. values.SelectMany(BitConverter.GetBytes)]));
 
+    public GgufBytes Set(string key, float[] values) =>
+        SetRaw(key, 9, List(6, (ulong)values.Length, [.. values.SelectMany(BitConverter.GetBytes)]));
+
     /// <summary>A value as raw bytes; it replaces the value of a key that exists already.</summary>
     public GgufBytes SetRaw(string key, uint type, byte[] value)
     {
@@ -120,6 +123,22 @@ internal sealed class GgufBytes
     {
         Assert.Equal(1, _tensors.RemoveAll(t => t.Name == name));
         return this;
+    }
+
+    /// <summary>The same model in several files: the first one has the keys, and each a part of the tensors.</summary>
+    public IReadOnlyList<GgufBytes> Split(int count)
+    {
+        var parts = new List<GgufBytes>();
+        foreach (var tensors in _tensors.Chunk((_tensors.Count + count - 1) / count))
+        {
+            var part = new GgufBytes();
+            if (parts.Count == 0) part._keys.AddRange(_keys);
+            part.SetRaw("split.no", 2, BitConverter.GetBytes((ushort)parts.Count))
+                .SetRaw("split.count", 2, BitConverter.GetBytes((ushort)count));
+            part._tensors.AddRange(tensors);
+            parts.Add(part);
+        }
+        return parts;
     }
 
     public byte[] Build()

@@ -84,7 +84,7 @@ public sealed class ModelConfigTests
             Add("scaling without a type", """{"rope_scaling":{"factor":2}}""", "rope_type");
             Add("scaling of two types", """{"rope_scaling":{"type":"linear","rope_type":"llama3","factor":2}}""",
                 "remove the wrong one");
-            Add("another kind of scaling", """{"rope_scaling":{"rope_type":"yarn","factor":4}}""", "yarn");
+            Add("another kind of scaling", """{"rope_scaling":{"rope_type":"proportional","factor":4}}""", "proportional");
             Add("linear scaling without a factor", """{"rope_scaling":{"type":"linear"}}""", "factor");
             Add("linear scaling by 0", """{"rope_scaling":{"type":"linear","factor":0}}""", "factor");
             Add("llama3 scaling without its bounds", """{"rope_scaling":{"rope_type":"llama3","factor":8}}""",
@@ -173,6 +173,8 @@ public sealed class ModelConfigTests
     [InlineData("MistralForCausalLM", false, false)]
     [InlineData("Qwen2ForCausalLM", true, false)]
     [InlineData("Qwen3ForCausalLM", false, true)]
+    [InlineData("Phi3ForCausalLM", false, false)]
+    [InlineData("SmolLM3ForCausalLM", false, false)]
     public void Architectures_differ_by_switches(string architecture, bool bias, bool norm)
     {
         var config = Parse(Changed($$"""{"architectures":["{{architecture}}"],"head_dim":32}"""));
@@ -180,16 +182,25 @@ public sealed class ModelConfigTests
     }
 
     [Theory]
-    [InlineData("""{"architectures":["MistralForCausalLM"],"sliding_window":128}""", 128)]
-    [InlineData("""{"architectures":["MistralForCausalLM"],"sliding_window":null}""", 512)]
-    [InlineData("""{"architectures":["MistralForCausalLM"],"sliding_window":4096}""", 512)]
-    [InlineData("""{"architectures":["Qwen2ForCausalLM"],"sliding_window":128,"use_sliding_window":false}""", 512)]
-    [InlineData("""{"architectures":["Qwen2ForCausalLM"],"sliding_window":128,"use_sliding_window":true}""", 128)]
-    [InlineData("""{"sliding_window":128}""", 512)]
-    [InlineData("""{"sliding_window":128,"layer_types":["full_attention","sliding_attention"]}""", 128)]
-    [InlineData("""{"sliding_window":128,"layer_types":["full_attention","full_attention"]}""", 512)]
-    public void A_window_that_is_used_bounds_the_context(string change, int context) =>
-        Assert.Equal(context, Parse(Changed(change)).ContextLength);
+    [InlineData("""{"architectures":["MistralForCausalLM"],"sliding_window":128}""", "0 1 2 3")]
+    [InlineData("""{"architectures":["MistralForCausalLM"],"sliding_window":null}""", "")]
+    [InlineData("""{"architectures":["Phi3ForCausalLM"],"sliding_window":128}""", "0 1 2 3")]
+    [InlineData("""{"architectures":["Qwen2ForCausalLM"],"sliding_window":128,"use_sliding_window":false}""", "")]
+    [InlineData("""{"architectures":["Qwen2ForCausalLM"],"sliding_window":128,"use_sliding_window":true,"max_window_layers":3}""", "3")]
+    [InlineData("""{"architectures":["Gemma2ForCausalLM"],"sliding_window":128,"head_dim":8,"hidden_act":"gelu"}""", "0 2")]
+    [InlineData("""
+        {"architectures":["Gemma3ForCausalLM"],"sliding_window":128,"head_dim":8,"sliding_window_pattern":3,"hidden_act":"gelu"}
+        """, "0 1 3")]
+    [InlineData("""{"sliding_window":128}""", "")]
+    [InlineData("""
+        {"sliding_window":128,"layer_types":["full_attention","sliding_attention","full_attention","full_attention"]}
+        """, "1")]
+    public void The_family_or_layer_types_say_which_layers_have_a_window(string change, string layers)
+    {
+        var config = Parse(Changed(change));
+        Assert.Equal(layers, string.Join(' ', config.WindowLayers));
+        Assert.Equal((512, layers == "" ? null : 128), (config.ContextLength, config.SlidingWindow));
+    }
 
     [Theory]
     [InlineData("""{"final_logit_softcapping":null,"logit_scale":1.0,"num_local_experts":0,"use_qk_norm":false}""")]

@@ -69,7 +69,6 @@ public sealed class FilesTests
     [InlineData("")]
     [InlineData("\n\n")]
     [InlineData("{\"prompt\": \"a\"}\n{\"prompt\": \"b\"", 2)]
-    [InlineData("[1]", 1)]
     [InlineData("{\"answer\": \"a\"}", 1)]
     [InlineData("{\"prompt\": 3}", 1)]
     [InlineData("{\"prompt\": \"a\", \"id\": []}", 1)]
@@ -156,14 +155,10 @@ public sealed class FilesTests
     }
 
     [Theory]
-    [InlineData("""{"conversations": [{"from": "human", "value": "Hi"}]}""", "ShareGPT", "rename conversations to messages, from to role")]
-    [InlineData("""{"conversations": [{"role": "user", "content": "Hi"}]}""", "has conversations", "rename conversations to messages")]
     [InlineData("""{"dialog": ["Hi"]}""", "has dialog", "rename dialog to messages")]
     [InlineData("""{"instruction": "Add", "input": "1", "output": "2"}""", "Alpaca", "instruction and input as user, output as assistant")]
     [InlineData("""{"prompt": "Add", "completion": "2"}""", "prompt and completion", "prompt as user, completion as assistant")]
     [InlineData("""{"chosen": [], "rejected": []}""", "preferences", "the chosen one")]
-    [InlineData("""[{"messages": []}]""", "begins a JSON array", "on a line of its own")]
-    [InlineData("[\n{},\n{}\n]", "begins a JSON array", "on a line of its own")]
     public void Another_format_of_chats_is_named_with_how_to_convert_it(string text, string found, string fix)
     {
         using var folder = new TemporaryFolder();
@@ -175,7 +170,6 @@ public sealed class FilesTests
     }
 
     [Theory]
-    [InlineData("""{"conversations": [{"from": "human", "value": "Hi"}]}""", "ShareGPT")]
     [InlineData("""{"instruction": "Add", "output": "2"}""", "Alpaca")]
     [InlineData("""{"messages": [{"role": "human", "content": "Hi"}]}""", "(roles: human)")]
     public void Another_format_is_named_where_prompts_are_read(string text, string found)

@@ -1,13 +1,15 @@
 using Koala.Lab.Data;
 using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Heads.Learning;
+using Koala.Lab.Targets;
 using Koala.Lab.Tests.Targets;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Heads;
 
 /// <summary>
-/// A head has layers of its target's family. With biases or norms in them too, the drafter equals the training pass.
+/// A head has layers of its target's family, with biases and norms of queries and keys, but without its other switches. The drafter equals
+/// the training pass.
 /// </summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class EagleFamilyTests
@@ -24,9 +26,17 @@ public sealed class EagleFamilyTests
         using var folder = new TemporaryFolder();
         var config = ReferenceTests.Config(change);
         using var target = ReferenceTests.Write(folder, config, ReferenceTests.Weights(config));
+        AssertEqual(target, bias);
+    }
+
+    [Theory, InlineData("Gemma 2"), InlineData("Gemma 3"), InlineData("SmolLM3"), InlineData("Phi-3, longrope"), InlineData("Mistral, window")]
+    public void Heads_of_other_families_have_plain_layers(string name) => FamilyTests.With(name, (target, _) => AssertEqual(target, bias: true));
+
+    private static void AssertEqual(Target target, bool bias)
+    {
         using var head = EagleFixtures.Random(target, new EagleOptions { Layers = 2, Bias = bias });
 
-        int[] text = [.. Enumerable.Range(0, 20).Select(i => 3 + (i * i * 7 + i * 5) % 480)];
+        int[] text = [.. Enumerable.Range(0, 20).Select(i => 3 + (i * i * 7 + i * 5) % (target.Config.VocabularySize - 3))];
         var row = new PackedRow(text, [.. Enumerable.Range(0, text.Length)], new int[text.Length], [.. text.Select(_ => true)]);
         using var cache = target.NewCache(1, text.Length);
         using var batch = new TrainingBatch(target, cache, [row]) { TrainingTimeTestSteps = 3 };

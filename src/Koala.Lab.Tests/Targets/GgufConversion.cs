@@ -17,11 +17,12 @@ internal static class GgufConversion
         ("model.layers", "blk"), ("post_attention_layernorm", "ffn_norm"),
         ("input_layernorm", "attn_norm"), ("self_attn.q_proj", "attn_q"), ("self_attn.k_proj", "attn_k"),
         ("self_attn.v_proj", "attn_v"), ("self_attn.o_proj", "attn_output"),
+        ("self_attn.q_norm", "attn_q_norm"), ("self_attn.k_norm", "attn_k_norm"),
         ("mlp.gate_proj", "ffn_gate"), ("mlp.up_proj", "ffn_up"), ("mlp.down_proj", "ffn_down"),
     ];
 
     /// <param name="folder">
-    /// The folder of a Llama model without scaled rotary positions, whose tokenizer splits digits.
+    /// The folder of a Llama or Qwen model without scaled rotary positions, whose tokenizer splits digits.
     /// </param>
     /// <param name="dtype">The number format of the stored weights.</param>
     public static GgufBytes Of(string folder, ScalarType dtype)
@@ -29,16 +30,18 @@ internal static class GgufConversion
         using var scope = NewDisposeScope();
         using var model = ModelFiles.Open(folder);
         var config = model.Config;
+        var kind = config.ModelType;
         var file = new GgufBytes()
-            .Set("general.architecture", "llama")
-            .Set("llama.context_length", (uint)config.ContextLength)
-            .Set("llama.embedding_length", (uint)config.HiddenSize)
-            .Set("llama.block_count", (uint)config.Layers).Set("llama.feed_forward_length", (uint)config.IntermediateSize)
-            .Set("llama.attention.head_count", (uint)config.Heads)
-            .Set("llama.attention.head_count_kv", (uint)config.KeyValueHeads)
-            .Set("llama.attention.layer_norm_rms_epsilon", (float)config.RmsNormEps)
-            .Set("llama.rope.freq_base", (float)config.RopeTheta)
-            .Set("llama.rope.dimension_count", (uint)config.HeadDim).Set("llama.vocab_size", (uint)config.VocabularySize);
+            .Set("general.architecture", kind)
+            .Set($"{kind}.context_length", (uint)config.ContextLength)
+            .Set($"{kind}.embedding_length", (uint)config.HiddenSize)
+            .Set($"{kind}.block_count", (uint)config.Layers).Set($"{kind}.feed_forward_length", (uint)config.IntermediateSize)
+            .Set($"{kind}.attention.head_count", (uint)config.Heads)
+            .Set($"{kind}.attention.head_count_kv", (uint)config.KeyValueHeads)
+            .Set($"{kind}.attention.key_length", (uint)config.HeadDim)
+            .Set($"{kind}.attention.layer_norm_rms_epsilon", (float)config.RmsNormEps)
+            .Set($"{kind}.rope.freq_base", (float)config.RopeTheta)
+            .Set($"{kind}.rope.dimension_count", (uint)config.HeadDim).Set($"{kind}.vocab_size", (uint)config.VocabularySize);
         AddTokenizer(file, folder, config.VocabularySize, "smollm");
         var type = dtype switch
         {
@@ -49,8 +52,8 @@ internal static class GgufConversion
         foreach (var (name, info) in model.Tensors.Tensors)
         {
             var weights = model.Tensors.Read(name, dtype, CPU);
-            if (name.Contains("q_proj", StringComparison.Ordinal)) weights = Paired(weights, config.Heads);
-            if (name.Contains("k_proj", StringComparison.Ordinal)) weights = Paired(weights, config.KeyValueHeads);
+            if (kind == "llama" && name.Contains("q_proj", StringComparison.Ordinal)) weights = Paired(weights, config.Heads);
+            if (kind == "llama" && name.Contains("k_proj", StringComparison.Ordinal)) weights = Paired(weights, config.KeyValueHeads);
             file.Tensor(s_names.Aggregate(name,
                 (n, pair) => n.Replace(pair.HuggingFace, pair.Gguf, StringComparison.Ordinal)),
                 [.. info.Shape.Reverse().Select(s => (ulong)s)],

@@ -86,7 +86,8 @@ public sealed class GgufTokenizerTests : IDisposable
         using var opened = GgufFile.Open(_folder.At("x.gguf"));
         Assert.Equal(pieces,
             string.Join('|',
-                new PreTokenizer(GgufPreTokenizers.Find(opened.Metadata).Steps, prefixSpace: false, "").Pieces(text)));
+                new PreTokenizer([.. GgufPreTokenizers.Find(opened.Metadata).Steps.Select(step => new PieceStep(step))], "")
+                    .Pieces(text, TextPosition.Start)));
     }
 
     [Fact]

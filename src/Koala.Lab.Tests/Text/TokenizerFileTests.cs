@@ -91,6 +91,7 @@ public sealed class TokenizerFileTests
     [Theory]
     [InlineData("model", "absent", "model")]
     [InlineData("model", "3", "model")]
+    [InlineData("model/type", "\"WordPiece\"", "model.type")]
     [InlineData("model/type", "\"Unigram\"", "model.type")]
     [InlineData("model/vocab", "[]", "model.vocab")]
     [InlineData("model/vocab", "{}", "vocabulary")]
@@ -105,12 +106,12 @@ public sealed class TokenizerFileTests
     [InlineData("model/merges/0", "[\"a\", 3]", "model.merges[0]")]
     [InlineData("model/merges/0", "\"a x\"", "'x'")]
     [InlineData("model/merges/0", "\"b a\"", "'ba'")]
-    [InlineData("model/byte_fallback", "true", "model.byte_fallback")]
     [InlineData("model/dropout", "0.1", "model.dropout")]
     [InlineData("model/end_of_word_suffix", "\"</w>\"", "model.end_of_word_suffix")]
     [InlineData("normalizer", "{\"type\": \"Nmt\"}", "normalizer.type: is 'Nmt'")]
     [InlineData("pre_tokenizer", "null", "pre_tokenizer")]
-    [InlineData("pre_tokenizer/type", "\"Metaspace\"", "pre_tokenizer.type")]
+    [InlineData("pre_tokenizer/type", "\"Metaspace\"", "pre_tokenizer: does not contain ByteLevel")]
+    [InlineData("pre_tokenizer/type", "\"BertPreTokenizer\"", "pre_tokenizer.type")]
     [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"(\"}, \"behavior\": \"Isolated\"}",
         "pre_tokenizer.pattern")]
     [InlineData("pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"a\"}, \"behavior\": \"1\"}",
@@ -124,7 +125,7 @@ public sealed class TokenizerFileTests
     [InlineData("decoder", "null", "decoder")]
     [InlineData("decoder/type", "\"WordPiece\"", "decoder.type")]
     [InlineData("decoder", "{\"type\": \"Sequence\", \"decoders\": []}", "decoder")]
-    [InlineData("decoder", "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Fuse\"}, {\"type\": \"ByteLevel\"}]}", "'Fuse'")]
+    [InlineData("decoder", "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Fuse\"}, {\"type\": \"ByteLevel\"}]}", "'ByteLevel'")]
     [InlineData("normalizer", "{\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFKC\"}]}",
         "normalizer.normalizers[0].type: is 'NFKC'")]
     [InlineData("added_tokens", "{}", "added_tokens")]
@@ -176,7 +177,8 @@ public sealed class TokenizerFileTests
     public void Normalizers_change_the_text_in_their_order(string normalizer, string text, string expected)
     {
         using var json = JsonDocument.Parse($$"""{"normalizer": {{normalizer}}}""");
-        Assert.Equal(expected, NormalizerSection.Read(new JsonSection(json.RootElement, "tokenizer.json")).Apply(text));
+        Assert.Equal(expected, NormalizerSection.Read(new JsonSection(json.RootElement, "tokenizer.json"))
+            .Apply(text, TextPosition.Start));
     }
 
     [Theory]
@@ -253,7 +255,7 @@ public sealed class TokenizerFileTests
         Assert.Contains(fault, error.Message);
     }
 
-    [Theory, InlineData("tokenizer.model"), InlineData("vocab.json")]
+    [Theory, InlineData("spiece.model"), InlineData("vocab.json")]
     public void A_folder_with_another_kind_of_tokenizer_says_how_to_convert_it(string file)
     {
         using var folder = new TemporaryFolder();
@@ -294,7 +296,7 @@ public sealed class TokenizerFileTests
     [Fact]
     public void Letters_beyond_the_basic_plane_are_letters() =>
         Assert.Equal(["𝔘𝔫𝔦", "!!", " 𐐀𐐨", "𓀀"],
-            new PreTokenizer([new SplitStep(PreTokenizer.Gpt2Pattern, SplitBehaviour.Isolated)], false, "")
-                .Pieces("𝔘𝔫𝔦!! 𐐀𐐨" + "\U0001D7D8𓀀")
+            new PreTokenizer([PieceStep.ByteLevel(hasPattern: true, prefixSpace: false)], "")
+                .Pieces("𝔘𝔫𝔦!! 𐐀𐐨" + "\U0001D7D8𓀀", TextPosition.Start)
                 .Where(p => p != "\U0001D7D8"));
 }

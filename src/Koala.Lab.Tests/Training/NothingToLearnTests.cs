@@ -21,7 +21,7 @@ public sealed class NothingToLearnTests : IDisposable
         { Line(("user", string.Concat(Enumerable.Repeat("word ", 900))), ("assistant", "Hello.")), "its answers begin", "context of 512" },
         { Cut("a"), "none of its answers has 2 tokens", "longer answers" },
         { Line(("user", "Hi"), ("assistant", "a")), "no answer of more than 2 tokens", "--medusa-heads to 1" },
-        { """{"conversations": [{"from": "human", "value": "Hi"}]}""", "ShareGPT", "rename conversations" },
+        { """{"conversations": [{"from": "human", "value": "Hi"}]}""", "no message of the assistant", "regenerate" },
     };
 
     public void Dispose() => _folder.Dispose();

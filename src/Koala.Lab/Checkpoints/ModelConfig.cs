@@ -4,8 +4,8 @@ namespace Koala.Lab.Checkpoints;
 
 /// <summary>The sizes of a target, from a Hugging Face <c>config.json</c> or a GGUF file's metadata. They are consistent.</summary>
 /// <remarks>
-/// The architectures are LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM and Qwen3ForCausalLM, which differ by the boolean
-/// properties of this record.
+/// The architectures are those of <see cref="ModelFamilies"/>, which differ by the properties from <see cref="SlidingWindow"/> on. Their
+/// defaults are Llama's.
 /// </remarks>
 public sealed record ModelConfig
 {
@@ -15,7 +15,7 @@ public sealed record ModelConfig
     /// <summary>The architecture's class name in Hugging Face's transformers.</summary>
     public required string Architecture { get; init; }
 
-    /// <summary>The family, as config.json names it: llama, mistral, qwen2, qwen3.</summary>
+    /// <summary>The family, as config.json names it, such as llama or qwen3.</summary>
     public required string ModelType { get; init; }
 
     /// <summary>The width of the hidden states.</summary>
@@ -49,8 +49,8 @@ public sealed record ModelConfig
     public RopeScaling? RopeScaling { get; init; }
 
     /// <summary>
-    /// The largest number of tokens of a sequence: <c>max_position_embeddings</c> (GGUF: <c>context_length</c>), or the sliding window
-    /// if that is smaller. Up to the window, windowed and full attention are the same, and Koala computes full attention.
+    /// The largest number of tokens of a sequence: <c>max_position_embeddings</c> (GGUF: <c>context_length</c>), or with longrope the
+    /// context of the first training, up to which the model uses the factors that Koala uses.
     /// </summary>
     public required int ContextLength { get; init; }
 
@@ -59,6 +59,50 @@ public sealed record ModelConfig
     /// own are computed with it.
     /// </summary>
     public required bool? TieWordEmbeddings { get; init; }
+
+    /// <summary>
+    /// How many tokens back a layer attends, itself included, in the layers of <see cref="WindowLayers"/>; null if all attend to everything.
+    /// </summary>
+    public int? SlidingWindow { get; init; }
+
+    /// <summary>The layers with a sliding window, counted from 0, ascending; empty if none has one.</summary>
+    public IReadOnlyList<int> WindowLayers { get; init; } = [];
+
+    /// <summary>
+    /// The base of the rotary frequencies in the layers with a sliding window, which are not stretched; null if it is that of all layers
+    /// (Gemma 3 has another one).
+    /// </summary>
+    public double? LocalRopeTheta { get; init; }
+
+    /// <summary>The layers without rotary positions, counted from 0, ascending (SmolLM3).</summary>
+    public IReadOnlyList<int> UnrotatedLayers { get; init; } = [];
+
+    /// <summary>The feed-forward part's activation: <c>silu</c>, or <c>gelu_tanh</c> (Gemma).</summary>
+    public string Activation { get; init; } = "silu";
+
+    /// <summary>What embeddings are multiplied by. Default 1 (Gemma: the root of the width).</summary>
+    public double EmbeddingScale { get; init; } = 1;
+
+    /// <summary>Whether norms multiply by 1 + weight (Gemma).</summary>
+    public bool NormsAddOne { get; init; }
+
+    /// <summary>Whether the outputs of attention and of the feed-forward part are normed before they are added (Gemma 2 and 3).</summary>
+    public bool OutputNorms { get; init; }
+
+    /// <summary>
+    /// What the products of queries and keys are multiplied by; null for 1 / √<see cref="HeadDim"/>. The factor that yarn and longrope put
+    /// on rotations is part of it.
+    /// </summary>
+    public double? AttentionScale { get; init; }
+
+    /// <summary>c of c·tanh(x/c), through which attention scores go; null for none (Gemma 2).</summary>
+    public double? AttentionSoftCap { get; init; }
+
+    /// <summary>c of c·tanh(x/c), through which logits go; null for none (Gemma 2).</summary>
+    public double? LogitSoftCap { get; init; }
+
+    /// <summary>Whether files have one tensor for queries, keys and values, and one for gate and up (Phi-3).</summary>
+    public bool FusedProjections { get; init; }
 
     /// <summary>Whether the query, key and value projections have biases (Qwen2). No other projection has any.</summary>
     public required bool AttentionBias { get; init; }
@@ -77,6 +121,23 @@ public sealed record ModelConfig
     /// the end of a turn). The list may be empty.
     /// </summary>
     public required IReadOnlyList<int> EndOfSequenceIds { get; init; }
+
+    /// <summary>The sizes with Llama's switches, as the layers of heads have them; biases and norms of queries and keys stay.</summary>
+    internal ModelConfig ForHeads => HasLlamaLayers && SlidingWindow is null
+        ? this
+        : this with
+        {
+            SlidingWindow = null, WindowLayers = [], LocalRopeTheta = null, UnrotatedLayers = [], Activation = "silu", OutputNorms = false,
+            AttentionScale = null, AttentionSoftCap = null,
+        };
+
+    /// <summary>The window of a layer; null if it attends to everything.</summary>
+    internal int? WindowOf(int layer) => WindowLayers.Contains(layer) ? SlidingWindow : null;
+
+    /// <summary>Whether a layer computes only what Llama's layers do, up to windows.</summary>
+    internal bool HasLlamaLayers =>
+        LocalRopeTheta is null && UnrotatedLayers.Count == 0 && Activation == "silu" && !OutputNorms && AttentionScale is null
+        && AttentionSoftCap is null;
 
     /// <param name="config">The bytes of config.json.</param>
     /// <param name="where">Its path, for messages.</param>

@@ -4,21 +4,15 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Checkpoints;
 
 /// <summary>
-/// Reads a <see cref="ModelConfig"/> in both spellings: rope_theta and rope_scaling or rope_parameters, torch_dtype or dtype.
+/// Reads a <see cref="ModelConfig"/>, in the spellings of several versions of transformers.
 /// </summary>
 internal sealed class ModelConfigReader(JsonElement json, string where)
 {
     private const int MostLayers = 1024;
-    private const double DefaultRopeTheta = 10_000;
     private const string NotThisModel = "use another model; Koala does not compute this one";
     private const string Correct = "get the file again, or correct the value";
 
-    // The model types of Hugging Face's transformers, and the architecture of each.
-    private static readonly (string ModelType, string Architecture)[] s_families =
-    [
-        ("llama", "LlamaForCausalLM"), ("mistral", "MistralForCausalLM"), ("qwen2", "Qwen2ForCausalLM"),
-        ("qwen3", "Qwen3ForCausalLM"),
-    ];
+    private const string Silu = "silu", GeluTanh = "gelu_tanh";
 
     // What some models compute beside these architectures, with the values that change nothing. A config that has one of
     // these keys with another value describes a model that Koala would silently compute wrongly.
@@ -31,11 +25,8 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
     ];
 
     private static readonly string[] s_switches =
-        ["use_qk_norm", "qk_norm", "use_sinks", "attention_sinks", "attn_output_gate", "use_parallel_residual", "lm_head_bias"];
-
-    private static readonly string[] s_ropeKeys =
-        ["rope_type", "type", "rope_theta", "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings",
-            "partial_rotary_factor"];
+        ["use_qk_norm", "qk_norm", "use_sinks", "attention_sinks", "attn_output_gate", "use_parallel_residual", "lm_head_bias",
+            "use_bidirectional_attention"];
 
     private readonly JsonSection _values = new(json, where);
 
@@ -47,6 +38,12 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
         var hidden = _values.Size("hidden_size");
         var vocabulary = _values.Size("vocab_size");
         var context = _values.Size("max_position_embeddings");
+        var layers = _values.Size("num_hidden_layers", MostLayers);
+        var width = HeadDim(architecture, hidden, heads);
+        var rope = new RopeReader(_values, width, context).Read();
+        var (window, windowLayers) = SlidingWindow(architecture, layers);
+        var isGemma = architecture.StartsWith("Gemma", StringComparison.Ordinal);
+        var isGemma3 = architecture == "Gemma3ForCausalLM";
         var endIds = _values.Ids("eos_token_id", vocabulary).Concat(generation?.Ids("eos_token_id", vocabulary) ?? []);
         return new ModelConfig
         {
@@ -54,44 +51,53 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             ModelType = modelType,
             HiddenSize = hidden,
             IntermediateSize = _values.Size("intermediate_size"),
-            Layers = _values.Size("num_hidden_layers", MostLayers),
+            Layers = layers,
             Heads = heads,
             KeyValueHeads = KeyValueHeads(heads),
-            HeadDim = HeadDim(architecture, hidden, heads),
+            HeadDim = width,
             VocabularySize = vocabulary,
             RmsNormEps = Eps(),
-            RopeTheta = RopeTheta(),
-            RopeScaling = Scaling(),
-            ContextLength = SlidingWindow(architecture) is { } window && window < context ? window : context,
+            RopeTheta = rope.Theta,
+            RopeScaling = rope.Scaling,
+            ContextLength = rope.Context,
+            SlidingWindow = windowLayers.Count == 0 ? null : window,
+            WindowLayers = windowLayers.Count > 0 ? windowLayers : [],
+            LocalRopeTheta = isGemma3 ? rope.LocalTheta : null,
+            UnrotatedLayers = architecture == "SmolLM3ForCausalLM" ? UnrotatedLayers(layers) : [],
+            Activation = Activation(isGemma),
+            EmbeddingScale = isGemma ? Math.Sqrt(hidden) : 1,
+            NormsAddOne = isGemma,
+            OutputNorms = isGemma && architecture != "GemmaForCausalLM",
+            AttentionScale = AttentionScale(architecture, width, rope.AttentionFactor),
+            AttentionSoftCap = SoftCap(architecture, "attn_logit_softcapping"),
+            LogitSoftCap = SoftCap(architecture, "final_logit_softcapping"),
+            FusedProjections = architecture == "Phi3ForCausalLM",
             TieWordEmbeddings = _values.OptionalBoolean("tie_word_embeddings"),
             AttentionBias = architecture == "Qwen2ForCausalLM",
-            QueryKeyNorm = architecture == "Qwen3ForCausalLM",
+            QueryKeyNorm = architecture == "Qwen3ForCausalLM" || isGemma3,
             Dtype = Dtype(),
             BeginOfSequenceId = _values.Ids("bos_token_id", vocabulary) is [var first, ..] ? first : null,
             EndOfSequenceIds = [.. endIds.Distinct().Order()],
         };
     }
 
-    /// <summary>The rotary positions alone, for a draft head, whose config lacks other keys.</summary>
-    internal (double Theta, RopeScaling? Scaling) Rope() => (RopeTheta(), Scaling());
-
     // Either key names the family; if both are there, they must agree.
     private (string ModelType, string Architecture) Family()
     {
-        var known = string.Join(", ", s_families.Select(family => family.Architecture));
+        var known = string.Join(", ", ModelFamilies.All.Select(family => family.Architecture));
         var (architectures, modelType) = (_values.Texts("architectures"), _values.OptionalText("model_type"));
         if (architectures.Count == 0)
         {
             if (modelType is null)
                 throw _values.Fault("architectures", "is missing or empty, and so is model_type", "get the file again");
-            var byType = s_families.FirstOrDefault(family => family.ModelType == modelType);
+            var byType = ModelFamilies.All.FirstOrDefault(family => family.ModelType == modelType);
             return byType.Architecture is not null
                 ? byType
                 : throw _values.Fault("model_type", $"is {MessageText.Text(modelType)}, but Koala computes {known}",
                     "use a model of one of these architectures");
         }
         // The first converted checkpoints spell it LLaMAForCausalLM.
-        var named = s_families.FirstOrDefault(family =>
+        var named = ModelFamilies.All.FirstOrDefault(family =>
             family.Architecture.Equals(architectures[0], StringComparison.OrdinalIgnoreCase));
         if (named.Architecture is null)
             throw _values.Fault("architectures", $"is {MessageText.Text(architectures[0])}, but Koala computes {known}",
@@ -108,12 +114,10 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
         {
             if (_values.OptionalSection(key) is not { } quantization) continue;
             var method = quantization.OptionalText("quant_method") ?? "no method named";
+            if (IsFloat8(quantization, method)) continue;
             throw _values.Fault(key, $"says that the weights are quantized ({MessageText.Text(method)})",
-                "use the model's unquantized weights");
+                "use the model's unquantized weights, or those in fp8");
         }
-        // Swish is another name of SiLU.
-        if (_values.OptionalText("hidden_act") is { } activation and not ("silu" or "swish"))
-            throw _values.Fault("hidden_act", $"is {MessageText.Text(activation)}, but Koala computes silu", NotThisModel);
         if (_values.OptionalPositive("partial_rotary_factor") is { } part and not 1)
             throw _values.Fault("partial_rotary_factor", $"is {part}, but Koala rotates whole heads", NotThisModel);
         // Qwen2 has query, key and value biases whatever its config says. In the other architectures attention_bias means an output
@@ -123,7 +127,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
         if (_values.Boolean("mlp_bias", false))
             throw _values.Fault("mlp_bias", $"is true, but Koala computes {architecture} without biases", NotThisModel);
         foreach (var (key, neutral) in s_scales)
-            if (_values.Find(key) is { } value && !IsNumber(value, neutral) && !IsNumber(value, 0))
+            if (!HasSoftCaps(architecture, key) && _values.Find(key) is { } value && !IsNumber(value, neutral) && !IsNumber(value, 0))
                 throw _values.Fault(key, $"is {MessageText.Text(value.GetRawText())}, but Koala computes {architecture} without it",
                     NotThisModel);
         foreach (var key in s_switches)
@@ -131,6 +135,11 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
                 throw _values.Fault(key, $"is {MessageText.Text(value.GetRawText())}, but Koala computes {architecture} without it",
                     NotThisModel);
     }
+
+    // fp8 weights with their scales, as DeepSeek's and Qwen's models have them, or as the compressed-tensors library writes them.
+    private static bool IsFloat8(JsonSection quantization, string method) =>
+        method == "fp8" && quantization.OptionalText("fmt") is null or "e4m3"
+        || method == "compressed-tensors" && quantization.OptionalText("format") == "float-quantized";
 
     private static bool IsNumber(JsonElement value, double number) =>
         value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var found) && found == number;
@@ -146,8 +155,9 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
 
     private int HeadDim(string architecture, int hidden, int heads)
     {
-        // The default of Qwen3 is 128 whatever the other sizes are; to assume it would hide a broken file.
-        var given = architecture == "Qwen3ForCausalLM" ? _values.Size("head_dim") : _values.OptionalSize("head_dim");
+        // The default of Qwen3 is 128 and that of Gemma 256, whatever the other sizes are; to assume it would hide a broken file.
+        var isNeeded = architecture == "Qwen3ForCausalLM" || architecture.StartsWith("Gemma", StringComparison.Ordinal);
+        var given = isNeeded ? _values.Size("head_dim") : _values.OptionalSize("head_dim");
         if (given is null && hidden % heads != 0)
             throw _values.Fault("hidden_size",
                 $"is {hidden}, which {heads} attention heads do not divide, and head_dim is not given",
@@ -167,67 +177,84 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
         return eps < 1 ? eps : throw _values.Fault("rms_norm_eps", $"is {eps}, but a small number below 1 is expected", Correct);
     }
 
-    private double RopeTheta()
+    // The window and the layers that have it: those that layer_types says, otherwise those of the family. Llama has no window, unless the
+    // list says that a layer has one; Qwen's config says in another key whether to use it.
+    private (int? Window, IReadOnlyList<int> Layers) SlidingWindow(string architecture, int layers)
     {
-        var outer = _values.OptionalPositive("rope_theta");
-        var inner = _values.OptionalSection("rope_parameters")?.OptionalPositive("rope_theta");
-        if (outer is not null && inner is not null && outer != inner)
-            throw _values.Fault("rope_theta", $"is {outer}, but {inner} in rope_parameters", "remove the wrong one");
-        return inner ?? outer ?? DefaultRopeTheta;
-    }
-
-    private RopeScaling? Scaling()
-    {
-        if (_values.Has("rope_parameters") && _values.Has("rope_scaling"))
-            throw _values.Fault("rope_scaling", "is given together with rope_parameters, which is the newer spelling of it",
-                "remove one of them");
-        if ((_values.OptionalSection("rope_parameters") ?? _values.OptionalSection("rope_scaling")) is not { } rope) return null;
-        var type = rope.OptionalText("rope_type");
-        var oldType = rope.OptionalText("type");
-        if (type is not null && oldType is not null && type != oldType)
-            throw rope.Fault("rope_type", $"is {MessageText.Text(type)}, but type is {MessageText.Text(oldType)}",
-                "remove the wrong one");
-        if (rope.OptionalPositive("partial_rotary_factor") is { } part and not 1)
-            throw rope.Fault("partial_rotary_factor", $"is {part}, but Koala rotates whole heads", NotThisModel);
-        var known = type ?? oldType;
-        if (known is "default" && rope.OptionalPositive("factor") is { } factor and not 1)
-            throw rope.Fault("factor", $"is {factor}, but rope_type is default, which has no factor", "correct one of them");
-        if (known is "default" or "linear" or "llama3")
-            foreach (var property in rope.Json.EnumerateObject())
-                if (!s_ropeKeys.Contains(property.Name) && rope.Has(property.Name))
-                    throw rope.Fault(MessageText.Text(property.Name), $"is given, but Koala computes {known} without it", NotThisModel);
-        return known switch
-        {
-            null when rope.Has("rope_theta") && !rope.Has("factor") => null,
-            null => throw rope.Fault("rope_type", "is missing", "get the file again, or add the key"),
-            "default" => null,
-            "linear" => new RopeScaling("linear", rope.Positive("factor")),
-            "llama3" => Llama3(rope),
-            { } other => throw rope.Fault("rope_type",
-                $"is {MessageText.Text(other)}, but Koala computes default, linear and llama3", NotThisModel),
-        };
-    }
-
-    private static RopeScaling Llama3(JsonSection rope)
-    {
-        var (low, high) = (rope.Positive("low_freq_factor"), rope.Positive("high_freq_factor"));
-        if (high <= low)
-            throw rope.Fault("high_freq_factor", $"is {high}, but must be above low_freq_factor, {low}", Correct);
-        return new RopeScaling("llama3", rope.Positive("factor"), low, high, rope.Size("original_max_position_embeddings"));
-    }
-
-    private int? SlidingWindow(string architecture)
-    {
-        // Mistral uses the window that its config gives; Qwen's config says in another key whether to use it; Llama has no window,
-        // unless a list says that a layer has one.
-        var inLayers = _values.Texts("layer_types");
-        if (inLayers.FirstOrDefault(type => type is not ("full_attention" or "sliding_attention")) is { } other)
+        var types = _values.Texts("layer_types");
+        if (types.FirstOrDefault(type => type is not ("full_attention" or "sliding_attention")) is { } other)
             throw _values.Fault("layer_types",
                 $"names {MessageText.Text(other)}, but Koala computes full_attention and sliding_attention", NotThisModel);
-        var used = architecture == "MistralForCausalLM" || inLayers.Contains("sliding_attention")
-            || architecture != "LlamaForCausalLM" && _values.Boolean("use_sliding_window", false);
-        return used ? _values.OptionalSize("sliding_window") : null;
+        if (types.Count > 0 && types.Count != layers)
+            throw _values.Fault("layer_types", $"has {types.Count} entries, but the model has {layers} layers", Correct);
+        var window = _values.OptionalSize("sliding_window");
+        if (window is null && (types.Contains("sliding_attention") || architecture is "Gemma2ForCausalLM" or "Gemma3ForCausalLM"))
+            throw _values.Fault("sliding_window", "is missing, but some layers have one", "get the file again, or add the key");
+        Func<int, bool> has = architecture switch
+        {
+            _ when window is null => _ => false,
+            _ when types.Count > 0 => layer => types[layer] == "sliding_attention",
+            "MistralForCausalLM" or "Phi3ForCausalLM" => _ => true,
+            "Gemma2ForCausalLM" => layer => layer % 2 == 0,
+            "Gemma3ForCausalLM" => Pattern,
+            "Qwen2ForCausalLM" or "Qwen3ForCausalLM" when _values.Boolean("use_sliding_window", false) =>
+                layer => layer >= (_values.OptionalNumber("max_window_layers") ?? 0),
+            _ => _ => false,
+        };
+        return (window, [.. Enumerable.Range(0, layers).Where(has)]);
     }
+
+    // Of so many layers the last one attends to everything.
+    private bool Pattern(int layer) =>
+        (layer + 1) % (_values.OptionalSize("sliding_window_pattern") ?? _values.OptionalSize("_sliding_window_pattern") ?? 6) != 0;
+
+    private IReadOnlyList<int> UnrotatedLayers(int layers)
+    {
+        if (!_values.Has("no_rope_layers"))
+        {
+            var interval = _values.OptionalSize("no_rope_layer_interval") ?? 4;
+            return [.. Enumerable.Range(0, layers).Where(layer => (layer + 1) % interval == 0)];
+        }
+        int?[] rotated =
+        [
+            .. _values.Array("no_rope_layers")
+                .Select(item => item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out var one) && one is 0 or 1 ? one : (int?)null),
+        ];
+        return rotated.Length == layers && rotated.All(one => one is not null)
+            ? [.. Enumerable.Range(0, layers).Where(layer => rotated[layer] == 0)]
+            : throw _values.Fault("no_rope_layers", $"is no list of 1 (rotated) or 0 for each of the {layers} layers", Correct);
+    }
+
+    private string Activation(bool isGemma)
+    {
+        // Gemma's first configs say gelu and mean this one.
+        var (key, given) = isGemma && _values.OptionalText("hidden_activation") is { } newer
+            ? ("hidden_activation", newer)
+            : ("hidden_act", _values.OptionalText("hidden_act"));
+        // Swish is another name of SiLU.
+        var (isKnown, name) = isGemma
+            ? (given is null or "gelu" or "gelu_pytorch_tanh", GeluTanh)
+            : (given is null or "silu" or "swish", Silu);
+        return isKnown
+            ? name
+            : throw _values.Fault(key, $"is {MessageText.Text(given!)}, but Koala computes {name} in this architecture", NotThisModel);
+    }
+
+    private double? AttentionScale(string architecture, int width, double ropeFactor)
+    {
+        var standard = 1 / Math.Sqrt(width);
+        var scale = architecture is "Gemma2ForCausalLM" or "Gemma3ForCausalLM"
+            ? 1 / Math.Sqrt(_values.OptionalPositive("query_pre_attn_scalar") ?? 256)
+            : standard;
+        // The factor is on queries and on keys.
+        scale *= ropeFactor * ropeFactor;
+        return Math.Abs(scale - standard) < 1e-9 ? null : scale;
+    }
+
+    private static bool HasSoftCaps(string architecture, string key) =>
+        architecture is "Gemma2ForCausalLM" or "Gemma3ForCausalLM" && key is "attn_logit_softcapping" or "final_logit_softcapping";
+
+    private double? SoftCap(string architecture, string key) => HasSoftCaps(architecture, key) ? _values.OptionalPositive(key) : null;
 
     private ScalarType? Dtype()
     {

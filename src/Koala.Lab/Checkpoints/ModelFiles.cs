@@ -66,7 +66,7 @@ public sealed class ModelFiles : IDisposable
     {
         try
         {
-            return RenamedTensors.Wrap(source);
+            return RenamedTensors.Wrap(ScaledTensors.Wrap(source));
         }
         catch
         {

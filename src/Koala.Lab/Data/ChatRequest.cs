@@ -19,12 +19,12 @@ internal sealed class ChatRequest
     {
         (_row, _line) = (row, line);
         foreach (var key in s_descriptions) row.OptionalText(key);
-        Messages = row.Has("messages")
+        Messages = MessageList.KeyOf(row) is not null
             ? MessageList.Read(row, withAnswers: false)
             : [.. Prompts.Turns(row).Select(turn => new Message(Message.User, turn))];
         Turns = Messages.Count(m => m.Role == Message.User);
         if (Turns == 0)
-            throw row.Fault("messages", $"has no message of the user that could be answered{Roles.Seen(Messages)}",
+            throw row.Fault(MessageList.KeyOf(row) ?? "messages", $"has no message of the user that could be answered{Roles.Seen(Messages)}",
                 "give it one, or leave the line out");
         Id = Prompts.IdOf(row, line);
     }
@@ -43,7 +43,7 @@ internal sealed class ChatRequest
     /// <summary>
     /// Reads a file of prompts (any form that <see cref="Prompts"/> reads) or of chats, whose answers are left out.
     /// </summary>
-    /// <param name="path">A .jsonl file, or .jsonl.gz.</param>
+    /// <param name="path">A file or folder that <see cref="InputRows"/> reads.</param>
     /// <param name="limit">How many lines to read from the beginning; null means all.</param>
     /// <exception cref="KoalaException">
     /// The file cannot be read or is empty, a line has another form (file:line), or the limit is below 1.
@@ -51,7 +51,7 @@ internal sealed class ChatRequest
     public static IReadOnlyList<ChatRequest> Load(string path, int? limit)
     {
         Prompts.CheckLimit(limit);
-        var lines = JsonLines.Read(path).Take(limit ?? int.MaxValue);
+        var lines = InputRows.Read(path).Take(limit ?? int.MaxValue);
         return [.. lines.Select(line => new ChatRequest(line.Row, line.Line))];
     }
 
@@ -78,7 +78,7 @@ internal sealed class ChatRequest
             }
             writer.WriteEndArray();
             writer.WriteBoolean("done", done);
-            var turnsKey = _row.Has("messages") ? "messages" : Prompts.TurnsKey(_row);
+            var turnsKey = MessageList.KeyOf(_row) ?? Prompts.TurnsKey(_row);
             foreach (var property in _row.Json.EnumerateObject())
                 if (property.Name != turnsKey && !s_chatKeys.Contains(property.Name)) property.WriteTo(writer);
             writer.WriteEndObject();

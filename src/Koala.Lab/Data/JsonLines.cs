@@ -37,7 +37,6 @@ internal static class JsonLines
         }
         catch (KoalaException e)
         {
-            if (OtherFormats.Array(line, where) is { } array) throw array;
             // The inner exception counts lines within the line; the user needs the line of the file.
             throw new KoalaException(where, e.Fault, "correct the line: one JSON object", e.InnerException);
         }

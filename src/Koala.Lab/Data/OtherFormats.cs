@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Data;
@@ -11,7 +10,7 @@ internal static class OtherFormats
 {
     private const string PutInto = "put each chat into messages, a list of objects with role and content";
 
-    private static readonly string[] s_lists = ["conversations", "conversation", "dialogue", "dialog", "chat"];
+    private static readonly string[] s_lists = ["dialogue", "dialog", "chat"];
 
     private static readonly (string Question, string Answer, string Name)[] s_pairs =
     [
@@ -27,13 +26,7 @@ internal static class OtherFormats
     public static KoalaException Missing(JsonSection row, string key, string fault, string fix)
     {
         if (s_lists.FirstOrDefault(row.Has) is { } list)
-        {
-            var first = row.Find(list) is { ValueKind: JsonValueKind.Array } items ? items.EnumerateArray().FirstOrDefault() : default;
-            return HasKey(first, "from") && HasKey(first, "value")
-                ? row.Fault(key, $"is missing, but the line has {list} with from and value (ShareGPT)",
-                    $"rename {list} to messages, from to role and value to content, and the roles human and gpt to user and assistant")
-                : row.Fault(key, $"is missing, but the line has {list}", $"rename {list} to messages, objects with role and content");
-        }
+            return row.Fault(key, $"is missing, but the line has {list}", $"rename {list} to messages, objects with role and content");
         foreach (var (question, answer, name) in s_pairs)
             if (row.Has(question) && row.Has(answer))
                 return row.Fault(key, $"is missing, but the line has {question} and {answer}{name}",
@@ -42,13 +35,4 @@ internal static class OtherFormats
             ? row.Fault(key, "is missing, but the line has chosen and rejected (preferences)", $"{PutInto}: the chosen one")
             : row.Fault(key, fault, fix);
     }
-
-    /// <summary>The fault of a line that begins a JSON array; null for any other line.</summary>
-    public static KoalaException? Array(ReadOnlyMemory<byte> line, string where) => line.Span.TrimStart(" \t"u8) is [(byte)'[', ..]
-        ? new KoalaException(where, "begins a JSON array, but each line must be one JSON object",
-            "write each element of the array on a line of its own, without brackets and commas between them")
-        : null;
-
-    private static bool HasKey(JsonElement item, string key) =>
-        item.ValueKind == JsonValueKind.Object && item.TryGetProperty(key, out _);
 }

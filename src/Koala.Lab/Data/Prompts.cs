@@ -16,7 +16,7 @@ public static class Prompts
     /// <see cref="CodeRequest"/>), <c>question</c> (GSM8K), <c>text</c> (MBPP), <c>history</c> (MT-Bench-101: the
     /// <c>user</c> texts).
     /// </summary>
-    /// <param name="path">A .jsonl file, or .jsonl.gz.</param>
+    /// <param name="path">A file of JSON lines (.jsonl, .jsonl.gz), a JSON array, a Parquet file, or a data set's folder.</param>
     /// <param name="limit">How many of the chosen prompts to take from the beginning; null means all.</param>
     /// <param name="categories">The categories to choose; null or empty means all.</param>
     /// <returns>
@@ -34,7 +34,7 @@ public static class Prompts
         var missing = new HashSet<string>(categories ?? []);
         var isEveryCategory = missing.Count == 0;
         var existing = new SortedSet<string>(StringComparer.Ordinal);
-        foreach (var (line, row) in JsonLines.Read(path))
+        foreach (var (line, row) in InputRows.Read(path))
         {
             var prompt = Read(row, line);
             missing.Remove(prompt.Category);
@@ -73,11 +73,11 @@ public static class Prompts
     {
         var id = IdOf(row, line);
         var category = row.OptionalText("category") ?? "";
-        if (row.Has("messages"))
+        if (MessageList.KeyOf(row) is { } key)
         {
             var messages = MessageList.Read(row);
             if (messages[^1].Role != Message.User)
-                throw row.Fault("messages",
+                throw row.Fault(key,
                     $"does not end with a user message, which is to be answered{Roles.Seen(messages)}", "end it with one");
             string[] turns = [.. messages.Where(m => m.Role == Message.User).Select(m => m.Content)];
             return new Prompt(id, category, turns, messages);

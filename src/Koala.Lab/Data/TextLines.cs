@@ -74,6 +74,17 @@ internal sealed class TextLines : IDisposable
         }
     }
 
+    /// <summary>Reads bytes without looking for lines; 0 at the end of the file. Not to be mixed with <see cref="Next"/>.</summary>
+    /// <exception cref="KoalaException">The file is damaged or cannot be read, or it unpacks to far more than text does.</exception>
+    public int Read(Span<byte> buffer)
+    {
+        if (_start == _end && !Fill()) return 0;
+        var count = Math.Min(buffer.Length, _end - _start);
+        _buffer.AsSpan(_start, count).CopyTo(buffer);
+        _start += count;
+        return count;
+    }
+
     public void Dispose()
     {
         _text.Dispose();

@@ -13,6 +13,8 @@ namespace Koala.Lab.Data;
 /// </summary>
 internal static class TokenCache
 {
+    private const int ChatsAtOnce = 4096;
+
     /// <summary>The conversations of a file as packed rows.</summary>
     /// <param name="path">A file that <see cref="Conversations.Load"/> reads.</param>
     /// <param name="tokenizer">The target's tokenizer, with a chat template.</param>
@@ -68,16 +70,19 @@ internal static class TokenCache
     private static TokenizedFile Tokenize(string path, Tokenizer tokenizer, CancellationToken cancel)
     {
         var unusable = new UnusableChats();
-        var conversations = Conversations.Load(path, unusable);
         var conversationTokenizer = new ConversationTokenizer(tokenizer);
         try
         {
-            var ordered = conversations.AsParallel().AsOrdered().WithCancellation(cancel);
-            var all = ordered.Select(chat => (chat.Line, Tokenized: conversationTokenizer.TryTokenize(chat))).ToArray();
-            foreach (var (line, (_, refusal)) in all)
-                if (refusal is not null) unusable.Add(new UnusableChat(line, refusal));
-            var usable = all.Where(chat => chat.Tokenized.Refusal is null).Select(chat => chat.Tokenized.Sequences).ToArray();
-            return usable.Length > 0 ? new TokenizedFile(usable, unusable) : throw AllUnusable(path, unusable.First[0]);
+            var usable = new List<IReadOnlyList<TokenizedConversation>>();
+            // Of the texts only some are in memory at a time.
+            foreach (var chats in Conversations.Stream(path, unusable).Chunk(ChatsAtOnce))
+            {
+                var ordered = chats.AsParallel().AsOrdered().WithCancellation(cancel);
+                foreach (var (line, (sequences, refusal)) in ordered.Select(chat => (chat.Line, conversationTokenizer.TryTokenize(chat))))
+                    if (refusal is null) usable.Add(sequences);
+                    else unusable.Add(new UnusableChat(line, refusal));
+            }
+            return usable.Count > 0 ? new TokenizedFile(usable, unusable) : throw AllUnusable(path, unusable.First[0]);
         }
         catch (AggregateException e) when (e.InnerExceptions.OfType<KoalaException>().FirstOrDefault() is { } fault)
         {
@@ -98,7 +103,7 @@ internal static class TokenCache
     private static string HashOf(byte[] content, string settings) =>
         Convert.ToHexStringLower(SHA256.HashData([.. content, .. Encoding.UTF8.GetBytes(settings)]));
 
-    private static byte[] HashOf(string path) => Convert.FromHexString(InputFile.Sha256(path));
+    private static byte[] HashOf(string path) => Convert.FromHexString(DatasetFolder.Sha256(path));
 
     // The conversations of a file, each as one or several sequences, and the chats that were left out.
     private sealed record TokenizedFile(

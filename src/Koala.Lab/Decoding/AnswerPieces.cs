@@ -43,7 +43,7 @@ public sealed class AnswerPieces(Tokenizer tokenizer)
         foreach (var (token, origin) in chunk.Tokens.Zip(chunk.Origins))
         {
             var special = tokenizer.IsSpecial(token);
-            _waiting.Add(new Waiting(_detokenizer.Append(token).Length, origin, special ? tokenizer.Decode([token]) : null));
+            _waiting.Add(new Waiting(_detokenizer.Append(token).Length, origin, special ? tokenizer.TextOf(token) : null));
             _last = origin;
         }
         return Take(chunk.Text);

@@ -28,7 +28,7 @@ internal static class ContextRoom
         var size = target.Config.VocabularySize;
         if (prompt.FirstOrDefault(id => id < 0 || id >= size, defaultValue: 0) is not 0 and var outside)
         {
-            var text = outside < 0 ? "" : $" ('{MessageText.Text(target.Tokenizer.Decode([outside]))}')";
+            var text = outside < 0 ? "" : $" ('{MessageText.Text(target.Tokenizer.TextOf(outside))}')";
             throw new KoalaException(name,
                 $"contains the token {outside}{text}, but the vocabulary of {target.Name} ends at {size - 1}", "leave it out");
         }

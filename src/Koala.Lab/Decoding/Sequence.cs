@@ -71,7 +71,7 @@ internal sealed class Sequence(Target target, IReadOnlyList<int> prompt, Generat
     private (TracedToken Bonus, IReadOnlyList<TracedCandidate> Candidates) Trace(Draft draft, AcceptedPath accepted, float[][] p)
     {
         // Row 0 belongs to the root and row i+1 to candidate i. A token's probability stands in its parent's row.
-        string TextOf(int token) => target.Tokenizer.Decode([token]);
+        string TextOf(int token) => target.Tokenizer.TextOf(token);
         TracedCandidate Candidate(Candidate c, int i) =>
             new(c.Token, TextOf(c.Token), c.Parent, p[c.Parent + 1][c.Token], c.Q!.Value, accepted.Path.Contains(i));
 

@@ -12,6 +12,17 @@ internal readonly record struct VisibleSlots(int First, int[] Further)
 {
     /// <summary>The number of slots.</summary>
     public int Count => First + Further.Length;
+
+    /// <summary>The last ones of them, counted from the slot that the result names.</summary>
+    /// <param name="count">How many.</param>
+    public (VisibleSlots Slots, int Start) Last(int count)
+    {
+        var dropped = Count - count;
+        if (dropped <= 0) return (this, 0);
+        return dropped < First
+            ? (new VisibleSlots(First - dropped, [.. Further.Select(slot => slot - dropped)]), dropped)
+            : (new VisibleSlots(0, Further[(dropped - First)..]), 0);
+    }
 }
 
 /// <summary>Softmax attention of one query of one head over the keys and values that it sees.</summary>
@@ -21,7 +32,7 @@ internal readonly record struct VisibleSlots(int First, int[] Further)
 /// </remarks>
 internal static unsafe class AttentionKernel
 {
-    private static readonly delegate*<float*, float*, float*, VisibleSlots, int, float, float*, float*, void> s_run =
+    private static readonly delegate*<float*, float*, float*, VisibleSlots, int, float, float, float*, float*, void> s_run =
         Vector512.IsHardwareAccelerated ? &Run<Vector512Unit, Vector512<float>>
         : Vector256.IsHardwareAccelerated ? &Run<Vector256Unit, Vector256<float>> : &Run<Vector128Unit, Vector128<float>>;
 
@@ -37,19 +48,23 @@ internal static unsafe class AttentionKernel
     /// <param name="scale">What scores are multiplied by.</param>
     /// <param name="scores">Room for scores; see <see cref="ScoreRoom"/>.</param>
     /// <param name="result">The result; may be the query itself.</param>
+    /// <param name="softCap">c of c·tanh(score/c), through which scores go; 0 for none.</param>
     public static void Run(
-        float* query, float* keys, float* values, VisibleSlots visible, int width, float scale, float* scores, float* result) =>
-        s_run(query, keys, values, visible, width, scale, scores, result);
+        float* query, float* keys, float* values, VisibleSlots visible, int width, float scale, float* scores, float* result,
+        float softCap = 0) =>
+        s_run(query, keys, values, visible, width, scale, softCap, scores, result);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Run<TUnit, TVector>(
-        float* query, float* keys, float* values, VisibleSlots visible, int width, float scale, float* scores, float* result)
+        float* query, float* keys, float* values, VisibleSlots visible, int width, float scale, float softCap, float* scores,
+        float* result)
         where TUnit : IVectorUnit<TVector> where TVector : unmanaged
     {
         fixed (int* further = visible.Further)
         {
             var (first, count) = (visible.First, visible.Count);
             var most = Scores<TUnit, TVector>(query, keys, first, further, count, width, scale, scores);
+            if (softCap != 0) most = Cap(scores, count, softCap);
             var sum = Softmax<TUnit, TVector>(scores, count, most);
             var i = 0;
             for (; i <= width - 8 * TUnit.Width; i += 8 * TUnit.Width)
@@ -66,6 +81,18 @@ internal static unsafe class AttentionKernel
                 result[i] = mean / sum;
             }
         }
+    }
+
+    // Returns the largest of the new scores.
+    private static float Cap(float* scores, int count, float softCap)
+    {
+        var most = float.NegativeInfinity;
+        for (var i = 0; i < count; i++)
+        {
+            scores[i] = softCap * MathF.Tanh(scores[i] / softCap);
+            most = MathF.Max(most, scores[i]);
+        }
+        return most;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

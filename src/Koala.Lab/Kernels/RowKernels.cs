@@ -11,7 +11,7 @@ internal static unsafe class RowKernels
         Vector512.IsHardwareAccelerated ? &Norm<Vector512Unit, Vector512<float>>
         : Vector256.IsHardwareAccelerated ? &Norm<Vector256Unit, Vector256<float>> : &Norm<Vector128Unit, Vector128<float>>;
 
-    private static readonly delegate*<float*, float*, int, float*, void> s_gate =
+    private static readonly delegate*<float*, float*, int, bool, float*, void> s_gate =
         Vector512.IsHardwareAccelerated ? &Gate<Vector512Unit, Vector512<float>>
         : Vector256.IsHardwareAccelerated ? &Gate<Vector256Unit, Vector256<float>> : &Gate<Vector128Unit, Vector128<float>>;
 
@@ -35,12 +35,13 @@ internal static unsafe class RowKernels
     /// <param name="y">The result; may be the row itself.</param>
     public static void Norm(float* x, float* weight, float epsilon, int width, float* y) => s_norm(x, weight, epsilon, width, y);
 
-    /// <summary>y = SiLU(gate)·up.</summary>
+    /// <summary>y = SiLU(gate)·up, or GELU(gate)·up in its tanh form.</summary>
     /// <param name="gate">The gate's numbers.</param>
     /// <param name="up">What they are multiplied by.</param>
     /// <param name="width">The number of each.</param>
     /// <param name="y">The result.</param>
-    public static void Gate(float* gate, float* up, int width, float* y) => s_gate(gate, up, width, y);
+    /// <param name="isGelu">Whether the activation is GELU.</param>
+    public static void Gate(float* gate, float* up, int width, float* y, bool isGelu = false) => s_gate(gate, up, width, isGelu, y);
 
     /// <summary>x += y.</summary>
     public static void Add(float* x, float* y, int width) => s_add(x, y, width);
@@ -104,23 +105,29 @@ internal static unsafe class RowKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Gate<TUnit, TVector>(float* gate, float* up, int width, float* y)
+    private static void Gate<TUnit, TVector>(float* gate, float* up, int width, bool isGelu, float* y)
         where TUnit : IVectorUnit<TVector> where TVector : unmanaged
     {
+        // GELU's tanh form is x·sigmoid(2·√(2/π)·(x + 0.044715·x³)).
+        const float Linear = 1.5957691216057308f, Cubic = 0.044715f * Linear;
         var one = TUnit.Broadcast(1);
+        var (linear, cubic) = (TUnit.Broadcast(Linear), TUnit.Broadcast(Cubic));
         var i = 0;
-        for (; i <= width - TUnit.Width; i += TUnit.Width) TUnit.Store(Silu(TUnit.Load(gate + i), TUnit.Load(up + i)), y + i);
+        for (; i <= width - TUnit.Width; i += TUnit.Width) TUnit.Store(Gated(TUnit.Load(gate + i), TUnit.Load(up + i)), y + i);
         if (i == width) return;
         // The last numbers take a whole vector too, so that a number does not depend on its place in the row.
         var lastGate = stackalloc float[TUnit.Width];
         var lastUp = stackalloc float[TUnit.Width];
         new ReadOnlySpan<float>(gate + i, width - i).CopyTo(new Span<float>(lastGate, TUnit.Width));
         new ReadOnlySpan<float>(up + i, width - i).CopyTo(new Span<float>(lastUp, TUnit.Width));
-        TUnit.Store(Silu(TUnit.Load(lastGate), TUnit.Load(lastUp)), lastGate);
+        TUnit.Store(Gated(TUnit.Load(lastGate), TUnit.Load(lastUp)), lastGate);
         new ReadOnlySpan<float>(lastGate, width - i).CopyTo(new Span<float>(y + i, width - i));
 
-        TVector Silu(TVector g, TVector u) =>
-            TUnit.Multiply(TUnit.Divide(g, TUnit.Add(one, TUnit.Exp(TUnit.Subtract(TUnit.Zero, g)))), u);
+        TVector Gated(TVector g, TVector u)
+        {
+            var x = isGelu ? TUnit.Multiply(g, TUnit.MultiplyAdd(TUnit.Multiply(g, g), cubic, linear)) : g;
+            return TUnit.Multiply(TUnit.Divide(g, TUnit.Add(one, TUnit.Exp(TUnit.Subtract(TUnit.Zero, x)))), u);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -1,6 +1,6 @@
 using System.Globalization;
+using Koala.Lab.Data;
 using Koala.Lab.Runtime;
-using Koala.Lab.Runtime.Files;
 using Koala.Lab.Targets;
 
 namespace Koala.Lab.Regeneration;
@@ -18,7 +18,7 @@ internal sealed record RegenerationRecord(
         var generation = options.Generation;
         return new RegenerationRecord(
             target.Identity.ToString(), target.Tokenizer.Hash, Dtypes.Name(target.WeightDtype),
-            Path.GetFileName(options.Prompts), InputFile.Sha256(options.Prompts), options.Limit, options.System,
+            Path.GetFileName(options.Prompts), DatasetFolder.Sha256(options.Prompts), options.Limit, options.System,
             generation.MaxTokens, generation.Temperature, generation.TopK, generation.TopP, generation.Seed);
     }
 

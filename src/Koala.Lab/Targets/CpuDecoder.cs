@@ -20,7 +20,7 @@ internal sealed unsafe class CpuDecoder(ModelConfig config) : IDisposable
     // What a layer computes between its products takes less time than to wake a thread, unless there are many rows.
     private const int RowsToShare = 16;
 
-    private readonly float[] _frequencies = RotaryEmbedding.Frequencies(config);
+    private readonly float[][] _frequencies = [RotaryEmbedding.Frequencies(config), RotaryEmbedding.LocalFrequencies(config)];
     private readonly ConcurrentBag<CpuStep> _spare = [];
 
     /// <summary>The threads that steps share.</summary>

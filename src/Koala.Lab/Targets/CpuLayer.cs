@@ -25,6 +25,8 @@ internal sealed unsafe class CpuLayer : IDisposable
         QkvBias = Row("qkv_bias");
         QueryNorm = Row("q_norm");
         KeyNorm = Row("k_norm");
+        AttentionOutputNorm = Row("attention_output_norm");
+        FeedForwardOutputNorm = Row("feed_forward_output_norm");
     }
 
     public PanelMatrix Qkv { get; }
@@ -48,6 +50,12 @@ internal sealed unsafe class CpuLayer : IDisposable
 
     /// <summary>The weights of the keys' norm; null where the family has none.</summary>
     public float* KeyNorm { get; }
+
+    /// <summary>The weights of the norm of attention's output; null where the family has none.</summary>
+    public float* AttentionOutputNorm { get; }
+
+    /// <summary>The weights of the norm of the feed-forward part's output; null where the family has none.</summary>
+    public float* FeedForwardOutputNorm { get; }
 
     /// <summary>The matrices.</summary>
     public IEnumerable<PanelMatrix> Matrices => [Qkv, Output, GateUp, Down];

@@ -7,7 +7,7 @@ namespace Koala.Lab.Targets;
 /// The memory of a step of <see cref="CpuDecoder"/>, and its layers one after another. It is used again, step after step.
 /// </summary>
 /// <remarks>N rows, D width, I inner width, H query heads, G key/value heads, d head width.</remarks>
-internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : ICrewWork, IDisposable
+internal sealed unsafe class CpuStep(ModelConfig config, float[][] frequencies) : ICrewWork, IDisposable
 {
     private const int WeightsPerChunk = 1 << 18;
 
@@ -17,8 +17,11 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : 
     private readonly int _width = config.HiddenSize;
     private readonly int _inner = config.IntermediateSize;
     private readonly float _epsilon = (float)config.RmsNormEps;
+    private readonly float _scale = (float)(config.AttentionScale ?? 1 / Math.Sqrt(config.HeadDim));
+    private readonly float _softCap = (float)(config.AttentionSoftCap ?? 0);
+    private readonly bool _isGelu = config.Activation != "silu";
     private readonly PackedRows _packed = new();
-    private readonly ScratchBuffer _cos = new(), _sin = new();     // [N,d/2]
+    private readonly ScratchBuffer[] _cos = [new(), new()], _sin = [new(), new()];   // [N,d/2], of full and of local layers
     private readonly ScratchBuffer _normed = new();                // [N,D]; also what a product adds to the rows
     private readonly ScratchBuffer _qkv = new();                   // [N,(H+2G)·d]
     private readonly ScratchBuffer _attended = new();              // [N,H·d]
@@ -34,6 +37,9 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : 
     private CpuLayer _layer = null!;
     private int _number;
     private int _scoreRoom;
+    private int _local;             // 1 in a layer with a sliding window, else 0
+    private VisibleSlots[] _windows = [];
+    private int[] _starts = [];     // the slots at which the windows begin
 
     // The work that the crew's threads do.
     private Phase _phase;
@@ -41,6 +47,7 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : 
     private PanelMatrix _matrix = null!;
     private float* _to;
     private float* _weight;
+    private float* _normedFrom;
 
     private enum Phase
     {
@@ -69,18 +76,26 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : 
         (_rows, _cache) = (rows, cache);
         _scoreRoom = AttentionKernel.ScoreRoom(rows.MostVisible);
         _scores.Reserve((long)_crew.Threads * _scoreRoom);
+        for (var local = 0; local < (config.LocalRopeTheta is null ? 1 : 2); local++) Rotations(local);
+        if (config.SlidingWindow is not { } window) return;
+        (_windows, _starts) = (new VisibleSlots[rows.Count], new int[rows.Count]);
+        for (var row = 0; row < rows.Count; row++) (_windows[row], _starts[row]) = rows.Visible(row).Last(window);
+    }
+
+    private void Rotations(int local)
+    {
         var half = _headDim / 2;
-        var cos = _cos.Reserve((long)rows.Count * half);
-        var sin = _sin.Reserve((long)rows.Count * half);
-        for (var row = 0; row < rows.Count; row++)
+        var cos = _cos[local].Reserve((long)_rows.Count * half);
+        var sin = _sin[local].Reserve((long)_rows.Count * half);
+        for (var row = 0; row < _rows.Count; row++)
         {
             // Neighbours of a level stand at the same position.
-            if (row > 0 && rows.Position(row) == rows.Position(row - 1))
+            if (row > 0 && _rows.Position(row) == _rows.Position(row - 1))
             {
                 new ReadOnlySpan<float>(cos - half, half).CopyTo(new Span<float>(cos, half));
                 new ReadOnlySpan<float>(sin - half, half).CopyTo(new Span<float>(sin, half));
             }
-            else for (var i = 0; i < half; i++) (sin[i], cos[i]) = MathF.SinCos(rows.Position(row) * frequencies[i]);
+            else for (var i = 0; i < half; i++) (sin[i], cos[i]) = MathF.SinCos(_rows.Position(row) * frequencies[local][i]);
             cos += half;
             sin += half;
         }
@@ -93,6 +108,7 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : 
     public void Layer(CpuLayer layer, int number, float* read)
     {
         (_layer, _number) = (layer, number);
+        _local = config.WindowOf(number) is null ? 0 : 1;
         var count = _rows.Count;
         var normed = _normed.Reserve((long)count * _width);
         var qkv = _qkv.Reserve((long)count * QkvWidth);
@@ -104,10 +120,12 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : 
         Share(Phase.Rotate, count);
         Attend();
         Multiply(layer.Output, attended, count, normed);
+        NormOutput(layer.AttentionOutputNorm, normed);
         Share(Phase.Add, count);
         Multiply(layer.GateUp, Norm(layer.PostNorm, normed), count, gateUp);
         Share(Phase.Gate, count);
         Multiply(layer.Down, gated, count, normed);
+        NormOutput(layer.FeedForwardOutputNorm, normed);
         Share(Phase.Add, count);
     }
 
@@ -126,7 +144,7 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : 
     public void Dispose()
     {
         _packed.Dispose();
-        foreach (var buffer in (ScratchBuffer[])[_cos, _sin, _normed, _qkv, _attended, _gateUp, _gated, _scores]) buffer.Dispose();
+        foreach (var buffer in (ScratchBuffer[])[.. _cos, .. _sin, _normed, _qkv, _attended, _gateUp, _gated, _scores]) buffer.Dispose();
     }
 
     /// <inheritdoc/>
@@ -165,8 +183,18 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : 
     {
         if (weight is null) return _x;
         _weight = weight;
+        _normedFrom = _x;
         Share(Phase.Norm, _rows.Count);
         return to;
+    }
+
+    // Norms what is to be added to the rows, where the family does.
+    private void NormOutput(float* weight, float* rows)
+    {
+        if (weight is null) return;
+        _weight = weight;
+        _normedFrom = rows;
+        Share(Phase.Norm, _rows.Count);
     }
 
     private void Attend()
@@ -196,14 +224,14 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : 
         switch (_phase)
         {
             case Phase.Norm:
-                RowKernels.Norm(x, _weight, _epsilon, _width, normed);
+                RowKernels.Norm(_normedFrom + (long)row * _width, _weight, _epsilon, _width, normed);
                 break;
             case Phase.Add:
                 RowKernels.Add(x, normed, _width);
                 break;
             case Phase.Gate:
                 var gate = _gateUp.Floats + (long)row * 2 * _inner;
-                RowKernels.Gate(gate, gate + _inner, _inner, _gated.Floats + (long)row * _inner);
+                RowKernels.Gate(gate, gate + _inner, _inner, _gated.Floats + (long)row * _inner, _isGelu);
                 break;
             default:
                 Rotate(row, _qkv.Floats + (long)row * QkvWidth);
@@ -216,14 +244,16 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : 
     {
         if (_layer.QkvBias is not null) RowKernels.Add(qkv, _layer.QkvBias, QkvWidth);
         var half = _headDim / 2;
-        var cos = _cos.Floats + (long)row * half;
-        var sin = _sin.Floats + (long)row * half;
+        var rotations = config.LocalRopeTheta is null ? 0 : _local;
+        var cos = _cos[rotations].Floats + (long)row * half;
+        var sin = _sin[rotations].Floats + (long)row * half;
+        var isRotated = !config.UnrotatedLayers.Contains(_number);
         for (var head = 0; head < _heads + _keyValueHeads; head++)
         {
             var numbers = qkv + head * _headDim;
             var norm = head < _heads ? _layer.QueryNorm : _layer.KeyNorm;
             if (norm is not null) RowKernels.Norm(numbers, norm, _epsilon, _headDim, numbers);
-            RowKernels.Rotate(numbers, cos, sin, half);
+            if (isRotated) RowKernels.Rotate(numbers, cos, sin, half);
         }
         var keys = new ReadOnlySpan<float>(qkv + _heads * _headDim, _keyValueHeads * _headDim);
         var values = new ReadOnlySpan<float>(qkv + (_heads + _keyValueHeads) * _headDim, _keyValueHeads * _headDim);
@@ -238,20 +268,21 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[] frequencies) : 
     // Heads of all rows, head by head: those that share a key/value head follow one another.
     private void AttendHeads(int start, int end, int worker)
     {
-        var scale = 1 / MathF.Sqrt(_headDim);
         for (var unit = start; unit < end; unit++)
         {
             var (head, row) = (unit / _rows.Count, unit % _rows.Count);
-            var at = _cache.Row(_rows.Sequence(row), head / (_heads / _keyValueHeads), 0) * _headDim;
+            var (visible, first) = _local == 1 ? (_windows[row], _starts[row]) : (_rows.Visible(row), 0);
+            var at = _cache.Row(_rows.Sequence(row), head / (_heads / _keyValueHeads), first) * _headDim;
             AttentionKernel.Run(
                 _qkv.Floats + (long)row * QkvWidth + head * _headDim,
                 _cache.KeyFloats(_number) + at,
                 _cache.ValueFloats(_number) + at,
-                _rows.Visible(row),
+                visible,
                 _headDim,
-                scale,
+                _scale,
                 _scores.Floats + (long)worker * _scoreRoom,
-                _attended.Floats + ((long)row * _heads + head) * _headDim);
+                _attended.Floats + ((long)row * _heads + head) * _headDim,
+                _softCap);
         }
     }
 }

@@ -47,7 +47,12 @@ internal sealed unsafe class CpuTarget : IDisposable
         () => [.. _layers.SelectMany(layer => layer.ToTensors(_config)), PackedTensor.ToTensor(_finalNorm)]);
 
     /// <summary>Rows of the embedding, [N,D].</summary>
-    public Tensor Embed(ReadOnlySpan<long> ids) => PackedTensor.Rows(_embedding, ids);
+    public Tensor Embed(ReadOnlySpan<long> ids)
+    {
+        var rows = PackedTensor.Rows(_embedding, ids);
+        if (_config.EmbeddingScale != 1) rows.mul_((float)_config.EmbeddingScale);
+        return rows;
+    }
 
     /// <summary>Appends trees of tokens; see <see cref="TargetModel.Append"/>. The cache's lengths stay as they are.</summary>
     /// <param name="cache">A cache of B sequences.</param>
@@ -88,7 +93,14 @@ internal sealed unsafe class CpuTarget : IDisposable
     /// <param name="stride">The distance between rows.</param>
     public void Embed(IReadOnlyList<int> ids, float* x, int stride)
     {
-        for (var row = 0; row < ids.Count; row++) _embedding.CopyRow(ids[row], x + (long)row * stride);
+        var scale = (float)_config.EmbeddingScale;
+        for (var row = 0; row < ids.Count; row++)
+        {
+            var to = x + (long)row * stride;
+            _embedding.CopyRow(ids[row], to);
+            if (scale != 1)
+                for (var i = 0; i < _config.HiddenSize; i++) to[i] *= scale;
+        }
     }
 
     public void Dispose()

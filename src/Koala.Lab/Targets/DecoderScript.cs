@@ -20,16 +20,20 @@ internal sealed class DecoderScript
 {
     private static readonly Lazy<jit.CompilationUnit> s_unit = new(() => jit.compile(Source()));
 
-    private readonly object[] _sizes;   // H, G, d, eps, bias, qk_norm of Decoder.py
+    private readonly object[] _sizes;   // H, G, d, eps, bias, qk_norm, output_norms, gelu, scale, cap of Decoder.py
+    private readonly ModelConfig _config;
 
     /// <param name="config">
     /// The sizes and switches of a target, or of the target whose layers a head's layers resemble.
     /// </param>
     public DecoderScript(ModelConfig config)
     {
+        _config = config;
         _sizes =
         [
             config.Heads, config.KeyValueHeads, config.HeadDim, config.RmsNormEps, config.AttentionBias, config.QueryKeyNorm,
+            config.OutputNorms, config.Activation != "silu", (config.AttentionScale ?? 0) * Math.Sqrt(config.HeadDim),
+            config.AttentionSoftCap ?? 0,
         ];
     }
 
@@ -40,6 +44,7 @@ internal sealed class DecoderScript
         List<string> names = ["input_norm", "qkv", "o", "post_norm", "gate_up", "down"];
         if (config.AttentionBias) names.Add("qkv_bias");
         if (config.QueryKeyNorm) names.AddRange(["q_norm", "k_norm"]);
+        if (config.OutputNorms) names.AddRange(["attention_output_norm", "feed_forward_output_norm"]);
         return names;
     }
 
@@ -86,12 +91,19 @@ internal sealed class DecoderScript
     public Tensor Eagle3Forward(Tensor pairs, Tensor[] weights, bool normBeforeResidual, StepInputs step, KeyValueCache cache) =>
         (Tensor)s_unit.Value.Call("eagle3_forward", [.. Arguments(pairs, weights, step, cache), normBeforeResidual]);
 
-    private object[] Arguments(Tensor rows, Tensor[] weights, StepInputs step, KeyValueCache cache) =>
-    [
-        rows, weights, cache.Keys, cache.Values,
-        step.Cos, step.Sin, step.Mask, step.Slots, cache.Batch, step.KeyValueLength,
-        .. _sizes,
-    ];
+    private object[] Arguments(Tensor rows, Tensor[] weights, StepInputs step, KeyValueCache cache)
+    {
+        var layers = Enumerable.Range(0, cache.Keys.Length).ToArray();
+        return
+        [
+            rows, weights, cache.Keys, cache.Values,
+            layers.Select(layer => step.Rotations(_config, layer).Cos).ToArray(),
+            layers.Select(layer => step.Rotations(_config, layer).Sin).ToArray(),
+            layers.Select(layer => _config.WindowOf(layer) is null ? step.Mask : step.WindowMask).ToArray(),
+            step.Slots, cache.Batch, step.KeyValueLength,
+            .. _sizes,
+        ];
+    }
 
     private static string Source()
     {

@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Targets;
 
 /// <summary>
-/// Rotary position embedding (arXiv 2104.09864). It rotates halves as Hugging Face's Llama does, with its linear and
-/// llama3 scalings, and with the divisors of GGUF files.
+/// Rotary position embedding (arXiv 2104.09864). It rotates halves as Hugging Face's Llama does, with its linear,
+/// llama3 and yarn scalings, and with divisors of its own for each pair.
 /// </summary>
 /// <remarks>
 /// With x' = x·cos + roll(x, headDim/2)·sin a rotation takes three operations, if the sines of the first half are
@@ -17,13 +17,16 @@ internal sealed class RotaryEmbedding : IDisposable
     private readonly Tensor _frequencies;   // [headDim], both halves the same
     private readonly Tensor _signs;         // [headDim], a half of -1 and a half of 1
 
-    public RotaryEmbedding(ModelConfig config, ScalarType dtype, Device device)
+    /// <param name="frequencies">Radians per position, for each of the headDim/2 pairs.</param>
+    /// <param name="dtype">The dtype of the cosines and sines.</param>
+    /// <param name="device">Their device.</param>
+    public RotaryEmbedding(float[] frequencies, ScalarType dtype, Device device)
     {
         using var scope = NewDisposeScope();
         _dtype = dtype;
-        var frequencies = tensor(Frequencies(config), device: device);
-        _frequencies = cat([frequencies, frequencies], 0).DetachFromDisposeScope();
-        _signs = cat([-ones_like(frequencies), ones_like(frequencies)], 0).DetachFromDisposeScope();
+        var half = tensor(frequencies, device: device);
+        _frequencies = cat([half, half], 0).DetachFromDisposeScope();
+        _signs = cat([-ones_like(half), ones_like(half)], 0).DetachFromDisposeScope();
     }
 
     /// <summary>Cosines and signed sines of the positions [B,T]: [B,T,1,headDim] each.</summary>
@@ -46,15 +49,20 @@ internal sealed class RotaryEmbedding : IDisposable
         for (var i = 0; i < result.Length; i++)
         {
             var frequency = 1.0 / Math.Pow(config.RopeTheta, 2.0 * i / config.HeadDim);
-            result[i] = (float)(config.RopeScaling is { } scaling ? Scale(frequency, i, scaling) : frequency);
+            result[i] = (float)(config.RopeScaling is { } scaling ? Scale(frequency, i, scaling, config) : frequency);
         }
         return result;
     }
 
+    /// <summary>The same for the layers with a sliding window.</summary>
+    internal static float[] LocalFrequencies(ModelConfig config) =>
+        config.LocalRopeTheta is { } theta ? Frequencies(config with { RopeTheta = theta, RopeScaling = null }) : Frequencies(config);
+
     // llama3: the factor stretches long wavelengths, short ones stay, and those between are blended.
-    private static double Scale(double frequency, int pair, RopeScaling scaling)
+    private static double Scale(double frequency, int pair, RopeScaling scaling, ModelConfig config)
     {
         if (scaling.Type == "linear") return frequency / scaling.Factor;
+        if (scaling.Type == "yarn") return Yarn(frequency, pair, scaling, config);
         if (scaling.Divisors is { } divisors) return frequency / divisors[pair];
         var wavelength = 2 * Math.PI / frequency;
         if (wavelength < scaling.OriginalContext / scaling.HighFrequencyFactor) return frequency;
@@ -62,5 +70,19 @@ internal sealed class RotaryEmbedding : IDisposable
         var range = scaling.HighFrequencyFactor - scaling.LowFrequencyFactor;
         var smooth = (scaling.OriginalContext / wavelength - scaling.LowFrequencyFactor) / range;
         return (1 - smooth) * frequency / scaling.Factor + smooth * frequency;
+    }
+
+    // yarn: pairs that turn more than beta_fast times within the original context stay, those that turn less than beta_slow times are
+    // divided, and between them there is a ramp over the numbers of the pairs.
+    private static double Yarn(double frequency, int pair, RopeScaling scaling, ModelConfig config)
+    {
+        double PairThatTurns(double times) =>
+            config.HeadDim * Math.Log(scaling.OriginalContext / (times * 2 * Math.PI)) / (2 * Math.Log(config.RopeTheta));
+        var (first, last) = (PairThatTurns(scaling.HighFrequencyFactor), PairThatTurns(scaling.LowFrequencyFactor));
+        if (scaling.RoundsRamp) (first, last) = (Math.Floor(first), Math.Ceiling(last));
+        (first, last) = (Math.Max(first, 0), Math.Min(last, config.HeadDim - 1));
+        if (first == last) last += 0.001;
+        var divided = Math.Clamp((pair - first) / (last - first), 0, 1);
+        return frequency / scaling.Factor * divided + frequency * (1 - divided);
     }
 }

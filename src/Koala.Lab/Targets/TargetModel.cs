@@ -28,6 +28,8 @@ internal sealed unsafe class TargetModel : IDisposable
     private readonly Device _device;
     private readonly DecoderScript _script;
     private readonly RotaryEmbedding _rotary;
+    private readonly RotaryEmbedding? _localRotary;   // of layers with a sliding window, where they have their own
+    private readonly float _embeddingScale;
     private readonly Tensor _slotNumbers;   // 0 .. context-1
     private readonly CpuTarget? _cpu;       // null on a GPU
 
@@ -46,7 +48,11 @@ internal sealed unsafe class TargetModel : IDisposable
         if (device.type == DeviceType.CPU) _cpu = new CpuTarget(reader);
         Weights = _cpu?.ToTensors() ?? TargetWeights.Load(reader, device);
         _script = new DecoderScript(_config);
-        _rotary = new RotaryEmbedding(_config, dtype, device);
+        _rotary = new RotaryEmbedding(RotaryEmbedding.Frequencies(_config), dtype, device);
+        if (_config.LocalRopeTheta is not null)
+            _localRotary = new RotaryEmbedding(RotaryEmbedding.LocalFrequencies(_config), dtype, device);
+        // The published models round it to the dtype that they compute in.
+        _embeddingScale = tensor(_config.EmbeddingScale).to(dtype).to(ScalarType.Float32).item<float>();
         _slotNumbers = arange(_config.ContextLength, ScalarType.Int64, device).DetachFromDisposeScope();
         Fused = FusedDecoder.Create(_config, Weights, dtype, device);
         if (Fused is null) return;
@@ -144,8 +150,8 @@ internal sealed unsafe class TargetModel : IDisposable
         if (!isChain)
         {
             var newSlots = NewSlots(stepInputs[1].to(_device));
-            var (positions, masked) = TreeAttention.Compute(trees.Parents, cache.Lengths, held, count, newSlots, slots);
-            stepInputs = [.. stepInputs, positions, masked];                                                // [B,T], [B,T,L]
+            var (positions, masked, places) = TreeAttention.Compute(trees.Parents, cache.Lengths, held, count, newSlots, slots);
+            stepInputs = [.. stepInputs, positions, masked, places];                                 // [B,T], [B,T,L], [B,L]
         }
 
         // Everything that changes from step to step comes in as a parameter, so that the step can be captured.
@@ -153,8 +159,10 @@ internal sealed unsafe class TargetModel : IDisposable
         {
             var (ids, starts) = (inputs[0], inputs[1]);
             var newSlots = NewSlots(starts);
-            var (positions, masked) = isChain ? (newSlots, slots > newSlots.unsqueeze(-1)) : (inputs[2], inputs[3]);
-            var (hidden, features) = Run(ids, positions, cache.Slots(newSlots), masked, keyValueLength, cache, featureLayers);
+            var (positions, masked, places) = isChain
+                ? (newSlots, slots > newSlots.unsqueeze(-1), slots.unsqueeze(0))
+                : (inputs[2], inputs[3], inputs[4]);
+            var (hidden, features) = Run(ids, Inputs(positions, cache.Slots(newSlots), masked, keyValueLength, places), cache, featureLayers);
             return featureLayers.Count == 0 ? [hidden] : [hidden, features];
         }
 
@@ -174,7 +182,7 @@ internal sealed unsafe class TargetModel : IDisposable
         var slots = _slotNumbers.narrow(0, 0, count);
         var later = slots.unsqueeze(0) > slots.unsqueeze(1);                                                // [T,T]
         var masked = (segments.unsqueeze(2) != segments.unsqueeze(1)).logical_or_(later);                   // [B,T,T]
-        var output = Run(tokens.view(-1), positions, cache.Slots(slots), masked, count, cache, featureLayers);
+        var output = Run(tokens.view(-1), Inputs(positions, cache.Slots(slots), masked, count, positions), cache, featureLayers);
         return output.MoveToOuterDisposeScope();
     }
 
@@ -195,10 +203,12 @@ internal sealed unsafe class TargetModel : IDisposable
     public Tensor Step(KeyValueCache cache, Tensor ids, Tensor positions, int keyValueLength)
     {
         if (_cpu is not null) return _cpu.Step(cache, ids, positions);
-        if (Fused is not null && cache.Batch <= FusedDecoder.MostRows) return Fused.Step(cache, ids, positions, keyValueLength);
+        if (Fused is not null && cache.Batch <= FusedDecoder.MostRows && keyValueLength <= Fused.Window) return Fused.Step(cache, ids, positions, keyValueLength);
         using var scope = NewDisposeScope();
-        var masked = (_slotNumbers.narrow(0, 0, keyValueLength) > positions).unsqueeze(1);                  // [B,1,L]
-        var hidden = Run(ids, positions, cache.Slots(positions), masked, keyValueLength, cache, []).Hidden; // [B,1,D]
+        var slots = _slotNumbers.narrow(0, 0, keyValueLength);
+        var masked = (slots > positions).unsqueeze(1);                                                      // [B,1,L]
+        var step = Inputs(positions, cache.Slots(positions), masked, keyValueLength, slots.unsqueeze(0));
+        var hidden = Run(ids, step, cache, []).Hidden;                                                      // [B,1,D]
         return hidden.squeeze(1).MoveToOuterDisposeScope();
     }
 
@@ -208,7 +218,8 @@ internal sealed unsafe class TargetModel : IDisposable
         using var scope = NewDisposeScope();
         using var cache = NewCache(1, tokens.Count);
         var slots = _slotNumbers.narrow(0, 0, tokens.Count);
-        var step = Inputs(slots.view(1, -1), cache.Slots(slots), slots.unsqueeze(0) > slots.unsqueeze(1), tokens.Count);
+        var masked = slots.unsqueeze(0) > slots.unsqueeze(1);
+        var step = Inputs(slots.view(1, -1), cache.Slots(slots), masked, tokens.Count, slots.unsqueeze(0));
         var rows = Embed(tensor(tokens.Select(token => (long)token).ToArray(), device: _device));
         Tensor[] states = [rows, .. _script.States(rows, Weights.Layers, step, cache)];
         foreach (var state in states) state.MoveToOuterDisposeScope();
@@ -216,7 +227,13 @@ internal sealed unsafe class TargetModel : IDisposable
     }
 
     /// <summary>Embeddings of tokens, [N,D], from their ids on the device, [N]. No gradients flow.</summary>
-    public Tensor Embed(Tensor ids) => _cpu is null ? Weights.Embedding.index_select(0, ids) : _cpu.Embed(ids.data<long>().ToArray());
+    public Tensor Embed(Tensor ids)
+    {
+        if (_cpu is not null) return _cpu.Embed(ids.data<long>().ToArray());
+        using var scope = NewDisposeScope();
+        var rows = Weights.Embedding.index_select(0, ids);
+        return (_embeddingScale == 1 ? rows : rows * _embeddingScale).MoveToOuterDisposeScope();
+    }
 
     /// <summary>Rows of the LM head, [N,D], for tokens, [N], on the device.</summary>
     public Tensor LmHeadRows(Tensor ids) =>
@@ -229,10 +246,14 @@ internal sealed unsafe class TargetModel : IDisposable
     public CpuTarget? Cpu => _cpu;
 
     /// <summary>The LM head over hidden states, [...,D]: logits [...,V]. Gradients flow to the hidden states.</summary>
-    public Tensor Logits(Tensor hidden) =>
-        NeedsGradients(hidden) ? nn.functional.linear(hidden, Weights.LmHead)
-        : _cpu is not null ? _cpu.Decoder.Multiply(_cpu.LmHead, hidden)
-        : Fused?.Logits(hidden) ?? nn.functional.linear(hidden, Weights.LmHead);
+    public Tensor Logits(Tensor hidden)
+    {
+        using var scope = NewDisposeScope();
+        var logits = NeedsGradients(hidden) ? nn.functional.linear(hidden, Weights.LmHead)
+            : _cpu is not null ? _cpu.Decoder.Multiply(_cpu.LmHead, hidden)
+            : Fused?.Logits(hidden) ?? nn.functional.linear(hidden, Weights.LmHead);
+        return (_config.LogitSoftCap is { } cap ? (logits / cap).tanh() * cap : logits).MoveToOuterDisposeScope();
+    }
 
     /// <summary>Whether something computed from a tensor has to carry gradients, which only libtorch computes.</summary>
     public static bool NeedsGradients(Tensor x) => is_grad_enabled() && x.requires_grad;
@@ -248,19 +269,29 @@ internal sealed unsafe class TargetModel : IDisposable
     /// <param name="slots">Cache rows of the new tokens, [B·kvHeads·T].</param>
     /// <param name="masked">True at the slots that a token does not attend to, [B or 1,T,L], or [T,L].</param>
     /// <param name="keyValueLength">L.</param>
-    public StepInputs Inputs(Tensor positions, Tensor slots, Tensor masked, int keyValueLength) =>
-        Inputs(Rotations(positions), _config.Heads / _config.KeyValueHeads, slots, masked, keyValueLength);
+    /// <param name="slotPositions">The positions of the tokens in the slots, [B or 1,L]; null for layers without windows.</param>
+    public StepInputs Inputs(Tensor positions, Tensor slots, Tensor masked, int keyValueLength, Tensor? slotPositions = null)
+    {
+        var full = Rotations(positions);
+        var local = _localRotary?.Compute(positions) ?? full;
+        (Tensor, Tensor)? none = _config.UnrotatedLayers.Count > 0 ? (ones_like(full.Cos), zeros_like(full.Sin)) : null;
+        var mask = Mask(masked, Group, positions.shape[1], keyValueLength);
+        var windowMask = mask;
+        if (slotPositions is not null && _config.SlidingWindow is { } window)
+        {
+            var tooFar = slotPositions.unsqueeze(1) <= positions.unsqueeze(-1) - window;                    // [B,T,L]
+            windowMask = Mask(masked.logical_or(tooFar), Group, positions.shape[1], keyValueLength);
+        }
+        return new StepInputs(full, local, none, mask, windowMask, slots, keyValueLength);
+    }
 
-    /// <summary>The same for layers with other rotations and another number of query heads for each key/value head.</summary>
+    /// <summary>
+    /// The same for layers of Llama's kind with other rotations and another number of query heads for each key/value head.
+    /// </summary>
     public StepInputs Inputs((Tensor Cos, Tensor Sin) rotations, int group, Tensor slots, Tensor masked, int keyValueLength)
     {
-        var (cos, sin) = rotations;
-        var count = cos.shape[1];
-        var bias = zeros(masked.shape, _dtype, _device).masked_fill_(masked, double.NegativeInfinity);
-        var mask = bias.view(-1, 1, 1, count, keyValueLength)
-            .expand(-1, 1, group, count, keyValueLength)
-            .reshape(-1, 1, group * count, keyValueLength);
-        return new StepInputs(cos, sin, mask, slots, keyValueLength);
+        var mask = Mask(masked, group, rotations.Cos.shape[1], keyValueLength);
+        return new StepInputs(rotations, rotations, null, mask, mask, slots, keyValueLength);
     }
 
     /// <summary>Frees the weights.</summary>
@@ -269,6 +300,7 @@ internal sealed unsafe class TargetModel : IDisposable
         Fused?.Dispose();
         Weights.Dispose();
         _rotary.Dispose();
+        _localRotary?.Dispose();
         _slotNumbers.Dispose();
         _cpu?.Dispose();
     }
@@ -325,17 +357,17 @@ internal sealed unsafe class TargetModel : IDisposable
         return new TargetOutput(shaped[0], shaped[^1]);
     }
 
-    private TargetOutput Run(
-        Tensor ids,
-        Tensor positions,
-        Tensor slots,
-        Tensor masked,
-        int keyValueLength,
-        KeyValueCache cache,
-        IReadOnlyList<int> featureLayers)
+    private int Group => _config.Heads / _config.KeyValueHeads;
+
+    private Tensor Mask(Tensor masked, int group, long count, int keyValueLength) =>
+        zeros(masked.shape, _dtype, _device).masked_fill_(masked, double.NegativeInfinity)
+            .view(-1, 1, 1, count, keyValueLength)
+            .expand(-1, 1, group, count, keyValueLength)
+            .reshape(-1, 1, group * count, keyValueLength);
+
+    private TargetOutput Run(Tensor ids, StepInputs step, KeyValueCache cache, IReadOnlyList<int> featureLayers)
     {
         var rows = Embed(ids);                                                                              // [N,D]
-        var step = Inputs(positions, slots, masked, keyValueLength);
         Tensor BySequence(Tensor x) => x.view(cache.Batch, -1, x.shape[1]);
         if (featureLayers.Count == 0)
         {

@@ -31,9 +31,14 @@ internal sealed class TargetReader(ModelFiles files, ScalarType dtype)
             yield return (name, name switch
             {
                 "input_norm" => [$"model.layers.{layer}.input_layernorm.weight"],
+                "qkv" when config.FusedProjections => [$"{attention}.qkv_proj.weight"],
+                "gate_up" when config.FusedProjections => [$"{mlp}.gate_up_proj.weight"],
                 "qkv" => [$"{attention}.q_proj.weight", $"{attention}.k_proj.weight", $"{attention}.v_proj.weight"],
                 "o" => [$"{attention}.o_proj.weight"],
-                "post_norm" => [$"model.layers.{layer}.post_attention_layernorm.weight"],
+                // Llama's name says where the norm stands; where outputs are normed too, that norm has the name.
+                "post_norm" when config.OutputNorms => [$"model.layers.{layer}.pre_feedforward_layernorm.weight"],
+                "post_norm" or "attention_output_norm" => [$"model.layers.{layer}.post_attention_layernorm.weight"],
+                "feed_forward_output_norm" => [$"model.layers.{layer}.post_feedforward_layernorm.weight"],
                 "gate_up" => [$"{mlp}.gate_proj.weight", $"{mlp}.up_proj.weight"],
                 "down" => [$"{mlp}.down_proj.weight"],
                 "qkv_bias" => [$"{attention}.q_proj.bias", $"{attention}.k_proj.bias", $"{attention}.v_proj.bias"],
@@ -43,8 +48,15 @@ internal sealed class TargetReader(ModelFiles files, ScalarType dtype)
         }
     }
 
-    /// <summary>Reads a tensor.</summary>
-    public Tensor Read(string name, Device device) => new CheckedTensors(files.Tensors).Read(name, dtype, device);
+    /// <summary>Reads a tensor; the weight of a norm is what the norm multiplies by.</summary>
+    public Tensor Read(string name, Device device)
+    {
+        var tensors = new CheckedTensors(files.Tensors);
+        if (!Config.NormsAddOne || !name.EndsWith("norm.weight", StringComparison.Ordinal)) return tensors.Read(name, dtype, device);
+        using var scope = NewDisposeScope();
+        // The sum is rounded once.
+        return (tensors.Read(name, ScalarType.Float32, device) + 1).to(dtype).MoveToOuterDisposeScope();
+    }
 
     /// <summary>Reads tensors and joins their rows.</summary>
     public Tensor ReadFused(string[] names, Device device)

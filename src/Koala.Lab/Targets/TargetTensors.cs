@@ -64,7 +64,8 @@ internal static class TargetTensors
             || name.StartsWith("lm_head.", StringComparison.Ordinal);
     }
 
-    private static Dictionary<string, long[]> Expected(ModelConfig c, bool hasLmHead)
+    /// <summary>The tensors of a model and their shapes.</summary>
+    internal static Dictionary<string, long[]> Expected(ModelConfig c, bool hasLmHead)
     {
         long hidden = c.HiddenSize;
         long inner = c.IntermediateSize;
@@ -81,13 +82,26 @@ internal static class TargetTensors
             var prefix = $"model.layers.{i}.";
             shapes[$"{prefix}input_layernorm.weight"] = [hidden];
             shapes[$"{prefix}post_attention_layernorm.weight"] = [hidden];
-            shapes[$"{prefix}self_attn.q_proj.weight"] = [q, hidden];
-            shapes[$"{prefix}self_attn.k_proj.weight"] = [kv, hidden];
-            shapes[$"{prefix}self_attn.v_proj.weight"] = [kv, hidden];
+            if (c.FusedProjections)
+            {
+                shapes[$"{prefix}self_attn.qkv_proj.weight"] = [q + 2 * kv, hidden];
+                shapes[$"{prefix}mlp.gate_up_proj.weight"] = [2 * inner, hidden];
+            }
+            else
+            {
+                shapes[$"{prefix}self_attn.q_proj.weight"] = [q, hidden];
+                shapes[$"{prefix}self_attn.k_proj.weight"] = [kv, hidden];
+                shapes[$"{prefix}self_attn.v_proj.weight"] = [kv, hidden];
+                shapes[$"{prefix}mlp.gate_proj.weight"] = [inner, hidden];
+                shapes[$"{prefix}mlp.up_proj.weight"] = [inner, hidden];
+            }
             shapes[$"{prefix}self_attn.o_proj.weight"] = [hidden, q];
-            shapes[$"{prefix}mlp.gate_proj.weight"] = [inner, hidden];
-            shapes[$"{prefix}mlp.up_proj.weight"] = [inner, hidden];
             shapes[$"{prefix}mlp.down_proj.weight"] = [hidden, inner];
+            if (c.OutputNorms)
+            {
+                shapes[$"{prefix}pre_feedforward_layernorm.weight"] = [hidden];
+                shapes[$"{prefix}post_feedforward_layernorm.weight"] = [hidden];
+            }
             if (c.AttentionBias)
             {
                 shapes[$"{prefix}self_attn.q_proj.bias"] = [q];

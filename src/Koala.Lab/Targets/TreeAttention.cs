@@ -14,9 +14,9 @@ internal static class TreeAttention
     /// <param name="slots">The numbers 0 to L-1, [L].</param>
     /// <returns>
     /// The positions, [B,T]: a token's position is one after its parent's. The mask, [B,T,L]: true at the slots that a
-    /// token does not attend to.
+    /// token does not attend to. The positions of the tokens in the slots, [B,L].
     /// </returns>
-    public static (Tensor Positions, Tensor Masked) Compute(
+    public static (Tensor Positions, Tensor Masked, Tensor SlotPositions) Compute(
         IReadOnlyList<int[]> parents, IReadOnlyList<int> lengths, int held, int count, Tensor newSlots, Tensor slots)
     {
         using var scope = NewDisposeScope();
@@ -45,9 +45,15 @@ internal static class TreeAttention
         var device = newSlots.device;
         var withinTree = tensor(hidden, device: device).view(parents.Count, size, size).narrow(1, held, count);
         var start = newSlots.narrow(1, 0, 1) - held;
-        var positions = start + tensor(depths, device: device).view(parents.Count, size).narrow(1, held, count);
+        var treePositions = start + tensor(depths, device: device).view(parents.Count, size);
+        var positions = treePositions.narrow(1, held, count);
+        var slotPositions = slots.unsqueeze(0).expand(parents.Count, -1).clone();
         var masked = (slots >= start).unsqueeze(1).expand(-1, count, -1).clone();
-        for (var b = 0; b < parents.Count; b++) masked[b].narrow(1, lengths[b] - held, size).copy_(withinTree[b]);
-        return (positions.MoveToOuterDisposeScope(), masked.MoveToOuterDisposeScope());
+        for (var b = 0; b < parents.Count; b++)
+        {
+            masked[b].narrow(1, lengths[b] - held, size).copy_(withinTree[b]);
+            slotPositions[b].narrow(0, lengths[b] - held, size).copy_(treePositions[b]);
+        }
+        return (positions.clone().MoveToOuterDisposeScope(), masked.MoveToOuterDisposeScope(), slotPositions.MoveToOuterDisposeScope());
     }
 }

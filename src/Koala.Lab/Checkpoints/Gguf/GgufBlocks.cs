@@ -17,6 +17,9 @@ internal static class GgufBlocks
     private static readonly Vector128<byte> s_bytes = Vector128.Create((byte)0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
     private static readonly Vector128<byte> s_bits = Vector128.Create(0x8040201008040201UL, 0x8040201008040201UL).AsByte();
 
+    private static readonly Vector128<sbyte> s_fourBits =
+        Vector128.Create((sbyte)-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
+
     /// <summary>A block has d and 16 bytes of nibbles. A number is d·(q - 8).</summary>
     internal static void Q4_0<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
@@ -73,6 +76,20 @@ internal static class GgufBlocks
             sink.Take(at + 16, Vector128.Create(blocks[18..]).AsSByte(), scale, 0);
         }
     }
+
+    /// <summary>A block has d and 16 bytes of nibbles, which are numbers of a table (<see cref="FourBits"/>). A number is d·t.</summary>
+    internal static void IQ4_NL<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
+    {
+        for (var at = 0; !blocks.IsEmpty; blocks = blocks[18..], at += Elements)
+        {
+            var (low, high) = Nibbles(blocks[2..]);
+            sink.Take(at, FourBits(low), Half(blocks), 0);
+            sink.Take(at + 16, FourBits(high), Half(blocks), 0);
+        }
+    }
+
+    /// <summary>The numbers that the codes of the IQ4 formats stand for: closer to each other around zero.</summary>
+    internal static Vector128<sbyte> FourBits(Vector128<byte> codes) => Vector128.Shuffle(s_fourBits, codes.AsSByte());
 
     /// <summary>Reads the half-precision number at the beginning of the bytes.</summary>
     internal static float Half(ReadOnlySpan<byte> bytes) => (float)BinaryPrimitives.ReadHalfLittleEndian(bytes);

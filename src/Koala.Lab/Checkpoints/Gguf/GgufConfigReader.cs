@@ -10,39 +10,43 @@ internal sealed class GgufConfigReader(GgufFile file)
     private const string NotThisModel = "use another model; Koala does not compute this one";
     private const string Correct = "get the file again, or convert the model again";
 
-    // What models of other architectures compute beside llama. A value of 1 changes nothing.
+    // The architectures by the names of GGUF files, which are those of the model types.
+    private static readonly string[] s_architectures = ["llama", "qwen2", "qwen3"];
+
+    // What models of other architectures compute beside these. A value of 1 changes nothing.
     private static readonly string[] s_scales =
     [
-        "llama.logit_scale", "llama.residual_scale", "llama.embedding_scale", "llama.attention.scale", "llama.attention.clamp_kqv",
-        "llama.attn_logit_softcapping", "llama.final_logit_softcapping",
+        "logit_scale", "residual_scale", "embedding_scale", "attention.scale", "attention.clamp_kqv", "attn_logit_softcapping",
+        "final_logit_softcapping",
     ];
 
     private readonly GgufMetadata _values = file.Metadata;
+    private readonly string _architecture = file.Metadata.Text(Architecture);
 
     internal ModelConfig Read()
     {
         RefuseOthers();
-        var heads = _values.Size("llama.attention.head_count");
-        var width = HeadDim(_values.Size("llama.embedding_length"), heads);
+        var heads = _values.Size(Key("attention.head_count"));
+        var width = HeadDim(_values.Size(Key("embedding_length")), heads);
         var vocabulary = Vocabulary();
         return new ModelConfig
         {
-            Architecture = "LlamaForCausalLM",
-            ModelType = "llama",
-            HiddenSize = _values.Size("llama.embedding_length"),
-            IntermediateSize = _values.Size("llama.feed_forward_length"),
-            Layers = _values.Size("llama.block_count", MostLayers),
+            Architecture = ModelFamilies.All.First(family => family.ModelType == _architecture).Architecture,
+            ModelType = _architecture,
+            HiddenSize = _values.Size(Key("embedding_length")),
+            IntermediateSize = _values.Size(Key("feed_forward_length")),
+            Layers = _values.Size(Key("block_count"), MostLayers),
             Heads = heads,
             KeyValueHeads = KeyValueHeads(heads),
             HeadDim = width,
             VocabularySize = vocabulary,
             RmsNormEps = Eps(),
-            RopeTheta = _values.OptionalPositive("llama.rope.freq_base") ?? DefaultRopeBase,
+            RopeTheta = _values.OptionalPositive(Key("rope.freq_base")) ?? DefaultRopeBase,
             RopeScaling = Scaling(width),
-            ContextLength = _values.Size("llama.context_length"),
+            ContextLength = _values.Size(Key("context_length")),
             TieWordEmbeddings = !file.Tensors.ContainsKey("lm_head.weight"),
-            AttentionBias = false,
-            QueryKeyNorm = false,
+            AttentionBias = _architecture == "qwen2",
+            QueryKeyNorm = _architecture == "qwen3",
             BeginOfSequenceId = _values.OptionalId("tokenizer.ggml.bos_token_id", vocabulary),
             EndOfSequenceIds = EndIds(vocabulary),
         };
@@ -50,31 +54,32 @@ internal sealed class GgufConfigReader(GgufFile file)
 
     private void RefuseOthers()
     {
-        if (_values.Text(Architecture) is var architecture && architecture != "llama")
-            throw _values.Fault(Architecture, $"is {MessageText.Text(architecture)}, but Koala computes llama",
-                "use a model of the llama architecture, or the same model as a folder in safetensors");
-        if (_values.OptionalSize("split.count") is { } files and > 1)
-            throw _values.Fault("split.count", $"is {files}: the model is split into that many files",
-                "merge them with llama-gguf-split --merge");
-        if (_values.Has("llama.expert_count"))
-            throw _values.Fault("llama.expert_count", "is given, but Koala computes one feed-forward part per layer", NotThisModel);
-        foreach (var key in s_scales)
+        if (!s_architectures.Contains(_architecture))
+            throw _values.Fault(Architecture,
+                $"is {MessageText.Text(_architecture)}, but Koala computes {string.Join(", ", s_architectures)} from GGUF files",
+                "use a model of one of these architectures, or the same model as a folder in safetensors");
+        if (_values.Has(Key("expert_count")))
+            throw _values.Fault(Key("expert_count"), "is given, but Koala computes one feed-forward part per layer", NotThisModel);
+        foreach (var key in s_scales.Select(Key))
             if (_values.OptionalPositive(key) is { } scale and not 1)
-                throw _values.Fault(key, $"is {scale}, but Koala computes llama without it", NotThisModel);
+                throw _values.Fault(key, $"is {scale}, but Koala computes {_architecture} without it", NotThisModel);
     }
+
+    // Keys begin with the architecture.
+    private string Key(string name) => $"{_architecture}.{name}";
 
     private int HeadDim(int hidden, int heads)
     {
-        const string key = "llama.attention.key_length";
+        var key = Key("attention.key_length");
         var given = _values.OptionalSize(key);
         if (given is null && hidden % heads != 0)
-            throw _values.Fault("llama.embedding_length",
+            throw _values.Fault(Key("embedding_length"),
                 $"is {hidden}, which {heads} attention heads do not divide, and {key} is not given", Correct);
         var width = given ?? hidden / heads;
         if (width % 2 != 0) throw _values.Fault(key, $"is {width}, but rotary positions need an even width", Correct);
         if ((long)width * heads > ModelConfig.LargestSize)
             throw _values.Fault(key, $"is {width}, which makes {heads} heads wider than {ModelConfig.LargestSize} together", Correct);
-        foreach (var other in (ReadOnlySpan<string>)["llama.attention.value_length", "llama.rope.dimension_count"])
+        foreach (var other in (string[])[Key("attention.value_length"), Key("rope.dimension_count")])
             if (_values.OptionalSize(other) is { } size && size != width)
                 throw _values.Fault(other, $"is {size}, but heads are {width} wide and Koala rotates whole heads", NotThisModel);
         return width;
@@ -82,7 +87,7 @@ internal sealed class GgufConfigReader(GgufFile file)
 
     private int KeyValueHeads(int heads)
     {
-        const string key = "llama.attention.head_count_kv";
+        var key = Key("attention.head_count_kv");
         var keyValueHeads = _values.OptionalSize(key) ?? heads;
         return heads % keyValueHeads == 0
             ? keyValueHeads
@@ -92,27 +97,27 @@ internal sealed class GgufConfigReader(GgufFile file)
     private int Vocabulary()
     {
         var tokens = _values.OptionalCount(Tokens);
-        if (_values.OptionalSize("llama.vocab_size") is not { } size)
+        if (_values.OptionalSize(Key("vocab_size")) is not { } size)
             return tokens is >= 1 and <= ModelConfig.LargestSize
                 ? (int)tokens
                 : throw _values.Fault(Tokens, $"lists {tokens ?? 0} tokens, but 1 to {ModelConfig.LargestSize} are expected", Correct);
         return tokens is null || tokens == size
             ? size
-            : throw _values.Fault(Tokens, $"lists {tokens} tokens, but llama.vocab_size is {size}", Correct);
+            : throw _values.Fault(Tokens, $"lists {tokens} tokens, but {Key("vocab_size")} is {size}", Correct);
     }
 
     private double Eps()
     {
-        const string key = "llama.attention.layer_norm_rms_epsilon";
+        var key = Key("attention.layer_norm_rms_epsilon");
         var eps = _values.Positive(key);
         return eps < 1 ? eps : throw _values.Fault(key, $"is {eps}, but a small number below 1 is expected", Correct);
     }
 
     private RopeScaling? Scaling(int headDim)
     {
-        const string key = "llama.rope.scaling.type";
+        var key = Key("rope.scaling.type");
         // For linear scaling, older files give only a factor, and the oldest files give it under another name.
-        var factor = _values.OptionalPositive("llama.rope.scaling.factor") ?? _values.OptionalPositive("llama.rope.scale_linear");
+        var factor = _values.OptionalPositive(Key("rope.scaling.factor")) ?? _values.OptionalPositive(Key("rope.scale_linear"));
         var linear = (_values.OptionalText(key) ?? "linear") switch
         {
             "none" => null,
@@ -121,8 +126,8 @@ internal sealed class GgufConfigReader(GgufFile file)
                 $"is {MessageText.Text(other)}, but Koala computes none, linear, and the divisors in {GgufNames.RopeDivisors}",
                 NotThisModel),
         };
-        if (_values.OptionalPositive("llama.rope.scaling.attn_factor") is { } attention and not 1)
-            throw _values.Fault("llama.rope.scaling.attn_factor",
+        if (_values.OptionalPositive(Key("rope.scaling.attn_factor")) is { } attention and not 1)
+            throw _values.Fault(Key("rope.scaling.attn_factor"),
                 $"is {attention}, but Koala does not scale attention by it", NotThisModel);
         if (file.Numbers(GgufNames.RopeDivisors) is not { } divisors) return linear;
         if (linear is not null)

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Checkpoints.Gguf;
 
 /// <summary>
-/// A GGUF file of the llama architecture: its config, metadata and tensors under Hugging Face's names. Opening it reads no weight.
+/// A model in GGUF files: its config, metadata and tensors under Hugging Face's names. Opening it reads no weight.
 /// </summary>
 /// <remarks>
 /// Weights are read in chunks and decoded into the tensor's own memory, so that no second copy of the file is in memory. Several
@@ -22,25 +22,28 @@ public sealed class GgufFile : ITensorSource
     // What one read of codes takes.
     private const int BytesAtOnce = 1 << 18;
 
-    private readonly SafeFileHandle _file;
+    private readonly List<(string Path, SafeFileHandle File)> _files = [];
     private readonly Dictionary<string, GgufTensor> _stored = [];
     private readonly Dictionary<string, TensorInfo> _tensors = [];
 
     private GgufFile(string path, SafeFileHandle file, long length)
     {
-        (Path, _file) = (path, file);
-        var reader = new GgufReader(file, path, length);
-        var header = GgufHeader.Read(reader);
-        Metadata = new GgufMetadata(header.Values, reader, path);
-        foreach (var tensor in header.Tensors.Values)
+        Path = path;
+        Metadata = AddFile(path, file, length);
+        try
         {
-            var name = GgufNames.HuggingFace(tensor.Name);
-            if (!_stored.TryAdd(name, tensor))
-                throw new KoalaException(Where(tensor), "occurs twice, under two names", "get the file again");
-            if (tensor.Name != GgufNames.RopeDivisors)
-                _tensors.Add(name, new TensorInfo(name, tensor.Type.Dtype, tensor.Shape, tensor.Type.Name));
+            foreach (var other in new GgufSplit(Metadata).OtherFiles())
+            {
+                var (part, partLength) = FileBytes.Open(other);
+                AddFile(other, part, partLength);
+            }
+            Config = new GgufConfigReader(this).Read();
         }
-        Config = new GgufConfigReader(this).Read();
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
@@ -96,7 +99,7 @@ public sealed class GgufFile : ITensorSource
         {
             ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
         }
-        if (GgufNames.IsPaired(stored.Name)) tensor = Unpaired(stored, tensor);
+        if (IsPaired(stored)) tensor = Unpaired(stored, tensor);
         return tensor.to(device).MoveToOuterDisposeScope();
     }
 
@@ -109,7 +112,7 @@ public sealed class GgufFile : ITensorSource
         if (columns % stored.Type.Elements != 0 || columns > Chunk) return null;
         var matrix = new QuantizedMatrix((int)rows, (int)columns, type.Group, type.Bits, type.Lowest, type.HasHalfScales);
         var rowBytes = (int)(columns / stored.Type.Elements * stored.Type.Bytes);
-        var isPaired = GgufNames.IsPaired(stored.Name);
+        var isPaired = IsPaired(stored);
         try
         {
             var rowsAtOnce = Math.Max(1, BytesAtOnce / rowBytes);
@@ -118,7 +121,7 @@ public sealed class GgufFile : ITensorSource
                 var first = chunk * rowsAtOnce;
                 var count = Math.Min(rowsAtOnce, matrix.Rows - first);
                 var blocks = ArrayPool<byte>.Shared.Rent(count * rowBytes);
-                FileBytes.Fill(_file, blocks.AsSpan(0, count * rowBytes), stored.Offset + (long)first * rowBytes, Where(stored));
+                FileBytes.Fill(_files[stored.Part].File, blocks.AsSpan(0, count * rowBytes), stored.Offset + (long)first * rowBytes, Where(stored));
                 for (var row = 0; row < count; row++)
                 {
                     var to = isPaired ? UnpairedRow(first + row) : first + row;
@@ -135,7 +138,28 @@ public sealed class GgufFile : ITensorSource
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        foreach (var (_, file) in _files) file.Dispose();
+    }
+
+    // Lists the tensors of a file, which this object closes from then on.
+    private GgufMetadata AddFile(string path, SafeFileHandle file, long length)
+    {
+        _files.Add((path, file));
+        var reader = new GgufReader(file, path, length);
+        var header = GgufHeader.Read(reader);
+        foreach (var listed in header.Tensors.Values)
+        {
+            var tensor = listed with { Part = _files.Count - 1 };
+            var name = GgufNames.HuggingFace(tensor.Name);
+            if (!_stored.TryAdd(name, tensor))
+                throw new KoalaException(Where(tensor), "occurs twice, under two names or in two files", "get the file again");
+            if (tensor.Name != GgufNames.RopeDivisors)
+                _tensors.Add(name, new TensorInfo(name, tensor.Type.Dtype, tensor.Shape, tensor.Type.Name));
+        }
+        return new GgufMetadata(header.Values, reader, path);
+    }
 
     /// <summary>Returns the numbers of a small tensor, by its name in the file; null if there is no such tensor.</summary>
     internal float[]? Numbers(string name)
@@ -170,17 +194,19 @@ public sealed class GgufFile : ITensorSource
         var type = stored.Type;
         var values = part.dtype == type.Dtype ? part : empty(part.NumberOfElements, type.Dtype, CPU);
         var offset = stored.Offset + start / type.Elements * type.Bytes;
-        if (type.Decode is null) FileBytes.Fill(_file, values.bytes, offset, Where(stored));
+        if (type.Decode is null) FileBytes.Fill(_files[stored.Part].File, values.bytes, offset, Where(stored));
         else
         {
             var length = (int)(part.NumberOfElements / type.Elements * type.Bytes);
             var blocks = ArrayPool<byte>.Shared.Rent(length);
-            FileBytes.Fill(_file, blocks.AsSpan(0, length), offset, Where(stored));
+            FileBytes.Fill(_files[stored.Part].File, blocks.AsSpan(0, length), offset, Where(stored));
             type.Decode(blocks.AsSpan(0, length), MemoryMarshal.Cast<byte, float>(values.bytes));
             ArrayPool<byte>.Shared.Return(blocks);
         }
         if (!ReferenceEquals(values, part)) part.copy_(values);
     }
 
-    private string Where(GgufTensor stored) => $"{Path}, tensor '{MessageText.Text(stored.Name)}'";
+    private bool IsPaired(GgufTensor stored) => GgufNames.IsPaired(stored.Name) && Config.ModelType == "llama";
+
+    private string Where(GgufTensor stored) => $"{_files[stored.Part].Path}, tensor '{MessageText.Text(stored.Name)}'";
 }

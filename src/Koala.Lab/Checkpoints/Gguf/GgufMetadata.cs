@@ -89,6 +89,17 @@ internal sealed class GgufMetadata(IReadOnlyDictionary<string, GgufValue> values
         return numbers;
     }
 
+    /// <summary>Returns a list of fp32 numbers.</summary>
+    internal float[] Singles(string key)
+    {
+        var value = Find(key) ?? throw Missing(key);
+        if (value is not { Type: GgufValueType.List, Element: GgufValueType.F32 }) throw Wrong(key, value, "a list of fp32 numbers");
+        var numbers = new float[value.Count];
+        var list = ReaderAt(key, value);
+        for (var i = 0; i < numbers.Length; i++) numbers[i] = BitConverter.UInt32BitsToSingle(list.U32());
+        return numbers;
+    }
+
     internal KoalaException Fault(string key, string fault, string fix) => new($"{path}: {key}", fault, fix);
 
     private GgufValue? Find(string key) => values.TryGetValue(key, out var value) ? value : null;

@@ -1,6 +1,6 @@
 namespace Koala.Lab.Checkpoints.Gguf;
 
-/// <summary>Translates the names of tensors in a GGUF file of the llama architecture to Hugging Face's names.</summary>
+/// <summary>Translates the names of tensors in a GGUF file to Hugging Face's names.</summary>
 internal static class GgufNames
 {
     /// <summary>
@@ -22,6 +22,11 @@ internal static class GgufNames
         ["attn_q.weight"] = "self_attn.q_proj.weight",
         ["attn_k.weight"] = "self_attn.k_proj.weight",
         ["attn_v.weight"] = "self_attn.v_proj.weight",
+        ["attn_q.bias"] = "self_attn.q_proj.bias",
+        ["attn_k.bias"] = "self_attn.k_proj.bias",
+        ["attn_v.bias"] = "self_attn.v_proj.bias",
+        ["attn_q_norm.weight"] = "self_attn.q_norm.weight",
+        ["attn_k_norm.weight"] = "self_attn.k_norm.weight",
         ["attn_output.weight"] = "self_attn.o_proj.weight",
         ["ffn_norm.weight"] = "post_attention_layernorm.weight",
         ["ffn_gate.weight"] = "mlp.gate_proj.weight",
@@ -41,7 +46,7 @@ internal static class GgufNames
             : name;
     }
 
-    /// <summary>Whether neighbouring rows of a tensor are rotated as pairs, as in queries and keys.</summary>
+    /// <summary>Whether neighbouring rows of a tensor are rotated as pairs: those of queries and keys in the llama architecture.</summary>
     internal static bool IsPaired(string name) =>
         name.EndsWith(".attn_q.weight", StringComparison.Ordinal) || name.EndsWith(".attn_k.weight", StringComparison.Ordinal);
 }

@@ -8,6 +8,62 @@ internal static class GgufSuperBlocks
     private const int Elements = 256;
 
     /// <summary>
+    /// A block has 16 bytes, each a scale below and a minimum above for 16 numbers, 64 bytes of pairs of bits, d and dmin. A number is
+    /// d·sc·q - dmin·m.
+    /// </summary>
+    internal static void Q2_K<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
+    {
+        for (var at = 0; !blocks.IsEmpty; blocks = blocks[84..], at += Elements)
+        {
+            var (d, least) = (GgufBlocks.Half(blocks[80..]), GgufBlocks.Half(blocks[82..]));
+            for (var part = 0; part < 16; part++)
+            {
+                var q = TwoBits(blocks[16..], part);
+                sink.Take(at + 16 * part, q.AsSByte(), d * (blocks[part] & 15), -(least * (blocks[part] >> 4)));
+            }
+        }
+    }
+
+    /// <summary>
+    /// A block has 32 bytes of high bits, 64 bytes of pairs of bits, 12 bytes of 16 scales of 6 bits, and d. A number is
+    /// d·(sc - 32)·(q - 4); bit p of byte l of the high bits belongs to number l of the p-th 32 numbers.
+    /// </summary>
+    internal static void Q3_K<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
+    {
+        for (var at = 0; !blocks.IsEmpty; blocks = blocks[110..], at += Elements)
+        {
+            var d = GgufBlocks.Half(blocks[108..]);
+            var s = blocks[96..108];
+            for (var part = 0; part < 16; part++)
+            {
+                var high = (Vector128.Create(blocks[(16 * (part % 2))..]) >> (part / 2)) & Vector128.Create((byte)1);
+                var q = TwoBits(blocks[32..], part) | high << 2;
+                var low = part < 8 ? s[part] & 15 : s[part - 8] >> 4;
+                var scale = (low | (s[8 + part % 4] >> (part / 4 * 2) & 3) << 4) - 32;
+                sink.Take(at + 16 * part, q.AsSByte() - Vector128.Create((sbyte)4), d * scale, 0);
+            }
+        }
+    }
+
+    /// <summary>
+    /// A block has d, the high pairs of bits of 8 scales of 6 bits in two bytes, their low nibbles in four, and 128 bytes of nibbles, which
+    /// are numbers of a table. A number is d·(sc - 32)·t.
+    /// </summary>
+    internal static void IQ4_XS<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
+    {
+        for (var at = 0; !blocks.IsEmpty; blocks = blocks[136..], at += Elements)
+            for (var part = 0; part < 8; part++)
+            {
+                var low = blocks[4 + part / 2] >> (part % 2 * 4) & 15;
+                var high = blocks[2 + part / 4] >> (part % 4 * 2) & 3;
+                var scale = GgufBlocks.Half(blocks) * ((low | high << 4) - 32);
+                var (first, last) = GgufBlocks.Nibbles(blocks[(8 + 16 * part)..]);
+                sink.Take(at + 32 * part, GgufBlocks.FourBits(first), scale, 0);
+                sink.Take(at + 32 * part + 16, GgufBlocks.FourBits(last), scale, 0);
+            }
+    }
+
+    /// <summary>
     /// A block has d, dmin, 12 bytes of scales and 128 bytes of nibbles. It has 8 parts of 32 numbers, in low halves and high halves
     /// alternately. A number is d·sc·q - dmin·m.
     /// </summary>
@@ -65,6 +121,10 @@ internal static class GgufSuperBlocks
                 }
         }
     }
+
+    // The pairs of bits of 16 numbers. Four times 32 numbers share 32 bytes.
+    private static Vector128<byte> TwoBits(ReadOnlySpan<byte> bytes, int part) =>
+        (Vector128.Create(bytes[(part / 8 * 32 + part % 2 * 16)..]) >> (part / 2 % 4 * 2)) & Vector128.Create((byte)3);
 
     private static void Take<TSink>(TSink sink, int at, ReadOnlySpan<byte> block, int part, Vector128<byte> q)
         where TSink : IBlockSink, allows ref struct

@@ -8,4 +8,5 @@ namespace Koala.Lab.Checkpoints.Gguf;
 /// The offset of its first byte from the start of the data; once the header is read, from the start of the file.
 /// </param>
 /// <param name="Bytes">Its length in the file.</param>
-internal sealed record GgufTensor(string Name, GgufType Type, long[] Shape, long Offset, long Bytes);
+/// <param name="Part">The number of its file, where the model is split, from 0.</param>
+internal sealed record GgufTensor(string Name, GgufType Type, long[] Shape, long Offset, long Bytes, int Part = 0);

@@ -10,7 +10,7 @@ internal static class SafetensorsDtypes
         new("F64", ScalarType.Float64, 64), new("F32", ScalarType.Float32, 32), new("F16", ScalarType.Float16, 16),
         new("BF16", ScalarType.BFloat16, 16), new("I64", ScalarType.Int64, 64), new("I32", ScalarType.Int32, 32),
         new("I16", ScalarType.Int16, 16), new("I8", ScalarType.Int8, 8), new("U8", ScalarType.Byte, 8), new("BOOL", ScalarType.Bool, 8),
-        new("U64", null, 64), new("U32", null, 32), new("U16", null, 16), new("C64", null, 64), new("F8_E4M3", null, 8),
+        new("U64", null, 64), new("U32", null, 32), new("U16", null, 16), new("C64", null, 64), new(Float8.Name, ScalarType.BFloat16, 8),
         new("F8_E5M2", null, 8), new("F8_E8M0", null, 8), new("F6_E2M3", null, 6), new("F6_E3M2", null, 6), new("F4", null, 4),
     ];
 

@@ -62,6 +62,7 @@ public sealed class SafetensorsFile : ITensorSource
             throw new KoalaException(Where(info), $"is of dtype '{info.Stored}', but Koala reads {SafetensorsDtypes.Known}",
                 "convert the tensor to one of these");
         using var scope = NewDisposeScope();
+        if (info.Stored == Float8.Name) return Float8.Decode(Stored(info, ScalarType.Byte)).to(dtype, device).MoveToOuterDisposeScope();
         var stored = Stored(info, storedDtype);
         // A byte that is neither 0 nor 1 would be an undefined bool.
         var tensor = storedDtype == ScalarType.Bool ? stored.ne(0) : stored;

@@ -42,7 +42,7 @@ public sealed class EagleHead : DraftHead
         (_weights, _targetLayers) = (weights, target.Config.Layers);
         var (own, others) = (weights.Config, target.Config);
         if ((own.HeadDim, own.RopeTheta, own.RopeScaling) != (others.HeadDim, others.RopeTheta, others.RopeScaling))
-            _rotary = new RotaryEmbedding(own, target.Dtype, target.Device);
+            _rotary = new RotaryEmbedding(RotaryEmbedding.Frequencies(own), target.Dtype, target.Device);
         if (vocabulary is not null) SetVocabulary(vocabulary, target);
     }
 

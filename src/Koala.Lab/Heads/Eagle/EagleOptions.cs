@@ -81,8 +81,8 @@ public sealed record EagleOptions : HeadOptions
     internal int FusedCount => FusedLayers?.Count ?? EagleHead.FusedLayers;
 
     /// <summary>The config of the head's decoder layers, for a head of this target.</summary>
-    internal ModelConfig LayersFor(ModelConfig target) => Decoder?.In(target)
-        ?? (IsEagle3 ? target with { AttentionBias = false, QueryKeyNorm = false } : target);
+    internal ModelConfig LayersFor(ModelConfig target) => Decoder?.In(target.ForHeads)
+        ?? (IsEagle3 ? target.ForHeads with { AttentionBias = false, QueryKeyNorm = false } : target.ForHeads);
 
     /// <inheritdoc/>
     public override void Validate()

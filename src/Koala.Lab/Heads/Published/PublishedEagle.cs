@@ -134,16 +134,24 @@ internal static class PublishedEagle
             ? target.Config.HeadDim
             : throw new KoalaException(source.Path, $"has {q} query rows and {kv} key rows, of which no width of attention heads follows",
                 "add head_dim to its config.json"));
-        var rope = config is null
-            ? (Theta: target.Config.RopeTheta, Scaling: target.Config.RopeScaling)
-            : new ModelConfigReader(config.Json, source.Path).Rope();
+        var (theta, scaling) = Rope(config, target, width);
         var decoder = new EagleDecoderSizes((int)(q / width), (int)(kv / width), width, (int)Rows("mlp.gate_proj"),
-            config?.OptionalPositive("rms_norm_eps") ?? target.Config.RmsNormEps, rope.Theta, rope.Scaling,
+            config?.OptionalPositive("rms_norm_eps") ?? target.Config.RmsNormEps, theta, scaling,
             names.ContainsKey($"{Layer}self_attn.q_proj.bias"), names.ContainsKey($"{Layer}self_attn.q_norm.weight"));
         if (decoder.KeyValueHeads == 0 || decoder.Heads % decoder.KeyValueHeads != 0)
             throw new KoalaException(source.Path,
                 $"has {decoder.Heads} query heads and {decoder.KeyValueHeads} key heads, which do not divide them", "get the file again");
-        return decoder.In(target.Config) == target.Config ? null : decoder;
+        return decoder.In(target.Config.ForHeads) == target.Config.ForHeads ? null : decoder;
+    }
+
+    private static (double Theta, RopeScaling? Scaling) Rope(JsonSection? config, Target target, int width)
+    {
+        if (config is null) return (target.Config.RopeTheta, target.Config.RopeScaling);
+        var rope = new RopeReader(config, width, config.OptionalSize("max_position_embeddings") ?? target.Config.ContextLength).Read();
+        return rope.AttentionFactor == 1
+            ? (rope.Theta, rope.Scaling)
+            : throw config.Fault("rope_scaling", $"scales rotations by {rope.AttentionFactor}, which Koala computes in targets only",
+                "use a head with another scaling");
     }
 
     // The width that the config gives, where it divides the rows: the head counts in configs are sometimes wrong.

@@ -166,6 +166,7 @@ internal sealed unsafe class FusedDecoder : IDisposable
     public bool Declines(StepRows rows, IReadOnlyList<int> featureLayers, bool oneLaunch) =>
         rows.Count > Math.Min(Limit, oneLaunch ? MostRows : MostRows * MostLaunches)
         || rows.MostFurther > RowDescriptions.MostFurther
+        || rows.MostVisible > Window
         || featureLayers.Count > StepArguments.MostFeatures;
 
     /// <summary>Runs a step; what the rows see of each other is in the order of the rows.</summary>
@@ -237,13 +238,16 @@ internal sealed unsafe class FusedDecoder : IDisposable
         foreach (var tensor in (Tensor[])[_layers, _frequencies, _described, .. _workspace]) tensor.Dispose();
     }
 
+    /// <summary>The most tokens that a row can attend to: up to a window, layers that have one attend to everything.</summary>
+    public int Window => _config.SlidingWindow ?? int.MaxValue;
+
     private int PhasesPerLayer => _config.QueryKeyNorm ? 6 : 5;
 
     private int Phases => _config.Layers * PhasesPerLayer + 2;
 
     // A warp takes 32 inputs at once, and a head's numbers are spread over 8 or 16 lanes.
     private static bool Serves(ModelConfig config) =>
-        config.HiddenSize % 32 == 0 && config.IntermediateSize % 32 == 0 && config.HeadDim is 64 or 128;
+        config.HasLlamaLayers && config.EmbeddingScale == 1 && config.HiddenSize % 32 == 0 && config.IntermediateSize % 32 == 0 && config.HeadDim is 64 or 128;
 
     private static Macro[] Macros(ModelConfig config) =>
     [

@@ -71,15 +71,15 @@ internal sealed class ConversationTokenizer
             if (!isLast && !text.StartsWith(turns[t + 1].Prompt, StringComparison.Ordinal)) return null;
             var next = isLast ? text.Length : turns[t + 1].Prompt.Length;
             if (EndOf(messages[turns[t].Index].Content, text, start, start, next) is not { } end) return null;
-            sequence.Add(_tokenizer.Encode(text[from..start]), false);
-            sequence.Add(_tokenizer.Encode(text[start..end]), true);
-            var tail = _tokenizer.Encode(text[end..next]);
+            sequence.Add(Encode(text[from..start], sequence), false);
+            sequence.Add(Encode(text[start..end], sequence), true);
+            var tail = Encode(text[end..next], sequence);
             var learned = turns[t].IsComplete ? EndOfTurn(tail) : 0;
             sequence.Add([.. tail.Take(learned)], true);
             sequence.Add([.. tail.Skip(learned)], false);
             from = next;
         }
-        sequence.Add(_tokenizer.Encode(text[from..]), false);
+        sequence.Add(Encode(text[from..], sequence), false);
         return sequence.ToConversation();
     }
 
@@ -96,32 +96,33 @@ internal sealed class ConversationTokenizer
                 seen = "";
             }
             var closed = _template.Render([.. messages.Take(turn.Index + 1)], addGenerationPrompt: false);
-            var (answer, ending) = Answer(turn.Prompt, closed, messages[turn.Index].Content);
-            if (!turn.IsComplete) ending = [];
-            sequences[^1].Add(_tokenizer.Encode(turn.Prompt[seen.Length..]), false);
-            sequences[^1].Add(_tokenizer.Encode(answer), true);
-            sequences[^1].Add(ending, true);
-            seen = $"{turn.Prompt}{answer}{_tokenizer.Decode(ending)}";
+            var (answer, tail, isAnswersTail) = Answer(turn.Prompt, closed, messages[turn.Index].Content);
+            var sequence = sequences[^1];
+            sequence.Add(Encode(turn.Prompt[seen.Length..], sequence), false);
+            sequence.Add(Encode(answer, sequence), true);
+            var after = turn.IsComplete ? Encode(tail, sequence) : [];
+            int[] ending = isAnswersTail ? [.. after.Take(EndOfTurn(after))] : [.. after.Where(_tokenizer.IsSpecial).TakeLast(1)];
+            sequence.Add(ending, true);
+            seen = $"{turn.Prompt}{answer}{string.Concat(ending.Select(_tokenizer.TextOf))}";
         }
         return [.. sequences.Select(sequence => sequence.ToConversation())];
     }
 
-    // What the target says after the prompt, and the tokens that end its turn. The chat that is closed by the answer ends
-    // with both, unless the template changes the answer.
-    private (string Answer, IReadOnlyList<int> Ending) Answer(string prompt, string closed, string content)
+    // The tokens of a text that follows a sequence.
+    private IReadOnlyList<int> Encode(string text, Sequence sequence) => _tokenizer.EncodeAfter(text, sequence.Last);
+
+    // What the target says after the prompt, and the text in which its turn ends. The chat that is closed by the answer ends with both,
+    // unless the template changes the answer; only the last special token of what it has then is known to end the turn.
+    private static (string Answer, string Tail, bool IsAnswersTail) Answer(string prompt, string closed, string content)
     {
         if (closed.StartsWith(prompt, StringComparison.Ordinal))
         {
             // The generation prompt may end with the beginning of the content, such as <think>.
             var earliest = Math.Clamp(prompt.Length - content.Length + 1, 0, prompt.Length);
             if (EndOf(content, closed, earliest, prompt.Length, closed.Length) is { } end)
-            {
-                var tail = _tokenizer.Encode(closed[end..]);
-                return (closed[prompt.Length..end], [.. tail.Take(EndOfTurn(tail))]);
-            }
+                return (closed[prompt.Length..end], closed[end..], true);
         }
-        var rest = _tokenizer.Encode(closed[prompt.AsSpan().CommonPrefixLength(closed)..]);
-        return (content[BegunBy(prompt, content)..], [.. rest.Where(_tokenizer.IsSpecial).TakeLast(1)]);
+        return (content[BegunBy(prompt, content)..], closed[prompt.AsSpan().CommonPrefixLength(closed)..], false);
     }
 
     // How much of the content the prompt ends with already. White space alone is no beginning.
@@ -160,6 +161,8 @@ internal sealed class ConversationTokenizer
     {
         private readonly List<int> _tokens = [];
         private readonly List<bool> _mask = [];
+
+        public int? Last => _tokens.Count > 0 ? _tokens[^1] : null;
 
         public void Add(IReadOnlyList<int> ids, bool isLearned)
         {

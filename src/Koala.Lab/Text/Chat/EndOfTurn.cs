@@ -49,7 +49,7 @@ internal static class EndOfTurn
         var at = chat.LastIndexOf(s_answer.Content, StringComparison.Ordinal);
         if (at < 0) return [];
         var after = tokenizer.Encode(chat[(at + s_answer.Content.Length)..]);
-        int[] end = [.. after.SkipWhile(id => string.IsNullOrWhiteSpace(tokenizer.Decode([id]))).Take(1).Where(tokenizer.IsSpecial)];
+        int[] end = [.. after.SkipWhile(id => string.IsNullOrWhiteSpace(tokenizer.TextOf(id))).Take(1).Where(tokenizer.IsSpecial)];
         var before = chat.StartsWith(prompt, StringComparison.Ordinal) ? tokenizer.Encode(chat[Math.Min(prompt.Length, at)..at]) : [];
         return end.Except(before);
     }

@@ -6,22 +6,22 @@ namespace Koala.Lab.Text.Tokenizers;
 /// <summary>The parts of tokenizer.json that hold tokens: the model and the added tokens.</summary>
 internal static class ModelSection
 {
-    private const string Fix = "use a model with a byte-level BPE tokenizer";
-
-    /// <summary>Reads the vocabulary, the merges and whether the merges can be ignored.</summary>
-    public static (Dictionary<string, int> Vocabulary, List<(string, string)> Merges, bool IgnoreMerges) Read(JsonSection model)
+    /// <summary>Reads the model.</summary>
+    /// <param name="model">The section.</param>
+    /// <param name="file">The file, for error messages.</param>
+    /// <param name="isByteLevel">Whether the pre-tokenizer turns text into bytes.</param>
+    /// <returns>The ids by token, and what makes the encoder once these ids have been checked.</returns>
+    /// <exception cref="KoalaException">The section is damaged, or Koala does not know the model.</exception>
+    public static (IReadOnlyDictionary<string, int> Vocabulary, Func<IPieceEncoder> Encoder) Read(
+        JsonSection model, string file, bool isByteLevel)
     {
         // Old files name no type; they can only hold BPE.
-        if (model.OptionalText("type") is { } type && type != "BPE") throw model.Unsupported("type", type);
-        foreach (var key in (ReadOnlySpan<string>)["continuing_subword_prefix", "end_of_word_suffix"])
-            if (model.OptionalText(key) is { Length: > 0 } text) throw model.Unsupported(key, text);
-        if (model.Boolean("byte_fallback", false))
-            throw model.Fault("byte_fallback", "is true, which byte-level BPE does not have", Fix);
-        var isDropoutSet = model.Find("dropout") is { } dropout
-            && !(dropout.ValueKind == JsonValueKind.Number && dropout.GetDouble() == 0);
-        if (isDropoutSet)
-            throw model.Fault("dropout", "is set, but only 0 gives the same tokens every time", "set it to null");
-        return (Vocabulary(model), Merges(model), model.Boolean("ignore_merges", false));
+        return model.OptionalText("type") switch
+        {
+            null or "BPE" => ReadBpe(model, file, isByteLevel),
+            "Unigram" when !isByteLevel => ReadUnigram(model),
+            { } type => throw model.Unsupported("type", type),
+        };
     }
 
     /// <summary>The added tokens of the file.</summary>
@@ -40,6 +40,46 @@ internal static class ModelSection
             token.Boolean("rstrip", false),
             token.Boolean("single_word", false),
             token.Boolean("normalized", !special));
+    }
+
+    private static (IReadOnlyDictionary<string, int>, Func<IPieceEncoder>) ReadBpe(JsonSection model, string file, bool isByteLevel)
+    {
+        foreach (var key in (ReadOnlySpan<string>)["continuing_subword_prefix", "end_of_word_suffix"])
+            if (model.OptionalText(key) is { Length: > 0 } text) throw model.Unsupported(key, text);
+        var isDropoutSet = model.Find("dropout") is { } dropout
+            && !(dropout.ValueKind == JsonValueKind.Number && dropout.GetDouble() == 0);
+        if (isDropoutSet)
+            throw model.Fault("dropout", "is set, but only 0 gives the same tokens every time", "set it to null");
+        var (vocabulary, merges) = (Vocabulary(model), Merges(model));
+        int? unknownId = model.OptionalText("unk_token") is not { } unknown ? null
+            : vocabulary.TryGetValue(unknown, out var id) ? id
+            : throw model.Fault("unk_token", $"is '{MessageText.Text(unknown)}', which is not in the vocabulary", "get the file again");
+        var bytes = model.Boolean("byte_fallback", false) ? UnknownText.BytesOf(vocabulary) : [];
+        var rest = new UnknownText(unknownId, model.Boolean("fuse_unk", false), bytes);
+        var ignoresMerges = model.Boolean("ignore_merges", false);
+        return (vocabulary, () =>
+            new BytePairEncoder(vocabulary, PairMerges.FromList(vocabulary, merges, file), rest, isByteLevel, ignoresMerges));
+    }
+
+    private static (IReadOnlyDictionary<string, int>, Func<IPieceEncoder>) ReadUnigram(JsonSection model)
+    {
+        var tokens = new Dictionary<string, (int Id, double Score)>();
+        foreach (var item in model.Array("vocab"))
+        {
+            var isPair = item.ValueKind == JsonValueKind.Array && item.GetArrayLength() == 2
+                && item[0].ValueKind == JsonValueKind.String && item[1].ValueKind == JsonValueKind.Number;
+            if (!isPair || !tokens.TryAdd(item[0].GetString()!, (tokens.Count, item[1].GetDouble())))
+                throw model.Fault($"vocab[{tokens.Count}]",
+                    $"is {MessageText.Text(item.GetRawText())}, but a new token and its score are expected", "get the file again");
+        }
+        var vocabulary = tokens.ToDictionary(token => token.Key, token => token.Value.Id);
+        var unknownId = model.OptionalNumber("unk_id");
+        if (unknownId is { } id && (id < 0 || id >= tokens.Count))
+            throw model.Fault("unk_id", $"is {id}, but the vocabulary has the ids 0 to {tokens.Count - 1}", "get the file again");
+        var bytes = model.Boolean("byte_fallback", false) ? UnknownText.BytesOf(vocabulary) : [];
+        // No text becomes a token without characters.
+        tokens.Remove("");
+        return (vocabulary, () => new UnigramEncoder(tokens, new UnknownText(unknownId, FuseUnknown: true, bytes)));
     }
 
     private static Dictionary<string, int> Vocabulary(JsonSection model)

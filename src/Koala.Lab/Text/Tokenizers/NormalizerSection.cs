@@ -10,12 +10,12 @@ internal static class NormalizerSection
     /// <exception cref="KoalaException">Koala does not know a step.</exception>
     public static Normalizer Read(JsonSection root)
     {
-        var steps = new List<Func<string, string>>();
+        var steps = new List<Func<string, TextPosition, string>>();
         if (root.OptionalSection("normalizer") is { } section) Add(section, steps);
         return steps.Count == 0 ? Normalizer.None : new Normalizer(steps);
     }
 
-    private static void Add(JsonSection step, List<Func<string, string>> steps)
+    private static void Add(JsonSection step, List<Func<string, TextPosition, string>> steps)
     {
         switch (step.Text("type"))
         {
@@ -23,26 +23,26 @@ internal static class NormalizerSection
                 foreach (var inner in step.Items("normalizers")) Add(inner, steps);
                 break;
             case "NFC":
-                steps.Add(Normalizer.Compose);
+                steps.Add((text, _) => Normalizer.Compose(text));
                 break;
             case "NFD":
-                steps.Add(Normalizer.Decompose);
+                steps.Add((text, _) => Normalizer.Decompose(text));
                 break;
             case "Lowercase":
-                steps.Add(Normalizer.Lower);
+                steps.Add((text, _) => Normalizer.Lower(text));
                 break;
             case "Prepend":
                 var prefix = step.Text("prepend");
-                steps.Add(text => text.Length == 0 ? text : prefix + text);
+                steps.Add((text, position) => text.Length == 0 || position == TextPosition.Within ? text : prefix + text);
                 break;
             case "Strip":
                 var (left, right) = (step.Boolean("strip_left", false), step.Boolean("strip_right", false));
-                if (left) steps.Add(text => text.TrimStart());
-                if (right) steps.Add(text => text.TrimEnd());
+                if (left) steps.Add((text, _) => text.TrimStart());
+                if (right) steps.Add((text, _) => text.TrimEnd());
                 break;
             case "Replace":
                 var (pattern, content) = (PatternSection.Read(step), step.Text("content"));
-                steps.Add(text => Replace(step, text, pattern, content));
+                steps.Add((text, _) => Replace(step, text, pattern, content));
                 break;
             case var type:
                 throw step.Unsupported("type", type);

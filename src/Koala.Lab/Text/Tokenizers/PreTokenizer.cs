@@ -3,12 +3,9 @@ using System.Text.RegularExpressions;
 namespace Koala.Lab.Text.Tokenizers;
 
 /// <summary>Cuts a text into pieces. Merges do not cross the boundaries of pieces.</summary>
-/// <param name="steps">
-/// The steps in order, each of which cuts the pieces of the one before it; the last one is that of ByteLevel.
-/// </param>
-/// <param name="prefixSpace">Whether ByteLevel puts a space before each piece that begins without one.</param>
+/// <param name="steps">The steps in order, each of which gets the pieces of the one before it.</param>
 /// <param name="source">The file, for error messages.</param>
-internal sealed partial class PreTokenizer(IReadOnlyList<SplitStep> steps, bool prefixSpace, string source)
+internal sealed partial class PreTokenizer(IReadOnlyList<PieceStep> steps, string source)
 {
     /// <summary>GPT-2's pattern, which is the default of a ByteLevel pre-tokenizer.</summary>
     [GeneratedRegex(@"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")]
@@ -22,16 +19,33 @@ internal sealed partial class PreTokenizer(IReadOnlyList<SplitStep> steps, bool 
     [GeneratedRegex("(?!)")]
     public static partial Regex NothingPattern { get; }
 
+    /// <summary>The pattern of the character that stands for a space.</summary>
+    [GeneratedRegex(TokenSpelling.SpaceMark)]
+    public static partial Regex SpaceMarkPattern { get; }
+
     /// <summary>The pieces of <paramref name="text"/> in order, none of them empty.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="position">Where the text stands.</param>
     /// <exception cref="KoalaException">A pattern takes too long.</exception>
-    public IReadOnlyList<string> Pieces(string text)
+    public IReadOnlyList<string> Pieces(string text, TextPosition position)
     {
         try
         {
-            var points = CodePointText.FromText(text);
-            if (!prefixSpace) return Cut(points, steps);
-            var pieces = Cut(points, steps.Take(steps.Count - 1)).Select(piece => piece.StartsWith(' ') ? piece : $" {piece}");
-            return [.. pieces.SelectMany(piece => Cut(CodePointText.FromText(piece), steps.Skip(steps.Count - 1)))];
+            List<string> pieces = text.Length == 0 ? [] : [text];
+            for (var i = 0; i < steps.Count;)
+            {
+                if (steps[i].Change is { } change)
+                    pieces = [.. pieces.Select((piece, at) => change(piece, at > 0 ? TextPosition.AfterAddedToken : position))];
+                // The steps that only cut see the text as one.
+                var cuts = new List<SplitStep>();
+                do
+                {
+                    if (steps[i].Split is { } split) cuts.Add(split);
+                }
+                while (++i < steps.Count && steps[i].Change is null);
+                if (cuts.Count > 0) pieces = [.. pieces.SelectMany(piece => Cut(CodePointText.FromText(piece), cuts))];
+            }
+            return pieces;
         }
         catch (RegexMatchTimeoutException e)
         {

@@ -2,21 +2,19 @@ using Koala.Lab.Checkpoints;
 
 namespace Koala.Lab.Text.Tokenizers;
 
-/// <summary>Reads the <c>pre_tokenizer</c> of tokenizer.json, whose last step is ByteLevel.</summary>
+/// <summary>Reads the <c>pre_tokenizer</c> of tokenizer.json.</summary>
 internal sealed class PreTokenizerSection
 {
-    private readonly List<SplitStep> _steps = [];
+    private readonly List<PieceStep> _steps = [];
     private bool _byteLevel;
-    private bool _prefixSpace;
 
-    /// <exception cref="KoalaException">Koala does not know a step, or the last one is not ByteLevel.</exception>
-    public static PreTokenizer Read(JsonSection root, string file)
+    /// <returns>The pre-tokenizer, and whether it ends in ByteLevel, so that the model sees bytes.</returns>
+    /// <exception cref="KoalaException">Koala does not know a step, or something follows ByteLevel.</exception>
+    public static (PreTokenizer PreTokenizer, bool IsByteLevel) Read(JsonSection root, string file)
     {
         var reader = new PreTokenizerSection();
         if (root.OptionalSection("pre_tokenizer") is { } section) reader.Add(section);
-        if (!reader._byteLevel)
-            throw root.Fault("pre_tokenizer", "does not end in ByteLevel", "use a model with a byte-level BPE tokenizer");
-        return new PreTokenizer(reader._steps, reader._prefixSpace, file);
+        return (new PreTokenizer(reader._steps, file), reader._byteLevel);
     }
 
     private void Add(JsonSection step)
@@ -33,16 +31,18 @@ internal sealed class PreTokenizerSection
                 break;
             case "Digits":
                 var digits = step.Boolean("individual_digits", false) ? SplitBehaviour.Isolated : SplitBehaviour.Contiguous;
-                _steps.Add(new SplitStep(PreTokenizer.DigitPattern, digits));
+                _steps.Add(new PieceStep(new SplitStep(PreTokenizer.DigitPattern, digits)));
                 break;
             case "Split":
-                _steps.Add(new SplitStep(PatternSection.Read(step), Behaviour(step), step.Boolean("invert", false)));
+                _steps.Add(new PieceStep(new SplitStep(PatternSection.Read(step), Behaviour(step), step.Boolean("invert", false))));
+                break;
+            case "Metaspace":
+                var prefix = MetaspaceSection.Prefix(step);
+                _steps.Add(PieceStep.Metaspace(prefix, step.Boolean("split", true)));
                 break;
             case "ByteLevel":
                 _byteLevel = true;
-                _prefixSpace = step.Boolean("add_prefix_space", true);
-                var pattern = step.Boolean("use_regex", true) ? PreTokenizer.Gpt2Pattern : PreTokenizer.NothingPattern;
-                _steps.Add(new SplitStep(pattern, SplitBehaviour.Isolated));
+                _steps.Add(PieceStep.ByteLevel(step.Boolean("use_regex", true), step.Boolean("add_prefix_space", true)));
                 break;
             default:
                 throw step.Unsupported("type", name);

@@ -10,16 +10,17 @@ namespace Koala.Lab.Text.Tokenizers;
 internal sealed class StreamingDetokenizer(Tokenizer tokenizer)
 {
     private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
+    private bool _isFirst = true;
 
     /// <summary>Appends a token.</summary>
     /// <returns>The text that became certain with this token.</returns>
-    public string Append(int token) => tokenizer.IsSpecial(token) ? "" : Take(tokenizer.Bytes(token), flush: false);
+    public string Append(int token) => tokenizer.IsSpecial(token) ? "" : Take(tokenizer.Bytes(token, ref _isFirst), flush: false);
 
     /// <summary>Ends the text.</summary>
     /// <returns>What was held back: U+FFFD if a character is unfinished, otherwise nothing.</returns>
     public string Flush() => Take([], flush: true);
 
-    private string Take(byte[] bytes, bool flush)
+    private string Take(ReadOnlySpan<byte> bytes, bool flush)
     {
         var characters = new char[_decoder.GetCharCount(bytes, flush)];
         return new string(characters, 0, _decoder.GetChars(bytes, characters, flush));

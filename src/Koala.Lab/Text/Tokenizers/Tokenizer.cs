@@ -5,17 +5,18 @@ using Koala.Lab.Text.Chat;
 namespace Koala.Lab.Text.Tokenizers;
 
 /// <summary>
-/// Turns text into a target's tokens and back, by byte-level BPE as in the tokenizers library. It is safe to use from
-/// many threads.
+/// Turns text into a target's tokens and back, as the tokenizers library and SentencePiece do: byte-pair encoding over bytes or
+/// over characters, or a unigram model. It is safe to use from many threads.
 /// </summary>
 public sealed class Tokenizer
 {
     private readonly TokenizerParts _parts;
-    private readonly BytePairEncoder _encoder;
+    private readonly PieceCache _encoder;
     private readonly AddedTokenMatcher _beforeNormalizing;
     private readonly AddedTokenMatcher _afterNormalizing;
     private readonly string?[] _tokens;
     private readonly Dictionary<string, int> _added;
+    private readonly HashSet<int> _addedIds;
     private readonly HashSet<int> _special;
 
     /// <exception cref="KoalaException">
@@ -25,12 +26,13 @@ public sealed class Tokenizer
     {
         _parts = parts;
         _tokens = VocabularyTable.Make(parts);
-        _encoder = new BytePairEncoder(parts);
+        _encoder = new PieceCache(parts.Encoder());
         _beforeNormalizing = new AddedTokenMatcher(parts.AddedTokens.Where(t => !t.Normalized));
         var normalized = parts.AddedTokens.Where(t => t.Normalized)
-            .Select(t => t with { Content = parts.Normalizer.Apply(t.Content) });
+            .Select(t => parts.NormalizesAddedTokens ? t with { Content = parts.Normalizer.Apply(t.Content, TextPosition.Start) } : t);
         _afterNormalizing = new AddedTokenMatcher(normalized.Where(t => t.Content.Length > 0));
         _added = parts.AddedTokens.ToDictionary(t => t.Content, t => t.Id);
+        _addedIds = [.. _added.Values];
         _special = [.. parts.AddedTokens.Where(t => t.Special).Select(t => t.Id)];
     }
 
@@ -47,12 +49,12 @@ public sealed class Tokenizer
     public ChatTemplate? ChatTemplate => _parts.ChatTemplate;
 
     /// <summary>
-    /// Reads the tokenizer of a Hugging Face folder (tokenizer.json and, if they exist, tokenizer_config.json,
-    /// added_tokens.json, special_tokens_map.json and chat_template.jinja) or of a GGUF file.
+    /// Reads the tokenizer of a Hugging Face folder (tokenizer.json, or tokenizer.model where that is missing, and, if they exist,
+    /// tokenizer_config.json, added_tokens.json, special_tokens_map.json and chat_template.jinja) or of a GGUF file.
     /// </summary>
     /// <param name="path">The folder or file.</param>
     /// <exception cref="KoalaException">
-    /// A file is missing or damaged, or needs something that byte-level BPE does not have.
+    /// A file is missing or damaged, or needs something that Koala does not have.
     /// </exception>
     public static Tokenizer Load(string path)
     {
@@ -81,12 +83,29 @@ public sealed class Tokenizer
     public IReadOnlyList<int> Encode(string text, bool addSpecialTokens = false)
     {
         KoalaException.ThrowIfNull(text);
+        var ids = Encode(text, TextPosition.Start);
+        return addSpecialTokens ? [.. _parts.Before, .. ids, .. _parts.After] : ids;
+    }
+
+    /// <summary>The tokens of a text that continues a longer one, so that both together are the tokens of the whole.</summary>
+    /// <param name="text">Any text.</param>
+    /// <param name="before">The token before it; null if it begins the text.</param>
+    internal IReadOnlyList<int> EncodeAfter(string text, int? before) => Encode(text, before switch
+    {
+        null => TextPosition.Start,
+        { } id when _addedIds.Contains(id) => TextPosition.AfterAddedToken,
+        _ => TextPosition.Within,
+    });
+
+    private List<int> Encode(string text, TextPosition position)
+    {
         var ids = new List<int>();
-        if (addSpecialTokens) ids.AddRange(_parts.Before);
         foreach (var (part, added) in _beforeNormalizing.Split(WellFormed(text)))
+        {
             if (added is { } id) ids.Add(id);
-            else EncodeNormalized(_parts.Normalizer.Apply(part), ids);
-        if (addSpecialTokens) ids.AddRange(_parts.After);
+            else EncodeNormalized(_parts.Normalizer.Apply(part, position), position, ids);
+            position = TextPosition.AfterAddedToken;
+        }
         return ids;
     }
 
@@ -103,13 +122,22 @@ public sealed class Tokenizer
     {
         KoalaException.ThrowIfNull(ids);
         var bytes = new List<byte>(4 * ids.Count);
+        var isFirst = true;
         foreach (var id in ids)
-            if (!skipSpecialTokens || !IsSpecial(id)) bytes.AddRange(Bytes(id));
+            if (!skipSpecialTokens || !IsSpecial(id)) bytes.AddRange(Bytes(id, ref isFirst));
         return Encoding.UTF8.GetString([.. bytes]);
     }
 
     /// <summary>
-    /// The id of a token as the tokenizer's file writes it (a space is Ġ); null if there is no such token.
+    /// The text of a token within a text: where <see cref="Decode"/> drops the space that a text begins with, it stays here. Bytes that
+    /// are no whole character become U+FFFD.
+    /// </summary>
+    /// <param name="id">The id of the token.</param>
+    /// <exception cref="KoalaException">The id is negative.</exception>
+    public string TextOf(int id) => Encoding.UTF8.GetString(Bytes(id));
+
+    /// <summary>
+    /// The id of a token as the tokenizer's file writes it (a space is Ġ or ▁); null if there is no such token.
     /// </summary>
     public int? IdOf(string token) =>
         _added.TryGetValue(token, out var id) || _parts.Vocabulary.TryGetValue(token, out id) ? id : null;
@@ -137,16 +165,26 @@ public sealed class Tokenizer
     internal byte[] Bytes(int id)
     {
         if (id < 0) throw new KoalaException("token id", $"is {id}", "use ids from 0");
-        return id < _tokens.Length && _tokens[id] is { } token ? ByteAlphabet.ToBytes(token) : [];
+        return id < _tokens.Length && _tokens[id] is { } token ? _parts.Spelling.Bytes(token) : [];
     }
 
-    private void EncodeNormalized(string text, List<int> ids)
+    /// <summary>The same, without the space that encoding has put before a text, if no token with bytes came before it.</summary>
+    internal ReadOnlySpan<byte> Bytes(int id, ref bool isFirst)
+    {
+        ReadOnlySpan<byte> bytes = Bytes(id);
+        if (!isFirst || bytes.IsEmpty) return bytes;
+        isFirst = false;
+        return _parts.Spelling.WithoutLeading(bytes);
+    }
+
+    private void EncodeNormalized(string text, TextPosition position, List<int> ids)
     {
         foreach (var (part, added) in _afterNormalizing.Split(text))
         {
             if (added is { } id) ids.Add(id);
             else
-                foreach (var piece in _parts.PreTokenizer.Pieces(part)) ids.AddRange(_encoder.Encode(piece));
+                foreach (var piece in _parts.PreTokenizer.Pieces(part, position)) ids.AddRange(_encoder.Encode(piece));
+            position = TextPosition.AfterAddedToken;
         }
     }
 

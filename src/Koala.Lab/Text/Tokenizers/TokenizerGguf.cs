@@ -12,9 +12,8 @@ internal sealed class TokenizerGguf
     private const string Template = "tokenizer.chat_template";
     private const string Fix = "get the file again, or convert the model again";
 
-    // The token types of the file. Normal tokens and single bytes are written in the byte alphabet; unused ones only
-    // fill the list.
-    private const int Normal = 1, Unknown = 2, Control = 3, UserDefined = 4, Unused = 5, SingleByte = 6;
+    // The kinds of tokenizers, as files name them.
+    private const string BytePairs = "gpt2", SentencePiece = "llama";
 
     // The tokens that a chat template can refer to, and the keys that hold their ids.
     private static readonly (string Role, string Key)[] s_roles =
@@ -27,29 +26,31 @@ internal sealed class TokenizerGguf
 
     private readonly GgufMetadata _values;
     private readonly string[] _tokens;
-    private readonly int[] _types;
+    private readonly PieceKind[] _types;
+    private readonly string _model;
 
     private TokenizerGguf(GgufFile file)
     {
         _values = file.Metadata;
-        if (_values.Text(Prefix + "model") is var model && model != "gpt2")
-        {
-            var kind = model == "llama" ? " (SentencePiece)" : "";
+        _model = _values.Text(Prefix + "model");
+        if (_model is not (BytePairs or SentencePiece))
             throw _values.Fault(
                 Prefix + "model",
-                $"is {MessageText.Text(model)}{kind}, but Koala reads gpt2, byte-level BPE",
-                "use a model with a byte-level BPE tokenizer");
-        }
+                $"is {MessageText.Text(_model)}, but Koala reads {BytePairs} (byte-level BPE) and {SentencePiece} (SentencePiece)",
+                "use a model with one of these tokenizers");
         _tokens = _values.Texts(Prefix + "tokens");
         if (_tokens.Length != file.Config.VocabularySize)
             throw _values.Fault(
                 Prefix + "tokens",
                 $"lists {_tokens.Length} tokens, but the model's vocabulary has {file.Config.VocabularySize}",
                 Fix);
-        _types = _values.Numbers(Prefix + "token_type");
-        if (_types.Length != _tokens.Length)
+        var types = _values.Numbers(Prefix + "token_type");
+        if (types.Length != _tokens.Length)
             throw _values.Fault(
-                Prefix + "token_type", $"lists {_types.Length} types, but there are {_tokens.Length} tokens", Fix);
+                Prefix + "token_type", $"lists {types.Length} types, but there are {_tokens.Length} tokens", Fix);
+        _types = [.. types.Select((type, id) => Enum.IsDefined((PieceKind)type)
+            ? (PieceKind)type
+            : throw _values.Fault($"{Prefix}token_type[{id}]", $"is {type}, but types are 1 to 6", Fix))];
     }
 
     /// <exception cref="KoalaException">The file is damaged, or needs something that Koala does not have.</exception>
@@ -59,34 +60,69 @@ internal sealed class TokenizerGguf
         return new TokenizerGguf(file).Read();
     }
 
-    private Tokenizer Read()
+    private Tokenizer Read() => _model == BytePairs ? ReadBytePairs() : ReadSentencePieces();
+
+    private Tokenizer ReadBytePairs()
     {
         if (_values.Boolean(Prefix + "add_space_prefix", false))
             throw _values.Fault(
                 Prefix + "add_space_prefix", "is true, which Koala does not support with byte-level BPE", "use another model");
         var style = GgufPreTokenizers.Find(_values);
+        var (vocabulary, merges) = (Vocabulary(), Merges());
         var parts = new TokenizerParts
         {
             Source = _values.Path,
-            Vocabulary = Vocabulary(),
-            Merges = Merges(),
-            IgnoreMerges = style.IgnoreMerges,
+            Vocabulary = vocabulary,
+            Encoder = () => new BytePairEncoder(vocabulary, PairMerges.FromList(vocabulary, merges, _values.Path),
+                new UnknownText(null, FuseUnknown: false, []), isByteLevel: true, style.IgnoreMerges),
             Normalizer = style.Compose ? Normalizer.Composing : Normalizer.None,
-            PreTokenizer = new PreTokenizer(style.Steps, prefixSpace: false, _values.Path),
+            PreTokenizer = new PreTokenizer([.. style.Steps.Select(step => new PieceStep(step))], _values.Path),
             AddedTokens = AddedTokens(),
             Before = IdsIf("add_bos_token", style.AddsBeginOfSequence, "bos_token_id"),
             After = IdsIf("add_eos_token", false, "eos_token_id"),
             ChatTemplate = ChatTemplate(),
             Hash = "",
         };
-        return new Tokenizer(parts with { Hash = Hash(parts, style.Name) });
+        return new Tokenizer(parts with { Hash = Hash(parts, style.Name, merges.Select(merge => $"{merge.Left} {merge.Right}")) });
+    }
+
+    // The rules beside the model are those of llama.cpp: what follows an added token gets a space too.
+    private Tokenizer ReadSentencePieces()
+    {
+        var scores = _values.Singles(Prefix + "scores");
+        if (scores.Length != _tokens.Length)
+            throw _values.Fault(Prefix + "scores", $"lists {scores.Length} scores, but there are {_tokens.Length} tokens", Fix);
+        var prefixes = _values.Boolean(Prefix + "add_space_prefix", true);
+        var pieces = new SentencePieces([.. _tokens.Select((token, id) => (token, scores[id], _types[id]))])
+        {
+            Prefix = position => prefixes && position != TextPosition.Within,
+            RemovesExtraSpaces = _values.Boolean(Prefix + "remove_extra_whitespaces", false),
+        };
+        var parts = new TokenizerParts
+        {
+            Source = _values.Path,
+            Vocabulary = Vocabulary(),
+            Spelling = pieces.Spelling,
+            Encoder = pieces.Encoder,
+            Normalizer = pieces.Normalizer,
+            PreTokenizer = new PreTokenizer([], _values.Path),
+            AddedTokens = AddedTokens(),
+            Before = IdsIf("add_bos_token", true, "bos_token_id"),
+            After = IdsIf("add_eos_token", false, "eos_token_id"),
+            ChatTemplate = ChatTemplate(),
+            Hash = "",
+        };
+        return new Tokenizer(parts with
+        {
+            Hash = Hash(parts, $"{_model} {prefixes} {pieces.RemovesExtraSpaces}", scores.Select(score => $"{score:R}")),
+        });
     }
 
     private Dictionary<string, int> Vocabulary()
     {
         var ids = new Dictionary<string, int>(_tokens.Length);
         for (var id = 0; id < _tokens.Length; id++)
-            if (_types[id] != Unused && !ids.TryAdd(_tokens[id], id))
+            if (_types[id] != PieceKind.Unused && !ids.TryAdd(_tokens[id], id))
                 throw _values.Fault(
                     $"{Prefix}tokens[{id}]",
                     $"is '{MessageText.Text(_tokens[id])}', which is token {ids[_tokens[id]]} already",
@@ -94,25 +130,12 @@ internal sealed class TokenizerGguf
         return ids;
     }
 
-    private List<AddedToken> AddedTokens()
-    {
-        var added = new List<AddedToken>();
-        for (var id = 0; id < _types.Length; id++)
-            switch (_types[id])
-            {
-                case Normal or SingleByte or Unused: break;
-                case Control or Unknown: added.Add(new AddedToken(id, _tokens[id], Special: true)); break;
-                case UserDefined: added.Add(new AddedToken(id, _tokens[id], Special: false)); break;
-                default:
-                    throw _values.Fault(
-                        $"{Prefix}token_type[{id}]", $"is {_types[id]}, but types are {Normal} to {SingleByte}", Fix);
-            }
-        return added;
-    }
+    private List<AddedToken> AddedTokens() =>
+        [.. new SentencePieces([.. _tokens.Select((token, id) => (token, 0f, _types[id]))]).AddedTokens(areNormalized: false)];
 
-    private List<(string, string)> Merges()
+    private List<(string Left, string Right)> Merges()
     {
-        var merges = new List<(string, string)>();
+        var merges = new List<(string Left, string Right)>();
         foreach (var merge in _values.Texts(Prefix + "merges"))
         {
             var pair = merge.Split(' ');
@@ -144,7 +167,7 @@ internal sealed class TokenizerGguf
         return [Id(idKey) ?? throw _values.Fault(Prefix + idKey, $"is missing, but {switchKey} needs it", Fix)];
     }
 
-    private string Hash(TokenizerParts parts, string style)
+    private string Hash(TokenizerParts parts, string style, IEnumerable<string> mergesOrScores)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         void Add(string text)
@@ -157,8 +180,8 @@ internal sealed class TokenizerGguf
         Add(style);
         Add(string.Join(',', parts.Before) + '|' + string.Join(',', parts.After));
         Add(parts.ChatTemplate?.Identity ?? "");
-        foreach (var (token, type) in _tokens.Zip(_types)) Add($"{type} {token}");
-        foreach (var (left, right) in parts.Merges) Add($"{left} {right}");
+        foreach (var (token, type) in _tokens.Zip(_types)) Add($"{(int)type} {token}");
+        foreach (var item in mergesOrScores) Add(item);
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }

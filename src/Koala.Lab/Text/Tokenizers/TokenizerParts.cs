@@ -2,20 +2,20 @@ using Koala.Lab.Text.Chat;
 
 namespace Koala.Lab.Text.Tokenizers;
 
-/// <summary>The parts of a byte-level BPE tokenizer, whichever kind of file they come from.</summary>
+/// <summary>The parts of a tokenizer, whichever kind of file they come from.</summary>
 internal sealed record TokenizerParts
 {
     /// <summary>The file, for error messages.</summary>
     public required string Source { get; init; }
 
-    /// <summary>The ids by token. Tokens are written in the <see cref="ByteAlphabet"/>.</summary>
+    /// <summary>The ids by token, as the vocabulary writes them.</summary>
     public required IReadOnlyDictionary<string, int> Vocabulary { get; init; }
 
-    /// <summary>The pairs that are merged, in the order of their priority.</summary>
-    public required IReadOnlyList<(string Left, string Right)> Merges { get; init; }
+    /// <summary>How the vocabulary writes text.</summary>
+    public TokenSpelling Spelling { get; init; } = TokenSpelling.ByteLevel;
 
-    /// <summary>Whether a piece that is a token becomes that token, whatever the merges say.</summary>
-    public bool IgnoreMerges { get; init; }
+    /// <summary>Makes the model, once the vocabulary has been checked.</summary>
+    public required Func<IPieceEncoder> Encoder { get; init; }
 
     /// <summary>What is done to the text first.</summary>
     public Normalizer Normalizer { get; init; } = Normalizer.None;
@@ -25,6 +25,9 @@ internal sealed record TokenizerParts
 
     /// <summary>The tokens in addition to the vocabulary.</summary>
     public IReadOnlyList<AddedToken> AddedTokens { get; init; } = [];
+
+    /// <summary>Whether added tokens that are looked for in the normalized text are normalized too.</summary>
+    public bool NormalizesAddedTokens { get; init; } = true;
 
     /// <summary>The ids that the post-processor puts before a text.</summary>
     public IReadOnlyList<int> Before { get; init; } = [];

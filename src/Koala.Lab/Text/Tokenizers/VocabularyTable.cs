@@ -12,9 +12,7 @@ internal static class VocabularyTable
     private const string Fix = "get the file again";
 
     /// <summary>The table, with null at ids that no token has.</summary>
-    /// <exception cref="KoalaException">
-    /// An id occurs twice or is out of range, or a merge uses a token outside the vocabulary.
-    /// </exception>
+    /// <exception cref="KoalaException">An id occurs twice or is out of range.</exception>
     public static string?[] Make(TokenizerParts parts)
     {
         var largest = -1;
@@ -35,7 +33,6 @@ internal static class VocabularyTable
             tokens[id] = token;
         }
         AddAddedTokens(parts, tokens);
-        CheckMerges(parts);
         return tokens;
     }
 
@@ -54,17 +51,6 @@ internal static class VocabularyTable
                 throw DuplicateId(parts, added.Id, other, added.Content);
             tokens[added.Id] = added.Content;
         }
-    }
-
-    private static void CheckMerges(TokenizerParts parts)
-    {
-        foreach (var (left, right) in parts.Merges)
-            foreach (var token in (ReadOnlySpan<string>)[left, right, left + right])
-                if (!parts.Vocabulary.ContainsKey(token))
-                    throw new KoalaException(parts.Source,
-                        $"merges '{MessageText.Text(left)}' and '{MessageText.Text(right)}', "
-                        + $"but '{MessageText.Text(token)}' is not in its vocabulary",
-                        Fix);
     }
 
     private static KoalaException DuplicateId(TokenizerParts parts, int id, string first, string second) =>
