@@ -1,4 +1,3 @@
-using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Data;
 

@@ -1,7 +1,6 @@
 using System.Globalization;
 using Koala.Lab.Data;
 using Koala.Lab.Runtime;
-using Koala.Lab.Runtime.Files;
 using Koala.Lab.Targets;
 
 namespace Koala.Lab.Regeneration;
