@@ -32,21 +32,30 @@ static IEnumerable<string> Texts()
 {
     string[] whole =
     [
-        "", " ", "\n", "a", "Hello, world!", " leading space", "trailing space ", "  two  spaces   three", "\t tab\tand\nnewline\n\n\nthree",
+        "", " ", "\n", "a", "Hello, world!", " leading space", "trailing space ", "  two  spaces   three",
+        "\t tab\tand\nnewline\n\n\nthree",
         "\r\nWindows\r\nlines\r\n", "def f(x):\n    return {k: v for k, v in x.items() if v != 0}\n", "   \n   \n", "\n\n\n\n\n",
-        "<html><body class=\"a\">&amp;</body></html>", "https://example.org/path?q=1&r=%20#frag", "<s>Hello</s> world <s> x", " <s>", "<unk>x",
-        "▁Hello", "▁ Hello ▁ ", "a▁b", "Ġ", "<0x0A>", "<|im_start|>user\nHi<|im_end|>\n", "don't can't we'll I'm you've she'd it's 'quoted'",
-        "1234567890 3.14159 1,000,000 2026-11-23", "👩\u200d👩\u200d👧\u200d👦 🇩🇪 ✈️", "wordwordwordwordwordword", new('x', 300), new('!', 40),
+        "<html><body class=\"a\">&amp;</body></html>", "https://example.org/path?q=1&r=%20#frag", "<s>Hello</s> world <s> x", " <s>",
+        "<unk>x",
+        "▁Hello", "▁ Hello ▁ ", "a▁b", "Ġ", "<0x0A>", "<|im_start|>user\nHi<|im_end|>\n",
+        "don't can't we'll I'm you've she'd it's 'quoted'",
+        "1234567890 3.14159 1,000,000 2026-11-23", "👩\u200d👩\u200d👧\u200d👦 🇩🇪 ✈️", "wordwordwordwordwordword",
+        new('x', 300), new('!', 40),
         "İstanbul ıI", "e\u0301 vs é, ﬁ ligature, ½ ²", "\ufeffbom", "nul\0byte", "\u001b[0m\u007f", new(' ', 33), "🐨🐨🐨🐨🐨🐨🐨🐨",
     ];
     string[] words =
     [
         "the", "The", "of", "naïve", "CAFÉ", "Straße", "привет", "мир", "Москва", "你好", "世界", "日本語", "テスト", "한국어", "안녕하세요", "שלום",
-        "مرحبا", "नमस्ते", "हिन्दी", "ไทย", "தமிழ்", "ქართული", "Հայերեն", "Ελλάδα", "zażółć", "gęślą", "jaźń", "đường", "Việt", "x1", "3.14",
-        "1_000", "42", "007", "0xFF", "e-mail", "foo_bar", "camelCase", "HTTPServer", "don't", "I'll", "we've", "(paren)", "[x]", "{y}", "<tag>",
-        "</s>", "<|x|>", "a<b", "&&", "||", "!=", "->", "=>", "::", "...", "!!!", "🐨", "😀", "👩‍🚀", "👍🏽", "½", "Ⅷ", "㎏", "n\u0303", "\u212b",
-        "ｆｕｌｌ", "　", "𝔘𝔫𝔦", "𓀀", "\u200b", "\u00a0", "\u2003", "\u0001", "\u2028", "\ufffd", "▁", "▁▁", "\t", "\n", "\n\n", "\r\n", "return",
-        "import numpy as np;", "for(int i=0;i<n;++i){", "SELECT * FROM t;", "user@example.org", "10,000.50€", "₹", "∑", "≠", "→", "\\frac{a}{b}",
+        "مرحبا", "नमस्ते", "हिन्दी", "ไทย", "தமிழ்", "ქართული", "Հայերեն", "Ελλάδα", "zażółć", "gęślą", "jaźń", "đường", "Việt", "x1",
+        "3.14",
+        "1_000", "42", "007", "0xFF", "e-mail", "foo_bar", "camelCase", "HTTPServer", "don't", "I'll", "we've", "(paren)", "[x]",
+        "{y}", "<tag>",
+        "</s>", "<|x|>", "a<b", "&&", "||", "!=", "->", "=>", "::", "...", "!!!", "🐨", "😀", "👩‍🚀", "👍🏽", "½", "Ⅷ", "㎏", "n\u0303",
+        "\u212b",
+        "ｆｕｌｌ", "　", "𝔘𝔫𝔦", "𓀀", "\u200b", "\u00a0", "\u2003", "\u0001", "\u2028", "\ufffd", "▁", "▁▁", "\t", "\n", "\n\n", "\r\n",
+        "return",
+        "import numpy as np;", "for(int i=0;i<n;++i){", "SELECT * FROM t;", "user@example.org", "10,000.50€", "₹", "∑", "≠", "→",
+        "\\frac{a}{b}",
     ];
     string[] spaces = [" ", "  ", "", "\n", " ", "\t", "   ", ", ", ". "];
     foreach (var text in whole) yield return text;

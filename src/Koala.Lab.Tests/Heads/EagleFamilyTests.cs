@@ -29,8 +29,10 @@ public sealed class EagleFamilyTests
         AssertEqual(target, bias);
     }
 
-    [Theory, InlineData("Gemma 2"), InlineData("Gemma 3"), InlineData("SmolLM3"), InlineData("Phi-3, longrope"), InlineData("Mistral, window")]
-    public void Heads_of_other_families_have_plain_layers(string name) => FamilyTests.With(name, (target, _) => AssertEqual(target, bias: true));
+    [Theory]
+    [InlineData("Gemma 2"), InlineData("Gemma 3"), InlineData("SmolLM3"), InlineData("Phi-3, longrope"), InlineData("Mistral, window")]
+    public void Heads_of_other_families_have_plain_layers(string name) =>
+        FamilyTests.With(name, (target, _) => AssertEqual(target, bias: true));
 
     private static void AssertEqual(Target target, bool bias)
     {

@@ -61,7 +61,8 @@ public sealed record ModelConfig
     public required bool? TieWordEmbeddings { get; init; }
 
     /// <summary>
-    /// How many tokens back a layer attends, itself included, in the layers of <see cref="WindowLayers"/>; null if all attend to everything.
+    /// How many tokens back a token attends, itself included, in the layers of <see cref="WindowLayers"/>; null if all layers attend to
+    /// everything.
     /// </summary>
     public int? SlidingWindow { get; init; }
 

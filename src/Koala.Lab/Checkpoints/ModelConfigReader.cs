@@ -217,8 +217,8 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
         }
         int?[] rotated =
         [
-            .. _values.Array("no_rope_layers")
-                .Select(item => item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out var one) && one is 0 or 1 ? one : (int?)null),
+            .. _values.Array("no_rope_layers").Select(item =>
+                item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out var one) && one is 0 or 1 ? one : (int?)null),
         ];
         return rotated.Length == layers && rotated.All(one => one is not null)
             ? [.. Enumerable.Range(0, layers).Where(layer => rotated[layer] == 0)]

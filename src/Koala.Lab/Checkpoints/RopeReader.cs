@@ -1,8 +1,8 @@
 namespace Koala.Lab.Checkpoints;
 
 /// <summary>
-/// Reads the rotary positions of a config.json in both spellings: rope_theta and rope_scaling, or rope_parameters, which may have one section
-/// for layers that attend to everything and one for layers with a sliding window.
+/// Reads the rotary positions of a config.json in both spellings: rope_theta and rope_scaling, or rope_parameters, which may have one
+/// section for layers that attend to everything and one for layers with a sliding window.
 /// </summary>
 /// <param name="values">The config.</param>
 /// <param name="headDim">The width of an attention head.</param>

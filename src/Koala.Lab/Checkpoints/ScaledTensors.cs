@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Checkpoints;
 
 /// <summary>
-/// The weights of a model in fp8, multiplied by their scales: one for a whole matrix, one for each row, or one for each block of 128 by 128.
+/// The weights of a model in fp8, multiplied by their scales: one for a whole matrix, one for each row, or one for each block of 128
+/// by 128.
 /// </summary>
 /// <remarks>Scales of inputs are for arithmetic in 8 bits, which Koala does not do, and are left unread.</remarks>
 internal sealed class ScaledTensors : ITensorSource

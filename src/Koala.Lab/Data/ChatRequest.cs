@@ -24,7 +24,8 @@ internal sealed class ChatRequest
             : [.. Prompts.Turns(row).Select(turn => new Message(Message.User, turn))];
         Turns = Messages.Count(m => m.Role == Message.User);
         if (Turns == 0)
-            throw row.Fault(MessageList.KeyOf(row) ?? "messages", $"has no message of the user that could be answered{Roles.Seen(Messages)}",
+            throw row.Fault(MessageList.KeyOf(row) ?? "messages",
+                $"has no message of the user that could be answered{Roles.Seen(Messages)}",
                 "give it one, or leave the line out");
         Id = Prompts.IdOf(row, line);
     }

@@ -8,8 +8,8 @@ internal static class Conversations
 {
     /// <summary>
     /// Reads rows with <c>messages</c> (objects with <c>role</c> and <c>content</c>, a text or a list of texts) or ShareGPT's
-    /// <c>conversations</c> (<c>from</c>, <c>value</c>). Optional are <c>id</c> (default: the line number), <c>source</c>, <c>licence</c> and <c>category</c> (default:
-    /// empty) and <c>done</c> (default: true).
+    /// <c>conversations</c> (<c>from</c>, <c>value</c>). Optional are <c>id</c> (default: the line number), <c>source</c>,
+    /// <c>licence</c> and <c>category</c> (default: empty) and <c>done</c> (default: true).
     /// </summary>
     /// <param name="path">A file or folder that <see cref="InputRows"/> reads.</param>
     /// <param name="unusable">

@@ -48,7 +48,7 @@ public sealed record DataCheck
     public ChatTokens? Tokens { get; init; }
 
     /// <summary>Reads a file and says what training would do with it.</summary>
-    /// <param name="path">JSON lines, a JSON array, a Parquet file (also compressed with gzip: .jsonl.gz, .json.gz), or a data set's folder.</param>
+    /// <param name="path">JSON lines or a JSON array, also with gzip (.jsonl.gz, .json.gz), a Parquet file, or a data set's folder.</param>
     /// <param name="tokenizer">The tokenizer of the target, whose template may refuse chats; null to leave this out.</param>
     /// <param name="cancel">A token that is checked between chats.</param>
     /// <exception cref="KoalaException">A file cannot be read or is damaged, or the tokenizer has no chat template.</exception>

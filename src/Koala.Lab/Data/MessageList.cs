@@ -47,7 +47,8 @@ internal static class MessageList
         Message[] whole = [.. all.TakeWhile(message => !string.IsNullOrWhiteSpace(message.Content))];
         var start = Array.FindIndex(whole, message => message.Role == Message.User);
         if (start < 0)
-            throw row.Fault(key, whole.Length < items.Count ? "has an empty turn before any question" : $"has no question{Roles.Seen(whole)}",
+            throw row.Fault(key,
+                whole.Length < items.Count ? "has an empty turn before any question" : $"has no question{Roles.Seen(whole)}",
                 "leave the chat out");
         var system = whole.Take(start).Where(message => message.Role == "system");
         if (row.OptionalText("system") is { Length: > 0 } given) system = [new Message("system", given)];

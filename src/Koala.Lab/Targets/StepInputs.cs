@@ -6,8 +6,8 @@ namespace Koala.Lab.Targets;
 /// <summary>What the decoder layers need beside the embedded tokens.</summary>
 /// <remarks>
 /// B sequences, T new tokens each, L cache slots that attention looks at, G query heads per key/value head. Cosines and sines are
-/// [B,T,1,headDim], the first half of the sines negated. A mask is what is added to the attention scores: 0 where a token attends to a slot,
-/// -infinity elsewhere, [B or 1,1,G·T,L].
+/// [B,T,1,headDim], the first half of the sines negated. A mask is what is added to the attention scores: 0 where a token attends to a
+/// slot, -infinity elsewhere, [B or 1,1,G·T,L].
 /// </remarks>
 /// <param name="Full">The rotations of layers that attend to everything.</param>
 /// <param name="Local">The rotations of layers with a sliding window, which may be the same.</param>

@@ -162,7 +162,8 @@ internal sealed unsafe class TargetModel : IDisposable
             var (positions, masked, places) = isChain
                 ? (newSlots, slots > newSlots.unsqueeze(-1), slots.unsqueeze(0))
                 : (inputs[2], inputs[3], inputs[4]);
-            var (hidden, features) = Run(ids, Inputs(positions, cache.Slots(newSlots), masked, keyValueLength, places), cache, featureLayers);
+            var step = Inputs(positions, cache.Slots(newSlots), masked, keyValueLength, places);
+            var (hidden, features) = Run(ids, step, cache, featureLayers);
             return featureLayers.Count == 0 ? [hidden] : [hidden, features];
         }
 
@@ -203,7 +204,8 @@ internal sealed unsafe class TargetModel : IDisposable
     public Tensor Step(KeyValueCache cache, Tensor ids, Tensor positions, int keyValueLength)
     {
         if (_cpu is not null) return _cpu.Step(cache, ids, positions);
-        if (Fused is not null && cache.Batch <= FusedDecoder.MostRows && keyValueLength <= Fused.Window) return Fused.Step(cache, ids, positions, keyValueLength);
+        if (Fused is not null && cache.Batch <= FusedDecoder.MostRows && keyValueLength <= Fused.Window)
+            return Fused.Step(cache, ids, positions, keyValueLength);
         using var scope = NewDisposeScope();
         var slots = _slotNumbers.narrow(0, 0, keyValueLength);
         var masked = (slots > positions).unsqueeze(1);                                                      // [B,1,L]

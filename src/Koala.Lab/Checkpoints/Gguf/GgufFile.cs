@@ -121,7 +121,8 @@ public sealed class GgufFile : ITensorSource
                 var first = chunk * rowsAtOnce;
                 var count = Math.Min(rowsAtOnce, matrix.Rows - first);
                 var blocks = ArrayPool<byte>.Shared.Rent(count * rowBytes);
-                FileBytes.Fill(_files[stored.Part].File, blocks.AsSpan(0, count * rowBytes), stored.Offset + (long)first * rowBytes, Where(stored));
+                var offset = stored.Offset + (long)first * rowBytes;
+                FileBytes.Fill(_files[stored.Part].File, blocks.AsSpan(0, count * rowBytes), offset, Where(stored));
                 for (var row = 0; row < count; row++)
                 {
                     var to = isPaired ? UnpairedRow(first + row) : first + row;

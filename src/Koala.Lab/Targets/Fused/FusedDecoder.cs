@@ -247,7 +247,8 @@ internal sealed unsafe class FusedDecoder : IDisposable
 
     // A warp takes 32 inputs at once, and a head's numbers are spread over 8 or 16 lanes.
     private static bool Serves(ModelConfig config) =>
-        config.HasLlamaLayers && config.EmbeddingScale == 1 && config.HiddenSize % 32 == 0 && config.IntermediateSize % 32 == 0 && config.HeadDim is 64 or 128;
+        config.HasLlamaLayers && config.EmbeddingScale == 1
+        && config.HiddenSize % 32 == 0 && config.IntermediateSize % 32 == 0 && config.HeadDim is 64 or 128;
 
     private static Macro[] Macros(ModelConfig config) =>
     [
