@@ -53,7 +53,7 @@ public sealed class HeadDiagnosisTests
             feature.mul_(ShippedModels.Nano.Model.FinalNorm);
         }
         var diagnosis = HeadDiagnosis.Measure(ShippedModels.Nano, head, s_prompts);
-        Assert.Contains(diagnosis.Findings, finding => finding.Contains("before the final norm's weights", StringComparison.Ordinal));
+        Assert.Contains(diagnosis.Findings, finding => finding.Contains("features without norm weights", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -132,6 +132,18 @@ public sealed class PublishedHeadsTests : IDisposable
         Assert.Contains($"head: {format}; 1 layer, counted from the tensors", generation.Error);
     }
 
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
+    public void A_damaged_config_of_a_published_head_is_read_or_refused()
+    {
+        PublishedParityTests.Write("eagle3-speculators", _folder.Path);
+        var config = _folder.At("config.json");
+        Mutations.Try(File.ReadAllBytes(config), 20_261_130, bytes =>
+        {
+            File.WriteAllBytes(config, bytes);
+            DraftHead.Load(_folder.Path, ShippedModels.Nano).Dispose();
+        }, PromptSample.Count(Mutations.Count, 200), margin: 16 << 20);
+    }
+
     private void Named(string format)
     {
         var words = $"is a draft head in the published format of {format}, ";

@@ -141,7 +141,7 @@ public sealed record HeadDiagnosis
         {
             if (count > 1) yield return ("features one layer earlier", new OtherFeatures(head, [count - 2]));
             var weights = target.Model.FinalNorm;
-            yield return ("features before the final norm's weights", new OtherFeatures(head, [], x => x / weights));
+            yield return ("features without norm weights", new OtherFeatures(head, [], x => x / weights));
             yield break;
         }
         if (layers.Min() > 0) yield return ("features one layer earlier", new OtherFeatures(head, [.. layers.Select(layer => layer - 1)]));

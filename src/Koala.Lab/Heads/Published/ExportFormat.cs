@@ -18,6 +18,6 @@ public enum ExportFormat
     /// <summary>Medusa as in FasterDecoding/Medusa.</summary>
     Medusa,
 
-    /// <summary>EAGLE and EAGLE-2 as in SafeAILab/EAGLE, which vLLM and SGLang load too.</summary>
+    /// <summary>EAGLE and EAGLE-2 as in SafeAILab/EAGLE, which vLLM loads too.</summary>
     Eagle,
 }

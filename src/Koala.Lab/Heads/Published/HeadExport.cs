@@ -142,13 +142,10 @@ public static class HeadExport
     {
         var options = (EagleOptions)head.Options;
         var config = LayerConfig(options, target);
-        config["architectures"] = new JsonArray("EAGLEModel");
-        config["model_type"] = "eagle";
+        // Published heads call themselves a Llama of K layers; the bias is that of their linear layer.
+        config["architectures"] = new JsonArray("LlamaForCausalLM");
         config["bias"] = options.Bias;
-        config["eagle_fc_bias"] = options.Bias;
         config["qkv_bias"] = options.LayersFor(target.Config).AttentionBias;
-        // vLLM reads the layers' sizes from here.
-        config["model"] = LayerConfig(options, target);
         return (head.ToStateDict(), config, WeightsFile);
     }
 

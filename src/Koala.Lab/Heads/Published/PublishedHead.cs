@@ -43,7 +43,9 @@ public static partial class PublishedHead
     {
         var format = ForeignFolder.FormatOf(folder)!;
         using var source = Open(folder);
-        var config = FolderConfig.TryRead(folder) is { } json ? new JsonSection(json, Path.Combine(folder, FolderConfig.FileName)) : null;
+        // A folder may hold Medusa's file alone, but a config that is there has to be read.
+        var path = Path.Combine(folder, FolderConfig.FileName);
+        var config = File.Exists(path) ? new JsonSection(FolderConfig.Read(path), path) : null;
         var kind = Kind(source);
         var name = Named(kind, format, source);
         return kind == Medusa ? PublishedMedusa.Read(source, config, target, name) : PublishedEagle.Read(source, config, target, name);
