@@ -137,7 +137,7 @@ public sealed class JsonFieldNamesTests
         { typeof(SweepFigure), "mean low high missing" },
         {
             typeof(AdversaryOptions),
-            "weight judges with topTokens loss gradientPenalty balance warmup lowestAccuracy highestAccuracy width " +
+            "weight judges with topTokens positions loss gradientPenalty balance warmup lowestAccuracy highestAccuracy width " +
             "spectralNorm learningRate"
         },
         { typeof(MedusaOptions), "layers heads tied ownLmHeads markovRank" },

@@ -17,6 +17,8 @@ internal sealed class AdversaryOptionSet
         "What the discriminator is told beside it: the target's state, or nothing.", () => Name(Defaults.With), Names<JudgedWith>());
     private readonly Option<int> _topTokens = SharedOptions.Integer("--adversary-top-tokens",
         "If it judges probabilities: of how many of the target's best tokens; 0 means all.", () => Defaults.TopTokens);
+    private readonly Option<int> _positions = SharedOptions.Integer("--adversary-positions",
+        "The most positions that are judged per step; 0 means all.", () => Defaults.Positions);
     private readonly Option<string> _loss = SharedOptions.Choice("--adversary-loss",
         "The losses of both sides.", () => Name(Defaults.Loss), Names<AdversarialLoss>());
     private readonly Option<double> _gradientPenalty = SharedOptions.Number("--adversary-gradient-penalty",
@@ -40,8 +42,8 @@ internal sealed class AdversaryOptionSet
     private static AdversaryOptions Defaults => new();
 
     public IEnumerable<Option> All =>
-        [_weight, _judges, _with, _topTokens, _loss, _gradientPenalty, _balance, _warmup, _lowestAccuracy, _highestAccuracy, _width,
-            _spectralNorm, _learningRate];
+        [_weight, _judges, _with, _topTokens, _positions, _loss, _gradientPenalty, _balance, _warmup, _lowestAccuracy,
+            _highestAccuracy, _width, _spectralNorm, _learningRate];
 
     public AdversaryOptions Read(ParseResult result) => new()
     {
@@ -49,6 +51,7 @@ internal sealed class AdversaryOptionSet
         Judges = Member<Judged>(result.GetValue(_judges)!),
         With = Member<JudgedWith>(result.GetValue(_with)!),
         TopTokens = result.GetValue(_topTokens),
+        Positions = result.GetValue(_positions),
         Loss = Member<AdversarialLoss>(result.GetValue(_loss)!),
         GradientPenalty = result.GetValue(_gradientPenalty),
         Balance = Member<AdversaryBalance>(result.GetValue(_balance)!),

@@ -61,7 +61,7 @@ public sealed class AdversarialGameTests
         using var batch = Batch();
         using var pairs = new JudgedPairs(new AdversaryOptions(), head, ShippedModels.Nano, 2);
         var terms = Terms(head, batch);
-        var (real, fake, state) = pairs.Of(terms);
+        var (real, fake, state) = pairs.Of(terms, 0);
         Assert.Equal(128, pairs.Size);
         var embeddings = TinyModels.Doubles(ShippedModels.Nano.Embed(arange(512))).Chunk(64).ToArray();
         void AssertRow(Tensor distribution, Tensor actual)
@@ -87,7 +87,7 @@ public sealed class AdversarialGameTests
         using var pairs = new JudgedPairs(new AdversaryOptions { Judges = Judged.Probabilities, TopTokens = 5, With = JudgedWith.Nothing },
             head, ShippedModels.Nano, 2);
         var terms = Terms(head, batch);
-        var (real, fake, state) = pairs.Of(terms);
+        var (real, fake, state) = pairs.Of(terms, 0);
         Assert.Null(state);
         Assert.Equal(5, pairs.Size);
         var (p, q) = (TinyModels.Doubles(terms[0].P[2]), TinyModels.Doubles(terms[0].Q[2]));
@@ -97,6 +97,28 @@ public sealed class AdversarialGameTests
             Assert.Equal(p[token] * Math.Sqrt(5), real[2, i].item<float>(), 5);
             Assert.Equal(q[token] * Math.Sqrt(5), fake[2, i].item<float>(), 5);
         }
+        Dispose(terms);
+    }
+
+    [Fact]
+    public void Of_many_positions_an_even_sample_is_judged_and_another_one_at_the_next_step()
+    {
+        using var scope = NewDisposeScope();
+        using var head = DraftHead.Create(s_medusa, ShippedModels.Nano);
+        using var batch = Batch();
+        AdversaryOptions options = new() { With = JudgedWith.Nothing };
+        using var all = new JudgedPairs(options with { Positions = 0 }, head, ShippedModels.Nano, 2);
+        using var some = new JudgedPairs(options with { Positions = 20 }, head, ShippedModels.Nano, 2);
+        var terms = Terms(head, batch);
+        double[] First(JudgedPairs pairs, int step) => TinyModels.Doubles(pairs.Of(terms, step).Fake.select(1, 0));
+        var (whole, sample) = (First(all, 1), First(some, 1));
+        Assert.Equal(terms.Sum(t => t.Logits.shape[0]), whole.Length);
+        Assert.Equal(20, sample.Length);
+        Assert.NotEqual(sample, First(some, 2));
+        // Ten of each depth, in order, so that their distances are alike.
+        int[] at = [.. sample.Take(10).Select(value => Array.FindIndex(whole, x => Math.Abs(x - value) < 1e-5))];
+        var distance = terms[0].Logits.shape[0] / 10.0;
+        foreach (var (a, b) in at.Zip(at.Skip(1))) Assert.InRange(b - a, distance - 1, distance + 1);
         Dispose(terms);
     }
 
@@ -113,8 +135,8 @@ public sealed class AdversarialGameTests
         var (first, second) = (TinyModels.Doubles(terms[0].Chains), TinyModels.Doubles(terms[1].Chains));
         double[] chains = [.. first.Where(second.Contains)];
         Assert.InRange(chains.Length, 5, first.Length);
-        var (_, fake, _) = pairs.Of(terms);
-        var (_, alone, _) = single.Of(terms);
+        var (_, fake, _) = pairs.Of(terms, 0);
+        var (_, alone, _) = single.Of(terms, 0);
         Assert.Equal([chains.Length, 128], fake.shape);
         var at = chains.Length / 2;
         var (a, b) = (Array.IndexOf(first, chains[at]), first.Length + Array.IndexOf(second, chains[at]));

@@ -108,6 +108,7 @@ public sealed class TrainingOptionsTests
         { "adversary.warmup", new() { Adversary = new() { Warmup = -1 } } },
         { "adversary.width", new() { Adversary = new() { Width = 0 } } },
         { "adversary.learningRate", new() { Adversary = new() { LearningRate = 0 } } },
+        { "adversary.positions", new() { Adversary = new() { Positions = -1 } } },
         { "adversary.topTokens", new() { Adversary = new() { TopTokens = -1 } } },
         { "adversary.gradientPenalty", new() { Adversary = new() { GradientPenalty = double.NaN } } },
         { "adversary.lowestAccuracy", new() { Adversary = new() { LowestAccuracy = 1.1 } } },

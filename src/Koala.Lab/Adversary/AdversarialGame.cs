@@ -58,7 +58,7 @@ public sealed class AdversarialGame : IDisposable
     {
         using var scope = NewDisposeScope();
         Discriminator.FollowWeights();
-        var (real, fake, state) = _pairs.Of(termsByDepth);
+        var (real, fake, state) = _pairs.Of(termsByDepth, step);
         Tensor With(Tensor judged) => state is null ? judged : cat([judged, state], 1);
 
         var headLoss = Options.Loss.OfHead(Discriminator.Score(With(fake), frozen: true));

@@ -32,6 +32,12 @@ public sealed record AdversaryOptions
     /// </summary>
     public int TopTokens { get; init; } = 64;
 
+    /// <summary>
+    /// The most positions that are judged per step, evenly from all depths. Default 512, since more cost much time and say
+    /// little more; 0 means all.
+    /// </summary>
+    public int Positions { get; init; } = 512;
+
     /// <summary>The losses of the game. Default: hinge.</summary>
     public AdversarialLoss Loss { get; init; }
 
@@ -78,6 +84,7 @@ public sealed record AdversaryOptions
         Judges = Judged.Probabilities,
         TopTokens = 0,
         With = JudgedWith.Nothing,
+        Positions = 0,
         Loss = AdversarialLoss.NonSaturating,
         Balance = AdversaryBalance.None,
         LowestAccuracy = 0,
@@ -93,6 +100,9 @@ public sealed record AdversaryOptions
         if (TopTokens < 0)
             throw KoalaException.ForOption($"{Path}.{nameof(TopTokens)}", $"is {TopTokens}, but it must be 0 or above",
                 "leave it out, or set it to 0 for all tokens");
+        if (Positions < 0)
+            throw KoalaException.ForOption($"{Path}.{nameof(Positions)}", $"is {Positions}, but it must be 0 or above",
+                "leave it out, or set it to 0 for all positions");
         if (!(GradientPenalty >= 0) || double.IsInfinity(GradientPenalty))
             throw KoalaException.ForOption($"{Path}.{nameof(GradientPenalty)}", $"is {GradientPenalty}, but it must be 0 or above",
                 "leave it out");

@@ -48,70 +48,76 @@ internal sealed class JudgedPairs : IDisposable
     public long Size { get; }
 
     /// <summary>The inputs for the outputs of all depths.</summary>
+    /// <param name="termsByDepth">The terms of all depths.</param>
+    /// <param name="step">The step, on which it depends which positions are judged if not all are.</param>
     /// <returns>
     /// Real and Fake: what is judged, [N,J] each; only Fake has gradients. State: the condition, [N,S]; null if there is
     /// none.
     /// </returns>
-    public (Tensor Real, Tensor Fake, Tensor? State) Of(IReadOnlyList<DistillationTerms> termsByDepth)
+    public (Tensor Real, Tensor Fake, Tensor? State) Of(IReadOnlyList<DistillationTerms> termsByDepth, int step)
     {
         using var scope = NewDisposeScope();
-        var (real, fake) = _options.Judges switch
-        {
-            Judged.Probabilities => Both(termsByDepth, Probabilities),
-            Judged.Features => Both(termsByDepth, terms => (Normed(terms.TargetFeatures), Normed(terms.Features))),
-            Judged.Sequences => Sequences(termsByDepth),
-            _ => Both(termsByDepth, terms => (Expected(terms.P), Expected(terms.Q))),
-        };
-        var state = _options.With == JudgedWith.State ? Normed(States(termsByDepth)).MoveToOuterDisposeScope() : null;
+        var rows = _options.Judges == Judged.Sequences
+            ? SequenceRows(termsByDepth, step)
+            : [.. termsByDepth.Select(terms => RowsOf(terms, termsByDepth.Count, step))];
+        Judgement[] judged = [.. rows.Select((at, depth) => Judge(termsByDepth[depth], at))];
+        var sequences = _options.Judges == Judged.Sequences;
+        Tensor Joined(Func<Judgement, Tensor> part) => cat([.. judged.Select(part)], sequences ? 1 : 0);
+        var (real, fake) = (Joined(j => j.Real), Joined(j => j.Fake));
+        var states = rows.Select((at, depth) => StatesOf(termsByDepth[depth]).index_select(0, at)).Take(sequences ? 1 : rows.Length);
+        var state = _options.With == JudgedWith.State ? Normed(cat([.. states], 0)).MoveToOuterDisposeScope() : null;
         return (real.MoveToOuterDisposeScope(), fake.MoveToOuterDisposeScope(), state);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _embeddings?.Dispose();
 
-    private static (Tensor, Tensor) Both(
-        IReadOnlyList<DistillationTerms> termsByDepth, Func<DistillationTerms, (Tensor Real, Tensor Fake)> judge)
+    private readonly record struct Judgement(Tensor Real, Tensor Fake);
+
+    // The positions of a depth that are judged, [N]: evenly spaced, and others at the next step.
+    private Tensor RowsOf(DistillationTerms terms, int depths, int step)
     {
-        var pairs = termsByDepth.Select(judge).ToArray();
-        return (cat([.. pairs.Select(pair => pair.Real)], 0), cat([.. pairs.Select(pair => pair.Fake)], 0));
+        var count = _options.Judges == Judged.Features ? terms.Features.shape[0] : terms.Logits.shape[0];
+        return tensor(Sampled(count, depths, step), device: terms.Logits.device);
     }
 
-    // Without the factor the norm of probabilities is so small that the first layer hardly reacts to them at first.
-    private (Tensor, Tensor) Probabilities(DistillationTerms terms)
+    private long[] Sampled(long count, int depths, int step)
     {
+        var most = _options.Positions == 0 ? count : Math.Min(count, Math.Max(1, _options.Positions / depths));
+        // Multiples of the golden ratio fall evenly between two positions.
+        var start = step * 0.6180339887498949 % 1;
+        return [.. Enumerable.Range(0, (int)most).Select(i => (long)((i + start) * count / most))];
+    }
+
+    private Judgement Judge(DistillationTerms terms, Tensor at)
+    {
+        if (_options.Judges == Judged.Features)
+            return new(Normed(terms.TargetFeatures.index_select(0, at)), Normed(terms.Features.index_select(0, at)));
+        // The distributions of all positions are not needed.
+        var (p, q) = (terms.P.index_select(0, at), terms.Logits.index_select(0, at).softmax(-1));
+        if (_options.Judges != Judged.Probabilities) return new(Expected(p), Expected(q));
+        // Without the factor the norm of probabilities is so small that the first layer hardly reacts to them at first.
         var scale = Math.Sqrt(_probabilities);
-        if (_options.TopTokens == 0) return (terms.P * scale, terms.Q * scale);
-        var (best, ids) = terms.P.topk((int)_probabilities);
-        return (best * scale, terms.Q.gather(1, ids) * scale);
-    }
-
-    private (Tensor, Tensor) Sequences(IReadOnlyList<DistillationTerms> termsByDepth)
-    {
-        var rows = SequenceRows(termsByDepth);
-        Tensor Joined(Func<DistillationTerms, Tensor> distribution) =>
-            cat([.. rows.Select((at, depth) => Expected(distribution(termsByDepth[depth]).index_select(0, at)))], 1);
-        return (Joined(terms => terms.P), Joined(terms => terms.Q));
+        if (_options.TopTokens == 0) return new(p * scale, q * scale);
+        var (best, ids) = p.topk((int)_probabilities);
+        return new(best * scale, q.gather(1, ids) * scale);
     }
 
     // For each depth the rows of the chains that count at all depths, [N] each, in the same order.
-    private Tensor[] SequenceRows(IReadOnlyList<DistillationTerms> termsByDepth)
+    private Tensor[] SequenceRows(IReadOnlyList<DistillationTerms> termsByDepth, int step)
     {
         if (termsByDepth.Count < _depths)
             throw KoalaException.ForOption(AdversaryOptions.JudgesOption,
                 $"is sequences of {_depths} depths, but the head is trained over {termsByDepth.Count}", "set it to distributions");
         var byDepth = termsByDepth.Take(_depths).Select(terms =>
             terms.Chains.data<long>().Select((chain, row) => (chain, row)).ToDictionary(x => x.chain, x => (long)x.row)).ToArray();
-        var chains = byDepth[0].Keys.Where(chain => byDepth.All(rows => rows.ContainsKey(chain))).ToArray();
+        var all = byDepth[0].Keys.Where(chain => byDepth.All(rows => rows.ContainsKey(chain))).ToArray();
+        var chains = Sampled(all.Length, _depths, step).Select(i => all[i]).ToArray();
         return [.. byDepth.Select((rows, depth) =>
             tensor(chains.Select(chain => rows[chain]).ToArray(), device: termsByDepth[depth].Logits.device))];
     }
 
-    private Tensor States(IReadOnlyList<DistillationTerms> termsByDepth) => _options.Judges switch
-    {
-        Judged.Features => cat([.. termsByDepth.Select(terms => terms.StatesBefore)], 0),
-        Judged.Sequences => termsByDepth[0].TargetStates.index_select(0, SequenceRows(termsByDepth)[0]),
-        _ => cat([.. termsByDepth.Select(terms => terms.TargetStates)], 0),
-    };
+    private Tensor StatesOf(DistillationTerms terms) => _options.Judges == Judged.Features ? terms.StatesBefore : terms.TargetStates;
 
     private Tensor Expected(Tensor distribution) => Normed(matmul(distribution.to(_embeddings!.dtype), _embeddings));
 
