@@ -54,7 +54,8 @@ internal sealed class SweepCommand
         command.Arguments.Add(self._plan);
         self._model.AddTo(command);
         command.AddOptions(self._options.All);
-        command.AddOptions(self._out, self._processes, self._devices, self._shard, self._repeatDisturbed, self._worker, self._json, self._quiet);
+        command.AddOptions(self._out, self._processes, self._devices, self._shard, self._repeatDisturbed, self._worker);
+        command.AddOptions(self._json, self._quiet);
         command.SetAction(self.Run);
         return command;
     }

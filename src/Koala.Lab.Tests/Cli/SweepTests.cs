@@ -84,7 +84,10 @@ public sealed class SweepTests : IDisposable
     {
         var sweep = Sweep.CreateOrLoad(_folder.At("sweep"), SamplePlan.Fields(_folder).Read());
         using var error = new StringWriter();
-        var streams = new Streams(TextWriter.Null, error, TextReader.Null, default) { ConsoleOf = writer => CommandRun.Terminal(writer, 100) };
+        var streams = new Streams(TextWriter.Null, error, TextReader.Null, default)
+        {
+            ConsoleOf = writer => CommandRun.Terminal(writer, 100),
+        };
         var cancel = TestContext.Current.CancellationToken;
         // The first table is drawn at the start of each run, at the same time as the lines are written.
         await Task.Run(() =>

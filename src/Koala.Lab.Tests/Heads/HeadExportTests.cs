@@ -83,6 +83,8 @@ public sealed class HeadExportTests : IDisposable
         { ExportFormat.VllmMedusa, s_eagle3, "of the kind eagle" },
         { ExportFormat.Eagle, new MedusaOptions(), "of the kind medusa" },
         { ExportFormat.Speculators, s_eagle3 with { FusedLayers = [0, 1, 3] }, "last layer" },
+        { ExportFormat.Medusa, new MedusaOptions { Heads = 2, MarkovRank = 4 }, "Markov bias" },
+        { ExportFormat.VllmMedusa, new MedusaOptions { Heads = 2, MarkovRank = 4 }, "Markov bias" },
     };
 
     [Theory, MemberData(nameof(Refused))]

@@ -48,7 +48,8 @@ public static class ReportFiles
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new KoalaException(file, $"cannot be removed ({MessageText.Text(e.Message.TrimEnd('.'))})", "make its folder writable", e);
+            var reason = MessageText.Text(e.Message.TrimEnd('.'));
+            throw new KoalaException(file, $"cannot be removed ({reason})", "make its folder writable", e);
         }
     }
 
