@@ -74,7 +74,7 @@ public sealed record DataCheck
             var chat = Conversations.Read(row, line);
             if (!chat.Messages.Any(message => message.Role == Message.Assistant))
                 throw row.Fault(MessageList.KeyOf(row)!, $"has no answer, so there is nothing to learn{Roles.Seen(chat.Messages)}",
-                    "let the target answer it first, by koala regenerate");
+                    "let the target answer it first, by regenerate");
             var (sequences, refusal) = tokenizer?.TryTokenize(chat) ?? ([], null);
             return refusal is null
                 ? (chat, sequences, null)
