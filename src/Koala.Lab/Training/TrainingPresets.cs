@@ -18,9 +18,9 @@ public static class TrainingPresets
     /// For heads that predict features, koala has the options that did best in trials with 8,192 tokens per step and at
     /// least 1,500 steps. Its warm-up takes a tenth of all steps, at most 200. For other heads koala has the defaults
     /// of <see cref="TrainingOptions"/>. In the preset koala-long the loss of distributions weighs ten times as much as
-    /// that of features; in koala, as in eagle-1, it is the other way round, which learns faster at first. The presets eagle-1
-    /// and medusa-1 are the recipes of those repositories, which are meant for runs of tens of thousands of steps. Options
-    /// that the recipes do not set have their defaults.
+    /// that of features; in koala, as in eagle-1, it is the other way round; koala-long did better in
+    /// long runs. The presets eagle-1 and medusa-1 are the recipes of those repositories, which are meant for runs of tens
+    /// of thousands of steps. Options that the recipes do not set have their defaults.
     /// </remarks>
     /// <param name="name">One of <see cref="Names"/>.</param>
     /// <param name="head">The head that is trained.</param>
