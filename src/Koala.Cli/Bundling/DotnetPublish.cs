@@ -41,6 +41,8 @@ internal sealed class DotnetPublish(string sources, string scratch, string outpu
         [
             "publish", Path.Combine("src", "Koala.Cli"), "-c", "Release", "-r", "linux-x64", "--self-contained",
             "-p:Backend=external", "--artifacts-path", scratch, "-o", output,
+            // Documentation for editors is of no use beside a program.
+            "-p:PublishDocumentationFile=false", "-p:PublishReferencesDocumentationFiles=false",
             "-v", "q", "-nologo", "-tl:off", "-nodeReuse:false", "-p:UseSharedCompilation=false",
         ];
         var start = new ProcessStartInfo("dotnet", arguments)
