@@ -1,4 +1,4 @@
-using Koala.Lab.Charts.Pages;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Charts;
 
@@ -7,7 +7,7 @@ namespace Koala.Lab.Charts;
 /// </summary>
 public static class PlotlyScript
 {
-    private static readonly Lazy<string> s_text = new(() => $"{PageResources.Read("plotly.js.gz")}\n{PageResources.Read("draw.js")}");
+    private static readonly Lazy<string> s_text = new(() => $"{EmbeddedFile.Read("plotly.js.gz")}\n{EmbeddedFile.Read("draw.js")}");
 
     /// <summary>
     /// The script, 1.5 MB, for one <c>&lt;script&gt;</c> element anywhere in the page (it contains no <c>&lt;/script</c>). It draws every

@@ -1,5 +1,5 @@
-using System.Text;
 using Koala.Lab.Checkpoints;
+using Koala.Lab.Runtime.Files;
 using Koala.Lab.Runtime.Native;
 using static TorchSharp.torch;
 
@@ -18,7 +18,7 @@ namespace Koala.Lab.Targets;
 /// </remarks>
 internal sealed class DecoderScript
 {
-    private static readonly Lazy<jit.CompilationUnit> s_unit = new(() => jit.compile(Source()));
+    private static readonly Lazy<jit.CompilationUnit> s_unit = new(() => jit.compile(EmbeddedFile.Read("Decoder.py")));
 
     private readonly object[] _sizes;   // H, G, d, eps, bias, qk_norm, output_norms, gelu, scale, cap of Decoder.py
     private readonly ModelConfig _config;
@@ -103,12 +103,5 @@ internal sealed class DecoderScript
             step.Slots, cache.Batch, step.KeyValueLength,
             .. _sizes,
         ];
-    }
-
-    private static string Source()
-    {
-        using var stream = typeof(DecoderScript).Assembly.GetManifestResourceStream("Decoder.py")!;
-        using var reader = new StreamReader(stream, Encoding.UTF8);
-        return reader.ReadToEnd();
     }
 }

@@ -1,7 +1,7 @@
 using System.Globalization;
-using System.Text;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Runtime.Cuda;
+using Koala.Lab.Runtime.Files;
 using TorchSharp;
 using static TorchSharp.torch;
 using Macro = (string Name, string Value);
@@ -102,10 +102,8 @@ internal sealed unsafe class FusedDecoder : IDisposable
     public static FusedDecoder? Create(ModelConfig config, TargetWeights weights, ScalarType dtype, Device device)
     {
         if (device.type != DeviceType.CUDA || dtype != ScalarType.BFloat16 || !Serves(config)) return null;
-        using var stream = typeof(FusedDecoder).Assembly.GetManifestResourceStream("Decoder.cu")!;
-        using var reader = new StreamReader(stream, Encoding.UTF8);
         var variants = s_tiles.Select(tiles => (Macro[])[.. Macros(config), ("TILES_AT_ONCE", Text(tiles))]);
-        var programs = CudaProgram.Load("Decoder.cu", reader.ReadToEnd(), [.. variants]);
+        var programs = CudaProgram.Load("Decoder.cu", EmbeddedFile.Read("Decoder.cu"), [.. variants]);
         return programs is null || (!programs[0].CanCooperate && !CudaGraph.Supported(device))
             ? null
             : new FusedDecoder(config, weights, device, programs);

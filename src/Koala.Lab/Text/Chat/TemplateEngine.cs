@@ -1,7 +1,7 @@
-using System.Reflection;
 using System.Text.Json;
 using Jint;
 using Jint.Native;
+using Koala.Lab.Runtime.Files;
 
 namespace Koala.Lab.Text.Chat;
 
@@ -23,7 +23,7 @@ internal sealed class TemplateEngine : IDisposable
     private static readonly Lazy<Prepared<Acornima.Ast.Script>> s_script = new(() => Engine.PrepareScript($$"""
         (function () {
         {{Library()}}
-        {{Resource("Limits.js")}}
+        {{EmbeddedFile.Read("Limits.js")}}
         return (template, tokens) => {
             const parsed = new Template(template);
             const variables = JSON.parse(tokens);
@@ -111,14 +111,7 @@ internal sealed class TemplateEngine : IDisposable
 
     private static string Library()
     {
-        var text = Resource("huggingface-jinja.js");
+        var text = EmbeddedFile.Read("huggingface-jinja.js.gz");
         return text[..text.LastIndexOf("export {", StringComparison.Ordinal)];
-    }
-
-    private static string Resource(string name)
-    {
-        using var stream = Assembly.GetExecutingAssembly().GetManifestResourceStream(name)!;
-        using var reader = new StreamReader(stream);
-        return reader.ReadToEnd();
     }
 }
