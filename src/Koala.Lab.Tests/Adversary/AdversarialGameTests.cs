@@ -68,13 +68,13 @@ public sealed class AdversarialGameTests
         {
             var p = TinyModels.Doubles(distribution);
             var mean = Enumerable.Range(0, 64).Select(d => p.Select((share, token) => share * embeddings[token][d]).Sum()).ToArray();
-            foreach (var (e, a) in Normed(mean).Zip(TinyModels.Doubles(actual))) Assert.Equal(e, a, 1e-3);
+            foreach (var (e, a) in Normed(mean).Zip(TinyModels.Doubles(actual))) Assert.Equal(e, a, 5e-4);
         }
         AssertRow(terms[0].P[3], real[3]);
         AssertRow(terms[0].Q[3], fake[3]);
         AssertRow(terms[1].Q[0], fake[terms[0].Logits.shape[0]]);
         foreach (var (e, a) in Normed(TinyModels.Doubles(terms[0].TargetStates[5])).Zip(TinyModels.Doubles(state![5])))
-            Assert.Equal(e, a, 1e-4);
+            Assert.Equal(e, a, 5e-5);
         Dispose(terms);
     }
 
@@ -94,8 +94,8 @@ public sealed class AdversarialGameTests
         int[] best = [.. Enumerable.Range(0, 512).OrderByDescending(token => p[token]).Take(5)];
         foreach (var (token, i) in best.Select((token, i) => (token, i)))
         {
-            Assert.Equal(p[token] * Math.Sqrt(5), real[2, i].item<float>(), 1e-5);
-            Assert.Equal(q[token] * Math.Sqrt(5), fake[2, i].item<float>(), 1e-5);
+            Assert.Equal(p[token] * Math.Sqrt(5), real[2, i].item<float>(), 5e-6);
+            Assert.Equal(q[token] * Math.Sqrt(5), fake[2, i].item<float>(), 5e-6);
         }
         Dispose(terms);
     }
@@ -166,7 +166,7 @@ public sealed class AdversarialGameTests
         var slope = weights["2.weight"].matmul(weights["1.weight"]).matmul(weights["0.weight"]);
         var expected = 3 * Math.Pow(slope.norm().item<float>() - 1, 2);
         var penalty = game.Play(terms, 4).DiscriminatorLoss.item<float>() - without.Play(terms, 4).DiscriminatorLoss.item<float>();
-        Assert.Equal(expected, penalty, 1e-3);
+        Assert.Equal(expected, penalty, 5e-4);
 
         // It can be differentiated once more, to the discriminator's weights.
         game.Play(terms, 4).DiscriminatorLoss.backward();
@@ -232,9 +232,9 @@ public sealed class AdversarialGameTests
         var (weight, measured) = game.Weigh(played, supervised, 20);
         Tensor Gradient(Tensor loss) => autograd.grad([loss], [head.Parameters["blocks.0.weight"]], retain_graph: true)[0].view(-1);
         var (s, a) = (Gradient(supervised), Gradient(played.HeadLoss));
-        Assert.Equal(0.1 * s.norm().item<float>(), weight * a.norm().item<float>(), 1e-4);
-        Assert.Equal(nn.functional.cosine_similarity(s, a, 0).item<float>(), measured!.Cosine, 1e-3);
-        Assert.Equal(1, GradientBalance.Measure(supervised, supervised * 3, head.Parameters["blocks.0.weight"]).Cosine, 1e-6);
+        Assert.Equal(0.1 * s.norm().item<float>(), weight * a.norm().item<float>(), 5e-5);
+        Assert.Equal(nn.functional.cosine_similarity(s, a, 0).item<float>(), measured!.Cosine, 5e-4);
+        Assert.Equal(1, GradientBalance.Measure(supervised, supervised * 3, head.Parameters["blocks.0.weight"]).Cosine, 5e-7);
 
         // Between measurements the ratio stays, and a run that is resumed has it.
         var (later, unmeasured) = game.Weigh(played, supervised, 21);

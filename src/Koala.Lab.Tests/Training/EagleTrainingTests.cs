@@ -141,7 +141,8 @@ public sealed class EagleTrainingTests
     {
         var options = new EagleOptions { Layers = layers, DraftVocabulary = vocabulary, FusedFeatures = fused };
         using var random = Heads.EagleFixtures.Random(ShippedModels.Nano, options);
-        using var trained = TinyModels.Train(Options(60) with { ValidateEvery = 1000 }, options);
+        // Fused features give the head the architecture of EAGLE-3, which learns more slowly at first.
+        using var trained = TinyModels.Train(Options(fused ? 150 : 60) with { ValidateEvery = 1000 }, options);
         int[][] prompts = [.. Golden.Prompts("koala-nano").Select(p => p.Ids),
             .. PlainDecoding.MtBench(ShippedModels.Nano, 6).Where(p => p.Length < 100)];
         foreach (var (head, length) in ((DraftHead, int)[])[(random, 3), (trained, 1), (trained, 6)])
@@ -158,7 +159,7 @@ public sealed class EagleTrainingTests
             // The same holds in a batch, where each sequence accepts its own number of tokens.
             Assert.Equal(prompts.Select(p => PlainDecoding.Answer(ShippedModels.Nano, p, 40)),
                 decoder.GenerateAll(prompts, generation).Select(a => a.Tokens.ToArray()));
-            if (head == trained) Assert.True(accepted > 10, $"{accepted} accepted");
+            if (head == trained) Assert.True(accepted > 20, $"{accepted} accepted");
         }
     }
 }
