@@ -35,6 +35,7 @@ public sealed class EagleHead : DraftHead
     private Tensor? _ids;          // [V'] int64: the target's token id of each id of the head
     private Tensor? _lmHead;       // [V',D]: these rows of the target's LM head
     private PanelMatrix? _packedLmHead;
+    private FusedEagle? _fused;    // null where libtorch computes the head on a GPU, and on a CPU
     private EagleMemory? _spare;   // the memory of the latest drafter; on a GPU it is kept for the graphs that were captured over it
 
     internal EagleHead(EagleWeights weights, Target target, DraftVocabulary? vocabulary) : base(weights.Options, target.Identity)
@@ -72,8 +73,9 @@ public sealed class EagleHead : DraftHead
             : new EagleCpuDrafter(this, PackFor(target), target, batch, capacity);
     }
 
-    /// <summary>A drafter that computes with libtorch's operators, as on a GPU.</summary>
-    internal EagleTensorDrafter NewTensorDrafter(Target target, int batch, int capacity) => new(this, _weights, target, batch, capacity);
+    /// <summary>A drafter that computes on a GPU; also in libtorch's operators on a CPU.</summary>
+    internal EagleTensorDrafter NewTensorDrafter(Target target, int batch, int capacity) =>
+        new(this, _weights, Fused(target), target, batch, capacity);
 
     /// <inheritdoc/>
     public override IReadOnlyList<HeadOutput> Predict(TrainingBatch batch, Target target)
@@ -220,6 +222,7 @@ public sealed class EagleHead : DraftHead
         _lmHead?.Dispose();
         _packedLmHead?.Dispose();
         _packed.Dispose();
+        _fused?.Dispose();
         _spare?.Dispose();
         _rotary?.Dispose();
     }
@@ -266,6 +269,10 @@ public sealed class EagleHead : DraftHead
         ? arange(target.Config.VocabularySize, ScalarType.Int64, target.Device)
         : tensor(vocabulary.Tokens.Select(token => (long)token).ToArray(), device: target.Device);
 
+    // A target of another dtype than the head's gets rounded copies of the weights, which libtorch computes with.
+    private FusedEagle? Fused(Target target) =>
+        target.Model.Fused is null ? null : _fused ??= FusedEagle.Create(_weights, _weights.Find("lm_head") ?? SharedLmHead(target), _ids, target);
+
     private EagleCpuWeights PackFor(Target target) => _packed.Of(Parameters, () => new EagleCpuWeights(_weights, target));
 
     private void SetVocabulary(DraftVocabulary vocabulary, Target target)
@@ -276,6 +283,8 @@ public sealed class EagleHead : DraftHead
         _lmHead?.Dispose();
         _packedLmHead?.Dispose();
         _packedLmHead = null;
+        _fused?.Dispose();
+        _fused = null;
         _spare?.Dispose();
         _spare = null;
         _vocabulary = vocabulary;

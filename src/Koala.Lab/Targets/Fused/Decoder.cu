@@ -1,18 +1,21 @@
 // A step of a decoder of the Llama family in bf16, for 1 to 64 rows. NVRTC compiles it for one model: the sizes below are macros.
 //
 // The work is a list of phases: embed, then for each layer qkv, (norm and rotate,) attend, output, gate_up, down, and last the final
-// norm. The kernel `step` runs a range of them. One launch over all of them is the persistent form: its blocks wait for each other
-// between phases. One launch for each phase is the fused form: the blocks wait for the launch before. Both compute the same bits.
+// norm. The layers of an EAGLE head are the same; its first phases join embeddings and features instead of embedding tokens. The kernel
+// `step` runs a range of phases. One launch over all of them is the persistent form: its blocks wait for each other between phases. One
+// launch for each phase is the fused form: the blocks wait for the launch before. Both compute the same bits.
 //
 // What a row gets does not depend on the other rows, nor on their number, nor on the number of blocks: each sum is split into
 // parts that depend on its length only, and the parts are added in a fixed order.
 //
 // D: width, I: inner width, H: query heads, G: key/value heads, d: head width, N: rows.
 // Macros: WIDTH (D), INNER (I), HEADS (H), KV_HEADS (G), HEAD_DIM (d), LAYERS, EPSILON, QK_NORM (0 or 1), and
-// TILES_AT_ONCE, the number of 8 rows that a product computes at once: 1, 2 or 4.
+// TILES_AT_ONCE, the number of 8 rows that a product computes at once: 1, 2 or 4. JOINED: 0 for a target; 1 for a head whose first
+// phases join embedding and feature by a linear layer (EAGLE); 3 for one whose first layer attends to both side by side (EAGLE-3).
 
 typedef unsigned short bf16;
 typedef unsigned int u32;
+typedef unsigned long long u64;
 
 #define MAX_ROWS 64         // of a launch; FusedDecoder.cs has the same numbers
 #define ROW_INTS 128        // the ints of a row's description
@@ -23,7 +26,8 @@ typedef unsigned int u32;
 #define QUERY_ROWS (HEADS * HEAD_DIM)
 #define SQUARES (WIDTH / 16)
 #define PHASES_PER_LAYER (5 + QK_NORM)
-#define LAST_PHASE (LAYERS * PHASES_PER_LAYER + 1)
+#define FIRST_PHASES (JOINED == 1 ? 2 : 1)      // the phases before the layers
+#define LAST_PHASE (LAYERS * PHASES_PER_LAYER + FIRST_PHASES)
 
 // The addresses of a layer's weights; 0 where the family has none.
 struct Layer
@@ -48,8 +52,8 @@ struct LayerCache
 
 struct Step
 {
-    const int* rows;           // [N,ROW_INTS]: token, sequence, slot, position, first, count, 0, 0, then the further slots.
-                               // A row attends to the slots 0 .. first-1 and to count-first further ones, in this order.
+    int* rows;                 // [N,ROW_INTS]: token, sequence, slot, position, first, count, the row of `given`, 0, then the further
+                               // slots. A row attends to the slots 0 .. first-1 and to count-first further ones, in this order.
     const bf16* embedding;     // [V,D]
     const Layer* layers;
     const LayerCache* caches;
@@ -71,6 +75,15 @@ struct Step
     int longest;               // at least the largest count of a row
     int feature_count;
     int feature_layers[MAX_FEATURES];
+    // Of heads only:
+    const bf16* given;         // [.,D], the features that embeddings are joined with
+    const bf16* join_weights;  // JOINED 1: the linear layer, [D,2D]; JOINED 3: the norms of embedding and feature, [2,D]
+    const bf16* join_bias;     // [D]; 0 where there is none
+    const bf16* ones;          // [D]
+    bf16* joined;              // [N,2D]
+    const u64* chosen;         // [N], what the level before has chosen (best_key); 0 where the rows name the tokens
+    const long long* ids;      // the target's token of each of the head's; 0 where they are the same
+    int norm_residual;         // JOINED 3: whether the residual stream begins with the normed feature
 };
 
 // The compiler would compute the addresses of all phases before the first one, and spill them.
@@ -569,6 +582,19 @@ struct PlainEpilogue
     }
 };
 
+// The cosines and sines of a row's position.
+__device__ __forceinline__ void rotate(const Step& s, int row, int position)
+{
+    for (int pair = thread_index(); pair < HEAD_DIM / 2; pair += blockDim.x)
+    {
+        float sine, cosine;
+        sincosf(position * s.frequencies[pair], &sine, &cosine);
+        s.rotations[(row * (HEAD_DIM / 2) + pair) * 2] = cosine;
+        s.rotations[(row * (HEAD_DIM / 2) + pair) * 2 + 1] = sine;
+    }
+}
+
+#if JOINED == 0
 // Embeddings of the tokens, the first norm's preparation and the rotations.
 __device__ void embed(const Step& s, Gate& gate)
 {
@@ -597,15 +623,140 @@ __device__ void embed(const Step& s, Gate& gate)
             }
             s.squares[row * SQUARES + part] = squares;
         }
-        for (int pair = thread_index(); pair < HEAD_DIM / 2; pair += blockDim.x)
+        rotate(s, row, description[3]);
+    }
+}
+#else
+// A choice among logits as a number of which the largest is the best one, of equal logits the first; one that is not finite wins.
+__device__ __forceinline__ u64 best_key(float logit, int index)
+{
+    const u32 bits = __float_as_uint(logit);
+    const u32 order = fabsf(logit) < INFINITE || logit == -INFINITE ? (bits & 0x80000000u ? ~bits : bits | 0x80000000u) : 0xffffffffu;
+    return (u64)order << 32 | (0xffffffffu - index);
+}
+
+// Embeddings and features side by side, and the rotations. Where the level before has chosen the tokens, a row is the child of the
+// row that it was: it moves on by one slot.
+__device__ void join(const Step& s, Gate& gate)
+{
+    gate.wait();
+    for (int row = block_index(); row < s.count; row += gridDim.x)
+    {
+        int* description = s.rows + row * ROW_INTS;
+        const int moved = s.chosen ? 1 : 0, position = description[3] + moved;
+        int token = description[0];
+        if (s.chosen)
         {
-            float sine, cosine;
-            sincosf(description[3] * s.frequencies[pair], &sine, &cosine);
-            s.rotations[(row * (HEAD_DIM / 2) + pair) * 2] = cosine;
-            s.rotations[(row * (HEAD_DIM / 2) + pair) * 2 + 1] = sine;
+            token = 0xffffffffu - (u32)s.chosen[row];
+            if (s.ids) token = (int)s.ids[token];
+        }
+        const bf16* embedding = s.embedding + (size_t)token * WIDTH;
+        const bf16* feature = s.given + (size_t)description[6] * WIDTH;
+        bf16* to = s.joined + (size_t)row * 2 * WIDTH;
+#if JOINED == 1
+        for (int i = thread_index(); i < WIDTH; i += blockDim.x)
+        {
+            to[i] = embedding[i];
+            to[WIDTH + i] = feature[i];
+        }
+#else
+        // Each warp computes both sums for itself.
+        float embedded = 0.0f, given = 0.0f;
+        for (int i = thread_index() % 32; i < WIDTH; i += 32)
+        {
+            embedded += widen(embedding[i]) * widen(embedding[i]);
+            given += widen(feature[i]) * widen(feature[i]);
+        }
+        embedded = norm_scale(embedded);
+        given = norm_scale(given);
+        for (int i = thread_index(); i < WIDTH; i += blockDim.x)
+        {
+            const float x = widen(feature[i]), normed = x * given * widen(s.join_weights[WIDTH + i]);
+            to[i] = narrow(widen(embedding[i]) * embedded * widen(s.join_weights[i]));
+            to[WIDTH + i] = narrow(normed);
+            s.x[row * WIDTH + i] = s.norm_residual ? normed : x;
+        }
+#endif
+        rotate(s, row, position);
+        __syncthreads();
+        if (moved && thread_index() == 0)
+        {
+            description[0] = token;
+            for (int i = 2; i < 6; i++) description[i]++;
         }
     }
 }
+
+// What the linear layer over embedding and feature begins the residual stream with.
+struct JoinEpilogue
+{
+    const Step& s;
+
+    __device__ JoinEpilogue(const Step& step) : s(step) {}
+
+    __device__ __forceinline__ int tiles() const { return WIDTH / 16; }
+
+    __device__ __forceinline__ void outputs(int tile, int p, int& lo, int& hi) const
+    {
+        lo = tile * 16 + p;
+        hi = lo + 8;
+    }
+
+    template <class Index> __device__ __forceinline__ void begin(int, Index, int, int) {}
+
+    template <class Index> __device__ __forceinline__ void finish(int tile, Index, int p, int row, bool valid, float a, float b)
+    {
+        if (!valid) return;
+        int lo, hi;
+        outputs(tile, p, lo, hi);
+        if (s.join_bias)
+        {
+            a += widen(s.join_bias[lo]);
+            b += widen(s.join_bias[hi]);
+        }
+        s.x[row * WIDTH + lo] = a;
+        s.x[row * WIDTH + hi] = b;
+        s.scaled[row * WIDTH + lo] = narrow(a);
+        s.scaled[row * WIDTH + hi] = narrow(b);
+    }
+};
+
+// The best of a row's results, [N]; the results themselves are not kept.
+struct BestEpilogue
+{
+    u64* best;
+    int count;
+
+    __device__ BestEpilogue(u64* keys, int number) : best(keys), count(number) {}
+
+    __device__ __forceinline__ int tiles() const { return (count + 15) / 16; }
+
+    __device__ __forceinline__ void outputs(int tile, int p, int& lo, int& hi) const
+    {
+        lo = min(tile * 16 + p, count - 1);
+        hi = min(tile * 16 + p + 8, count - 1);
+    }
+
+    template <class Index> __device__ __forceinline__ void begin(int, Index, int, int) {}
+
+    template <class Index> __device__ __forceinline__ void finish(int tile, Index, int p, int row, bool valid, float a, float b)
+    {
+        // What is behind the last output repeats it. Logits are compared as they are stored elsewhere, rounded.
+        int lo, hi;
+        outputs(tile, p, lo, hi);
+        u64 key = best_key(widen(narrow(a)), lo);
+        const u64 other = best_key(widen(narrow(b)), hi);
+        if (other > key) key = other;
+        #pragma unroll
+        for (int step = 4; step > 0; step /= 2)
+        {
+            const u64 theirs = __shfl_xor_sync(0xffffffffu, key, step);
+            if (theirs > key) key = theirs;
+        }
+        if (valid && p == 0) atomicMax(best + row, key);
+    }
+};
+#endif
 
 // The final norm.
 __device__ void finish(const Step& s, Gate& gate)
@@ -921,6 +1072,23 @@ __device__ __forceinline__ void fetch_cache(const Step& s, const LayerCache& cac
     fetch(cache.values + at, known * HEAD_DIM);
 }
 
+// The phases before the layers.
+template <int TILES> __device__ __forceinline__ void begin(const Step& s, int phase, Gate& gate, float* shared)
+{
+#if JOINED == 0
+    embed(s, gate);
+#else
+    if (phase == 0) join(s, gate);
+#if JOINED == 1
+    else
+    {
+        JoinEpilogue epilogue(s);
+        product<TILES, 2 * WIDTH, false>(s, s.join_weights, s.joined, epilogue, gate, shared);
+    }
+#endif
+#endif
+}
+
 template <int TILES> __device__ __forceinline__ void run(const Step& s, int first, int last)
 {
     extern __shared__ float shared[];
@@ -933,16 +1101,17 @@ template <int TILES> __device__ __forceinline__ void run(const Step& s, int firs
 #if __CUDA_ARCH__ >= 900
     if (gate.alone) asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
-    const int begin = gate.alone ? max(first - 1, 0) / PHASES_PER_LAYER : 0, end = gate.alone ? min(begin + 2, LAYERS) : LAYERS;
-    for (int i = begin * 9 + thread_index(); i < end * 9; i += blockDim.x) ((size_t*)layers)[i] = ((const size_t*)s.layers)[i];
-    for (int i = begin * 2 + thread_index(); i < end * 2; i += blockDim.x) ((size_t*)caches)[i] = ((const size_t*)s.caches)[i];
-    if (thread_index() == 0) layers[LAYERS].input_norm = s.final_norm;
+    const int from = gate.alone ? max(first - FIRST_PHASES, 0) / PHASES_PER_LAYER : 0, end = gate.alone ? min(from + 2, LAYERS) : LAYERS;
+    for (int i = from * 9 + thread_index(); i < end * 9; i += blockDim.x) ((size_t*)layers)[i] = ((const size_t*)s.layers)[i];
+    for (int i = from * 2 + thread_index(); i < end * 2; i += blockDim.x) ((size_t*)caches)[i] = ((const size_t*)s.caches)[i];
+    // What follows the last layer of a head gets its output as it is.
+    if (thread_index() == 0) layers[LAYERS].input_norm = JOINED == 0 ? s.final_norm : s.ones;
     __syncthreads();
     for (int phase = first; phase < last; phase++)
     {
-        const int layer = (phase - 1) / PHASES_PER_LAYER;
-        const int kind = (phase - 1) % PHASES_PER_LAYER;
-        if (phase == 0) embed(s, gate);
+        const int layer = (phase - FIRST_PHASES) / PHASES_PER_LAYER;
+        const int kind = (phase - FIRST_PHASES) % PHASES_PER_LAYER;
+        if (phase < FIRST_PHASES) begin<TILES>(s, phase, gate, shared);
         else if (phase == LAST_PHASE) finish(s, gate);
         else
         {
@@ -955,6 +1124,13 @@ template <int TILES> __device__ __forceinline__ void run(const Step& s, int firs
                     fetch_first(own.output, QUERY_ROWS, blocks, ResidualEpilogue<EACH>(s, 0, 0));
                     fetch_cache(s, caches[layer]);
                 }
+#if JOINED == 1
+                if (layer == 0) product<TILES, WIDTH, false>(s, own.qkv, s.scaled, epilogue, gate, shared);
+                else
+#elif JOINED == 3
+                if (layer == 0) product<TILES, 2 * WIDTH, false>(s, own.qkv, s.joined, epilogue, gate, shared);
+                else
+#endif
                 product<TILES, WIDTH, true>(s, own.qkv, s.scaled, epilogue, gate, shared);
             }
 #if QK_NORM
@@ -998,13 +1174,12 @@ template <int TILES> __device__ __forceinline__ void run(const Step& s, int firs
     }
 }
 
-template <int TILES> __device__ __forceinline__ void project(const bf16* weights, const bf16* x, bf16* y, int outputs, int count)
+template <int TILES, class Epilogue> __device__ __forceinline__ void project(const bf16* weights, const bf16* x, Epilogue epilogue, int count)
 {
     extern __shared__ float shared[];
     Step s;
     s.count = count;
     Gate gate = { 0, 0, true };
-    PlainEpilogue epilogue(y, outputs);
     product<TILES, WIDTH, false>(s, weights, x, epilogue, gate, shared);
 }
 
@@ -1015,5 +1190,16 @@ extern "C" __global__ void __launch_bounds__(512, 1) step(const __grid_constant_
 
 extern "C" __global__ void __launch_bounds__(512, 1) linear(const bf16* weights, const bf16* x, bf16* y, int outputs, int count)
 {
-    project<TILES_AT_ONCE>(weights, x, y, outputs, count);
+    project<TILES_AT_ONCE>(weights, x, PlainEpilogue(y, outputs), count);
 }
+
+#if JOINED
+// best: [count], zeros.
+extern "C" __global__ void __launch_bounds__(512, 1) choose(const bf16* weights, const bf16* x, u64* best, int outputs, int count)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+    project<TILES_AT_ONCE>(weights, x, BestEpilogue(best, outputs), count);
+}
+#endif

@@ -1,10 +1,7 @@
-using System.Globalization;
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Runtime.Cuda;
-using Koala.Lab.Runtime.Files;
 using TorchSharp;
 using static TorchSharp.torch;
-using Macro = (string Name, string Value);
 
 namespace Koala.Lab.Targets.Fused;
 
@@ -19,69 +16,27 @@ namespace Koala.Lab.Targets.Fused;
 internal sealed unsafe class FusedDecoder : IDisposable
 {
     /// <summary>The most rows of a launch.</summary>
-    public const int MostRows = 64;
+    public const int MostRows = FusedLayers.MostRows;
 
     // Work with more rows takes several launches, which read the weights again. Beyond these libtorch's products are faster.
     private const int MostLaunches = 4;
 
-    private const int GroupThreads = 256;       // GROUP_WARPS of Decoder.cu
-    private const int PersistentGroups = 2;     // a block's groups in the persistent form
-    private const int Parts = 16;               // PARTS of Decoder.cu
-    private const int PointersPerLayer = 9;     // of struct Layer
-
-    // Steps of so many rows share their kernels.
-    private static readonly int[] s_sizes = [8, 16, MostRows];
-
-    // The numbers of 8 rows that a product computes at once, for each of these sizes.
-    private static readonly int[] s_tiles = [1, 2, 4];
-
     private readonly ModelConfig _config;
     private readonly TargetWeights _weights;
     private readonly Device _device;
-    private readonly CudaProgram _program;
-    private readonly Variant[] _variants;       // for each size
+    private readonly FusedLayers _layers;
     private readonly StepForm[] _forms;         // for each size
-    private readonly Tensor _layers;            // [layers,PointersPerLayer], addresses
-    private readonly Tensor _frequencies;       // [headDim/2]
     private readonly Tensor _described;         // [MostRows,Ints], the rows of steps whose tokens are on the device
-    private readonly Tensor[] _workspace;
     private StepArguments _arguments;
 
-    private FusedDecoder(ModelConfig config, TargetWeights weights, Device device, IReadOnlyList<CudaProgram> programs)
+    private FusedDecoder(ModelConfig config, TargetWeights weights, Device device, FusedLayers layers)
     {
-        (_config, _weights, _device, _program) = (config, weights, device, programs[0]);
-        _variants = [.. programs.Select((program, size) => new Variant(program, s_tiles[size], SharedBytes))];
-        _forms = [.. s_sizes.Select(_ => _program.CanCooperate ? StepForm.Persistent : StepForm.Fused)];
-        using var scope = NewDisposeScope();
-        _layers = tensor(LayerAddresses(), device: device).DetachFromDisposeScope();
-        _frequencies = tensor(RotaryEmbedding.Frequencies(config), device: device).DetachFromDisposeScope();
+        (_config, _weights, _device, _layers) = (config, weights, device, layers);
+        _forms = [.. FusedLayers.Sizes.Select(_ => layers.CanCooperate ? StepForm.Persistent : StepForm.Fused)];
         _described = zeros(MostRows, RowDescriptions.Ints, ScalarType.Int32, device).DetachFromDisposeScope();
-
-        var tensors = new List<Tensor>();
-        IntPtr Room(long numbers, ScalarType dtype)
-        {
-            tensors.Add(zeros(numbers, dtype, device).DetachFromDisposeScope());
-            return CudaProgram.Address(tensors[^1]);
-        }
-        var queries = (long)MostRows * config.Heads * config.HeadDim;
-        var width = (long)MostRows * config.HiddenSize;
-        _arguments = new StepArguments
-        {
-            Embedding = CudaProgram.Address(weights.Embedding),
-            Layers = CudaProgram.Address(_layers),
-            FinalNorm = CudaProgram.Address(weights.Layers[^1]),
-            Frequencies = CudaProgram.Address(_frequencies),
-            Residual = Room(width, ScalarType.Float32),
-            Scaled = Room(width, ScalarType.BFloat16),
-            Squares = Room(width / 16, ScalarType.Float32),
-            Rotations = Room(MostRows * config.HeadDim, ScalarType.Float32),
-            Queries = Room(queries, ScalarType.Float32),
-            Keys = Room((long)MostRows * config.KeyValueHeads * config.HeadDim, ScalarType.Float32),
-            Attended = Room(queries, ScalarType.BFloat16),
-            Inner = Room((long)MostRows * config.IntermediateSize, ScalarType.BFloat16),
-            Barrier = Room(2, ScalarType.Int32),
-        };
-        _workspace = [.. tensors];
+        _arguments = layers.Arguments;
+        _arguments.Embedding = CudaProgram.Address(weights.Embedding);
+        _arguments.FinalNorm = CudaProgram.Address(weights.Layers[^1]);
     }
 
     /// <summary>The most rows of a step that libtorch does not compute faster; see <see cref="LeaveMany"/>.</summary>
@@ -95,18 +50,17 @@ internal sealed unsafe class FusedDecoder : IDisposable
     /// <param name="weights">The target's weights, which live longer than this object.</param>
     /// <param name="dtype">The dtype of the computation.</param>
     /// <param name="device">The device of the weights.</param>
-    /// <returns>
-    /// The decoder; null where the kernels do not serve: in another dtype, with sizes that they do not divide, or where they can be
-    /// neither compiled nor launched.
-    /// </returns>
+    /// <returns>The decoder; null where the kernels do not serve, as in <see cref="FusedLayers.Create"/>.</returns>
     public static FusedDecoder? Create(ModelConfig config, TargetWeights weights, ScalarType dtype, Device device)
     {
-        if (device.type != DeviceType.CUDA || dtype != ScalarType.BFloat16 || !Serves(config)) return null;
-        var variants = s_tiles.Select(tiles => (Macro[])[.. Macros(config), ("TILES_AT_ONCE", Text(tiles))]);
-        var programs = CudaProgram.Load("Decoder.cu", EmbeddedFile.Read("Decoder.cu"), [.. variants]);
-        return programs is null || (!programs[0].CanCooperate && !CudaGraph.Supported(device))
-            ? null
-            : new FusedDecoder(config, weights, device, programs);
+        var names = DecoderScript.LayerTensors(config);
+        Tensor? Weight(int layer, string name)
+        {
+            var place = names.ToList().IndexOf(name);
+            return place < 0 ? null : weights.Layers[layer * names.Count + place];
+        }
+        var layers = FusedLayers.Create(config, LayerInput.Tokens, Weight, dtype, device);
+        return layers is null ? null : new FusedDecoder(config, weights, device, layers);
     }
 
     /// <summary>Uses a form for steps of any number of rows.</summary>
@@ -122,9 +76,9 @@ internal sealed unsafe class FusedDecoder : IDisposable
     {
         if (!CudaGraph.Supported(_device)) return;
         using var scope = NewDisposeScope();
-        for (var size = 0; size < s_sizes.Length; size++)
+        for (var size = 0; size < FusedLayers.Sizes.Count; size++)
         {
-            var count = size == 0 ? 1 : s_sizes[size];
+            var count = size == 0 ? 1 : FusedLayers.Sizes[size];
             if (count > cache.Capacity) return;
             var rows = new StepRows();
             for (var row = 0; row < count; row++) rows.AddCausal(0, cache.Capacity - count + row);
@@ -133,7 +87,7 @@ internal sealed unsafe class FusedDecoder : IDisposable
             var times = new Dictionary<StepForm, double>();
             foreach (var form in Enum.GetValues<StepForm>())
             {
-                if (form == StepForm.Persistent && !_program.CanCooperate) continue;
+                if (form == StepForm.Persistent && !_layers.CanCooperate) continue;
                 _forms[size] = form;
                 if (form == StepForm.Persistent)
                 {
@@ -155,7 +109,7 @@ internal sealed unsafe class FusedDecoder : IDisposable
     /// Leaves steps of many rows to libtorch, whose products over many rows of a large model are faster. Such rows are no longer those of
     /// a step over one token, bit by bit.
     /// </summary>
-    public void LeaveMany() => Limit = s_sizes[^2];
+    public void LeaveMany() => Limit = FusedLayers.Sizes[^2];
 
     /// <summary>Whether a step is better left to libtorch.</summary>
     /// <param name="rows">The rows of the step.</param>
@@ -213,54 +167,18 @@ internal sealed unsafe class FusedDecoder : IDisposable
         var count = hidden.numel() / _config.HiddenSize;
         if (count > MostRows * MostLaunches) return null;
         using var scope = NewDisposeScope();
-        var rows = hidden.contiguous();
-        var logits = empty([.. hidden.shape[..^1], _config.VocabularySize], ScalarType.BFloat16, _device);
-        var (weights, from, to) = (CudaProgram.Address(_weights.LmHead), CudaProgram.Address(rows), CudaProgram.Address(logits));
-        int outputs = _config.VocabularySize, number;
-        var arguments = stackalloc void*[] { &weights, &from, &to, &outputs, &number };
-        for (var left = (int)count; left > 0; left -= number)
-        {
-            number = Math.Min(MostRows, left);
-            var variant = Variants(number);
-            var blocks = Blocks(variant, (outputs + 15) / 16, number);
-            CudaProgram.Launch(variant.Linear, blocks, GroupThreads, LaunchKind.Ordinary, arguments);
-            from += number * _config.HiddenSize * sizeof(ushort);
-            to += number * outputs * sizeof(ushort);
-        }
-        GC.KeepAlive(rows);
-        return logits.MoveToOuterDisposeScope();
+        var logits = _layers.Linear(_weights.LmHead, hidden.contiguous().view(count, -1));
+        return logits.view([.. hidden.shape[..^1], _config.VocabularySize]).MoveToOuterDisposeScope();
     }
 
     public void Dispose()
     {
-        foreach (var tensor in (Tensor[])[_layers, _frequencies, _described, .. _workspace]) tensor.Dispose();
+        _layers.Dispose();
+        _described.Dispose();
     }
 
     /// <summary>The most tokens that a row can attend to: up to a window, layers that have one attend to everything.</summary>
     public int Window => _config.SlidingWindow ?? int.MaxValue;
-
-    private int PhasesPerLayer => _config.QueryKeyNorm ? 6 : 5;
-
-    private int Phases => _config.Layers * PhasesPerLayer + 2;
-
-    // A warp takes 32 inputs at once, and a head's numbers are spread over 8 or 16 lanes.
-    private static bool Serves(ModelConfig config) =>
-        config.HasLlamaLayers && config.EmbeddingScale == 1
-        && config.HiddenSize % 32 == 0 && config.IntermediateSize % 32 == 0 && config.HeadDim is 64 or 128;
-
-    private static Macro[] Macros(ModelConfig config) =>
-    [
-        ("WIDTH", Text(config.HiddenSize)),
-        ("INNER", Text(config.IntermediateSize)),
-        ("HEADS", Text(config.Heads)),
-        ("KV_HEADS", Text(config.KeyValueHeads)),
-        ("HEAD_DIM", Text(config.HeadDim)),
-        ("LAYERS", Text(config.Layers)),
-        ("EPSILON", $"float({Text(config.RmsNormEps)})"),
-        ("QK_NORM", config.QueryKeyNorm ? "1" : "0"),
-    ];
-
-    private static string Text(IFormattable number) => number.ToString(null, CultureInfo.InvariantCulture);
 
     /// <summary>The median of several runs of several calls, in seconds.</summary>
     public static double Time(Action work)
@@ -284,32 +202,7 @@ internal sealed unsafe class FusedDecoder : IDisposable
         return times[Runs / 2];
     }
 
-    private static int Size(int rows) => Array.FindIndex(s_sizes, size => rows <= size);
-
-    private StepForm Form(int rows) => _forms[Size(rows)];
-
-    private Variant Variants(int rows) => _variants[Size(rows)];
-
-    private int SharedBytes(int tiles, int groups)
-    {
-        var product = groups * (GroupThreads / 32 * 16 * (8 * tiles + 4) + MostRows);
-        var sharing = _config.Heads / _config.KeyValueHeads;
-        var together = Enumerable.Range(1, 4).Last(heads => sharing % heads == 0);
-        var attention = Parts * together * (_config.HeadDim + 2);
-        return Math.Max(product, attention) * sizeof(float);
-    }
-
-    private long[] LayerAddresses()
-    {
-        var names = DecoderScript.LayerTensors(_config);
-        string[] order = ["input_norm", "qkv", "o", "post_norm", "gate_up", "down", "qkv_bias", "q_norm", "k_norm"];
-        var addresses = new long[_config.Layers * PointersPerLayer];
-        for (var layer = 0; layer < _config.Layers; layer++)
-            for (var i = 0; i < names.Count; i++)
-                addresses[layer * PointersPerLayer + Array.IndexOf(order, names[i])] =
-                    CudaProgram.Address(_weights.Layers[layer * names.Count + i]);
-        return addresses;
-    }
+    private StepForm Form(int rows) => _forms[FusedLayers.Size(rows)];
 
     // Launches a step over rows that are described on the device.
     private Tensor[] Step(Tensor described, int longest, KeyValueCache cache, IReadOnlyList<int> featureLayers)
@@ -327,66 +220,7 @@ internal sealed unsafe class FusedDecoder : IDisposable
         (step.Count, step.Capacity, step.Longest, step.FeatureCount) = (count, cache.Capacity, longest, featureLayers.Count);
         for (var i = 0; i < featureLayers.Count; i++) step.FeatureLayers[i] = featureLayers[i];
 
-        var variant = Variants(count);
-        int first = 0, last = Phases;
-        var arguments = stackalloc void*[] { &step, &first, &last };
-        if (Form(count) == StepForm.Persistent)
-        {
-            var threads = PersistentGroups * GroupThreads;
-            CudaProgram.Launch(variant.Persistent, _program.Multiprocessors, threads, LaunchKind.Cooperative, arguments);
-        }
-        else
-        {
-            for (; first < Phases; first++)
-            {
-                last = first + 1;
-                // The first one waits for whatever was before the step.
-                var kind = first > 0 && _program.Overlaps ? LaunchKind.Overlapping : LaunchKind.Ordinary;
-                CudaProgram.Launch(variant.Phase, PhaseBlocks(variant, first, count), GroupThreads, kind, arguments);
-            }
-        }
+        _layers.Launch(step, Form(count), 0, _layers.Phases);
         return features is null ? [hidden] : [hidden, features];
-    }
-
-    private int PhaseBlocks(Variant variant, int phase, int count)
-    {
-        if (phase == 0 || phase == Phases - 1) return count;
-        var kind = (phase - 1) % PhasesPerLayer;
-        if (kind == 0) return Blocks(variant, (_config.Heads + 2 * _config.KeyValueHeads) * _config.HeadDim / 16, count);
-        return (PhasesPerLayer - kind) switch
-        {
-            1 or 3 => Blocks(variant, _config.HiddenSize / 16, count),
-            2 => Blocks(variant, _config.IntermediateSize / 8, count),
-            4 => Math.Min(2 * _program.Multiprocessors, count * _config.Heads),
-            _ => Math.Min(2 * _program.Multiprocessors, count * (_config.Heads + _config.KeyValueHeads)),
-        };
-    }
-
-    // Two blocks fit on a multiprocessor; more would only take turns.
-    private int Blocks(Variant variant, int tiles, int count)
-    {
-        var rows = variant.Tiles * 8;
-        return Math.Min(2 * _program.Multiprocessors, tiles * ((count + rows - 1) / rows));
-    }
-
-    // The kernels of one size: a step's with the shared memory of a persistent launch and of a phase, and the plain product.
-    private sealed class Variant
-    {
-        public Variant(CudaProgram program, int tiles, Func<int, int, int> sharedBytes)
-        {
-            Tiles = tiles;
-            var phase = sharedBytes(tiles, 1);
-            Persistent = program.Find("step", sharedBytes(tiles, PersistentGroups));
-            Phase = Persistent with { SharedBytes = phase };
-            Linear = program.Find("linear", phase);
-        }
-
-        public int Tiles { get; }
-
-        public CudaProgram.Kernel Persistent { get; }
-
-        public CudaProgram.Kernel Phase { get; }
-
-        public CudaProgram.Kernel Linear { get; }
     }
 }

@@ -18,8 +18,9 @@ internal static class RowDescriptions
     /// <param name="ids">The tokens of all rows.</param>
     /// <param name="start">The first row to describe.</param>
     /// <param name="count">The number of rows, N.</param>
+    /// <param name="given">For a head, the row of the given features that each row's token is joined with; null for a target.</param>
     /// <returns>The descriptions, [N,Ints], int32, on the host.</returns>
-    public static Tensor Create(StepRows rows, int[] ids, int start, int count)
+    public static Tensor Create(StepRows rows, int[] ids, int start, int count, int[]? given = null)
     {
         var numbers = new int[count * Ints];
         for (var i = 0; i < count; i++)
@@ -28,7 +29,7 @@ internal static class RowDescriptions
             var visible = rows.Visible(row);
             var to = numbers.AsSpan(i * Ints, Ints);
             (to[0], to[1], to[2], to[3]) = (ids[row], rows.Sequence(row), rows.Slot(row), rows.Position(row));
-            (to[4], to[5]) = (visible.First, visible.Count);
+            (to[4], to[5], to[6]) = (visible.First, visible.Count, given?[row] ?? 0);
             visible.Further.CopyTo(to[Header..]);
         }
         return tensor(numbers).view(count, Ints);

@@ -31,4 +31,12 @@ internal unsafe struct StepArguments
     public int Longest;
     public int FeatureCount;
     public fixed int FeatureLayers[MostFeatures];
+    public IntPtr Given;
+    public IntPtr JoinWeights;
+    public IntPtr JoinBias;
+    public IntPtr Ones;
+    public IntPtr Joined;
+    public IntPtr Chosen;
+    public IntPtr Ids;
+    public int NormResidual;
 }

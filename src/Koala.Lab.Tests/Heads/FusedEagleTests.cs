@@ -1,0 +1,193 @@
+using Koala.Lab.Drafting;
+using Koala.Lab.Heads;
+using Koala.Lab.Heads.Eagle;
+using Koala.Lab.Targets;
+using Koala.Lab.Targets.Fused;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Tests.Heads;
+
+/// <summary>EAGLE heads in kernels of our own on a GPU: they draft what libtorch drafts, up to the rounding of bf16.</summary>
+public sealed class FusedEagleTests
+{
+    private const int Context = 90;
+
+    public static TheoryData<EagleOptions> Heads => new(
+        new EagleOptions(),
+        new EagleOptions { Layers = 2, Bias = true },
+        new EagleOptions { Layers = 3, DraftVocabulary = 1000 },
+        new EagleOptions { FusedFeatures = true },
+        new EagleOptions { FusedFeatures = true, Layers = 2, NormBeforeResidual = true, OwnLmHead = true, DraftVocabulary = 500 },
+        new EagleOptions { FusedFeatures = true, NormOutput = true, FeatureNorms = true });
+
+    [Theory, MemberData(nameof(Heads))]
+    public void Logits_are_those_of_libtorch_up_to_the_rounding_of_bf16(EagleOptions options)
+    {
+        using var target = Load();
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = RandomHead(options, target);
+        int[][] texts = [Text(1, Context, target), Text(2, Context, target)];
+        var kernels = target.Model.Fused;
+        foreach (var batch in (int[])[1, 2])
+        {
+            using var cache = target.NewCache(batch, Context);
+            var features = target.Prefill(cache, [.. texts.Take(batch).Select(text => text[..^1])], head.FeatureLayers).Features;
+            var logits = new List<Tensor>[2];
+            for (var own = 0; own < 2; own++)
+            {
+                target.Model.Fused = own == 1 ? kernels : null;
+                using var drafter = head.NewTensorDrafter(target, batch, 200);
+                logits[own] = Draft(drafter, features, texts[..batch]);
+            }
+            target.Model.Fused = kernels;
+            for (var i = 0; i < logits[0].Count; i++)
+            {
+                var (expected, actual) = (logits[0][i].to(ScalarType.Float32), logits[1][i].to(ScalarType.Float32));
+                Assert.Equal(expected.shape, actual.shape);
+                Assert.InRange(((actual - expected).square().mean().sqrt() / expected.std()).item<float>(), 0, 0.04);
+            }
+        }
+    }
+
+    [Theory, MemberData(nameof(Heads))]
+    public void A_chain_is_drafted_as_its_levels_one_by_one(EagleOptions options)
+    {
+        const int Length = 6;
+        using var target = Load();
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = RandomHead(options, target);
+        int[][] texts = [Text(3, Context, target), Text(4, Context, target), Text(5, Context, target)];
+        foreach (var batch in (int[])[1, 3])
+        {
+            using var cache = target.NewCache(batch, Context);
+            var features = target.Prefill(cache, [.. texts.Take(batch).Select(text => text[..^1])], head.FeatureLayers).Features;
+            using var drafter = head.NewTensorDrafter(target, batch, 200);
+            drafter.Extend(features, texts[..batch]);
+            // The shape is repeated, so that a captured chain is among those that are compared.
+            for (var time = 0; time < 3; time++)
+            {
+                var chains = drafter.GreedyChain(Length).data<long>().ToArray();
+                Assert.True(chains.Distinct().Count() > 2);   // a constant would prove little
+                var logits = drafter.First();
+                for (var depth = 0; depth < Length; depth++)
+                {
+                    var best = logits.view(batch, -1).argmax(-1).cpu().data<long>().ToArray();
+                    int[][] tokens =
+                        [.. best.Select(id => (int[])[drafter.Vocabulary is { } own ? own.Tokens[(int)id] : (int)id])];
+                    Assert.Equal(tokens.Select(token => (long)token[0]), Enumerable.Range(0, batch).Select(b => chains[b * Length + depth]));
+                    if (depth + 1 < Length) logits = drafter.Next(tokens, [.. tokens.Select(_ => (int[])[0])]);
+                }
+            }
+        }
+    }
+
+    /// <summary>A token is drafted with the same bits whether its siblings are there or not, and after a round that was rejected.</summary>
+    [Fact]
+    public void A_node_does_not_depend_on_the_others_of_its_level()
+    {
+        using var target = Load();
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = RandomHead(new EagleOptions { Layers = 2 }, target);
+        int[][] texts = [Text(6, Context, target)];
+        using var cache = target.NewCache(1, Context);
+        var features = target.Prefill(cache, [texts[0][..^1]], []).Features;
+        using var drafter = head.NewTensorDrafter(target, 1, 200);
+        drafter.Extend(features, texts);
+        drafter.First();
+        drafter.Next([[10, 20, 30]], [[0, 0, 0]]);
+        var many = drafter.Next([[7, 8, 9, 11]], [[0, 1, 1, 2]])[0, 2].clone();
+        drafter.First();
+        drafter.Next([[20]], [[0]]);
+        var alone = drafter.Next([[9]], [[0]])[0, 0];
+        Assert.True(many.equal(alone).all().item<bool>());
+    }
+
+    /// <summary>Logits that are not finite are said, in a chain too, and never drafted from.</summary>
+    [Fact]
+    public void Broken_weights_are_said()
+    {
+        using var target = Load();
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = RandomHead(new EagleOptions(), target);
+        using var cache = target.NewCache(1, Context);
+        int[][] texts = [Text(6, Context, target)];
+        var features = target.Prefill(cache, [texts[0][..^1]], []).Features;
+        head.Parameters.Single(x => x.Key == "layers.0.down").Value[3, 5] = float.NaN;
+        using var drafter = head.NewTensorDrafter(target, 1, 200);
+        drafter.Extend(features, texts);
+        Assert.Throws<KoalaException>(() => drafter.GreedyChain(3));
+    }
+
+    [Fact]
+    public void Rounds_leave_no_tensor()
+    {
+        using var target = Load();
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = RandomHead(new EagleOptions { FusedFeatures = true }, target);
+        using var cache = target.NewCache(1, Context);
+        int[][] texts = [Text(6, Context, target)];
+        var features = target.Prefill(cache, [texts[0][..^1]], head.FeatureLayers).Features;
+        using var drafter = head.NewTensorDrafter(target, 1, 400);
+        drafter.Extend(features, texts);
+        void Rounds(int count)
+        {
+            for (var i = 0; i < count; i++)
+            {
+                using var inner = NewDisposeScope();
+                drafter.GreedyChain(5);
+                drafter.First();
+                drafter.Next([[5, 6]], [[0, 0]]);
+            }
+        }
+        Rounds(3);
+        var tensors = Tensor.TotalCount;
+        Rounds(20);
+        Assert.Equal(tensors, Tensor.TotalCount);
+    }
+
+    // A prompt, then rounds of a few pairs, each followed by two levels of a tree. Returns all logits.
+    private static List<Tensor> Draft(EagleTensorDrafter drafter, Tensor features, int[][] texts)
+    {
+        var all = new List<Tensor>();
+        int[] ends = [70, 73, 81, Context - 1];
+        for (var round = 0; round < ends.Length; round++)
+        {
+            var (from, to) = (round == 0 ? 0 : ends[round - 1], ends[round]);
+            drafter.Extend(features.narrow(1, from, to - from), [.. texts.Select(text => text[from..(to + 1)])]);
+            all.Add(drafter.First().clone());
+            all.Add(drafter.Next([.. texts.Select(_ => (int[])[40, 50, 60])], [.. texts.Select(_ => (int[])[0, 0, 0])]).clone());
+            all.Add(drafter.Next([.. texts.Select(_ => (int[])[41, 51, 61])], [.. texts.Select(_ => (int[])[1, 0, 1])]).clone());
+        }
+        return all;
+    }
+
+    // Loaded, so that the weights have the target's dtype.
+    private static EagleHead RandomHead(EagleOptions options, Target target)
+    {
+        using var made = EagleFixtures.Random(target, options);
+        using var folder = new TemporaryFolder();
+        made.Save(folder.Path, "");
+        return (EagleHead)DraftHead.Load(folder.Path, target);
+    }
+
+    private static Target Load()
+    {
+        Assert.SkipUnless(cuda.is_available(), "needs a GPU");
+        var target = Target.Load(ShippedModels.Folder("koala-mini"), "bf16", "cuda");
+        if (target.Model.Fused is not null) return target;
+        target.Dispose();
+        Assert.Skip("needs NVRTC");
+        return target;
+    }
+
+    private static int[] Text(int seed, int length, Target target)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, length).Select(_ => random.Next(3, target.Config.VocabularySize))];
+    }
+}

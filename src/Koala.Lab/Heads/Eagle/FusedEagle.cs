@@ -1,0 +1,128 @@
+using Koala.Lab.Runtime.Cuda;
+using Koala.Lab.Targets;
+using Koala.Lab.Targets.Fused;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Heads.Eagle;
+
+/// <summary>
+/// An EAGLE head in bf16 on a GPU, in the kernels that compute the target (Decoder.cu): a level of a draft takes one short launch for each
+/// phase, and a greedy chain needs nothing from the host between its levels.
+/// </summary>
+/// <remarks>
+/// In shapes N is the number of rows, B the number of sequences, D the width and V' the size of the head's vocabulary. All methods launch
+/// work that can be captured in a CUDA graph.
+/// </remarks>
+internal sealed class FusedEagle : IDisposable
+{
+    private readonly FusedLayers _layers;
+    private readonly Tensor _lmHead;        // [V',D]
+    private readonly Tensor? _hidden;       // [MostRows,D], what the LM head gets, where the head has a norm of its own
+    private readonly Tensor? _norms;        // [2,D], the norms of embedding and feature, in EAGLE-3
+    private readonly bool _continuesFromNorm;
+    private readonly StepArguments _arguments;
+
+    private FusedEagle(EagleWeights weights, FusedLayers layers, Tensor lmHead, Tensor? ids, Target target)
+    {
+        (_layers, _lmHead, _continuesFromNorm) = (layers, lmHead, weights.Options.NormOutput);
+        _arguments = layers.Arguments;
+        _arguments.Embedding = CudaProgram.Address(target.Model.Weights.Embedding);
+        _arguments.Ids = ids is null ? 0 : CudaProgram.Address(ids);
+        if (!weights.Options.IsEagle3)
+        {
+            _arguments.JoinWeights = CudaProgram.Address(weights["fc"]);
+            _arguments.JoinBias = weights.Find("fc.bias") is { } bias ? CudaProgram.Address(bias) : 0;
+            return;
+        }
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        _norms = stack([weights.Layer(0, "input_norm"), weights.Layer(0, "hidden_norm")]).DetachFromDisposeScope();
+        _hidden = zeros_like(layers.Outputs).DetachFromDisposeScope();
+        _arguments.JoinWeights = CudaProgram.Address(_norms);
+        _arguments.NormResidual = weights.Options.NormBeforeResidual ? 1 : 0;
+        _arguments.FinalNorm = CudaProgram.Address(weights["norm"]);
+        _arguments.Hidden = CudaProgram.Address(_hidden);
+    }
+
+    /// <summary>Makes the head's kernels.</summary>
+    /// <param name="weights">The head's weights, which live longer than this object.</param>
+    /// <param name="lmHead">The rows of the LM head that the head predicts over, [V',D]; they live as long.</param>
+    /// <param name="ids">The target's token of each of the head's, [V'] int64; null where they are the same.</param>
+    /// <param name="target">The target.</param>
+    /// <returns>The kernels; null where they do not serve, as in <see cref="FusedLayers.Create"/>.</returns>
+    public static FusedEagle? Create(EagleWeights weights, Tensor lmHead, Tensor? ids, Target target)
+    {
+        if (weights["layers.0.qkv"].dtype != target.Dtype) return null;
+        var layers = FusedLayers.Create(
+            weights.Config with { Layers = weights.Options.Layers },
+            weights.Options.IsEagle3 ? LayerInput.NormedPairs : LayerInput.JoinedPairs,
+            (layer, name) => weights.Find($"layers.{layer}.{name}"), target.Dtype, target.Device);
+        return layers is null ? null : new FusedEagle(weights, layers, lmHead, ids, target);
+    }
+
+    /// <summary>Runs pairs of embeddings and features through all layers.</summary>
+    /// <param name="described">The rows (<see cref="RowDescriptions"/>), [N,Ints], N at most <see cref="FusedLayers.MostRows"/>.</param>
+    /// <param name="given">The features, [.,D]; the rows say which one is whose.</param>
+    /// <param name="longest">At least the most slots that a row attends to.</param>
+    /// <param name="cache">The head's cache, which gets the rows' keys and values.</param>
+    public EagleOutputs Run(Tensor described, Tensor given, int longest, KeyValueCache cache)
+    {
+        var count = (int)described.shape[0];
+        Launch(Step(described, longest, cache) with { Given = CudaProgram.Address(given) }, follows: false);
+        // The next step overwrites the workspace.
+        Tensor Copy(Tensor workspace) => workspace.narrow(0, 0, count).clone();
+        if (_hidden is null || _continuesFromNorm)
+        {
+            var outputs = Copy(_hidden ?? _layers.Outputs);
+            return new EagleOutputs(outputs, outputs);
+        }
+        return new EagleOutputs(Copy(_layers.Outputs), Copy(_hidden));
+    }
+
+    /// <summary>Drafts a chain of the head's best tokens for each sequence.</summary>
+    /// <param name="root">The outputs at the last committed pair of each sequence, [B,D].</param>
+    /// <param name="described">
+    /// A row for each sequence, [B,Ints], at the slot of the last committed pair: each level of the chain moves it on by one slot.
+    /// </param>
+    /// <param name="length">The number of tokens of a chain.</param>
+    /// <param name="longest">At least the most slots that a row attends to.</param>
+    /// <param name="cache">The head's cache.</param>
+    /// <returns>The tokens, [length,B], as <see cref="BestKey"/> reads them.</returns>
+    public Tensor Chain(EagleOutputs root, Tensor described, int length, int longest, KeyValueCache cache)
+    {
+        using var scope = NewDisposeScope();
+        var batch = (int)described.shape[0];
+        var keys = zeros(length, batch, ScalarType.Int64, described.device);
+        IntPtr Keys(int depth) => CudaProgram.Address(keys) + depth * batch * sizeof(long);
+        // A level writes into its rows.
+        var step = Step(described.clone(), longest, cache) with { Given = CudaProgram.Address(root.Continued) };
+        _layers.Best(_lmHead, CudaProgram.Address(root.BeforeLmHead), batch, Keys(0), follows: false);
+        for (var depth = 1; depth < length; depth++)
+        {
+            Launch(step with { Chosen = Keys(depth - 1) }, follows: true);
+            _layers.Best(_lmHead, CudaProgram.Address(_hidden ?? _layers.Outputs), batch, Keys(depth), follows: true);
+            step.Given = CudaProgram.Address(_continuesFromNorm ? _hidden! : _layers.Outputs);
+        }
+        return keys.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Logits over the head's vocabulary, [N,V'], from what its LM head gets, [N,D].</summary>
+    public Tensor Logits(Tensor beforeLmHead) => _layers.Linear(_lmHead, beforeLmHead);
+
+    public void Dispose()
+    {
+        _layers.Dispose();
+        _hidden?.Dispose();
+        _norms?.Dispose();
+    }
+
+    private StepArguments Step(Tensor described, int longest, KeyValueCache cache) => _arguments with
+    {
+        Rows = CudaProgram.Address(described), Caches = CudaProgram.Address(cache.Addresses),
+        Count = (int)described.shape[0], Capacity = cache.Capacity, Longest = longest,
+    };
+
+    // The final norm is that of the head, where it has one.
+    private void Launch(StepArguments step, bool follows) =>
+        _layers.Launch(step, StepForm.Fused, 0, _hidden is null ? _layers.Phases - 1 : _layers.Phases, follows);
+}
