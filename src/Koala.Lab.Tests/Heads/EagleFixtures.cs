@@ -19,7 +19,7 @@ internal static class EagleFixtures
         foreach (var (name, tensor) in head.Parameters)
             if (tensor.dim() == 2)
                 tensor.copy_((rand(tensor.shape, generator: generator) * 2 - 1) * (2 / Math.Sqrt(tensor.shape[1])));
-            else tensor.add_((rand(tensor.shape, generator: generator) - 0.5) * 0.2);
+            else tensor.add_(((rand(tensor.shape, generator: generator) - 0.5) * 0.2).to(tensor.device));
         return head;
     }
 

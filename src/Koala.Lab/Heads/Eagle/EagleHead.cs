@@ -3,6 +3,7 @@ using Koala.Lab.Drafting;
 using Koala.Lab.Heads.Learning;
 using Koala.Lab.Kernels;
 using Koala.Lab.Targets;
+using Koala.Lab.Targets.Fused;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -69,13 +70,12 @@ public sealed class EagleHead : DraftHead
         ThrowIfDisposed();
         KoalaException.ThrowIfNull(target);
         return target.Model.Cpu is null
-            ? NewTensorDrafter(target, batch, capacity)
+            ? NewGpuDrafter(target, batch, capacity)
             : new EagleCpuDrafter(this, PackFor(target), target, batch, capacity);
     }
 
-    /// <summary>A drafter that computes on a GPU; also in libtorch's operators on a CPU.</summary>
-    internal EagleTensorDrafter NewTensorDrafter(Target target, int batch, int capacity) =>
-        new(this, _weights, Fused(target), target, batch, capacity);
+    /// <summary>A drafter that computes with libtorch's operators, as on a GPU where kernels of our own do not serve.</summary>
+    internal EagleTensorDrafter NewTensorDrafter(Target target, int batch, int capacity) => new(this, _weights, target, batch, capacity);
 
     /// <inheritdoc/>
     public override IReadOnlyList<HeadOutput> Predict(TrainingBatch batch, Target target)
@@ -269,9 +269,14 @@ public sealed class EagleHead : DraftHead
         ? arange(target.Config.VocabularySize, ScalarType.Int64, target.Device)
         : tensor(vocabulary.Tokens.Select(token => (long)token).ToArray(), device: target.Device);
 
-    // A target of another dtype than the head's gets rounded copies of the weights, which libtorch computes with.
-    private FusedEagle? Fused(Target target) =>
-        target.Model.Fused is null ? null : _fused ??= FusedEagle.Create(_weights, _weights.Find("lm_head") ?? SharedLmHead(target), _ids, target);
+    private EagleDrafter NewGpuDrafter(Target target, int batch, int capacity)
+    {
+        if (target.Model.Fused is not null && batch <= FusedDecoder.MostRows)
+            _fused ??= FusedEagle.Create(_weights, _weights.Find("lm_head") ?? SharedLmHead(target), _ids, target);
+        return _fused is null || target.Model.Fused is null || batch > FusedDecoder.MostRows
+            ? NewTensorDrafter(target, batch, capacity)
+            : new EagleFusedDrafter(this, _weights, _fused, target, batch, capacity);
+    }
 
     private EagleCpuWeights PackFor(Target target) => _packed.Of(Parameters, () => new EagleCpuWeights(_weights, target));
 

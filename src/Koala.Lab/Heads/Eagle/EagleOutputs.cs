@@ -13,14 +13,6 @@ internal readonly record struct EagleOutputs(Tensor Continued, Tensor BeforeLmHe
     /// <summary>The outputs as one or two tensors.</summary>
     public Tensor[] Tensors => ReferenceEquals(Continued, BeforeLmHead) ? [Continued] : [Continued, BeforeLmHead];
 
-    /// <summary>The same of each tensor.</summary>
-    public EagleOutputs Each(Func<Tensor, Tensor> change) => Of([.. Tensors.Select(change)]);
-
-    /// <summary>The outputs of several chunks of pairs of B sequences, [B,n,D] each, one after another.</summary>
-    public static EagleOutputs Join(IReadOnlyList<EagleOutputs> chunks) => chunks.Count == 1
-        ? chunks[0]
-        : Of([.. Enumerable.Range(0, chunks[0].Tensors.Length).Select(i => cat([.. chunks.Select(chunk => chunk.Tensors[i])], 1))]);
-
     public void Dispose()
     {
         foreach (var tensor in Tensors) tensor.Dispose();

@@ -18,6 +18,8 @@ internal sealed class FusedEagle : IDisposable
     private readonly FusedLayers _layers;
     private readonly Tensor _lmHead;        // [V',D]
     private readonly Tensor? _hidden;       // [MostRows,D], what the LM head gets, where the head has a norm of its own
+    private readonly Tensor _root;          // [MostRows,D], what a chain continues from
+    private readonly Tensor _rootHidden;    // [MostRows,D], and what the LM head gets
     private readonly Tensor? _norms;        // [2,D], the norms of embedding and feature, in EAGLE-3
     private readonly bool _continuesFromNorm;
     private readonly StepArguments _arguments;
@@ -28,14 +30,17 @@ internal sealed class FusedEagle : IDisposable
         _arguments = layers.Arguments;
         _arguments.Embedding = CudaProgram.Address(target.Model.Weights.Embedding);
         _arguments.Ids = ids is null ? 0 : CudaProgram.Address(ids);
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        Given = layers.Outputs.new_zeros(MostGiven, layers.Outputs.shape[1]).DetachFromDisposeScope();
+        _root = zeros_like(layers.Outputs).DetachFromDisposeScope();
+        _rootHidden = zeros_like(layers.Outputs).DetachFromDisposeScope();
         if (!weights.Options.IsEagle3)
         {
             _arguments.JoinWeights = CudaProgram.Address(weights["fc"]);
             _arguments.JoinBias = weights.Find("fc.bias") is { } bias ? CudaProgram.Address(bias) : 0;
             return;
         }
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
         _norms = stack([weights.Layer(0, "input_norm"), weights.Layer(0, "hidden_norm")]).DetachFromDisposeScope();
         _hidden = zeros_like(layers.Outputs).DetachFromDisposeScope();
         _arguments.JoinWeights = CudaProgram.Address(_norms);
@@ -60,48 +65,65 @@ internal sealed class FusedEagle : IDisposable
         return layers is null ? null : new FusedEagle(weights, layers, lmHead, ids, target);
     }
 
-    /// <summary>Runs pairs of embeddings and features through all layers.</summary>
+    /// <summary>The most features of a round that the kernels read at a fixed place.</summary>
+    public const int MostGiven = 4 * FusedLayers.MostRows;
+
+    /// <summary>The features of a round's pairs, [MostGiven,D].</summary>
+    public Tensor Given { get; }
+
+    /// <summary>Runs pairs of embeddings and features through all layers, for what they leave in the cache.</summary>
     /// <param name="described">The rows (<see cref="RowDescriptions"/>), [N,Ints], N at most <see cref="FusedLayers.MostRows"/>.</param>
     /// <param name="given">The features, [.,D]; the rows say which one is whose.</param>
     /// <param name="longest">At least the most slots that a row attends to.</param>
     /// <param name="cache">The head's cache, which gets the rows' keys and values.</param>
+    public void Read(Tensor described, Tensor given, int longest, KeyValueCache cache) =>
+        Launch(Step(described, longest, cache) with { Given = CudaProgram.Address(given) }, follows: false);
+
+    /// <summary>The same, with the outputs of all rows.</summary>
     public EagleOutputs Run(Tensor described, Tensor given, int longest, KeyValueCache cache)
     {
-        var count = (int)described.shape[0];
-        Launch(Step(described, longest, cache) with { Given = CudaProgram.Address(given) }, follows: false);
-        // The next step overwrites the workspace.
-        Tensor Copy(Tensor workspace) => workspace.narrow(0, 0, count).clone();
-        if (_hidden is null || _continuesFromNorm)
-        {
-            var outputs = Copy(_hidden ?? _layers.Outputs);
-            return new EagleOutputs(outputs, outputs);
-        }
-        return new EagleOutputs(Copy(_layers.Outputs), Copy(_hidden));
+        Read(described, given, longest, cache);
+        return Copies(_layers.Outputs, _hidden, (int)described.shape[0]);
     }
 
-    /// <summary>Drafts a chain of the head's best tokens for each sequence.</summary>
-    /// <param name="root">The outputs at the last committed pair of each sequence, [B,D].</param>
+    /// <summary>Runs the pairs of a round, whose features are <see cref="Given"/>.</summary>
     /// <param name="described">
-    /// A row for each sequence, [B,Ints], at the slot of the last committed pair: each level of the chain moves it on by one slot.
+    /// The rows of the pairs, then a row for each sequence, [N+B,Ints]: it stands at the sequence's last pair and says which of the N rows
+    /// that is.
     /// </param>
+    /// <param name="batch">B.</param>
+    /// <param name="longest">At least the most slots that a row attends to.</param>
+    /// <param name="cache">The head's cache.</param>
+    /// <returns>The outputs at the last pair of each sequence, [B,D].</returns>
+    public EagleOutputs Pairs(Tensor described, int batch, int longest, KeyValueCache cache)
+    {
+        using var scope = NewDisposeScope();
+        Begin(described.clone(), batch, longest, cache);
+        var outputs = Copies(_root, _hidden is null ? null : _rootHidden, batch);
+        foreach (var tensor in outputs.Tensors) tensor.MoveToOuterDisposeScope();
+        return outputs;
+    }
+
+    /// <summary>Runs the pairs of a round, then drafts a chain of the head's best tokens for each sequence.</summary>
+    /// <param name="described">As for <see cref="Pairs"/>. Each level of a chain moves the row of its sequence on by one slot.</param>
+    /// <param name="batch">B.</param>
     /// <param name="length">The number of tokens of a chain.</param>
     /// <param name="longest">At least the most slots that a row attends to.</param>
     /// <param name="cache">The head's cache.</param>
     /// <returns>The tokens, [length,B], as <see cref="BestKey"/> reads them.</returns>
-    public Tensor Chain(EagleOutputs root, Tensor described, int length, int longest, KeyValueCache cache)
+    public Tensor Chain(Tensor described, int batch, int length, int longest, KeyValueCache cache)
     {
         using var scope = NewDisposeScope();
-        var batch = (int)described.shape[0];
         var keys = zeros(length, batch, ScalarType.Int64, described.device);
         IntPtr Keys(int depth) => CudaProgram.Address(keys) + depth * batch * sizeof(long);
-        // A level writes into its rows.
-        var step = Step(described.clone(), longest, cache) with { Given = CudaProgram.Address(root.Continued) };
-        _layers.Best(_lmHead, CudaProgram.Address(root.BeforeLmHead), batch, Keys(0), follows: false);
+        var rows = Begin(described.clone(), batch, longest, cache);
+        var step = Step(rows, longest, cache) with { Given = CudaProgram.Address(_root) };
+        _layers.Best(_lmHead, CudaProgram.Address(_rootHidden), batch, Keys(0), follows: true);
         for (var depth = 1; depth < length; depth++)
         {
             Launch(step with { Chosen = Keys(depth - 1) }, follows: true);
             _layers.Best(_lmHead, CudaProgram.Address(_hidden ?? _layers.Outputs), batch, Keys(depth), follows: true);
-            step.Given = CudaProgram.Address(_continuesFromNorm ? _hidden! : _layers.Outputs);
+            step.Given = CudaProgram.Address(Continued);
         }
         return keys.MoveToOuterDisposeScope();
     }
@@ -112,8 +134,30 @@ internal sealed class FusedEagle : IDisposable
     public void Dispose()
     {
         _layers.Dispose();
-        _hidden?.Dispose();
-        _norms?.Dispose();
+        foreach (var tensor in (Tensor?[])[Given, _root, _rootHidden, _hidden, _norms]) tensor?.Dispose();
+    }
+
+    private Tensor Continued => _continuesFromNorm ? _hidden! : _layers.Outputs;
+
+    // Runs the pairs and picks the root of each sequence. Returns the rows of the sequences, which are written to.
+    private Tensor Begin(Tensor described, int batch, int longest, KeyValueCache cache)
+    {
+        var pairs = (int)described.shape[0] - batch;
+        Read(described.narrow(0, 0, pairs), Given, longest, cache);
+        var rows = described.narrow(0, pairs, batch);
+        _layers.Pick(CudaProgram.Address(rows), batch,
+            (CudaProgram.Address(Continued), CudaProgram.Address(_hidden ?? _layers.Outputs)),
+            (CudaProgram.Address(_root), CudaProgram.Address(_rootHidden)));
+        return rows;
+    }
+
+    // The next step overwrites the workspace.
+    private EagleOutputs Copies(Tensor outputs, Tensor? hidden, int count)
+    {
+        Tensor Copy(Tensor workspace) => workspace.narrow(0, 0, count).clone();
+        if (hidden is not null && !_continuesFromNorm) return new EagleOutputs(Copy(outputs), Copy(hidden));
+        var both = Copy(hidden ?? outputs);
+        return new EagleOutputs(both, both);
     }
 
     private StepArguments Step(Tensor described, int longest, KeyValueCache cache) => _arguments with

@@ -869,7 +869,13 @@ template <int HB> __device__ __forceinline__ void attend(const Step& s, const La
     float* merged = shared + sub * parts * PART_FLOATS;
     const int units = s.count * KV_HEADS * BLOCKS;
     const int stride = gridDim.x * (warps / unit_warps);
+#if JOINED
+    // A head's first phase writes the descriptions.
+    gate.wait();
+    bool waited = true;
+#else
     bool waited = false;
+#endif
 
     for (int unit = sub * gridDim.x + block_index(); unit < units || !waited; unit += stride)
     {
@@ -1194,6 +1200,24 @@ extern "C" __global__ void __launch_bounds__(512, 1) linear(const bf16* weights,
 }
 
 #if JOINED
+// What a draft begins with: the outputs of the rows that the descriptions name, one for each sequence. They become the rows that the first
+// level is given.
+extern "C" __global__ void pick(int* rows, const bf16* outputs, const bf16* hidden, bf16* root, bf16* root_hidden)
+{
+    Gate gate = { 0, 0, true };
+    gate.wait();
+    const int row = block_index();
+    int* description = rows + row * ROW_INTS;
+    const size_t from = (size_t)description[6] * WIDTH, to = (size_t)row * WIDTH;
+    for (int i = thread_index(); i < WIDTH; i += blockDim.x)
+    {
+        root[to + i] = outputs[from + i];
+        root_hidden[to + i] = hidden[from + i];
+    }
+    __syncthreads();
+    if (thread_index() == 0) description[6] = row;
+}
+
 // best: [count], zeros.
 extern "C" __global__ void __launch_bounds__(512, 1) choose(const bf16* weights, const bf16* x, u64* best, int outputs, int count)
 {

@@ -182,6 +182,22 @@ internal sealed unsafe class FusedLayers : IDisposable
         CudaProgram.Launch(variant.Best!.Value, Blocks(variant, (outputs + 15) / 16, count), GroupThreads, kind, arguments);
     }
 
+    /// <summary>The outputs that a draft begins with, one for each sequence, for layers of a head.</summary>
+    /// <param name="rows">The address of the descriptions that name them, [B,Ints]; afterwards they name the rows of the result.</param>
+    /// <param name="batch">B.</param>
+    /// <param name="outputs">The addresses of what the head continues from and of what its LM head gets, [N,D].</param>
+    /// <param name="roots">The addresses of the results, [B,D].</param>
+    public void Pick(
+        IntPtr rows, int batch, (IntPtr Continued, IntPtr BeforeLmHead) outputs, (IntPtr Continued, IntPtr BeforeLmHead) roots)
+    {
+        var arguments = stackalloc void*[]
+        {
+            &rows, &outputs.Continued, &outputs.BeforeLmHead, &roots.Continued, &roots.BeforeLmHead,
+        };
+        var kind = _program.Overlaps ? LaunchKind.Overlapping : LaunchKind.Ordinary;
+        CudaProgram.Launch(_variants[0].Pick!.Value, batch, GroupThreads, kind, arguments);
+    }
+
     /// <summary>The place of so many rows in <see cref="Sizes"/>.</summary>
     public static int Size(int rows)
     {
@@ -278,7 +294,9 @@ internal sealed unsafe class FusedLayers : IDisposable
             Persistent = program.Find("step", sharedBytes(tiles, PersistentGroups));
             Phase = Persistent with { SharedBytes = phase };
             Linear = program.Find("linear", phase);
-            if (input != LayerInput.Tokens) Best = program.Find("choose", phase);
+            if (input == LayerInput.Tokens) return;
+            Best = program.Find("choose", phase);
+            Pick = program.Find("pick", 0);
         }
 
         public int Tiles { get; }
@@ -290,5 +308,7 @@ internal sealed unsafe class FusedLayers : IDisposable
         public CudaProgram.Kernel Linear { get; }
 
         public CudaProgram.Kernel? Best { get; }
+
+        public CudaProgram.Kernel? Pick { get; }
     }
 }

@@ -1,0 +1,203 @@
+using Koala.Lab.Kernels;
+using Koala.Lab.Runtime.Cuda;
+using Koala.Lab.Targets;
+using Koala.Lab.Targets.Fused;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Koala.Lab.Heads.Eagle;
+
+/// <summary>Drafts with an EAGLE head on a GPU in kernels of our own; see <see cref="FusedEagle"/>.</summary>
+/// <remarks>
+/// The pairs of a round wait until the draft begins, so that a greedy chain and the pairs before it are one launch of a graph. In shapes B
+/// is the number of sequences, n the number of candidates per level, N a number of pairs, and D the width.
+/// </remarks>
+internal sealed class EagleFusedDrafter : EagleDrafter
+{
+    // The number of rows is padded to a multiple of this: so few rows take the same time, and each number would be another CUDA graph.
+    private const int RowsAtOnce = 8;
+
+    private readonly EagleWeights _weights;
+    private readonly FusedEagle _fused;
+    private EagleMemory _memory;
+    private Tensor? _described;             // the rows of the round's pairs and sequences, [N+B,Ints], on the host
+    private int _mostVisible;               // the most slots that one of the pairs attends to
+    private bool _read;                     // whether the pairs are in the cache
+    private EagleOutputs? _level;           // the outputs of the latest level, [B·n,D]
+    private VisibleSlots[] _paths = [];     // what each node of the latest level attends to
+    private int _drafted;                   // the number of slots that the round has filled in each sequence
+
+    public EagleFusedDrafter(EagleHead head, EagleWeights weights, FusedEagle fused, Target target, int batch, int capacity)
+        : base(head, target, batch)
+    {
+        (_weights, _fused) = (weights, fused);
+        _memory = head.RentMemory(target, batch, capacity);
+    }
+
+    internal override Tensor Outputs => _level!.Value.Continued;
+
+    public override void Extend(Tensor features, IReadOnlyList<int[]> tokens)
+    {
+        using var scope = NewDisposeScope();
+        if (_described is not null && !_read) Root();
+        for (var b = 0; b < Batch; b++)
+            if (tokens[b].Length == 0) Cache.Truncate(b, 0);
+        _drafted = 0;
+        var length = (int)features.shape[1];
+        var given = _weights.Fuse(features.flatten(0, 1)).contiguous();
+        // The last pairs of all sequences come last.
+        var pairs = tokens.SelectMany((t, b) => Enumerable.Range(0, Math.Max(t.Length - 1, 0)).Select(i => (Sequence: b, Index: i)))
+            .OrderByDescending(pair => tokens[pair.Sequence].Length - pair.Index).ToArray();
+        EnsureRoom(length + 1);
+        // Only a prompt takes several launches; the first one takes what does not fill the others.
+        var first = pairs.Length == 0 ? 0 : (pairs.Length - 1) % FusedLayers.MostRows + 1;
+        for (var (start, count) = (0, first); start + count < pairs.Length; (start, count) = (start + count, FusedLayers.MostRows))
+        {
+            var (rows, ids, of) = Rows(pairs.AsSpan(start, count), tokens, length);
+            _fused.Read(RowDescriptions.Create(rows, ids, 0, count, of).to(Target.Device), given, rows.MostVisible, Cache);
+        }
+        Keep(pairs.AsSpan(pairs.Length <= FusedLayers.MostRows ? 0 : pairs.Length - FusedLayers.MostRows), tokens, length, given);
+        for (var b = 0; b < Batch; b++) Cache.Extend(b, Math.Max(tokens[b].Length - 1, 0));
+    }
+
+    public override Tensor First()
+    {
+        using var scope = NewDisposeScope();
+        _drafted = 0;
+        _paths = [.. Cache.Lengths.Select(length => new VisibleSlots(length, []))];
+        SetLevel(Root());
+        return Logits().MoveToOuterDisposeScope();
+    }
+
+    public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents)
+    {
+        using var scope = NewDisposeScope();
+        var count = tokens[0].Length;                   // n
+        var parentCount = _paths.Length / Batch;        // n of the level before
+        EnsureRoom(count);
+        var rows = new StepRows();
+        int[] ids = [.. tokens.SelectMany(t => t)];
+        var given = new int[ids.Length];
+        var paths = new VisibleSlots[ids.Length];
+        for (var node = 0; node < ids.Length; node++)
+        {
+            var (b, i) = (node / count, node % count);
+            given[node] = b * parentCount + parents[b][i];
+            // A node attends to what its parent attends to, and to itself.
+            paths[node] = StepRows.Extend(_paths[given[node]], Cache.Lengths[b] + _drafted + i);
+            rows.Add(b, Cache.Lengths[b] + _drafted + i, paths[node].Count - 1, paths[node]);
+        }
+        var features = _level!.Value.Continued;
+        var levels = new List<EagleOutputs>();
+        for (var start = 0; start < ids.Length; start += FusedLayers.MostRows)
+        {
+            var described = RowDescriptions.Create(rows, ids, start, Math.Min(FusedLayers.MostRows, ids.Length - start), given);
+            var longest = KeyValueLength(rows.MostVisible);
+            var key = new GraphKey($"level after {features.shape[0]}", (int)described.shape[0], longest);
+            levels.Add(EagleOutputs.Of(
+                Cache.Graphs.Run(key, [described, features], x => _fused.Run(x[0], x[1], longest, Cache).Tensors)));
+        }
+        _paths = paths;
+        _drafted += count;
+        SetLevel(levels.Count == 1 ? levels[0]
+            : EagleOutputs.Of([.. levels[0].Tensors.Select((_, i) => cat([.. levels.Select(level => level.Tensors[i])], 0))]));
+        return Logits().MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor GreedyChain(int length)
+    {
+        using var scope = NewDisposeScope();
+        _drafted = 0;
+        EnsureRoom(length);
+        var longest = KeyValueLength(Math.Max(_mostVisible, Cache.Lengths.Max() + length));
+        Tensor[] Chain(Tensor[] x) => [_fused.Chain(x[0], Batch, length, longest, Cache)];
+        var keys = RunPairs($"chain of {length}", longest, Chain)[0].cpu().data<long>().ToArray();
+        _read = true;
+        var chains = new long[Batch * length];
+        for (var i = 0; i < chains.Length; i++)
+        {
+            var best = BestKey.Index(keys[i % length * Batch + i / length]);
+            if (best == BestTokens.None) throw NotFinite();
+            chains[i] = Vocabulary is null ? best : Vocabulary.Tokens[best];
+        }
+        return tensor(chains).view(Batch, length).MoveToOuterDisposeScope();
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        Head.ReturnMemory(_memory);
+        _described?.Dispose();
+        _level?.Dispose();
+        base.Dispose(disposing);
+    }
+
+    private KeyValueCache Cache => _memory.Cache;
+
+    // Rows of committed pairs, with their tokens and the features that they are given, [B·length,D].
+    private (StepRows Rows, int[] Ids, int[] Given) Rows(
+        ReadOnlySpan<(int Sequence, int Index)> pairs, IReadOnlyList<int[]> tokens, int length)
+    {
+        var rows = new StepRows();
+        var (ids, given) = (new int[pairs.Length], new int[pairs.Length]);
+        for (var i = 0; i < pairs.Length; i++)
+        {
+            var (b, index) = pairs[i];
+            // The token of a pair is the one after its feature.
+            (ids[i], given[i]) = (tokens[b][index + 1], b * length + index);
+            rows.AddCausal(b, Cache.Lengths[b] + index);
+        }
+        return (rows, ids, given);
+    }
+
+    // Keeps the pairs that end with the last ones of all sequences until the draft begins.
+    private void Keep(ReadOnlySpan<(int Sequence, int Index)> pairs, IReadOnlyList<int[]> tokens, int length, Tensor given)
+    {
+        var (rows, ids, of) = Rows(pairs, tokens, length);
+        _mostVisible = rows.MostVisible;
+        var padded = Math.Max(ids.Length + RowsAtOnce - 1, RowsAtOnce) / RowsAtOnce * RowsAtOnce;
+        // What pads attends to one slot, and writes into the slot behind the first sequence's pairs, which the next level overwrites.
+        for (var i = ids.Length; i < padded; i++)
+            rows.Add(0, Cache.Lengths[0] + Math.Max(tokens[0].Length - 1, 0), 0, new VisibleSlots(1, []));
+        var last = new int[Batch];
+        for (var i = 0; i < pairs.Length; i++) last[pairs[i].Sequence] = i;
+        for (var b = 0; b < Batch; b++) rows.AddCausal(b, Cache.Lengths[b] + Math.Max(tokens[b].Length - 1, 0) - 1);
+        if (given.shape[0] > FusedEagle.MostGiven)
+        {
+            given = given.index_select(0, tensor(of.Select(row => (long)row).ToArray(), device: Target.Device));
+            of = [.. Enumerable.Range(0, of.Length)];
+        }
+        _fused.Given.narrow(0, 0, given.shape[0]).copy_(given);
+        Array.Resize(ref ids, padded + Batch);
+        Array.Resize(ref of, padded);
+        _described?.Dispose();
+        _described = RowDescriptions.Create(rows, ids, 0, ids.Length, [.. of, .. last]).DetachFromDisposeScope();
+        _read = false;
+    }
+
+    // The outputs at the last pair of each sequence.
+    private EagleOutputs Root()
+    {
+        var longest = KeyValueLength(_mostVisible);
+        var root = EagleOutputs.Of(RunPairs("pairs", longest, x => _fused.Pairs(x[0], Batch, longest, Cache).Tensors));
+        _read = true;
+        return root;
+    }
+
+    // Runs work that begins with the round's pairs.
+    private Tensor[] RunPairs(string work, int longest, Func<Tensor[], Tensor[]> run) =>
+        Cache.Graphs.Run(new GraphKey(work, (int)_described!.shape[0], longest), [_described], run);
+
+    private Tensor Logits() => _fused.Logits(_level!.Value.BeforeLmHead);
+
+    private void SetLevel(EagleOutputs outputs)
+    {
+        _level?.Dispose();
+        foreach (var tensor in outputs.Tensors) tensor.DetachFromDisposeScope();
+        _level = outputs;
+    }
+
+    private int KeyValueLength(int visible) => TargetModel.KeyValueLength(Cache, visible);
+
+    private void EnsureRoom(int count) => _memory = _memory.WithRoom(_drafted, count, Target, Head.Options.Layers);
+}
