@@ -19,7 +19,7 @@ internal sealed class TrainOptions
     private readonly Option<string> _head = SharedOptions.Choice("--head", "The kind of head.",
         () => NewHeadOptions.Kinds[0], NewHeadOptions.Kinds);
     private readonly Option<string> _preset = SharedOptions.Choice("--preset",
-        "The recipe; the options below override it.", () => TrainingPresets.Default, "koala", "koala-long", "eagle-1", "medusa-1");
+        "The recipe; the options below override it.", () => TrainingPresets.Default, "koala", "eagle-3-like", "eagle-1", "medusa-1");
     private readonly Option<int> _steps = SharedOptions.Integer("--steps", "Optimizer steps.", () => Defaults.Steps);
     private readonly Option<int> _batch = SharedOptions.Integer("--batch",
         "Packed rows per step.", () => Defaults.Batch);

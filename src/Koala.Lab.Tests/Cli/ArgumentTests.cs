@@ -20,7 +20,7 @@ public sealed class ArgumentTests
     {
         var help = CommandRun.Of("train", "--help").AssertDone().Output;
         Assert.Matches($@"--steps <N> .*\[default: {new TrainingOptions().Steps}\]", help);
-        Assert.Matches(@"--preset <koala\|koala-long\|eagle-1\|medusa-1> .*\[default: koala\]", help);
+        Assert.Matches(@"--preset <koala\|eagle-3-like\|eagle-1\|medusa-1> .*\[default: koala\]", help);
         Assert.Matches(@"--max-tokens <N> .*\[default: 256\]", CommandRun.Of("generate", "--help").AssertDone().Output);
         Assert.Matches(@"--max-tokens <N> .*\[default: 64\]", CommandRun.Of("evaluate", "--help").AssertDone().Output);
     }

@@ -42,7 +42,7 @@ public sealed class FusedEagleTests
             {
                 var (expected, actual) = (logits[0][i].to(ScalarType.Float32), logits[1][i].to(ScalarType.Float32));
                 Assert.Equal(expected.shape, actual.shape);
-                Assert.InRange(((actual - expected).square().mean().sqrt() / expected.std()).item<float>(), 0, 0.04);
+                Assert.InRange(((actual - expected).square().mean().sqrt() / expected.std()).item<float>(), 0, 0.08);
             }
         }
     }

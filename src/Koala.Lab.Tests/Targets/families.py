@@ -200,7 +200,9 @@ def compare_with_transformers(name, c, w, logits):
         return
     import tempfile
     with tempfile.TemporaryDirectory() as folder:
-        json.dump(c, open(os.path.join(folder, "config.json"), "w"))
+        # Some families' defaults name tokens that so small a vocabulary lacks.
+        config = {**c, "pad_token_id": None, "bos_token_id": None}
+        json.dump(config, open(os.path.join(folder, "config.json"), "w"))
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder), attn_implementation="eager").eval()
     model.load_state_dict({n: t.float() for n, t in w.items()}, strict=False)
     with torch.no_grad():

@@ -11,15 +11,15 @@ public static class TrainingPresets
     public const string Default = "koala";
 
     /// <summary>The names of the presets. The default one is first.</summary>
-    public static IReadOnlyList<string> Names { get; } = [Default, "koala-long", "eagle-1", "medusa-1"];
+    public static IReadOnlyList<string> Names { get; } = [Default, "eagle-3-like", "eagle-1", "medusa-1"];
 
     /// <summary>The training options of a preset for a kind of head and a number of steps.</summary>
     /// <remarks>
     /// For heads that predict features, koala has the options that did best in trials with 8,192 tokens per step and at
-    /// least 1,500 steps. Its warm-up takes a tenth of all steps, at most 200. For other heads koala has the defaults
-    /// of <see cref="TrainingOptions"/>. In the preset koala-long the loss of distributions weighs ten times as much as
-    /// that of features; in koala, as in eagle-1, it is the other way round; koala-long did better in
-    /// long runs. The presets eagle-1 and medusa-1 are the recipes of those repositories, which are meant for runs of tens
+    /// least 1,200 steps. Its warm-up takes a tenth of all steps, at most 200. For other heads koala has the defaults
+    /// of <see cref="TrainingOptions"/>. In koala the loss of distributions weighs ten times as much as that of
+    /// features. The preset eagle-3-like has the weights of eagle-1, in which it is the other way round, with
+    /// EAGLE-3's training-time test. The presets eagle-1 and medusa-1 are the recipes of those repositories, which are meant for runs of tens
     /// of thousands of steps. Options that the recipes do not set have their defaults.
     /// </remarks>
     /// <param name="name">One of <see cref="Names"/>.</param>
@@ -32,9 +32,9 @@ public static class TrainingPresets
         standard = standard with { Steps = steps ?? standard.Steps };
         return name switch
         {
-            "koala-long" when head.PredictsFeatures => Create(Default, head, steps) with
+            "eagle-3-like" when head.PredictsFeatures => Create(Default, head, steps) with
             {
-                Losses = [new("smooth-l1", 0.1), new("soft-cross-entropy", 1, 0.8)],
+                Losses = [new("smooth-l1"), new("soft-cross-entropy", 0.1, 0.8)],
             },
             Default when head.PredictsFeatures => standard with
             {
@@ -42,11 +42,11 @@ public static class TrainingPresets
                 Schedule = LearningRateSchedule.HoldLinear,
                 Warmup = Math.Clamp(standard.Steps / 10, 0, 200),
                 Clip = 0.5,
-                Losses = [new("smooth-l1"), new("soft-cross-entropy", 0.1, 0.8)],
+                Losses = [new("smooth-l1", 0.1), new("soft-cross-entropy", 1, 0.8)],
                 FeatureNoise = 0.05,
                 TrainingTimeTest = 3,
             },
-            Default or "koala-long" => standard,
+            Default or "eagle-3-like" => standard,
             "eagle-1" => standard with
             {
                 LearningRate = 3e-5,
