@@ -92,6 +92,8 @@ public sealed class ArgumentTests
         "--loss: smooth-l1 compares features, but a medusa head predicts none")]
     [InlineData("train --target x --data y --draft-vocabulary 8", "--draft-vocabulary: does not apply to a medusa head")]
     [InlineData("train --target x --data y --head eagle --tied", "--tied: does not apply to an eagle head")]
+    [InlineData("train --target x --data y --feature-norms", "--feature-norms: does not apply to a medusa head")]
+    [InlineData("train --target x --data y --head eagle --norm-output", "--norm-output: is set, but only the architecture of EAGLE-3")]
     [InlineData("train --target x --data y --head eagle --training-time-test 0", "--training-time-test: is 0 steps")]
     [InlineData("train --target x --data y --with-controls", "--with-controls: trains the same without")]
     [InlineData("train --target x --data y --max-tokens 3", "--max-tokens: belongs to --evaluate")]

@@ -165,10 +165,7 @@ public sealed class EagleHead : DraftHead
 
     internal static EagleHead Create(EagleOptions options, Target target, int seed)
     {
-        options = options with
-        {
-            Architecture = options.Architecture ?? (options is { FusedFeatures: true, Bias: false } ? EagleArchitecture.Eagle3 : null),
-        };
+        options = options.WithArchitecture();
         options.Validate();
         var config = options.LayersFor(target.Config);
         if (options.DraftVocabulary > config.VocabularySize)

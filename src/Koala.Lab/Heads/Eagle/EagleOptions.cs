@@ -61,11 +61,15 @@ public sealed record EagleOptions : HeadOptions
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool NormBeforeFc { get; init; }
 
-    /// <summary>EAGLE-3.1: whether each of the fused states has a norm of its own. Default false.</summary>
+    /// <summary>
+    /// EAGLE-3.1 (arXiv 2605.09992): whether each of the fused states has a norm of its own, with weights that start at one. Default false.
+    /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool FeatureNorms { get; init; }
 
-    /// <summary>EAGLE-3.1: whether the head continues from its normed output. Default false: from the output before the norm.</summary>
+    /// <summary>
+    /// EAGLE-3.1 (arXiv 2605.09992): whether the head continues from its normed output. Default false: from the output before the norm.
+    /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool NormOutput { get; init; }
 
@@ -75,6 +79,20 @@ public sealed record EagleOptions : HeadOptions
 
     [JsonIgnore]
     internal bool IsEagle3 => Architecture == EagleArchitecture.Eagle3;
+
+    // The first option that is set and that only EAGLE-3 has; null if there is none.
+    private string? OptionOfEagle3 =>
+        FeatureNorms ? nameof(FeatureNorms)
+        : NormOutput ? nameof(NormOutput)
+        : NormBeforeFc ? nameof(NormBeforeFc)
+        : NormBeforeResidual ? nameof(NormBeforeResidual)
+        : OwnLmHead ? nameof(OwnLmHead)
+        : null;
+
+    /// <summary>What a new head with these options is: without an architecture, EAGLE-3 if its features are fused and it has no bias.</summary>
+    internal EagleOptions WithArchitecture() => Architecture is null && FusedFeatures && !Bias
+        ? this with { Architecture = EagleArchitecture.Eagle3 }
+        : this;
 
     /// <summary>The number of states that are fused.</summary>
     [JsonIgnore]
@@ -97,8 +115,13 @@ public sealed record EagleOptions : HeadOptions
                 $"set {new OptionName(nameof(FusedFeatures))} as well");
         if (IsEagle3 && Bias)
             throw KoalaException.ForOption(nameof(Bias), "is given, but the layers of EAGLE-3 have none", "leave it out");
-        if (!IsEagle3 && Architecture is not null && (OwnLmHead || NormBeforeResidual || NormBeforeFc || FeatureNorms || NormOutput))
-            throw KoalaException.ForOption(nameof(Architecture), "is that of EAGLE, but an option of EAGLE-3 is set", "set it to EAGLE-3");
+        if (OptionOfEagle3 is { } option && !WithArchitecture().IsEagle3)
+            throw KoalaException.ForOption(option, "is set, but only the architecture of EAGLE-3 has it",
+                $"set {new OptionName(nameof(FusedFeatures))} and leave out {new OptionName(nameof(Bias))} and "
+                + $"{new OptionName(nameof(Architecture))}, or leave it out");
+        if (FeatureNorms && NormBeforeFc)
+            throw KoalaException.ForOption(nameof(FeatureNorms), "norms each state, but the joined states are normed already",
+                $"leave out {new OptionName(nameof(NormBeforeFc))}");
         if (FusedLayers is not null && (FusedLayers.Count is 0 or > 16 || FusedLayers.Any(layer => layer < 0)))
             throw KoalaException.ForOption(nameof(FusedLayers), "names no layers", "name 1 to 16 layers, counted from 0");
     }
