@@ -36,12 +36,17 @@ internal sealed class NewHeadOptions(Option<string> kind)
         "EAGLE-3.1: give each of the fused states a norm of its own; it needs --fused-features.");
     private readonly Option<bool> _normOutput = SharedOptions.Flag("--norm-output",
         "EAGLE-3.1: let the head continue from its normed output; it needs --fused-features.");
+    private readonly Option<bool> _confidence = SharedOptions.Flag("--confidence",
+        "Give the head a confidence output: how probable it is that the next drafted token will be accepted.");
 
     /// <summary>The kinds of head.</summary>
     public static string[] Kinds => ["medusa", "eagle"];
 
     /// <summary>All options except for the kind.</summary>
-    public IReadOnlyList<Option> Sizes => [_layers, .. OfMedusa, .. OfEagle];
+    public IReadOnlyList<Option> Sizes => [_layers, _confidence, .. OfMedusa, .. OfEagle];
+
+    /// <summary>Whether the user wants a confidence output.</summary>
+    public Option<bool> Confidence => _confidence;
 
     private Option[] OfMedusa => [_medusaHeads, _tied, _ownLmHeads, _markovRank];
 
@@ -70,6 +75,7 @@ internal sealed class NewHeadOptions(Option<string> kind)
                 Tied = result.GetValue(_tied),
                 OwnLmHeads = result.GetValue(_ownLmHeads),
                 MarkovRank = result.GetValue(_markovRank),
+                Confidence = result.GetValue(_confidence),
             };
         }
         return new EagleOptions
@@ -86,6 +92,7 @@ internal sealed class NewHeadOptions(Option<string> kind)
             },
             FeatureNorms = result.GetValue(_featureNorms),
             NormOutput = result.GetValue(_normOutput),
+            Confidence = result.GetValue(_confidence),
         };
     }
 }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Koala.Lab.Charts;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Acceptance;
 using Koala.Lab.Runtime.Files;
 using Koala.Lab.Training;
 
@@ -79,6 +80,11 @@ internal static class Sample
     {
         ["position acceptance"] = () => Chart.PositionAcceptance(Trace),
         ["position acceptance of reports"] = () => Chart.PositionAcceptance(Reports),
+        ["reliability"] = () => Chart.Reliability(Reports[0] with
+        {
+            Calibration = new Calibration(0.05, [new(0.12, 0.2, 40), new(0.45, 0.4, 300), new(0.81, 0.75, 500), new(0.97, 0.99, 900)]),
+        }),
+        ["no confidences"] = () => Chart.Reliability(Reports[0]),
         ["acceptance length"] = () => Chart.AcceptanceLength(Trace),
         ["acceptance length, long"] = () => Chart.AcceptanceLength(LongTrace),
         ["round times"] = () => Chart.RoundTimes(Trace),

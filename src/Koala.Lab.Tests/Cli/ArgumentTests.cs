@@ -74,6 +74,10 @@ public sealed class ArgumentTests
     [InlineData("evaluate --target x --head y --prompts z --tree eagel-1", "--tree: eagel-1 is no file")]
     [InlineData("evaluate --target x --head y --prompts z --acceptance typical",
         "--acceptance: is typical, a rule for sampling")]
+    [InlineData("generate --target x --prompt a --head h --confidence-threshold 2", "--confidence-threshold: is 2")]
+    [InlineData("generate --target x --prompt a --head h --tree dynamic --confidence-threshold 0.3",
+        "--confidence-threshold: cuts a chain, but --tree is dynamic")]
+    [InlineData("generate --target x --prompt a --confidence-threshold 0.3", "--confidence-threshold: is given, but nothing drafts")]
     [InlineData("generate --target x --prompt a --prompts b", "one of them is answered")]
     [InlineData("generate --target x", "--prompt: is missing")]
     [InlineData("generate --target x --prompt a --limit 3", "--limit: chooses from a file")]
@@ -94,6 +98,8 @@ public sealed class ArgumentTests
     [InlineData("train --target x --data y --head eagle --tied", "--tied: does not apply to an eagle head")]
     [InlineData("train --target x --data y --feature-norms", "--feature-norms: does not apply to a medusa head")]
     [InlineData("train --target x --data y --head eagle --norm-output", "--norm-output: is set, but only the architecture of EAGLE-3")]
+    [InlineData("train --target x --data y --confidence-weight 2", "--confidence-weight: is given, but the head has no confidence")]
+    [InlineData("train --target x --data y --confidence --confidence-weight 0", "--confidence-weight: is 0")]
     [InlineData("train --target x --data y --head eagle --training-time-test 0", "--training-time-test: is 0 steps")]
     [InlineData("train --target x --data y --with-controls", "--with-controls: trains the same without")]
     [InlineData("train --target x --data y --max-tokens 3", "--max-tokens: belongs to --evaluate")]

@@ -87,6 +87,8 @@ public sealed class HeadExportTests : IDisposable
         { ExportFormat.Speculators, s_eagle3 with { FusedLayers = [0, 1, 3] }, "last layer" },
         { ExportFormat.Medusa, new MedusaOptions { Heads = 2, MarkovRank = 4 }, "Markov bias" },
         { ExportFormat.VllmMedusa, new MedusaOptions { Heads = 2, MarkovRank = 4 }, "Markov bias" },
+        { ExportFormat.Medusa, new MedusaOptions { Heads = 2, Confidence = true }, "confidence output" },
+        { ExportFormat.Speculators, s_eagle3 with { Confidence = true }, "confidence output" },
     };
 
     [Theory, MemberData(nameof(Refused))]

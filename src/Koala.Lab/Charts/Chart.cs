@@ -26,6 +26,12 @@ public static class Chart
         new(AcceptanceFigures.ByPosition(All(reports)));
 
     /// <summary>
+    /// The reliability of a head's confidences: the share of accepted tokens over their mean confidence, in tenths, with the line on which
+    /// the two are equal. Without <see cref="EvaluationReport.Calibration"/> it has no data.
+    /// </summary>
+    public static Figure Reliability(EvaluationReport report) => new(AcceptanceFigures.Reliability(report));
+
+    /// <summary>
     /// The tokens committed per round, split into accepted tokens and bonus token, with their mean τ. Beyond 100 rounds a bar is the mean
     /// of several rounds.
     /// </summary>

@@ -22,6 +22,20 @@ internal static class AcceptanceFigures
     public static Plot ByPosition(IReadOnlyList<EvaluationReport> reports) =>
         ByPosition([.. ReportNames.Create(reports).Zip(reports, (name, report) => (name, report.PositionAcceptance))]);
 
+    public static Plot Reliability(EvaluationReport report)
+    {
+        var bins = report.Calibration?.Bins ?? [];
+        return new Plot("Reliability of the confidences", new KeyAxis("confidence, mean of a tenth"),
+            new ValueAxis("accepted, share of tokens", "F2", High: 1),
+            [
+                new Series("if confidences were right", Mark.Line, Colours.Muted, bins.Count == 0 ? [] : [new Point(0, 0), new Point(1, 1)])
+                {
+                    Dashed = true,
+                },
+                new Series("accepted", Mark.LineAndPoint, Colours.Blue, [.. bins.Select(bin => new Point(bin.Confidence, bin.Accepted))]),
+            ]);
+    }
+
     public static Plot LengthByRound(DecodingTrace trace)
     {
         var (size, title) = Rounds.Bins(trace);

@@ -69,10 +69,15 @@ public sealed record StepCost(
         return [.. lengths.Select(length => new ChainTree(length))];
     }
 
+    // A chain that may be cut takes its tokens one by one. Its cost at each length is that of a chain which is not cut before.
+    private static IReadOnlyList<DraftTree> ChainsLike(ChainTree longest) => longest.Cut is null
+        ? Chains(longest.Length)
+        : [.. Chains(longest.Length).Select(chain => longest with { Length = chain.Depth, Cut = longest.Cut with { Threshold = 0 } })];
+
     /// <summary>
     /// The trees to measure for the cost of rounds that draft a tree: for a chain, shorter chains too; otherwise only the tree.
     /// </summary>
-    internal static IReadOnlyList<DraftTree> TreesUpTo(DraftTree tree) => tree is ChainTree chain ? Chains(chain.Length) : [tree];
+    internal static IReadOnlyList<DraftTree> TreesUpTo(DraftTree tree) => tree is ChainTree chain ? ChainsLike(chain) : [tree];
 
     /// <summary>
     /// Measures baseline rounds and rounds with each tree alternately, so that other work on the machine affects all of them alike.

@@ -50,6 +50,9 @@ public sealed class EagleHead : DraftHead
     public override int MaxDraftLength => LongestDraft;
 
     /// <inheritdoc/>
+    public override bool HasConfidences => _weights.Options.Confidence;
+
+    /// <inheritdoc/>
     public override DraftVocabulary? Vocabulary => _vocabulary;
 
     /// <summary>
@@ -92,6 +95,7 @@ public sealed class EagleHead : DraftHead
             {
                 Features = features.to(ScalarType.Float32),
                 Vocabulary = _ids,
+                Confidence = weights.Confidence?.Logits(features),
             };
         }).ToArray();
         foreach (var output in headOutputs)
@@ -99,6 +103,7 @@ public sealed class EagleHead : DraftHead
             output.Logits.MoveToOuterDisposeScope();
             output.TargetPositions.MoveToOuterDisposeScope();
             output.Features!.MoveToOuterDisposeScope();
+            output.Confidence?.MoveToOuterDisposeScope();
         }
         return headOutputs;
     }
@@ -122,6 +127,14 @@ public sealed class EagleHead : DraftHead
     /// </summary>
     internal Tensor Logits(EagleWeights weights, Tensor features, Target target) =>
         (weights.Find("lm_head") ?? _lmHead) is { } lmHead ? nn.functional.linear(features, lmHead) : target.Logits(features);
+
+    /// <summary>The confidences at outputs of the head, [N,D]; null if it has no confidence output. See <see cref="ConfidenceOutput"/>.</summary>
+    internal float[]? Confidences(Tensor outputs, bool sampled)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        return _weights.Confidence?.Probabilities(_weights.BeforeLmHead(outputs), sampled);
+    }
 
     /// <summary>The LM head over the head's vocabulary, [V',D], packed for a CPU.</summary>
     internal PanelMatrix PackedLmHead(EagleCpuWeights weights, CpuTarget target) =>
@@ -280,12 +293,13 @@ public sealed class EagleHead : DraftHead
         _lmHead = target.Model.LmHeadRows(_ids).DetachFromDisposeScope();
     }
 
-    // Norms start at one, biases at zero, and matrices as PyTorch's linear layers do. Layers after the first add
+    // Norms start at one, the confidence output and biases at zero, and matrices as PyTorch's linear layers do. Layers after the first add
     // nothing to the residual stream at first.
     private static Tensor InitialValue(string name, long[] shape, Generator generator) => name.Split('.') switch
     {
         [.., var last] when last.EndsWith("norm", StringComparison.Ordinal) => ones(shape),
         ["fuse_norms", _] => ones(shape),
+        [ConfidenceOutput.WeightName or ConfidenceOutput.BiasName] => zeros(shape),
         [.., "bias" or "qkv_bias"] => zeros(shape),
         ["layers", not "0", "o" or "down"] => zeros(shape),
         _ => (rand(shape, generator: generator) * 2 - 1) / Math.Sqrt(shape[^1]),

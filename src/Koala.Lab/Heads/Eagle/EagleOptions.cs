@@ -73,6 +73,13 @@ public sealed record EagleOptions : HeadOptions
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool NormOutput { get; init; }
 
+    /// <summary>
+    /// Whether the head has a confidence output: a small layer beside it, which learns whether the next drafted token will be accepted.
+    /// Default false.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Confidence { get; init; }
+
     /// <summary>The sizes of the decoder layers. Default null: those of the target.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public EagleDecoderSizes? Decoder { get; init; }

@@ -22,7 +22,7 @@ internal sealed class EagleWeights
     public EagleOptions Options { get; }
 
     /// <summary>
-    /// All tensors by name: fuse (if features are fused) with its norms, fc, fc.bias, then <c>layers.{i}.</c> with the names of
+    /// All tensors by name: those of the confidence output (if there is one), fuse (if features are fused) with its norms, fc, fc.bias, then <c>layers.{i}.</c> with the names of
     /// <see cref="DecoderScript.LayerTensors"/>, and in EAGLE-3 norm and lm_head. EAGLE-3 has no fc, and hidden_norm in its first layer.
     /// </summary>
     public StateDict All { get; }
@@ -53,6 +53,11 @@ internal sealed class EagleWeights
 
     /// <summary>The same weights in another dtype; gradients flow through the rounding.</summary>
     public EagleWeights To(ScalarType dtype) => Create(Config, Options, name => this[name].to(dtype));
+
+    /// <summary>The confidence output; null if there is none.</summary>
+    public ConfidenceOutput? Confidence => Find(ConfidenceOutput.WeightName) is { } weight
+        ? new ConfidenceOutput(weight, this[ConfidenceOutput.BiasName])
+        : null;
 
     /// <summary>Turns features [N,F] into the features that fc takes, [N,D].</summary>
     /// <remarks>
@@ -99,6 +104,12 @@ internal sealed class EagleWeights
 
     private static IEnumerable<string> Names(ModelConfig config, EagleOptions options)
     {
+        // The adversary looks at the gradients of the last matrix, which is one of the head itself.
+        if (options.Confidence)
+        {
+            yield return ConfidenceOutput.WeightName;
+            yield return ConfidenceOutput.BiasName;
+        }
         if (options.NormBeforeFc) yield return "fuse_norm";
         for (var i = 0; options.FeatureNorms && i < options.FusedCount; i++) yield return $"fuse_norms.{i}";
         if (options.FusedFeatures) yield return "fuse";

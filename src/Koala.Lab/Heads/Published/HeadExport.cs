@@ -59,6 +59,8 @@ public static class HeadExport
                 head is MedusaHead ? "set it to medusa or vllm-medusa" : "set it to speculators, vllm-eagle3, sglang-eagle3 or eagle");
         if (head.Options is MedusaOptions { MarkovRank: > 0 })
             throw Cannot("which has no place for a Markov bias, but the head has one", "train the head without it");
+        if (head.HasConfidences)
+            throw Cannot("which has no place for a confidence output, but the head has one", "train the head without it");
         if (head.Options is not EagleOptions options) return;
         if (options.LayersFor(target.Config).RopeScaling is { Divisors: not null })
             throw Cannot("which has no place for the rotary divisors of a GGUF file", "export with the target's Hugging Face folder");
