@@ -39,9 +39,10 @@ public sealed class JsonFieldNamesTests
             "repeats prompts skipped tokens lossless " +
             "nearTies equalAnswers acceptanceLength positionAcceptance nAlpha treeNodeAcceptance baseline " +
             "speculative speedup predicted breakEven round " +
-            "byCategory provenance positionRounds disturbed disturbances load confidenceThreshold calibration"
+            "byCategory provenance positionRounds disturbed disturbances load confidenceThreshold calibration byContextLength"
         },
         { typeof(Calibration), "error bins" },
+        { typeof(ContextBin), "from to rounds acceptanceLength" },
         { typeof(CalibrationBin), "confidence accepted tokens" },
         { typeof(TreeReport), "name nodes depth" },
         { typeof(MeanInterval), "mean low high count" },
@@ -147,7 +148,7 @@ public sealed class JsonFieldNamesTests
         {
             typeof(EagleOptions),
             "layers draftVocabulary fusedFeatures bias architecture fusedLayers ownLmHead normBeforeResidual normBeforeFc " +
-            "featureNorms normOutput confidence decoder"
+            "featureNorms normOutput confidence window decoder"
         },
         {
             typeof(EagleDecoderSizes),

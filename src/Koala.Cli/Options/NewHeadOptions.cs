@@ -36,6 +36,8 @@ internal sealed class NewHeadOptions(Option<string> kind)
         "EAGLE-3.1: give each of the fused states a norm of its own; it needs --fused-features.");
     private readonly Option<bool> _normOutput = SharedOptions.Flag("--norm-output",
         "EAGLE-3.1: let the head continue from its normed output; it needs --fused-features.");
+    private readonly Option<int?> _window = SharedOptions.OptionalInteger("--window",
+        "EAGLE: the sliding window of the head's attention in tokens, 16 or more. Default: none, a token attends to all before it.");
     private readonly Option<bool> _confidence = SharedOptions.Flag("--confidence",
         "Give the head a confidence output: how probable it is that the next drafted token will be accepted.");
 
@@ -50,7 +52,7 @@ internal sealed class NewHeadOptions(Option<string> kind)
 
     private Option[] OfMedusa => [_medusaHeads, _tied, _ownLmHeads, _markovRank];
 
-    private Option[] OfEagle => [_draftVocabulary, _fusedFeatures, _bias, _architecture, _featureNorms, _normOutput];
+    private Option[] OfEagle => [_draftVocabulary, _fusedFeatures, _bias, _architecture, _featureNorms, _normOutput, _window];
 
     /// <param name="result">The arguments.</param>
     /// <param name="eagleOnly">Further options that apply to an EAGLE head only.</param>
@@ -92,6 +94,7 @@ internal sealed class NewHeadOptions(Option<string> kind)
             },
             FeatureNorms = result.GetValue(_featureNorms),
             NormOutput = result.GetValue(_normOutput),
+            Window = result.GetValue(_window),
             Confidence = result.GetValue(_confidence),
         };
     }

@@ -89,6 +89,7 @@ public sealed class HeadExportTests : IDisposable
         { ExportFormat.VllmMedusa, new MedusaOptions { Heads = 2, MarkovRank = 4 }, "Markov bias" },
         { ExportFormat.Medusa, new MedusaOptions { Heads = 2, Confidence = true }, "confidence output" },
         { ExportFormat.Speculators, s_eagle3 with { Confidence = true }, "confidence output" },
+        { ExportFormat.Eagle, new EagleOptions { Window = 64 }, "window of attention" },
     };
 
     [Theory, MemberData(nameof(Refused))]

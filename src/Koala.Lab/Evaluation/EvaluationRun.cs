@@ -149,6 +149,7 @@ internal sealed class EvaluationRun : IDisposable
             NAlpha = NAlpha.Rates(_alpha),
             ConfidenceThreshold = generation.ConfidenceThreshold > 0 ? generation.ConfidenceThreshold : null,
             Calibration = CalibrationCounts.Of([.. _alpha.Select(counts => counts.Calibration)]),
+            ByContextLength = ContextBin.Of(_measured.SelectMany(m => m.Speculative.Answers)),
             TreeNodeAcceptance = trace.TreeNodeAcceptance,
             Baseline = ThroughputOf(_measured.Select(m => m.Baseline), _options.Limits.ShortestSeconds),
             Speculative = ThroughputOf(_measured.Select(m => m.Speculative), _options.Limits.ShortestSeconds),

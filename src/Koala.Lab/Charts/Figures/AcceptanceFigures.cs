@@ -22,6 +22,17 @@ internal static class AcceptanceFigures
     public static Plot ByPosition(IReadOnlyList<EvaluationReport> reports) =>
         ByPosition([.. ReportNames.Create(reports).Zip(reports, (name, report) => (name, report.PositionAcceptance))]);
 
+    public static Plot ByContextLength(IReadOnlyList<EvaluationReport> reports)
+    {
+        var names = reports.SelectMany(report => report.ByContextLength).OrderBy(bin => bin.From).Select(bin => bin.Name).Distinct().ToList();
+        Point[] Points(EvaluationReport report) =>
+            [.. report.ByContextLength.Select(bin => new Point(names.IndexOf(bin.Name), bin.AcceptanceLength))];
+        return new Plot("Acceptance length by context length", new KeyAxis("tokens of prompt and answer before the round", names),
+            new ValueAxis("tokens per round, mean", "F2"),
+            [.. ReportNames.Create(reports).Zip(reports).Select((pair, i) =>
+                new Series(pair.First, Mark.Bar, Colours.At(i), Points(pair.Second)))]);
+    }
+
     public static Plot Reliability(EvaluationReport report)
     {
         var bins = report.Calibration?.Bins ?? [];

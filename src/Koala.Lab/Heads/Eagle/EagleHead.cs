@@ -25,7 +25,7 @@ public sealed class EagleHead : DraftHead
     internal const int FusedLayers = 3;
 
     // The head itself has no limit, but drafts of this length are hardly ever accepted to their end.
-    private const int LongestDraft = 16;
+    internal const int LongestDraft = 16;
 
     private readonly EagleWeights _weights;
     private readonly int _targetLayers;

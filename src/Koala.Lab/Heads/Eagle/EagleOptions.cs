@@ -80,6 +80,13 @@ public sealed record EagleOptions : HeadOptions
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool Confidence { get; init; }
 
+    /// <summary>
+    /// The sliding window of the head's attention: how many pairs back a pair attends, itself included; in a draft, the tokens drafted
+    /// before count too. At least 16. Default null: a pair attends to all before it.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Window { get; init; }
+
     /// <summary>The sizes of the decoder layers. Default null: those of the target.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public EagleDecoderSizes? Decoder { get; init; }
@@ -106,8 +113,12 @@ public sealed record EagleOptions : HeadOptions
     internal int FusedCount => FusedLayers?.Count ?? EagleHead.FusedLayers;
 
     /// <summary>The config of the head's decoder layers, for a head of this target.</summary>
-    internal ModelConfig LayersFor(ModelConfig target) => Decoder?.In(target.ForHeads)
-        ?? (IsEagle3 ? target.ForHeads with { AttentionBias = false, QueryKeyNorm = false } : target.ForHeads);
+    internal ModelConfig LayersFor(ModelConfig target)
+    {
+        var layers = Decoder?.In(target.ForHeads)
+            ?? (IsEagle3 ? target.ForHeads with { AttentionBias = false, QueryKeyNorm = false } : target.ForHeads);
+        return Window is null ? layers : layers with { SlidingWindow = Window, WindowLayers = [.. Enumerable.Range(0, Layers)] };
+    }
 
     /// <inheritdoc/>
     public override void Validate()
@@ -129,6 +140,9 @@ public sealed record EagleOptions : HeadOptions
         if (FeatureNorms && NormBeforeFc)
             throw KoalaException.ForOption(nameof(FeatureNorms), "norms each state, but the joined states are normed already",
                 $"leave out {new OptionName(nameof(NormBeforeFc))}");
+        if (Window < EagleHead.LongestDraft)
+            throw KoalaException.ForOption(nameof(Window),
+                $"is {Window}, but a window holds at least the longest draft, {EagleHead.LongestDraft} tokens", "set it to 256, or leave it out");
         if (FusedLayers is not null && (FusedLayers.Count is 0 or > 16 || FusedLayers.Any(layer => layer < 0)))
             throw KoalaException.ForOption(nameof(FusedLayers), "names no layers", "name 1 to 16 layers, counted from 0");
     }

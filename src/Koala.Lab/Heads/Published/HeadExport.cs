@@ -62,6 +62,8 @@ public static class HeadExport
         if (head.HasConfidences)
             throw Cannot("which has no place for a confidence output, but the head has one", "train the head without it");
         if (head.Options is not EagleOptions options) return;
+        if (options.Window is not null)
+            throw Cannot("which has no place for a window of attention, but the head has one", "train the head without it");
         if (options.LayersFor(target.Config).RopeScaling is { Divisors: not null })
             throw Cannot("which has no place for the rotary divisors of a GGUF file", "export with the target's Hugging Face folder");
         if (format == ExportFormat.Eagle)
