@@ -148,7 +148,7 @@ public sealed class JsonFieldNamesTests
         {
             typeof(EagleOptions),
             "layers draftVocabulary fusedFeatures bias architecture fusedLayers ownLmHead normBeforeResidual normBeforeFc " +
-            "featureNorms normOutput confidence window decoder"
+            "featureNorms normOutput confidence fusionWeights window decoder"
         },
         {
             typeof(EagleDecoderSizes),

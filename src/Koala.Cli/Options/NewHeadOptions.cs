@@ -36,6 +36,8 @@ internal sealed class NewHeadOptions(Option<string> kind)
         "EAGLE-3.1: give each of the fused states a norm of its own; it needs --fused-features.");
     private readonly Option<bool> _normOutput = SharedOptions.Flag("--norm-output",
         "EAGLE-3.1: let the head continue from its normed output; it needs --fused-features.");
+    private readonly Option<bool> _fusionWeights = SharedOptions.Flag("--fusion-weights",
+        "EAGLE: give each of the fused states a learned weight; it needs --fused-features.");
     private readonly Option<int?> _window = SharedOptions.OptionalInteger("--window",
         "EAGLE: the sliding window of the head's attention in tokens, 16 or more. Default: none, a token attends to all before it.");
     private readonly Option<bool> _confidence = SharedOptions.Flag("--confidence",
@@ -52,7 +54,7 @@ internal sealed class NewHeadOptions(Option<string> kind)
 
     private Option[] OfMedusa => [_medusaHeads, _tied, _ownLmHeads, _markovRank];
 
-    private Option[] OfEagle => [_draftVocabulary, _fusedFeatures, _bias, _architecture, _featureNorms, _normOutput, _window];
+    private Option[] OfEagle => [_draftVocabulary, _fusedFeatures, _bias, _architecture, _featureNorms, _normOutput, _fusionWeights, _window];
 
     /// <param name="result">The arguments.</param>
     /// <param name="eagleOnly">Further options that apply to an EAGLE head only.</param>
@@ -94,6 +96,7 @@ internal sealed class NewHeadOptions(Option<string> kind)
             },
             FeatureNorms = result.GetValue(_featureNorms),
             NormOutput = result.GetValue(_normOutput),
+            FusionWeights = result.GetValue(_fusionWeights),
             Window = result.GetValue(_window),
             Confidence = result.GetValue(_confidence),
         };

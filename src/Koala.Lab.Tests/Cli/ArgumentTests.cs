@@ -98,6 +98,7 @@ public sealed class ArgumentTests
     [InlineData("train --target x --data y --head eagle --tied", "--tied: does not apply to an eagle head")]
     [InlineData("train --target x --data y --feature-norms", "--feature-norms: does not apply to a medusa head")]
     [InlineData("train --target x --data y --head eagle --norm-output", "--norm-output: is set, but only the architecture of EAGLE-3")]
+    [InlineData("train --target x --data y --head eagle --fusion-weights", "--fusion-weights: weights the fused states, but the features")]
     [InlineData("train --target x --data y --head eagle --window 8", "--window: is 8, but a window holds at least the longest draft")]
     [InlineData("train --target x --data y --window 64", "--window: does not apply to a medusa head")]
     [InlineData("train --target x --data y --confidence-weight 2", "--confidence-weight: is given, but the head has no confidence")]

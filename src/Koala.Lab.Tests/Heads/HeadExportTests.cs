@@ -32,6 +32,7 @@ public sealed class HeadExportTests : IDisposable
         { ExportFormat.Speculators, s_eagle3 with { FeatureNorms = true, NormOutput = true, NormBeforeResidual = true } },
         { ExportFormat.VllmEagle3, s_eagle3 with { Layers = 2, NormBeforeFc = true, OwnLmHead = true } },
         { ExportFormat.VllmEagle3, s_eagle3 with { FeatureNorms = true, NormOutput = true } },
+        { ExportFormat.Speculators, s_eagle3 with { FusionWeights = true } },
         { ExportFormat.SglangEagle3, s_eagle3 with { FeatureNorms = true, NormOutput = true, DraftVocabulary = 100 } },
         { ExportFormat.SglangEagle3, s_eagle3 with { DraftVocabulary = 100 } },
     };

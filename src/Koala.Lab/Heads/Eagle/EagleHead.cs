@@ -140,6 +140,9 @@ public sealed class EagleHead : DraftHead
     internal PanelMatrix PackedLmHead(EagleCpuWeights weights, CpuTarget target) =>
         weights.LmHead ?? (_lmHead is null ? target.LmHead : _packedLmHead ??= PackedTensor.Matrix(_lmHead, CpuDecoder.Crew));
 
+    /// <summary>The layer over the fused states; see <see cref="EagleWeights.Fusion"/>.</summary>
+    internal Tensor? Fusion => _weights.Fusion;
+
     /// <summary>The rows of the target's LM head that the head predicts over, [V',D]. The caller must not dispose them.</summary>
     internal Tensor SharedLmHead(Target target) => _lmHead ?? target.LmHead;
 
@@ -293,12 +296,12 @@ public sealed class EagleHead : DraftHead
         _lmHead = target.Model.LmHeadRows(_ids).DetachFromDisposeScope();
     }
 
-    // Norms start at one, the confidence output and biases at zero, and matrices as PyTorch's linear layers do. Layers after the first add
+    // Norms and the weights of fused states start at one, the confidence output and biases at zero, and matrices as PyTorch's linear layers do. Layers after the first add
     // nothing to the residual stream at first.
     private static Tensor InitialValue(string name, long[] shape, Generator generator) => name.Split('.') switch
     {
         [.., var last] when last.EndsWith("norm", StringComparison.Ordinal) => ones(shape),
-        ["fuse_norms", _] => ones(shape),
+        ["fuse_norms", _] or ["fuse_weights"] => ones(shape),
         [ConfidenceOutput.WeightName or ConfidenceOutput.BiasName] => zeros(shape),
         [.., "bias" or "qkv_bias"] => zeros(shape),
         ["layers", not "0", "o" or "down"] => zeros(shape),

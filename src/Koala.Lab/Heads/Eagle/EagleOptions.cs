@@ -81,6 +81,17 @@ public sealed record EagleOptions : HeadOptions
     public bool Confidence { get; init; }
 
     /// <summary>
+    /// Whether each of the fused states has a learned weight, which starts at one and multiplies the whole state before the layer that
+    /// fuses them. Default false.
+    /// </summary>
+    /// <remarks>
+    /// The idea of weighting the target's layers is that of DFlare (arXiv 2606.02091), which learns weights for each layer of the head. Here
+    /// it is one weighting: what it says could also be said by the layer that fuses, but one number per layer learns faster.
+    /// </remarks>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool FusionWeights { get; init; }
+
+    /// <summary>
     /// The sliding window of the head's attention: how many pairs back a pair attends, itself included; in a draft, the tokens drafted
     /// before count too. At least 16. Default null: a pair attends to all before it.
     /// </summary>
@@ -140,6 +151,9 @@ public sealed record EagleOptions : HeadOptions
         if (FeatureNorms && NormBeforeFc)
             throw KoalaException.ForOption(nameof(FeatureNorms), "norms each state, but the joined states are normed already",
                 $"leave out {new OptionName(nameof(NormBeforeFc))}");
+        if (FusionWeights && !FusedFeatures)
+            throw KoalaException.ForOption(nameof(FusionWeights), "weights the fused states, but the features are not fused",
+                $"set {new OptionName(nameof(FusedFeatures))} as well, or leave it out");
         if (Window < EagleHead.LongestDraft)
             throw KoalaException.ForOption(nameof(Window),
                 $"is {Window}, but a window holds at least the longest draft, {EagleHead.LongestDraft} tokens", "set it to 256, or leave it out");

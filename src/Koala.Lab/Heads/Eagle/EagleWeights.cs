@@ -22,7 +22,7 @@ internal sealed class EagleWeights
     public EagleOptions Options { get; }
 
     /// <summary>
-    /// All tensors by name: those of the confidence output (if there is one), fuse (if features are fused) with its norms, fc, fc.bias, then <c>layers.{i}.</c> with the names of
+    /// All tensors by name: those of the confidence output (if there is one), fuse_weights (if the fused states have weights), fuse (if features are fused) with its norms, fc, fc.bias, then <c>layers.{i}.</c> with the names of
     /// <see cref="DecoderScript.LayerTensors"/>, and in EAGLE-3 norm and lm_head. EAGLE-3 has no fc, and hidden_norm in its first layer.
     /// </summary>
     public StateDict All { get; }
@@ -59,6 +59,14 @@ internal sealed class EagleWeights
         ? new ConfidenceOutput(weight, this[ConfidenceOutput.BiasName])
         : null;
 
+    /// <summary>
+    /// The layer over the fused states, [D,F], with the learned weights of the states in it: a weight multiplies the columns of its state.
+    /// Null if features are not fused. Without weights of the states it is the tensor itself.
+    /// </summary>
+    public Tensor? Fusion => Find("fuse") is { } fuse
+        ? Find("fuse_weights") is { } weights ? fuse * weights.repeat_interleave(Config.HiddenSize) : fuse
+        : null;
+
     /// <summary>Turns features [N,F] into the features that fc takes, [N,D].</summary>
     /// <remarks>
     /// The outputs of three layers are normed and joined; without the norm those of inner layers differ by orders of magnitude. The norms
@@ -66,7 +74,7 @@ internal sealed class EagleWeights
     /// </remarks>
     public Tensor Fuse(Tensor features)
     {
-        if (Find("fuse") is not { } fuse) return features;
+        if (Fusion is not { } fuse) return features;
         return nn.functional.linear(Options.IsEagle3 ? NormedAsPublished(features) : NormedParts(features, _ => null), fuse);
     }
 
@@ -112,6 +120,7 @@ internal sealed class EagleWeights
         }
         if (options.NormBeforeFc) yield return "fuse_norm";
         for (var i = 0; options.FeatureNorms && i < options.FusedCount; i++) yield return $"fuse_norms.{i}";
+        if (options.FusionWeights) yield return "fuse_weights";
         if (options.FusedFeatures) yield return "fuse";
         if (!options.IsEagle3) yield return "fc";
         if (options.Bias) yield return "fc.bias";

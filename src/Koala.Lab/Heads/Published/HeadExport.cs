@@ -158,7 +158,9 @@ public static class HeadExport
     private static (StateDict, JsonObject, string) Eagle3(EagleHead head, Target target, ExportFormat format)
     {
         var options = (EagleOptions)head.Options;
-        List<KeyValuePair<string, Tensor>> tensors = [.. head.ToStateDict()];
+        List<KeyValuePair<string, Tensor>> tensors = [.. head.ToStateDict().Where(t => t.Key != EagleStateDict.FusionWeights)];
+        // The weights of the fused states become part of the layer that fuses them.
+        if (options.FusionWeights) tensors[tensors.FindIndex(t => t.Key == "fc.weight")] = new("fc.weight", head.Fusion!);
         if (!options.OwnLmHead) tensors.Add(new("lm_head.weight", head.SharedLmHead(target)));
         if (format == ExportFormat.SglangEagle3)
         {
