@@ -36,14 +36,14 @@ internal static class AcceptanceFigures
     public static Plot Reliability(EvaluationReport report)
     {
         var bins = report.Calibration?.Bins ?? [];
-        return new Plot("Reliability of the confidences", new KeyAxis("confidence, mean of a tenth"),
-            new ValueAxis("accepted, share of tokens", "F2", High: 1),
+        return new Plot("Reliability of the confidences", new KeyAxis("confidence in percent, mean of each tenth"),
+            new ValueAxis("accepted, percent of tokens", "F0", High: 100),
             [
-                new Series("if confidences were right", Mark.Line, Colours.Muted, bins.Count == 0 ? [] : [new Point(0, 0), new Point(1, 1)])
+                new Series("if confidences were right", Mark.Line, Colours.Muted, bins.Count == 0 ? [] : [new Point(0, 0), new Point(100, 100)])
                 {
                     Dashed = true,
                 },
-                new Series("accepted", Mark.LineAndPoint, Colours.Blue, [.. bins.Select(bin => new Point(bin.Confidence, bin.Accepted))]),
+                new Series("accepted", Mark.LineAndPoint, Colours.Blue, [.. bins.Select(bin => new Point(100 * bin.Confidence, 100 * bin.Accepted))]),
             ]);
     }
 

@@ -59,7 +59,7 @@ public sealed record ChainTree(int Length) : DraftTree
             var confidences = drafter.Confidences(cut.Sampled)
                 ?? throw new InvalidOperationException("The draft source has confidences, but its drafter has none.");
             foreach (var b in growing) products[b] *= confidences[b];
-            growing = [.. growing.Where(b => products[b] >= cut.Threshold)];
+            growing = [.. growing.Where(b => cut.GoesOn(depth, products[b]))];
             if (growing.Length == 0) break;
             var sampled = drafter.Sample(sampler, logits, growing);
             foreach (var (b, token) in growing.Zip(sampled)) chains[b].Add(token);

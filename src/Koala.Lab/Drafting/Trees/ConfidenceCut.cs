@@ -10,4 +10,13 @@ namespace Koala.Lab.Drafting.Trees;
 /// </remarks>
 /// <param name="Threshold">The product below which no further token is drafted, 0 to 1. With 0 the chain is never cut.</param>
 /// <param name="Sampled">Whether tokens are sampled; otherwise decoding is greedy. A head has a confidence for each.</param>
-public sealed record ConfidenceCut(double Threshold, bool Sampled);
+public sealed record ConfidenceCut(double Threshold, bool Sampled)
+{
+    /// <summary>The length at which the chain ends whatever the confidences, so that such a round can be timed; null leaves it to them.</summary>
+    internal int? At { get; init; }
+
+    /// <summary>Whether one more token is drafted.</summary>
+    /// <param name="drafted">The number of tokens that are drafted already.</param>
+    /// <param name="product">The product of the confidences up to the next one.</param>
+    internal bool GoesOn(int drafted, double product) => At is { } length ? drafted < length : product >= Threshold;
+}
