@@ -87,7 +87,7 @@ public sealed class EagleWindowTests
         return
         [
             TinyModels.Doubles(drafter.First()),
-            .. new[] { 5, 9, 13 }.Select(token => TinyModels.Doubles(drafter.Next([[token]], [[0]]))),
+            .. Enumerable.Range(5, 3).Select(token => TinyModels.Doubles(drafter.Next([[token]], [[0]]))),
         ];
     }
 }

@@ -88,9 +88,10 @@ public sealed record EvaluationReport : Circumstances
     public Calibration? Calibration { get; init; }
 
     /// <summary>
-    /// The acceptance by the length of the context at the beginning of a round; empty in reports that are older than this field.
+    /// The acceptance by the length of the context at the beginning of a round; null in reports that are older than this field.
     /// </summary>
-    public IReadOnlyList<ContextBin> ByContextLength { get; init; } = [];
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<ContextBin>? ByContextLength { get; init; }
 
     /// <summary>For a tree, the acceptance by depth and child rank; null for a chain.</summary>
     public IReadOnlyList<IReadOnlyList<double>>? TreeNodeAcceptance { get; init; }

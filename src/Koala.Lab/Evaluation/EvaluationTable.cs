@@ -29,7 +29,7 @@ internal static class EvaluationTable
         foreach (var (i, shares) in (r.TreeNodeAcceptance ?? []).Index())
             Line($"at depth {i + 1}", $"{DecodingTrace.Ranks(shares)} (by child rank)");
         if (r.NAlpha.Count > 0) Line("n-alpha", $"{Row(r.NAlpha)}");
-        if (r.ByContextLength.Count > 1) Line("by context length", $"{string.Join("  ", r.ByContextLength.Select(RenderBin))}");
+        if (r.ByContextLength is { Count: > 1 } bins) Line("by context length", $"{string.Join("  ", bins.Select(RenderBin))}");
         if (r.Calibration is { } calibration)
             Line("calibration error", $"{calibration.Error:F3} over {calibration.Bins.Sum(bin => bin.Tokens)} tokens");
         if (SpeedsMissing(r) is { } missing)

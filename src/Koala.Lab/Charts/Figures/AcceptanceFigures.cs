@@ -2,6 +2,7 @@ using System.Globalization;
 using Koala.Lab.Charts.Drawing;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Acceptance;
 
 namespace Koala.Lab.Charts.Figures;
 
@@ -24,9 +25,10 @@ internal static class AcceptanceFigures
 
     public static Plot ByContextLength(IReadOnlyList<EvaluationReport> reports)
     {
-        var names = reports.SelectMany(report => report.ByContextLength).OrderBy(bin => bin.From).Select(bin => bin.Name).Distinct().ToList();
+        var names = reports.SelectMany(Bins).OrderBy(bin => bin.From).Select(bin => bin.Name).Distinct().ToList();
+        IReadOnlyList<ContextBin> Bins(EvaluationReport report) => report.ByContextLength ?? [];
         Point[] Points(EvaluationReport report) =>
-            [.. report.ByContextLength.Select(bin => new Point(names.IndexOf(bin.Name), bin.AcceptanceLength))];
+            [.. Bins(report).Select(bin => new Point(names.IndexOf(bin.Name), bin.AcceptanceLength))];
         return new Plot("Acceptance length by context length", new KeyAxis("tokens of prompt and answer before the round", names),
             new ValueAxis("tokens per round, mean", "F2"),
             [.. ReportNames.Create(reports).Zip(reports).Select((pair, i) =>
