@@ -127,8 +127,8 @@ public sealed class JsonFieldNamesTests
         { typeof(TrainingPlan), "data validation head training withControls target dtype device threads targetIdentity dataHash" },
         {
             typeof(TrainingOptions),
-            "steps batch rowLength losses firstErrorFocus confidenceWeight trainingTimeTest featureNoise learningRate schedule warmup beta1 " +
-            "beta2 weightDecay clip clipBy adversary seed " +
+            "steps batch rowLength losses firstErrorFocus confidenceWeight trainingTimeTest featureNoise learningRate schedule warmup " +
+            "beta1 beta2 weightDecay clip clipBy adversary seed " +
             "validateEvery validationAnswers saveEvery"
         },
         { typeof(LossTerm), "name weight decay" },

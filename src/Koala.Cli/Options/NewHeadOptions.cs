@@ -54,7 +54,8 @@ internal sealed class NewHeadOptions(Option<string> kind)
 
     private Option[] OfMedusa => [_medusaHeads, _tied, _ownLmHeads, _markovRank];
 
-    private Option[] OfEagle => [_draftVocabulary, _fusedFeatures, _bias, _architecture, _featureNorms, _normOutput, _fusionWeights, _window];
+    private Option[] OfEagle =>
+        [_draftVocabulary, _fusedFeatures, _bias, _architecture, _featureNorms, _normOutput, _fusionWeights, _window];
 
     /// <param name="result">The arguments.</param>
     /// <param name="eagleOnly">Further options that apply to an EAGLE head only.</param>

@@ -16,7 +16,7 @@ public sealed class EagleNormsTests
     public static TheoryData<EagleOptions, string> Refused => new()
     {
         { new EagleOptions { FeatureNorms = true }, "featureNorms: is set, but only the architecture of EAGLE-3 has it" },
-        { new EagleOptions { NormOutput = true }, "normOutput: is set, but only the architecture of EAGLE-3 has it. Fix: set fusedFeatures and leave out bias" },
+        { new EagleOptions { NormOutput = true }, "has it. Fix: set fusedFeatures and leave out bias and architecture" },
         { s_options with { Architecture = EagleArchitecture.Eagle1 }, "featureNorms: is set" },
         { s_options with { Bias = true }, "featureNorms: is set" },
         { s_options with { NormBeforeFc = true }, "leave out normBeforeFc" },

@@ -14,7 +14,7 @@ namespace Koala.Lab.Tests.Heads;
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class EagleWindowTests
 {
-    /// <summary>In training, in the kernels of a CPU and in tensor operators; with other memory of the weights, but the same numbers.</summary>
+    /// <summary>In training, in the kernels of a CPU and in tensor operators.</summary>
     [Theory, InlineData(false), InlineData(true)]
     public void A_window_as_long_as_the_context_is_bit_identical_to_none(bool fused)
     {

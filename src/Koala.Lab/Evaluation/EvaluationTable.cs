@@ -52,7 +52,8 @@ internal static class EvaluationTable
 
     /// <summary>The draft of a round: the length of a chain, or a tree.</summary>
     public static string RenderDraft(EvaluationReport r) => r.Tree is null or { Name: "chain" }
-        ? string.Create(CultureInfo.InvariantCulture, $"draft length {r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}{RenderCut(r)}")
+        ? string.Create(
+            CultureInfo.InvariantCulture, $"draft length {r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}{RenderCut(r)}")
         : string.Create(CultureInfo.InvariantCulture, $"tree {r.Tree.Name} ({r.Tree.Nodes} nodes, depth {r.Tree.Depth})");
 
     private static string RenderBin(ContextBin bin) => bin.Rounds < FewestRounds

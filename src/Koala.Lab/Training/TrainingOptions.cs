@@ -38,8 +38,8 @@ public sealed record TrainingOptions
     public double FirstErrorFocus { get; init; }
 
     /// <summary>
-    /// The weight of the loss of a head's confidence output, above 0. Default 1. Heads without one ignore it. It changes nothing in the rest
-    /// of the head: the gradient ends before it, and is clipped by itself.
+    /// The weight of the loss of a head's confidence output, above 0. Default 1. Heads without one ignore it. It changes nothing in the
+    /// rest of the head: the gradient ends before it, and is clipped by itself.
     /// </summary>
     public double ConfidenceWeight { get; init; } = 1;
 

@@ -37,15 +37,13 @@ internal static class AcceptanceFigures
 
     public static Plot Reliability(EvaluationReport report)
     {
-        var bins = report.Calibration?.Bins ?? [];
+        Point[] points = [.. (report.Calibration?.Bins ?? []).Select(bin => new Point(100 * bin.Confidence, 100 * bin.Accepted))];
+        Point[] diagonal = points.Length == 0 ? [] : [new Point(0, 0), new Point(100, 100)];
         return new Plot("Reliability of the confidences", new KeyAxis("confidence in percent, mean of each tenth"),
             new ValueAxis("accepted, percent of tokens", "F0", High: 100),
             [
-                new Series("if confidences were right", Mark.Line, Colours.Muted, bins.Count == 0 ? [] : [new Point(0, 0), new Point(100, 100)])
-                {
-                    Dashed = true,
-                },
-                new Series("accepted", Mark.LineAndPoint, Colours.Blue, [.. bins.Select(bin => new Point(100 * bin.Confidence, 100 * bin.Accepted))]),
+                new Series("if confidences were right", Mark.Line, Colours.Muted, diagonal) { Dashed = true },
+                new Series("accepted", Mark.LineAndPoint, Colours.Blue, points),
             ]);
     }
 

@@ -76,7 +76,8 @@ public sealed record StepCost(
     // are cut at each length, from none at all.
     private static IReadOnlyList<DraftTree> ChainsLike(ChainTree longest) => longest.Cut is not { } cut
         ? Chains(longest.Length)
-        : [.. Chains(longest.Length).Select(chain => chain.Depth).Prepend(0).Select(length => longest with { Cut = cut with { At = length } })];
+        : [.. Chains(longest.Length).Select(chain => chain.Depth).Prepend(0)
+            .Select(length => longest with { Cut = cut with { At = length } })];
 
     /// <summary>
     /// The trees to measure for the cost of rounds that draft a tree: for a chain, shorter chains too; otherwise only the tree.

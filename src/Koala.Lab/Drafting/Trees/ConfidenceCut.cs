@@ -12,7 +12,7 @@ namespace Koala.Lab.Drafting.Trees;
 /// <param name="Sampled">Whether tokens are sampled; otherwise decoding is greedy. A head has a confidence for each.</param>
 public sealed record ConfidenceCut(double Threshold, bool Sampled)
 {
-    /// <summary>The length at which the chain ends whatever the confidences, so that such a round can be timed; null leaves it to them.</summary>
+    /// <summary>The length at which the chain ends whatever the confidences, for timing such rounds; null in an answer.</summary>
     internal int? At { get; init; }
 
     /// <summary>Whether one more token is drafted.</summary>

@@ -38,7 +38,7 @@ internal sealed unsafe class EagleCpuWeights : IDisposable
                 name => weights.Find($"layers.{layer}.{name}") is { } row ? PackedTensor.Row(row) : null))];
     }
 
-    /// <summary>The layer over the target's features with the weights of the states, [D,F]; null if the features are hidden states.</summary>
+    /// <summary>See <see cref="EagleWeights.Fusion"/>, [D,F]; null if the features are hidden states.</summary>
     public PanelMatrix? Fuse { get; }
 
     /// <summary>The layer over pairs, [D,2D]; null in EAGLE-3.</summary>

@@ -128,7 +128,7 @@ public sealed class EagleHead : DraftHead
     internal Tensor Logits(EagleWeights weights, Tensor features, Target target) =>
         (weights.Find("lm_head") ?? _lmHead) is { } lmHead ? nn.functional.linear(features, lmHead) : target.Logits(features);
 
-    /// <summary>The confidences at outputs of the head, [N,D]; null if it has no confidence output. See <see cref="ConfidenceOutput"/>.</summary>
+    /// <summary>The confidences at outputs of the head, [N,D]; null if it has no <see cref="ConfidenceOutput"/>.</summary>
     internal float[]? Confidences(Tensor outputs, bool sampled)
     {
         using var scope = NewDisposeScope();
@@ -296,8 +296,8 @@ public sealed class EagleHead : DraftHead
         _lmHead = target.Model.LmHeadRows(_ids).DetachFromDisposeScope();
     }
 
-    // Norms and the weights of fused states start at one, the confidence output and biases at zero, and matrices as PyTorch's linear layers do. Layers after the first add
-    // nothing to the residual stream at first.
+    // Norms and the weights of fused states start at one, the confidence output and biases at zero, and matrices as PyTorch's linear
+    // layers do. Layers after the first add nothing to the residual stream at first.
     private static Tensor InitialValue(string name, long[] shape, Generator generator) => name.Split('.') switch
     {
         [.., var last] when last.EndsWith("norm", StringComparison.Ordinal) => ones(shape),

@@ -85,8 +85,8 @@ public sealed record EagleOptions : HeadOptions
     /// fuses them. Default false.
     /// </summary>
     /// <remarks>
-    /// The idea of weighting the target's layers is that of DFlare (arXiv 2606.02091), which learns weights for each layer of the head. Here
-    /// it is one weighting: what it says could also be said by the layer that fuses, but one number per layer learns faster.
+    /// The idea of weighting the target's layers is that of DFlare (arXiv 2606.02091), which learns weights for each layer of the head.
+    /// Here there is one weighting. The layer that fuses could express the same, but a single number moves a whole state at once.
     /// </remarks>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool FusionWeights { get; init; }
@@ -114,7 +114,7 @@ public sealed record EagleOptions : HeadOptions
         : OwnLmHead ? nameof(OwnLmHead)
         : null;
 
-    /// <summary>What a new head with these options is: without an architecture, EAGLE-3 if its features are fused and it has no bias.</summary>
+    /// <summary>The options of a new head: without an architecture, EAGLE-3 if features are fused and there is no bias.</summary>
     internal EagleOptions WithArchitecture() => Architecture is null && FusedFeatures && !Bias
         ? this with { Architecture = EagleArchitecture.Eagle3 }
         : this;
@@ -156,7 +156,8 @@ public sealed record EagleOptions : HeadOptions
                 $"set {new OptionName(nameof(FusedFeatures))} as well, or leave it out");
         if (Window < EagleHead.LongestDraft)
             throw KoalaException.ForOption(nameof(Window),
-                $"is {Window}, but a window holds at least the longest draft, {EagleHead.LongestDraft} tokens", "set it to 256, or leave it out");
+                $"is {Window}, but a window holds at least the longest draft, {EagleHead.LongestDraft} tokens",
+                "set it to 256, or leave it out");
         if (FusedLayers is not null && (FusedLayers.Count is 0 or > 16 || FusedLayers.Any(layer => layer < 0)))
             throw KoalaException.ForOption(nameof(FusedLayers), "names no layers", "name 1 to 16 layers, counted from 0");
     }

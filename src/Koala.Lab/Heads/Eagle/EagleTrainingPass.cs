@@ -10,9 +10,9 @@ namespace Koala.Lab.Heads.Eagle;
 /// <remarks>
 /// After EAGLE-3 (arXiv 2503.01840). In step j, index i of a row gets token i+1+j. It also gets feature i in step 0,
 /// and its own output of the step before in later steps. It stands at position i+j, and attends to the keys of step 0
-/// up to index i and to its own keys of steps 1 to j; with a window, only to the last of them. This is what the head attends to when it drafts from index i. In
-/// shapes B is the number of rows, T the tokens per row, D the width, H the number of key/value heads, G the number of
-/// query heads per key/value head, and d the width of a head.
+/// up to index i and to its own keys of steps 1 to j; with a window, only to the last of them. This is what the head
+/// attends to when it drafts from index i. In shapes B is the number of rows, T the tokens per row, D the width, H the
+/// number of key/value heads, G the number of query heads per key/value head, and d the width of a head.
 /// </remarks>
 internal static class EagleTrainingPass
 {

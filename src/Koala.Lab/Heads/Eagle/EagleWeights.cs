@@ -22,7 +22,8 @@ internal sealed class EagleWeights
     public EagleOptions Options { get; }
 
     /// <summary>
-    /// All tensors by name: those of the confidence output (if there is one), fuse_weights (if the fused states have weights), fuse (if features are fused) with its norms, fc, fc.bias, then <c>layers.{i}.</c> with the names of
+    /// All tensors by name: those of the confidence output (if there is one), then (if features are fused) fuse with its norms and
+    /// weights of the states, fc, fc.bias, then <c>layers.{i}.</c> with the names of
     /// <see cref="DecoderScript.LayerTensors"/>, and in EAGLE-3 norm and lm_head. EAGLE-3 has no fc, and hidden_norm in its first layer.
     /// </summary>
     public StateDict All { get; }
