@@ -9,6 +9,7 @@ using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Acceptance;
 using Koala.Lab.Evaluation.Comparison;
 using Koala.Lab.Evaluation.Gates;
 using Koala.Lab.Evaluation.TreeFitting;
@@ -38,8 +39,11 @@ public sealed class JsonFieldNamesTests
             "repeats prompts skipped tokens lossless " +
             "nearTies equalAnswers acceptanceLength positionAcceptance nAlpha treeNodeAcceptance baseline " +
             "speculative speedup predicted breakEven round " +
-            "byCategory provenance positionRounds disturbed disturbances load"
+            "byCategory provenance positionRounds disturbed disturbances load confidenceThreshold calibration byContextLength"
         },
+        { typeof(Calibration), "error bins" },
+        { typeof(ContextBin), "from to rounds acceptanceLength" },
+        { typeof(CalibrationBin), "confidence accepted tokens" },
         { typeof(TreeReport), "name nodes depth" },
         { typeof(MeanInterval), "mean low high count" },
         { typeof(MedianInterval), "median low high count" },
@@ -123,8 +127,8 @@ public sealed class JsonFieldNamesTests
         { typeof(TrainingPlan), "data validation head training withControls target dtype device threads targetIdentity dataHash" },
         {
             typeof(TrainingOptions),
-            "steps batch rowLength losses firstErrorFocus trainingTimeTest featureNoise learningRate schedule warmup beta1 " +
-            "beta2 weightDecay clip clipBy adversary seed " +
+            "steps batch rowLength losses firstErrorFocus confidenceWeight trainingTimeTest featureNoise learningRate schedule warmup " +
+            "beta1 beta2 weightDecay clip clipBy adversary seed " +
             "validateEvery validationAnswers saveEvery"
         },
         { typeof(LossTerm), "name weight decay" },
@@ -140,11 +144,11 @@ public sealed class JsonFieldNamesTests
             "weight judges with topTokens positions loss gradientPenalty balance warmup lowestAccuracy highestAccuracy width " +
             "spectralNorm learningRate"
         },
-        { typeof(MedusaOptions), "layers heads tied ownLmHeads markovRank" },
+        { typeof(MedusaOptions), "layers heads tied ownLmHeads markovRank confidence" },
         {
             typeof(EagleOptions),
             "layers draftVocabulary fusedFeatures bias architecture fusedLayers ownLmHead normBeforeResidual normBeforeFc " +
-            "featureNorms normOutput decoder"
+            "featureNorms normOutput confidence fusionWeights window decoder"
         },
         {
             typeof(EagleDecoderSizes),

@@ -32,13 +32,30 @@ internal sealed class NewHeadOptions(Option<string> kind)
     private readonly Option<string> _architecture = SharedOptions.OptionalChoice("--architecture",
         "EAGLE: how embeddings and features are joined. eagle3 is what servers compute; it needs --fused-features. Default: eagle3 with "
         + "--fused-features and without --bias, otherwise eagle1.", "eagle1", "eagle3");
+    private readonly Option<bool> _featureNorms = SharedOptions.Flag("--feature-norms",
+        "EAGLE-3.1: give each of the fused states a norm of its own; it needs --fused-features.");
+    private readonly Option<bool> _normOutput = SharedOptions.Flag("--norm-output",
+        "EAGLE-3.1: let the head continue from its normed output; it needs --fused-features.");
+    private readonly Option<bool> _fusionWeights = SharedOptions.Flag("--fusion-weights",
+        "EAGLE: give each of the fused states a learned weight; it needs --fused-features.");
+    private readonly Option<int?> _window = SharedOptions.OptionalInteger("--window",
+        "EAGLE: the sliding window of the head's attention in tokens, 16 or more. Default: none, a token attends to all before it.");
+    private readonly Option<bool> _confidence = SharedOptions.Flag("--confidence",
+        "Give the head a confidence output: how probable it is that the next drafted token will be accepted.");
 
     /// <summary>The kinds of head.</summary>
     public static string[] Kinds => ["medusa", "eagle"];
 
     /// <summary>All options except for the kind.</summary>
-    public IReadOnlyList<Option> Sizes =>
-        [_layers, _medusaHeads, _tied, _ownLmHeads, _markovRank, _draftVocabulary, _fusedFeatures, _bias, _architecture];
+    public IReadOnlyList<Option> Sizes => [_layers, _confidence, .. OfMedusa, .. OfEagle];
+
+    /// <summary>Whether the user wants a confidence output.</summary>
+    public Option<bool> Confidence => _confidence;
+
+    private Option[] OfMedusa => [_medusaHeads, _tied, _ownLmHeads, _markovRank];
+
+    private Option[] OfEagle =>
+        [_draftVocabulary, _fusedFeatures, _bias, _architecture, _featureNorms, _normOutput, _fusionWeights, _window];
 
     /// <param name="result">The arguments.</param>
     /// <param name="eagleOnly">Further options that apply to an EAGLE head only.</param>
@@ -46,9 +63,7 @@ internal sealed class NewHeadOptions(Option<string> kind)
     public HeadOptions Read(ParseResult result, params Option[] eagleOnly)
     {
         var isMedusa = result.GetValue(kind) == "medusa";
-        Option[] ofOtherKind = isMedusa
-            ? [_draftVocabulary, _fusedFeatures, _bias, _architecture, .. eagleOnly]
-            : [_medusaHeads, _tied, _ownLmHeads, _markovRank];
+        Option[] ofOtherKind = isMedusa ? [.. OfEagle, .. eagleOnly] : OfMedusa;
         if (result.FirstGiven(ofOtherKind) is { } given)
         {
             var (thisKind, otherKind) = isMedusa ? ("a medusa", "eagle") : ("an eagle", "medusa");
@@ -65,6 +80,7 @@ internal sealed class NewHeadOptions(Option<string> kind)
                 Tied = result.GetValue(_tied),
                 OwnLmHeads = result.GetValue(_ownLmHeads),
                 MarkovRank = result.GetValue(_markovRank),
+                Confidence = result.GetValue(_confidence),
             };
         }
         return new EagleOptions
@@ -79,6 +95,11 @@ internal sealed class NewHeadOptions(Option<string> kind)
                 "eagle3" => EagleArchitecture.Eagle3,
                 _ => EagleArchitecture.Eagle1,
             },
+            FeatureNorms = result.GetValue(_featureNorms),
+            NormOutput = result.GetValue(_normOutput),
+            FusionWeights = result.GetValue(_fusionWeights),
+            Window = result.GetValue(_window),
+            Confidence = result.GetValue(_confidence),
         };
     }
 }

@@ -34,6 +34,8 @@ internal sealed class TrainOptions
     };
     private readonly Option<double> _firstErrorFocus = SharedOptions.Number("--first-error-focus",
         "Additional weight of the positions where a chain makes its first error; 0 weighs all alike.", () => Defaults.FirstErrorFocus);
+    private readonly Option<double> _confidenceWeight = SharedOptions.Number("--confidence-weight",
+        "With --confidence: the weight of the loss of the confidence output.", () => Defaults.ConfidenceWeight);
     private readonly Option<int?> _trainingTimeTest = SharedOptions.OptionalInteger("--training-time-test",
         "EAGLE: steps on its own output that the head is trained over. Default: the preset's.");
     private readonly Option<double?> _featureNoise = SharedOptions.OptionalNumber("--feature-noise",
@@ -86,7 +88,7 @@ internal sealed class TrainOptions
     public void AddTo(Command command)
     {
         command.AddOptions([_head, .. _newHead.Sizes, Data, Validation, _preset]);
-        command.AddOptions(_steps, _batch, _rowLength, _losses, _firstErrorFocus, _trainingTimeTest, _featureNoise);
+        command.AddOptions(_steps, _batch, _rowLength, _losses, _firstErrorFocus, _confidenceWeight, _trainingTimeTest, _featureNoise);
         command.AddOptions(_learningRate, _schedule, _warmup, _beta1, _beta2, _weightDecay, _clip, _clipBy);
         command.AddOptions(_seed, _validateEvery, _validationAnswers, _saveEvery);
         command.AddOptions([.. _adversary.All, WithControls]);
@@ -96,6 +98,11 @@ internal sealed class TrainOptions
 
     public TrainingOptions ReadTraining(ParseResult result, HeadOptions head)
     {
+        if (result.Has(_confidenceWeight) && !result.GetValue(_newHead.Confidence))
+        {
+            throw new KoalaException(_confidenceWeight.Name, "is given, but the head has no confidence output",
+                $"give {_newHead.Confidence.Name} as well, or leave it out");
+        }
         var preset = TrainingPresets.Create(result.GetValue(_preset)!, head, result.GetValue(_steps));
         return preset with
         {
@@ -103,6 +110,7 @@ internal sealed class TrainOptions
             RowLength = result.GetValue(_rowLength),
             Losses = result.GetValue(_losses) is { Length: > 0 } losses ? [.. losses.Select(ReadLoss)] : preset.Losses,
             FirstErrorFocus = result.GetValue(_firstErrorFocus),
+            ConfidenceWeight = result.GetValue(_confidenceWeight),
             TrainingTimeTest = result.GetValue(_trainingTimeTest) ?? preset.TrainingTimeTest,
             FeatureNoise = result.GetValue(_featureNoise) ?? preset.FeatureNoise,
             LearningRate = result.GetValue(_learningRate) ?? preset.LearningRate,

@@ -7,7 +7,7 @@ namespace Koala.Cli.Options;
 
 /// <summary>
 /// The draft tree of a round, and which candidates are accepted: <c>--tree --tree-tokens --tree-depth --tree-topk
-/// --acceptance</c>.
+/// --confidence-threshold --acceptance</c>.
 /// </summary>
 internal sealed class TreeOptions
 {
@@ -24,13 +24,16 @@ internal sealed class TreeOptions
         "Levels of a dynamic tree. Default: 7, or as many as the head can draft.");
     private readonly Option<int?> _topK = SharedOptions.OptionalInteger("--tree-topk",
         "Nodes that a dynamic tree expands per level, and children of each. Default: 10.");
+    private readonly Option<double> _confidenceThreshold = SharedOptions.Number("--confidence-threshold",
+        "Draft no further token once the product of the head's confidences is below this, 0 to 1; 0 never cuts a chain. It needs a head "
+        + "that was trained with --confidence.", () => new GenerationOptions().ConfidenceThreshold);
     private readonly Option<string> _acceptance = SharedOptions.Choice("--acceptance",
         "Which candidates are accepted when sampling: lossless keeps the target's distribution, typical (Medusa's) does not.",
         () => "lossless", "lossless", "typical");
 
     private Option[] OfDynamicTree => [_tokens, _depth, _topK];
 
-    private Option[] All => [_tree, .. OfDynamicTree, _acceptance];
+    private Option[] All => [_tree, .. OfDynamicTree, _confidenceThreshold, _acceptance];
 
     public void AddTo(Command command) => command.AddOptions(All);
 
@@ -56,6 +59,7 @@ internal sealed class TreeOptions
                 Dynamic => ReadDynamic(result),
                 _ => StaticTree.Find(name),
             },
+            ConfidenceThreshold = result.GetValue(_confidenceThreshold),
             Acceptance = Enum.Parse<AcceptanceMode>(result.GetValue(_acceptance)!, ignoreCase: true),
         };
     }

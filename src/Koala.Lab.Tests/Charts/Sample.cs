@@ -2,6 +2,7 @@ using System.Text.Json;
 using Koala.Lab.Charts;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Acceptance;
 using Koala.Lab.Runtime.Files;
 using Koala.Lab.Training;
 
@@ -79,6 +80,15 @@ internal static class Sample
     {
         ["position acceptance"] = () => Chart.PositionAcceptance(Trace),
         ["position acceptance of reports"] = () => Chart.PositionAcceptance(Reports),
+        ["reliability"] = () => Chart.Reliability(Reports[0] with
+        {
+            Calibration = new Calibration(0.05, [new(0.12, 0.2, 40), new(0.45, 0.4, 300), new(0.81, 0.75, 500), new(0.97, 0.99, 900)]),
+        }),
+        ["acceptance by context length"] = () => Chart.AcceptanceByContextLength(
+            Reports[0] with { ByContextLength = [new(0, 63, 40, 2.5), new(64, 127, 300, 2.25), new(256, 511, 9, 1.5)] },
+            Reports[1] with { ByContextLength = [new(64, 127, 310, 2.125), new(128, 255, 200, 2)] }),
+        ["no contexts"] = () => Chart.AcceptanceByContextLength(Reports[0]),
+        ["no confidences"] = () => Chart.Reliability(Reports[0]),
         ["acceptance length"] = () => Chart.AcceptanceLength(Trace),
         ["acceptance length, long"] = () => Chart.AcceptanceLength(LongTrace),
         ["round times"] = () => Chart.RoundTimes(Trace),

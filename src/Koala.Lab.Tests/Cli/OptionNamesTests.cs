@@ -27,15 +27,15 @@ public sealed partial class OptionNamesTests
         { "evaluate", new DynamicTree(), [] },
         { "evaluate", new EvaluationOptions(), [] },
         { "evaluate", new MedusaOptions(), [] },
-        { "evaluate", new EagleOptions(), ["FusedLayers"] },
+        { "evaluate", new EagleOptions(), ["FusedLayers", "NormBeforeFc", "NormBeforeResidual", "OwnLmHead"] },
         { "train", new TrainingOptions(), [] },
         { "train", new AdversaryOptions(), [] },
         { "train", new LossTerm("kl"), [] },
         { "train", new MedusaOptions(), [] },
-        { "train", new EagleOptions(), ["FusedLayers"] },
+        { "train", new EagleOptions(), ["FusedLayers", "NormBeforeFc", "NormBeforeResidual", "OwnLmHead"] },
         { "fit-tree", new TreeFitOptions(), [] },
         { "regenerate", new RegenerationOptions { Prompts = "prompts", Out = "out" }, [] },
-        { "regenerate", new GenerationOptions(), ["DraftLength", "Acceptance", "Stop"] },
+        { "regenerate", new GenerationOptions(), ["DraftLength", "ConfidenceThreshold", "Acceptance", "Stop"] },
     };
 
     private static readonly Command s_koala =

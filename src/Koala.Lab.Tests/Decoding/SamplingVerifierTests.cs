@@ -131,6 +131,43 @@ public sealed class SamplingVerifierTests
         Assert.True(Probability((p, draft, random) => Verify(p, draft, random, (_, _) => s_q[0], Residual, _ => 0), s_p, s_q,
             Chosen) < Significance);
 
+    /// <summary>Whether a token is drafted follows from the token before it.</summary>
+    [Fact]
+    public void A_cut_by_what_is_already_drafted_leaves_the_distribution_unchanged()
+    {
+        // Two, one and no candidate occur.
+        float[] confidence = [0.9f, 0.4f, 0.7f, 0.2f, 0.6f];
+        Draft Cut(float[][] q, int last, int length, RandomSource random)
+        {
+            var (product, drafted) = (confidence[last], Draft.Empty);
+            while (drafted.Candidates.Count < length && product >= 0.3)
+            {
+                last = drafted.Candidates is [.., var before] ? before.Token : last;
+                drafted = Draft.Chain([.. Tokens(drafted), .. Tokens(Drawn(q, last, 1, random))]);
+                product *= confidence[drafted.Candidates[^1].Token];
+            }
+            return drafted;
+        }
+        Assert.True(Probability(Koala, s_p, s_q, Cut) > Significance);
+
+        static IEnumerable<SampledToken> Tokens(Draft draft) =>
+            draft.Candidates.Select(c => new SampledToken(c.Token, c.Q, c.Distribution));
+    }
+
+    /// <summary>A cut that looks at the token itself, or at the confidence behind it, keeps some tokens more often than others.</summary>
+    [Theory, InlineData(false), InlineData(true)]
+    public void A_cut_by_the_next_token_is_detected(bool byConfidenceBehindIt)
+    {
+        float[] confidence = [0.9f, 0.4f, 0.7f, 0.2f, 0.6f];
+        Draft Cut(float[][] q, int last, int length, RandomSource random)
+        {
+            var draft = Drawn(q, last, length, random);
+            float Measure(Candidate c) => byConfidenceBehindIt ? confidence[c.Token] : c.Q!.Value;
+            return draft.Truncate(draft.Candidates.TakeWhile(c => Measure(c) >= 0.3).Count());
+        }
+        Assert.True(Probability(Koala, s_p, s_q, Cut) < Significance);
+    }
+
     /// <summary>The test's own rule is correct unless an option makes it wrong.</summary>
     [Fact]
     public void The_correct_rule_behind_the_wrong_ones_passes() =>

@@ -25,7 +25,11 @@ public sealed class EagleDrafterTests
         new EagleOptions { Layers = 2, FusedFeatures = true, Architecture = EagleArchitecture.Eagle1 },
         new EagleOptions { Layers = 1, FusedFeatures = true },
         new EagleOptions { Layers = 2, FusedFeatures = true, DraftVocabulary = 100, NormBeforeResidual = true, NormBeforeFc = true },
-        new EagleOptions { Layers = 2, FusedFeatures = true, OwnLmHead = true, FeatureNorms = true, NormOutput = true });
+        new EagleOptions { Layers = 2, FusedFeatures = true, OwnLmHead = true, FeatureNorms = true, NormOutput = true },
+        new EagleOptions { Layers = 1, FusedFeatures = true, FusionWeights = true, FeatureNorms = true },
+        new EagleOptions { Layers = 1, FusedFeatures = true, FusionWeights = true, Bias = true },
+        new EagleOptions { Layers = 2, Window = 16 },
+        new EagleOptions { Layers = 1, FusedFeatures = true, Window = 17 });
 
     /// <summary>
     /// Two sequences that commit different numbers of tokens, each with a tree of four levels after every commitment;

@@ -31,6 +31,9 @@ public sealed class HeadExportTests : IDisposable
         { ExportFormat.Speculators, s_eagle3 with { Layers = 3, DraftVocabulary = 100 } },
         { ExportFormat.Speculators, s_eagle3 with { FeatureNorms = true, NormOutput = true, NormBeforeResidual = true } },
         { ExportFormat.VllmEagle3, s_eagle3 with { Layers = 2, NormBeforeFc = true, OwnLmHead = true } },
+        { ExportFormat.VllmEagle3, s_eagle3 with { FeatureNorms = true, NormOutput = true } },
+        { ExportFormat.Speculators, s_eagle3 with { FusionWeights = true } },
+        { ExportFormat.SglangEagle3, s_eagle3 with { FeatureNorms = true, NormOutput = true, DraftVocabulary = 100 } },
         { ExportFormat.SglangEagle3, s_eagle3 with { DraftVocabulary = 100 } },
     };
 
@@ -85,6 +88,9 @@ public sealed class HeadExportTests : IDisposable
         { ExportFormat.Speculators, s_eagle3 with { FusedLayers = [0, 1, 3] }, "last layer" },
         { ExportFormat.Medusa, new MedusaOptions { Heads = 2, MarkovRank = 4 }, "Markov bias" },
         { ExportFormat.VllmMedusa, new MedusaOptions { Heads = 2, MarkovRank = 4 }, "Markov bias" },
+        { ExportFormat.Medusa, new MedusaOptions { Heads = 2, Confidence = true }, "confidence output" },
+        { ExportFormat.Speculators, s_eagle3 with { Confidence = true }, "confidence output" },
+        { ExportFormat.Eagle, new EagleOptions { Window = 64 }, "window of attention" },
     };
 
     [Theory, MemberData(nameof(Refused))]

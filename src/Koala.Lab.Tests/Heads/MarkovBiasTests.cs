@@ -103,6 +103,28 @@ public sealed class MarkovBiasTests
         }
     }
 
+    /// <summary>
+    /// With chains, whose tokens are drawn one after another from distributions with the bias of the token before, and with trees.
+    /// </summary>
+    [Theory, InlineData(false), InlineData(true)]
+    public void Sampled_answers_have_the_targets_distribution(bool tree)
+    {
+        using var head = TinyModels.Train(
+            TinyModels.Options with { Steps = 60, LearningRate = 1e-2, ValidateEvery = 1000, ValidationAnswers = 0 }, s_options);
+        using (var _ = no_grad()) Assert.True(head.Parameters["markov.after"].abs().max().item<float>() > 0.01);
+        var options = new GenerationOptions
+        {
+            Temperature = 1, TopK = 3, MaxTokens = 3,
+            DraftLength = tree ? null : 2,
+            Tree = tree ? new DynamicTree { Tokens = 6, Levels = 2, TopK = 2 } : null,
+        };
+        var prompt = Golden.Prompts("koala-nano")[0].Ids;
+        var expected = SampledAnswers.Distribution(ShippedModels.Nano, prompt, options, 3);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head) { ChooseDraftLength = false };
+        var accepted = SampledAnswers.AssertDistribution(decoder, prompt, options, expected);
+        Assert.InRange(accepted, 50, int.MaxValue);   // otherwise nothing was tested
+    }
+
     [Fact]
     public void The_bias_learns_pairs_of_tokens()
     {

@@ -79,6 +79,17 @@ public sealed class SweepPlanTests : IDisposable
     }
 
     [Fact]
+    public void Options_of_heads_that_files_leave_out_are_ablations_too()
+    {
+        var plan = Fields.With("base", """{"head": "eagle", "data": "chats.jsonl", "fusedFeatures": true, "architecture": "eagle3"}""")
+            .With("grid", """{"featureNorms": [false, true], "confidence": [true], "fusionWeights": [true], "window": [null, 64]}""")
+            .Read();
+        Assert.Equal([(false, null), (false, 64), (true, null), (true, 64)], plan.Cells.Select(cell => (EagleOptions)cell.Request.Head)
+            .Select(head => (head.FeatureNorms, head.Window)));
+        Assert.All(plan.Cells, cell => Assert.True(cell.Request.Head is EagleOptions { Confidence: true, FusionWeights: true }));
+    }
+
+    [Fact]
     public void A_list_of_losses_is_one_value()
     {
         const string Losses = """{"losses": [[{"name": "kl"}], [{"name": "kl", "weight": 0.5}, {"name": "total-variation"}]]}""";

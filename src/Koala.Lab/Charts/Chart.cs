@@ -25,6 +25,16 @@ public static class Chart
     public static Figure PositionAcceptance(params IEnumerable<EvaluationReport> reports) =>
         new(AcceptanceFigures.ByPosition(All(reports)));
 
+    /// <summary>The acceptance length of several reports by the length of the context at the beginning of a round.</summary>
+    public static Figure AcceptanceByContextLength(params IEnumerable<EvaluationReport> reports) =>
+        new(AcceptanceFigures.ByContextLength(All(reports)));
+
+    /// <summary>
+    /// The reliability of a head's confidences: the share of accepted tokens over their mean confidence, in tenths, with the line on which
+    /// the two are equal. Without <see cref="EvaluationReport.Calibration"/> it has no data.
+    /// </summary>
+    public static Figure Reliability(EvaluationReport report) => new(AcceptanceFigures.Reliability(report));
+
     /// <summary>
     /// The tokens committed per round, split into accepted tokens and bonus token, with their mean τ. Beyond 100 rounds a bar is the mean
     /// of several rounds.

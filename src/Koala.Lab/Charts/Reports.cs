@@ -47,6 +47,11 @@ internal static class Reports
         };
         rows.AddRange(EvaluationTable.PositionAcceptance(report).Select((text, i) => (IReadOnlyList<string>)[Depth(i + 1), text, ""]));
         rows.AddRange(report.NAlpha.Select((alpha, n) => (IReadOnlyList<string>)[$"{n}-alpha", Two(alpha), ""]));
+        if (report.Calibration is { } calibration)
+        {
+            rows.Add(["calibration error of the confidences", Number(calibration.Error, "F3"),
+                $"{Count(calibration.Bins.Sum(bin => bin.Tokens))} tokens"]);
+        }
         if (double.IsFinite(report.BreakEven))
         {
             rows.Add(["predicted speedup", Two(report.Predicted), ""]);

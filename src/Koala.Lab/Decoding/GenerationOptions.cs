@@ -31,6 +31,13 @@ public sealed record GenerationOptions
     public DraftTree? Tree { get; init; }
 
     /// <summary>
+    /// Where the head's own confidence ends a chain early: no further token is drafted once the product of its confidences is below this
+    /// number, 0 to 1. Default 0: the chain is never cut. It needs a head with a confidence output, and changes no answer: greedy ones stay
+    /// the same, and sampled ones keep the target's distribution.
+    /// </summary>
+    public double ConfidenceThreshold { get; init; }
+
+    /// <summary>
     /// Which candidates are accepted when sampling. Default: lossless. Greedy decoding is always lossless.
     /// </summary>
     public AcceptanceMode Acceptance { get; init; }
@@ -53,7 +60,13 @@ public sealed record GenerationOptions
     public bool FullTrace { get; init; }
 
     /// <summary>The draft tree of every round for a head that can draft this many tokens one after another.</summary>
-    public DraftTree TreeFor(int maxDraftLength) => Tree?.FitTo(maxDraftLength) ?? new ChainTree(DraftLength ?? maxDraftLength);
+    public DraftTree TreeFor(int maxDraftLength)
+    {
+        var tree = Tree?.FitTo(maxDraftLength) ?? new ChainTree(DraftLength ?? maxDraftLength);
+        return tree is ChainTree chain && ConfidenceThreshold > 0
+            ? chain with { Cut = new ConfidenceCut(ConfidenceThreshold, Sampled: Temperature > 0) }
+            : tree;
+    }
 
     /// <exception cref="KoalaException">An option is out of range.</exception>
     public void Validate()
@@ -76,6 +89,12 @@ public sealed record GenerationOptions
             throw KoalaException.ForOption(nameof(DraftLength),
                 $"is the length of a chain, but {new OptionName(nameof(Tree))} is {Tree.Name}", "leave one of them out");
         Tree?.Validate();
+        if (ConfidenceThreshold is not (>= 0 and <= 1))
+            throw KoalaException.ForOption(nameof(ConfidenceThreshold), $"is {ConfidenceThreshold}, but a product of confidences is 0 to 1",
+                "set it to about 0.3, or leave it out");
+        if (ConfidenceThreshold > 0 && Tree is not (null or ChainTree))
+            throw KoalaException.ForOption(nameof(ConfidenceThreshold),
+                $"cuts a chain, but {new OptionName(nameof(Tree))} is {Tree.Name}", "leave one of them out");
         if (Acceptance == AcceptanceMode.Typical && Temperature == 0)
             throw KoalaException.ForOption(nameof(Acceptance),
                 $"is typical, a rule for sampling, but {new OptionName(nameof(Temperature))} is 0",

@@ -209,13 +209,16 @@ public sealed class SpeculativeDecoder : IDisposable
     }
 
     /// <summary>The draft tree of every round with these options.</summary>
-    /// <exception cref="KoalaException">The tree is deeper than the source can draft.</exception>
+    /// <exception cref="KoalaException">The tree is deeper than the source can draft, or a cut needs confidences that it lacks.</exception>
     internal static DraftTree TreeFor(IDraftSource source, GenerationOptions options)
     {
         if (options.DraftLength > source.MaxDraftLength)
             throw KoalaException.ForOption(nameof(options.DraftLength),
                 $"is {options.DraftLength}, but this head drafts at most {source.MaxDraftLength} tokens per round",
                 "lower it or leave it out");
+        if (options.ConfidenceThreshold > 0 && !source.HasConfidences)
+            throw KoalaException.ForOption(nameof(options.ConfidenceThreshold), "is set, but the draft source has no confidence output",
+                "leave it out, or train a head with one");
         var tree = options.TreeFor(source.MaxDraftLength);
         if (tree.Depth > source.MaxDraftLength)
             throw KoalaException.ForOption(nameof(options.Tree),

@@ -38,4 +38,10 @@ public interface ITokenSampler
     /// <returns>The candidates of each parent, those of the first row first.</returns>
     IReadOnlyList<SampledToken[]> Sample(Tensor logits, int count, int times) =>
         times == 1 ? Sample(logits, count) : [.. Sample(logits, count).SelectMany(row => Enumerable.Repeat(row, times))];
+
+    /// <summary>One candidate for each of some sequences. A sampler that draws takes each from the random stream of its sequence.</summary>
+    /// <param name="logits">The logits, one row for each of these sequences.</param>
+    /// <param name="sequences">The numbers of the sequences in the batch.</param>
+    /// <returns>The candidate of each row.</returns>
+    IReadOnlyList<SampledToken[]> Sample(Tensor logits, IReadOnlyList<int> sequences) => Sample(logits, count: 1);
 }

@@ -36,6 +36,15 @@ public abstract class LevelDrafter : Drafter
     public abstract Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents);
 
     /// <summary>
+    /// The probability, as the head sees it, that the target will accept the token after each parent of the latest
+    /// <see cref="First"/> or <see cref="Next"/>. It follows from the tokens before that token. Null, the default, means that the drafter
+    /// has no such output.
+    /// </summary>
+    /// <param name="sampled">Whether tokens are sampled, at about temperature 1; otherwise decoding is greedy.</param>
+    /// <returns>A number from 0 to 1 for each row of the logits.</returns>
+    public virtual float[]? Confidences(bool sampled) => null;
+
+    /// <summary>
     /// The best token after each root, the best one after that, and so on, according to the logits of
     /// <see cref="First"/> and <see cref="Next"/>. The tokens are chosen on the device, and the host reads nothing in
     /// between. Null, the default, means that the drafter cannot do this and that those two methods are called.
@@ -63,7 +72,25 @@ public abstract class LevelDrafter : Drafter
     /// <returns>The candidates of each of the B·n parents, sequence by sequence.</returns>
     internal IReadOnlyList<SampledToken[]> Sample(ITokenSampler sampler, Tensor logits, int count, int parents)
     {
-        var sampled = sampler.Sample(logits, count, times: (int)(Batch * parents / logits.shape[0]));
+        return OfTarget(sampler.Sample(logits, count, times: (int)(Batch * parents / logits.shape[0])));
+    }
+
+    /// <summary>Samples one token after a parent of each of some sequences, as tokens of the target.</summary>
+    /// <param name="sampler">The sampler, which takes the best token or draws one.</param>
+    /// <param name="logits">The logits of all sequences, [B,V'].</param>
+    /// <param name="sequences">The sequences that get a token, in ascending order.</param>
+    /// <returns>A token for each of these sequences.</returns>
+    internal IEnumerable<SampledToken> Sample(ITokenSampler sampler, Tensor logits, int[] sequences)
+    {
+        using var scope = NewDisposeScope();
+        var rows = sequences.Length == Batch
+            ? logits
+            : logits.index_select(0, tensor(sequences.Select(b => (long)b).ToArray(), device: logits.device));
+        return OfTarget(sampler.Sample(rows, sequences)).Select(siblings => siblings[0]);
+    }
+
+    private IReadOnlyList<SampledToken[]> OfTarget(IReadOnlyList<SampledToken[]> sampled)
+    {
         if (sampled.Any(siblings => siblings is [{ Token: BestTokens.None }, ..])) throw NotFinite();
         return Vocabulary is { } vocabulary ? [.. sampled.Select(vocabulary.FromTarget)] : sampled;
     }

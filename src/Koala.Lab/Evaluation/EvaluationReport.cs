@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Koala.Lab.Decoding;
+using Koala.Lab.Evaluation.Acceptance;
 using Koala.Lab.Runtime;
 
 namespace Koala.Lab.Evaluation;
@@ -77,6 +78,20 @@ public sealed record EvaluationReport : Circumstances
     /// 0-alpha, 1-alpha … up to 4-alpha: see <see cref="Acceptance.NAlpha"/>. Empty if the draft source has no distribution.
     /// </summary>
     public IReadOnlyList<double> NAlpha { get; init; } = [];
+
+    /// <summary>The confidence below which a draft was cut; null if none was, and in reports that are older than confidences.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? ConfidenceThreshold { get; init; }
+
+    /// <summary>Whether the head's confidences are right; null for a draft source without them.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Calibration? Calibration { get; init; }
+
+    /// <summary>
+    /// The acceptance by the length of the context at the beginning of a round; null in reports that are older than this field.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<ContextBin>? ByContextLength { get; init; }
 
     /// <summary>For a tree, the acceptance by depth and child rank; null for a chain.</summary>
     public IReadOnlyList<IReadOnlyList<double>>? TreeNodeAcceptance { get; init; }

@@ -4,7 +4,6 @@ using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Drafting;
-using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Evaluation.Acceptance;
 using Koala.Lab.Evaluation.Statistics;
 using Koala.Lab.Runtime.Machine;
@@ -148,6 +147,9 @@ internal sealed class EvaluationRun : IDisposable
             PositionAcceptance = trace.PositionAcceptance,
             PositionRounds = trace.PositionRounds,
             NAlpha = NAlpha.Rates(_alpha),
+            ConfidenceThreshold = generation.ConfidenceThreshold > 0 ? generation.ConfidenceThreshold : null,
+            Calibration = CalibrationCounts.Of([.. _alpha.Select(counts => counts.Calibration)]),
+            ByContextLength = ContextBin.Of(_measured.SelectMany(m => m.Speculative.Answers)),
             TreeNodeAcceptance = trace.TreeNodeAcceptance,
             Baseline = ThroughputOf(_measured.Select(m => m.Baseline), _options.Limits.ShortestSeconds),
             Speculative = ThroughputOf(_measured.Select(m => m.Speculative), _options.Limits.ShortestSeconds),
@@ -195,7 +197,8 @@ internal sealed class EvaluationRun : IDisposable
         var few = PromptGroups.Spread(groups).Select(FirstTurns).Where(turns => turns.Length > 0);
         var (choice, cost) = DraftLengthTuner.Measure(
             _target, _source, few, _options.Generation, s_choosing, _options.Limits, _cancel);
-        return new DraftPlan(_options.Generation with { DraftLength = choice.Length }, new ChainTree(choice.Length), cost);
+        var generation = _options.Generation with { DraftLength = choice.Length };
+        return new DraftPlan(generation, SpeculativeDecoder.TreeFor(_source, generation), cost);
     }
 
     private DraftPlan PlanOfGivenDraft()

@@ -3,6 +3,7 @@ using System.Text;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Decoding.Trace;
+using Koala.Lab.Evaluation.Acceptance;
 using Koala.Lab.Evaluation.Statistics;
 
 namespace Koala.Lab.Evaluation;
@@ -28,6 +29,9 @@ internal static class EvaluationTable
         foreach (var (i, shares) in (r.TreeNodeAcceptance ?? []).Index())
             Line($"at depth {i + 1}", $"{DecodingTrace.Ranks(shares)} (by child rank)");
         if (r.NAlpha.Count > 0) Line("n-alpha", $"{Row(r.NAlpha)}");
+        if (r.ByContextLength is { Count: > 1 } bins) Line("by context length", $"{string.Join("  ", bins.Select(RenderBin))}");
+        if (r.Calibration is { } calibration)
+            Line("calibration error", $"{calibration.Error:F3} over {calibration.Bins.Sum(bin => bin.Tokens)} tokens");
         if (SpeedsMissing(r) is { } missing)
         {
             Line("speed", $"{missing}");
@@ -48,8 +52,17 @@ internal static class EvaluationTable
 
     /// <summary>The draft of a round: the length of a chain, or a tree.</summary>
     public static string RenderDraft(EvaluationReport r) => r.Tree is null or { Name: "chain" }
-        ? string.Create(CultureInfo.InvariantCulture, $"draft length {r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}")
+        ? string.Create(
+            CultureInfo.InvariantCulture, $"draft length {r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}{RenderCut(r)}")
         : string.Create(CultureInfo.InvariantCulture, $"tree {r.Tree.Name} ({r.Tree.Nodes} nodes, depth {r.Tree.Depth})");
+
+    private static string RenderBin(ContextBin bin) => bin.Rounds < FewestRounds
+        ? string.Create(CultureInfo.InvariantCulture, $"{bin.Name}: ({bin.Rounds} rounds)")
+        : string.Create(CultureInfo.InvariantCulture, $"{bin.Name}: {bin.AcceptanceLength:F2}");
+
+    private static string RenderCut(EvaluationReport r) => r.ConfidenceThreshold is { } threshold
+        ? string.Create(CultureInfo.InvariantCulture, $", cut below confidence {threshold}")
+        : "";
 
     /// <summary>Why the report has no speeds; null if it has them.</summary>
     public static string? SpeedsMissing(EvaluationReport r)

@@ -36,6 +36,9 @@ public abstract class DraftHead : IDraftSource, IDisposable
     /// <inheritdoc/>
     public virtual IReadOnlyList<int> FeatureLayers => [];
 
+    /// <inheritdoc/>
+    public virtual bool HasConfidences => false;
+
     /// <summary>The part of the target's vocabulary that the head predicts over; null means all of it.</summary>
     public virtual DraftVocabulary? Vocabulary => null;
 

@@ -136,11 +136,13 @@ internal sealed class SweepSetting
         Func<string, KoalaException>? notThere = null)
     {
         var json = (JsonObject)JsonSerializer.SerializeToNode(defaults, defaults.GetType(), JsonFormat.Document)!;
+        // What has its default is not always written, so the type says which options there are.
+        var names = JsonFormat.Document.GetTypeInfo(defaults.GetType()).Properties.Select(property => property.Name).ToHashSet();
         foreach (var (name, value) in _values)
         {
             if (options[name] is not { } option || option.Part != part || option.Name == "evaluate.tree") continue;
             var place = option.Path[..^1].Aggregate(json, (fields, key) => (JsonObject)fields[key]!);
-            if (notThere is not null && !place.ContainsKey(option.Path[^1])) throw notThere(name);
+            if (notThere is not null && !names.Contains(option.Path[0])) throw notThere(name);
             place[option.Path[^1]] = value?.DeepClone();
         }
         return json.Deserialize(defaults.GetType(), JsonFormat.Document)!;

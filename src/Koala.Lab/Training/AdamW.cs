@@ -43,6 +43,7 @@ internal sealed class AdamW : IDisposable
     private readonly Tensor[] _first;    // the first moments
     private readonly Tensor[] _second;   // the second moments
     private readonly Tensor[] _steps;
+    private readonly bool[] _beside;     // which parameters are clipped by themselves
     private readonly (double Beta1, double Beta2, double WeightDecay) _rates;
 
     /// <param name="parameters">The parameters, in fp32. The caller owns them.</param>
@@ -51,12 +52,17 @@ internal sealed class AdamW : IDisposable
     /// <param name="weightDecay">
     /// The decoupled weight decay. A step takes this times the learning rate off every parameter.
     /// </param>
-    public AdamW(StateDict parameters, double beta1, double beta2, double weightDecay)
+    /// <param name="beside">
+    /// Says by name which parameters learn beside the others and are clipped by themselves, so that they do not change how far the others
+    /// are clipped. Null means none.
+    /// </param>
+    public AdamW(StateDict parameters, double beta1, double beta2, double weightDecay, Func<string, bool>? beside = null)
     {
         using var _ = no_grad();
         _parameters = parameters;
         _rates = (beta1, beta2, weightDecay);
         _values = [.. parameters.Select(p => p.Value)];
+        _beside = [.. parameters.Select(p => beside?.Invoke(p.Key) == true)];
         _first = [.. _values.Select(v => zeros_like(v).DetachFromDisposeScope())];
         _second = [.. _values.Select(v => zeros_like(v).DetachFromDisposeScope())];
         _steps = [.. _values.Select(v => zeros(1, device: v.device).DetachFromDisposeScope())];
@@ -85,9 +91,14 @@ internal sealed class AdamW : IDisposable
     /// <summary>
     /// Scales all gradients down to a norm of <paramref name="limit"/>, or clamps each one to this limit.
     /// </summary>
-    /// <returns>The norm of the gradients before clipping, a scalar.</returns>
-    public Tensor ClipGradients(double limit, ClipBy by = ClipBy.Norm) =>
-        (Tensor)s_unit.Value.Call(by == ClipBy.Norm ? "clip" : "cut", Gradients(), limit);
+    /// <returns>The norm of the gradients before clipping, a scalar, without those that are clipped by themselves.</returns>
+    public Tensor ClipGradients(double limit, ClipBy by = ClipBy.Norm)
+    {
+        Tensor Clip(bool beside) => (Tensor)s_unit.Value.Call(
+            by == ClipBy.Norm ? "clip" : "cut", Gradients().Where((_, i) => _beside[i] == beside).ToArray(), limit);
+        if (_beside.Contains(true)) Clip(beside: true).Dispose();
+        return Clip(beside: false);
+    }
 
     public void Step(double learningRate)
     {

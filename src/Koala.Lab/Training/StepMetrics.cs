@@ -14,7 +14,7 @@ public sealed record StepMetrics
 
     /// <summary>
     /// The loss that was minimised: the weighted sum of losses over depths, plus the weighted adversarial loss if there
-    /// is an adversary. NaN if the step had no position to learn from.
+    /// is an adversary, and the weighted loss of a confidence output. NaN if the step had no position to learn from.
     /// </summary>
     public double Loss { get; init; }
 
@@ -36,6 +36,11 @@ public sealed record StepMetrics
     /// from.
     /// </summary>
     public double TauSimulated { get; init; }
+
+    /// <summary>
+    /// The loss of the head's confidence output, unweighted; null for a head without one.
+    /// </summary>
+    public double? ConfidenceLoss { get; init; }
 
     /// <summary>The head's learning rate.</summary>
     public double LearningRate { get; init; }
@@ -121,6 +126,7 @@ public sealed record StepMetrics
             for (var i = 0; i < LossByDepth.Count; i++) yield return new($"lossAtDepth{i + 1}", LossByDepth[i]);
             foreach (var (name, loss) in LossByName) yield return new($"{CamelCase(name)}Loss", loss);
             yield return new("tauSimulated", TauSimulated);
+            if (ConfidenceLoss is { } confidence) yield return new("confidenceLoss", confidence);
             yield return new("learningRate", LearningRate);
             yield return new("gradientNorm", GradientNorm);
             if (AdversarialLoss is { } adversarial) yield return new("adversarialLoss", adversarial);

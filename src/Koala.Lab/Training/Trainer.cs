@@ -47,7 +47,7 @@ public sealed class Trainer : IDisposable
         _options = options;
         _loss = new SupervisedLoss(options.Losses, options.FirstErrorFocus);
         _heldOut = new HeldOutMeasurement(target, data, options);
-        _optimizer = new AdamW(head.Parameters, options.Beta1, options.Beta2, options.WeightDecay);
+        _optimizer = new AdamW(head.Parameters, options.Beta1, options.Beta2, options.WeightDecay, ConfidenceOutput.Owns);
         if (options.Adversary.Weight > 0)
         {
             // A head that reads its own output is trained over the steps of the training-time test.
@@ -164,6 +164,11 @@ public sealed class Trainer : IDisposable
             var (weight, measured) = _adversary.Weigh(played, loss, _state.Step);
             loss = loss + played.HeadLoss * weight;
             metrics = WithGame(metrics, played, weight, measured);
+        }
+        if (ConfidenceLoss.Compute(termsByDepth) is { } confidence)
+        {
+            loss = loss + confidence * _options.ConfidenceWeight;
+            metrics = metrics with { ConfidenceLoss = confidence.item<float>() };
         }
         _optimizer.ZeroGradients();
         loss.backward();

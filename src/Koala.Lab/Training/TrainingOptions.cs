@@ -38,6 +38,12 @@ public sealed record TrainingOptions
     public double FirstErrorFocus { get; init; }
 
     /// <summary>
+    /// The weight of the loss of a head's confidence output, above 0. Default 1. Heads without one ignore it. It changes nothing in the
+    /// rest of the head: the gradient ends before it, and is clipped by itself.
+    /// </summary>
+    public double ConfidenceWeight { get; init; } = 1;
+
+    /// <summary>
     /// The number of steps of training-time test for a head that reads its own output. 1 to 8, default 1. Other heads
     /// ignore it.
     /// </summary>
@@ -123,6 +129,7 @@ public sealed record TrainingOptions
         if (!(FeatureNoise >= 0) || double.IsInfinity(FeatureNoise))
             throw KoalaException.ForOption(nameof(FeatureNoise), $"is {FeatureNoise}, but it must be 0 or above",
                 "leave it out, or set it to 0.05");
+        Positive(nameof(ConfidenceWeight), ConfidenceWeight);
         DecayRate(nameof(Beta1), Beta1);
         DecayRate(nameof(Beta2), Beta2);
         Positive(nameof(LearningRate), LearningRate);

@@ -29,6 +29,22 @@ public sealed class StepCostTests
             shape => Assert.True(shape is { DraftMs: > 0, VerifyMs: > 0, BookkeepingMs: >= 0 }, shape.ToString()));
     }
 
+    /// <summary>A round that is cut has cost one level more than it has tokens, also one that drafts nothing.</summary>
+    [Fact]
+    public void Chains_with_a_cut_are_timed_at_each_length_from_none()
+    {
+        using var head = DraftHead.Create(new EagleOptions { Confidence = true }, ShippedModels.Nano);
+        var options = new GenerationOptions { DraftLength = 4, ConfidenceThreshold = 0.9 };
+        var trees = StepCost.TreesUpTo(SpeculativeDecoder.TreeFor(head, options));
+        var cost = StepCost.Measure(ShippedModels.Nano, head, trees, options, batch: 2, budget: s_short);
+        Assert.Equal([0, 1, 2, 3, 4], cost.Trees.Select(tree => tree.Nodes));
+        Assert.All(cost.Trees, tree => Assert.True(tree.DraftMs > 0));
+        Assert.Equal(cost.Trees[0].RoundMs, cost.RoundMs(0));
+        Assert.Equal(cost.Trees[2].RoundMs, cost.RoundMs(2));
+        var none = cost with { Trees = [.. cost.Trees.Skip(1)] };
+        Assert.Equal(cost.BaselineMs, none.RoundMs(0));
+    }
+
     [Theory, InlineData(0.0), InlineData(0.9)]
     public void Trees_are_timed_as_chains_are(double temperature)
     {

@@ -2,6 +2,7 @@ using System.Globalization;
 using Koala.Lab.Charts.Drawing;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Acceptance;
 
 namespace Koala.Lab.Charts.Figures;
 
@@ -21,6 +22,30 @@ internal static class AcceptanceFigures
 
     public static Plot ByPosition(IReadOnlyList<EvaluationReport> reports) =>
         ByPosition([.. ReportNames.Create(reports).Zip(reports, (name, report) => (name, report.PositionAcceptance))]);
+
+    public static Plot ByContextLength(IReadOnlyList<EvaluationReport> reports)
+    {
+        var names = reports.SelectMany(Bins).OrderBy(bin => bin.From).Select(bin => bin.Name).Distinct().ToList();
+        IReadOnlyList<ContextBin> Bins(EvaluationReport report) => report.ByContextLength ?? [];
+        Point[] Points(EvaluationReport report) =>
+            [.. Bins(report).Select(bin => new Point(names.IndexOf(bin.Name), bin.AcceptanceLength))];
+        return new Plot("Acceptance length by context length", new KeyAxis("tokens of prompt and answer before the round", names),
+            new ValueAxis("tokens per round, mean", "F2"),
+            [.. ReportNames.Create(reports).Zip(reports).Select((pair, i) =>
+                new Series(pair.First, Mark.Bar, Colours.At(i), Points(pair.Second)))]);
+    }
+
+    public static Plot Reliability(EvaluationReport report)
+    {
+        Point[] points = [.. (report.Calibration?.Bins ?? []).Select(bin => new Point(100 * bin.Confidence, 100 * bin.Accepted))];
+        Point[] diagonal = points.Length == 0 ? [] : [new Point(0, 0), new Point(100, 100)];
+        return new Plot("Reliability of the confidences", new KeyAxis("confidence in percent, mean of each tenth"),
+            new ValueAxis("accepted, percent of tokens", "F0", High: 100),
+            [
+                new Series("if confidences were right", Mark.Line, Colours.Muted, diagonal) { Dashed = true },
+                new Series("accepted", Mark.LineAndPoint, Colours.Blue, points),
+            ]);
+    }
 
     public static Plot LengthByRound(DecodingTrace trace)
     {

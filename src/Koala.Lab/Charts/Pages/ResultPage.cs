@@ -68,6 +68,8 @@ public static class ResultPage
     private static void AddReport(PageSections sections, EvaluationReport report)
     {
         sections.Add("Evaluation", ChartsOf(report) + Scroll(Reports.FactsHtml(report)));
+        if (report.ByContextLength is { Count: > 1 }) sections.Add("Context", Chart.AcceptanceByContextLength(report).Html);
+        if (report.Calibration is not null) sections.Add("Confidence", Chart.Reliability(report).Html);
         if (report.ByCategory.Count > 0)
         {
             var byCategory = Chart.AcceptanceLengthByCategory(report).Html;

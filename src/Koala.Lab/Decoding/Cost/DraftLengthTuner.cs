@@ -69,7 +69,8 @@ public static class DraftLengthTuner
             batch = Math.Max(batch, group.Count);
             if (++done >= FewestGroups && TimeProvider.System.GetElapsedTime(start) > budget / 2) break;
         }
-        var cost = StepCost.Measure(target, source, StepCost.Chains(longest), trial, batch, budget / 2, cancel);
+        var chains = StepCost.TreesUpTo(SpeculativeDecoder.TreeFor(source, trial));
+        var cost = StepCost.Measure(target, source, chains, trial, batch, budget / 2, cancel);
         var choice = Choose(cost, rounds, longest);
         string[] disturbances = [.. Disturbances.OfCost(cost, limits ?? new DisturbanceLimits())];
         return (disturbances.Length == 0 ? choice : choice with { Speedup = double.NaN, Disturbances = disturbances }, cost);

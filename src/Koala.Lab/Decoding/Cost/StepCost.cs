@@ -40,7 +40,10 @@ public sealed record StepCost(
     public double RoundMs(int nodes)
     {
         var drafted = Trees.Where(tree => tree.Nodes > 0).DistinctBy(tree => tree.Nodes);
-        (int Nodes, double Ms)[] points = [(0, BaselineMs), .. drafted.Select(tree => (tree.Nodes, tree.RoundMs))];
+        // A chain that was cut at once has still cost its first level.
+        var cutAtOnce = Trees.FirstOrDefault(tree => tree is { Nodes: 0, Tree: ChainTree { Cut: not null } });
+        (int Nodes, double Ms)[] points =
+            [(0, cutAtOnce?.RoundMs ?? BaselineMs), .. drafted.Select(tree => (tree.Nodes, tree.RoundMs))];
         if (points.FirstOrDefault(point => point.Nodes == nodes, (-1, 0)) is (>= 0, var ms)) return ms;
         if (points.Length == 1) throw new ArgumentOutOfRangeException(nameof(nodes), nodes, "no round with a draft was measured");
         var above = Array.FindIndex(points, point => point.Nodes > nodes);
@@ -69,10 +72,17 @@ public sealed record StepCost(
         return [.. lengths.Select(length => new ChainTree(length))];
     }
 
+    // A chain that is cut costs one level more than it has tokens, and takes them one by one. So the chains that are timed are those that
+    // are cut at each length, from none at all.
+    private static IReadOnlyList<DraftTree> ChainsLike(ChainTree longest) => longest.Cut is not { } cut
+        ? Chains(longest.Length)
+        : [.. Chains(longest.Length).Select(chain => chain.Depth).Prepend(0)
+            .Select(length => longest with { Cut = cut with { At = length } })];
+
     /// <summary>
     /// The trees to measure for the cost of rounds that draft a tree: for a chain, shorter chains too; otherwise only the tree.
     /// </summary>
-    internal static IReadOnlyList<DraftTree> TreesUpTo(DraftTree tree) => tree is ChainTree chain ? Chains(chain.Length) : [tree];
+    internal static IReadOnlyList<DraftTree> TreesUpTo(DraftTree tree) => tree is ChainTree chain ? ChainsLike(chain) : [tree];
 
     /// <summary>
     /// Measures baseline rounds and rounds with each tree alternately, so that other work on the machine affects all of them alike.

@@ -31,6 +31,11 @@ internal sealed class MultinomialSampler(GenerationOptions options, IReadOnlyLis
         return [.. rows.SelectMany(SampleRow)];
     }
 
+    public IReadOnlyList<SampledToken[]> Sample(Tensor logits, IReadOnlyList<int> sequences) =>
+        [.. Distributions.FromLogits(logits, options).Select((q, row) => float.IsNaN(q[0])
+            ? [new SampledToken(BestTokens.None, null, q)]
+            : SampleWithoutReplacement(q, 1, random[sequences[row]]))];
+
     internal static SampledToken[] SampleWithoutReplacement(float[] q, int count, RandomSource random)
     {
         var sampled = new List<SampledToken>();

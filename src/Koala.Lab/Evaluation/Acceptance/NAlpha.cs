@@ -56,8 +56,13 @@ public static class NAlpha
             var accepted = options.Temperature == 0
                 ? BestTokens(step.Logits, step.Drafter.Vocabulary).Select((token, b) => token == step.Correct[b] ? 1.0 : 0).ToArray()
                 : Overlap(step.TargetLogits(), step.Logits, step.Drafter.Vocabulary, options);
+            var confidences = step.Drafter.Confidences(sampled: options.Temperature > 0);
             for (var b = 0; b < answers.Length; b++)
-                if (step.Correct[b] is not null) counts[b].Add(step.Drafted, accepted[b]);
+            {
+                if (step.Correct[b] is null) continue;
+                counts[b].Add(step.Drafted, accepted[b]);
+                if (confidences is not null) counts[b].Calibration.Add(confidences[b], accepted[b]);
+            }
             return true;
         }, cancel);
         return counts;
@@ -93,6 +98,9 @@ internal sealed class NAlphaCounts
     public double[] Accepted { get; } = new double[NAlpha.Steps];
 
     public long[] Total { get; } = new long[NAlpha.Steps];
+
+    /// <summary>The same tokens by the head's confidence; empty for a head without a confidence output.</summary>
+    public CalibrationCounts Calibration { get; } = new();
 
     public void Add(int n, double accepted)
     {

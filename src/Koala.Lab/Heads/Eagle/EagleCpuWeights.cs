@@ -1,5 +1,6 @@
 using Koala.Lab.Kernels;
 using Koala.Lab.Targets;
+using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Eagle;
 
@@ -11,6 +12,8 @@ internal sealed unsafe class EagleCpuWeights : IDisposable
 
     public EagleCpuWeights(EagleWeights weights, Target target)
     {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
         var crew = CpuDecoder.Crew;
         float* Row(string name)
         {
@@ -18,11 +21,11 @@ internal sealed unsafe class EagleCpuWeights : IDisposable
             _rows[name] = PackedTensor.Row(row);
             return _rows[name].Floats;
         }
-        PanelMatrix? Matrix(string name) => weights.Find(name) is { } matrix ? PackedTensor.Matrix(matrix, crew) : null;
+        PanelMatrix? Packed(Tensor? matrix) => matrix is null ? null : PackedTensor.Matrix(matrix, crew);
         Options = weights.Options;
         Epsilon = (float)weights.Config.RmsNormEps;
         Decoder = weights.Config == target.Config ? target.Model.Cpu!.Decoder : _own = new CpuDecoder(weights.Config);
-        (Fuse, Fc, LmHead) = (Matrix("fuse"), Matrix("fc"), Matrix("lm_head"));
+        (Fuse, Fc, LmHead) = (Packed(weights.Fusion), Packed(weights.Find("fc")), Packed(weights.Find("lm_head")));
         FcBias = Row("fc.bias");
         FuseNorm = Row("fuse_norm");
         for (var i = 0; i < Options.FusedCount; i++) Row($"fuse_norms.{i}");
@@ -35,7 +38,7 @@ internal sealed unsafe class EagleCpuWeights : IDisposable
                 name => weights.Find($"layers.{layer}.{name}") is { } row ? PackedTensor.Row(row) : null))];
     }
 
-    /// <summary>The layer over the target's features, [D,F]; null if the features are hidden states.</summary>
+    /// <summary>See <see cref="EagleWeights.Fusion"/>, [D,F]; null if the features are hidden states.</summary>
     public PanelMatrix? Fuse { get; }
 
     /// <summary>The layer over pairs, [D,2D]; null in EAGLE-3.</summary>

@@ -26,6 +26,9 @@ internal abstract class EagleDrafter(EagleHead head, Target target, int batch) :
     /// <summary>The outputs from which the latest logits were computed, [B·n,D] with n candidates of each sequence.</summary>
     internal abstract Tensor Outputs { get; }
 
+    /// <inheritdoc/>
+    public override float[]? Confidences(bool sampled) => Head.Confidences(Outputs, sampled);
+
     internal override KoalaException NotFinite() => Head.NotFinite();
 
     protected EagleHead Head { get; } = head;

@@ -26,7 +26,7 @@ public sealed class EagleHead : DraftHead
     internal const int FusedLayers = 3;
 
     // The head itself has no limit, but drafts of this length are hardly ever accepted to their end.
-    private const int LongestDraft = 16;
+    internal const int LongestDraft = 16;
 
     private readonly EagleWeights _weights;
     private readonly int _targetLayers;
@@ -50,6 +50,9 @@ public sealed class EagleHead : DraftHead
 
     /// <inheritdoc/>
     public override int MaxDraftLength => LongestDraft;
+
+    /// <inheritdoc/>
+    public override bool HasConfidences => _weights.Options.Confidence;
 
     /// <inheritdoc/>
     public override DraftVocabulary? Vocabulary => _vocabulary;
@@ -94,6 +97,7 @@ public sealed class EagleHead : DraftHead
             {
                 Features = features.to(ScalarType.Float32),
                 Vocabulary = _ids,
+                Confidence = weights.Confidence?.Logits(features),
             };
         }).ToArray();
         foreach (var output in headOutputs)
@@ -101,6 +105,7 @@ public sealed class EagleHead : DraftHead
             output.Logits.MoveToOuterDisposeScope();
             output.TargetPositions.MoveToOuterDisposeScope();
             output.Features!.MoveToOuterDisposeScope();
+            output.Confidence?.MoveToOuterDisposeScope();
         }
         return headOutputs;
     }
@@ -125,9 +130,20 @@ public sealed class EagleHead : DraftHead
     internal Tensor Logits(EagleWeights weights, Tensor features, Target target) =>
         (weights.Find("lm_head") ?? _lmHead) is { } lmHead ? nn.functional.linear(features, lmHead) : target.Logits(features);
 
+    /// <summary>The confidences at outputs of the head, [N,D]; null if it has no <see cref="ConfidenceOutput"/>.</summary>
+    internal float[]? Confidences(Tensor outputs, bool sampled)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        return _weights.Confidence?.Probabilities(_weights.BeforeLmHead(outputs), sampled);
+    }
+
     /// <summary>The LM head over the head's vocabulary, [V',D], packed for a CPU.</summary>
     internal PanelMatrix PackedLmHead(EagleCpuWeights weights, CpuTarget target) =>
         weights.LmHead ?? (_lmHead is null ? target.LmHead : _packedLmHead ??= PackedTensor.Matrix(_lmHead, CpuDecoder.Crew));
+
+    /// <summary>The layer over the fused states; see <see cref="EagleWeights.Fusion"/>.</summary>
+    internal Tensor? Fusion => _weights.Fusion;
 
     /// <summary>The rows of the target's LM head that the head predicts over, [V',D]. The caller must not dispose them.</summary>
     internal Tensor SharedLmHead(Target target) => _lmHead ?? target.LmHead;
@@ -167,10 +183,7 @@ public sealed class EagleHead : DraftHead
 
     internal static EagleHead Create(EagleOptions options, Target target, int seed)
     {
-        options = options with
-        {
-            Architecture = options.Architecture ?? (options is { FusedFeatures: true, Bias: false } ? EagleArchitecture.Eagle3 : null),
-        };
+        options = options.WithArchitecture();
         options.Validate();
         var config = options.LayersFor(target.Config);
         if (options.DraftVocabulary > config.VocabularySize)
@@ -297,12 +310,13 @@ public sealed class EagleHead : DraftHead
         _lmHead = target.Model.LmHeadRows(_ids).DetachFromDisposeScope();
     }
 
-    // Norms start at one, biases at zero, and matrices as PyTorch's linear layers do. Layers after the first add
-    // nothing to the residual stream at first.
+    // Norms and the weights of fused states start at one, the confidence output and biases at zero, and matrices as PyTorch's linear
+    // layers do. Layers after the first add nothing to the residual stream at first.
     private static Tensor InitialValue(string name, long[] shape, Generator generator) => name.Split('.') switch
     {
         [.., var last] when last.EndsWith("norm", StringComparison.Ordinal) => ones(shape),
-        ["fuse_norms", _] => ones(shape),
+        ["fuse_norms", _] or ["fuse_weights"] => ones(shape),
+        [ConfidenceOutput.WeightName or ConfidenceOutput.BiasName] => zeros(shape),
         [.., "bias" or "qkv_bias"] => zeros(shape),
         ["layers", not "0", "o" or "down"] => zeros(shape),
         _ => (rand(shape, generator: generator) * 2 - 1) / Math.Sqrt(shape[^1]),

@@ -61,13 +61,42 @@ public sealed record EagleOptions : HeadOptions
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool NormBeforeFc { get; init; }
 
-    /// <summary>EAGLE-3.1: whether each of the fused states has a norm of its own. Default false.</summary>
+    /// <summary>
+    /// EAGLE-3.1 (arXiv 2605.09992): whether each of the fused states has a norm of its own, with weights that start at one. Default false.
+    /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool FeatureNorms { get; init; }
 
-    /// <summary>EAGLE-3.1: whether the head continues from its normed output. Default false: from the output before the norm.</summary>
+    /// <summary>
+    /// EAGLE-3.1 (arXiv 2605.09992): whether the head continues from its normed output. Default false: from the output before the norm.
+    /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool NormOutput { get; init; }
+
+    /// <summary>
+    /// Whether the head has a confidence output: a small layer beside it, which learns whether the next drafted token will be accepted.
+    /// Default false.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Confidence { get; init; }
+
+    /// <summary>
+    /// Whether each of the fused states has a learned weight, which starts at one and multiplies the whole state before the layer that
+    /// fuses them. Default false.
+    /// </summary>
+    /// <remarks>
+    /// The idea of weighting the target's layers is that of DFlare (arXiv 2606.02091), which learns weights for each layer of the head.
+    /// Here there is one weighting. The layer that fuses could express the same, but a single number moves a whole state at once.
+    /// </remarks>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool FusionWeights { get; init; }
+
+    /// <summary>
+    /// The sliding window of the head's attention: how many pairs back a pair attends, itself included; in a draft, the tokens drafted
+    /// before count too. At least 16. Default null: a pair attends to all before it.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Window { get; init; }
 
     /// <summary>The sizes of the decoder layers. Default null: those of the target.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -76,13 +105,31 @@ public sealed record EagleOptions : HeadOptions
     [JsonIgnore]
     internal bool IsEagle3 => Architecture == EagleArchitecture.Eagle3;
 
+    // The first option that is set and that only EAGLE-3 has; null if there is none.
+    private string? OptionOfEagle3 =>
+        FeatureNorms ? nameof(FeatureNorms)
+        : NormOutput ? nameof(NormOutput)
+        : NormBeforeFc ? nameof(NormBeforeFc)
+        : NormBeforeResidual ? nameof(NormBeforeResidual)
+        : OwnLmHead ? nameof(OwnLmHead)
+        : null;
+
+    /// <summary>The options of a new head: without an architecture, EAGLE-3 if features are fused and there is no bias.</summary>
+    internal EagleOptions WithArchitecture() => Architecture is null && FusedFeatures && !Bias
+        ? this with { Architecture = EagleArchitecture.Eagle3 }
+        : this;
+
     /// <summary>The number of states that are fused.</summary>
     [JsonIgnore]
     internal int FusedCount => FusedLayers?.Count ?? EagleHead.FusedLayers;
 
     /// <summary>The config of the head's decoder layers, for a head of this target.</summary>
-    internal ModelConfig LayersFor(ModelConfig target) => Decoder?.In(target.ForHeads)
-        ?? (IsEagle3 ? target.ForHeads with { AttentionBias = false, QueryKeyNorm = false } : target.ForHeads);
+    internal ModelConfig LayersFor(ModelConfig target)
+    {
+        var layers = Decoder?.In(target.ForHeads)
+            ?? (IsEagle3 ? target.ForHeads with { AttentionBias = false, QueryKeyNorm = false } : target.ForHeads);
+        return Window is null ? layers : layers with { SlidingWindow = Window, WindowLayers = [.. Enumerable.Range(0, Layers)] };
+    }
 
     /// <inheritdoc/>
     public override void Validate()
@@ -97,8 +144,20 @@ public sealed record EagleOptions : HeadOptions
                 $"set {new OptionName(nameof(FusedFeatures))} as well");
         if (IsEagle3 && Bias)
             throw KoalaException.ForOption(nameof(Bias), "is given, but the layers of EAGLE-3 have none", "leave it out");
-        if (!IsEagle3 && Architecture is not null && (OwnLmHead || NormBeforeResidual || NormBeforeFc || FeatureNorms || NormOutput))
-            throw KoalaException.ForOption(nameof(Architecture), "is that of EAGLE, but an option of EAGLE-3 is set", "set it to EAGLE-3");
+        if (OptionOfEagle3 is { } option && !WithArchitecture().IsEagle3)
+            throw KoalaException.ForOption(option, "is set, but only the architecture of EAGLE-3 has it",
+                $"set {new OptionName(nameof(FusedFeatures))} and leave out {new OptionName(nameof(Bias))} and "
+                + $"{new OptionName(nameof(Architecture))}, or leave it out");
+        if (FeatureNorms && NormBeforeFc)
+            throw KoalaException.ForOption(nameof(FeatureNorms), "norms each state, but the joined states are normed already",
+                $"leave out {new OptionName(nameof(NormBeforeFc))}");
+        if (FusionWeights && !FusedFeatures)
+            throw KoalaException.ForOption(nameof(FusionWeights), "weights the fused states, but the features are not fused",
+                $"set {new OptionName(nameof(FusedFeatures))} as well, or leave it out");
+        if (Window < EagleHead.LongestDraft)
+            throw KoalaException.ForOption(nameof(Window),
+                $"is {Window}, but a window holds at least the longest draft, {EagleHead.LongestDraft} tokens",
+                "set it to 256, or leave it out");
         if (FusedLayers is not null && (FusedLayers.Count is 0 or > 16 || FusedLayers.Any(layer => layer < 0)))
             throw KoalaException.ForOption(nameof(FusedLayers), "names no layers", "name 1 to 16 layers, counted from 0");
     }

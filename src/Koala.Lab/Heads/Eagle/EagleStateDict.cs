@@ -10,7 +10,8 @@ namespace Koala.Lab.Heads.Eagle;
 /// <c>layers.{i}.</c>, where the first layer has no <c>input_layernorm</c>. The names <c>d2t</c> and <c>t2d</c> of a
 /// draft vocabulary are those of EAGLE-3. The name <c>fuse.weight</c> for fused features is Koala's own. A head of EAGLE-3's architecture
 /// has the names of speculators: <c>fc.weight</c> fuses the states, the first layer has a <c>hidden_norm</c>, and there are
-/// <c>norm.weight</c> and, if it is the head's own, <c>lm_head.weight</c>.
+/// <c>norm.weight</c> and, if it is the head's own, <c>lm_head.weight</c>. The names <c>confidence.weight</c> and <c>confidence.bias</c> of
+/// a confidence output and <c>fusion.weight</c> of the weights of fused states are Koala's own.
 /// </summary>
 /// <remarks>
 /// After the model files of SafeAILab/EAGLE, without the embedding and the LM head, which are the target's.
@@ -19,6 +20,9 @@ internal static class EagleStateDict
 {
     private const string Offsets = "d2t";
     private const string Chosen = "t2d";
+
+    /// <summary>The name of the learned weights of the fused states, which is Koala's own.</summary>
+    public const string FusionWeights = "fusion.weight";
 
     public static EagleHead Read(ITensorSource source, EagleOptions options, Target target)
     {
@@ -113,8 +117,11 @@ internal static class EagleStateDict
         return name[layer.Length..] switch
         {
             "fuse" => [(options.IsEagle3 ? "fc.weight" : "fuse.weight", [hidden, fused])],
+            "fuse_weights" => [(FusionWeights, [options.FusedCount])],
             "fuse_norm" => [("input_norm.weight", [fused])],
             "norm" => [("norm.weight", [hidden])],
+            ConfidenceOutput.WeightName => [("confidence.weight", [ConfidenceOutput.Outputs, hidden])],
+            ConfidenceOutput.BiasName => [("confidence.bias", [ConfidenceOutput.Outputs])],
             "lm_head" => [("lm_head.weight", [options.DraftVocabulary > 0 ? options.DraftVocabulary : c.VocabularySize, hidden])],
             "hidden_norm" => [($"{layer}hidden_norm.weight", [hidden])],
             "fc" => [("fc.weight", [hidden, 2 * hidden])],

@@ -198,11 +198,20 @@ internal sealed class EagleTensorDrafter : EagleDrafter
         var pairs = cat([Target.Model.Embed(ids), features], 1);
         var config = _weights.Config;
         var inputs = Target.Model.Inputs(Head.Rotations(attention.Positions, Target), config.Heads / config.KeyValueHeads,
-            Cache.Slots(attention.Slots), attention.Masked, attention.KeyValueLength);
+            Cache.Slots(attention.Slots), InWindow(attention), attention.KeyValueLength);
         var options = _weights.Options;
         return _weights.Continued(options.IsEagle3
             ? _script.Eagle3Forward(pairs, _weights.Stack, options.NormBeforeResidual, inputs, Cache)
             : _script.HeadForward(pairs, _weights.Stack, options.Bias, inputs, Cache));
+    }
+
+    // What is masked, and what lies before the window. A committed pair's slot is its position; candidates, whose slots come after those,
+    // are always in the window, which is at least as long as a draft.
+    private Tensor InWindow(AttentionInputs attention)
+    {
+        if (_weights.Options.Window is not { } window) return attention.Masked;
+        var slots = _memory.Slots.narrow(0, 0, attention.KeyValueLength);
+        return attention.Masked.logical_or(slots <= attention.Positions.unsqueeze(-1) - window);
     }
 
     private Tensor Logits(Tensor continued) => Head.Logits(_weights, _weights.BeforeLmHead(continued), Target);

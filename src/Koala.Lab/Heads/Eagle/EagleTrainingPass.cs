@@ -10,9 +10,9 @@ namespace Koala.Lab.Heads.Eagle;
 /// <remarks>
 /// After EAGLE-3 (arXiv 2503.01840). In step j, index i of a row gets token i+1+j. It also gets feature i in step 0,
 /// and its own output of the step before in later steps. It stands at position i+j, and attends to the keys of step 0
-/// up to index i and to its own keys of steps 1 to j. This is what the head attends to when it drafts from index i. In
-/// shapes B is the number of rows, T the tokens per row, D the width, H the number of key/value heads, G the number of
-/// query heads per key/value head, and d the width of a head.
+/// up to index i and to its own keys of steps 1 to j; with a window, only to the last of them. This is what the head
+/// attends to when it drafts from index i. In shapes B is the number of rows, T the tokens per row, D the width, H the
+/// number of key/value heads, G the number of query heads per key/value head, and d the width of a head.
 /// </remarks>
 internal static class EagleTrainingPass
 {
@@ -24,8 +24,8 @@ internal static class EagleTrainingPass
         EagleWeights weights, TrainingBatch batch, Target target, Func<Tensor, (Tensor Cos, Tensor Sin)> rotations)
     {
         var length = batch.Tokens.shape[1];
-        var mask = AttentionMask(batch.Segments, target);
-        var layers = Enumerable.Range(0, weights.Options.Layers).Select(layer => new Layer(weights, layer, mask)).ToArray();
+        var hidden = Hidden(batch.Segments, target);
+        var layers = Enumerable.Range(0, weights.Options.Layers).Select(layer => new Layer(weights, layer)).ToArray();
         var outputs = new List<Tensor>();
         for (var step = 0; step < batch.TrainingTimeTestSteps; step++)
         {
@@ -34,7 +34,8 @@ internal static class EagleTrainingPass
             var features = step == 0 ? batch.WithNoise(weights.Fuse(batch.DraftFeatures)) : outputs[^1];
             var (x, first) = Begin(weights, target.Model.Embed(tokens.view(-1)), features);
             var (cos, sin) = rotations(batch.Positions + step);
-            foreach (var layer in layers) x = layer.Forward(x, cos, sin, layer == layers[0] ? first : null);
+            var mask = AttentionMask(hidden, step, weights.Options.Window, target);
+            foreach (var layer in layers) x = layer.Forward(x, cos, sin, mask, layer == layers[0] ? first : null);
             outputs.Add(weights.Continued(x));
         }
         return outputs;
@@ -53,18 +54,28 @@ internal static class EagleTrainingPass
         return (weights.Options.NormBeforeResidual ? normed : features, read);
     }
 
-    // Minus infinity at later tokens and at tokens of other segments, else zero; [B,1,1,T,T].
-    private static Tensor AttentionMask(Tensor segments, Target target)
+    // True at later tokens and at tokens of other segments, [B,T,T].
+    private static Tensor Hidden(Tensor segments, Target target)
     {
-        var (rows, length) = (segments.shape[0], segments.shape[1]);
+        var length = segments.shape[1];
         var otherSegment = segments.unsqueeze(2).ne(segments.unsqueeze(1));
-        var later = ones([length, length], ScalarType.Bool, target.Device).triu_(1);
-        var masked = otherSegment.logical_or_(later).view(rows, 1, 1, length, length);
-        return zeros([rows, 1, 1, length, length], target.Dtype, target.Device).masked_fill_(masked, double.NegativeInfinity);
+        return otherSegment.logical_or_(ones([length, length], ScalarType.Bool, target.Device).triu_(1));
+    }
+
+    // Minus infinity at the keys of step 0 that a step does not attend to, else zero; [B,1,1,T,T]. A window counts from the position of
+    // the step; the keys of later steps are always in it, since it is at least as long as a draft.
+    private static Tensor AttentionMask(Tensor hidden, int step, int? window, Target target)
+    {
+        var (rows, length) = (hidden.shape[0], hidden.shape[1]);
+        var masked = window is null
+            ? hidden
+            : hidden.logical_or(ones([length, length], ScalarType.Bool, target.Device).tril_(step - window.Value));
+        return zeros([rows, 1, 1, length, length], target.Dtype, target.Device)
+            .masked_fill_(masked.view(rows, 1, 1, length, length), double.NegativeInfinity);
     }
 
     /// <summary>A decoder layer with the keys and values of the steps so far.</summary>
-    private sealed class Layer(EagleWeights weights, int number, Tensor mask)
+    private sealed class Layer(EagleWeights weights, int number)
     {
         private readonly List<Tensor> _keys = [];     // one tensor per step, [B,H,T,d]
         private readonly List<Tensor> _values = [];
@@ -75,9 +86,10 @@ internal static class EagleTrainingPass
         /// <param name="x">The layer's input, [B·T,D].</param>
         /// <param name="cos">Cosines of the rotary positions, [B,T,1,d].</param>
         /// <param name="sin">Their signed sines, [B,T,1,d].</param>
+        /// <param name="mask">What is added to the scores of the first step's keys, [B,1,1,T,T].</param>
         /// <param name="read">What attention reads; null means the norm of the input.</param>
         /// <returns>[B·T,D], with gradients.</returns>
-        public Tensor Forward(Tensor x, Tensor cos, Tensor sin, Tensor? read)
+        public Tensor Forward(Tensor x, Tensor cos, Tensor sin, Tensor mask, Tensor? read)
         {
             var c = weights.Config;
             var h = read ?? weights.Norm(x, weights.Layer(number, "input_norm"));
@@ -94,7 +106,7 @@ internal static class EagleTrainingPass
             _keys.Add(Rotate(key, cos, sin).transpose(1, 2));
             _values.Add(value.transpose(1, 2));
             var grouped = Rotate(query, cos, sin).view(rows, length, c.KeyValueHeads, -1, c.HeadDim);   // [B,T,H,G,d]
-            var attended = Attend(grouped.permute(0, 2, 3, 1, 4));                                      // [B,H,G,T,d]
+            var attended = Attend(grouped.permute(0, 2, 3, 1, 4), mask);                                // [B,H,G,T,d]
             attended = attended.permute(0, 3, 1, 2, 4).reshape(rows * length, q);                       // [B·T,H·G·d]
             x = x + nn.functional.linear(attended, weights.Layer(number, "o"));
             var u = nn.functional.linear(weights.Norm(x, weights.Layer(number, "post_norm")), weights.Layer(number, "gate_up"));
@@ -104,7 +116,7 @@ internal static class EagleTrainingPass
 
         // The query is [B,H,G,T,d]. It attends to the first step's keys at all indices, and to the later steps' keys at
         // its own index.
-        private Tensor Attend(Tensor query)
+        private Tensor Attend(Tensor query, Tensor mask)
         {
             var sizes = query.shape;
             query = query / Math.Sqrt(sizes[4]);

@@ -22,7 +22,8 @@ internal sealed class EagleWeights
     public EagleOptions Options { get; }
 
     /// <summary>
-    /// All tensors by name: fuse (if features are fused) with its norms, fc, fc.bias, then <c>layers.{i}.</c> with the names of
+    /// All tensors by name: those of the confidence output (if there is one), then (if features are fused) fuse with its norms and
+    /// weights of the states, fc, fc.bias, then <c>layers.{i}.</c> with the names of
     /// <see cref="DecoderScript.LayerTensors"/>, and in EAGLE-3 norm and lm_head. EAGLE-3 has no fc, and hidden_norm in its first layer.
     /// </summary>
     public StateDict All { get; }
@@ -54,6 +55,19 @@ internal sealed class EagleWeights
     /// <summary>The same weights in another dtype; gradients flow through the rounding.</summary>
     public EagleWeights To(ScalarType dtype) => Create(Config, Options, name => this[name].to(dtype));
 
+    /// <summary>The confidence output; null if there is none.</summary>
+    public ConfidenceOutput? Confidence => Find(ConfidenceOutput.WeightName) is { } weight
+        ? new ConfidenceOutput(weight, this[ConfidenceOutput.BiasName])
+        : null;
+
+    /// <summary>
+    /// The layer over the fused states, [D,F], with the learned weights of the states in it: a weight multiplies the columns of its state.
+    /// Null if features are not fused. Without weights of the states it is the tensor itself.
+    /// </summary>
+    public Tensor? Fusion => Find("fuse") is { } fuse
+        ? Find("fuse_weights") is { } weights ? fuse * weights.repeat_interleave(Config.HiddenSize) : fuse
+        : null;
+
     /// <summary>Turns features [N,F] into the features that fc takes, [N,D].</summary>
     /// <remarks>
     /// The outputs of three layers are normed and joined; without the norm those of inner layers differ by orders of magnitude. The norms
@@ -61,7 +75,7 @@ internal sealed class EagleWeights
     /// </remarks>
     public Tensor Fuse(Tensor features)
     {
-        if (Find("fuse") is not { } fuse) return features;
+        if (Fusion is not { } fuse) return features;
         return nn.functional.linear(Options.IsEagle3 ? NormedAsPublished(features) : NormedParts(features, _ => null), fuse);
     }
 
@@ -99,8 +113,15 @@ internal sealed class EagleWeights
 
     private static IEnumerable<string> Names(ModelConfig config, EagleOptions options)
     {
+        // The adversary looks at the gradients of the last matrix, which is one of the head itself.
+        if (options.Confidence)
+        {
+            yield return ConfidenceOutput.WeightName;
+            yield return ConfidenceOutput.BiasName;
+        }
         if (options.NormBeforeFc) yield return "fuse_norm";
         for (var i = 0; options.FeatureNorms && i < options.FusedCount; i++) yield return $"fuse_norms.{i}";
+        if (options.FusionWeights) yield return "fuse_weights";
         if (options.FusedFeatures) yield return "fuse";
         if (!options.IsEagle3) yield return "fc";
         if (options.Bias) yield return "fc.bias";

@@ -145,6 +145,25 @@ public sealed class DistillationTerms : IDisposable
         return best == _batch.BestTokens.index_select(0, _output.TargetPositions);
     }));
 
+    /// <summary>
+    /// The logits of the head's confidences at all positions of the output, [M,2]; null for a head without a confidence output.
+    /// </summary>
+    public Tensor? Confidence => _output.Confidence;
+
+    /// <summary>
+    /// What the confidences are about, [M,2] without gradients: whether the head's best token is the target's, 0 or 1, and the expected
+    /// acceptance of a token that the head draws, Σ min(p, q) with p over the target's whole vocabulary. This is a new tensor.
+    /// </summary>
+    public Tensor Accepted
+    {
+        get
+        {
+            using var scope = NewDisposeScope();
+            using var _ = no_grad();
+            return stack([Correct.to(ScalarType.Float32), ExpectedAcceptance()], 1).MoveToOuterDisposeScope();
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -157,6 +176,13 @@ public sealed class DistillationTerms : IDisposable
     // its own. Positions that the depth before lacks get 0.
     private Tensor OnePositionOn(Tensor from, Tensor values, Tensor to) =>
         zeros(_batch.Tokens.numel() + 1, device: values.device).index_add(0, from + 1, values, 1).index_select(0, to);
+
+    private Tensor ExpectedAcceptance()
+    {
+        if (_output.Vocabulary is not { } vocabulary) return AcceptanceProbability.detach();
+        var p = _batch.Probabilities.index_select(0, _output.TargetPositions).index_select(1, vocabulary);
+        return minimum(p, _output.Logits.softmax(-1)).sum(-1);
+    }
 
     private static Tensor WithoutGradients(Func<Tensor> compute)
     {

@@ -17,6 +17,12 @@ public sealed record HeadOutput(int Depth, Tensor Logits, Tensor TargetPositions
     public Tensor? Features { get; init; }
 
     /// <summary>
+    /// The logits of the head's confidences, [N,2] in fp32: that the token will be accepted in greedy decoding, and in sampling at
+    /// temperature 1. Null for a head without a confidence output.
+    /// </summary>
+    public Tensor? Confidence { get; init; }
+
+    /// <summary>
     /// The target's token id of each logit, [V'] int64 in ascending order; null means the target's whole vocabulary.
     /// The head owns the tensor, so it must not be disposed.
     /// </summary>

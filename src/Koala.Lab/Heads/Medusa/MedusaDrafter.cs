@@ -17,6 +17,7 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
     private readonly MedusaCpuWeights? _packed = head.PackFor(target);
     private Tensor? _logits;   // the logits of this round, [n,B,V]
     private int _level;
+    private int _rowsPerSequence;   // of the latest logits
 
     public override int MaxDraftLength => head.MaxDraftLength;
 
@@ -37,7 +38,7 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
     {
         _logits?.Dispose();
         _logits = Logits(head.MaxDraftLength).DetachFromDisposeScope();
-        _level = 0;
+        (_level, _rowsPerSequence) = (0, 1);
         return After(_roots, _logits[0]);
     }
 
@@ -46,6 +47,7 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
         var logits = _logits![++_level];
         if (head.Markov is null) return logits;
         // A row for each candidate, since they differ in the token before.
+        _rowsPerSequence = tokens[0].Length;
         return After([.. tokens.SelectMany(of => of).Select(token => (long)token)], logits.repeat_interleave(tokens[0].Length, 0));
     }
 
@@ -63,6 +65,14 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
             tokens.Add(BestTokens.OnDevice(logits[i] + markov.Logits(before, logits.dtype)));
         }
         return stack(tokens, 1).cpu().MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override float[]? Confidences(bool sampled)
+    {
+        if (head.Confidences(_last, _level, sampled) is not { } confidences) return null;
+        // With a Markov bias there is a row of logits for each candidate, and the confidence does not depend on the candidate.
+        return [.. confidences.SelectMany(confidence => Enumerable.Repeat(confidence, _rowsPerSequence))];
     }
 
     internal override KoalaException NotFinite() => head.NotFinite();

@@ -24,14 +24,21 @@ public sealed class MedusaHead : DraftHead
     private readonly Tensor[] _biases;      // K tensors (1 if blocks are tied), [n,D]
     private readonly Tensor? _lmHeads;      // [n,V,D]; null if the heads share the target's LM head
     private readonly MarkovBias? _markov;   // null if the heads do not depend on each other's tokens
+    private readonly ConfidenceOutput? _confidence;   // of all heads, [n,2,D] and [n,2]; null if there is none
     private readonly PackedWeights<MedusaCpuWeights> _packed = new();
 
     internal MedusaHead(
-        MedusaOptions options, TargetIdentity target, Tensor[] weights, Tensor[] biases, Tensor? lmHeads, MarkovBias? markov)
+        MedusaOptions options, TargetIdentity target, Tensor[] weights, Tensor[] biases, Tensor? lmHeads, MarkovBias? markov,
+        ConfidenceOutput? confidence)
         : base(options, target)
     {
-        (_options, _weights, _biases, _lmHeads, _markov) = (options, weights, biases, lmHeads, markov);
+        (_options, _weights, _biases, _lmHeads, _markov, _confidence) = (options, weights, biases, lmHeads, markov, confidence);
         var parameters = new List<KeyValuePair<string, Tensor>>();
+        if (confidence is not null)
+        {
+            parameters.Add(new(ConfidenceOutput.WeightName, confidence.Weight));
+            parameters.Add(new(ConfidenceOutput.BiasName, confidence.Bias));
+        }
         if (markov is not null)
         {
             parameters.Add(new("markov.before", markov.Before));
@@ -48,6 +55,9 @@ public sealed class MedusaHead : DraftHead
 
     /// <inheritdoc/>
     public override int MaxDraftLength => _options.Heads;
+
+    /// <inheritdoc/>
+    public override bool HasConfidences => _confidence is not null;
 
     /// <summary>What the token before adds to logits; null if nothing does.</summary>
     internal MarkovBias? Markov => _markov;
@@ -87,12 +97,16 @@ public sealed class MedusaHead : DraftHead
             // The token at such a position is the one before the token that is predicted there.
             if (_markov is not null)
                 logits = logits + _markov.Logits(batch.Tokens.view(-1).index_select(0, targetPositions), logits.dtype);
-            headOutputs.Add(new HeadOutput(h, logits, targetPositions));
+            headOutputs.Add(new HeadOutput(h, logits, targetPositions)
+            {
+                Confidence = ConfidenceOf(h)?.Logits(hidden[h].index_select(0, rows)),
+            });
         }
         foreach (var output in headOutputs)
         {
             output.Logits.MoveToOuterDisposeScope();
             output.TargetPositions.MoveToOuterDisposeScope();
+            output.Confidence?.MoveToOuterDisposeScope();
         }
         return headOutputs;
     }
@@ -114,13 +128,26 @@ public sealed class MedusaHead : DraftHead
         return logits.MoveToOuterDisposeScope();
     }
 
+    /// <summary>The confidences of a head at hidden states; null if there are none. See <see cref="ConfidenceOutput"/>.</summary>
+    /// <param name="features">The target's hidden states, [N,D].</param>
+    /// <param name="head">The number of the head, counted from 0.</param>
+    /// <param name="sampled">Whether tokens are sampled; otherwise decoding is greedy.</param>
+    /// <returns>N numbers from 0 to 1.</returns>
+    internal float[]? Confidences(Tensor features, int head, bool sampled)
+    {
+        if (ConfidenceOf(head) is not { } confidence) return null;
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        return confidence.Probabilities(Hidden(features, 1, first: head)[0], sampled);
+    }
+
     /// <summary>The weights packed for a CPU; null for a target that libtorch computes.</summary>
     internal MedusaCpuWeights? PackFor(Target target) => target.Model.Cpu is null
         ? null
         : _packed.Of(Parameters, () => new MedusaCpuWeights(_options, _weights, _biases, _lmHeads));
 
     /// <inheritdoc/>
-    public override StateDict ToStateDict() => MedusaStateDict.Create(_options, _weights, _biases, _lmHeads, _markov);
+    public override StateDict ToStateDict() => MedusaStateDict.Create(_options, _weights, _biases, _lmHeads, _markov, _confidence);
 
     internal static MedusaHead Create(MedusaOptions options, Target target, int seed)
     {
@@ -134,7 +161,12 @@ public sealed class MedusaHead : DraftHead
             ? Parameter(target.LmHead.to(ScalarType.Float32).expand(options.Heads, -1, -1).clone())
             : null;
         var markov = options.MarkovRank == 0 ? null : MarkovBias.Create(options.MarkovRank, target, seed);
-        return new MedusaHead(options, target.Identity, weights, biases, lmHeads, markov);
+        var confidence = options.Confidence
+            ? new ConfidenceOutput(
+                Parameter(zeros(options.Heads, ConfidenceOutput.Outputs, hidden, device: target.Device)),
+                Parameter(zeros(options.Heads, ConfidenceOutput.Outputs, device: target.Device)))
+            : null;
+        return new MedusaHead(options, target.Identity, weights, biases, lmHeads, markov, confidence);
     }
 
     /// <inheritdoc/>
@@ -145,7 +177,7 @@ public sealed class MedusaHead : DraftHead
         var blocks = _options.Tied ? 1 : layers;
         return new MedusaHead(_options with { Layers = layers }, Target,
             [.. _weights.Take(blocks).Select(Copy)], [.. _biases.Take(blocks).Select(Copy)], _lmHeads is null ? null : Copy(_lmHeads),
-            _markov?.Copy());
+            _markov?.Copy(), _confidence is null ? null : new ConfidenceOutput(Copy(_confidence.Weight), Copy(_confidence.Bias)));
     }
 
     /// <inheritdoc/>
@@ -157,18 +189,21 @@ public sealed class MedusaHead : DraftHead
 
     // Weights are cast to the dtype of the features. For a bf16 target fp32 masters are rounded, and gradients flow
     // through the rounding.
-    private Tensor Hidden(Tensor features, int heads)
+    private Tensor Hidden(Tensor features, int heads, int first = 0)
     {
         var x = features.expand(heads, -1, -1);   // [n,N,D]
         for (var k = 0; k < _options.Layers; k++)
         {
             var block = _options.Tied ? 0 : k;
-            var weight = _weights[block].narrow(0, 0, heads).to(x.dtype);
-            var bias = _biases[block].narrow(0, 0, heads).to(x.dtype);
+            var weight = _weights[block].narrow(0, first, heads).to(x.dtype);
+            var bias = _biases[block].narrow(0, first, heads).to(x.dtype);
             x = x + nn.functional.silu(baddbmm(x, weight.transpose(1, 2), bias.unsqueeze(1)));
         }
         return x;
     }
+
+    private ConfidenceOutput? ConfidenceOf(int head) =>
+        _confidence is null ? null : new ConfidenceOutput(_confidence.Weight[head], _confidence.Bias[head]);
 
     private Tensor LogitsOf(Tensor hidden, int head, Target target) =>
         _lmHeads is null ? target.Logits(hidden) : nn.functional.linear(hidden, _lmHeads[head].to(hidden.dtype));

@@ -35,6 +35,13 @@ public sealed record MedusaOptions : HeadOptions
     /// </summary>
     public int MarkovRank { get; init; }
 
+    /// <summary>
+    /// Whether the head has a confidence output: a small layer beside it, which learns whether the next drafted token will be accepted.
+    /// Default false.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Confidence { get; init; }
+
     internal override int Depths => Heads;
 
     /// <inheritdoc/>

@@ -59,7 +59,11 @@ public static class HeadExport
                 head is MedusaHead ? "set it to medusa or vllm-medusa" : "set it to speculators, vllm-eagle3, sglang-eagle3 or eagle");
         if (head.Options is MedusaOptions { MarkovRank: > 0 })
             throw Cannot("which has no place for a Markov bias, but the head has one", "train the head without it");
+        if (head.HasConfidences)
+            throw Cannot("which has no place for a confidence output, but the head has one", "train the head without it");
         if (head.Options is not EagleOptions options) return;
+        if (options.Window is not null)
+            throw Cannot("which has no place for a window of attention, but the head has one", "train the head without it");
         if (options.LayersFor(target.Config).RopeScaling is { Divisors: not null })
             throw Cannot("which has no place for the rotary divisors of a GGUF file", "export with the target's Hugging Face folder");
         if (format == ExportFormat.Eagle)
@@ -154,7 +158,9 @@ public static class HeadExport
     private static (StateDict, JsonObject, string) Eagle3(EagleHead head, Target target, ExportFormat format)
     {
         var options = (EagleOptions)head.Options;
-        List<KeyValuePair<string, Tensor>> tensors = [.. head.ToStateDict()];
+        List<KeyValuePair<string, Tensor>> tensors = [.. head.ToStateDict().Where(t => t.Key != EagleStateDict.FusionWeights)];
+        // The weights of the fused states become part of the layer that fuses them.
+        if (options.FusionWeights) tensors[tensors.FindIndex(t => t.Key == "fc.weight")] = new("fc.weight", head.Fusion!);
         if (!options.OwnLmHead) tensors.Add(new("lm_head.weight", head.SharedLmHead(target)));
         if (format == ExportFormat.SglangEagle3)
         {
