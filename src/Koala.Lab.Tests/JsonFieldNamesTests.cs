@@ -39,7 +39,7 @@ public sealed class JsonFieldNamesTests
             "repeats prompts skipped tokens lossless " +
             "nearTies equalAnswers acceptanceLength positionAcceptance nAlpha treeNodeAcceptance baseline " +
             "speculative speedup predicted breakEven round " +
-            "byCategory provenance positionRounds disturbed disturbances load confidenceThreshold calibration byContextLength"
+            "byCategory provenance positionRounds disturbed disturbances load confidenceThreshold calibration byContextLength floor"
         },
         { typeof(Calibration), "error bins" },
         { typeof(ContextBin), "from to rounds acceptanceLength" },
@@ -48,6 +48,7 @@ public sealed class JsonFieldNamesTests
         { typeof(MeanInterval), "mean low high count" },
         { typeof(MedianInterval), "median low high count" },
         { typeof(Throughput), "tokensPerSecond stepMs" },
+        { typeof(MemoryFloor), "gbPerSecond weightBytes stepMs share" },
         { typeof(RoundTimes), "draftMs verifyMs bookkeepingMs" },
         { typeof(AnswerReport), "prompt category turn promptTokens equal baseline speculative" },
         { typeof(AnswerTimes), "tokens rounds accepted prefillSeconds secondsPerToken roundMs committed" },

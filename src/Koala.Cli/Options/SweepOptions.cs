@@ -18,7 +18,10 @@ internal sealed class SweepOptions
     private const string Losses = "losses";
 
     // Options whose value is itself a list.
-    private static readonly string[] s_lists = ["evaluate.categories", "evaluate.stop"];
+    private static readonly string[] s_lists = ["evaluate.categories", "evaluate.stop", "fusedLayers"];
+
+    // Options whose value has fields, which only a plan's file can hold.
+    private static readonly string[] s_inPlansOnly = ["decoder"];
 
     // What koala train and koala evaluate do not describe under this name.
     private static readonly Dictionary<string, string> s_descriptions = new()
@@ -29,6 +32,10 @@ internal sealed class SweepOptions
         ["evaluate.chooseDraftLength"] = "Choose the draft length for this device by a short measurement, for each cell anew.",
         ["evaluate.categories"] = "Use the prompts of these categories, joined by +. Default: all.",
         ["evaluate.stop"] = "Texts that end an answer, joined by +.",
+        ["fusedLayers"] = "EAGLE: the target's layers whose outputs are fused, counted from 0, joined by +. Default: three layers.",
+        ["normBeforeFc"] = "EAGLE-3: norm the joined states before they are fused.",
+        ["normBeforeResidual"] = "EAGLE-3: begin the residual stream of the first layer with the normed feature.",
+        ["ownLmHead"] = "EAGLE-3: give the head an LM head of its own, which starts as the target's.",
         [Losses] = "The losses, joined by +, each with its weight and, after @, its decay by depth: kl=0.5@0.8+smooth-l1.",
     };
 
@@ -39,7 +46,7 @@ internal sealed class SweepOptions
     public SweepOptions(Streams streams)
     {
         (_train, _evaluate) = (TrainCommand.Create(streams), EvaluateCommand.Create(streams));
-        _byName = SweepPlan.OptionNames.ToDictionary(name => name, Create);
+        _byName = SweepPlan.OptionNames.Except(s_inPlansOnly).ToDictionary(name => name, Create);
     }
 
     public IEnumerable<Option> All => _byName.Values;
@@ -88,7 +95,12 @@ internal sealed class SweepOptions
     private static JsonNode? Value(string name, string text)
     {
         if (name == Losses) return new JsonArray([.. text.Split('+').Select(loss => (JsonNode)Loss(TrainOptions.ReadLoss(loss)))]);
-        if (s_lists.Contains(name)) return new JsonArray([.. text.Split('+').Select(part => (JsonNode)part)]);
+        if (s_lists.Contains(name)) return new JsonArray([.. text.Split('+').Select(Scalar)]);
+        return Scalar(text);
+    }
+
+    private static JsonNode? Scalar(string text)
+    {
         if (text is "true" or "false") return JsonValue.Create(text == "true");
         if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole)) return JsonValue.Create(whole);
         return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number)

@@ -25,6 +25,19 @@ public sealed class ArgumentTests
         Assert.Matches(@"--max-tokens <N> .*\[default: 64\]", CommandRun.Of("evaluate", "--help").AssertDone().Output);
     }
 
+    /// <summary>Those of a sweep follow from the library's options, so one that nothing describes could slip in.</summary>
+    [Theory]
+    [InlineData("sweep")]
+    [InlineData("train")]
+    [InlineData("evaluate")]
+    [InlineData("generate")]
+    [InlineData("export")]
+    public void Every_option_is_described(string command)
+    {
+        var help = CommandRun.Of(command, "--help").AssertDone().Output;
+        Assert.DoesNotMatch(@"(?m)^  --[a-z0-9, -]+(<[^>]+>)?\s*$", help);
+    }
+
     [Theory]
     [InlineData("generate --tempreature 0.5",
         "unknown option --tempreature: did you mean --temperature? See koala generate --help")]

@@ -57,6 +57,8 @@ internal static class Reports
             rows.Add(["predicted speedup", Two(report.Predicted), ""]);
             rows.Add(["break-even acceptance length", Two(report.BreakEven), ""]);
         }
+        if (report.Floor is { } floor)
+            rows.Add(["memory floor of a step, ms", Two(floor.StepMs), $"{Number(floor.Share, "P0")} of the baseline's step"]);
         rows.AddRange([
             ["draft, ms per round", Two(report.Round.DraftMs), ""],
             ["verify, ms per round", Two(report.Round.VerifyMs), ""],

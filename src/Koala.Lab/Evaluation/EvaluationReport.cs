@@ -114,6 +114,13 @@ public sealed record EvaluationReport : Circumstances
     /// </summary>
     public double BreakEven { get; init; } = double.NaN;
 
+    /// <summary>
+    /// What the memory of this device allows a step of the target; null in reports without speeds, and in those that are older than this
+    /// field.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public MemoryFloor? Floor { get; init; }
+
     /// <summary>The mean times of a round.</summary>
     public required RoundTimes Round { get; init; }
 
@@ -141,6 +148,7 @@ public sealed record EvaluationReport : Circumstances
         Speedup = MedianInterval.Unknown,
         Predicted = double.NaN,
         BreakEven = double.NaN,
+        Floor = null,
         Round = RoundTimes.Unknown,
         ByCategory = [.. ByCategory.Select(category => category with { Speedup = MedianInterval.Unknown })],
     };

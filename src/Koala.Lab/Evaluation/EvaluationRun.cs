@@ -108,7 +108,10 @@ internal sealed class EvaluationRun : IDisposable
                 report.Speculative.TokensPerSecond / report.Baseline.TokensPerSecond, PredictedThroughputRatio(), _options.Limits),
         ];
         report = report with { Disturbances = disturbances };
-        return disturbances.Length == 0 ? report : report.WithoutSpeeds();
+        if (disturbances.Length > 0) return report.WithoutSpeeds();
+        // Whoever sets no limits takes times as they come.
+        return _options.Limits == DisturbanceLimits.None || !double.IsFinite(report.Baseline.StepMs) ? report
+            : report with { Floor = MemoryFloor.Measure(_target, report.Baseline.StepMs) };
     }
 
     // What the cost of the rounds predicts for all tokens and all rounds together. The rows of a batch end at different times, so the

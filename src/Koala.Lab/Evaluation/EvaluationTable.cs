@@ -43,6 +43,7 @@ internal static class EvaluationTable
             Line("speedup", $"{r.Speedup.Median:F2} {IntervalText.Render(r.Speedup, r.Batch)}{NotDistinguishable(r)}");
             if (double.IsFinite(r.BreakEven))
                 Line("cost model", $"predicted speedup {r.Predicted:F2}; break-even acceptance length {r.BreakEven:F2}");
+            if (r.Floor is { } floor) Line("memory floor", $"{floor}");
             Line("round", $"draft {r.Round.DraftMs:F2} ms, verify {r.Round.VerifyMs:F2} ms, bookkeeping {r.Round.BookkeepingMs:F2} ms");
         }
         if (r.Lossless is { } lossless)

@@ -40,6 +40,9 @@ internal sealed unsafe class CpuTarget : IDisposable
     /// <summary>The bytes of all weights as they are kept.</summary>
     public long Bytes => Matrices.Sum(matrix => matrix.Bytes) + _layers.Sum(layer => layer.RowNumbers * sizeof(float)) + _finalNorm.Bytes;
 
+    /// <summary>The bytes of the embedding where it is not the LM head too, else 0.</summary>
+    public long OwnEmbeddingBytes => ReferenceEquals(LmHead, _embedding) ? 0 : _embedding.Bytes;
+
     /// <summary>The weights as libtorch computes with them, which are made when they are needed.</summary>
     public TargetWeights ToTensors() => new(
         () => PackedTensor.ToTensor(_embedding),

@@ -57,7 +57,8 @@ internal sealed class FusedEagle : IDisposable
     /// <returns>The kernels; null where they do not serve, as in <see cref="FusedLayers.Create"/>.</returns>
     public static FusedEagle? Create(EagleWeights weights, Tensor lmHead, Tensor? ids, Target target)
     {
-        if (weights["layers.0.qkv"].dtype != target.Dtype) return null;
+        // The kernels know no window of a head's own.
+        if (weights["layers.0.qkv"].dtype != target.Dtype || weights.Options.Window is not null) return null;
         var layers = FusedLayers.Create(
             weights.Config with { Layers = weights.Options.Layers },
             weights.Options.IsEagle3 ? LayerInput.NormedPairs : LayerInput.JoinedPairs,

@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Runtime.Machine;
@@ -9,6 +10,7 @@ internal static class MemoryBandwidth
 {
     private const long SmallestBytes = 256L << 20;
     private const long LargestBytes = 1L << 30;
+    private const long GpuBytes = 512L << 20;       // several times the caches of present GPUs
 
     /// <summary>
     /// Measures gigabytes (10⁹ bytes) per second: the best of repeated sums over a buffer larger than the caches, with torch's
@@ -24,6 +26,22 @@ internal static class MemoryBandwidth
         var buffer = ones(bytes / sizeof(float), ScalarType.Float32);
         var ms = InterleavedTiming.BestMs(rounds: 11, TimeSpan.FromSeconds(1), () => buffer.sum().Dispose())[0];
         return bytes / ms / 1e6;
+    }
+
+    /// <summary>The same on a GPU, where it is the speed of a copy, whose bytes count twice: they are read and written.</summary>
+    internal static double Read(Device device)
+    {
+        if (device.type != DeviceType.CUDA) return Read();
+        using var scope = NewDisposeScope();
+        using var grad = no_grad();
+        var from = ones(GpuBytes / sizeof(float), ScalarType.Float32, device);
+        var to = empty_like(from);
+        var ms = InterleavedTiming.BestMs(rounds: 11, TimeSpan.FromSeconds(1), () =>
+        {
+            to.copy_(from);
+            cuda.synchronize();
+        })[0];
+        return 2 * GpuBytes / ms / 1e6;
     }
 
     private static long LargestCache()
