@@ -133,7 +133,11 @@ internal sealed partial class Directives(Engine engine, CSharpSession session, C
         if (requested.Length > 0)
         {
             var restored = await _packages.AddAsync(requested, cancel);
-            foreach (var file in restored.RuntimeFiles) session.References.Add(file);
+            foreach (var file in restored.RuntimeFiles)
+            {
+                session.Loading.CheckPackage(file);
+                session.References.Add(file);
+            }
             foreach (var folder in restored.NativeFolders) session.Loading.AddNativeFolder(folder);
             session.AddReferences(restored.CompileFiles);
             output.Write("stdout", $"Installed {string.Join(", ", restored.Added.Select(p => $"{p.Name} {p.Version}"))}\n");
