@@ -52,7 +52,8 @@ internal sealed partial class ValueCells(CSharpSession session)
             throw Fault.Create("#!share", "names no variable", "write it as #!share report --from value");
         if (options.TryGetValue(From, out var kernel) && !s_here.Contains(kernel))
         {
-            throw Fault.Create("#!share", $"takes {Excerpt.Of(name)} from the kernel '{Excerpt.Of(kernel)}', but Koala's kernel runs C# alone",
+            throw Fault.Create("#!share",
+                $"takes {Excerpt.Of(name)} from the kernel '{Excerpt.Of(kernel)}', but Koala's kernel runs C# alone",
                 "make the variable in C#, or choose the kernel .NET Interactive");
         }
         if (session.Variables.All(variable => variable.Name != name))
@@ -78,7 +79,10 @@ internal sealed partial class ValueCells(CSharpSession session)
             if (isOption && i + 1 == words.Length) throw Fault.Create(directive, $"{words[i]} has no value", "write one after it");
             var (option, value) = isOption ? (words[i], words[++i]) : (Name, words[i]);
             if (!options.TryAdd(option, value))
-                throw Fault.Create(directive, $"has two values of {option}, {Excerpt.Of(options[option])} and {Excerpt.Of(value)}", "give one");
+            {
+                throw Fault.Create(directive, $"has two values of {option}, {Excerpt.Of(options[option])} and {Excerpt.Of(value)}",
+                    "give one");
+            }
         }
         return options;
     }

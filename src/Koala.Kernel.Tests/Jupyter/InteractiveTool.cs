@@ -87,8 +87,13 @@ internal sealed class InteractiveSession : IDisposable
     public string Send(string type, JsonObject command)
     {
         var token = $"command{++_commands}";
-        var message = new JsonObject { ["token"] = token, ["commandType"] = type, ["command"] = command, ["routingSlip"] = new JsonArray() };
-        _process.StandardInput.WriteLine(message.ToJsonString());
+        _process.StandardInput.WriteLine(new JsonObject
+        {
+            ["token"] = token,
+            ["commandType"] = type,
+            ["command"] = command,
+            ["routingSlip"] = new JsonArray(),
+        }.ToJsonString());
         _process.StandardInput.Flush();
         return token;
     }

@@ -112,7 +112,9 @@ internal sealed partial class Notebook
     /// <exception cref="KoalaException">The file cannot be written.</exception>
     public void Write(string path) => AtomicFile.Write(path, WriteTo);
 
-    /// <summary>Writes the notebook as JSON, each figure's JSON in one line: a line for each of its numbers would double the file.</summary>
+    /// <summary>
+    /// Writes the notebook as JSON. Each figure is in one line: a line for each of its numbers would make a notebook a third longer.
+    /// </summary>
     public void WriteTo(Stream stream)
     {
         using (var writer = new Utf8JsonWriter(stream, s_jsonFormat)) Write(writer, _json, s_toMimeType);

@@ -167,7 +167,8 @@ public sealed class GgufTokenizerTests : IDisposable
     // token.
     private static void WriteGpt2Folder(string folder)
     {
-        string[] merges = [.. TestFiles.Unpacked("src", "Koala.Lab.Tests", "Text", "files", "gpt2-merges.txt.gz").Split('\n', StringSplitOptions.RemoveEmptyEntries)];
+        var text = TestFiles.Unpacked("src", "Koala.Lab.Tests", "Text", "files", "gpt2-merges.txt.gz");
+        string[] merges = text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         bool IsItself(int b) => b is >= 0x21 and <= 0x7e or >= 0xa1 and <= 0xac or >= 0xae;
         string[] tokens =
         [
