@@ -21,8 +21,9 @@ measure mt-bench-eagle-k2-dynamic --head checkpoints/koala-mini-eagle-k2 --promp
     --tree dynamic --tree-tokens 8 --tree-depth 4 --tree-topk 2
 measure mt-bench-prompt-lookup --head prompt-lookup --prompts data/mt-bench.jsonl --dtype fp32
 # The best head also gets ten prompts of each category of Spec-Bench.
-for category in $(grep -o '"category": "[^"]*"' data/spec-bench.jsonl | sort -u | cut -d'"' -f4); do
-    grep -m 10 "\"category\": \"$category\"" data/spec-bench.jsonl
+gzip -dc data/spec-bench.jsonl.gz > "$work/spec-bench.jsonl"
+for category in $(grep -o '"category": "[^"]*"' "$work/spec-bench.jsonl" | sort -u | cut -d'"' -f4); do
+    grep -m 10 "\"category\": \"$category\"" "$work/spec-bench.jsonl"
 done > "$work/spec-bench-10.jsonl"
 measure spec-bench-eagle-k2 --head checkpoints/koala-mini-eagle-k2 --prompts "$work/spec-bench-10.jsonl" --dtype fp32
 

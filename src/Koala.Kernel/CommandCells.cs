@@ -1,6 +1,5 @@
 using Koala.Kernel.Display;
 using Koala.Kernel.Scripting;
-using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.DotNet.Interactive.Formatting;
 
 namespace Koala.Kernel;
@@ -17,7 +16,7 @@ internal sealed class CommandCells(ICellCommands commands, CSharpSession session
     public async Task<CSharpOutcome> RunAsync(string line, int number, CancellationToken cancel)
     {
         var command = commands.Read(line);
-        if (command.Variable is { } name) CheckName(name);
+        if (command.Variable is { } name) VariableName.Check("--name", name);
         var result = Run(command, cancel);
         if (result.Fault is { } fault) return new CSharpOutcome(false, null, new CellError("KoalaException", fault, fault.Split('\n')));
         if (command.Variable is { } variable)
@@ -27,13 +26,6 @@ internal sealed class CommandCells(ICellCommands commands, CSharpSession session
             if (await session.AssignAsync(variable, value, number, cancel) is { } error) return new CSharpOutcome(false, null, error);
         }
         return new CSharpOutcome(result is { Value: not null, IsPrinted: false }, result.Value, null);
-    }
-
-    private static void CheckName(string name)
-    {
-        if (SyntaxFacts.IsValidIdentifier(name) && SyntaxFacts.GetKeywordKind(name) == SyntaxKind.None) return;
-        throw Fault.Create("--name", $"is '{Excerpt.Of(name)}', but a variable of C# has another form of name",
-            "write it as --name report");
     }
 
     // The command gets a thread that no interrupt wakes: a wait that ended while it saves its state would damage the state. Its token

@@ -11,12 +11,13 @@ namespace Koala.Kernel;
 /// <summary>
 /// Runs the <c>#!</c> directives, and <c>#r "nuget:…"</c> and <c>#i</c>, which the compiler does not know.
 /// </summary>
-internal sealed partial class Directives(Engine engine, CSharpSession session, CommandCells commands)
+internal sealed partial class Directives(Engine engine, CSharpSession session, CommandCells commands, ValueCells values)
 {
     /// <summary>
     /// The names of all directives, which completion and the message about an unknown directive list.
     /// </summary>
-    public static readonly string[] Names = ["csharp", "markdown", "html", "javascript", "js", "time", "who", "whos", "import", "koala"];
+    public static readonly string[] Names =
+        ["csharp", "markdown", "html", "javascript", "js", "time", "who", "whos", "import", "value", "share", "koala"];
 
     private static readonly CSharpOutcome s_nothing = new(false, null, null);
 
@@ -48,6 +49,12 @@ internal sealed partial class Directives(Engine engine, CSharpSession session, C
             case "import":
                 await ImportAsync(part.Argument, number, output, cancel);
                 return await CSharpAsync(part.Text, number, output, cancel);
+            case "value":
+                return await values.ValueAsync(part.Argument, Content(part), number, cancel);
+            case "share":
+                return await values.ShareAsync(part.Argument, number, cancel) is { Error: not null } failed
+                    ? failed
+                    : await CSharpAsync(part.Text, number, output, cancel);
             case "koala":
                 return await CommandAsync(part, number, output, cancel);
             case var name when CellLanguage.OfDirective(name) is { } language:
@@ -126,7 +133,11 @@ internal sealed partial class Directives(Engine engine, CSharpSession session, C
         if (requested.Length > 0)
         {
             var restored = await _packages.AddAsync(requested, cancel);
-            foreach (var file in restored.RuntimeFiles) session.References.Add(file);
+            foreach (var file in restored.RuntimeFiles)
+            {
+                session.Loading.CheckPackage(file);
+                session.References.Add(file);
+            }
             foreach (var folder in restored.NativeFolders) session.Loading.AddNativeFolder(folder);
             session.AddReferences(restored.CompileFiles);
             output.Write("stdout", $"Installed {string.Join(", ", restored.Added.Select(p => $"{p.Name} {p.Version}"))}\n");

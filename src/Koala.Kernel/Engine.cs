@@ -23,7 +23,8 @@ internal sealed class Engine : IDisposable
     private RunningCell? _running;
 
     /// <param name="commands">What <c>#!koala</c> runs.</param>
-    public Engine(ICellCommands commands) => _directives = new Directives(this, _session, new CommandCells(commands, _session));
+    public Engine(ICellCommands commands) =>
+        _directives = new Directives(this, _session, new CommandCells(commands, _session), new ValueCells(_session));
 
     public CSharpSession Session => _session;
 

@@ -75,7 +75,8 @@ public sealed class EarlierFilesTests : IDisposable
         {
             var copy = Path.Combine(to, Path.GetRelativePath(from, file));
             Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
-            File.Copy(file, copy);
+            if (Path.GetExtension(file) == ".gz") File.WriteAllText(Path.ChangeExtension(copy, null), TestFiles.Unpacked(file));
+            else File.Copy(file, copy);
         }
         var record = Path.Combine(to, name, "run.json");
         File.WriteAllText(record, File.ReadAllText(record).Replace("REPOSITORY", TestFiles.Root).Replace("FOLDER", to));
@@ -88,7 +89,7 @@ public sealed class EarlierFilesTests : IDisposable
 
     private static Dictionary<string, RecordedAnswer[]> ReadRecorded()
     {
-        var json = File.ReadAllText(Golden("answers.json"));
+        var json = TestFiles.Unpacked(Golden("answers.json.gz"));
         return JsonSerializer.Deserialize<Dictionary<string, RecordedAnswer[]>>(json, JsonSerializerOptions.Web)!;
     }
 

@@ -1,3 +1,5 @@
+using System.IO.Compression;
+
 namespace Koala.Lab.Tests;
 
 /// <summary>Finds the repository's files for tests.</summary>
@@ -8,6 +10,13 @@ internal static class TestFiles
 
     /// <summary>The path of a file or folder below the root.</summary>
     public static string At(params string[] parts) => Path.Combine([Root, .. parts]);
+
+    /// <summary>The text of a gzip file below the root.</summary>
+    public static string Unpacked(params string[] parts)
+    {
+        using var reader = new StreamReader(new GZipStream(File.OpenRead(At(parts)), CompressionMode.Decompress));
+        return reader.ReadToEnd();
+    }
 
     private static string FindRoot()
     {

@@ -97,8 +97,8 @@ internal static class Examples
         ["gate"] = ["gate gate.json --create --report k2.json --below 2%", "gate gate.json", "gate gate.json --report new.json"],
         ["fit-tree"] =
         [
-            $"fit-tree {MiniHead} --prompts data/spec-bench.jsonl --limit 40 --out tree.json",
-            $"fit-tree {MiniHead} --prompts data/spec-bench.jsonl --limit 40 --nodes 24 --by acceptance --out tree24.json",
+            $"fit-tree {MiniHead} --prompts data/spec-bench.jsonl.gz --limit 40 --out tree.json",
+            $"fit-tree {MiniHead} --prompts data/spec-bench.jsonl.gz --limit 40 --nodes 24 --by acceptance --out tree24.json",
         ],
         ["runs"] =
         [

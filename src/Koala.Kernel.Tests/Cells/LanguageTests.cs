@@ -184,6 +184,39 @@ public sealed class LanguageTests(TestKernel kernel) : IClassFixture<TestKernel>
     }
 
     [Fact]
+    public async Task A_value_is_a_variable_of_csharp_and_can_be_shared_under_another_name()
+    {
+        using var folder = new TemporaryFolder();
+        var run = await kernel.RunAsync("#!value --name rows\n{\"a\": 1}\n{\"a\": 2}\n#!csharp\nrows.Split('\\n').Length");
+        Assert.Equal("2", run.Value);
+        var file = folder.Write("two words.txt", "é\n");
+        Assert.Equal("2", (await kernel.RunAsync($"#!value --name read --from-file \"{file}\"\n#!csharp\nread.Length")).Value);
+        Assert.Equal("True", (await kernel.RunAsync("#!share rows --from value --as same\nsame == rows")).Value);
+        Assert.Equal("ok", (await kernel.RunAsync("#!share --name same --from csharp")).Status);
+    }
+
+    [Theory]
+    [InlineData("#!value\ntext", "#!value: has no name. Fix: write it as #!value --name text, with the text in the lines below.")]
+    [InlineData("#!value --name 1st\ntext",
+        "--name: is '1st', but a variable of C# has another form of name. Fix: write it as --name report.")]
+    [InlineData("#!value --name a --from-url x", "#!value: '--from-url' is not an option in Koala's kernel. Fix: use --name, --from-file.")]
+    [InlineData("#!value --name a --from-file nowhere.txt", "nowhere.txt: does not exist. Fix: check the path.")]
+    [InlineData("#!value --name a --from-file f\ntext",
+        "#!value: has a file and lines below it, but a gets one text. Fix: leave --from-file or the lines out.")]
+    [InlineData("#!value a b", "#!value: has two values of --name, a and b. Fix: give one.")]
+    [InlineData("#!share rows --from", "#!share: --from has no value. Fix: write one after it.")]
+    [InlineData("#!share", "#!share: names no variable. Fix: write it as #!share report --from value.")]
+    [InlineData("#!share unmade --from value", "#!share: there is no variable 'unmade'. Fix: run the cell that makes it first.")]
+    [InlineData("#!share --from fsharp rows", "#!share: takes rows from the kernel 'fsharp', but Koala's kernel runs C# alone. "
+        + "Fix: make the variable in C#, or choose the kernel .NET Interactive.")]
+    public async Task A_mistake_in_a_value_or_a_share_is_one_line(string code, string line)
+    {
+        var run = await kernel.RunAsync(code);
+        Assert.Equal("error", run.Status);
+        Assert.Equal(line, run.Traceback);
+    }
+
+    [Fact]
     public async Task Imports_the_cells_of_a_notebook_and_of_a_dib()
     {
         using var folder = new TemporaryFolder();

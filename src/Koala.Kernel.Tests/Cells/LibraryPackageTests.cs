@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.IO.Compression;
 using System.Xml.Linq;
+using Koala.Kernel.Jupyter;
 using Koala.Lab.Runtime.Native;
 
 namespace Koala.Kernel.Tests.Cells;
@@ -68,6 +70,54 @@ public sealed class LibraryPackageTests : IDisposable
         Assert.NotEmpty(figure.Text);
         Assert.NotNull(figure.Shown("application/vnd.plotly.v1+json"));
         Assert.Contains("<img ", figure.Shown("text/html"), StringComparison.Ordinal);
+    }
+
+    /// <summary>TorchSharp depends on SkiaSharp, but only for pictures. The line is that of the package's page.</summary>
+    [Fact]
+    public void A_program_that_decodes_leaves_SkiaSharp_out_as_the_packages_page_says()
+    {
+        TestPackages.Pack("Koala.Lab", s_version, _folder.Path);
+        var prune = File.ReadLines(TestFiles.At("src", "Koala.Lab", "Package", "README.md")).Single(line => line.Contains("PrunePackage"));
+        Directory.CreateDirectory(_folder.At("program"));
+        var project = _folder.Write("program/program.csproj", $"""
+            <Project Sdk="Microsoft.NET.Sdk">
+              <PropertyGroup>
+                <OutputType>Exe</OutputType>
+                <TargetFramework>net10.0</TargetFramework>
+                <RestoreAdditionalProjectSources>{_folder.Path}</RestoreAdditionalProjectSources>
+              </PropertyGroup>
+              <ItemGroup><PackageReference Include="Koala.Lab" Version="{s_version}" /></ItemGroup>
+              {prune}
+            </Project>
+            """);
+        _folder.Write("program/Program.cs", $$"""
+            using Koala.Lab.Decoding;
+            using Koala.Lab.Heads;
+            using Koala.Lab.Targets;
+
+            using var target = Target.Load("{{TestFiles.At("checkpoints", "koala-nano")}}");
+            using var head = DraftHead.Load("{{TestFiles.At("checkpoints", "koala-nano-eagle-k2")}}", target);
+            var answer = new SpeculativeDecoder(target, head).Generate([1, 2, 3], new GenerationOptions { MaxTokens = 8 });
+            System.Console.WriteLine($"{answer.Tokens.Count} tokens");
+            """);
+        LibTorch.EnsureLoaded();
+        var start = new ProcessStartInfo(KernelProcess.CommandLine()[0], ["run", "--project", project, "-v", "q"])
+        {
+            RedirectStandardOutput = true,
+            Environment =
+            {
+                ["DOTNET_CLI_USE_MSBUILD_SERVER"] = "0",
+                ["MSBUILDDISABLENODEREUSE"] = "1",
+                ["KOALA_LIBTORCH"] = LibTorch.Folder,
+            },
+        };
+        using var process = Process.Start(start)!;
+        var text = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        Assert.Equal("8 tokens", text.Trim());
+        var restored = File.ReadAllText(_folder.At("program", "obj", "project.assets.json"));
+        Assert.Contains("TorchSharp/", restored, StringComparison.Ordinal);
+        Assert.DoesNotContain("SkiaSharp/", restored, StringComparison.Ordinal);
     }
 
     public void Dispose()

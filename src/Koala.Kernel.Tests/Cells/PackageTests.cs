@@ -55,6 +55,40 @@ public sealed class PackageTests : IAsyncLifetime
         AssertValue("hello 1", await _kernel.RunAsync("Greeting.Say()"));
     }
 
+    private const string Versioned = "public class Greeting { "
+        + "public string Text = \"hello \" + typeof(Greeting).Assembly.GetName().Version.Major; "
+        + "public static string Say(Greeting greeting) => greeting.Text; }";
+
+    [Theory]
+    [InlineData("1.0.0", "1.0.0")]
+    [InlineData("2.0.0", "1.0.0")]
+    public async Task A_package_in_a_later_cell_does_not_bring_a_second_copy_of_an_assembly(string file, string package)
+    {
+        Pack(s_id, package, Versioned);
+        AssertValue("1", await _kernel.RunAsync($"#r \"{Library(file)}\"\nvar greeting = new Greeting();\n1"));
+        await _kernel.RunAsync($"#i \"nuget: {_folder.Path}\"\n#r \"nuget: {s_id}, [{package}]\"");
+        AssertValue($"hello {file[0]}", await _kernel.RunAsync("Greeting.Say(greeting)"));
+        // Nor does a file.
+        AssertValue($"hello {file[0]}", await _kernel.RunAsync($"#r \"{Library(package, "elsewhere")}\"\nGreeting.Say(greeting)"));
+    }
+
+    [Fact]
+    public async Task A_newer_copy_of_an_assembly_is_one_clear_line()
+    {
+        Pack(s_id, "2.0.0", Versioned);
+        AssertValue("1", await _kernel.RunAsync($"#r \"{Library("1.0.0")}\"\nvar greeting = new Greeting();\n1"));
+        var package = await _kernel.RunAsync($"#i \"nuget: {_folder.Path}\"\n#r \"nuget: {s_id}, [2.0.0]\"\nGreeting.Say(greeting)");
+        var newer = Library("2.0.0", "newer");
+        var file = await _kernel.RunAsync($"#r \"{newer}\"\nGreeting.Say(greeting)");
+
+        var fault = $": is version 2.0.0.0 of {s_id}, but version 1.0.0.0 is loaded already. "
+            + "Fix: restart the kernel and refer to the newer one first.";
+        Assert.Equal($"{newer}{fault}", file.Traceback);
+        Assert.EndsWith(fault, package.Traceback, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', package.Traceback);
+        AssertValue("hello 1", await _kernel.RunAsync("Greeting.Say(greeting)"));
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _kernel.DisposeAsync();
@@ -69,12 +103,25 @@ public sealed class PackageTests : IAsyncLifetime
         Assert.Equal(value, run.Value);
     }
 
-    private void Pack(string id, string version, string code, string? extension = null)
+    private static CSharpCompilation Compile(string id, string version, string code)
     {
         var source = CSharpSyntaxTree.ParseText($"[assembly: System.Reflection.AssemblyVersion(\"{version}.0\")]\n{code}");
         var reference = MetadataReference.CreateFromFile(typeof(object).Assembly.Location);
-        var options = new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary);
-        var compilation = CSharpCompilation.Create(id, [source], [reference], options);
+        return CSharpCompilation.Create(id, [source], [reference], new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary));
+    }
+
+    // The assembly of the package as a file.
+    private string Library(string version, string folder = "bin")
+    {
+        Directory.CreateDirectory(_folder.At(folder));
+        var path = _folder.At(folder, $"{s_id}.dll");
+        Assert.True(Compile(s_id, version, Versioned).Emit(path).Success);
+        return path;
+    }
+
+    private void Pack(string id, string version, string code, string? extension = null)
+    {
+        var compilation = Compile(id, version, code);
         using var file = File.Create(_folder.At($"{id}.{version}.nupkg"));
         using var zip = new ZipArchive(file, ZipArchiveMode.Create);
         using (var spec = new StreamWriter(zip.CreateEntry($"{id}.nuspec").Open()))

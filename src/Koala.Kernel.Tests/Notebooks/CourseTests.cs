@@ -1,5 +1,7 @@
+using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Koala.Kernel.Notebooks;
 
 namespace Koala.Kernel.Tests.Notebooks;
 
@@ -81,6 +83,18 @@ public sealed partial class CourseTests : IDisposable
         Assert.DoesNotContain("\"output_type\": \"error\"", text, StringComparison.Ordinal);
         Assert.DoesNotContain("injected-parameters", text, StringComparison.Ordinal);
         Assert.Contains(".net-csharp", text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void It_is_committed_as_a_run_writes_it_with_each_figure_in_one_line(string name)
+    {
+        var committed = File.ReadAllText(PathOf(name));
+        using var written = new MemoryStream();
+        Notebook.Read(PathOf(name)).WriteTo(written);
+        Assert.Equal(committed, Encoding.UTF8.GetString(written.ToArray()));
+        var figures = committed.Split('\n').Where(line => line.Contains("\"application/vnd.plotly.v1+json\": {", StringComparison.Ordinal));
+        Assert.All(figures, line => Assert.EndsWith("}", line.TrimEnd(','), StringComparison.Ordinal));
     }
 
     [Fact]

@@ -51,6 +51,25 @@ internal sealed class AssemblyLoading : IDisposable
         }
     }
 
+    /// <summary>Checks that no older assembly with the name of a package's file is loaded.</summary>
+    /// <exception cref="Koala.Lab.KoalaException">One is loaded; the message says what helps.</exception>
+    public void CheckPackage(string path)
+    {
+        // What belongs to this process is there in every session; packages that name a newer version of it mostly do without.
+        if (LoadedOf(AssemblyName.GetAssemblyName(path)) is { } loaded && _registered.Contains(loaded.Location)) CheckVersion(path, loaded);
+    }
+
+    /// <summary>Checks that no older assembly is loaded with the name of a file that the cell refers to.</summary>
+    /// <exception cref="Koala.Lab.KoalaException">One is loaded; the message says what helps.</exception>
+    public void CheckFiles(Compilation compilation)
+    {
+        foreach (var reference in compilation.DirectiveReferences.OfType<PortableExecutableReference>())
+        {
+            if (reference.FilePath is not { } path || _registered.Contains(path)) continue;
+            if (LoadedOf(AssemblyName.GetAssemblyName(path)) is { } loaded) CheckVersion(path, loaded);
+        }
+    }
+
     public void Dispose()
     {
         AssemblyLoadContext.Default.Resolving -= OnResolving;
@@ -89,6 +108,17 @@ internal sealed class AssemblyLoading : IDisposable
             assembly = AssemblyLoadContext.Default.LoadFromAssemblyPath(path);
         }
         Loader.RegisterDependency(assembly);
+    }
+
+    private static Assembly? LoadedOf(AssemblyName name) =>
+        AssemblyLoadContext.Default.Assemblies.FirstOrDefault(assembly => assembly.GetName().Name == name.Name);
+
+    private static void CheckVersion(string path, Assembly loaded)
+    {
+        var wanted = AssemblyName.GetAssemblyName(path);
+        if (loaded.GetName().Version is not { } version || !(version < wanted.Version)) return;
+        throw Fault.Create(path, $"is version {wanted.Version} of {wanted.Name}, but version {version} is loaded already",
+            "restart the kernel and refer to the newer one first");
     }
 
     private Assembly? OnResolving(AssemblyLoadContext context, AssemblyName name) =>

@@ -87,7 +87,7 @@ internal sealed class CSharpSession : IDisposable
     /// <summary>Makes the assemblies of restored packages known to the cells that follow.</summary>
     public void AddReferences(IEnumerable<string> files)
     {
-        var added = files.Select(References.FromFile).ToArray();
+        var added = files.Select(References.OfPackage).ToArray();
         _added.AddRange(added);
         _options = _options.AddReferences(added);
     }
@@ -111,6 +111,8 @@ internal sealed class CSharpSession : IDisposable
         }
         var script = CreateScript(InterruptRewriter.Rewrite(code, ParseOptions), name);
         var errors = Compile(script, cancel);
+        // An older assembly that is loaded is the cause of errors about types of one name.
+        _loading.CheckFiles(script.GetCompilation());
         if (errors.Length > 0)
         {
             // The original code is compiled too, because the rewritten code has other columns.

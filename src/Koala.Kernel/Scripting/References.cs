@@ -35,6 +35,12 @@ internal sealed class References : MetadataReferenceResolver
     /// <summary>Makes an assembly known by its simple name, to both the compiler and the loader.</summary>
     public void Add(string path) => _bySimpleName.TryAdd(Path.GetFileNameWithoutExtension(path), path);
 
+    /// <summary>
+    /// The reference to a package's assembly. If the session knows an assembly of its name, that one is meant: a process has one of a name,
+    /// and the types of the package's copy would be other types than those of the variables of earlier cells.
+    /// </summary>
+    public PortableExecutableReference OfPackage(string path) => FromFile(FileOf(Path.GetFileNameWithoutExtension(path)) ?? path);
+
     /// <summary>The file of the assembly with a simple name; null if it is not known.</summary>
     public string? FileOf(string simpleName) => _bySimpleName.GetValueOrDefault(simpleName);
 
@@ -75,20 +81,22 @@ internal sealed class References : MetadataReferenceResolver
         return FileOf(isFile ? Path.GetFileNameWithoutExtension(reference) : reference.Split(',')[0]);
     }
 
-    // A process has one assembly of a name. An assembly that it knows already is used in place of an equal copy
-    // elsewhere, by both the compiler and the loader.
+    // A process has one assembly of a name. An assembly that it knows already is used in place of an equal or older copy elsewhere, by both
+    // the compiler and the loader, which refuses a newer one.
     private string Preferred(string path)
     {
         var name = Path.GetFileNameWithoutExtension(path);
-        if (_bySimpleName.TryGetValue(name, out var known) && HaveSameIdentity(known, path)) return known;
+        if (_bySimpleName.TryGetValue(name, out var known) && ServesAs(known, path)) return known;
         _bySimpleName.TryAdd(name, path);
         return path;
 
-        static bool HaveSameIdentity(string a, string b)
+        static bool ServesAs(string known, string path)
         {
             try
             {
-                return AssemblyName.GetAssemblyName(a).FullName == AssemblyName.GetAssemblyName(b).FullName;
+                var (own, other) = (AssemblyName.GetAssemblyName(known), AssemblyName.GetAssemblyName(path));
+                return own.Name == other.Name && own.Version >= other.Version
+                    && own.GetPublicKeyToken().AsSpan().SequenceEqual(other.GetPublicKeyToken());
             }
             catch (Exception e) when (e is BadImageFormatException or IOException)
             {

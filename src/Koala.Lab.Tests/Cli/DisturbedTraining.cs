@@ -41,9 +41,8 @@ internal sealed record DisturbedTraining(string Head, bool Adversary, bool Shipp
     /// <summary>Writes a file of some of the chats that ship with Koala.</summary>
     public static void WriteFewChats(string file)
     {
-        using var chats = new StreamReader(new System.IO.Compression.GZipStream(
-            File.OpenRead(TestFiles.At("data", "chats-validation.jsonl.gz")), System.IO.Compression.CompressionMode.Decompress));
-        File.WriteAllLines(file, Enumerable.Range(0, FewChats).Select(_ => chats.ReadLine()!));
+        var chats = TestFiles.Unpacked("data", "chats-validation.jsonl.gz").Split('\n');
+        File.WriteAllLines(file, chats.Take(FewChats));
     }
 
     /// <summary>The SHA-256 of the weights of a finished run's head, and of its control's.</summary>

@@ -8,7 +8,7 @@ public sealed class FilesTests
 {
     [Theory]
     [InlineData("mt-bench.jsonl", 80, "81", "writing", 2)]
-    [InlineData("spec-bench.jsonl", 320, "81", "writing", 2)]
+    [InlineData("spec-bench.jsonl.gz", 320, "81", "writing", 2)]
     [InlineData("gsm8k.jsonl.gz", 1319, "1", "", 1)]
     [InlineData("humaneval.jsonl.gz", 164, "HumanEval/0", "", 1)]
     public void Shipped_prompts_are_read(string name, int count, string id, string category, int turns)

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using ICSharpCode.SharpZipLib.GZip;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -125,9 +124,5 @@ public sealed class FamilyTests : IDisposable
 
     private static int[] Ids(JsonNode list) => [.. list.AsArray().Select(id => (int)id!)];
 
-    private static JsonNode Read()
-    {
-        using var stream = new GZipInputStream(File.OpenRead(TestFiles.At("src", "Koala.Lab.Tests", "Targets", "families.json.gz")));
-        return JsonNode.Parse(stream)!;
-    }
+    private static JsonNode Read() => JsonNode.Parse(TestFiles.Unpacked("src", "Koala.Lab.Tests", "Targets", "families.json.gz"))!;
 }

@@ -9,8 +9,8 @@ public sealed class CompositionTests
     [Fact]
     public void Texts_are_composed_as_recorded()
     {
-        var cases = JsonSerializer.Deserialize<string[][]>(File.ReadAllText(TestFiles.At("src", "Koala.Lab.Tests",
-            "Text", "files", "composition.json")))!;
+        var cases = JsonSerializer.Deserialize<string[][]>(TestFiles.Unpacked("src", "Koala.Lab.Tests",
+            "Text", "files", "composition.json.gz"))!;
         Assert.True(cases.Count(c => c[0] != c[1]) > 100);
         Assert.All(cases, c => Assert.Equal(c[1], Normalizer.Compose(c[0])));
     }

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using ICSharpCode.SharpZipLib.GZip;
 using Koala.Lab.Checkpoints.Gguf;
 using Koala.Lab.Tests.Checkpoints;
 using Koala.Lab.Tests.Targets;
@@ -20,17 +19,17 @@ public sealed class GgufTokenizerTests : IDisposable
     [InlineData("koala-mini")]
     public void The_shipped_targets_as_gguf_give_the_recorded_ids(string name) =>
         AssertRecorded(Load(GgufConversion.Of(ShippedModels.Folder(name), ScalarType.BFloat16)),
-            TestFiles.At("src", "Koala.Lab.Tests", "Text", "files", "tokens.json"), name);
+            TestFiles.Unpacked("src", "Koala.Lab.Tests", "Text", "files", "tokens.json.gz"), name);
 
     [Fact]
     public void SmolLm_gives_the_recorded_ids() => AssertRecorded(
         Tokenizer.Load(SharedFiles.At("models", "smollm2-135m-instruct", "SmolLM2-135M-Instruct.Q4_1.gguf")),
-        SharedFiles.At("golden", "tokens.json"), "smollm2-135m-instruct");
+        File.ReadAllText(SharedFiles.At("golden", "tokens.json")), "smollm2-135m-instruct");
 
     [Fact]
     public void Gpt2_as_gguf_and_as_a_folder_gives_the_recorded_ids()
     {
-        var recorded = TestFiles.At("src", "Koala.Lab.Tests", "Text", "files", "gpt2-tokens.json");
+        var recorded = TestFiles.Unpacked("src", "Koala.Lab.Tests", "Text", "files", "gpt2-tokens.json.gz");
         WriteGpt2Folder(_folder.Path);
         AssertRecorded(Tokenizer.Load(_folder.Path), recorded, "gpt2");
         var file = GgufBytes.Small().Set("llama.vocab_size", 50257u);
@@ -151,9 +150,9 @@ public sealed class GgufTokenizerTests : IDisposable
         return Tokenizer.Load(path);
     }
 
-    private static void AssertRecorded(Tokenizer tokenizer, string path, string name)
+    private static void AssertRecorded(Tokenizer tokenizer, string recorded, string name)
     {
-        using var document = JsonDocument.Parse(File.ReadAllText(path));
+        using var document = JsonDocument.Parse(recorded);
         var examples = document.RootElement.GetProperty("tokenizers").GetProperty(name);
         Assert.Equal(40, examples.GetArrayLength());
         foreach (var example in examples.EnumerateArray())
@@ -168,9 +167,8 @@ public sealed class GgufTokenizerTests : IDisposable
     // token.
     private static void WriteGpt2Folder(string folder)
     {
-        using var stream = new StreamReader(new GZipInputStream(File.OpenRead(TestFiles.At("src", "Koala.Lab.Tests",
-            "Text", "files", "gpt2-merges.txt.gz"))));
-        string[] merges = [.. stream.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries)];
+        var text = TestFiles.Unpacked("src", "Koala.Lab.Tests", "Text", "files", "gpt2-merges.txt.gz");
+        string[] merges = text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         bool IsItself(int b) => b is >= 0x21 and <= 0x7e or >= 0xa1 and <= 0xac or >= 0xae;
         string[] tokens =
         [

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using CsCheck;
-using ICSharpCode.SharpZipLib.GZip;
 using Koala.Lab.Tests.Checkpoints;
 using Koala.Lab.Text.Tokenizers;
 
@@ -206,10 +205,6 @@ public sealed class SmallTokenizerTests : IDisposable
         Assert.True(compared > 15);
     }
 
-    private static JsonNode Read()
-    {
-        using var stream = new GZipInputStream(File.OpenRead(TestFiles.At("src", "Koala.Lab.Tests", "Text", "files",
-            "small-tokenizers.json.gz")));
-        return JsonNode.Parse(stream)!;
-    }
+    private static JsonNode Read() =>
+        JsonNode.Parse(TestFiles.Unpacked("src", "Koala.Lab.Tests", "Text", "files", "small-tokenizers.json.gz"))!;
 }

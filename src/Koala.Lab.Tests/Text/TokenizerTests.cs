@@ -15,8 +15,7 @@ public sealed class TokenizerTests
     [InlineData("koala-mini")]
     public void Ids_and_text_equal_the_recorded_ones(string name)
     {
-        using var document = JsonDocument.Parse(File.ReadAllText(TestFiles.At("src", "Koala.Lab.Tests", "Text", "files",
-            "tokens.json")));
+        using var document = JsonDocument.Parse(TestFiles.Unpacked("src", "Koala.Lab.Tests", "Text", "files", "tokens.json.gz"));
         var tokenizer = Of(name);
         foreach (var example in document.RootElement.GetProperty("tokenizers").GetProperty(name).EnumerateArray())
         {

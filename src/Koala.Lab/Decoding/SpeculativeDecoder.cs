@@ -102,6 +102,7 @@ public sealed class SpeculativeDecoder : IDisposable
             ContextRoom.Check(_target, prompt, "the prompt");
         }
 
+        cancel = CellInterrupt.Or(cancel);
         options = WithDraftLength(options, prompts, cancel);
         using var _ = no_grad();
         using var scope = NewDisposeScope();

@@ -1,4 +1,5 @@
 using Koala.Lab.Decoding;
+using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -86,6 +87,7 @@ public sealed class BatchDecoder : IDisposable
         KoalaException.ThrowIfNull(onAnswers);
         foreach (var prompt in prompts) KoalaException.ThrowIfNull(prompt.Tokens, nameof(prompts));
         if (prompts.Count == 0) return;
+        cancel = CellInterrupt.Or(cancel);
         var start = TimeProvider.System.GetTimestamp();
         using var _ = no_grad();
         using var scope = NewDisposeScope();

@@ -74,6 +74,7 @@ public sealed class Trainer : IDisposable
     /// <exception cref="OperationCanceledException">Training was cancelled. The state is saved.</exception>
     public void Run(Action<StepMetrics> onStep, Action save, CancellationToken cancel = default)
     {
+        cancel = CellInterrupt.Or(cancel);
         var start = TimeProvider.System.GetTimestamp();
         var secondsBefore = _state.Seconds;
         while (_state.Step < _options.Steps)

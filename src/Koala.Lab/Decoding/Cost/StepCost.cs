@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Koala.Lab.Drafting;
 using Koala.Lab.Drafting.Trees;
+using Koala.Lab.Runtime;
 using Koala.Lab.Runtime.Machine;
 using Koala.Lab.Targets;
 using MathNet.Numerics.Statistics;
@@ -102,6 +103,7 @@ public sealed record StepCost(
     {
         var mostNodes = trees.Select(tree => tree.Nodes).Append(0).Max();
         using var rounds = new RoundBenchmark(target, source, options ?? new GenerationOptions(), batch, mostNodes);
+        cancel = CellInterrupt.Or(cancel);
         var limit = budget ?? TimeSpan.FromSeconds(1);
         var start = TimeProvider.System.GetTimestamp();
         for (var turn = 0; turn < FewestWarmUps || Elapsed() < WarmUpShare * limit; turn++) Turn();

@@ -1,5 +1,6 @@
 using Koala.Lab.Decoding;
 using Koala.Lab.Drafting;
+using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -30,6 +31,7 @@ internal static class TeacherForcing
         int[][] texts = [.. answers.Select(a => (int[])[.. a.PromptTokens, .. a.Tokens])];
         using var drafter = source.NewDrafter(target, answers.Count, texts.Max(text => text.Length) + steps);
         if (drafter is not LevelDrafter levels) return false;
+        cancel = CellInterrupt.Or(cancel);
 
         TargetOutput output;
         using (var cache = target.NewCache(texts.Length, texts.Max(text => text.Length)))
