@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Runtime.Machine;
 using Koala.Lab.Tests.Targets;

@@ -2,7 +2,6 @@ using Koala.Lab.Drafting;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Targets;
-using Koala.Lab.Targets.Fused;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Heads;

@@ -2,7 +2,6 @@ using Koala.Lab.Kernels;
 using Koala.Lab.Runtime.Cuda;
 using Koala.Lab.Targets;
 using Koala.Lab.Targets.Fused;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Heads.Eagle;

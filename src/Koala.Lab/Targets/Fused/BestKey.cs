@@ -1,5 +1,3 @@
-using Koala.Lab.Targets;
-
 namespace Koala.Lab.Targets.Fused;
 
 /// <summary>

@@ -1,6 +1,5 @@
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Runtime.Cuda;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Targets.Fused;
