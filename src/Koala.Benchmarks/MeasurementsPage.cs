@@ -24,9 +24,9 @@ internal static class MeasurementsPage
             writes this page from the files in `results/`; `docs/measure.sh` repeats the measurements. The machines are shared
             with other work, so trust the ratios more than the times.
 
-            The steps beside llama.cpp and the sections on a CPU with AVX-512 and on an H200 are of Koala's own kernels. The other
-            figures are older: those of a CPU are of libtorch's operators, which decoding used until 2026-11-29, and those of the
-            H100 of libtorch's steps. Koala's own kernels make a target alone several times faster and heads less so, so speedups
+            The steps beside llama.cpp, SmolLM2's heads on a CPU and the sections on a CPU with AVX-512 and on an H200 are of
+            Koala's own kernels. The other figures are older: those of a CPU are of libtorch's operators, which decoding used until 2026-11-29, and those of the
+            H100 of libtorch's steps. On a CPU the kernels make a target alone several times faster and heads less so, so speedups
             become smaller. The others are to be measured again.
             """);
         WriteDoctor(page, Read<DoctorReport>(Path.Combine(results, "doctor.json")));
@@ -51,10 +51,10 @@ internal static class MeasurementsPage
         var large = All<EvaluationReport>(Path.Combine(results, "smollm2"), "*.json");
         WriteHeads(page, "SmolLM2-135M-Instruct's heads",
             """
-            Five prompts of each category were answered. The heads are those of the H100 section below and too large for the
-            clone, so no script makes these rows. The tree was fitted to other prompts on this machine:
+            Koala's own kernels over the quantized file. The heads are those of the H200 section below with a draft vocabulary of 8,192
+            tokens, and too large for the clone, so no script makes these rows.
             """,
-            large, byCategory: false, File.ReadAllText(Path.Combine(results, "smollm2", "fit-tree.txt")));
+            large, byCategory: false);
         WriteRates(page, steps, [.. shipped, .. xeon, .. large]);
         WriteGpu(page, Path.Combine(results, "h100"));
         WriteNewerGpu(page, Path.Combine(results, "h200"));
@@ -207,11 +207,10 @@ internal static class MeasurementsPage
     }
 
     private static void WriteHeads(
-        StringBuilder page, string title, string description, IReadOnlyList<EvaluationReport> all, bool byCategory, string? verbatim = null)
+        StringBuilder page, string title, string description, IReadOnlyList<EvaluationReport> all, bool byCategory)
     {
         Line(page, $"## {title}");
         page.AppendLine().AppendLine(description).AppendLine();
-        if (verbatim is not null) Verbatim(page, verbatim.TrimEnd());
         Paragraph(page, $"""
             τ is the acceptance length, in tokens per round. *Predicted* is the speedup that the cost model predicts from measured
             rounds and τ. *Break-even* is the τ at which the speedup would be 1 here. *=* counts the answers equal to the target's
