@@ -25,9 +25,9 @@ internal static class MeasurementsPage
             with other work, so trust the ratios more than the times.
 
             The steps beside llama.cpp, SmolLM2's heads on a CPU and the sections on a CPU with AVX-512 and on an H200 are of
-            Koala's own kernels. The other figures are older: those of a CPU are of libtorch's operators, which decoding used until 2026-11-29, and those of the
-            H100 of libtorch's steps. On a CPU the kernels make a target alone several times faster and heads less so, so speedups
-            become smaller. The others are to be measured again.
+            Koala's own kernels. The other figures are older: those of a CPU are of libtorch's operators, which decoding used
+            until 2026-11-29, and those of the H100 of libtorch's steps. On a CPU the kernels make a target alone several times
+            faster and heads less so, so speedups become smaller. The others are to be measured again.
             """);
         WriteDoctor(page, Read<DoctorReport>(Path.Combine(results, "doctor.json")));
         var steps = All<StepTimes>(results, "steps-*.json");

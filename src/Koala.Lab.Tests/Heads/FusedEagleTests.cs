@@ -71,7 +71,8 @@ public sealed class FusedEagleTests
                     var best = logits.view(batch, -1).argmax(-1).cpu().data<long>().ToArray();
                     int[][] tokens =
                         [.. best.Select(id => (int[])[drafter.Vocabulary is { } own ? own.Tokens[(int)id] : (int)id])];
-                    Assert.Equal(tokens.Select(token => (long)token[0]), Enumerable.Range(0, batch).Select(b => chains[b * Length + depth]));
+                    var chosen = Enumerable.Range(0, batch).Select(b => chains[b * Length + depth]);
+                    Assert.Equal(tokens.Select(token => (long)token[0]), chosen);
                     if (depth + 1 < Length) logits = drafter.Next(tokens, [.. tokens.Select(_ => (int[])[0])]);
                 }
             }
@@ -115,6 +116,33 @@ public sealed class FusedEagleTests
         using var drafter = NewDrafter(head, target, 1);
         drafter.Extend(features, texts);
         Assert.Throws<KoalaException>(() => drafter.GreedyChain(3));
+    }
+
+    /// <summary>Kernels and captured graphs read the weights of one target, so each target has its own.</summary>
+    [Fact]
+    public void A_head_serves_targets_that_come_and_go()
+    {
+        using var first = Load();
+        using var head = RandomHead(new EagleOptions(), first);
+        long[] Chain(Target target)
+        {
+            using var scope = NewDisposeScope();
+            using var _ = no_grad();
+            using var cache = target.NewCache(1, Context);
+            int[][] texts = [Text(8, Context, target)];
+            var features = target.Prefill(cache, [texts[0][..^1]], []).Features;
+            using var drafter = NewDrafter(head, target, 1);
+            drafter.Extend(features, texts);
+            for (var time = 0; time < 2; time++) drafter.GreedyChain(6);
+            return drafter.GreedyChain(6).data<long>().ToArray();
+        }
+        var expected = Chain(first);
+        for (var time = 0; time < 2; time++)
+        {
+            using var other = Load();
+            Assert.Equal(expected, Chain(other));
+        }
+        Assert.Equal(expected, Chain(first));
     }
 
     [Fact]

@@ -11,8 +11,8 @@ namespace Koala.Lab.Evaluation;
 /// <param name="WeightBytes">The bytes of the weights that a step reads; of an embedding that is not the LM head it reads one row.</param>
 /// <param name="StepMs">The milliseconds that reading them takes.</param>
 /// <param name="Share">
-/// <paramref name="StepMs"/> divided by the baseline's median step; 1 is as fast as the memory allows. It can be more if the weights stay in
-/// a cache.
+/// <paramref name="StepMs"/> divided by the baseline's median step; 1 is as fast as the memory allows. It can be more if the weights stay
+/// in a cache.
 /// </param>
 public sealed record MemoryFloor(double GBPerSecond, long WeightBytes, double StepMs, double Share)
 {

@@ -36,7 +36,7 @@ public sealed class EagleHead : DraftHead
     private Tensor? _ids;          // [V'] int64: the target's token id of each id of the head
     private Tensor? _lmHead;       // [V',D]: these rows of the target's LM head
     private PanelMatrix? _packedLmHead;
-    private FusedEagle? _fused;    // null where libtorch computes the head on a GPU, and on a CPU
+    private readonly Dictionary<Target, FusedEagle?> _fused = [];   // null where libtorch computes the head on a GPU
     private EagleMemory? _spare;   // the memory of the latest drafter; on a GPU it is kept for the graphs that were captured over it
 
     internal EagleHead(EagleWeights weights, Target target, DraftVocabulary? vocabulary) : base(weights.Options, target.Identity)
@@ -235,7 +235,7 @@ public sealed class EagleHead : DraftHead
         _lmHead?.Dispose();
         _packedLmHead?.Dispose();
         _packed.Dispose();
-        _fused?.Dispose();
+        ForgetFused();
         _spare?.Dispose();
         _rotary?.Dispose();
     }
@@ -282,13 +282,27 @@ public sealed class EagleHead : DraftHead
         ? arange(target.Config.VocabularySize, ScalarType.Int64, target.Device)
         : tensor(vocabulary.Tokens.Select(token => (long)token).ToArray(), device: target.Device);
 
-    private EagleDrafter NewGpuDrafter(Target target, int batch, int capacity)
+    private EagleDrafter NewGpuDrafter(Target target, int batch, int capacity) =>
+        target.Model.Fused is not null && batch <= FusedDecoder.MostRows && Fused(target) is { } fused
+            ? new EagleFusedDrafter(this, _weights, fused, target, batch, capacity)
+            : NewTensorDrafter(target, batch, capacity);
+
+    private FusedEagle? Fused(Target target)
     {
-        if (target.Model.Fused is not null && batch <= FusedDecoder.MostRows)
-            _fused ??= FusedEagle.Create(_weights, _weights.Find("lm_head") ?? SharedLmHead(target), _ids, target);
-        return _fused is null || target.Model.Fused is null || batch > FusedDecoder.MostRows
-            ? NewTensorDrafter(target, batch, capacity)
-            : new EagleFusedDrafter(this, _weights, _fused, target, batch, capacity);
+        lock (_fused)
+        {
+            if (_fused.TryGetValue(target, out var known)) return known;
+            return _fused[target] = FusedEagle.Create(_weights, _weights.Find("lm_head") ?? SharedLmHead(target), _ids, target);
+        }
+    }
+
+    private void ForgetFused()
+    {
+        lock (_fused)
+        {
+            foreach (var fused in _fused.Values) fused?.Dispose();
+            _fused.Clear();
+        }
     }
 
     private EagleCpuWeights PackFor(Target target) => _packed.Of(Parameters, () => new EagleCpuWeights(_weights, target));
@@ -301,8 +315,7 @@ public sealed class EagleHead : DraftHead
         _lmHead?.Dispose();
         _packedLmHead?.Dispose();
         _packedLmHead = null;
-        _fused?.Dispose();
-        _fused = null;
+        ForgetFused();
         _spare?.Dispose();
         _spare = null;
         _vocabulary = vocabulary;

@@ -7,6 +7,7 @@ namespace Koala.Lab.Heads.Eagle;
 /// <summary>The memory of an EAGLE drafter: the head's own key-value cache.</summary>
 internal sealed class EagleMemory : IDisposable
 {
+    private readonly Target _target;
     private readonly ModelConfig _config;
 
     /// <param name="target">The target of the head.</param>
@@ -16,7 +17,7 @@ internal sealed class EagleMemory : IDisposable
     /// <param name="capacity">The number of pairs and candidates that each sequence can hold.</param>
     public EagleMemory(Target target, ModelConfig config, int layers, int batch, int capacity)
     {
-        _config = config;
+        (_target, _config) = (target, config);
         Cache = new KeyValueCache(layers, batch, capacity, config.KeyValueHeads, config.HeadDim, target.Dtype, target.Device);
         Slots = arange(capacity, ScalarType.Int64, target.Device).DetachFromDisposeScope();
     }
@@ -26,10 +27,12 @@ internal sealed class EagleMemory : IDisposable
     /// <summary>The indices of the slots, 0 to capacity - 1, int64.</summary>
     public Tensor Slots { get; }
 
-    /// <summary>Whether a drafter for this target, of this batch size and capacity, can use the memory.</summary>
+    /// <summary>
+    /// Whether a drafter for this target, of this batch size and capacity, can use the memory. The graphs that were captured over it read
+    /// the weights of one target.
+    /// </summary>
     public bool Serves(Target target, int batch, int capacity) =>
-        Cache.Batch == batch && Cache.Capacity >= capacity
-        && Cache.Device.type == target.Device.type && Cache.Keys[0].dtype == target.Dtype;
+        ReferenceEquals(_target, target) && Cache.Batch == batch && Cache.Capacity >= capacity;
 
     /// <summary>
     /// This memory if it has room for more candidates, else larger memory with the same contents, which replaces it. A tree that is cut
