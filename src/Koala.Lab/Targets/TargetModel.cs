@@ -79,7 +79,9 @@ internal sealed unsafe class TargetModel : IDisposable
     /// <summary>The bytes of all weights as they are kept.</summary>
     public long WeightBytes => _cpu?.Bytes ?? Tensors.Sum(tensor => tensor.numel() * tensor.element_size());
 
-    /// <summary>The bytes of the weights that a step reads: all but an embedding that is not the LM head, of which it reads a row.</summary>
+    /// <summary>
+    /// The bytes of the weights that a step reads: all but an embedding that is not the LM head, of which it reads a row.
+    /// </summary>
     public long BytesPerStep => WeightBytes - (_cpu?.OwnEmbeddingBytes
         ?? (ReferenceEquals(Weights.Embedding, Weights.LmHead) ? 0 : Weights.Embedding.numel() * Weights.Embedding.element_size()));
 

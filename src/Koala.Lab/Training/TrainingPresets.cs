@@ -19,8 +19,8 @@ public static class TrainingPresets
     /// least 1,200 steps. Its warm-up takes a tenth of all steps, at most 200. For other heads koala has the defaults
     /// of <see cref="TrainingOptions"/>. In koala the loss of distributions weighs ten times as much as that of
     /// features. The preset eagle-3-like has the weights of eagle-1, in which it is the other way round, with
-    /// EAGLE-3's training-time test. The presets eagle-1 and medusa-1 are the recipes of those repositories, which are meant for runs of tens
-    /// of thousands of steps. Options that the recipes do not set have their defaults.
+    /// EAGLE-3's training-time test. The presets eagle-1 and medusa-1 are the recipes of those repositories, which are
+    /// meant for runs of tens of thousands of steps. Options that the recipes do not set have their defaults.
     /// </remarks>
     /// <param name="name">One of <see cref="Names"/>.</param>
     /// <param name="head">The head that is trained.</param>

@@ -1180,7 +1180,8 @@ template <int TILES> __device__ __forceinline__ void run(const Step& s, int firs
     }
 }
 
-template <int TILES, class Epilogue> __device__ __forceinline__ void project(const bf16* weights, const bf16* x, Epilogue epilogue, int count)
+template <int TILES, class Epilogue>
+__device__ __forceinline__ void project(const bf16* weights, const bf16* x, Epilogue epilogue, int count)
 {
     extern __shared__ float shared[];
     Step s;

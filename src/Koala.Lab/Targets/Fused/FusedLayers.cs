@@ -26,7 +26,8 @@ internal sealed unsafe class FusedLayers : IDisposable
     private const int Parts = 16;               // PARTS of Decoder.cu
     private const int PointersPerLayer = 9;     // of struct Layer
 
-    private static readonly string[] s_pointers = ["input_norm", "qkv", "o", "post_norm", "gate_up", "down", "qkv_bias", "q_norm", "k_norm"];
+    private static readonly string[] s_pointers =
+        ["input_norm", "qkv", "o", "post_norm", "gate_up", "down", "qkv_bias", "q_norm", "k_norm"];
 
     // The numbers of 8 rows that a product computes at once, for each of the sizes.
     private static readonly int[] s_tiles = [1, 2, 4];
