@@ -18,7 +18,8 @@ internal sealed class SweepOptions
     private const string Losses = "losses";
 
     // Options whose value is itself a list.
-    private static readonly string[] s_lists = ["evaluate.categories", "evaluate.stop", "fusedLayers"];
+    private static readonly string[] s_lists = ["evaluate.categories", "evaluate.stop"];
+    private static readonly string[] s_numberLists = ["fusedLayers"];
 
     // Options whose value has fields, which only a plan's file can hold.
     private static readonly string[] s_inPlansOnly = ["decoder"];
@@ -95,7 +96,9 @@ internal sealed class SweepOptions
     private static JsonNode? Value(string name, string text)
     {
         if (name == Losses) return new JsonArray([.. text.Split('+').Select(loss => (JsonNode)Loss(TrainOptions.ReadLoss(loss)))]);
-        if (s_lists.Contains(name)) return new JsonArray([.. text.Split('+').Select(Scalar)]);
+        // A text that looks like a number is still a text.
+        if (s_lists.Contains(name)) return new JsonArray([.. text.Split('+').Select(part => (JsonNode)part)]);
+        if (s_numberLists.Contains(name)) return new JsonArray([.. text.Split('+').Select(Scalar)]);
         return Scalar(text);
     }
 

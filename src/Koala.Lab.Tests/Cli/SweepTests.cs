@@ -26,7 +26,7 @@ public sealed class SweepTests : IDisposable
                   ]
                 }
                 """);
-        fields["evaluate"]!["stop"] = new JsonArray("a", "b");
+        fields["evaluate"]!["stop"] = new JsonArray("1", "b");   // a text that looks like a number
         fields["evaluate"]!["allTurns"] = true;
         var folder = _folder.At("sweep");
         Sweep.CreateOrLoad(folder, fields.Read());
@@ -35,7 +35,7 @@ public sealed class SweepTests : IDisposable
             "--validation", chats, "--steps", "6", "--save-every", "2", "--validate-every", "3", "--row-length", "64",
             "--medusa-heads", "2", "--layers", "1,2", "--adversary-weight", "0,0.1", "--seeds", "0-2",
             "--loss", "kl=0.5@0.8+cross-entropy,kl", "--evaluate-prompts", TestFiles.At("data", "mt-bench.jsonl"),
-            "--evaluate-limit", "12", "--evaluate-max-tokens", "6", "--evaluate-draft-length", "2", "--evaluate-stop", "a+b",
+            "--evaluate-limit", "12", "--evaluate-max-tokens", "6", "--evaluate-draft-length", "2", "--evaluate-stop", "1+b",
             "--evaluate-all-turns", "true", "--out", folder];
         // The folder accepts it, so that the shard with no cell of its own does nothing.
         CommandRun.Of([.. options, "--shard", "99/99"]).AssertDone();
