@@ -24,6 +24,8 @@ public sealed record StepTimes
 
     private const int RunsPerTurn = 10;
     private const int WarmupsPerTurn = 5;
+    private const int FewestTurns = 3;
+    private const int Short = 16;   // longer steps are run less often per turn
     private static readonly int[] s_counts = [1, 2, 4, 8, 12, 16, 32, 256];
 
     public required IReadOnlyList<string> Command { get; init; }
@@ -90,10 +92,11 @@ public sealed record StepTimes
             {
                 bandwidths.Add(MemoryBandwidth.Read());
                 int[] tokens = [.. Enumerable.Range(Prefix, count).Select(Token)];
-                var turns = Math.Max(3, repeats * Math.Min(16, 16 * 16 / count) / 16 / RunsPerTurn);
+                var turns = Math.Max(FewestTurns, repeats / RunsPerTurn);
+                int PerTurn(int runs) => Math.Max(1, runs * Math.Min(count, Short) / count);
                 // The programs alternate, so that other work on the machine affects all of them.
                 for (var turn = 0; turn < turns; turn++)
-                    foreach (var program in programs) program.Run(tokens, WarmupsPerTurn, RunsPerTurn);
+                    foreach (var program in programs) program.Run(tokens, PerTurn(WarmupsPerTurn), PerTurn(RunsPerTurn));
             }
             var bandwidth = Quartile(bandwidths, 2);
             return new StepTimes

@@ -14,7 +14,9 @@ public sealed class GpuDecodingTests
         ("koala-nano-eagle-k2", new ChainTree(5), 3),
         ("koala-nano-eagle-k1", new DynamicTree { Tokens = 20, Levels = 4, TopK = 4 }, 1),
         ("koala-nano-eagle-k1", StaticTree.Find("eagle-1"), 3),
-        ("koala-nano-medusa-k2", StaticTree.Find("mc_sim_7b_63"), 1));
+        ("koala-nano-medusa-k2", StaticTree.Find("mc_sim_7b_63"), 1),
+        ("koala-nano-medusa-k2", new ChainTree(4), 1),
+        ("koala-nano-medusa-k2", new ChainTree(4), 3));
 
     [Theory, MemberData(nameof(Settings))]
     public void Answers_are_those_of_a_cpu(string head, DraftTree tree, int batch)

@@ -1,4 +1,7 @@
+using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Sampling;
 using Koala.Lab.Drafting;
+using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Targets;
@@ -79,6 +82,47 @@ public sealed class FusedEagleTests
         }
     }
 
+    /// <summary>A tree that the GPU plans is the one that the host makes of the same logits, level by level.</summary>
+    [Theory, MemberData(nameof(Heads))]
+    public void A_tree_is_that_of_its_levels_one_by_one(EagleOptions options)
+    {
+        using var target = Load();
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = RandomHead(options, target);
+        int[][] texts = [Text(3, Context, target), Text(4, Context, target), Text(5, Context, target)];
+        DynamicTree[] trees =
+        [
+            new() { Tokens = 16, Levels = 4, TopK = 4 }, new() { Tokens = 60, Levels = 6, TopK = 10 },
+            new() { Tokens = 40, Levels = 3, TopK = 16 }, new() { Tokens = 5, Levels = 4, TopK = 1 },
+            new() { Tokens = 30, Levels = 1, TopK = 9 },
+        ];
+        foreach (var batch in (int[])[1, 3])
+        {
+            using var cache = target.NewCache(batch, Context);
+            var features = target.Prefill(cache, [.. texts.Take(batch).Select(text => text[..^1])], head.FeatureLayers).Features;
+            using var drafter = NewDrafter(head, target, batch);
+            using var byLevels = new LevelByLevel(NewDrafter(head, target, batch));
+            drafter.Extend(features, texts[..batch]);
+            byLevels.Extend(features, texts[..batch]);
+            foreach (var tree in trees)
+            {
+                var expected = byLevels.Propose(tree, TokenSamplers.Create(new GenerationOptions(), []));
+                // The shape is repeated, so that a captured tree is among those that are compared.
+                for (var time = 0; time < 3; time++)
+                {
+                    var actual = drafter.LikeliestTrees(tree)!;
+                    for (var b = 0; b < batch; b++)
+                    {
+                        Assert.Equal(Nodes(expected[b]), Nodes(actual[b]));
+                        foreach (var (own, other) in actual[b].Candidates.Zip(expected[b].Candidates))
+                            Assert.Equal(other.Q!.Value, own.Q!.Value, tolerance: 1e-4f);
+                    }
+                }
+            }
+        }
+    }
+
     /// <summary>A token is drafted with the same bits whether its siblings are there or not, and after a round that was rejected.</summary>
     [Fact]
     public void A_node_does_not_depend_on_the_others_of_its_level()
@@ -116,6 +160,7 @@ public sealed class FusedEagleTests
         using var drafter = NewDrafter(head, target, 1);
         drafter.Extend(features, texts);
         Assert.Throws<KoalaException>(() => drafter.GreedyChain(3));
+        Assert.Throws<KoalaException>(() => drafter.LikeliestTrees(new DynamicTree { Tokens = 8, Levels = 3, TopK = 4 }));
     }
 
     /// <summary>Kernels and captured graphs read the weights of one target, so each target has its own.</summary>
@@ -163,6 +208,7 @@ public sealed class FusedEagleTests
             {
                 using var inner = NewDisposeScope();
                 drafter.GreedyChain(5);
+                drafter.LikeliestTrees(new DynamicTree { Tokens = 16, Levels = 4, TopK = 4 });
                 drafter.First();
                 drafter.Next([[5, 6]], [[0, 0]]);
             }
@@ -187,6 +233,30 @@ public sealed class FusedEagleTests
             all.Add(drafter.Next([.. texts.Select(_ => (int[])[41, 51, 61])], [.. texts.Select(_ => (int[])[1, 0, 1])]).clone());
         }
         return all;
+    }
+
+    private static IEnumerable<(int Token, int Parent)> Nodes(Draft draft) => draft.Candidates.Select(c => (c.Token, c.Parent));
+
+    // A drafter whose trees the host plans.
+    private sealed class LevelByLevel(EagleFusedDrafter drafter) : LevelDrafter
+    {
+        public override int MaxDraftLength => drafter.MaxDraftLength;
+
+        public override int Batch => drafter.Batch;
+
+        public override DraftVocabulary? Vocabulary => drafter.Vocabulary;
+
+        public override void Extend(Tensor features, IReadOnlyList<int[]> tokens) => drafter.Extend(features, tokens);
+
+        public override Tensor First() => drafter.First();
+
+        public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents) => drafter.Next(tokens, parents);
+
+        protected override void Dispose(bool disposing)
+        {
+            drafter.Dispose();
+            base.Dispose(disposing);
+        }
     }
 
     private static EagleFusedDrafter NewDrafter(EagleHead head, Target target, int batch) =>

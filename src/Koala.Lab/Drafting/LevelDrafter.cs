@@ -55,6 +55,13 @@ public abstract class LevelDrafter : Drafter
     /// </returns>
     public virtual Tensor? GreedyChain(int length) => null;
 
+    /// <summary>
+    /// The trees that <see cref="DynamicTree"/> would make of the logits of <see cref="First"/> and <see cref="Next"/>, where the device
+    /// plans them and the host reads nothing in between. Null, the default, means that the drafter cannot do this.
+    /// </summary>
+    /// <returns>A draft for each sequence.</returns>
+    internal virtual IReadOnlyList<Draft>? LikeliestTrees(DynamicTree tree) => null;
+
     /// <inheritdoc/>
     public sealed override IReadOnlyList<Draft> Propose(DraftTree tree, ITokenSampler sampler) => tree.Grow(this, sampler);
 

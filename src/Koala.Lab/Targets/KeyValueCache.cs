@@ -1,4 +1,5 @@
 using Koala.Lab.Runtime.Cuda;
+using Koala.Lab.Targets.Fused;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -53,6 +54,8 @@ public sealed unsafe class KeyValueCache : IDisposable
     internal GraphCache Graphs { get; }
 
     internal Device Device => _starts.device;
+
+    private IEnumerable<int> Heads => Enumerable.Range(0, _heads);
 
     internal Tensor[] Keys { get; }
 
@@ -114,24 +117,14 @@ public sealed unsafe class KeyValueCache : IDisposable
                 previous = index;
             }
         }
-        List<long> from = [], to = [];
+        List<(int Sequence, int From, int To)> moves = [];
         for (var b = 0; b < Batch; b++)
         {
             for (var i = 0; i < accepted[b].Count; i++)
-            {
-                if (accepted[b][i] == i) continue;
-                for (var head = 0; head < _heads; head++)
-                {
-                    var row = ((long)b * _heads + head) * Capacity + starts[b];
-                    from.Add(row + accepted[b][i]);
-                    to.Add(row + i);
-                }
-            }
+                if (accepted[b][i] != i) moves.Add((b, starts[b] + accepted[b][i], starts[b] + i));
             Truncate(b, starts[b] + accepted[b].Count);
         }
-        if (from.Count == 0) return;
-        using var scope = NewDisposeScope();
-        CacheScript.Move(Keys, Values, tensor(from, device: _starts.device), tensor(to, device: _starts.device));
+        if (moves.Count > 0) Move(moves);
     }
 
     /// <summary>Forgets everything; the memory stays allocated.</summary>
@@ -189,6 +182,15 @@ public sealed unsafe class KeyValueCache : IDisposable
     }
 
     internal void Extend(int sequence, int tokens) => _lengths[sequence] += tokens;
+
+    private void Move(List<(int Sequence, int From, int To)> moves)
+    {
+        if (CacheMoves.TryMove(this, _heads, moves)) return;
+        using var scope = NewDisposeScope();
+        Tensor Rows(Func<(int Sequence, int From, int To), int> slot) =>
+            tensor((long[])[.. moves.SelectMany(move => Heads.Select(head => Row(move.Sequence, head, slot(move))))], device: Device);
+        CacheScript.Move(Keys, Values, Rows(move => move.From), Rows(move => move.To));
+    }
 
     // [B,kvHeads,capacity,headDim]
     private Tensor BySequence(Tensor rows) => rows.view(Batch, _heads, Capacity, -1);

@@ -59,6 +59,7 @@ public sealed record DynamicTree : DraftTree
 
     internal override IReadOnlyList<Draft> Grow(LevelDrafter drafter, ITokenSampler sampler)
     {
+        if (drafter.LikeliestTrees(this) is { } drafts) return drafts;
         using var scope = NewDisposeScope();
         var pools = Enumerable.Range(0, drafter.Batch).Select(_ => new Pool(TopK)).ToArray();
         for (var level = 0; level < Depth; level++)

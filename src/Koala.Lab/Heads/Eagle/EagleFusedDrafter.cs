@@ -1,3 +1,5 @@
+using Koala.Lab.Drafting;
+using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Kernels;
 using Koala.Lab.Runtime.Cuda;
 using Koala.Lab.Targets;
@@ -123,12 +125,40 @@ internal sealed class EagleFusedDrafter : EagleDrafter
         return tensor(chains).view(Batch, length).MoveToOuterDisposeScope();
     }
 
+    /// <inheritdoc/>
+    internal override IReadOnlyList<Draft>? LikeliestTrees(DynamicTree tree)
+    {
+        if (!_fused.DraftsTrees(Batch, tree.TopK, tree.Depth)) return null;
+        using var scope = NewDisposeScope();
+        _drafted = 0;
+        EnsureRoom((tree.Depth - 1) * tree.TopK);
+        var longest = KeyValueLength(Math.Max(_mostVisible, Cache.Lengths.Max() + tree.Depth));
+        var work = $"tree of {tree.TopK}, {tree.Depth}, {tree.Nodes}";
+        Tensor[] Trees(Tensor[] x) => [_fused.Tree(x[0], Batch, (tree.TopK, tree.Depth, tree.Nodes), longest, Cache)];
+        var numbers = RunPairs(work, longest, Trees)[0].cpu().data<int>().ToArray();
+        _read = true;
+        return [.. numbers.Chunk(numbers.Length / Batch).Select(DraftOf)];
+    }
+
     protected override void Dispose(bool disposing)
     {
         Head.ReturnMemory(_memory);
         _described?.Dispose();
         _level?.Dispose();
         base.Dispose(disposing);
+    }
+
+    // A draft as TreePlan.Keep returns it.
+    private Draft DraftOf(int[] numbers)
+    {
+        if (numbers[1] != 0) throw NotFinite();
+        var candidates = new Candidate[numbers[0]];
+        for (var i = 0; i < candidates.Length; i++)
+        {
+            var node = numbers.AsSpan((i + 1) * 3, 3);
+            candidates[i] = new Candidate(node[0], node[1], MathF.Exp(BitConverter.Int32BitsToSingle(node[2])), null);
+        }
+        return new Draft(candidates);
     }
 
     private KeyValueCache Cache => _memory.Cache;

@@ -23,6 +23,7 @@ internal sealed class FusedEagle : IDisposable
     private readonly Tensor? _norms;        // [2,D], the norms of embedding and feature, in EAGLE-3
     private readonly bool _continuesFromNorm;
     private readonly StepArguments _arguments;
+    private readonly Lazy<CudaProgram?> _treeKernels = new(TreePlan.Load);
 
     private FusedEagle(EagleWeights weights, FusedLayers layers, Tensor lmHead, Tensor? ids, Target target)
     {
@@ -129,6 +130,33 @@ internal sealed class FusedEagle : IDisposable
         return keys.MoveToOuterDisposeScope();
     }
 
+    /// <summary>Whether <see cref="Tree"/> drafts trees of these sizes.</summary>
+    public bool DraftsTrees(int batch, int top, int levels) =>
+        TreePlan.Fits(batch, top, levels, (int)_lmHead.shape[0]) && _treeKernels.Value is not null;
+
+    /// <summary>Runs the pairs of a round, then drafts a tree of the head's likeliest tokens for each sequence.</summary>
+    /// <param name="described">As for <see cref="Pairs"/>. The slots behind a sequence's last pair get its candidates.</param>
+    /// <param name="batch">B.</param>
+    /// <param name="tree">The nodes that are expanded per level and the children of each, the levels, and the nodes of the draft.</param>
+    /// <param name="longest">At least the most slots that a row attends to.</param>
+    /// <param name="cache">The head's cache.</param>
+    /// <returns>The trees, as <see cref="TreePlan.Keep"/> returns them.</returns>
+    public Tensor Tree(Tensor described, int batch, (int Top, int Levels, int Nodes) tree, int longest, KeyValueCache cache)
+    {
+        using var scope = NewDisposeScope();
+        var plan = new TreePlan(_treeKernels.Value!, batch, tree.Top, tree.Levels, _arguments.Ids, described.device);
+        var rows = Begin(described.clone(), batch, longest, cache);
+        var logits = LevelLogits(_hidden is null ? _root : _rootHidden, batch);
+        var given = CudaProgram.Address(_root);
+        while (plan.Grow(logits, rows) is { } children)
+        {
+            Launch(Step(children, longest, cache) with { Given = given }, follows: true);
+            logits = LevelLogits(_hidden ?? _layers.Outputs, (int)children.shape[0]);
+            (rows, given) = (children, CudaProgram.Address(Continued));
+        }
+        return plan.Keep(tree.Nodes).MoveToOuterDisposeScope();
+    }
+
     /// <summary>Logits over the head's vocabulary, [N,V'], from what its LM head gets, [N,D].</summary>
     public Tensor Logits(Tensor beforeLmHead) => _layers.Linear(_lmHead, beforeLmHead);
 
@@ -137,6 +165,8 @@ internal sealed class FusedEagle : IDisposable
         _layers.Dispose();
         foreach (var tensor in (Tensor?[])[Given, _root, _rootHidden, _hidden, _norms]) tensor?.Dispose();
     }
+
+    private Tensor LevelLogits(Tensor beforeLmHead, int count) => _layers.Linear(_lmHead, beforeLmHead.narrow(0, 0, count), follows: true);
 
     private Tensor Continued => _continuesFromNorm ? _hidden! : _layers.Outputs;
 

@@ -1,4 +1,5 @@
 using Koala.Lab.Drafting;
+using Koala.Lab.Runtime.Cuda;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -6,7 +7,8 @@ namespace Koala.Lab.Heads.Medusa;
 
 /// <summary>
 /// Drafts from the last committed hidden state of each sequence. All heads run at once, since none depends on the
-/// candidates before it; a Markov bias is added to their logits when the token before is known.
+/// candidates before it; a Markov bias is added to their logits when the token before is known. On a GPU a greedy chain is one captured
+/// graph.
 /// </summary>
 internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) : LevelDrafter
 {
@@ -37,7 +39,7 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
     public override Tensor First()
     {
         _logits?.Dispose();
-        _logits = Logits(head.MaxDraftLength).DetachFromDisposeScope();
+        _logits = Logits(_last, head.MaxDraftLength).DetachFromDisposeScope();
         (_level, _rowsPerSequence) = (0, 1);
         return After(_roots, _logits[0]);
     }
@@ -55,16 +57,11 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
     public override Tensor GreedyChain(int length)
     {
         using var scope = NewDisposeScope();
-        var logits = Logits(length);
-        if (head.Markov is not { } markov) return BestTokens.OnHost(logits).t().contiguous().MoveToOuterDisposeScope();
-        var tokens = new List<Tensor>();
-        for (var i = 0; i < length; i++)
-        {
-            // A token that is none, since its logits are not finite, ends in an error.
-            var before = i == 0 ? tensor(_roots, device: target.Device) : tokens[^1].clamp_min(0);
-            tokens.Add(BestTokens.OnDevice(logits[i] + markov.Logits(before, logits.dtype)));
-        }
-        return stack(tokens, 1).cpu().MoveToOuterDisposeScope();
+        if (_packed is not null && head.Markov is null)
+            return BestTokens.OnHost(Logits(_last, length)).t().contiguous().MoveToOuterDisposeScope();
+        var key = new GraphKey($"chain of {length}", batch, 0);
+        var tokens = head.Graphs(target).Run(key, [_last, tensor(_roots)], x => [GreedyChain(x[0], x[1], length)])[0];
+        return tokens.cpu().MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -83,7 +80,22 @@ internal sealed class MedusaDrafter(MedusaHead head, Target target, int batch) :
         : logits;
 
     // The logits of the first heads, [n,B,V], without the Markov bias.
-    private Tensor Logits(int heads) => _packed?.Logits(_last, target.Model.Cpu!, heads) ?? head.Logits(_last, target, heads);
+    private Tensor Logits(Tensor last, int heads) => _packed?.Logits(last, target.Model.Cpu!, heads) ?? head.Logits(last, target, heads);
+
+    // The best tokens after each root, [B,length], on the device.
+    private Tensor GreedyChain(Tensor last, Tensor roots, int length)
+    {
+        var logits = Logits(last, length);
+        if (head.Markov is not { } markov) return BestTokens.OnDevice(logits).t().contiguous();
+        var tokens = new List<Tensor>();
+        for (var i = 0; i < length; i++)
+        {
+            // A token that is none, since its logits are not finite, ends in an error.
+            var before = i == 0 ? roots : tokens[^1].clamp_min(0);
+            tokens.Add(BestTokens.OnDevice(logits[i] + markov.Logits(before, logits.dtype)));
+        }
+        return stack(tokens, 1);
+    }
 
     protected override void Dispose(bool disposing)
     {

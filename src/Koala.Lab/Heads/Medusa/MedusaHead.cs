@@ -1,6 +1,7 @@
 using Koala.Lab.Checkpoints;
 using Koala.Lab.Drafting;
 using Koala.Lab.Heads.Learning;
+using Koala.Lab.Runtime.Cuda;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -26,6 +27,7 @@ public sealed class MedusaHead : DraftHead
     private readonly MarkovBias? _markov;   // null if the heads do not depend on each other's tokens
     private readonly ConfidenceOutput? _confidence;   // of all heads, [n,2,D] and [n,2]; null if there is none
     private readonly PackedWeights<MedusaCpuWeights> _packed = new();
+    private readonly Dictionary<Target, GraphCache> _graphs = [];   // they read the weights of one target
 
     internal MedusaHead(
         MedusaOptions options, TargetIdentity target, Tensor[] weights, Tensor[] biases, Tensor? lmHeads, MarkovBias? markov,
@@ -141,6 +143,16 @@ public sealed class MedusaHead : DraftHead
         return confidence.Probabilities(Hidden(features, 1, first: head)[0], sampled);
     }
 
+    /// <summary>The graphs of drafters over a target. They read the weights where they are, so they see what training changes.</summary>
+    internal GraphCache Graphs(Target target)
+    {
+        lock (_graphs)
+        {
+            if (!_graphs.TryGetValue(target, out var graphs)) _graphs[target] = graphs = new GraphCache(target.Device);
+            return graphs;
+        }
+    }
+
     /// <summary>The weights packed for a CPU; null for a target that libtorch computes.</summary>
     internal MedusaCpuWeights? PackFor(Target target) => target.Model.Cpu is null
         ? null
@@ -185,6 +197,11 @@ public sealed class MedusaHead : DraftHead
     {
         base.Dispose(disposing);
         _packed.Dispose();
+        lock (_graphs)
+        {
+            foreach (var graphs in _graphs.Values) graphs.Dispose();
+            _graphs.Clear();
+        }
     }
 
     // Weights are cast to the dtype of the features. For a bf16 target fp32 masters are rounded, and gradients flow

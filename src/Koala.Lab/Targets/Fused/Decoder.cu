@@ -8,19 +8,14 @@
 // What a row gets does not depend on the other rows, nor on their number, nor on the number of blocks: each sum is split into
 // parts that depend on its length only, and the parts are added in a fixed order.
 //
+// Rows.cu comes before this source.
+//
 // D: width, I: inner width, H: query heads, G: key/value heads, d: head width, N: rows.
 // Macros: WIDTH (D), INNER (I), HEADS (H), KV_HEADS (G), HEAD_DIM (d), LAYERS, EPSILON, QK_NORM (0 or 1), and
 // TILES_AT_ONCE, the number of 8 rows that a product computes at once: 1, 2 or 4. JOINED: 0 for a target; 1 for a head whose first
 // phases join embedding and feature by a linear layer (EAGLE); 3 for one whose first layer attends to both side by side (EAGLE-3).
 
-typedef unsigned short bf16;
-typedef unsigned int u32;
-typedef unsigned long long u64;
-
 #define MAX_ROWS 64         // of a launch; FusedDecoder.cs has the same numbers
-#define ROW_INTS 128        // the ints of a row's description
-#define ROW_HEADER 8
-#define INFINITE __int_as_float(0x7f800000)
 #define MAX_FEATURES 8
 #define GROUP_WARPS 8       // the warps that share a product's tile: each takes a part of the inputs
 #define QUERY_ROWS (HEADS * HEAD_DIM)
@@ -52,8 +47,7 @@ struct LayerCache
 
 struct Step
 {
-    int* rows;                 // [N,ROW_INTS]: token, sequence, slot, position, first, count, the row of `given`, 0, then the further
-                               // slots. A row attends to the slots 0 .. first-1 and to count-first further ones, in this order.
+    int* rows;                 // [N,ROW_INTS]
     const bf16* embedding;     // [V,D]
     const Layer* layers;
     const LayerCache* caches;
@@ -100,8 +94,6 @@ __device__ __forceinline__ int block_index()
     asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(index));
     return index;
 }
-
-__device__ __forceinline__ float widen(bf16 x) { return __uint_as_float((u32)x << 16); }
 
 __device__ __forceinline__ float low(u32 pair) { return __uint_as_float(pair << 16); }
 
@@ -205,13 +197,7 @@ struct Gate
 
     __device__ __forceinline__ void wait()
     {
-        if (alone)
-        {
-#if __CUDA_ARCH__ >= 900
-            asm volatile("griddepcontrol.wait;" ::: "memory");
-            __threadfence();
-#endif
-        }
+        if (alone) wait_for_launch();
         else if (expected != 0)
         {
             // The last warps have no part in most products.
@@ -556,13 +542,12 @@ struct GateEpilogue
     }
 };
 
-// Stores results as they are, [N,outputs].
-struct PlainEpilogue
+// All outputs of a matrix. What is behind the last one repeats it.
+struct AllOutputs
 {
-    bf16* to;
     int count;
 
-    __device__ PlainEpilogue(bf16* results, int number) : to(results), count(number) {}
+    __device__ AllOutputs(int number) : count(number) {}
 
     __device__ __forceinline__ int tiles() const { return (count + 15) / 16; }
 
@@ -573,6 +558,14 @@ struct PlainEpilogue
     }
 
     template <class Index> __device__ __forceinline__ void begin(int, Index, int, int) {}
+};
+
+// Stores results as they are, [N,outputs].
+struct PlainEpilogue : AllOutputs
+{
+    bf16* to;
+
+    __device__ PlainEpilogue(bf16* results, int number) : AllOutputs(number), to(results) {}
 
     template <class Index> __device__ __forceinline__ void finish(int tile, Index, int p, int row, bool valid, float a, float b)
     {
@@ -627,14 +620,6 @@ __device__ void embed(const Step& s, Gate& gate)
     }
 }
 #else
-// A choice among logits as a number of which the largest is the best one, of equal logits the first; one that is not finite wins.
-__device__ __forceinline__ u64 best_key(float logit, int index)
-{
-    const u32 bits = __float_as_uint(logit);
-    const u32 order = fabsf(logit) < INFINITE || logit == -INFINITE ? (bits & 0x80000000u ? ~bits : bits | 0x80000000u) : 0xffffffffu;
-    return (u64)order << 32 | (0xffffffffu - index);
-}
-
 // Embeddings and features side by side, and the rotations. Where the level before has chosen the tokens, a row is the child of the
 // row that it was: it moves on by one slot.
 __device__ void join(const Step& s, Gate& gate)
@@ -688,21 +673,11 @@ __device__ void join(const Step& s, Gate& gate)
 }
 
 // What the linear layer over embedding and feature begins the residual stream with.
-struct JoinEpilogue
+struct JoinEpilogue : AllOutputs
 {
     const Step& s;
 
-    __device__ JoinEpilogue(const Step& step) : s(step) {}
-
-    __device__ __forceinline__ int tiles() const { return WIDTH / 16; }
-
-    __device__ __forceinline__ void outputs(int tile, int p, int& lo, int& hi) const
-    {
-        lo = tile * 16 + p;
-        hi = lo + 8;
-    }
-
-    template <class Index> __device__ __forceinline__ void begin(int, Index, int, int) {}
+    __device__ JoinEpilogue(const Step& step) : AllOutputs(WIDTH), s(step) {}
 
     template <class Index> __device__ __forceinline__ void finish(int tile, Index, int p, int row, bool valid, float a, float b)
     {
@@ -722,26 +697,15 @@ struct JoinEpilogue
 };
 
 // The best of a row's results, [N]; the results themselves are not kept.
-struct BestEpilogue
+struct BestEpilogue : AllOutputs
 {
     u64* best;
-    int count;
 
-    __device__ BestEpilogue(u64* keys, int number) : best(keys), count(number) {}
-
-    __device__ __forceinline__ int tiles() const { return (count + 15) / 16; }
-
-    __device__ __forceinline__ void outputs(int tile, int p, int& lo, int& hi) const
-    {
-        lo = min(tile * 16 + p, count - 1);
-        hi = min(tile * 16 + p + 8, count - 1);
-    }
-
-    template <class Index> __device__ __forceinline__ void begin(int, Index, int, int) {}
+    __device__ BestEpilogue(u64* keys, int number) : AllOutputs(number), best(keys) {}
 
     template <class Index> __device__ __forceinline__ void finish(int tile, Index, int p, int row, bool valid, float a, float b)
     {
-        // What is behind the last output repeats it. Logits are compared as they are stored elsewhere, rounded.
+        // Logits are compared as they are stored elsewhere, rounded.
         int lo, hi;
         outputs(tile, p, lo, hi);
         u64 key = best_key(widen(narrow(a)), lo);
@@ -1104,9 +1068,7 @@ template <int TILES> __device__ __forceinline__ void run(const Step& s, int firs
     constexpr int EACH = (TILES * 64 + GROUP_WARPS * 32 - 1) / (GROUP_WARPS * 32);
     const int blocks = (s.count + TILES * 8 - 1) / (TILES * 8);
     Gate gate = { s.barrier, 0, last - first == 1 };
-#if __CUDA_ARCH__ >= 900
-    if (gate.alone) asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
+    if (gate.alone) let_next_begin();
     const int from = gate.alone ? max(first - FIRST_PHASES, 0) / PHASES_PER_LAYER : 0, end = gate.alone ? min(from + 2, LAYERS) : LAYERS;
     for (int i = from * 9 + thread_index(); i < end * 9; i += blockDim.x) ((size_t*)layers)[i] = ((const size_t*)s.layers)[i];
     for (int i = from * 2 + thread_index(); i < end * 2; i += blockDim.x) ((size_t*)caches)[i] = ((const size_t*)s.caches)[i];
@@ -1184,6 +1146,7 @@ template <int TILES, class Epilogue>
 __device__ __forceinline__ void project(const bf16* weights, const bf16* x, Epilogue epilogue, int count)
 {
     extern __shared__ float shared[];
+    let_next_begin();
     Step s;
     s.count = count;
     Gate gate = { 0, 0, true };
@@ -1222,9 +1185,6 @@ extern "C" __global__ void pick(int* rows, const bf16* outputs, const bf16* hidd
 // best: [count], zeros.
 extern "C" __global__ void __launch_bounds__(512, 1) choose(const bf16* weights, const bf16* x, u64* best, int outputs, int count)
 {
-#if __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
     project<TILES_AT_ONCE>(weights, x, BestEpilogue(best, outputs), count);
 }
 #endif

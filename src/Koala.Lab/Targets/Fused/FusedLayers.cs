@@ -108,7 +108,7 @@ internal sealed unsafe class FusedLayers : IDisposable
     {
         if (device.type != DeviceType.CUDA || dtype != ScalarType.BFloat16 || !Serves(config)) return null;
         var variants = s_tiles.Select(tiles => (Macro[])[.. Macros(config, input), ("TILES_AT_ONCE", Text(tiles))]);
-        var programs = CudaProgram.Load("Decoder.cu", EmbeddedFile.Read("Decoder.cu"), [.. variants]);
+        var programs = CudaProgram.Load("Decoder.cu", EmbeddedFile.Read("Rows.cu") + EmbeddedFile.Read("Decoder.cu"), [.. variants]);
         return programs is null || (!programs[0].CanCooperate && !CudaGraph.Supported(device))
             ? null
             : new FusedLayers(config, input, weight, device, programs);
@@ -137,8 +137,7 @@ internal sealed unsafe class FusedLayers : IDisposable
         {
             last = first + 1;
             // The first one waits for whatever was before the step.
-            var kind = follows && _program.Overlaps ? LaunchKind.Overlapping : LaunchKind.Ordinary;
-            CudaProgram.Launch(variant.Phase, PhaseBlocks(variant, first, step.Count), GroupThreads, kind, arguments);
+            CudaProgram.Launch(variant.Phase, PhaseBlocks(variant, first, step.Count), GroupThreads, Kind(follows), arguments);
             follows = true;
         }
     }
@@ -146,7 +145,8 @@ internal sealed unsafe class FusedLayers : IDisposable
     /// <summary>A product of rows with a matrix: [N,outputs] from [N,D].</summary>
     /// <param name="weights">The matrix, [outputs,D].</param>
     /// <param name="rows">The rows, of any number.</param>
-    public Tensor Linear(Tensor weights, Tensor rows)
+    /// <param name="follows">As in <see cref="Launch"/>.</param>
+    public Tensor Linear(Tensor weights, Tensor rows, bool follows = false)
     {
         using var scope = NewDisposeScope();
         var count = (int)rows.shape[0];
@@ -159,7 +159,8 @@ internal sealed unsafe class FusedLayers : IDisposable
         {
             number = Math.Min(MostRows, left);
             var variant = Variants(number);
-            CudaProgram.Launch(variant.Linear, Blocks(variant, (outputs + 15) / 16, number), GroupThreads, LaunchKind.Ordinary, arguments);
+            CudaProgram.Launch(variant.Linear, Blocks(variant, (outputs + 15) / 16, number), GroupThreads, Kind(follows), arguments);
+            follows = true;
             from += number * _config.HiddenSize * sizeof(ushort);
             to += number * outputs * sizeof(ushort);
         }
@@ -179,8 +180,7 @@ internal sealed unsafe class FusedLayers : IDisposable
         var matrix = CudaProgram.Address(weights);
         var variant = Variants(count);
         var arguments = stackalloc void*[] { &matrix, &rows, &best, &outputs, &count };
-        var kind = follows && _program.Overlaps ? LaunchKind.Overlapping : LaunchKind.Ordinary;
-        CudaProgram.Launch(variant.Best!.Value, Blocks(variant, (outputs + 15) / 16, count), GroupThreads, kind, arguments);
+        CudaProgram.Launch(variant.Best!.Value, Blocks(variant, (outputs + 15) / 16, count), GroupThreads, Kind(follows), arguments);
     }
 
     /// <summary>The outputs that a draft begins with, one for each sequence, for layers of a head.</summary>
@@ -195,8 +195,7 @@ internal sealed unsafe class FusedLayers : IDisposable
         {
             &rows, &outputs.Continued, &outputs.BeforeLmHead, &roots.Continued, &roots.BeforeLmHead,
         };
-        var kind = _program.Overlaps ? LaunchKind.Overlapping : LaunchKind.Ordinary;
-        CudaProgram.Launch(_variants[0].Pick!.Value, batch, GroupThreads, kind, arguments);
+        CudaProgram.Launch(_variants[0].Pick!.Value, batch, GroupThreads, Kind(follows: true), arguments);
     }
 
     /// <summary>The place of so many rows in <see cref="Sizes"/>.</summary>
@@ -241,6 +240,8 @@ internal sealed unsafe class FusedLayers : IDisposable
         _workspace.Add(tensor.DetachFromDisposeScope());
         return tensor;
     }
+
+    private LaunchKind Kind(bool follows) => follows && _program.Overlaps ? LaunchKind.Overlapping : LaunchKind.Ordinary;
 
     private Variant Variants(int rows) => _variants[Size(rows)];
 
