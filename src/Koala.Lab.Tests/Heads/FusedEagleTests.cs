@@ -1,5 +1,3 @@
-using Koala.Lab.Decoding;
-using Koala.Lab.Decoding.Sampling;
 using Koala.Lab.Drafting;
 using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Heads;
@@ -82,43 +80,43 @@ public sealed class FusedEagleTests
         }
     }
 
-    /// <summary>A tree that the GPU plans is the one that the host makes of the same logits, level by level.</summary>
+    /// <summary>
+    /// In a tree that the GPU plans each node's children are the best tokens of the logits after it, and those are expanded whose path is
+    /// likeliest. Of equal logits the first counts.
+    /// </summary>
     [Theory, MemberData(nameof(Heads))]
-    public void A_tree_is_that_of_its_levels_one_by_one(EagleOptions options)
+    public void A_tree_has_the_likeliest_nodes_of_each_level(EagleOptions options)
     {
         using var target = Load();
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         using var head = RandomHead(options, target);
         int[][] texts = [Text(3, Context, target), Text(4, Context, target), Text(5, Context, target)];
+        // All nodes of these trees stay.
         DynamicTree[] trees =
         [
-            new() { Tokens = 16, Levels = 4, TopK = 4 }, new() { Tokens = 60, Levels = 6, TopK = 10 },
-            new() { Tokens = 40, Levels = 3, TopK = 16 }, new() { Tokens = 5, Levels = 4, TopK = 1 },
-            new() { Tokens = 30, Levels = 1, TopK = 9 },
+            new() { Tokens = 85, Levels = 6, TopK = 4 }, new() { Tokens = 211, Levels = 3, TopK = 10 },
+            new() { Tokens = 17, Levels = 1, TopK = 16 }, new() { Tokens = 5, Levels = 4, TopK = 1 },
         ];
         foreach (var batch in (int[])[1, 3])
         {
             using var cache = target.NewCache(batch, Context);
             var features = target.Prefill(cache, [.. texts.Take(batch).Select(text => text[..^1])], head.FeatureLayers).Features;
             using var drafter = NewDrafter(head, target, batch);
-            using var byLevels = new LevelByLevel(NewDrafter(head, target, batch));
             drafter.Extend(features, texts[..batch]);
-            byLevels.Extend(features, texts[..batch]);
             foreach (var tree in trees)
             {
-                var expected = byLevels.Propose(tree, TokenSamplers.Create(new GenerationOptions(), []));
                 // The shape is repeated, so that a captured tree is among those that are compared.
-                for (var time = 0; time < 3; time++)
+                var drafts = drafter.LikeliestTrees(tree)!;
+                for (var time = 0; time < 2; time++)
                 {
-                    var actual = drafter.LikeliestTrees(tree)!;
-                    for (var b = 0; b < batch; b++)
-                    {
-                        Assert.Equal(Nodes(expected[b]), Nodes(actual[b]));
-                        foreach (var (own, other) in actual[b].Candidates.Zip(expected[b].Candidates))
-                            Assert.Equal(other.Q!.Value, own.Q!.Value, tolerance: 1e-4f);
-                    }
+                    var again = drafter.LikeliestTrees(tree)!;
+                    Assert.All(drafts.Zip(again), pair => Assert.Equal(pair.First.Candidates, pair.Second.Candidates));
                 }
+                AssertLikeliest(drafts, tree, drafter);
+                var count = Math.Max(tree.Nodes / 3, 1);
+                var kept = drafter.LikeliestTrees(tree with { Tokens = count + 1 })!;
+                for (var b = 0; b < batch; b++) AssertLikeliest(NodesOf(kept[b], drafts[b]), count, Scores(drafts[b]), 0, tree.Nodes);
             }
         }
     }
@@ -235,28 +233,74 @@ public sealed class FusedEagleTests
         return all;
     }
 
-    private static IEnumerable<(int Token, int Parent)> Nodes(Draft draft) => draft.Candidates.Select(c => (c.Token, c.Parent));
-
-    // A drafter whose trees the host plans.
-    private sealed class LevelByLevel(EagleFusedDrafter drafter) : LevelDrafter
+    // Computes the logits of each level again and compares.
+    private static void AssertLikeliest(IReadOnlyList<Draft> drafts, DynamicTree tree, EagleFusedDrafter drafter)
     {
-        public override int MaxDraftLength => drafter.MaxDraftLength;
-
-        public override int Batch => drafter.Batch;
-
-        public override DraftVocabulary? Vocabulary => drafter.Vocabulary;
-
-        public override void Extend(Tensor features, IReadOnlyList<int[]> tokens) => drafter.Extend(features, tokens);
-
-        public override Tensor First() => drafter.First();
-
-        public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents) => drafter.Next(tokens, parents);
-
-        protected override void Dispose(bool disposing)
+        var (batch, top) = (drafts.Count, tree.TopK);
+        var scores = drafts.Select(Scores).ToArray();
+        var expanded = drafts.Select(_ => (int[])[-1]).ToArray();      // the parents of the level
+        var places = drafts.Select(_ => (int[])[0]).ToArray();         // their places in the level before
+        for (var (level, first) = (0, 0); level < tree.Levels; level++)
         {
-            drafter.Dispose();
-            base.Dispose(disposing);
+            var width = expanded[0].Length;
+            int TokenOf(int b, int node) => node < 0 ? 0 : drafts[b].Candidates[node].Token;
+            int[][] tokens = [.. expanded.Select((nodes, b) => nodes.Select(node => TokenOf(b, node)).ToArray())];
+            var logits = level == 0 ? drafter.First() : drafter.Next(tokens, places);
+            var (logQ, ids) = logits.to(ScalarType.Float32).log_softmax(-1).sort(-1, descending: true, stable: true);
+            var (values, order) = (logQ.cpu().data<float>().ToArray(), ids.cpu().data<long>().ToArray());
+            var vocabulary = (int)logits.shape[1];
+            for (var b = 0; b < batch; b++)
+            {
+                for (var i = 0; i < width * top; i++)
+                {
+                    var (candidate, best) = (drafts[b].Candidates[first + i], (b * width + i / top) * vocabulary + i % top);
+                    var token = drafter.Vocabulary?.Tokens[(int)order[best]] ?? (int)order[best];
+                    Assert.Equal((token, expanded[b][i / top]), (candidate.Token, candidate.Parent));
+                    Assert.Equal(MathF.Exp(values[best]), candidate.Q!.Value, tolerance: 1e-4f);
+                }
+                if (level + 1 == tree.Levels) continue;
+                int[] likeliest = [.. drafts[b].Candidates.Select(c => c.Parent).Where(parent => parent >= first).Distinct().Take(top)];
+                AssertLikeliest(likeliest, top, scores[b], first, width * top);
+                places[b] = [.. likeliest.Select(node => (node - first) / top)];
+                expanded[b] = likeliest;
+            }
+            first += width * top;
         }
+    }
+
+    // The chosen nodes are in their order, and none of the others, from a node on, is likelier; scores may differ by their rounding.
+    private static void AssertLikeliest(int[] chosen, int count, float[] scores, int first, int others)
+    {
+        Assert.Equal(count, chosen.Length);
+        Assert.Equal(chosen.Order(), chosen);
+        var least = chosen.Min(node => scores[node]);
+        foreach (var node in Enumerable.Range(first, others).Except(chosen)) Assert.InRange(scores[node], float.MinValue, least + 1e-5f);
+    }
+
+    // The nodes of a draft among all nodes; siblings differ in their tokens.
+    private static int[] NodesOf(Draft kept, Draft all)
+    {
+        var nodes = new int[kept.Candidates.Count];
+        for (var i = 0; i < nodes.Length; i++)
+        {
+            var own = kept.Candidates[i];
+            var parent = own.Parent < 0 ? -1 : nodes[own.Parent];
+            nodes[i] = all.Candidates.ToList().FindIndex(c => c == own with { Parent = parent });
+            Assert.InRange(nodes[i], 0, int.MaxValue);
+        }
+        return nodes;
+    }
+
+    // The sum of log-probabilities on the path of each node. The head's are numbers of 32 bits, and so are the sums.
+    private static float[] Scores(Draft draft)
+    {
+        var scores = new float[draft.Candidates.Count];
+        for (var i = 0; i < scores.Length; i++)
+        {
+            var (parent, q) = (draft.Candidates[i].Parent, MathF.Log(draft.Candidates[i].Q!.Value));
+            scores[i] = q + (parent < 0 ? 0 : scores[parent]);
+        }
+        return scores;
     }
 
     private static EagleFusedDrafter NewDrafter(EagleHead head, Target target, int batch) =>

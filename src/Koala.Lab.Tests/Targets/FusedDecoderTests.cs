@@ -4,6 +4,7 @@ using Koala.Lab.Heads;
 using Koala.Lab.Runtime.Cuda;
 using Koala.Lab.Targets;
 using Koala.Lab.Targets.Fused;
+using Koala.Lab.Tests.Decoding;
 using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Targets;
@@ -149,23 +150,40 @@ public sealed class FusedDecoderTests
     }
 
     [Theory, MemberData(nameof(Forms))]
-    public void A_thousand_rounds_take_no_more_device_memory(string form)
+    public void Ten_thousand_rounds_take_no_more_device_memory(string form)
     {
         using var target = Load(form);
         using var source = DraftHead.Load(ShippedModels.Folder("koala-mini-eagle-k1"), target);
         using var decoder = new SpeculativeDecoder(target, source);
         var prompt = target.Tokenizer.EncodeChat([new("user", "Tell me a story.")]);
-        var options = new GenerationOptions { MaxTokens = 200, Tree = new ChainTree(4) };
-        int Decode(int atLeast)
+        DraftTree[] trees = [new ChainTree(4), new DynamicTree { Tokens = 12, Levels = 4, TopK = 6 }];
+        void Decode(int atLeast)
         {
             var rounds = 0;
-            while (rounds < atLeast) rounds += decoder.Generate(prompt, options).Rounds.Count;
-            return rounds;
+            for (var n = 0; rounds < atLeast; n++)
+                rounds += decoder.Generate(prompt, new GenerationOptions { MaxTokens = 200, Tree = trees[n % trees.Length] }).Rounds.Count;
         }
-        Decode(200);   // every shape is captured
+        Decode(400);   // every shape is captured
         var (bytes, tensors) = (Gpu.UsedBytes(), Tensor.TotalCount);
-        Decode(1000);
+        Decode(10_000);
         Assert.Equal((bytes, tensors), (Gpu.UsedBytes(), Tensor.TotalCount));
+    }
+
+    /// <summary>Drawn answers have the target's distribution, with a chain that is drawn and with a tree that is chosen.</summary>
+    [Theory, MemberData(nameof(Forms))]
+    public void Sampled_answers_have_the_targets_distribution(string form)
+    {
+        using var target = Load(form);
+        using var source = DraftHead.Load(ShippedModels.Folder("koala-mini-eagle-k2"), target);
+        using var decoder = new SpeculativeDecoder(target, source) { ChooseDraftLength = false };
+        var prompt = target.Tokenizer.EncodeChat([new("user", "Tell me a story.")]).ToArray();
+        var options = new GenerationOptions { Temperature = 1, TopK = 3, MaxTokens = 3 };
+        var expected = SampledAnswers.Distribution(target, prompt, options, 3);
+        foreach (var tree in (DraftTree[])[new ChainTree(2), new DynamicTree { Tokens = 8, Levels = 2, TopK = 4 }])
+        {
+            var accepted = SampledAnswers.AssertDistribution(decoder, prompt, options with { Tree = tree }, expected);
+            Assert.InRange(accepted, 100, int.MaxValue);   // otherwise nothing was tested
+        }
     }
 
     /// <summary>What has no kernels runs on libtorch, and says so.</summary>
