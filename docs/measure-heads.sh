@@ -18,7 +18,7 @@ for head in eagle-k2 eagle-k1 medusa-k2 medusa-k1; do
 done
 measure mt-bench-eagle-k2-bf16 --head checkpoints/koala-mini-eagle-k2 --prompts data/mt-bench.jsonl --dtype bf16
 measure mt-bench-eagle-k2-dynamic --head checkpoints/koala-mini-eagle-k2 --prompts data/mt-bench.jsonl --dtype fp32 \
-    --tree dynamic --tree-tokens 8 --tree-depth 4 --tree-topk 2
+    --tree dynamic --tree-tokens 8 --tree-levels 4 --tree-top-k 2
 measure mt-bench-prompt-lookup --head prompt-lookup --prompts data/mt-bench.jsonl --dtype fp32
 # The best head also gets ten prompts of each category of Spec-Bench.
 gzip -dc data/spec-bench.jsonl.gz > "$work/spec-bench.jsonl"

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Text.Json;
-using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Heads.Medusa;
 using Koala.Lab.Runs;
 using Koala.Lab.Training;
@@ -15,8 +14,6 @@ internal static class OptionNames
     {
         [nameof(TrainingOptions.Losses)] = "--loss",
         [nameof(MedusaOptions.Heads)] = "--medusa-heads",
-        [$"Tree.{nameof(DynamicTree.Levels)}"] = "--tree-depth",
-        [$"Tree.{nameof(DynamicTree.TopK)}"] = "--tree-topk",
         [nameof(RunFolder)] = "--out",
         ["source"] = "--head",   // the draft source
     };

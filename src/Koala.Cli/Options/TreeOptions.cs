@@ -6,7 +6,7 @@ using Koala.Lab.Drafting.Trees;
 namespace Koala.Cli.Options;
 
 /// <summary>
-/// The draft tree of a round, and which candidates are accepted: <c>--tree --tree-tokens --tree-depth --tree-topk
+/// The draft tree of a round, and which candidates are accepted: <c>--tree --tree-tokens --tree-levels --tree-top-k
 /// --confidence-threshold --acceptance</c>.
 /// </summary>
 internal sealed class TreeOptions
@@ -20,9 +20,9 @@ internal sealed class TreeOptions
         + "or a file that koala fit-tree has written. Default: chain.");
     private readonly Option<int?> _tokens = SharedOptions.OptionalInteger("--tree-tokens",
         "Tokens of a dynamic tree, including the root. Default: 60.");
-    private readonly Option<int?> _depth = SharedOptions.OptionalInteger("--tree-depth",
+    private readonly Option<int?> _levels = SharedOptions.OptionalInteger("--tree-levels",
         "Levels of a dynamic tree. Default: 7, or as many as the head can draft.");
-    private readonly Option<int?> _topK = SharedOptions.OptionalInteger("--tree-topk",
+    private readonly Option<int?> _topK = SharedOptions.OptionalInteger("--tree-top-k",
         "Nodes that a dynamic tree expands per level, and children of each. Default: 10.");
     private readonly Option<double> _confidenceThreshold = SharedOptions.Number("--confidence-threshold",
         "Draft no further token once the product of the head's confidences is below this, 0 to 1; 0 never cuts a chain. It needs a head "
@@ -31,7 +31,7 @@ internal sealed class TreeOptions
         "Which candidates are accepted when sampling: lossless keeps the target's distribution, typical (Medusa's) does not.",
         () => "lossless", "lossless", "typical");
 
-    private Option[] OfDynamicTree => [_tokens, _depth, _topK];
+    private Option[] OfDynamicTree => [_tokens, _levels, _topK];
 
     private Option[] All => [_tree, .. OfDynamicTree, _confidenceThreshold, _acceptance];
 
@@ -70,7 +70,7 @@ internal sealed class TreeOptions
         return defaults with
         {
             Tokens = result.GetValue(_tokens) ?? defaults.Tokens,
-            Levels = result.GetValue(_depth),
+            Levels = result.GetValue(_levels),
             TopK = result.GetValue(_topK) ?? defaults.TopK,
         };
     }

@@ -79,8 +79,8 @@ public sealed class ArgumentTests
         "--acceptance: is given, but nothing drafts")]
     [InlineData("generate --target x --prompt a --head h --tree eagle-1 --draft-length 2",
         "--draft-length: is the length of a chain, but --tree is eagle-1")]
-    [InlineData("generate --target x --prompt a --head h --tree-topk 3",
-        "--tree-topk: shapes a dynamic tree, but --tree is chain")]
+    [InlineData("generate --target x --prompt a --head h --tree-top-k 3",
+        "--tree-top-k: shapes a dynamic tree, but --tree is chain")]
     [InlineData("evaluate --target x --head y --prompts z --tree eagle-1 --tree-tokens 9",
         "--tree-tokens: shapes a dynamic tree, but --tree is eagle-1")]
     [InlineData("evaluate --target x --head y --prompts z --tree dynamic --tree-tokens 1", "--tree-tokens: is 1")]

@@ -114,9 +114,9 @@ public sealed partial class OptionNamesTests
     {
         Assert.Null(OptionNames.Find("Raw", CommandOf("regenerate")));
         Assert.Equal("--raw", OptionNames.Find("Raw", CommandOf("generate")));
-        Assert.Equal("--tree-topk", OptionNames.Find("Tree.TopK", CommandOf("generate")));
+        Assert.Equal("--tree-top-k", OptionNames.Find("Tree.TopK", CommandOf("generate")));
         Assert.Equal("--top-k", OptionNames.Find("TopK", CommandOf("generate")));
-        Assert.Equal("--tree-depth", OptionNames.Find("Tree.Levels", CommandOf("generate")));
+        Assert.Equal("--tree-levels", OptionNames.Find("Tree.Levels", CommandOf("generate")));
         Assert.Equal("--loss", OptionNames.Find("Losses", CommandOf("train")));
         Assert.Equal("--medusa-heads", OptionNames.Find("Heads", CommandOf("train")));
         Assert.Equal("--out", OptionNames.Find("RunFolder", CommandOf("train")));
