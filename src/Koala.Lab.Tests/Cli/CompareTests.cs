@@ -80,7 +80,8 @@ public sealed class CompareTests : IDisposable
         var answers = File.ReadAllText(_folder.At("report.answers.jsonl"));
         var others = answers.Replace("\"prompt\":\"", "\"prompt\":\"other-", StringComparison.Ordinal);
         File.WriteAllText(_folder.At("other.answers.jsonl"), others);
-        CommandRun.Of("compare", report, _folder.At("other.json")).AssertRefused("has other prompts than", "only other.json has other-");
+        CommandRun.Of("compare", report, _folder.At("other.json"))
+            .AssertRefused("has other prompts than", $"only {_folder.At("other.json")} has other-");
         Assert.False(File.Exists(_folder.At("new.json")));
     }
 
