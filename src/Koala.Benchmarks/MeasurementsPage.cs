@@ -243,8 +243,8 @@ internal static class MeasurementsPage
             Trees, as the predictor sees them: τ predicted from the acceptance by depth and child rank alone, and the speedup that
             follows from it and the break-even.
             """);
-        Heading(page, "prompts", "drafter", "draft per round", "τ", "predicted τ", "predicted / measured", "speedup", "predicted speedup",
-            "predicted / measured");
+        Heading(page, "prompts", "drafter", "draft per round", "τ", "predicted τ", "predicted τ / τ", "speedup",
+            "predicted speedup", "predicted speedup / speedup");
         foreach (var r in all)
         {
             var (length, speedup) = (r.PredictedAcceptanceLength!.Value, r.PredictedAcceptanceLength.Value / r.BreakEven);

@@ -81,7 +81,7 @@ public sealed class CompareTests : IDisposable
         var others = answers.Replace("\"prompt\":\"", "\"prompt\":\"other-", StringComparison.Ordinal);
         File.WriteAllText(_folder.At("other.answers.jsonl"), others);
         CommandRun.Of("compare", report, _folder.At("other.json"))
-            .AssertRefused("has other prompts than", $"only {_folder.At("other.json")} has other-");
+            .AssertRefused("has other prompts than", $"only {_folder.At("other.json")} has prompt other-");
         Assert.False(File.Exists(_folder.At("new.json")));
     }
 
