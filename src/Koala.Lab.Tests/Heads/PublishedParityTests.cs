@@ -10,14 +10,14 @@ namespace Koala.Lab.Tests.Heads;
 
 /// <summary>
 /// Heads in every published format draft as an independent reference in PyTorch, bench/peers/published_heads.py, whose outputs are in
-/// golden/published-heads.json. The weights are a formula, so that the heads are made here without PyTorch.
+/// golden/published-heads.json.gz. The weights are a formula, so that the heads are made here without PyTorch.
 /// </summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class PublishedParityTests : IDisposable
 {
     private const double Tolerance = 1e-3;
 
-    private static readonly JsonElement s_golden = JsonDocument.Parse(File.ReadAllText(Golden.At("published-heads.json"))).RootElement;
+    private static readonly JsonElement s_golden = JsonDocument.Parse(Golden.Unpacked("published-heads.json.gz")).RootElement;
 
     private readonly TemporaryFolder _folder = new();
 
