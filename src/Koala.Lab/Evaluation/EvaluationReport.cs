@@ -188,7 +188,9 @@ public sealed record TreeReport(string Name, int Nodes, int Depth)
         TopK = (tree as DynamicTree)?.TopK,
     };
 
-    /// <summary>The tree with branches that the report is about; null if it is a chain, or a file of which an older report has only the name.</summary>
+    /// <summary>
+    /// The tree with branches that the report is about; null if it is a chain, or a file of which an older report has only the name.
+    /// </summary>
     /// <param name="mostRanks">The most child ranks that were seen, which stand for an unknown <see cref="TopK"/>.</param>
     internal DraftTree? ToTree(int mostRanks) => this switch
     {
