@@ -39,8 +39,8 @@ public sealed record AssumedAcceptance(IReadOnlyList<double> ByPosition, string 
     }
 
     /// <summary>
-    /// The acceptance length of a tree: 1, and for each candidate the product of the shares on its path, as if the acceptance at a depth did
-    /// not depend on which ranks were accepted before it. NaN if a share that the tree needs is not known.
+    /// The acceptance length of a tree: 1, and for each candidate the product of the shares on its path, as if the acceptance at a depth
+    /// did not depend on which ranks were accepted before it. NaN if a share that the tree needs is not known.
     /// </summary>
     /// <remarks>
     /// A dynamic tree counts as the tree of its size whose candidates have the largest products. It adapts to each round, and so do the

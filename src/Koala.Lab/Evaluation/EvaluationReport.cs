@@ -107,7 +107,8 @@ public sealed record EvaluationReport : Circumstances
     {
         get
         {
-            if (TreeNodeAcceptance is not { Count: > 0 } shares || Tree?.ToTree(shares.Max(depth => depth.Count)) is not { } tree) return null;
+            if (TreeNodeAcceptance is not { Count: > 0 } shares) return null;
+            if (Tree?.ToTree(shares.Max(depth => depth.Count)) is not { } tree) return null;
             var length = AssumedAcceptance.Of(this, Head).LengthOf(tree);
             return double.IsFinite(length) ? length : null;
         }
