@@ -231,9 +231,30 @@ internal static class MeasurementsPage
                 $"{Figure(r.Speedup.Median / r.Predicted, "P0")}", $"{Figure(r.BreakEven, "F2")}", $"{r.EqualAnswers}", $"{Parts(r.Round)}",
                 $"{Commit(r.Provenance?.Commit)}");
         page.AppendLine();
+        WriteTrees(page, [.. all.Where(r => r.PredictedAcceptanceLength is not null)]);
         if (byCategory)
             foreach (var r in BestOfEachTarget(all)) WriteCategories(page, r);
         WriteCommands(page, all.Select(r => CommandLine("koala", r.Provenance?.Command ?? [])), leadingLine: false);
+    }
+
+    // What the predictor for trees says of trees that were measured.
+    private static void WriteTrees(StringBuilder page, IReadOnlyList<EvaluationReport> all)
+    {
+        if (all.Count == 0) return;
+        Paragraph(page, $"""
+            Trees, as the predictor sees them: τ predicted from the acceptance by depth and child rank alone, and the speedup that
+            follows from it and the break-even.
+            """);
+        Heading(page, "prompts", "drafter", "draft per round", "τ", "predicted τ", "predicted τ / τ", "speedup",
+            "predicted speedup", "predicted speedup / speedup");
+        foreach (var r in all)
+        {
+            var (length, speedup) = (r.PredictedAcceptanceLength!.Value, r.PredictedAcceptanceLength.Value / r.BreakEven);
+            Row(page, $"{r.Prompts} of {r.Provenance?.Prompts}", $"{r.Head}", $"{Draft(r)}", $"{r.AcceptanceLength.Mean:F2}",
+                $"{length:F2}", $"{length / r.AcceptanceLength.Mean:P0}", $"{Figure(r.Speedup.Median, "F2")}", $"{Figure(speedup, "F2")}",
+                $"{Figure(speedup / r.Speedup.Median, "P0")}");
+        }
+        page.AppendLine();
     }
 
     // For each target and file of prompts, the report with the longest acceptance.

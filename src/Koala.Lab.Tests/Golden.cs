@@ -9,9 +9,12 @@ internal static class Golden
 {
     public static string At(params string[] parts) => TestFiles.At(["src", "Koala.Lab.Tests", "golden", .. parts]);
 
+    /// <summary>The text of a file that is kept as gzip.</summary>
+    public static string Unpacked(string name) => TestFiles.Unpacked("src", "Koala.Lab.Tests", "golden", name);
+
     public static IReadOnlyList<GoldenPrompt> Prompts(string target)
     {
-        using var document = JsonDocument.Parse(File.ReadAllText(At($"{target}.json")));
+        using var document = JsonDocument.Parse(Unpacked($"{target}.json.gz"));
         static int[] Ids(JsonElement list) => [.. list.EnumerateArray().Select(x => x.GetInt32())];
         return [.. document.RootElement.GetProperty("prompts").EnumerateArray().Select(p =>
             new GoldenPrompt(p.GetProperty("chat").GetString()!, Ids(p.GetProperty("ids")),

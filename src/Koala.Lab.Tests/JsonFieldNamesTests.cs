@@ -44,7 +44,7 @@ public sealed class JsonFieldNamesTests
         { typeof(Calibration), "error bins" },
         { typeof(ContextBin), "from to rounds acceptanceLength" },
         { typeof(CalibrationBin), "confidence accepted tokens" },
-        { typeof(TreeReport), "name nodes depth" },
+        { typeof(TreeReport), "name nodes depth paths topK" },
         { typeof(MeanInterval), "mean low high count" },
         { typeof(MedianInterval), "median low high count" },
         { typeof(Throughput), "tokensPerSecond stepMs" },
@@ -68,7 +68,7 @@ public sealed class JsonFieldNamesTests
         {
             typeof(BreakEvenReport),
             "target head device dtype kernels threads temperature batch draftLength aloneMs breakEven round byDraftLength provenance " +
-            "disturbed disturbances load acceptanceFrom predictionError"
+            "disturbed disturbances load acceptanceFrom predictionError acceptanceLengthError"
         },
         { typeof(CostReport), "rate trainingRate currency heads" },
         { typeof(HeadCost), "head target device alone withHead isFaster trainingHours training paysAfterTokens" },

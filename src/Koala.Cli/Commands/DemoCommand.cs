@@ -97,17 +97,19 @@ internal sealed class DemoCommand
     private void WriteNext(string checkpoints, string question)
     {
         var (koala, folder) = (CommandName.AsTyped, Shortest(checkpoints));
-        var models = $"--target {Path.Combine(folder, TargetName)} --head {Path.Combine(folder, HeadName)}";
+        string[] models = [$"--target {Path.Combine(folder, TargetName)}", $"--head {Path.Combine(folder, HeadName)}"];
         var quotable = question.Replace("\"", "\\\"", StringComparison.Ordinal);
-        (string Command, string What)[] next =
+        TypedCommand[] next =
         [
-            ($"{koala} generate {models} --colour --prompt \"{quotable}\"", "A prompt of yours"),
-            ($"{koala} run {Shortest(Path.Combine(checkpoints, "..", "notebooks", "01-quickstart.ipynb"))} --html quickstart.html",
-                "The idea step by step, and a head that you train"),
-            ($"{koala} evaluate {models} --prompts {Shortest(Path.Combine(checkpoints, "..", "data", "mt-bench.jsonl"))}",
-                "What the head brings over many prompts"),
+            new("A prompt of yours", [$"{koala} generate", .. models, "--colour", $"--prompt \"{quotable}\""]),
+            new("The idea step by step, and a head that you train",
+                [$"{koala} run {Shortest(Path.Combine(checkpoints, "..", "notebooks", "01-quickstart.ipynb"))}", "--html quickstart.html"]),
+            new("What the head brings over many prompts",
+                [$"{koala} evaluate", .. models, $"--prompts {Shortest(Path.Combine(checkpoints, "..", "data", "mt-bench.jsonl"))}"]),
         ];
-        foreach (var (command, what) in next) _streams.Output.WriteLine($"{what}: {command}");
+        var profile = _streams.ConsoleOf(_streams.Output).Profile;
+        int? width = profile.Out.IsTerminal ? profile.Width : null;
+        foreach (var command in next) _streams.Output.WriteLine(command.Render(width));
     }
 
     // In the clone a short path can be typed; elsewhere only the whole one is right.

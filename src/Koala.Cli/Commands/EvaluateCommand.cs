@@ -29,8 +29,8 @@ internal sealed class EvaluateCommand
         + "It reports the break-even: the acceptance length above which such a head pays on this device.",
         NewHeadOptions.Kinds);
     private readonly Option<string?> _assume = SharedOptions.Text("--assume-acceptance", "SHARES|FILE",
-        "With --untrained: the position acceptance that the head would have, such as 0.8,0.7,0.65, or a report of koala evaluate "
-        + "--out that measured it, on any device. Koala then predicts the speedup.");
+        "With --untrained: the position acceptance that the head would have, such as 0.8,0.7,0.65 (with --tree by child rank: "
+        + "0.6:0.1,0.7:0.1), or a report of koala evaluate --out that measured it, on any device. Koala then predicts the speedup.");
     private readonly NewHeadOptions _newHead;
     private readonly Option<int> _batch = SharedOptions.Integer("--batch",
         "Prompts that are answered as a batch, with the head and without it.", () => Defaults.Batch);

@@ -81,8 +81,8 @@ public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel
         Assert.True(seconds < s_limit.TotalSeconds, $"{seconds:F1} s");
     }
 
-    // A target, data, and a plan of training that does not end by itself.
-    private static string Prepared(TemporaryFolder folder) => $$"""
+    /// <summary>A cell with a target, data, and a plan of training that does not end by itself.</summary>
+    internal static string Prepared(TemporaryFolder folder) => $$"""
             #r "{{TestFiles.Library}}"
             using Koala.Lab.Data;
             using Koala.Lab.Decoding;
@@ -101,6 +101,24 @@ public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel
             var request = new TrainingRequest { Data = chats, Head = new MedusaOptions(), Training = training };
             var plan = new TrainingPlan(request, target, data);
             """;
+
+    /// <summary>A cell that trains, behind <see cref="Prepared"/>. It prints "started" after its first step.</summary>
+    internal const string Training = """
+        var head = Koala.Lab.Heads.DraftHead.Create(new MedusaOptions(), target);
+        var metrics = new List<StepMetrics>();
+        void Keep(StepMetrics step)
+        {
+            metrics.Add(step);
+            if (metrics.Count == 1) Console.WriteLine("started");
+        }
+        using (var trainer = new Trainer(target, head, data, training)) trainer.Run(Keep, save: () => { });
+        """;
+
+    /// <summary>A cell that goes on with what <see cref="Training"/> left; its value is the number of steps in all.</summary>
+    internal const string ThreeMoreSteps = """
+        using (var trainer = new Trainer(target, head, data, training with { Steps = 3 })) trainer.Run(metrics.Add, save: () => { });
+        metrics.Count
+        """;
 
     /// <summary>Half an hour of training must not be lost because somebody presses Stop.</summary>
     [Fact]
@@ -123,23 +141,11 @@ public sealed class InterruptTests(TestKernel kernel) : IClassFixture<TestKernel
     {
         using var folder = new TemporaryFolder();
         await kernel.RunAsync(Prepared(folder));
-        var (run, _) = await Interrupt(kernel, """
-            var head = Koala.Lab.Heads.DraftHead.Create(new MedusaOptions(), target);
-            var metrics = new List<StepMetrics>();
-            void Keep(StepMetrics step)
-            {
-                metrics.Add(step);
-                if (metrics.Count == 1) Console.WriteLine("started");
-            }
-            using (var trainer = new Trainer(target, head, data, training)) trainer.Run(Keep, save: () => { });
-            """, saysSo: true);
+        var (run, _) = await Interrupt(kernel, Training, saysSo: true);
         Assert.Equal("Interrupted", run.Reply!["ename"]!.ToString());
         Assert.Equal("True", (await kernel.RunAsync("metrics.Count > 0 && metrics.All(step => step.Loss > 0)")).Value);
         var done = int.Parse((await kernel.RunAsync("metrics.Count")).Value!);
-        var more = await kernel.RunAsync("""
-            using (var trainer = new Trainer(target, head, data, training with { Steps = 3 })) trainer.Run(metrics.Add, save: () => { });
-            metrics.Count
-            """);
+        var more = await kernel.RunAsync(ThreeMoreSteps);
         Assert.True(more.Status == "ok", more.Traceback);
         Assert.Equal($"{done + 3}", more.Value);
     }

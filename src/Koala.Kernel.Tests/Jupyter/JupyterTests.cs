@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Koala.Kernel.Tests.Interrupts;
 using Koala.Kernel.Tests.Notebooks;
 
 namespace Koala.Kernel.Tests.Jupyter;
@@ -93,6 +94,43 @@ public sealed partial class JupyterTests
             assert first != second
             assert not os.path.exists(f"/proc/{first}") and not os.path.exists(f"/proc/{second}")
             """);
+
+        Assert.True(exitCode == 0, text);
+    }
+
+    /// <summary>Half an hour of training must not be lost because somebody presses Stop.</summary>
+    [Fact]
+    public void Training_that_Jupyter_interrupts_keeps_its_head_and_metrics_and_goes_on_from_them()
+    {
+        using var python = Python.With("jupyter_client");
+        using var folder = new TemporaryFolder();
+        var cells = new JsonArray(InterruptTests.Prepared(folder), InterruptTests.Training, InterruptTests.ThreeMoreSteps);
+        var (exitCode, text) = python.Run(folder.Path, "-c", """
+            import json, sys, jupyter_client
+            prepared, training, more = json.loads(sys.argv[1])
+            manager = jupyter_client.KernelManager(kernel_name="koala-csharp")
+            manager.start_kernel()
+            client = manager.client()
+            client.start_channels()
+            client.wait_for_ready(timeout=60)
+            def run(code, see=lambda message: None):
+                shown = []
+                def hook(message):
+                    shown.append(message["content"].get("text") or message["content"].get("data", {}).get("text/plain", ""))
+                    see(shown[-1])
+                return client.execute_interactive(code, timeout=60, output_hook=hook)["content"], "".join(shown)
+            assert run(prepared)[0]["status"] == "ok"
+            stop = lambda text: manager.interrupt_kernel() if "started" in text else None
+            reply, shown = run(training, stop)
+            assert reply["ename"] == "Interrupted", (reply, shown)
+            done = int(run("metrics.Count")[1])
+            assert done > 0 and run("metrics.All(step => step.Loss > 0)")[1] == "True"
+            assert run("System.Threading.Thread.Sleep(500);\nmetrics.Count")[1] == f"{done}", "it trains on"
+            reply, shown = run(more)
+            assert reply["status"] == "ok" and int(shown) == done + 3, (reply, shown)
+            client.stop_channels()
+            manager.shutdown_kernel()
+            """, cells.ToJsonString());
 
         Assert.True(exitCode == 0, text);
     }

@@ -15,9 +15,10 @@ internal static class FigureLoader
 
     private const string Figure = "class=\"koala-figure\"";
 
+    // A page of JupyterLab without a base URL is at the root, as Jupyter's own scripts take it.
     // draw.js sets koalaFigures too. The script must not find the module loaders of the page, to which plotly.js would give itself.
     private const string Script = "<script>(function(w,d){if(w.koalaFigures)return;"
-        + "var c=d.getElementById('jupyter-config-data'),b=c?JSON.parse(c.textContent).baseUrl:d.body.dataset.baseUrl;"
+        + "var c=d.getElementById('jupyter-config-data'),b=c?JSON.parse(c.textContent).baseUrl||'/':d.body.dataset.baseUrl;"
         + "if(!b)return;w.koalaFigures=true;"
         + $"fetch(b.replace(/\\/?$/,'/')+'kernelspecs/{KernelSpecs.Name}/{FileName}').then(function(r)"
         + "{if(!r.ok)throw new Error(r.status);return new Response(r.body.pipeThrough(new DecompressionStream('gzip'))).text()})"

@@ -95,7 +95,8 @@ public static class KernelSpecs
         return path;
     }
 
-    private static void WriteFigureScript(Stream stream)
+    /// <summary>Writes plotly.js with what draws figures, compressed, as <see cref="FigureLoader"/> fetches it.</summary>
+    internal static void WriteFigureScript(Stream stream)
     {
         using var compressed = new GZipStream(stream, CompressionLevel.Optimal, leaveOpen: true);
         compressed.Write(Encoding.UTF8.GetBytes(PlotlyScript.Text));

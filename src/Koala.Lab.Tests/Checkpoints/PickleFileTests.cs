@@ -23,7 +23,7 @@ public sealed class PickleFileTests : IDisposable
     [Fact]
     public void What_PyTorch_writes_on_this_machine_is_read()
     {
-        PyTorch.Run(Golden.At("pickles", "make.py"), _folder.Path);
+        SystemPython.Run("torch", Golden.At("pickles", "make.py"), _folder.Path);
         Check(_folder.At("tensors.pt"));
         Check(_folder.At("tensors-old.pt"));
     }
@@ -32,7 +32,7 @@ public sealed class PickleFileTests : IDisposable
     public void A_target_in_pickled_shards_answers_as_in_safetensors()
     {
         var nano = ShippedModels.Folder("koala-nano");
-        PyTorch.Run("-c", """
+        SystemPython.Run("torch", "-c", """
             import json, struct, sys, torch
             source, folder = sys.argv[1:]
             with open(f'{source}/model.safetensors', 'rb') as file:

@@ -74,6 +74,14 @@ public sealed class CompareTests : IDisposable
         CommandRun.Of("gate", _folder.At("new.json"), "--create", "--report", report, "--below", "two").AssertRefused("below or above");
         File.WriteAllText(_folder.At("gate.json"), """{"thresholds":[{"figure":"lossless","value":true}]}""");
         CommandRun.Of("gate", _folder.At("gate.json")).AssertRefused("has no command that begins with evaluate");
+        File.WriteAllText(_folder.At("gate.json"), """{"command":["evaluate"],"thresholds":[]}""");
+        CommandRun.Of("gate", _folder.At("gate.json")).AssertRefused("has no thresholds, so nothing could fail");
+        File.Copy(report, _folder.At("other.json"));
+        var answers = File.ReadAllText(_folder.At("report.answers.jsonl"));
+        var others = answers.Replace("\"prompt\":\"", "\"prompt\":\"other-", StringComparison.Ordinal);
+        File.WriteAllText(_folder.At("other.answers.jsonl"), others);
+        CommandRun.Of("compare", report, _folder.At("other.json"))
+            .AssertRefused("has other prompts than", $"only {_folder.At("other.json")} has prompt other-");
         Assert.False(File.Exists(_folder.At("new.json")));
     }
 

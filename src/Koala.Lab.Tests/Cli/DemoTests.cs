@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Koala.Cli.Output;
 using Spectre.Console;
 
 namespace Koala.Lab.Tests.Cli;
@@ -48,6 +49,29 @@ public sealed partial class DemoTests
         // Both columns break their lines at the same words.
         var column = (width - 4) / 2;
         Assert.All(text, line => Assert.Equal(line[..column].Trim(), line[(column + 4)..].Trim()));
+        // What follows is not too wide either, and each of its three commands is whole.
+        var rest = shown[(heading + 1)..];
+        var deep = ShippedModels.Folder("koala-mini-eagle-k2").Length + 20;   // one option with the path of a clone far down
+        Assert.All(rest, line => Assert.InRange(line.Length, 0, Math.Max(width, deep)));
+        var commands = string.Join('\n', rest).Replace(" \\\n", " ", StringComparison.Ordinal).Split('\n')
+            .Where(line => line.Contains("koala ", StringComparison.Ordinal) && line.Contains("--", StringComparison.Ordinal))
+            .Select(line => Blanks().Replace(line, " ")).ToArray();
+        Assert.Equal(3, commands.Length);
+        Assert.EndsWith($" --head {ShippedModels.Folder("koala-mini-eagle-k2")} --colour --prompt \"Name a colour.\"",
+            commands[0], StringComparison.Ordinal);
+        Assert.EndsWith("mt-bench.jsonl", commands[2], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_command_that_is_wider_than_the_terminal_is_broken_between_its_options()
+    {
+        var command = new TypedCommand("Try it", ["koala run", "--a 1", "--b 2", "--c 3"]);
+        Assert.Equal("Try it: koala run --a 1 --b 2 --c 3", command.Render(null));
+        Assert.Equal("Try it: koala run --a 1 --b 2 --c 3", command.Render(35));
+        Assert.Equal("Try it:\n  koala run --a 1 --b 2 --c 3", command.Render(34));
+        Assert.Equal("Try it:\n  koala run --a 1 --b 2 --c 3", command.Render(29));
+        Assert.Equal("Try it:\n  koala run --a 1 --b 2 \\\n      --c 3", command.Render(28));
+        Assert.Equal("Try it:\n  koala run \\\n      --a 1 \\\n      --b 2 \\\n      --c 3", command.Render(16));
     }
 
     [Fact]
@@ -86,6 +110,9 @@ public sealed partial class DemoTests
 
     [GeneratedRegex(@"it is ([\d.]+) times as fast")]
     private static partial Regex Times();
+
+    [GeneratedRegex(" +")]
+    private static partial Regex Blanks();
 
     [GeneratedRegex(@"\e\[[\d;?]*[A-Za-z]")]
     private static partial Regex Ansi();

@@ -134,6 +134,51 @@ public sealed class RunsTests : IDisposable
             CommandRun.Parse(File.ReadAllText(_runs.At(["mlflow", .. parts, "meta.yaml"])));
     }
 
+    /// <summary>The scripts of docs/runs.md read the files with pandas.</summary>
+    [Fact]
+    public void Pandas_reads_the_files_of_trackers()
+    {
+        foreach (var format in (string[])["wandb-csv", "trackio-csv"])
+            CommandRun.Of("runs", "export", _runs.Path, "--where", "seed=0", "--format", format, "--out", _runs.At(format)).AssertDone();
+        SystemPython.Run("pandas", "-c", """
+            import sys, pandas as pd
+            rows = {row["name"]: row for row in pd.read_csv(sys.argv[1]).to_dict("records")}
+            part = lambda row, prefix: {k.removeprefix(prefix): v for k, v in row.items() if k.startswith(prefix) and pd.notna(v)}
+            config, summary = part(rows["seed0"], "config."), part(rows["seed0"], "summary.")
+            assert config["head.kind"] == "medusa" and config["head.layers"] == 2 and config["training.losses[0].name"] == "kl", config
+            assert summary["loss"] == 2.5 and summary["report.speedup.median"] > 1, summary
+            assert "report.speedup.median" not in part(rows["cells/k1"], "summary."), rows["cells/k1"]
+            steps = pd.read_csv(sys.argv[2] + "/seed0.csv")
+            assert list(steps["step"]) == [1, 2, 3, 4] and steps["step"].dtype.kind == "i", steps
+            near = [abs(read - loss) < 1e-12 for read, loss in zip(steps["loss"][1:], [5, 10 / 3, 2.5])]
+            assert pd.isna(steps["loss"][0]) and near == [True] * 3, steps
+            """, _runs.At("wandb-csv"), _runs.At("trackio-csv"));
+    }
+
+    /// <summary>MLflow reads its store with a YAML library, and points of a metric as "time value step" in a line.</summary>
+    [Fact]
+    public void The_files_of_the_MLflow_store_are_YAML_with_the_types_that_it_expects()
+    {
+        CommandRun.Of("runs", "export", _runs.Path, "--where", "seed=0", "--format", "mlflow", "--out", _runs.At("mlflow")).AssertDone();
+        SystemPython.Run("yaml", "-c", """
+            import glob, os, sys, yaml
+            experiment = yaml.safe_load(open(sys.argv[1] + "/1/meta.yaml"))
+            assert experiment["experiment_id"] == "1" and experiment["name"] == "koala", experiment
+            assert type(experiment["creation_time"]) is int, experiment
+            runs = [os.path.dirname(path) for path in glob.glob(sys.argv[1] + "/1/*/meta.yaml")]
+            assert len(runs) == 3
+            for run in runs:
+                meta = yaml.safe_load(open(run + "/meta.yaml"))
+                assert meta["run_id"] == os.path.basename(run) == meta["run_uuid"], meta
+                assert type(meta["start_time"]) is int and type(meta["status"]) is int and type(meta["experiment_id"]) is str, meta
+                assert meta["artifact_uri"].startswith("file://") and meta["lifecycle_stage"] == "active" and meta["tags"] == [], meta
+                for metric in os.listdir(run + "/metrics"):
+                    for line in open(f"{run}/metrics/{metric}"):
+                        time, value, step = line.split(" ")
+                        assert int(time) >= meta["start_time"] and int(step) >= 0 and float(value) == float(value), (metric, line)
+            """, _runs.At("mlflow"));
+    }
+
     [Fact]
     public void A_page_is_written_of_a_run_of_a_report_and_of_a_folder()
     {

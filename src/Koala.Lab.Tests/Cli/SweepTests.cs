@@ -134,6 +134,18 @@ public sealed class SweepTests : IDisposable
         Assert.False(Directory.Exists(_folder.At("sweep")));
     }
 
+    [Fact]
+    public void Another_sweep_in_the_same_folder_is_refused_and_changes_nothing()
+    {
+        Sweep.CreateOrLoad(_folder.At("sweep"), SamplePlan.Fields(_folder).With("grid", """{"layers": [1, 2]}""").Read());
+        var before = File.ReadAllText(_folder.At("sweep", "sweep.json"));
+        File.WriteAllText(_folder.At("plan.json"), SamplePlan.Fields(_folder).With("grid", """{"layers": [1, 3]}""").ToJsonString());
+        CommandRun.Of("sweep", _folder.At("plan.json"), "--out", _folder.At("sweep"), "--quiet")
+            .AssertRefused(_folder.At("sweep"), "layers is 1, 3 here and 1, 2 there");
+        Assert.Equal(before, File.ReadAllText(_folder.At("sweep", "sweep.json")));
+        Assert.False(Directory.Exists(_folder.At("sweep", "cells")));
+    }
+
     [Theory]
     [InlineData("target", "checkpoints/koala-nono")]
     [InlineData("base.data", "nothing.jsonl")]

@@ -10,14 +10,14 @@ namespace Koala.Lab.Tests.Heads;
 
 /// <summary>
 /// Heads in every published format draft as an independent reference in PyTorch, bench/peers/published_heads.py, whose outputs are in
-/// golden/published-heads.json. The weights are a formula, so that the heads are made here without PyTorch.
+/// golden/published-heads.json.gz. The weights are a formula, so that the heads are made here without PyTorch.
 /// </summary>
 [Trait(PromptSample.Category, PromptSample.Numeric)]
 public sealed class PublishedParityTests : IDisposable
 {
     private const double Tolerance = 1e-3;
 
-    private static readonly JsonElement s_golden = JsonDocument.Parse(File.ReadAllText(Golden.At("published-heads.json"))).RootElement;
+    private static readonly JsonElement s_golden = JsonDocument.Parse(Golden.Unpacked("published-heads.json.gz")).RootElement;
 
     private readonly TemporaryFolder _folder = new();
 
@@ -35,7 +35,7 @@ public sealed class PublishedParityTests : IDisposable
     [Fact]
     public void Heads_that_PyTorch_saved_draft_as_the_reference()
     {
-        PyTorch.Run(TestFiles.At("bench", "peers", "published_heads.py"), _folder.At("out.json"), _folder.At("heads"));
+        SystemPython.Run("torch", TestFiles.At("bench", "peers", "published_heads.py"), _folder.At("out.json"), _folder.At("heads"));
         foreach (string name in Cases) Check(name, _folder.At("heads", name));
     }
 

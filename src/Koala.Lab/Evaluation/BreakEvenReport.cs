@@ -60,26 +60,39 @@ public sealed record BreakEvenReport : Circumstances
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? PredictionError { get; init; }
 
+    /// <summary>
+    /// Where the assumed acceptance was measured with a tree: the acceptance length that it predicts for that tree, divided by the measured
+    /// one, minus 1. Null otherwise; for a chain the two are equal.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? AcceptanceLengthError { get; init; }
+
     /// <summary>The same costs with what a head of this acceptance would give.</summary>
     /// <remarks>
-    /// The prediction takes the acceptance as it is. It is exact for the same head on another device, and an estimate for another number of
-    /// layers, another draft vocabulary or another target, whose acceptance differs.
+    /// The prediction takes the acceptance as it is. It is exact for the same head on another device with a chain, and an estimate for a
+    /// tree, for another number of layers, and for another draft vocabulary or another target, whose acceptance differs.
     /// </remarks>
-    /// <exception cref="KoalaException">The costs are of a tree.</exception>
+    /// <exception cref="KoalaException">The costs are of a tree, but the acceptance is that of a chain.</exception>
     public BreakEvenReport Assuming(AssumedAcceptance acceptance)
     {
         ArgumentNullException.ThrowIfNull(acceptance);
-        if (IsTree)
-            throw new KoalaException("the assumed acceptance", "is that of a chain, but the rounds draft a tree", "give a draft length");
+        if (IsTree && acceptance.ByRank is null)
+            throw new KoalaException("the assumed acceptance", "is that of a chain, but the rounds draft a tree",
+                "give the acceptance by rank, such as 0.6:0.1,0.7:0.1, or the report of a tree; or a draft length");
         var report = acceptance.Report;
-        var error = report is null ? double.NaN : report.Predicted / report.Speedup.Median - 1;
+        var predicted = report?.PredictedAcceptanceLength is { } length ? length / report.BreakEven : report?.Predicted;
         return this with
         {
             AcceptanceFrom = acceptance.From,
-            PredictionError = double.IsFinite(error) ? error : null,
+            PredictionError = Error(predicted, report?.Speedup.Median),
+            AcceptanceLengthError = Error(report?.PredictedAcceptanceLength, report?.AcceptanceLength.Mean),
             ByDraftLength = [.. ByDraftLength.Select(row => row.Assuming(acceptance))],
         };
     }
+
+    // Null where one of them is not known.
+    private static double? Error(double? predicted, double? measured) =>
+        predicted / measured - 1 is { } error && double.IsFinite(error) ? error : null;
 
     internal bool IsTree { get; init; }
 
@@ -156,7 +169,7 @@ public sealed record BreakEvenReport : Circumstances
     private static BreakEvenRow Row(TreeCost tree, StepCost cost)
     {
         var times = new RoundTimes(tree.DraftMs, tree.VerifyMs, tree.BookkeepingMs);
-        return new BreakEvenRow(tree.Tree.Depth, times, cost.BreakEven(tree.RoundMs));
+        return new BreakEvenRow(tree.Tree.Depth, times, cost.BreakEven(tree.RoundMs)) { Tree = tree.Tree };
     }
 
     // The head goes through a file, because a new head is in fp32 for the trainer and a loaded one has the target's dtype.
@@ -204,17 +217,18 @@ public sealed record BreakEvenReport : Circumstances
     private string RenderAssumption()
     {
         var text = new StringBuilder().Append(CultureInfo.InvariantCulture, $"acceptance: assumed, from {AcceptanceFrom}");
-        if (PredictionError is { } error)
-        {
-            var direction = error < 0 ? "low" : "high";
-            text.Append(CultureInfo.InvariantCulture, $"; there the same prediction was {Math.Abs(error):P0} too {direction}");
-        }
+        if (PredictionError is { } error) text.Append("; there the same prediction was ").Append(Render(error));
+        if (AcceptanceLengthError is { } ofLength) text.Append("; the acceptance length of its tree is ").Append(Render(ofLength));
         text.Append('\n');
+        if (IsTree) return text.ToString();
         var best = ByDraftLength.Where(row => row.Speedup is not null).MaxBy(row => row.Speedup);
         if (best is not null)
             text.Append(CultureInfo.InvariantCulture, $"best: speedup {best.Speedup:F2} with draft length {best.DraftLength}\n");
         return text.ToString();
     }
+
+    private static string Render(double error) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Math.Abs(error):P0} too {(error < 0 ? "low" : "high")}");
 
     private static string Known(double? value) => value is { } known
         ? string.Create(CultureInfo.InvariantCulture, $"{known,7:F2}")
@@ -235,9 +249,12 @@ public sealed record BreakEvenRow(int DraftLength, RoundTimes Round, double Brea
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? Speedup => AcceptanceLength / BreakEven;
 
+    /// <summary>What the round drafts.</summary>
+    internal DraftTree Tree { get; init; } = new ChainTree(DraftLength);
+
     internal BreakEvenRow Assuming(AssumedAcceptance acceptance)
     {
-        var length = acceptance.LengthOf(DraftLength);
+        var length = acceptance.LengthOf(Tree);
         return this with { AcceptanceLength = double.IsFinite(length) ? length : null };
     }
 }

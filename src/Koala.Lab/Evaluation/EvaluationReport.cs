@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Koala.Lab.Decoding;
+using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Evaluation.Acceptance;
 using Koala.Lab.Runtime;
 
@@ -96,6 +97,23 @@ public sealed record EvaluationReport : Circumstances
     /// <summary>For a tree, the acceptance by depth and child rank; null for a chain.</summary>
     public IReadOnlyList<IReadOnlyList<double>>? TreeNodeAcceptance { get; init; }
 
+    /// <summary>
+    /// For a tree, the acceptance length that <see cref="TreeNodeAcceptance"/> alone predicts (<see cref="AssumedAcceptance"/>). How far it
+    /// is from <see cref="AcceptanceLength"/> is the error of such predictions. Null for a chain, and where a share was never measured. It
+    /// follows from other fields, so the report's JSON leaves it out.
+    /// </summary>
+    [JsonIgnore]
+    public double? PredictedAcceptanceLength
+    {
+        get
+        {
+            if (TreeNodeAcceptance is not { Count: > 0 } shares) return null;
+            if (Tree?.ToTree(shares.Max(depth => depth.Count)) is not { } tree) return null;
+            var length = AssumedAcceptance.Of(this, Head).LengthOf(tree);
+            return double.IsFinite(length) ? length : null;
+        }
+    }
+
     /// <summary>The throughput of the baseline, which is the target without a drafter.</summary>
     public required Throughput Baseline { get; init; }
 
@@ -155,7 +173,34 @@ public sealed record EvaluationReport : Circumstances
 }
 
 /// <summary>A draft tree: its name, the most candidates of a round, and the number of its levels.</summary>
-public sealed record TreeReport(string Name, int Nodes, int Depth);
+public sealed record TreeReport(string Name, int Nodes, int Depth)
+{
+    /// <summary>The paths of a static tree; null for other trees, and in reports that are older than this field.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<IReadOnlyList<int>>? Paths { get; init; }
+
+    /// <summary><see cref="DynamicTree.TopK"/>; null for other trees, and in reports that are older than this field.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? TopK { get; init; }
+
+    internal static TreeReport Of(DraftTree tree) => new(tree.Name, tree.Nodes, tree.Depth)
+    {
+        Paths = (tree as StaticTree)?.Paths,
+        TopK = (tree as DynamicTree)?.TopK,
+    };
+
+    /// <summary>
+    /// The tree with branches that the report is about; null if it is a chain, or a file of which an older report has only the name.
+    /// </summary>
+    /// <param name="mostRanks">The most child ranks that were seen, which stand for an unknown <see cref="TopK"/>.</param>
+    internal DraftTree? ToTree(int mostRanks) => this switch
+    {
+        { Name: "chain" } => null,
+        { Name: "dynamic" } => new DynamicTree { Tokens = Nodes + 1, Levels = Depth, TopK = TopK ?? mostRanks },
+        { Paths: { } paths } => new StaticTree(Name, paths),
+        _ => StaticTree.Names.Contains(Name) ? StaticTree.Find(Name) : null,
+    };
+}
 
 /// <summary>A mean with its bootstrap 95% interval, which is NaN if there are too few prompts for one.</summary>
 public sealed record MeanInterval(double Mean, double Low, double High)

@@ -136,7 +136,7 @@ internal sealed class EvaluationRun : IDisposable
         return new EvaluationReport(Circumstances.Create(_target, name, generation.Temperature, _options.Batch))
         {
             Acceptance = generation.Acceptance,
-            Tree = new TreeReport(tree.Name, tree.Nodes, tree.Depth),
+            Tree = TreeReport.Of(tree),
             DraftLength = tree.Depth,
             DraftLengthChosen = _options.ChoosesDraftLength,
             Repeats = _options.Repeats,

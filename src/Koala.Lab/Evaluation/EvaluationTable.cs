@@ -28,6 +28,8 @@ internal static class EvaluationTable
         Line("position acceptance", $"{string.Join("  ", PositionAcceptance(r))}");
         foreach (var (i, shares) in (r.TreeNodeAcceptance ?? []).Index())
             Line($"at depth {i + 1}", $"{DecodingTrace.Ranks(shares)} (by child rank)");
+        if (r.PredictedAcceptanceLength is { } length)
+            Line("predicted length", $"{length:F2} by depth and rank alone, {length / r.AcceptanceLength.Mean:P0} of the measured one");
         if (r.NAlpha.Count > 0) Line("n-alpha", $"{Row(r.NAlpha)}");
         if (r.ByContextLength is { Count: > 1 } bins) Line("by context length", $"{string.Join("  ", bins.Select(RenderBin))}");
         if (r.Calibration is { } calibration)
