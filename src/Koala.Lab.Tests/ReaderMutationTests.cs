@@ -4,6 +4,7 @@ using Koala.Lab.Data;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Targets;
+using Koala.Lab.Tests.Data;
 
 namespace Koala.Lab.Tests;
 
@@ -32,13 +33,31 @@ public sealed class ReaderMutationTests : IDisposable
         {"id": "c3", "messages": [{"role": "user", "content": ""}, {"role": "assistant", "content": "{\"a\": [1, 2]}"}]}
         """;
 
+    private const string ShareGptArray = """
+        [{"id": "a", "conversations": [{"from": "system", "value": "Be short."}, {"from": "human", "value": "A\u00e9?"},
+        {"from": "gpt", "value": "Hello. \ud83c\udf19"}, {"from": "human", "value": ""}, {"from": "tool", "value": "{\"a\": 1}"}]},
+        {"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}], "done": true}]
+        """;
+
     private readonly TemporaryFolder _folder = new();
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void Damaged_requests_are_read_or_refused() =>
         TryFile("requests.jsonl", Utf8(ChatLines + "\n" + PromptLines), path => ChatRequest.Load(path, limit: 5));
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
+    public void A_damaged_array_of_chats_is_read_or_refused() =>
+        TryFile("chats.json", Utf8(ShareGptArray), path => Conversations.Load(path, new UnusableChats()));
+
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
+    public async Task A_damaged_parquet_file_is_read_or_refused()
+    {
+        await InputRowsTests.WriteParquet(_folder.At("valid"), 0);
+        TryFile("chats.parquet", await File.ReadAllBytesAsync(_folder.At("valid")),
+            path => Conversations.Load(path, new UnusableChats()));
+    }
+
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_head_config_is_read_or_refused()
     {
         HeadFolder.WriteConfig(_folder.Path,
@@ -50,7 +69,7 @@ public sealed class ReaderMutationTests : IDisposable
         });
     }
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_index_of_shards_is_read_or_refused()
     {
         foreach (var file in (string[])["config.json", "tokenizer.json"])
@@ -70,14 +89,6 @@ public sealed class ReaderMutationTests : IDisposable
 
     private static byte[] Utf8(string text) => Encoding.UTF8.GetBytes(text);
 
-    // The file is overwritten without being truncated first, because some file systems then write to the disk each time.
-    private void TryFile(string name, byte[] valid, Action<string> read) => Mutations.Try(valid, Seed, bytes =>
-    {
-        using (var stream = new FileStream(_folder.At(name), FileMode.OpenOrCreate, FileAccess.Write))
-        {
-            stream.SetLength(bytes.Length);
-            stream.Write(bytes);
-        }
-        read(_folder.At(name));
-    });
+    private void TryFile(string name, byte[] valid, Action<string> read) =>
+        Mutations.Try(valid, Seed, bytes => read(Mutations.Write(_folder.At(name), bytes)));
 }
