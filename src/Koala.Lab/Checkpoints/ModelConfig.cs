@@ -55,6 +55,12 @@ public sealed record ModelConfig
     public int? RotaryDim { get; init; }
 
     /// <summary>
+    /// What the rotated components of partly rotated heads are multiplied by, where longrope scales rotations; otherwise 1. In wholly
+    /// rotated heads it is part of <see cref="AttentionScale"/>.
+    /// </summary>
+    public double RotaryFactor { get; init; } = 1;
+
+    /// <summary>
     /// The largest number of tokens of a sequence: <c>max_position_embeddings</c> (GGUF: <c>context_length</c>), or with longrope the
     /// context of the first training, up to which the model uses the factors that Koala uses.
     /// </summary>
@@ -137,7 +143,7 @@ public sealed record ModelConfig
             SlidingWindow = null, WindowLayers = [], LocalRopeTheta = null, UnrotatedLayers = [], Activation = "silu", OutputNorms = false,
             AttentionScale = null, AttentionSoftCap = null,
             // What stretches the rotated pairs is for so many pairs.
-            RotaryDim = null, RopeScaling = RotaryDim is null ? RopeScaling : null,
+            RotaryDim = null, RotaryFactor = 1, RopeScaling = RotaryDim is null ? RopeScaling : null,
         };
 
     /// <summary>The window of a layer; null if it attends to everything.</summary>
@@ -146,7 +152,7 @@ public sealed record ModelConfig
     /// <summary>Whether a layer computes only what Llama's layers do, up to windows.</summary>
     internal bool HasLlamaLayers =>
         LocalRopeTheta is null && UnrotatedLayers.Count == 0 && Activation == "silu" && !OutputNorms && AttentionScale is null
-        && AttentionSoftCap is null;
+        && AttentionSoftCap is null && RotaryFactor == 1;
 
     /// <param name="config">The bytes of config.json.</param>
     /// <param name="where">Its path, for messages.</param>

@@ -18,14 +18,21 @@ internal sealed class RotaryEmbedding : IDisposable
     private readonly ScalarType _dtype;
     private readonly Tensor _frequencies;   // [headDim], both halves the same
     private readonly Tensor _signs;         // [headDim], a half of -1 and a half of 1
+    private readonly Tensor? _factors;      // [headDim], what cosines and sines are multiplied by; null for 1
 
     /// <param name="frequencies">Radians per position, for each of the headDim/2 pairs.</param>
     /// <param name="dtype">The dtype of the cosines and sines.</param>
     /// <param name="device">Their device.</param>
-    public RotaryEmbedding(float[] frequencies, ScalarType dtype, Device device)
+    /// <param name="config">The config, whose rotated pairs may have a factor.</param>
+    public RotaryEmbedding(float[] frequencies, ScalarType dtype, Device device, ModelConfig config)
     {
         using var scope = NewDisposeScope();
         _dtype = dtype;
+        if (config.RotaryFactor != 1)
+        {
+            var factors = tensor(Factors(config), device: device);
+            _factors = cat([factors, factors], 0).DetachFromDisposeScope();
+        }
         var half = tensor(frequencies, device: device);
         _frequencies = cat([half, half], 0).DetachFromDisposeScope();
         _signs = cat([-ones_like(half), ones_like(half)], 0).DetachFromDisposeScope();
@@ -35,13 +42,16 @@ internal sealed class RotaryEmbedding : IDisposable
     public (Tensor Cos, Tensor Sin) Compute(Tensor positions)
     {
         var angles = positions.unsqueeze(-1).unsqueeze(-1) * _frequencies;
-        return (angles.cos().to(_dtype), (angles.sin() * _signs).to(_dtype));
+        var (cos, sin) = (angles.cos(), angles.sin() * _signs);
+        if (_factors is not null) (cos, sin) = (cos * _factors, sin * _factors);
+        return (cos.to(_dtype), sin.to(_dtype));
     }
 
     public void Dispose()
     {
         _frequencies.Dispose();
         _signs.Dispose();
+        _factors?.Dispose();
     }
 
     /// <summary>Radians per position, for each of the headDim/2 pairs.</summary>
@@ -57,7 +67,14 @@ internal sealed class RotaryEmbedding : IDisposable
         return result;
     }
 
-    /// <summary>The same for the layers with a sliding window.</summary>
+    /// <summary>What the cosines and sines of each pair are multiplied by.</summary>
+    internal static float[] Factors(ModelConfig config) =>
+    [
+        .. Enumerable.Range(0, config.HeadDim / 2)
+            .Select(pair => pair < (config.RotaryDim ?? config.HeadDim) / 2 ? (float)config.RotaryFactor : 1),
+    ];
+
+    /// <summary>The frequencies of the layers with a sliding window.</summary>
     internal static float[] LocalFrequencies(ModelConfig config) =>
         config.LocalRopeTheta is { } theta ? Frequencies(config with { RopeTheta = theta, RopeScaling = null }) : Frequencies(config);
 

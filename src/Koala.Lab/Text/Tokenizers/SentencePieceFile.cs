@@ -41,6 +41,8 @@ internal sealed class SentencePieceFile
     private SentencePieces Checked()
     {
         if (_pieces.Count == 0) throw new KoalaException(_path, "is no SentencePiece model: it has no pieces", Fix);
+        if (_pieces.FindIndex(piece => !float.IsFinite(piece.Score)) is var wrong and >= 0)
+            throw new KoalaException(_path, $"gives piece {wrong} the score {_pieces[wrong].Score}, but finite numbers are expected", Fix);
         if (_modelType is not (Unigram or Bpe)) throw Unsupported("a model of words or characters");
         if (_spaceIsSuffix) throw Unsupported("spaces at the ends of words (treat_whitespace_as_suffix)");
         if (!_escapesSpaces) throw Unsupported("spaces as they are (escape_whitespaces is false)");
