@@ -96,7 +96,8 @@ public sealed class JsonFieldNamesTests
         { typeof(PulledFile), "name size hash downloaded" },
         {
             typeof(ModelConfig),
-            "rotaryDim rotaryFactor slidingWindow windowLayers localRopeTheta unrotatedLayers activation embeddingScale normsAddOne outputNorms " +
+            "rotaryDim rotaryFactor slidingWindow windowLayers localRopeTheta unrotatedLayers activation embeddingScale " +
+            "normsAddOne outputNorms " +
             "attentionScale attentionSoftCap logitSoftCap fusedProjections " +
             "architecture modelType hiddenSize intermediateSize layers heads keyValueHeads headDim " +
             "vocabularySize rmsNormEps ropeTheta ropeScaling " +

@@ -8,48 +8,44 @@ namespace Koala.Lab.Tests.Cli;
 /// run, and nothing temporary is left.
 /// </summary>
 [Trait(PromptSample.Category, PromptSample.Disturbed)]
-public sealed class KillLoopTests
+public sealed class KillLoopTests : IDisposable
 {
-    // Much of a short run keeps one core busy.
-    private const int AtOnce = 2;
-
     private static readonly int s_runs = PromptSample.Count(24, 3);
     private static readonly int s_kills = PromptSample.Count(9, 2);
 
-    [Fact]
-    public void A_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been() =>
-        Parallel.For(0, s_runs, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, number =>
-        {
-            using var folder = new TemporaryFolder();
-            KillAndStart(number, folder);
-        });
+    private readonly TemporaryFolder _folder = new();
 
-    private static void KillAndStart(int number, TemporaryFolder folder)
+    public static TheoryData<int> Runs => [.. Enumerable.Range(0, s_runs)];
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory, MemberData(nameof(Runs))]
+    public void A_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(int number)
     {
         var training = PromptSample.Spread(DisturbedTraining.All, s_runs)[number];
         var random = new Random(20_261_129 + number);
-        var few = folder.At("few.jsonl");
+        var few = _folder.At("few.jsonl");
         DisturbedTraining.WriteFewChats(few);
         var start = TimeProvider.System.GetTimestamp();
-        Assert.Equal(0, Run(folder, training.Arguments(folder.At("undisturbed"), few), null));
+        Assert.Equal(0, Run(training.Arguments(_folder.At("undisturbed"), few), null));
         var time = TimeProvider.System.GetElapsedTime(start);
-        var expected = DisturbedTraining.WeightsOf(folder.At("undisturbed"));
+        var expected = DisturbedTraining.WeightsOf(_folder.At("undisturbed"));
         Assert.NotEqual("", expected);
 
         var (kills, finished) = (0, 0);
         while (kills < s_kills || finished == 0)
         {
-            var run = folder.At($"run-{finished}");
+            var run = _folder.At($"run-{finished}");
             TimeSpan? after = kills < s_kills ? random.NextDouble() * time : null;
             start = TimeProvider.System.GetTimestamp();
-            if (Run(folder, training.Arguments(run, few), after) is not { } exitCode)
+            if (Run(training.Arguments(run, few), after) is not { } exitCode)
             {
                 kills++;
                 continue;
             }
             Assert.True(exitCode == 0, $"{training}, seed {20_261_129 + number}, after {kills} kills: exit code {exitCode}");
-            Assert.Equal($"{training}: {expected}", $"{training}: {DisturbedTraining.WeightsOf(run)}");
-            DisturbedTraining.AssertNothingIsLeft(run, folder.At("cache"));
+            Assert.Equal(expected, DisturbedTraining.WeightsOf(run));
+            DisturbedTraining.AssertNothingIsLeft(run, _folder.At("cache"));
             finished++;
             // The first run also tokenized the data. A time behind a run's end would kill nothing.
             if (after is not null) time = TimeProvider.System.GetElapsedTime(start);
@@ -58,12 +54,12 @@ public sealed class KillLoopTests
     }
 
     // The exit code; null if the process was killed.
-    private static int? Run(TemporaryFolder folder, string[] arguments, TimeSpan? killAfter)
+    private int? Run(string[] arguments, TimeSpan? killAfter)
     {
         var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
             ["exec", typeof(KoalaCommand).Assembly.Location, .. arguments])
         {
-            Environment = { ["XDG_CACHE_HOME"] = folder.At("cache"), ["OMP_WAIT_POLICY"] = "passive" },
+            Environment = { ["XDG_CACHE_HOME"] = _folder.At("cache"), ["OMP_WAIT_POLICY"] = "passive" },
         };
         using var process = Process.Start(start)!;
         if (killAfter is { } time && !process.WaitForExit(time))

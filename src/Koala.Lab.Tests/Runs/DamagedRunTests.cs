@@ -40,7 +40,8 @@ public sealed class DamagedRunTests : IDisposable
             {"step":3,"loss":1}
 
             """;
-        Mutations.Try(Encoding.UTF8.GetBytes(Lines), 20_261_205, bytes => MetricsLog.Read(Mutations.Write(_folder.At("metrics.jsonl"), bytes)));
+        Mutations.Try(Encoding.UTF8.GetBytes(Lines), 20_261_205, bytes =>
+            MetricsLog.Read(Mutations.Write(_folder.At("metrics.jsonl"), bytes)));
     }
 
     [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
@@ -59,7 +60,8 @@ public sealed class DamagedRunTests : IDisposable
 
     [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_tree_is_read_or_refused() => Mutations.Try(
-        "[[0],[1],[0,0],[0,1],[2],[0,0,0]]"u8.ToArray(), 20_261_207, bytes => StaticTree.Find(Mutations.Write(_folder.At("tree.json"), bytes)));
+        "[[0],[1],[0,0],[0,1],[2],[0,0,0]]"u8.ToArray(), 20_261_207, bytes =>
+            StaticTree.Find(Mutations.Write(_folder.At("tree.json"), bytes)));
 
     [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_log_of_answers_is_read_or_refused()

@@ -36,8 +36,9 @@ CASES = {
                       rope_local_base_freq=50.0, rope_scaling={"rope_type": "linear", "factor": 8.0}),
     "Phi-3, longrope": family("Phi3ForCausalLM", "phi3", sliding_window=7, original_max_position_embeddings=48, rope_scaling={
         "type": "longrope", "short_factor": [1.0, 1.5, 2.0, 3.5], "long_factor": [2.0, 3.0, 4.0, 5.0]}),
-    "Phi-4-mini, partly rotated": family("Phi3ForCausalLM", "phi3", partial_rotary_factor=0.75, tie_word_embeddings=True, sliding_window=None,
-                                         original_max_position_embeddings=48, rope_scaling={
+    "Phi-4-mini, partly rotated": family(
+        "Phi3ForCausalLM", "phi3", partial_rotary_factor=0.75, tie_word_embeddings=True, sliding_window=None,
+        original_max_position_embeddings=48, rope_scaling={
         "type": "longrope", "short_factor": [1.0, 1.5, 2.5], "long_factor": [2.0, 3.0, 4.0]}),
 }
 

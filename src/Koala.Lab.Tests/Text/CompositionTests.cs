@@ -25,8 +25,9 @@ public sealed class CompositionTests
     [InlineData("ｶﾞ", "ガ", "カ\u3099")]
     [InlineData("plain 🐨", "plain 🐨", "plain 🐨")]
     [InlineData("é", "é", "e\u0301")]
-    public void Known_texts_have_compatibility_forms(string text, string composed, string decomposed) => Assert.Equal((composed, decomposed),
-        (Normalizer.Compose(CompatibilityForms.Replace(text)), Normalizer.Decompose(CompatibilityForms.Replace(text))));
+    public void Known_texts_have_compatibility_forms(string text, string composed, string decomposed) =>
+        Assert.Equal((composed, decomposed), (Normalizer.Compose(CompatibilityForms.Replace(text)),
+            Normalizer.Decompose(CompatibilityForms.Replace(text))));
 
     [Theory]
     [InlineData("e\u0301", "é")]

@@ -135,7 +135,8 @@ internal sealed class RopeReader(JsonSection values, int headDim, int context, b
 
     private RopeScaling Yarn(JsonSection rope)
     {
-        var (slow, fast) = (rope.OptionalPositive("beta_slow") ?? RopeScaling.BetaSlow, rope.OptionalPositive("beta_fast") ?? RopeScaling.BetaFast);
+        var (slow, fast) = (rope.OptionalPositive("beta_slow") ?? RopeScaling.BetaSlow,
+            rope.OptionalPositive("beta_fast") ?? RopeScaling.BetaFast);
         if (fast <= slow) throw rope.Fault("beta_fast", $"is {fast}, but must be above beta_slow, {slow}", Correct);
         var original = rope.OptionalSize("original_max_position_embeddings") ?? context;
         return new RopeScaling("yarn", rope.Positive("factor"), slow, fast, original, RoundsRamp: rope.Boolean("truncate", true));

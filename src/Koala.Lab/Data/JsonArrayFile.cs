@@ -47,7 +47,8 @@ internal static class JsonArrayFile
         }
         catch (InvalidOperationException e)
         {
-            throw new KoalaException(where, "contains a string that is not valid UTF-8, or has half a surrogate pair", "correct the element", e);
+            throw new KoalaException(where, "contains a string that is not valid UTF-8, or has half a surrogate pair",
+                "correct the element", e);
         }
     }
 

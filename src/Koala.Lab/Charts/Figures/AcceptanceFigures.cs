@@ -26,7 +26,8 @@ internal static class AcceptanceFigures
 
     public static Plot ByDepth(HeadDiagnosis head)
     {
-        Series Line(string name, string colour, IEnumerable<double?> shares, bool isReference = false) => new(name, Mark.LineAndPoint, colour,
+        static Series Line(string name, string colour, IEnumerable<double?> shares, bool isReference = false) => new(name,
+            Mark.LineAndPoint, colour,
             [.. shares.Select((share, depth) => new Point(depth + 1, share ?? double.NaN)).Where(point => !double.IsNaN(point.Value))])
         {
             Dashed = isReference,

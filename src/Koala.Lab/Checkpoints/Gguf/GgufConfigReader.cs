@@ -21,7 +21,8 @@ internal sealed class GgufConfigReader(GgufFile file)
     ];
 
     // What rotations are multiplied by beside what yarn says.
-    private static readonly string[] s_ropeFactors = ["rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_ext_factor"];
+    private static readonly string[] s_ropeFactors =
+        ["rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_ext_factor"];
 
     private readonly GgufMetadata _values = file.Metadata;
     private readonly string _architecture = file.Metadata.Text(Architecture);

@@ -15,7 +15,7 @@ for target, name in RESULTS:
         report = json.load(file)
     kind, layers = name.split("-")[-2:]
     curves.append({"kind": kind, "layers": int(layers[1:]), "target": target, "source": f"docs/results/{name}.json",
-                   "nAlpha": report["nAlpha"]})
+                   "nAlpha": [round(share, 4) for share in report["nAlpha"]]})
 curves.append({"kind": "eagle", "layers": 1, "target": "Vicuna 7B, published", "source": "arXiv 2401.15077",
                "nAlpha": [0.79, 0.74, None, None, 0.67]})
 with open(os.path.join(HERE, "reference-curves.json"), "w") as file:

@@ -4,7 +4,9 @@ using System.Text;
 
 namespace Koala.Lab.Text.Tokenizers;
 
-/// <summary>A SentencePiece model's table of characters that are replaced before a text is cut into pieces (<c>precompiled_charsmap</c>).</summary>
+/// <summary>
+/// A SentencePiece model's table of characters that are replaced before a text is cut into pieces (<c>precompiled_charsmap</c>).
+/// </summary>
 /// <remarks>
 /// The table is a trie over UTF-8 bytes, a double array as Darts-clone writes it, and the replacements, each of which ends with a zero.
 /// </remarks>

@@ -7,7 +7,8 @@ namespace Koala.Lab.Text.Tokenizers;
 /// <summary>Unicode's compatibility mappings: what NFKC and NFKD do beside NFC and NFD.</summary>
 /// <remarks>
 /// .NET does not know them where globalization is invariant. <c>compatibility-forms.py</c> writes the table: a line for each character, how
-/// far its code point is behind that of the line before, in hexadecimal, then what it becomes.
+/// far its code point is behind that of the line before, in hexadecimal, then what it becomes; or a line for several that follow one
+/// another and become what follows the form before, with their number.
 /// </remarks>
 internal static class CompatibilityForms
 {
@@ -16,12 +17,15 @@ internal static class CompatibilityForms
     private static readonly Lazy<Dictionary<Rune, string>> s_forms = new(() =>
     {
         var forms = new Dictionary<Rune, string>();
-        var point = 0;
+        var (point, form) = (0, "");
         foreach (var line in EmbeddedFile.Read("compatibility-forms.txt.gz").Split('\n'))
         {
             var space = line.IndexOf(' ', StringComparison.Ordinal);
-            point += int.Parse(line.AsSpan(0, space), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
-            forms.Add(new Rune(point), line[(space + 1)..]);
+            var number = int.Parse(space < 0 ? line : line.AsSpan(0, space), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+            if (space >= 0) forms.Add(new Rune(point += number), form = line[(space + 1)..]);
+            else
+                for (; number > 0; number--)
+                    forms.Add(new Rune(++point), form = new Rune(Rune.GetRuneAt(form, 0).Value + 1).ToString());
         }
         return forms;
     });
