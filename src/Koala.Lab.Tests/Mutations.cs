@@ -9,9 +9,7 @@ internal static class Mutations
     // Parsers hold text as UTF-16, dictionaries and lists in addition to the file; each is a small multiple of its
     // size.
     private const int Multiple = 64;
-
-    /// <summary>The bytes that reading may take in addition to a multiple of the file's size, where a test says nothing else.</summary>
-    public const long Margin = 1 << 20;
+    private const long Margin = 1 << 20;
 
     private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(2);
 

@@ -122,8 +122,7 @@ public sealed class InputRowsTests : IDisposable
     private static string Text(Koala.Lab.Text.Chat.Conversation chat) =>
         string.Join('|', chat.Messages.Select(message => $"{message.Role}: {message.Content}"));
 
-    /// <summary>Writes two chats as a Parquet file.</summary>
-    internal static async Task WriteParquet(string path, int part)
+    private static async Task WriteParquet(string path, int part)
     {
         var schema = new ParquetSchema(new DataField<string>("id"), new ListField("messages", new StructField("element",
             new DataField<string>("content"), new DataField<string>("role"))));

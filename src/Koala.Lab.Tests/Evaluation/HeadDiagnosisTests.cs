@@ -49,10 +49,10 @@ public sealed class HeadDiagnosisTests
 
         using var head = DraftHead.Load(Good, ShippedModels.Nano);
         var diagnosis = HeadDiagnosis.Measure(ShippedModels.Nano, head, [s_prompts[0]]);
-        Assert.Contains($"  eagle on koala-mini, K = 2{new string(' ', 14)}{ReferenceCurve.All[5].NAlpha[0]:0.000}  ", $"{diagnosis}");
+        Assert.Contains($"  MT-bench, eagle on koala-mini, K = 2{new string(' ', 12)}{ReferenceCurve.All[5].NAlpha[0]:0.000}  ", $"{diagnosis}");
         Assert.Contains("0.790  0.740    -      -  ", $"{diagnosis}");
         var svg = Koala.Lab.Charts.Chart.AcceptanceByDepth(diagnosis).Svg;
-        foreach (var name in (string[])["teacher-forced", "free-running", "eagle on Vicuna 7B, published, K = 1"])
+        foreach (var name in (string[])["teacher-forced", "free-running", "MT-bench, eagle on Vicuna 7B, published, K = 1"])
             Assert.Contains(name, svg);
     }
 

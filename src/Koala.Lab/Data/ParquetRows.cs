@@ -12,9 +12,6 @@ namespace Koala.Lab.Data;
 /// <summary>Reads the rows of a Parquet file as objects, one row group at a time. Columns may be lists of records, as chats are.</summary>
 internal static class ParquetRows
 {
-    // The library makes room for as many values as a file claims. Values that repeat take little space, but texts are beside them.
-    private const int MostValuesPerByte = 1000;
-
     /// <summary>Whether a file begins as Parquet does.</summary>
     /// <exception cref="KoalaException">The file cannot be read.</exception>
     public static bool IsParquet(string path)
@@ -39,11 +36,7 @@ internal static class ParquetRows
         var groups = Wait(path, async () =>
         {
             await using var reader = await ParquetReader.CreateAsync(file, leaveStreamOpen: true);
-            var claimed = (reader.Metadata?.RowGroups ?? []).SelectMany(group => group.Columns)
-                .Select(column => column.MetaData?.NumValues ?? 0).DefaultIfEmpty().Max();
-            return claimed <= MostValuesPerByte * file.Length
-                ? reader.RowGroupCount
-                : throw new KoalaException(path, $"claims {claimed} values of one column in {file.Length} bytes", "get the file again");
+            return reader.RowGroupCount;
         });
         var number = 0;
         for (var group = 0; group < groups; group++)

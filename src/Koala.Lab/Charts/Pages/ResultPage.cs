@@ -73,7 +73,8 @@ public static class ResultPage
     {
         ArgumentNullException.ThrowIfNull(head);
         var sections = new PageSections();
-        sections.Add("Acceptance", Chart.AcceptanceByDepth(head).Html);
+        var sources = head.References.Select(reference => $"<li>{Html.Escape($"{reference}: {reference.Source}")}</li>");
+        sections.Add("Acceptance", Chart.AcceptanceByDepth(head).Html + $"<ul>{string.Concat(sources)}</ul>\n");
         sections.Add("Findings", $"<ul>{string.Concat(head.Findings.Select(finding => $"<li>{Html.Escape(finding)}</li>"))}</ul>\n");
         sections.Add("Figures", Scroll($"<pre>{Html.Escape(head.ToString().TrimEnd())}</pre>"));
         return sections.ToPage(title);

@@ -19,7 +19,7 @@ namespace Koala.Lab.Evaluation.Diagnosis;
 public sealed record HeadDiagnosis
 {
     private const int Depths = 4;
-    private const int Widest = 42;   // of a name in the text
+    private const int Widest = 50;   // of a name in the text
     private const int DraftLength = 4;
     private const int MaxTokens = 32;
 

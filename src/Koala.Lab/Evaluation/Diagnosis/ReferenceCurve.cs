@@ -23,6 +23,6 @@ public sealed record ReferenceCurve(string Kind, int Layers, string Target, stri
         [.. All.Where(curve => curve.Kind == head.Kind).GroupBy(curve => curve.Target)
             .Select(curves => curves.MinBy(curve => Math.Abs(curve.Layers - head.Layers))!)];
 
-    /// <summary>Whose curve it is, in words.</summary>
-    public override string ToString() => $"{Kind} on {Target}, K = {Layers}";
+    /// <summary>What was measured, in words.</summary>
+    public override string ToString() => $"MT-bench, {Kind} on {Target}, K = {Layers}";
 }
