@@ -16,6 +16,9 @@ internal sealed record Streams(TextWriter Output, TextWriter Error, TextReader I
     /// <summary>How much other work measurements tolerate. Tests run beside other work and tolerate all.</summary>
     public DisturbanceLimits Limits { get; init; } = new();
 
+    /// <summary>How long answers are shown that come too fast for the eye. Tests do not wait.</summary>
+    public TimeSpan Shown { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>The terminal behind a stream, with the width and the colours that it has. Tests bring their own.</summary>
     public Func<TextWriter, IAnsiConsole> ConsoleOf { get; init; } =
         writer => AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) });

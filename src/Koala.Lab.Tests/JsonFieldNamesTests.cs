@@ -11,6 +11,7 @@ using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Evaluation.Acceptance;
 using Koala.Lab.Evaluation.Comparison;
+using Koala.Lab.Evaluation.Diagnosis;
 using Koala.Lab.Evaluation.Gates;
 using Koala.Lab.Evaluation.TreeFitting;
 using Koala.Lab.Heads.Eagle;
@@ -63,6 +64,12 @@ public sealed class JsonFieldNamesTests
         { typeof(SkippedRows), "reason fix rows first" },
         { typeof(ChatTokens), "total learned median longest" },
         { typeof(RunList), "runs damaged" },
+        {
+            typeof(HeadDiagnosis),
+            "head origin featureLayers prompts teacherForced freeRunning references otherFeatures withoutTemplate vocabularyCoverage " +
+            "times findings"
+        },
+        { typeof(ReferenceCurve), "kind layers target source nAlpha" },
         { typeof(HeadlineFigure), "name value note" },
         { typeof(CategoryReport), "category prompts acceptanceLength speedup nAlpha" },
         {
@@ -89,7 +96,8 @@ public sealed class JsonFieldNamesTests
         { typeof(PulledFile), "name size hash downloaded" },
         {
             typeof(ModelConfig),
-            "slidingWindow windowLayers localRopeTheta unrotatedLayers activation embeddingScale normsAddOne outputNorms " +
+            "rotaryDim rotaryFactor slidingWindow windowLayers localRopeTheta unrotatedLayers activation embeddingScale " +
+            "normsAddOne outputNorms " +
             "attentionScale attentionSoftCap logitSoftCap fusedProjections " +
             "architecture modelType hiddenSize intermediateSize layers heads keyValueHeads headDim " +
             "vocabularySize rmsNormEps ropeTheta ropeScaling " +

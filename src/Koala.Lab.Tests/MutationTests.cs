@@ -64,31 +64,41 @@ public sealed class MutationTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_config_is_read_or_refused() =>
         Mutations.Try(Encoding.UTF8.GetBytes(ConfigJson), 20_261_125, bytes => ModelConfig.Parse(bytes, "config.json"));
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_tokenizer_is_read_or_refused() =>
         Mutations.Try(Encoding.UTF8.GetBytes(TokenizerJson), 20_261_126, bytes =>
     {
-        Write("tokenizer.json", bytes);
+        Mutations.Write(_folder.At("tokenizer.json"), bytes);
         var tokenizer = Tokenizer.Load(_folder.Path);
         tokenizer.Decode(tokenizer.Encode(Sample, addSpecialTokens: true));
     });
 
-    [Fact]
+    /// <summary>With a table of replaced characters.</summary>
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
+    public void A_damaged_sentencepiece_model_is_read_or_refused() =>
+        Mutations.Try(Text.SmallTokenizerTests.Model("mapped"), 20_261_131, bytes =>
+    {
+        Mutations.Write(_folder.At("tokenizer.model"), bytes);
+        var tokenizer = Tokenizer.Load(_folder.Path);
+        tokenizer.Decode(tokenizer.Encode("The ﬁrst ½ n\u0303 \r\n🐨"));
+    });
+
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_tokenizer_config_is_read_or_refused()
     {
         File.WriteAllText(_folder.At("tokenizer.json"), TokenizerJson);
         Mutations.Try(Encoding.UTF8.GetBytes(TokenizerConfigJson), 20_261_129, bytes =>
         {
-            Write("tokenizer_config.json", bytes);
+            Mutations.Write(_folder.At("tokenizer_config.json"), bytes);
             Tokenizer.Load(_folder.Path).Encode(Sample);
         });
     }
 
-    // Rendering one takes milliseconds, so that all 20,000 are for docs/thorough.sh.
+    // Rendering one takes milliseconds.
     [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_template_is_rendered_or_refused() =>
         Mutations.Try(Encoding.UTF8.GetBytes(Template), 20_261_130, bytes =>
@@ -98,13 +108,4 @@ public sealed class MutationTests : IDisposable
         }, PromptSample.Count(Mutations.Count, 300), margin: 64 << 20);
 
     public void Dispose() => _folder.Dispose();
-
-    // The file is overwritten without being truncated first, because some file systems then write to the disk each
-    // time.
-    private void Write(string name, byte[] bytes)
-    {
-        using var stream = new FileStream(_folder.At(name), FileMode.OpenOrCreate, FileAccess.Write);
-        stream.SetLength(bytes.Length);
-        stream.Write(bytes);
-    }
 }

@@ -3,8 +3,8 @@ namespace Koala.Lab.Tests;
 /// <summary>Random damage to valid files, reproducible by its seed.</summary>
 internal static class Mutations
 {
-    /// <summary>The number of mutations per format.</summary>
-    public const int Count = 20_000;
+    /// <summary>The number of mutations per format; tests with them have the trait <see cref="PromptSample.Sampled"/>.</summary>
+    public static int Count { get; } = PromptSample.Count(100_000, 4_000);
 
     // Parsers hold text as UTF-16, dictionaries and lists in addition to the file; each is a small multiple of its
     // size.
@@ -31,15 +31,16 @@ internal static class Mutations
     /// <param name="valid">The file that is damaged.</param>
     /// <param name="seed">The seed of the random damage.</param>
     /// <param name="load">Reads the complete file.</param>
-    /// <param name="count">The number of mutations.</param>
+    /// <param name="count">The number of mutations; null for <see cref="Count"/>.</param>
     /// <param name="margin">The bytes that reading may take in addition to a multiple of the file's size.</param>
-    public static void Try(byte[] valid, int seed, Action<byte[]> load, int count = Count, long margin = Margin)
+    public static void Try(byte[] valid, int seed, Action<byte[]> load, int? count = null, long margin = Margin)
     {
+        var all = count ?? Count;
         var random = new Random(seed);
         // The first call also pays for static tables and compilation.
         load(valid);
         var (loaded, refused) = (0, 0);
-        for (var i = 0; i < count; i++)
+        for (var i = 0; i < all; i++)
         {
             var bytes = Mutate(valid, random);
             var before = GC.GetAllocatedBytesForCurrentThread();
@@ -65,8 +66,20 @@ internal static class Mutations
             Assert.True(busy < s_longest, $"seed {seed}, mutation {i} took {busy}: {Convert.ToBase64String(bytes)}");
         }
         // Damage that always or never has an effect would test little.
-        Assert.InRange(loaded, count / 1000, count);
-        Assert.InRange(refused, count / 4, count);
+        Assert.InRange(loaded, all / 1000, all);
+        Assert.InRange(refused, all / 4, all);
+    }
+
+    /// <summary>
+    /// Writes a file over the one before it. That one is not truncated first, because some file systems then write to the disk each time.
+    /// </summary>
+    /// <returns>The path.</returns>
+    public static string Write(string path, byte[] bytes)
+    {
+        using var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write);
+        stream.SetLength(bytes.Length);
+        stream.Write(bytes);
+        return path;
     }
 
     private static byte[] Mutate(byte[] valid, Random random)

@@ -32,13 +32,23 @@ public sealed class ReaderMutationTests : IDisposable
         {"id": "c3", "messages": [{"role": "user", "content": ""}, {"role": "assistant", "content": "{\"a\": [1, 2]}"}]}
         """;
 
+    private const string ShareGptArray = """
+        [{"id": "a", "conversations": [{"from": "system", "value": "Be short."}, {"from": "human", "value": "A\u00e9?"},
+        {"from": "gpt", "value": "Hello. \ud83c\udf19"}, {"from": "human", "value": ""}, {"from": "tool", "value": "{\"a\": 1}"}]},
+        {"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}], "done": true}]
+        """;
+
     private readonly TemporaryFolder _folder = new();
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void Damaged_requests_are_read_or_refused() =>
         TryFile("requests.jsonl", Utf8(ChatLines + "\n" + PromptLines), path => ChatRequest.Load(path, limit: 5));
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
+    public void A_damaged_array_of_chats_is_read_or_refused() =>
+        TryFile("chats.json", Utf8(ShareGptArray), path => Conversations.Load(path, new UnusableChats()));
+
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_head_config_is_read_or_refused()
     {
         HeadFolder.WriteConfig(_folder.Path,
@@ -50,7 +60,7 @@ public sealed class ReaderMutationTests : IDisposable
         });
     }
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_index_of_shards_is_read_or_refused()
     {
         foreach (var file in (string[])["config.json", "tokenizer.json"])
@@ -59,7 +69,12 @@ public sealed class ReaderMutationTests : IDisposable
         var map = new JsonObject();
         using (var file = Lab.Checkpoints.Safetensors.SafetensorsFile.Open(_folder.At("model-00001-of-00001.safetensors")))
             foreach (var name in file.Tensors.Keys) map[name] = "model-00001-of-00001.safetensors";
-        var index = new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = 439_288 }, ["weight_map"] = map };
+        var index = new JsonObject
+        {
+            // Damage to a note changes nothing.
+            ["metadata"] = new JsonObject { ["total_size"] = 439_288, ["note"] = new string('n', 100) },
+            ["weight_map"] = map,
+        };
         TryFile("model.safetensors.index.json", Utf8(index.ToJsonString()), path =>
         {
             using var _ = Lab.Checkpoints.ShardedWeights.Open(path);
@@ -70,14 +85,6 @@ public sealed class ReaderMutationTests : IDisposable
 
     private static byte[] Utf8(string text) => Encoding.UTF8.GetBytes(text);
 
-    // The file is overwritten without being truncated first, because some file systems then write to the disk each time.
-    private void TryFile(string name, byte[] valid, Action<string> read) => Mutations.Try(valid, Seed, bytes =>
-    {
-        using (var stream = new FileStream(_folder.At(name), FileMode.OpenOrCreate, FileAccess.Write))
-        {
-            stream.SetLength(bytes.Length);
-            stream.Write(bytes);
-        }
-        read(_folder.At(name));
-    });
+    private void TryFile(string name, byte[] valid, Action<string> read) =>
+        Mutations.Try(valid, Seed, bytes => read(Mutations.Write(_folder.At(name), bytes)));
 }

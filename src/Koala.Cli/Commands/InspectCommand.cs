@@ -9,6 +9,10 @@ using Koala.Lab.Evaluation.Diagnosis;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Published;
 using Koala.Lab.Runs;
+#if CHARTS
+using Koala.Lab.Charts.Pages;
+using Koala.Lab.Runtime.Files;
+#endif
 
 namespace Koala.Cli.Commands;
 
@@ -24,6 +28,10 @@ internal sealed class InspectCommand
         + "model (org/name).");
     private readonly Option<string?> _prompts = SharedOptions.Text("--prompts", "FILE",
         $"With --target: prompts of which the first {Prompts} are answered. Default: prompts of Koala's own.");
+#if CHARTS
+    private readonly Option<string?> _html = SharedOptions.Text("--html", "FILE",
+        "With --target: write a page with the curves to this file too.");
+#endif
     private readonly Option<bool> _json = SharedOptions.Json();
 
     private InspectCommand(Streams streams) => _streams = streams;
@@ -36,6 +44,9 @@ internal sealed class InspectCommand
         command.Arguments.Add(self._path);
         self._model.AddTo(command);
         command.AddOptions(self._prompts, self._json);
+#if CHARTS
+        command.AddOptions(self._html);
+#endif
         command.SetAction(self.Run);
         return command;
     }
@@ -45,10 +56,22 @@ internal sealed class InspectCommand
         var (path, json) = (result.GetValue(_path)!, result.GetValue(_json));
         if (result.Has(_model.Target))
         {
-            _streams.WriteResult(Measure(result, HeadLocation.Find(path)), json);
+            var diagnosis = Measure(result, HeadLocation.Find(path));
+#if CHARTS
+            if (result.GetValue(_html) is { } page)
+                AtomicFile.WriteText(page, ResultPage.OfDiagnosis(diagnosis, $"{path} on {result.GetValue(_model.Target)}").ToHtml());
+#endif
+            _streams.WriteResult(diagnosis, json);
             return ExitCodes.Done;
         }
-        if (result.FirstGiven(_prompts, _model.Dtype, _model.Device, _model.Threads) is { } given)
+        Option[] measured =
+        [
+            _prompts, _model.Dtype, _model.Device, _model.Threads,
+#if CHARTS
+            _html,
+#endif
+        ];
+        if (result.FirstGiven(measured) is { } given)
         {
             throw new KoalaException(given.Name, "applies to what is measured with a target, but there is none",
                 $"give {_model.Target.Name}, or leave it out");

@@ -11,7 +11,6 @@ namespace Koala.Cli.Output;
 /// </summary>
 internal static class DemoScreen
 {
-    private const double ShownSeconds = 5;
     private const int Frame = 50;   // milliseconds
 
     // Columns that are narrower break nearly every line.
@@ -28,7 +27,7 @@ internal static class DemoScreen
             var width = (console.Profile.Width - Gap) / 2;
             alone.Wrap(width);
             with.Wrap(width);
-            ShowLive(console, alone, with, width, cancel);
+            ShowLive(console, alone, with, width, streams.Shown, cancel);
         }
         else
         {
@@ -44,9 +43,9 @@ internal static class DemoScreen
         output.WriteLine(column.Text);
     }
 
-    private static void ShowLive(IAnsiConsole console, Column alone, Column with, int width, CancellationToken cancel)
+    private static void ShowLive(IAnsiConsole console, Column alone, Column with, int width, TimeSpan shown, CancellationToken cancel)
     {
-        var slowness = Math.Max(1, ShownSeconds / alone.Seconds);
+        var slowness = Math.Max(1, shown.TotalSeconds / alone.Seconds);
         console.Live(Text.Empty).Overflow(VerticalOverflow.Crop).Start(live =>
         {
             var start = TimeProvider.System.GetTimestamp();

@@ -21,7 +21,7 @@ public sealed class HostileMessageTests(TestKernel kernel) : IClassFixture<TestK
     // A socket that is closed loses what it has not sent yet, even if it lingers, so they stay open to the end of a test.
     private readonly List<DealerSocket> _senders = [];
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_message_is_read_or_refused()
     {
         var signing = new Signing("");
@@ -41,7 +41,7 @@ public sealed class HostileMessageTests(TestKernel kernel) : IClassFixture<TestK
         });
     }
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_connection_file_is_read_or_refused()
     {
         const string Valid = """
@@ -50,12 +50,7 @@ public sealed class HostileMessageTests(TestKernel kernel) : IClassFixture<TestK
             """;
         Mutations.Try(Encoding.UTF8.GetBytes(Valid), 20_261_130, bytes =>
         {
-            using (var stream = new FileStream(_folder.At("c.json"), FileMode.OpenOrCreate, FileAccess.Write))
-            {
-                stream.SetLength(bytes.Length);
-                stream.Write(bytes);
-            }
-            ConnectionFile.Read(_folder.At("c.json"));
+            ConnectionFile.Read(Mutations.Write(_folder.At("c.json"), bytes));
         });
     }
 

@@ -27,17 +27,10 @@ public sealed class DamagedNotebookTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_notebook_is_read_or_refused() => Mutations.Try(Encoding.UTF8.GetBytes(Valid), 20_261_128, bytes =>
     {
-        var path = _folder.At("n.ipynb");
-        // The file is overwritten without being truncated first, because some file systems then write to the disk each time.
-        using (var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write))
-        {
-            stream.SetLength(bytes.Length);
-            stream.Write(bytes);
-        }
-        var notebook = Notebook.Read(path);
+        var notebook = Notebook.Read(Mutations.Write(_folder.At("n.ipynb"), bytes));
         notebook.CheckLanguages();
         foreach (var cell in notebook.Cells)
         {

@@ -11,7 +11,6 @@ namespace Koala.Lab.Tests.Checkpoints;
 /// </summary>
 public sealed class HostileGgufTests : IDisposable
 {
-    private const int Mutations = 20_000;
     private const int Seed = 20_260_312;
     private const long Margin = 1 << 20;
     private const string Tokens = "tokenizer.ggml.tokens";
@@ -152,7 +151,12 @@ public sealed class HostileGgufTests : IDisposable
                 Key("rope factor", f => f.Set("llama.rope.scaling.factor", value), "a finite number above 0", $"{value}");
             }
             Key("eps", f => f.Set("llama.attention.layer_norm_rms_epsilon", 1f), "below 1", "1");
-            Key("rope type", f => f.Set("llama.rope.scaling.type", "yarn"), "is yarn", "yarn");
+            Key("rope type", f => f.Set("llama.rope.scaling.type", "longrope"), "is longrope", "longrope");
+            GgufBytes Yarn(GgufBytes f) => f.Set("llama.rope.scaling.type", "yarn").Set("llama.rope.scaling.factor", 4f);
+            Key("rope type", f => f.Set("llama.rope.scaling.type", "yarn"), "yarn needs it", "yarn without a factor");
+            Key("yarn attention", f => Yarn(f).Set("llama.rope.scaling.yarn_attn_factor", 2f), "does not scale attention", "2");
+            Key("yarn logarithm", f => Yarn(f).Set("llama.rope.scaling.yarn_log_multiplier", 0.1f), "yarn without it", "0.1");
+            Key("yarn bounds", f => Yarn(f).Set("llama.rope.scaling.yarn_beta_slow", 40f), "must be above yarn_beta_slow, 40", "40");
             Key("rope attention factor", f => f.Set("llama.rope.scaling.attn_factor", 2f), "does not scale attention", "2");
             Key("experts", f => f.Set("llama.expert_count", 8u), "one feed-forward part", "8");
             Key("logit scale", f => f.Set("llama.logit_scale", 0.5f), "without it", "0.5");
@@ -280,7 +284,7 @@ public sealed class HostileGgufTests : IDisposable
         var path = _folder.At("x.gguf");
         for (var length = 0; length < bytes.Length; length++)
         {
-            Overwrite(path, bytes[..length]);
+            Mutations.Write(path, bytes[..length]);
             Assert.StartsWith(path, Assert.Throws<KoalaException>(() => GgufFile.Open(path)).Where);
         }
     }
@@ -306,7 +310,7 @@ public sealed class HostileGgufTests : IDisposable
             Assert.Throws<KoalaException>(() => file.Read(Norm, ScalarType.Float32, CPU)).Fault);
     }
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void Random_mutations_are_a_model_or_one_error_and_take_little_memory()
     {
         using var scope = NewDisposeScope();
@@ -314,12 +318,12 @@ public sealed class HostileGgufTests : IDisposable
         var valid = GgufBytes.Small().Build();
         var path = _folder.At("x.gguf");
         var (opened, refused) = (0, 0);
-        Overwrite(path, valid);
+        Mutations.Write(path, valid);
         Allocated(path);
-        for (var i = 0; i < Mutations; i++)
+        for (var i = 0; i < Mutations.Count; i++)
         {
             var bytes = Mutate(valid, random);
-            Overwrite(path, bytes);
+            Mutations.Write(path, bytes);
             try
             {
                 Assert.InRange(Allocated(path), 0, bytes.Length + Margin);
@@ -331,8 +335,8 @@ public sealed class HostileGgufTests : IDisposable
                 throw new InvalidOperationException($"seed {Seed}, mutation {i}: {Convert.ToHexString(bytes)}", e);
             }
         }
-        Assert.InRange(opened, Mutations / 100, Mutations);
-        Assert.InRange(refused, Mutations / 4, Mutations);
+        Assert.InRange(opened, Mutations.Count / 100, Mutations.Count);
+        Assert.InRange(refused, Mutations.Count / 4, Mutations.Count);
     }
 
     private static bool Opens(string path)
@@ -384,15 +388,6 @@ public sealed class HostileGgufTests : IDisposable
         var bytes = GgufBytes.Small().Build();
         patch.CopyTo(bytes, at);
         return bytes;
-    }
-
-    // The file is overwritten without being truncated first, because some file systems then write to the disk each
-    // time.
-    private static void Overwrite(string path, byte[] bytes)
-    {
-        using var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write);
-        stream.SetLength(bytes.Length);
-        stream.Write(bytes);
     }
 
     // The managed memory that opening takes, including the error.

@@ -106,7 +106,7 @@ public sealed class PickleFileTests : IDisposable
         var bytes = File.ReadAllBytes(Golden.At("pickles", old ? "tensors-old.pt" : "tensors.pt"));
         foreach (var length in PromptSample.Spread([.. Enumerable.Range(0, bytes.Length)], PromptSample.Count(int.MaxValue, 500)))
         {
-            Overwrite(bytes[..length]);
+            Mutations.Write(_folder.At("mutant.pt"), bytes[..length]);
             Refusal(_folder.At("mutant.pt"));
         }
     }
@@ -117,7 +117,7 @@ public sealed class PickleFileTests : IDisposable
     public void A_damaged_file_is_read_or_refused(string name) =>
         Mutations.Try(File.ReadAllBytes(Golden.At("pickles", name)), Seed, bytes =>
         {
-            Overwrite(bytes);
+            Mutations.Write(_folder.At("mutant.pt"), bytes);
             using var scope = NewDisposeScope();
             using var file = WeightFile.Open(_folder.At("mutant.pt"));
             foreach (var (tensor, info) in file.Tensors)
@@ -168,12 +168,4 @@ public sealed class PickleFileTests : IDisposable
     private static byte[] OldFile(string pickle) => Encoding.Latin1.GetBytes(
         "\u0080\u0002\u008a\u000al\u00fc\u009cF\u00f9 j\u00a8P\u0019.\u0080\u0002M\u00e9\u0003."
         + "\u0080\u0002}(X\r\0\0\0little_endian\u0088u." + pickle + "\u0080\u0002].");
-
-    // The file is overwritten without being truncated first, because some file systems then write to the disk each time.
-    private void Overwrite(byte[] bytes)
-    {
-        using var stream = new FileStream(_folder.At("mutant.pt"), FileMode.OpenOrCreate, FileAccess.Write);
-        stream.SetLength(bytes.Length);
-        stream.Write(bytes);
-    }
 }

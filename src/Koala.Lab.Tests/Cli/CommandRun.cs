@@ -74,7 +74,7 @@ internal sealed record CommandRun(int ExitCode, string Output, string Error)
         using var error = new WatchedWriter(onError) { NewLine = "\n" };
         using var reader = new StringReader(input);
         // Tests run beside other tests, so no speed that they measure is judged.
-        var streams = new Streams(output, error, reader, cancel) { Limits = DisturbanceLimits.None };
+        var streams = new Streams(output, error, reader, cancel) { Limits = DisturbanceLimits.None, Shown = TimeSpan.Zero };
         if (terminal is not null) streams = streams with { ConsoleOf = terminal };
         var code = KoalaCommand.Run(args, streams);
         return new CommandRun(code, output.ToString(), error.ToString());

@@ -61,7 +61,7 @@ public sealed class TextLinesTests : IDisposable
         }
     }
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void Damaged_prompts_and_chats_are_read_or_refused()
     {
         var prompts = Encoding.UTF8.GetBytes(
@@ -73,7 +73,7 @@ public sealed class TextLinesTests : IDisposable
         Mutations.Try(chats, 20_261_202, bytes => Conversations.Load(Write("c.jsonl", bytes)));
     }
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void Damaged_gzip_files_are_read_or_refused()
     {
         byte[] file = [.. Gzip("""{"prompt":"a"}""" + "\n"), .. Gzip("""{"prompt":"b, which is longer, b, which is longer"}""")];
@@ -212,13 +212,7 @@ public sealed class TextLinesTests : IDisposable
 
     private IReadOnlyList<Prompt> Load(string name, byte[] bytes) => Prompts.Load(Write(name, bytes));
 
-    private string Write(string name, byte[] bytes)
-    {
-        using var stream = new FileStream(_folder.At(name), FileMode.OpenOrCreate, FileAccess.Write);
-        stream.SetLength(bytes.Length);
-        stream.Write(bytes);
-        return _folder.At(name);
-    }
+    private string Write(string name, byte[] bytes) => Mutations.Write(_folder.At(name), bytes);
 
     private static byte[] Gzip(string text)
     {

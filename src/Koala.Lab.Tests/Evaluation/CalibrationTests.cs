@@ -5,15 +5,45 @@ using Koala.Lab.Data;
 using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Evaluation.Acceptance;
+using Koala.Lab.Heads;
 using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Runtime.Files;
 using Koala.Lab.Tests.Training;
+using Koala.Lab.Training;
 
 namespace Koala.Lab.Tests.Evaluation;
 
 /// <summary>Whether confidences are right, as numbers.</summary>
-public sealed class CalibrationTests
+public sealed class CalibrationTests(CalibrationTests.Heads heads) : IClassFixture<CalibrationTests.Heads>
 {
+    /// <summary>A head that has learned, and one whose confidences are always the same.</summary>
+    public sealed class Heads : IDisposable
+    {
+        private static readonly EagleOptions s_options = new() { Confidence = true };
+
+        private static readonly TrainingOptions s_training = TinyModels.Options with
+        {
+            Steps = 150, LearningRate = 3e-3, TrainingTimeTest = 3, ValidateEvery = 1000, ValidationAnswers = 0,
+        };
+
+        public Heads()
+        {
+            using (TorchSharp.torch.no_grad())
+                foreach (var (name, value) in Constant.Parameters)
+                    if (name.StartsWith("confidence", StringComparison.Ordinal)) value.zero_();
+        }
+
+        public DraftHead Trained { get; } = TinyModels.Train(s_training, s_options);
+
+        public DraftHead Constant { get; } = TinyModels.Train(s_training with { ConfidenceWeight = 1e-30 }, s_options);
+
+        public void Dispose()
+        {
+            Trained.Dispose();
+            Constant.Dispose();
+        }
+    }
+
     [Fact]
     public void The_expected_calibration_error_is_that_of_ten_bins_by_hand()
     {
@@ -35,18 +65,9 @@ public sealed class CalibrationTests
     [Theory, InlineData(0.0), InlineData(1.0)]
     public void A_trained_output_is_nearer_to_the_truth_than_an_undecided_one(double temperature)
     {
-        var options = new EagleOptions { Confidence = true };
-        var training = TinyModels.Options with
-        {
-            Steps = 150, LearningRate = 3e-3, TrainingTimeTest = 3, ValidateEvery = 1000, ValidationAnswers = 0,
-        };
-        using var trained = TinyModels.Train(training, options);
-        using var constant = TinyModels.Train(training with { ConfidenceWeight = 1e-30 }, options);
-        using (TorchSharp.torch.no_grad())
-            foreach (var (name, value) in constant.Parameters)
-                if (name.StartsWith("confidence", StringComparison.Ordinal)) value.zero_();
+        var (trained, constant) = (heads.Trained, heads.Constant);
         var prompts = Prompts.Load(TestFiles.At("data", "mt-bench.jsonl"), 8);
-        EvaluationReport Report(Lab.Heads.DraftHead head, double threshold = 0) => Evaluator.Run(ShippedModels.Nano, head, "head", prompts,
+        EvaluationReport Report(DraftHead head, double threshold = 0) => Evaluator.Run(ShippedModels.Nano, head, "head", prompts,
             new EvaluationOptions
             {
                 Generation = new() { MaxTokens = 24, DraftLength = 4, Temperature = temperature, ConfidenceThreshold = threshold },

@@ -1,4 +1,5 @@
 using Koala.Lab.Data;
+using Koala.Lab.Evaluation;
 using Koala.Lab.Evaluation.Acceptance;
 using Koala.Lab.Evaluation.Diagnosis;
 using Koala.Lab.Heads;
@@ -28,6 +29,31 @@ public sealed class HeadDiagnosisTests
         Assert.Equal(diagnosis.Times.AcceptanceLength, answers.SelectMany(a => a.Rounds).Average(r => r.Committed), 10);
         Assert.InRange(diagnosis.Times.Speedup, 0, diagnosis.Times.SpeedupIfDraftingWereFree);
         Assert.InRange(diagnosis.Times.Speedup, 0, diagnosis.Times.SpeedupIfAllWereAccepted);
+    }
+
+    [Fact]
+    public void Reference_curves_are_those_of_the_reports_and_stand_beside_the_heads_own()
+    {
+        Assert.All(ReferenceCurve.All.Where(curve => curve.Source.EndsWith(".json", StringComparison.Ordinal)), curve =>
+        {
+            var report = ReportFiles.Load(TestFiles.At(curve.Source));
+            Assert.Equal(report.NAlpha.Select(share => Math.Round(share, 4)), curve.NAlpha.Select(share => share!.Value));
+            Assert.EndsWith($"{curve.Kind}-k{curve.Layers}", report.Head, StringComparison.Ordinal);
+            Assert.Contains("mt-bench", curve.Source, StringComparison.Ordinal);
+        });
+        Assert.Equal(9, ReferenceCurve.All.Count(curve => curve.Source.EndsWith(".json", StringComparison.Ordinal)));
+        Assert.Equal(["koala-mini 2", "SmolLM2-135M 2"],
+            ReferenceCurve.For(new MedusaOptions { Layers = 4 }).Select(curve => $"{curve.Target} {curve.Layers}"));
+        Assert.Equal(["koala-mini 2", "SmolLM2-135M 3", "Vicuna 7B, published 1"],
+            ReferenceCurve.For(new EagleOptions { Layers = 3 }).Select(curve => $"{curve.Target} {curve.Layers}"));
+
+        using var head = DraftHead.Load(Good, ShippedModels.Nano);
+        var diagnosis = HeadDiagnosis.Measure(ShippedModels.Nano, head, [s_prompts[0]]);
+        Assert.Contains($"  MT-bench, eagle on koala-mini, K = 2{new string(' ', 12)}{ReferenceCurve.All[5].NAlpha[0]:0.000}  ", $"{diagnosis}");
+        Assert.Contains("0.790  0.740    -      -  ", $"{diagnosis}");
+        var svg = Koala.Lab.Charts.Chart.AcceptanceByDepth(diagnosis).Svg;
+        foreach (var name in (string[])["teacher-forced", "free-running", "MT-bench, eagle on Vicuna 7B, published, K = 1"])
+            Assert.Contains(name, svg);
     }
 
     [Fact]
@@ -80,10 +106,15 @@ public sealed class HeadDiagnosisTests
     [Fact]
     public void The_command_measures_with_a_target_and_describes_without_one()
     {
-        var run = CommandRun.Of("inspect", Good, "--target", ShippedModels.Folder("koala-nano"));
+        using var folder = new TemporaryFolder();
+        var run = CommandRun.Of("inspect", Good, "--target", ShippedModels.Folder("koala-nano"), "--html", folder.At("page.html"));
         run.AssertDone();
+        var page = File.ReadAllText(folder.At("page.html"));
+        Assert.Contains("Acceptance by depth", page);
+        Assert.Contains("the speedup back", page);
         Assert.Contains("teacher-forced, by depth", run.Output);
         Assert.Contains("the speedup back", run.Output);
+        CommandRun.Of("inspect", Good, "--html", "x.html").AssertRefused("--html", "there is none");
         CommandRun.Of("inspect", Good, "--prompts", "x.jsonl").AssertRefused("--prompts", "there is none");
     }
 }

@@ -30,7 +30,8 @@ public sealed class EagleFamilyTests
     }
 
     [Theory]
-    [InlineData("Gemma 2"), InlineData("Gemma 3"), InlineData("SmolLM3"), InlineData("Phi-3, longrope"), InlineData("Mistral, window")]
+    [InlineData("Gemma 2"), InlineData("Gemma 3"), InlineData("SmolLM3"), InlineData("Phi-3, longrope"),
+        InlineData("Phi-4-mini, partly rotated"), InlineData("Mistral, window")]
     public void Heads_of_other_families_have_plain_layers(string name) =>
         FamilyTests.With(name, (target, _) => AssertEqual(target, bias: true));
 

@@ -32,6 +32,6 @@ internal static class EagleFixtures
     {
         var weights = head.Parameters.ToDictionary(p => p.Key, p => p.Value);
         var eagle = EagleWeights.Create(target.Config, (EagleOptions)head.Options, name => weights[name]);
-        return EagleTrainingPass.Outputs(eagle, batch, target, target.Model.Rotations);
+        return EagleTrainingPass.Outputs(eagle, batch, target, positions => ((EagleHead)head).Rotations(positions, target));
     }
 }

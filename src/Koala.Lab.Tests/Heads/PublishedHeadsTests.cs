@@ -139,7 +139,7 @@ public sealed class PublishedHeadsTests : IDisposable
         var config = _folder.At("config.json");
         Mutations.Try(File.ReadAllBytes(config), 20_261_130, bytes =>
         {
-            File.WriteAllBytes(config, bytes);
+            Mutations.Write(config, bytes);
             DraftHead.Load(_folder.Path, ShippedModels.Nano).Dispose();
         }, PromptSample.Count(Mutations.Count, 200), margin: 16 << 20);
     }

@@ -16,7 +16,7 @@ public sealed class DamagedRunTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_record_is_read_or_refused()
     {
         var options = JsonSerializer.SerializeToNode(TinyRun.Plan, JsonFormat.Document)!;
@@ -26,12 +26,12 @@ public sealed class DamagedRunTests : IDisposable
         folder.WriteRecord(record.End(RunState.Interrupted));
         Mutations.Try(File.ReadAllBytes(folder.RecordFile), 20_261_204, bytes =>
         {
-            File.WriteAllBytes(folder.RecordFile, bytes);
+            Mutations.Write(folder.RecordFile, bytes);
             TrainingRun.PlanOf(folder);
         });
     }
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void Damaged_metrics_are_read_or_refused()
     {
         const string Lines = """
@@ -40,10 +40,11 @@ public sealed class DamagedRunTests : IDisposable
             {"step":3,"loss":1}
 
             """;
-        Mutations.Try(Encoding.UTF8.GetBytes(Lines), 20_261_205, bytes => MetricsLog.Read(Write("metrics.jsonl", bytes)));
+        Mutations.Try(Encoding.UTF8.GetBytes(Lines), 20_261_205, bytes =>
+            MetricsLog.Read(Mutations.Write(_folder.At("metrics.jsonl"), bytes)));
     }
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_manifest_makes_a_state_incomplete_and_nothing_else()
     {
         var store = new CheckpointStore(_folder.Path);
@@ -51,17 +52,18 @@ public sealed class DamagedRunTests : IDisposable
         var manifest = Path.Combine(saved.Folder, CheckpointManifest.FileName);
         Mutations.Try(File.ReadAllBytes(manifest), 20_261_206, bytes =>
         {
-            File.WriteAllBytes(manifest, bytes);
+            Mutations.Write(manifest, bytes);
             if (CheckpointManifest.Fault(saved.Folder, 3, hashes: true) is { } fault)
                 throw new KoalaException("state", fault, "restore it");
         });
     }
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_tree_is_read_or_refused() => Mutations.Try(
-        "[[0],[1],[0,0],[0,1],[2],[0,0,0]]"u8.ToArray(), 20_261_207, bytes => StaticTree.Find(Write("tree.json", bytes)));
+        "[[0],[1],[0,0],[0,1],[2],[0,0,0]]"u8.ToArray(), 20_261_207, bytes =>
+            StaticTree.Find(Mutations.Write(_folder.At("tree.json"), bytes)));
 
-    [Fact]
+    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
     public void A_damaged_log_of_answers_is_read_or_refused()
     {
         var record = new RegenerationRecord("t", "k", "fp32", "p", new string('0', 64), null, null, 8, 0, 0, 1, 5);
@@ -70,14 +72,8 @@ public sealed class DamagedRunTests : IDisposable
             log.Append([new RegeneratedAnswer(0, 0, 3, true, "abc"), new RegeneratedAnswer(1, 0, 3, false, "é")]);
         Mutations.Try(File.ReadAllBytes(path), 20_261_208, bytes =>
         {
-            File.WriteAllBytes(path, bytes);
+            Mutations.Write(path, bytes);
             AnswerLog.Resume(path, record, out _).Dispose();
         });
-    }
-
-    private string Write(string name, byte[] bytes)
-    {
-        File.WriteAllBytes(_folder.At(name), bytes);
-        return _folder.At(name);
     }
 }

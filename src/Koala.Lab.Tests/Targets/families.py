@@ -36,6 +36,10 @@ CASES = {
                       rope_local_base_freq=50.0, rope_scaling={"rope_type": "linear", "factor": 8.0}),
     "Phi-3, longrope": family("Phi3ForCausalLM", "phi3", sliding_window=7, original_max_position_embeddings=48, rope_scaling={
         "type": "longrope", "short_factor": [1.0, 1.5, 2.0, 3.5], "long_factor": [2.0, 3.0, 4.0, 5.0]}),
+    "Phi-4-mini, partly rotated": family(
+        "Phi3ForCausalLM", "phi3", partial_rotary_factor=0.75, tie_word_embeddings=True, sliding_window=None,
+        original_max_position_embeddings=48, rope_scaling={
+        "type": "longrope", "short_factor": [1.0, 1.5, 2.5], "long_factor": [2.0, 3.0, 4.0]}),
 }
 
 
@@ -86,7 +90,7 @@ def shapes(c):
 
 
 def frequencies(c, d, local):
-    """Radians per position of each pair, and the factor of the rotations."""
+    """Radians per position of each pair of d components, and the factor of the rotations."""
     theta = c.get("rope_local_base_freq", c["rope_theta"]) if local else c["rope_theta"]
     plain = [theta ** (-2 * i / d) for i in range(d // 2)]
     rope = c.get("rope_scaling")
@@ -155,7 +159,8 @@ def forward(c, w, tokens):
             q, k, v = linear(h, at + "self_attn.qkv_proj").split([H * d, G * d, G * d], -1)
         else:
             q, k, v = (linear(h, f"{at}self_attn.{part}_proj") for part in "qkv")
-        freqs, factor = frequencies(c, d, width is not None)
+        rotated = int(d * c.get("partial_rotary_factor", 1))
+        freqs, factor = frequencies(c, rotated, width is not None)
         angles = torch.arange(T, dtype=torch.float64)[:, None] * torch.tensor(freqs, dtype=torch.float64)[None]
         cos, sin = angles.cos() * factor, angles.sin() * factor
 
@@ -165,8 +170,8 @@ def forward(c, w, tokens):
                 r = norm(r, at + norm_name)
             if c.get("no_rope_layers", [1] * 99)[i] == 0:
                 return r
-            a, b = r[:, :d // 2], r[:, d // 2:]
-            return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+            a, b = r[:, :rotated // 2], r[:, rotated // 2:rotated]
+            return torch.cat([a * cos - b * sin, b * cos + a * sin, r[:, rotated:]], -1)
 
         heads = []
         for number in range(H):

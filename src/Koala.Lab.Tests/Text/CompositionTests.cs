@@ -15,6 +15,20 @@ public sealed class CompositionTests
         Assert.All(cases, c => Assert.Equal(c[1], Normalizer.Compose(c[0])));
     }
 
+    // From Unicode's charts; the last ones have no compatibility form, or had one already.
+    [Theory]
+    [InlineData("ﬁ ½ ²", "fi 1⁄2 2", "fi 1⁄2 2")]
+    [InlineData("ｆｕｌｌ　Ⅷ", "full VIII", "full VIII")]
+    [InlineData("𝔘𝔫𝔦 ㎏", "Uni kg", "Uni kg")]
+    [InlineData("ﷺ", "صلى الله عليه وسلم", "صلى الله عليه وسلم")]
+    [InlineData("ẛ̣", "ṩ", "s\u0323\u0307")]
+    [InlineData("ｶﾞ", "ガ", "カ\u3099")]
+    [InlineData("plain 🐨", "plain 🐨", "plain 🐨")]
+    [InlineData("é", "é", "e\u0301")]
+    public void Known_texts_have_compatibility_forms(string text, string composed, string decomposed) =>
+        Assert.Equal((composed, decomposed), (Normalizer.Compose(CompatibilityForms.Replace(text)),
+            Normalizer.Decompose(CompatibilityForms.Replace(text))));
+
     [Theory]
     [InlineData("e\u0301", "é")]
     [InlineData("plain", "plain")]

@@ -21,15 +21,18 @@ public sealed class SmallTokenizerTests : IDisposable
 
     public static TheoryData<string> Kinds => [.. s_recorded["kinds"]!.AsObject().Select(kind => kind.Key)];
 
+    /// <summary>The bytes of a SentencePiece model.</summary>
+    internal static byte[] Model(string kind) => Convert.FromBase64String((string)s_recorded["models"]![kind]!["model"]!);
+
     [Theory, MemberData(nameof(Kinds))]
     public void Tokenizer_json_gives_the_recorded_ids_and_texts(string kind) =>
         AssertRecorded(Load(kind), s_recorded["kinds"]![kind]!);
 
-    [Theory, InlineData("bpe"), InlineData("unigram")]
+    [Theory, InlineData("bpe"), InlineData("unigram"), InlineData("mapped")]
     public void A_sentencepiece_model_gives_the_recorded_ids_and_texts(string kind)
     {
         var recorded = s_recorded["models"]![kind]!;
-        File.WriteAllBytes(_folder.At("tokenizer.model"), Convert.FromBase64String((string)recorded["model"]!));
+        File.WriteAllBytes(_folder.At("tokenizer.model"), Model(kind));
         // Of spaces in a row the unigram model removes all but one, but not where the text has the mark of a space.
         AssertRecorded(Tokenizer.Load(_folder.Path), recorded,
             text => WithoutNamesOfControlTokens(text) && (kind == "bpe" || !text.Contains('▁')));
@@ -39,7 +42,7 @@ public sealed class SmallTokenizerTests : IDisposable
     public void A_sentencepiece_model_in_a_gguf_file_gives_the_same()
     {
         var recorded = s_recorded["models"]!["bpe"]!;
-        var pieces = SentencePieceFile.Read(Convert.FromBase64String((string)recorded["model"]!), "tokenizer.model").Pieces;
+        var pieces = SentencePieceFile.Read(Model("bpe"), "tokenizer.model").Pieces;
         var file = GgufBytes.Small().Set("llama.vocab_size", (uint)pieces.Count)
             .Without("tokenizer.ggml.pre").Without("tokenizer.ggml.merges")
             .Set("tokenizer.ggml.model", "llama")
@@ -115,7 +118,7 @@ public sealed class SmallTokenizerTests : IDisposable
     [InlineData("{\"add_prefix_space\": false}", "a", "a")]
     public void Tokenizer_config_decides_where_a_sentencepiece_model_puts_spaces(string config, string text, string last)
     {
-        File.WriteAllBytes(_folder.At("tokenizer.model"), Convert.FromBase64String((string)s_recorded["models"]!["bpe"]!["model"]!));
+        File.WriteAllBytes(_folder.At("tokenizer.model"), Model("bpe"));
         File.WriteAllText(_folder.At("tokenizer_config.json"), config);
         var tokenizer = Tokenizer.Load(_folder.Path);
         Assert.Equal(tokenizer.IdOf(last), tokenizer.Encode(text)[^1]);
@@ -124,7 +127,7 @@ public sealed class SmallTokenizerTests : IDisposable
     [Fact]
     public void A_damaged_sentencepiece_model_is_one_error()
     {
-        var bytes = Convert.FromBase64String((string)s_recorded["models"]!["bpe"]!["model"]!);
+        var bytes = Model("bpe");
         void Check(byte[] changed)
         {
             try
@@ -154,7 +157,7 @@ public sealed class SmallTokenizerTests : IDisposable
     private Tokenizer Load(string kind)
     {
         var patch = s_recorded["kinds"]![kind]!.AsObject();
-        var file = FileOf(kind == "unigram" ? "unigram" : "bpe");
+        var file = FileOf(kind is "unigram" or "precompiled" ? "unigram" : "bpe");
         foreach (var key in (ReadOnlySpan<string>)["normalizer", "pre_tokenizer", "decoder"]) file[key] = patch[key]?.DeepClone();
         if (patch["model"] is { } model)
             foreach (var (key, value) in model.AsObject()) file["model"]![key] = value!.DeepClone();
@@ -167,8 +170,7 @@ public sealed class SmallTokenizerTests : IDisposable
     // A tokenizer.json over the pieces of a model, as the script makes it.
     private static JsonObject FileOf(string model)
     {
-        var bytes = Convert.FromBase64String((string)s_recorded["models"]![model]!["model"]!);
-        var pieces = SentencePieceFile.Read(bytes, "tokenizer.model").Pieces;
+        var pieces = SentencePieceFile.Read(Model(model), "tokenizer.model").Pieces;
         var normal = pieces.Where(piece => piece.Kind == PieceKind.Normal).ToDictionary(piece => piece.Text, piece => piece.Score);
         var merges = normal.Keys
             .SelectMany(piece => Enumerable.Range(1, piece.Length - 1)

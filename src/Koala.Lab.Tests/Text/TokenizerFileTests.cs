@@ -126,8 +126,9 @@ public sealed class TokenizerFileTests
     [InlineData("decoder/type", "\"WordPiece\"", "decoder.type")]
     [InlineData("decoder", "{\"type\": \"Sequence\", \"decoders\": []}", "decoder")]
     [InlineData("decoder", "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Fuse\"}, {\"type\": \"ByteLevel\"}]}", "'ByteLevel'")]
-    [InlineData("normalizer", "{\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFKC\"}]}",
-        "normalizer.normalizers[0].type: is 'NFKC'")]
+    [InlineData("normalizer", "{\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"Nmt\"}]}",
+        "normalizer.normalizers[0].type: is 'Nmt'")]
+    [InlineData("normalizer", "{\"type\": \"Precompiled\", \"precompiled_charsmap\": \"AAAA\"}", "is no table of replaced characters")]
     [InlineData("added_tokens", "{}", "added_tokens")]
     [InlineData("added_tokens/0", "3", "added_tokens[0]")]
     [InlineData("added_tokens/0/id", "absent", "added_tokens[0].id")]

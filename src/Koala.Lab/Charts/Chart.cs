@@ -2,6 +2,7 @@ using Koala.Lab.Charts.Figures;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Diagnosis;
 using Koala.Lab.Results;
 using Koala.Lab.Runs;
 using Koala.Lab.Sweeps;
@@ -24,6 +25,11 @@ public static class Chart
     /// <summary>The position acceptance α₁, α₂ … of several reports as grouped bars.</summary>
     public static Figure PositionAcceptance(params IEnumerable<EvaluationReport> reports) =>
         new(AcceptanceFigures.ByPosition(All(reports)));
+
+    /// <summary>
+    /// The acceptance of a head by depth, teacher-forced and free-running, beside what other heads of its kind reach teacher-forced.
+    /// </summary>
+    public static Figure AcceptanceByDepth(HeadDiagnosis head) => new(AcceptanceFigures.ByDepth(head));
 
     /// <summary>The acceptance length of several reports by the length of the context at the beginning of a round.</summary>
     public static Figure AcceptanceByContextLength(params IEnumerable<EvaluationReport> reports) =>

@@ -3,6 +3,7 @@ using Koala.Lab.Charts.Tables;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Diagnosis;
 using Koala.Lab.Results;
 using Koala.Lab.Sweeps;
 
@@ -48,6 +49,7 @@ internal sealed class FormatterSource
         SweepSummary summary => Reports.Html(summary),
         Generation generation => Reports.Html(generation),
         RunTable runs => Reports.Html(runs),
+        HeadDiagnosis head => Reports.Html(head),
         ResultTable table => ResultTableText.From(table).ToHtml(),
         // Other reports are tables of text. Without this, kernels would show a tree of their properties.
         _ => $"<pre>{Html.Escape(value.ToString()!.TrimEnd())}</pre>",

@@ -4,6 +4,7 @@ using Koala.Lab.Charts.Tables;
 using Koala.Lab.Decoding;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Diagnosis;
 using Koala.Lab.Evaluation.Statistics;
 using Koala.Lab.Results;
 using Koala.Lab.Sweeps;
@@ -102,6 +103,9 @@ internal static class Reports
         return ResultTableText.From(runs.ToTable().WithoutEmptyColumns()).ToHtml()
             + (runs.Damaged.Count == 0 ? "" : $"<p>Damaged:</p><ul>{string.Concat(damaged)}</ul>");
     }
+
+    public static string Html(HeadDiagnosis head) =>
+        Chart.AcceptanceByDepth(head).Html + $"<pre>{Charts.Html.Escape(head.ToString().TrimEnd())}</pre>";
 
     public static string Html(SweepSummary summary)
     {

@@ -111,8 +111,12 @@ internal static class JsonFile
         _ => 0,
     };
 
-    // JSON may contain half a surrogate pair as an escape. System.Text.Json throws only when the string is read, so all are read here.
-    private static void ReadStrings(JsonElement element)
+    /// <summary>
+    /// Reads all strings of an element. JSON may contain half a surrogate pair as an escape, and bytes that are not UTF-8; System.Text.Json
+    /// throws only when such a string is read.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">A string is no valid text.</exception>
+    internal static void ReadStrings(JsonElement element)
     {
         switch (element.ValueKind)
         {

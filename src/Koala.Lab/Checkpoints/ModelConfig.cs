@@ -49,6 +49,18 @@ public sealed record ModelConfig
     public RopeScaling? RopeScaling { get; init; }
 
     /// <summary>
+    /// How many components of each head are rotated, from the first one on, an even number; null for all of them. The config gives it as
+    /// a share of the head, <c>partial_rotary_factor</c> (Phi-4-mini).
+    /// </summary>
+    public int? RotaryDim { get; init; }
+
+    /// <summary>
+    /// What the rotated components of partly rotated heads are multiplied by, where longrope scales rotations; otherwise 1. In wholly
+    /// rotated heads it is part of <see cref="AttentionScale"/>.
+    /// </summary>
+    public double RotaryFactor { get; init; } = 1;
+
+    /// <summary>
     /// The largest number of tokens of a sequence: <c>max_position_embeddings</c> (GGUF: <c>context_length</c>), or with longrope the
     /// context of the first training, up to which the model uses the factors that Koala uses.
     /// </summary>
@@ -124,12 +136,14 @@ public sealed record ModelConfig
     public required IReadOnlyList<int> EndOfSequenceIds { get; init; }
 
     /// <summary>The sizes with Llama's switches, as the layers of heads have them; biases and norms of queries and keys stay.</summary>
-    internal ModelConfig ForHeads => HasLlamaLayers && SlidingWindow is null
+    internal ModelConfig ForHeads => HasLlamaLayers && SlidingWindow is null && RotaryDim is null
         ? this
         : this with
         {
             SlidingWindow = null, WindowLayers = [], LocalRopeTheta = null, UnrotatedLayers = [], Activation = "silu", OutputNorms = false,
             AttentionScale = null, AttentionSoftCap = null,
+            // What stretches the rotated pairs is for so many pairs.
+            RotaryDim = null, RotaryFactor = 1, RopeScaling = RotaryDim is null ? RopeScaling : null,
         };
 
     /// <summary>The window of a layer; null if it attends to everything.</summary>
@@ -138,7 +152,7 @@ public sealed record ModelConfig
     /// <summary>Whether a layer computes only what Llama's layers do, up to windows.</summary>
     internal bool HasLlamaLayers =>
         LocalRopeTheta is null && UnrotatedLayers.Count == 0 && Activation == "silu" && !OutputNorms && AttentionScale is null
-        && AttentionSoftCap is null;
+        && AttentionSoftCap is null && RotaryFactor == 1;
 
     /// <param name="config">The bytes of config.json.</param>
     /// <param name="where">Its path, for messages.</param>

@@ -40,7 +40,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
         var context = _values.Size("max_position_embeddings");
         var layers = _values.Size("num_hidden_layers", MostLayers);
         var width = HeadDim(architecture, hidden, heads);
-        var rope = new RopeReader(_values, width, context).Read();
+        var rope = new RopeReader(_values, width, context, mayBePartial: architecture == "Phi3ForCausalLM").Read();
         var (window, windowLayers) = SlidingWindow(architecture, layers);
         var isGemma = architecture.StartsWith("Gemma", StringComparison.Ordinal);
         var isGemma3 = architecture == "Gemma3ForCausalLM";
@@ -59,6 +59,8 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             RmsNormEps = Eps(),
             RopeTheta = rope.Theta,
             RopeScaling = rope.Scaling,
+            RotaryDim = rope.RotaryDim,
+            RotaryFactor = rope.RotaryDim is null ? 1 : rope.AttentionFactor,
             ContextLength = rope.Context,
             SlidingWindow = windowLayers.Count == 0 ? null : window,
             WindowLayers = windowLayers.Count > 0 ? windowLayers : [],
@@ -68,7 +70,7 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             EmbeddingScale = isGemma ? Math.Sqrt(hidden) : 1,
             NormsAddOne = isGemma,
             OutputNorms = isGemma && architecture != "GemmaForCausalLM",
-            AttentionScale = AttentionScale(architecture, width, rope.AttentionFactor),
+            AttentionScale = AttentionScale(architecture, width, rope.RotaryDim is null ? rope.AttentionFactor : 1),
             AttentionSoftCap = SoftCap(architecture, "attn_logit_softcapping"),
             LogitSoftCap = SoftCap(architecture, "final_logit_softcapping"),
             FusedProjections = architecture == "Phi3ForCausalLM",
@@ -118,8 +120,6 @@ internal sealed class ModelConfigReader(JsonElement json, string where)
             throw _values.Fault(key, $"says that the weights are quantized ({MessageText.Text(method)})",
                 "use the model's unquantized weights, or those in fp8");
         }
-        if (_values.OptionalPositive("partial_rotary_factor") is { } part and not 1)
-            throw _values.Fault("partial_rotary_factor", $"is {part}, but Koala rotates whole heads", NotThisModel);
         // Qwen2 has query, key and value biases whatever its config says. In the other architectures attention_bias means an output
         // bias too.
         if (architecture != "Qwen2ForCausalLM" && _values.Boolean("attention_bias", false))

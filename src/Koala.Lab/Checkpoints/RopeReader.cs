@@ -7,9 +7,11 @@ namespace Koala.Lab.Checkpoints;
 /// <param name="values">The config.</param>
 /// <param name="headDim">The width of an attention head.</param>
 /// <param name="context">max_position_embeddings.</param>
-internal sealed class RopeReader(JsonSection values, int headDim, int context)
+/// <param name="mayBePartial">Whether the architecture can rotate a part of each head.</param>
+internal sealed class RopeReader(JsonSection values, int headDim, int context, bool mayBePartial = false)
 {
     private const double DefaultTheta = 10_000;
+    private const string Partial = "partial_rotary_factor";
     private const string NotThisModel = "use another model; Koala does not compute this one";
     private const string Correct = "get the file again, or correct the value";
 
@@ -25,7 +27,7 @@ internal sealed class RopeReader(JsonSection values, int headDim, int context)
     };
 
     private static readonly string[] s_commonKeys =
-        ["rope_type", "type", "rope_theta", "partial_rotary_factor", "original_max_position_embeddings", "max_position_embeddings"];
+        ["rope_type", "type", "rope_theta", Partial, "original_max_position_embeddings", "max_position_embeddings"];
 
     /// <summary>What a config says about rotary positions.</summary>
     /// <param name="Theta">The base of the frequencies.</param>
@@ -33,7 +35,10 @@ internal sealed class RopeReader(JsonSection values, int headDim, int context)
     /// <param name="Scaling">How they are stretched.</param>
     /// <param name="AttentionFactor">What rotations are multiplied by.</param>
     /// <param name="Context">The largest number of tokens.</param>
-    internal sealed record Rope(double Theta, double LocalTheta, RopeScaling? Scaling, double AttentionFactor, int Context);
+    /// <param name="RotaryDim">How many components of a head are rotated; null for all.</param>
+    internal sealed record Rope(double Theta, double LocalTheta, RopeScaling? Scaling, double AttentionFactor, int Context, int? RotaryDim);
+
+    private int? _rotaryDim;
 
     /// <exception cref="KoalaException">A value contradicts another, or Koala does not compute it.</exception>
     internal Rope Read()
@@ -48,8 +53,35 @@ internal sealed class RopeReader(JsonSection values, int headDim, int context)
         if (local?.OptionalText("rope_type") is { } localType and not "default")
             throw local.Fault("rope_type", $"is {MessageText.Text(localType)}, but Koala computes layers with a sliding window without it",
                 NotThisModel);
-        var (scaling, factor, most) = Scaling(parameters ?? values.OptionalSection("rope_scaling"));
-        return new Rope(Theta(parameters), localTheta, scaling, factor, most);
+        if (local is not null) Refuse(local, local.OptionalPositive(Partial));
+        var rope = parameters ?? values.OptionalSection("rope_scaling");
+        _rotaryDim = RotaryDim(rope);
+        var (scaling, factor, most) = Scaling(rope);
+        return new Rope(Theta(parameters), localTheta, scaling, factor, most, _rotaryDim);
+    }
+
+    private int? RotaryDim(JsonSection? rope)
+    {
+        var (outer, inner) = (values.OptionalPositive(Partial), rope?.OptionalPositive(Partial));
+        if (outer is not null && inner is not null && outer != inner)
+            throw values.Fault(Partial, $"is {outer}, but {inner} in the section of rotary positions", "remove the wrong one");
+        if (!mayBePartial)
+        {
+            Refuse(values, outer);
+            if (rope is not null) Refuse(rope, inner);
+        }
+        var part = outer ?? inner ?? 1;
+        if (part == 1) return null;
+        var width = part < 1 ? (int)(headDim * part) : 0;
+        return width >= 2 && width % 2 == 0
+            ? width
+            : throw (outer is null ? rope! : values).Fault(Partial,
+                $"is {part}, but an even number of a head's {headDim} components is expected to be rotated", Correct);
+    }
+
+    private static void Refuse(JsonSection section, double? part)
+    {
+        if (part is not (null or 1)) throw section.Fault(Partial, $"is {part}, but Koala rotates whole heads", NotThisModel);
     }
 
     private double Theta(JsonSection? parameters)
@@ -68,8 +100,6 @@ internal sealed class RopeReader(JsonSection values, int headDim, int context)
         if (type is not null && oldType is not null && type != oldType)
             throw rope.Fault("rope_type", $"is {MessageText.Text(type)}, but type is {MessageText.Text(oldType)}",
                 "remove the wrong one");
-        if (rope.OptionalPositive("partial_rotary_factor") is { } part and not 1)
-            throw rope.Fault("partial_rotary_factor", $"is {part}, but Koala rotates whole heads", NotThisModel);
         // Phi-3's first configs call it su.
         var known = (type ?? oldType) switch { "su" => "longrope", var name => name };
         if (known is null)
@@ -105,7 +135,8 @@ internal sealed class RopeReader(JsonSection values, int headDim, int context)
 
     private RopeScaling Yarn(JsonSection rope)
     {
-        var (slow, fast) = (rope.OptionalPositive("beta_slow") ?? 1, rope.OptionalPositive("beta_fast") ?? 32);
+        var (slow, fast) = (rope.OptionalPositive("beta_slow") ?? RopeScaling.BetaSlow,
+            rope.OptionalPositive("beta_fast") ?? RopeScaling.BetaFast);
         if (fast <= slow) throw rope.Fault("beta_fast", $"is {fast}, but must be above beta_slow, {slow}", Correct);
         var original = rope.OptionalSize("original_max_position_embeddings") ?? context;
         return new RopeScaling("yarn", rope.Positive("factor"), slow, fast, original, RoundsRamp: rope.Boolean("truncate", true));
@@ -115,10 +146,9 @@ internal sealed class RopeReader(JsonSection values, int headDim, int context)
     {
         if (rope.OptionalPositive("attention_factor") is { } given) return given;
         var factor = rope.Positive("factor");
-        double Scale(double weight) => factor <= 1 ? 1 : 0.1 * weight * Math.Log(factor) + 1;
         return rope.OptionalPositive("mscale") is { } scale && rope.OptionalPositive("mscale_all_dim") is { } ofAll
-            ? Scale(scale) / Scale(ofAll)
-            : Scale(1);
+            ? RopeScaling.YarnAttention(factor, scale) / RopeScaling.YarnAttention(factor, ofAll)
+            : RopeScaling.YarnAttention(factor);
     }
 
     // The model uses its short factors up to the context of its first training, and Koala computes up to there.
@@ -128,8 +158,9 @@ internal sealed class RopeReader(JsonSection values, int headDim, int context)
         var divisors = rope.Array("short_factor").Select(item =>
             item.ValueKind == System.Text.Json.JsonValueKind.Number && item.TryGetSingle(out var number) && number > 0
             && float.IsFinite(number) ? number : float.NaN).ToArray();
-        if (divisors.Length != headDim / 2 || divisors.Any(float.IsNaN))
-            throw rope.Fault("short_factor", $"is no list of {headDim / 2} numbers above 0, one for each pair of a head", Correct);
+        var pairs = (_rotaryDim ?? headDim) / 2;
+        if (divisors.Length != pairs || divisors.Any(float.IsNaN))
+            throw rope.Fault("short_factor", $"is no list of {pairs} numbers above 0, one for each rotated pair of a head", Correct);
         var stretch = rope.OptionalPositive("factor") ?? (double)context / original;
         var factor = rope.OptionalPositive("attention_factor")
             ?? (stretch <= 1 ? 1 : Math.Sqrt(1 + Math.Log(stretch) / Math.Log(original)));

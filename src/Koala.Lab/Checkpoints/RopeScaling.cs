@@ -23,4 +23,16 @@ namespace Koala.Lab.Checkpoints;
 /// </param>
 /// <param name="RoundsRamp">For <c>yarn</c>: whether the ramp begins and ends at whole pairs.</param>
 public sealed record RopeScaling(string Type, double Factor, double LowFrequencyFactor = 0, double HighFrequencyFactor = 0,
-    int OriginalContext = 0, IReadOnlyList<float>? Divisors = null, bool RoundsRamp = true);
+    int OriginalContext = 0, IReadOnlyList<float>? Divisors = null, bool RoundsRamp = true)
+{
+    /// <summary>yarn's beta_slow where a model gives none.</summary>
+    internal const double BetaSlow = 1;
+
+    /// <summary>yarn's beta_fast where a model gives none.</summary>
+    internal const double BetaFast = 32;
+
+    /// <summary>What yarn multiplies rotations by.</summary>
+    /// <param name="factor">The stretch.</param>
+    /// <param name="weight">The weight of its logarithm.</param>
+    internal static double YarnAttention(double factor, double weight = 1) => factor <= 1 ? 1 : 0.1 * weight * Math.Log(factor) + 1;
+}

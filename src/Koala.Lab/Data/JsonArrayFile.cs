@@ -30,12 +30,26 @@ internal static class JsonArrayFile
         while (MoveNext(elements, path, number + 1))
         {
             var where = $"{path}, element {++number}";
+            CheckStrings(elements.Current, where);
             yield return elements.Current.ValueKind == JsonValueKind.Object
                 ? (number, new JsonSection(elements.Current, where))
                 : throw new KoalaException(where, $"is {MessageText.Text(elements.Current.GetRawText())}, but an object is expected",
                     "give an array of objects, one for each chat or prompt");
         }
         if (number == 0) throw new KoalaException(path, "is an empty array", "give it one object for each chat or prompt");
+    }
+
+    private static void CheckStrings(JsonElement element, string where)
+    {
+        try
+        {
+            JsonFile.ReadStrings(element);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new KoalaException(where, "contains a string that is not valid UTF-8, or has half a surrogate pair",
+                "correct the element", e);
+        }
     }
 
     private static bool MoveNext(IEnumerator<JsonElement> elements, string path, int number)

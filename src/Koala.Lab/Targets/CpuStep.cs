@@ -19,6 +19,7 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[][] frequencies) 
     private readonly float _epsilon = (float)config.RmsNormEps;
     private readonly float _scale = (float)(config.AttentionScale ?? 1 / Math.Sqrt(config.HeadDim));
     private readonly float _softCap = (float)(config.AttentionSoftCap ?? 0);
+    private readonly float[] _factors = RotaryEmbedding.Factors(config);
     private readonly bool _isGelu = config.Activation != "silu";
     private readonly PackedRows _packed = new();
     private readonly ScratchBuffer[] _cos = [new(), new()], _sin = [new(), new()];   // [N,d/2], of full and of local layers
@@ -95,7 +96,11 @@ internal sealed unsafe class CpuStep(ModelConfig config, float[][] frequencies) 
                 new ReadOnlySpan<float>(cos - half, half).CopyTo(new Span<float>(cos, half));
                 new ReadOnlySpan<float>(sin - half, half).CopyTo(new Span<float>(sin, half));
             }
-            else for (var i = 0; i < half; i++) (sin[i], cos[i]) = MathF.SinCos(_rows.Position(row) * frequencies[local][i]);
+            else
+            {
+                for (var i = 0; i < half; i++) (sin[i], cos[i]) = MathF.SinCos(_rows.Position(row) * frequencies[local][i]);
+                for (var i = 0; i < half && config.RotaryFactor != 1; i++) (sin[i], cos[i]) = (sin[i] * _factors[i], cos[i] * _factors[i]);
+            }
             cos += half;
             sin += half;
         }

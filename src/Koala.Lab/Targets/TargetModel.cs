@@ -48,9 +48,9 @@ internal sealed unsafe class TargetModel : IDisposable
         if (device.type == DeviceType.CPU) _cpu = new CpuTarget(reader);
         Weights = _cpu?.ToTensors() ?? TargetWeights.Load(reader, device);
         _script = new DecoderScript(_config);
-        _rotary = new RotaryEmbedding(RotaryEmbedding.Frequencies(_config), dtype, device);
+        _rotary = new RotaryEmbedding(RotaryEmbedding.Frequencies(_config), dtype, device, _config);
         if (_config.LocalRopeTheta is not null)
-            _localRotary = new RotaryEmbedding(RotaryEmbedding.LocalFrequencies(_config), dtype, device);
+            _localRotary = new RotaryEmbedding(RotaryEmbedding.LocalFrequencies(_config), dtype, device, _config);
         // The published models round it to the dtype that they compute in.
         _embeddingScale = tensor(_config.EmbeddingScale).to(dtype).to(ScalarType.Float32).item<float>();
         _slotNumbers = arange(_config.ContextLength, ScalarType.Int64, device).DetachFromDisposeScope();

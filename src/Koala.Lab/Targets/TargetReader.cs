@@ -48,14 +48,33 @@ internal sealed class TargetReader(ModelFiles files, ScalarType dtype)
         }
     }
 
-    /// <summary>Reads a tensor; the weight of a norm is what the norm multiplies by.</summary>
+    /// <summary>
+    /// Reads a tensor; the weight of a norm is what the norm multiplies by. Queries and keys of which a part is rotated are in the order of
+    /// <see cref="RotaryEmbedding.PairOrder"/>.
+    /// </summary>
     public Tensor Read(string name, Device device)
     {
         var tensors = new CheckedTensors(files.Tensors);
+        if (Config.RotaryDim is { } rotated && name.EndsWith("qkv_proj.weight", StringComparison.Ordinal))
+        {
+            using var inner = NewDisposeScope();
+            return tensors.Read(name, dtype, device).index_select(0, QkvOrder(rotated).to(device)).MoveToOuterDisposeScope();
+        }
         if (!Config.NormsAddOne || !name.EndsWith("norm.weight", StringComparison.Ordinal)) return tensors.Read(name, dtype, device);
         using var scope = NewDisposeScope();
         // The sum is rounded once.
         return (tensors.Read(name, ScalarType.Float32, device) + 1).to(dtype).MoveToOuterDisposeScope();
+    }
+
+    private Tensor QkvOrder(int rotated)
+    {
+        var (width, heads) = (Config.HeadDim, Config.Heads + Config.KeyValueHeads);
+        long[] order = [.. RotaryEmbedding.PairOrder(width, rotated)];
+        return tensor((long[])
+        [
+            .. Enumerable.Range(0, heads).SelectMany(head => order.Select(row => head * width + row)),
+            .. Enumerable.Range(heads * width, Config.KeyValueHeads * width),
+        ]);
     }
 
     /// <summary>Reads tensors and joins their rows.</summary>

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# Makes small-tokenizers.json.gz: two small SentencePiece models, what tokenizer.json files over their pieces say in the forms that
+# Makes small-tokenizers.json.gz: three small SentencePiece models, what tokenizer.json files over their pieces say in the forms that
 # published models have, and what SentencePiece and Hugging Face's tokenizers make of texts. Needs Debian's python3-sentencepiece and the
 # .NET SDK (docs/tokenizers.cs records the second). Run it in the repository root.
 import base64, gzip, io, json, os, subprocess, tempfile
@@ -8,6 +8,10 @@ import sentencepiece as spm
 HERE = os.path.dirname(os.path.abspath(__file__))
 DEFINED = ["<turn>", "▁▁"]
 TEXTS = 42   # of those in docs/tokenizers.cs, without the longest
+# What the third model replaces: sequences, also one that begins with another, a space, and characters that vanish.
+MAP = {"ﬁ": "fi", "½": "1⁄2", "²": "2", "\u3000": " ", "\u00a0": " ", "\u200b": "", "\u0001": "", "ｆ": "f", "ｕ": "u", "ｌ": "l",
+       "Ⅷ": "VIII", "㎏": "kg", "n\u0303": "ñ", "e\u0301": "é", "\r": "", "\r\n": " ", "👩": "w", "👩\u200d": "W", "𝔘": "U",
+       "…": "...", "नमस्": "X"}
 
 
 def train(kind, **options):
@@ -15,9 +19,43 @@ def train(kind, **options):
     model = io.BytesIO()
     spm.SentencePieceTrainer.train(
         sentence_iterator=iter(texts), model_writer=model, model_type=kind, vocab_size=420, byte_fallback=True, split_digits=True,
-        normalization_rule_name="identity", character_coverage=0.995, user_defined_symbols=DEFINED, num_threads=1,
-        minloglevel=2, **options)
+        character_coverage=0.995, user_defined_symbols=DEFINED, num_threads=1,
+        minloglevel=2, **{"normalization_rule_name": "identity", **options})
     return model.getvalue()
+
+
+def train_mapped():
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as rules:
+        for source, to in MAP.items():
+            rules.write("\t".join(" ".join(f"{ord(c):X}" for c in text) for text in (source, to)) + "\n")
+        rules.flush()
+        return train("unigram", normalization_rule_name="user_defined", normalization_rule_tsv=rules.name, remove_extra_whitespaces=True)
+
+
+def character_map(model):
+    """The value of normalizer_spec.precompiled_charsmap in the protocol buffer: field 2 of field 3."""
+    def fields(data):
+        at = 0
+
+        def number():
+            nonlocal at
+            value = shift = 0
+            while True:
+                byte = data[at]
+                at, value, shift = at + 1, value | (byte & 127) << shift, shift + 7
+                if byte < 128:
+                    return value
+        while at < len(data):
+            tag = number()
+            if tag & 7 == 0:
+                number()
+            elif tag & 7 == 5:
+                at += 4
+            else:
+                length = number()
+                at += length
+                yield tag >> 3, data[at - length:at]
+    return dict(fields(dict(fields(model))[3]))[2]
 
 
 def pieces(model):
@@ -73,15 +111,20 @@ KINDS = {
     "unigram": metaspace(prepend_scheme="always", split=True),
     "lstrip": flags(lstrip=True), "rstrip": flags(rstrip=True), "single-word": flags(single_word=True, normalized=False),
     "plain": flags(normalized=False),
+    "nfkc": {**metaspace(prepend_scheme="always", split=True), "normalizer": {"type": "NFKC"}},
+    "precompiled": metaspace(prepend_scheme="always", split=True),
 }
 
 
 def main():
-    models = {"bpe": train("bpe", remove_extra_whitespaces=False), "unigram": train("unigram", remove_extra_whitespaces=True)}
-    files = {kind: tokenizer_json(pieces(models[kind]), kind == "unigram") for kind in models}
+    models = {"bpe": train("bpe", remove_extra_whitespaces=False), "unigram": train("unigram", remove_extra_whitespaces=True),
+              "mapped": train_mapped()}
+    KINDS["precompiled"]["normalizer"] = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(
+        character_map(models["mapped"])).decode()}
+    files = {kind: tokenizer_json(pieces(models[kind]), kind != "bpe") for kind in models}
     with tempfile.TemporaryDirectory() as folder:
         for name, patch in KINDS.items():
-            file = json.loads(json.dumps(files["unigram" if name == "unigram" else "bpe"]))
+            file = json.loads(json.dumps(files["unigram" if name in ("unigram", "precompiled") else "bpe"]))
             file.update({key: value for key, value in patch.items() if key not in ("model", "added")})
             file["model"].update(patch.get("model", {}))
             file["added_tokens"] += patch.get("added", [])

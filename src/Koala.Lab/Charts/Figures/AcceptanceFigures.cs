@@ -3,6 +3,7 @@ using Koala.Lab.Charts.Drawing;
 using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Evaluation.Acceptance;
+using Koala.Lab.Evaluation.Diagnosis;
 
 namespace Koala.Lab.Charts.Figures;
 
@@ -22,6 +23,24 @@ internal static class AcceptanceFigures
 
     public static Plot ByPosition(IReadOnlyList<EvaluationReport> reports) =>
         ByPosition([.. ReportNames.Create(reports).Zip(reports, (name, report) => (name, report.PositionAcceptance))]);
+
+    public static Plot ByDepth(HeadDiagnosis head)
+    {
+        static Series Line(string name, string colour, IEnumerable<double?> shares, bool isReference = false) => new(name,
+            Mark.LineAndPoint, colour,
+            [.. shares.Select((share, depth) => new Point(depth + 1, share ?? double.NaN)).Where(point => !double.IsNaN(point.Value))])
+        {
+            Dashed = isReference,
+        };
+        var shown = Math.Max(head.TeacherForced.Right.Count, head.FreeRunning.Count);
+        return new Plot("Acceptance by depth", new KeyAxis("depth in the draft"), new ValueAxis("accepted, share", "F2", High: 1),
+        [
+            .. head.References.Select((reference, i) =>
+                Line($"{reference}", Colours.At(i + 2), reference.NAlpha.Take(shown), isReference: true)),
+            Line("free-running", Colours.Vermilion, head.FreeRunning.Select(share => (double?)share)),
+            Line("teacher-forced", Colours.Blue, head.TeacherForced.Right.Select(share => (double?)share)),
+        ]);
+    }
 
     public static Plot ByContextLength(IReadOnlyList<EvaluationReport> reports)
     {

@@ -1,10 +1,11 @@
 using Koala.Lab.Evaluation;
+using Koala.Lab.Evaluation.Diagnosis;
 using Koala.Lab.Results;
 using Koala.Lab.Runs;
 
 namespace Koala.Lab.Charts.Pages;
 
-/// <summary>The pages of <c>koala report</c>: of a run, of a report, and of several runs.</summary>
+/// <summary>The pages of results: of a run, of a report, of several runs, and of the diagnosis of a head.</summary>
 public static class ResultPage
 {
     /// <summary>The page of a run with its newest report.</summary>
@@ -63,6 +64,20 @@ public static class ResultPage
             Headline = Headlines.Of(runs),
             Footer = Page.FooterOf(newest.Commit, newest.Machine, newest.Ended ?? newest.Started),
         };
+    }
+
+    /// <summary>The page of the diagnosis of a head, as <c>koala inspect</c> writes it.</summary>
+    /// <param name="head">The diagnosis.</param>
+    /// <param name="title">The title, such as the names of head and target.</param>
+    public static Page OfDiagnosis(HeadDiagnosis head, string title)
+    {
+        ArgumentNullException.ThrowIfNull(head);
+        var sections = new PageSections();
+        var sources = head.References.Select(reference => $"<li>{Html.Escape($"{reference}: {reference.Source}")}</li>");
+        sections.Add("Acceptance", Chart.AcceptanceByDepth(head).Html + $"<ul>{string.Concat(sources)}</ul>\n");
+        sections.Add("Findings", $"<ul>{string.Concat(head.Findings.Select(finding => $"<li>{Html.Escape(finding)}</li>"))}</ul>\n");
+        sections.Add("Figures", Scroll($"<pre>{Html.Escape(head.ToString().TrimEnd())}</pre>"));
+        return sections.ToPage(title);
     }
 
     private static void AddReport(PageSections sections, EvaluationReport report)

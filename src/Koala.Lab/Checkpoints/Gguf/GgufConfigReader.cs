@@ -20,6 +20,10 @@ internal sealed class GgufConfigReader(GgufFile file)
         "final_logit_softcapping",
     ];
 
+    // What rotations are multiplied by beside what yarn says.
+    private static readonly string[] s_ropeFactors =
+        ["rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_ext_factor"];
+
     private readonly GgufMetadata _values = file.Metadata;
     private readonly string _architecture = file.Metadata.Text(Architecture);
 
@@ -29,6 +33,7 @@ internal sealed class GgufConfigReader(GgufFile file)
         var heads = _values.Size(Key("attention.head_count"));
         var width = HeadDim(_values.Size(Key("embedding_length")), heads);
         var vocabulary = Vocabulary();
+        var scaling = Scaling(width);
         return new ModelConfig
         {
             Architecture = ModelFamilies.All.First(family => family.ModelType == _architecture).Architecture,
@@ -42,7 +47,8 @@ internal sealed class GgufConfigReader(GgufFile file)
             VocabularySize = vocabulary,
             RmsNormEps = Eps(),
             RopeTheta = _values.OptionalPositive(Key("rope.freq_base")) ?? DefaultRopeBase,
-            RopeScaling = Scaling(width),
+            RopeScaling = scaling,
+            AttentionScale = AttentionScale(width, scaling),
             ContextLength = _values.Size(Key("context_length")),
             TieWordEmbeddings = !file.Tensors.ContainsKey("lm_head.weight"),
             AttentionBias = _architecture == "qwen2",
@@ -118,25 +124,43 @@ internal sealed class GgufConfigReader(GgufFile file)
         var key = Key("rope.scaling.type");
         // For linear scaling, older files give only a factor, and the oldest files give it under another name.
         var factor = _values.OptionalPositive(Key("rope.scaling.factor")) ?? _values.OptionalPositive(Key("rope.scale_linear"));
-        var linear = (_values.OptionalText(key) ?? "linear") switch
+        var scaling = (_values.OptionalText(key) ?? "linear") switch
         {
             "none" => null,
             "linear" => factor is null or 1 ? null : new RopeScaling("linear", factor.Value),
+            "yarn" => Yarn(factor ?? throw _values.Fault(Key("rope.scaling.factor"), "is missing, but yarn needs it", Correct)),
             { } other => throw _values.Fault(key,
-                $"is {MessageText.Text(other)}, but Koala computes none, linear, and the divisors in {GgufNames.RopeDivisors}",
+                $"is {MessageText.Text(other)}, but Koala computes none, linear, yarn, and the divisors in {GgufNames.RopeDivisors}",
                 NotThisModel),
         };
-        if (_values.OptionalPositive(Key("rope.scaling.attn_factor")) is { } attention and not 1)
-            throw _values.Fault(Key("rope.scaling.attn_factor"),
-                $"is {attention}, but Koala does not scale attention by it", NotThisModel);
-        if (file.Numbers(GgufNames.RopeDivisors) is not { } divisors) return linear;
-        if (linear is not null)
-            throw _values.Fault(key, $"is linear, but {GgufNames.RopeDivisors} stretches the positions too", NotThisModel);
+        foreach (var neutral in s_ropeFactors.Select(Key))
+            if (_values.OptionalPositive(neutral) is { } attention and not 1)
+                throw _values.Fault(neutral, $"is {attention}, but Koala does not scale attention by it", NotThisModel);
+        if (file.Numbers(GgufNames.RopeDivisors) is not { } divisors) return scaling;
+        if (scaling is not null)
+            throw _values.Fault(key, $"is {scaling.Type}, but {GgufNames.RopeDivisors} stretches the positions too", NotThisModel);
         return divisors.Length == headDim / 2 && divisors.All(d => float.IsFinite(d) && d > 0)
             ? new RopeScaling("divisors", 1, Divisors: divisors)
             : throw new KoalaException($"{file.Path}, tensor '{GgufNames.RopeDivisors}'",
                 $"does not contain {headDim / 2} finite numbers above 0, one for each pair of a head's components", Correct);
     }
+
+    private RopeScaling Yarn(double factor)
+    {
+        var key = Key("rope.scaling.yarn_log_multiplier");
+        if (_values.Has(key)) throw _values.Fault(key, "is given, but Koala computes yarn without it", NotThisModel);
+        var (slow, fast) = (_values.OptionalPositive(Key("rope.scaling.yarn_beta_slow")) ?? RopeScaling.BetaSlow,
+            _values.OptionalPositive(Key("rope.scaling.yarn_beta_fast")) ?? RopeScaling.BetaFast);
+        if (fast <= slow)
+            throw _values.Fault(Key("rope.scaling.yarn_beta_fast"), $"is {fast}, but must be above yarn_beta_slow, {slow}", Correct);
+        var original = _values.OptionalSize(Key("rope.scaling.original_context_length")) ?? _values.Size(Key("context_length"));
+        return new RopeScaling("yarn", factor, slow, fast, original);
+    }
+
+    // yarn multiplies the rotations of queries and of keys.
+    private static double? AttentionScale(int headDim, RopeScaling? scaling) => scaling is { Type: "yarn", Factor: > 1 }
+        ? Math.Pow(RopeScaling.YarnAttention(scaling.Factor), 2) / Math.Sqrt(headDim)
+        : null;
 
     private int[] EndIds(int vocabulary)
     {

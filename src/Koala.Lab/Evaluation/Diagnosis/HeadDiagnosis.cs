@@ -5,6 +5,7 @@ using Koala.Lab.Data;
 using Koala.Lab.Decoding;
 using Koala.Lab.Evaluation.Acceptance;
 using Koala.Lab.Heads;
+using Koala.Lab.Runtime;
 using Koala.Lab.Targets;
 using static TorchSharp.torch;
 
@@ -14,9 +15,11 @@ namespace Koala.Lab.Evaluation.Diagnosis;
 /// What people ask when a head disappoints: whether it predicts the right token, from the right features, over the right vocabulary, after
 /// the right template; how acceptance falls with the depth; and whether acceptance or time holds the speedup back.
 /// </summary>
+[TypeFormatterSource]
 public sealed record HeadDiagnosis
 {
     private const int Depths = 4;
+    private const int Widest = 50;   // of a name in the text
     private const int DraftLength = 4;
     private const int MaxTokens = 32;
 
@@ -47,6 +50,9 @@ public sealed record HeadDiagnosis
     /// accepted.
     /// </summary>
     public required IReadOnlyList<double> FreeRunning { get; init; }
+
+    /// <summary>What other heads of its kind reach, teacher-forced.</summary>
+    public required IReadOnlyList<ReferenceCurve> References { get; init; }
 
     /// <summary>Teacher-forced acceptance of the first token if the head gets other features, by what they are.</summary>
     public required IReadOnlyDictionary<string, double> OtherFeatures { get; init; }
@@ -94,6 +100,7 @@ public sealed record HeadDiagnosis
             Prompts = answers.Count,
             TeacherForced = Acceptance(head, answers, Depths),
             FreeRunning = [.. positions.Where(p => p.Reached > 0).Select(p => p.Rate)],
+            References = ReferenceCurve.For(head.Options),
             OtherFeatures = Readings(target, head)
                 .ToDictionary(x => x.Name, x => Acceptance(x.Source, answers, 1).Right is [var first] ? first : double.NaN),
             WithoutTemplate = Acceptance(head, raw, 1).Right is [var rate] ? rate : double.NaN,
@@ -108,7 +115,7 @@ public sealed record HeadDiagnosis
     public override string ToString()
     {
         var text = new StringBuilder();
-        void Line(string name, string value) => text.AppendLine($"{name,-34}{value}");
+        void Line(string name, string value) => text.AppendLine($"{name,-Widest}{value}");
         Line("head", Origin ?? $"{Head.Kind}, K = {Head.Layers}");
         Line("features", FeatureLayers.Count == 0
             ? "states after the final norm"
@@ -116,6 +123,7 @@ public sealed record HeadDiagnosis
         Line("teacher-forced, by depth", Shares(TeacherForced.Right));
         Line("  if it meant the token before", Shares(TeacherForced.Before));
         Line("  if it meant the token after", Shares(TeacherForced.After));
+        foreach (var reference in References) Line($"  {reference}", Shares(reference.NAlpha.Take(Depths)));
         Line("free-running, by depth", Shares(FreeRunning));
         foreach (var (name, share) in OtherFeatures) Line($"  {name}", Shares([share]));
         Line("without the chat template", Shares([WithoutTemplate]));
@@ -130,8 +138,10 @@ public sealed record HeadDiagnosis
 
     private static string Number(double value) => value.ToString("0.00", CultureInfo.InvariantCulture);
 
-    private static string Shares(IEnumerable<double> shares) =>
-        string.Join("  ", shares.Select(share => share.ToString("0.000", CultureInfo.InvariantCulture)));
+    private static string Shares(IEnumerable<double> shares) => Shares(shares.Select(share => (double?)share));
+
+    private static string Shares(IEnumerable<double?> shares) =>
+        string.Join("  ", shares.Select(share => share is { } known ? known.ToString("0.000", CultureInfo.InvariantCulture) : "  -  "));
 
     // The same head with the features that it may have been trained with by mistake.
     private static IEnumerable<(string Name, OtherFeatures Source)> Readings(Target target, DraftHead head)

@@ -43,8 +43,9 @@ public sealed class EagleHead : DraftHead
     {
         (_weights, _targetLayers) = (weights, target.Config.Layers);
         var (own, others) = (weights.Config, target.Config);
-        if ((own.HeadDim, own.RopeTheta, own.RopeScaling) != (others.HeadDim, others.RopeTheta, others.RopeScaling))
-            _rotary = new RotaryEmbedding(RotaryEmbedding.Frequencies(own), target.Dtype, target.Device);
+        if ((own.HeadDim, own.RopeTheta, own.RopeScaling, own.RotaryDim)
+            != (others.HeadDim, others.RopeTheta, others.RopeScaling, others.RotaryDim))
+            _rotary = new RotaryEmbedding(RotaryEmbedding.Frequencies(own), target.Dtype, target.Device, own);
         if (vocabulary is not null) SetVocabulary(vocabulary, target);
     }
 

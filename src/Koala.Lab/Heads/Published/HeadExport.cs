@@ -66,6 +66,9 @@ public static class HeadExport
             throw Cannot("which has no place for a window of attention, but the head has one", "train the head without it");
         if (options.LayersFor(target.Config).RopeScaling is { Divisors: not null })
             throw Cannot("which has no place for the rotary divisors of a GGUF file", "export with the target's Hugging Face folder");
+        if (options.LayersFor(target.Config).RopeScaling is { Type: "yarn" })
+            throw Cannot("whose readers scale attention with yarn, which a head of Koala's does not",
+                "train the head on a target without yarn");
         if (format == ExportFormat.Eagle)
         {
             if (options.IsEagle3 || options.FusedFeatures)

@@ -67,7 +67,8 @@ internal static class ModelSection
         foreach (var item in model.Array("vocab"))
         {
             var isPair = item.ValueKind == JsonValueKind.Array && item.GetArrayLength() == 2
-                && item[0].ValueKind == JsonValueKind.String && item[1].ValueKind == JsonValueKind.Number;
+                && item[0].ValueKind == JsonValueKind.String && item[1].ValueKind == JsonValueKind.Number
+                && double.IsFinite(item[1].GetDouble());
             if (!isPair || !tokens.TryAdd(item[0].GetString()!, (tokens.Count, item[1].GetDouble())))
                 throw model.Fault($"vocab[{tokens.Count}]",
                     $"is {MessageText.Text(item.GetRawText())}, but a new token and its score are expected", "get the file again");

@@ -28,6 +28,16 @@ internal static class NormalizerSection
             case "NFD":
                 steps.Add((text, _) => Normalizer.Decompose(text));
                 break;
+            case "NFKC":
+                steps.Add((text, _) => Normalizer.Compose(CompatibilityForms.Replace(text)));
+                break;
+            case "NFKD":
+                steps.Add((text, _) => Normalizer.Decompose(CompatibilityForms.Replace(text)));
+                break;
+            case "Precompiled":
+                var map = ReadMap(step);
+                steps.Add((text, _) => map.ReplaceClusters(text));
+                break;
             case "Lowercase":
                 steps.Add((text, _) => Normalizer.Lower(text));
                 break;
@@ -47,6 +57,16 @@ internal static class NormalizerSection
             case var type:
                 throw step.Unsupported("type", type);
         }
+    }
+
+    private static CharacterMap ReadMap(JsonSection step)
+    {
+        const string key = "precompiled_charsmap";
+        var text = step.Text(key);
+        var bytes = new byte[text.Length];
+        return Convert.TryFromBase64String(text, bytes, out var length) && CharacterMap.TryRead(bytes.AsSpan(0, length)) is { } map
+            ? map
+            : throw step.Fault(key, "is no table of replaced characters in base64", "get the file again");
     }
 
     private static string Replace(JsonSection step, string text, Regex pattern, string content)

@@ -17,7 +17,7 @@ internal sealed class SentencePieceFile
     private int _modelType = Unigram;
     private bool _byteFallback, _spaceIsSuffix;
     private bool _dummyPrefix = true, _removesExtraSpaces = true, _escapesSpaces = true;
-    private int _charsMap;   // the length of the table of characters that are replaced
+    private byte[] _characterMap = [];
 
     private SentencePieceFile(string path) => _path = path;
 
@@ -41,15 +41,20 @@ internal sealed class SentencePieceFile
     private SentencePieces Checked()
     {
         if (_pieces.Count == 0) throw new KoalaException(_path, "is no SentencePiece model: it has no pieces", Fix);
+        if (_pieces.FindIndex(piece => !float.IsFinite(piece.Score)) is var wrong and >= 0)
+            throw new KoalaException(_path, $"gives piece {wrong} the score {_pieces[wrong].Score}, but finite numbers are expected", Fix);
         if (_modelType is not (Unigram or Bpe)) throw Unsupported("a model of words or characters");
-        if (_charsMap > 0) throw Unsupported("a table of characters that it replaces (such as nmt_nfkc)");
         if (_spaceIsSuffix) throw Unsupported("spaces at the ends of words (treat_whitespace_as_suffix)");
         if (!_escapesSpaces) throw Unsupported("spaces as they are (escape_whitespaces is false)");
+        var map = _characterMap.Length == 0
+            ? null
+            : CharacterMap.TryRead(_characterMap) ?? throw new KoalaException(_path, "has a damaged table of replaced characters", Fix);
         var prefixes = _dummyPrefix;
         return new SentencePieces(_pieces)
         {
             IsUnigram = _modelType == Unigram,
             HasByteFallback = _byteFallback,
+            CharacterMap = map,
             RemovesExtraSpaces = _removesExtraSpaces,
             Prefix = position => prefixes && position != TextPosition.Within,
         };
@@ -114,7 +119,7 @@ internal sealed class SentencePieceFile
     {
         switch (number)
         {
-            case 2: _charsMap = input.ReadBytes().Length; return true;
+            case 2: _characterMap = input.ReadBytes().ToByteArray(); return true;
             case 3: _dummyPrefix = input.ReadBool(); return true;
             case 4: _removesExtraSpaces = input.ReadBool(); return true;
             case 5: _escapesSpaces = input.ReadBool(); return true;

@@ -18,6 +18,9 @@ internal sealed partial record SentencePieces(IReadOnlyList<(string Text, float 
     /// <summary>Whether unknown characters become the tokens of their bytes.</summary>
     public bool HasByteFallback { get; init; } = true;
 
+    /// <summary>The characters that are replaced before anything else is done to a text; null if none are.</summary>
+    public CharacterMap? CharacterMap { get; init; }
+
     /// <summary>Whether spaces in a row become one space, and those at both ends none.</summary>
     public bool RemovesExtraSpaces { get; init; }
 
@@ -34,6 +37,7 @@ internal sealed partial record SentencePieces(IReadOnlyList<(string Text, float 
     /// <summary>What is done to the text first.</summary>
     public Normalizer Normalizer => new([(text, position) =>
     {
+        if (CharacterMap is { } map) text = map.ReplaceLongest(text);
         if (RemovesExtraSpaces)
         {
             text = SpacesPattern.Replace(text, " ").TrimEnd(' ');

@@ -92,6 +92,8 @@ internal sealed class TokenizerGguf
         var scores = _values.Singles(Prefix + "scores");
         if (scores.Length != _tokens.Length)
             throw _values.Fault(Prefix + "scores", $"lists {scores.Length} scores, but there are {_tokens.Length} tokens", Fix);
+        if (Array.FindIndex(scores, score => !float.IsFinite(score)) is var wrong and >= 0)
+            throw _values.Fault($"{Prefix}scores[{wrong}]", $"is {scores[wrong]}, but finite numbers are expected", Fix);
         var prefixes = _values.Boolean(Prefix + "add_space_prefix", true);
         var pieces = new SentencePieces([.. _tokens.Select((token, id) => (token, scores[id], _types[id]))])
         {
