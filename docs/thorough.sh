@@ -4,7 +4,7 @@
 # kernels on 20,000 random shapes, 10,000 rounds whose memory is watched, and 100,000 damaged files of each format that is read but Parquet.
 # Its last part kills training runs 216 times, a sweep on two processes 20 times, and fills the disk of runs at 200 points
 # (which needs root).
-# The first part takes about ten minutes on two cores. Each part says at its end what it took.
+# The first part takes hours on two cores, most of them for damaged templates. Each part says at its end what it took.
 # docs/tokenizers.sh compares tokenizers of published models, which it fetches, with Hugging Face's own library.
 # Further arguments go to the test program, for example: docs/thorough.sh --filter-class '*.ShippedHeadsTests'
 set -euo pipefail
