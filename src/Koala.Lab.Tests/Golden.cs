@@ -12,9 +12,13 @@ internal static class Golden
     /// <summary>The text of a file that is kept as gzip.</summary>
     public static string Unpacked(string name) => TestFiles.Unpacked("src", "Koala.Lab.Tests", "golden", name);
 
-    public static IReadOnlyList<GoldenPrompt> Prompts(string target)
+    /// <summary>The prompts that were recorded for a target that ships with the repository.</summary>
+    public static IReadOnlyList<GoldenPrompt> Prompts(string target) => ReadPrompts(Unpacked($"{target}.json.gz"));
+
+    /// <summary>The prompts in a recorded file.</summary>
+    public static IReadOnlyList<GoldenPrompt> ReadPrompts(string json)
     {
-        using var document = JsonDocument.Parse(Unpacked($"{target}.json.gz"));
+        using var document = JsonDocument.Parse(json);
         static int[] Ids(JsonElement list) => [.. list.EnumerateArray().Select(x => x.GetInt32())];
         return [.. document.RootElement.GetProperty("prompts").EnumerateArray().Select(p =>
             new GoldenPrompt(p.GetProperty("chat").GetString()!, Ids(p.GetProperty("ids")),

@@ -127,7 +127,7 @@ public sealed class GgufTargetTests : IDisposable
         Assert.Equal("SmolLM2-135M-Instruct.Q4_1", target.Name);
 
         var expected = Golden.Tensors($"{golden}.safetensors");
-        var prompts = Golden.Prompts(golden);
+        var prompts = Golden.ReadPrompts(File.ReadAllText($"{golden}.json"));
         var states = target.States(prompts[0].Ids);
         Assert.Equal(target.Config.Layers + 1, states.Count);
         for (var i = 0; i < states.Count; i++) AssertClose(expected[$"hidden.{i}"], states[i], target.Config, i);

@@ -30,8 +30,7 @@ public sealed class TokenizerTests
     [InlineData("koala-mini")]
     public void Chats_are_rendered_and_encoded_as_recorded(string name)
     {
-        using var document =
-            JsonDocument.Parse(File.ReadAllText(TestFiles.At("src", "Koala.Lab.Tests", "golden", $"{name}.json")));
+        using var document = JsonDocument.Parse(Golden.Unpacked($"{name}.json.gz"));
         var tokenizer = Of(name);
         foreach (var prompt in document.RootElement.GetProperty("prompts").EnumerateArray())
         {
