@@ -4,7 +4,7 @@ namespace Koala.Lab.Tests;
 internal static class Mutations
 {
     /// <summary>The number of mutations per format; tests with them have the trait <see cref="PromptSample.Sampled"/>.</summary>
-    public static int Count { get; } = PromptSample.Count(100_000, 4_000);
+    public static int Count { get; } = PromptSample.Count(100_000, 20_000);
 
     // Parsers hold text as UTF-16, dictionaries and lists in addition to the file; each is a small multiple of its
     // size.
