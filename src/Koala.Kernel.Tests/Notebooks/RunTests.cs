@@ -27,6 +27,42 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
+    public void A_notebook_with_parameters_and_the_command_line_give_the_same_numbers()
+    {
+        var (target, prompts) = (TestFiles.At("checkpoints", "koala-nano"), TestFiles.At("data", "mt-bench.jsonl"));
+        var head = $"{target}-eagle-k2";
+        var notebook = _folder.WriteNotebook("in.ipynb",
+            "[parameters]var folder = \"\";\nvar headFolder = \"\";\nvar file = \"\";\nvar count = 1;\nvar tokens = 1;\nvar length = 1;",
+            """
+            using Koala.Lab.Data;
+            using Koala.Lab.Decoding;
+            using Koala.Lab.Evaluation;
+            using Koala.Lab.Heads;
+            using Koala.Lab.Targets;
+            var target = Target.Load(folder);
+            var head = DraftHead.Load(headFolder, target);
+            var options = new EvaluationOptions { Generation = new GenerationOptions { MaxTokens = tokens, DraftLength = length } };
+            var report = Evaluator.Run(target, head, "head", Prompts.Load(file).Take(count).ToList(), options);
+            var numbers = new { report.Tokens, report.AcceptanceLength.Mean, report.PositionAcceptance };
+            Console.Write(System.Text.Json.JsonSerializer.Serialize(numbers));
+            """);
+        var run = CommandRun.Of("run", notebook, "-p", $"folder={target}", "-p", $"headFolder={head}", "-p", $"file={prompts}",
+            "-p", "count=3", "-p", "tokens=24", "-p", "length=3", "--output", _folder.At("out.ipynb"), "--quiet");
+        Assert.True(run.ExitCode == 0, run.Error);
+        var printed = JsonNode.Parse(string.Concat(Cells(_folder.At("out.ipynb"))[^1]!["outputs"]![0]!["text"]!.AsArray()))!;
+
+        var command = CommandRun.Of("evaluate", "--target", target, "--head", head, "--prompts", prompts,
+            "--limit", "3", "--max-tokens", "24", "--draft-length", "3", "--json", "--quiet");
+        // Where the machine is busy the report lacks speeds, and the exit code says so.
+        Assert.True(command.ExitCode is 0 or 1, command.Error);
+        var report = JsonNode.Parse(command.Output)!;
+        Assert.Equal((int)report["tokens"]!, (int)printed["Tokens"]!);
+        Assert.Equal((double)report["acceptanceLength"]!["mean"]!, (double)printed["Mean"]!);
+        Assert.Equal(report["positionAcceptance"]!.ToJsonString(), printed["PositionAcceptance"]!.ToJsonString());
+        Assert.InRange((double)printed["Mean"]!, 1.01, 4);
+    }
+
+    [Fact]
     public void A_second_run_in_place_gives_the_same_file()
     {
         var notebook = _folder.WriteNotebook("in.ipynb", "[parameters]var n = 5;", "n");
