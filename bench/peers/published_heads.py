@@ -3,9 +3,10 @@
     python3 bench/peers/published_heads.py OUT.json [FOLDER]
 
 writes what the heads of CASES predict after a prompt to OUT.json, and with FOLDER the heads themselves as torch.save writes them. The
-target is checkpoints/koala-nano; its hidden states are those that transformers recorded (src/Koala.Lab.Tests/golden/koala-nano.safetensors).
-Weights are a formula of their place (weights_of), so that a test can make the same heads without PyTorch.
+target is checkpoints/koala-nano; its hidden states are those that transformers recorded (koala-nano.safetensors.gz in
+src/Koala.Lab.Tests/golden). Weights are a formula of their place (weights_of), so that a test can make the same heads without PyTorch.
 """
+import gzip
 import json
 import math
 import pathlib
@@ -35,7 +36,7 @@ IDS = [1, 2, 3]  # the states that enter these layers of koala-nano, which has 4
 
 
 def read(path):
-    with open(path, "rb") as file:
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
         header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
         data = file.read()
     types = {"F32": torch.float32, "BF16": torch.bfloat16, "I64": torch.int64, "I32": torch.int32}
@@ -174,7 +175,7 @@ def config_of(case):
 
 
 def main(out, folder=None):
-    golden = read(ROOT / "src/Koala.Lab.Tests/golden/koala-nano.safetensors")
+    golden = read(ROOT / "src/Koala.Lab.Tests/golden/koala-nano.safetensors.gz")
     target = {name: x.float() for name, x in read(ROOT / "checkpoints/koala-nano/model.safetensors").items()}
     embedding = target["model.embed_tokens.weight"]
     lm_head = target.get("lm_head.weight", embedding)

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.IO.Compression;
 using System.Text.Json;
 using Koala.Lab.Checkpoints.Safetensors;
 using static TorchSharp.torch;
@@ -7,6 +9,16 @@ namespace Koala.Lab.Tests;
 /// <summary>Outputs of another implementation, recorded in files; see golden/README.md.</summary>
 internal static class Golden
 {
+    private static readonly ConcurrentDictionary<string, string> s_unpacked = [];
+
+    // The folder goes when the process ends.
+    private static readonly Lazy<string> s_folder = new(() =>
+    {
+        var folder = Directory.CreateTempSubdirectory("koala-golden-").FullName;
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => Directory.Delete(folder, recursive: true);
+        return folder;
+    });
+
     public static string At(params string[] parts) => TestFiles.At(["src", "Koala.Lab.Tests", "golden", .. parts]);
 
     /// <summary>The text of a file that is kept as gzip.</summary>
@@ -25,10 +37,17 @@ internal static class Golden
                 Ids(p.GetProperty("greedy")), p.GetProperty("decoded").GetString()!))];
     }
 
+    /// <summary>Opens a file of tensors. Those of the repository are kept as gzip, which is unpacked once per process.</summary>
+    public static SafetensorsFile Open(params string[] parts)
+    {
+        var file = At(parts);
+        return SafetensorsFile.Open(File.Exists(file) ? file : s_unpacked.GetOrAdd(file, _ => Unpack($"{file}.gz")));
+    }
+
     /// <summary>All tensors of a file, floating-point ones as fp32; the caller's dispose scope owns them.</summary>
     public static Dictionary<string, Tensor> Tensors(params string[] parts)
     {
-        using var file = SafetensorsFile.Open(At(parts));
+        using var file = Open(parts);
         return file.Tensors.Keys.ToDictionary(name => name, name =>
             file.Read(name, IsFloatingPoint(file, name) ? ScalarType.Float32 : file.Tensors[name].Dtype!.Value, CPU));
     }
@@ -36,6 +55,15 @@ internal static class Golden
     /// <summary>The largest absolute difference of two tensors.</summary>
     public static double Distance(Tensor a, Tensor b) =>
         (a.to(ScalarType.Float32) - b.to(ScalarType.Float32)).abs().max().item<float>();
+
+    private static string Unpack(string packed)
+    {
+        var file = Path.Combine(s_folder.Value, $"{Guid.NewGuid():N}.safetensors");
+        using var from = new GZipStream(File.OpenRead(packed), CompressionMode.Decompress);
+        using var to = File.Create(file);
+        from.CopyTo(to);
+        return file;
+    }
 
     private static bool IsFloatingPoint(SafetensorsFile file, string name) =>
         file.Tensors[name].Dtype is ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16 or ScalarType.Float16;

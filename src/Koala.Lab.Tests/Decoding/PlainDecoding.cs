@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
-using Koala.Lab.Checkpoints.Safetensors;
 using Koala.Lab.Data;
 using Koala.Lab.Heads;
 using Koala.Lab.Heads.Medusa;
@@ -76,7 +75,7 @@ internal static class PlainDecoding
     /// <summary>The recorded random K=2 head on koala-nano.</summary>
     public static DraftHead RecordedHead()
     {
-        using var file = SafetensorsFile.Open(Golden.At("heads-koala-nano", "medusa-k2.safetensors"));
+        using var file = Golden.Open("heads-koala-nano", "medusa-k2.safetensors");
         return MedusaStateDict.Read(file, new MedusaOptions { Layers = 2, OwnLmHeads = true },
             ShippedModels.Nano.Identity, ScalarType.Float32, CPU);
     }

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Koala.Lab.Checkpoints.Safetensors;
 using Koala.Lab.Data;
 using Koala.Lab.Heads.Eagle;
 using Koala.Lab.Heads.Learning;
@@ -94,7 +93,7 @@ public sealed class EagleGoldenTests
 
     private static EagleHead Read()
     {
-        using var file = SafetensorsFile.Open(Golden.At("heads-koala-nano", "eagle-k2.safetensors"));
+        using var file = Golden.Open("heads-koala-nano", "eagle-k2.safetensors");
         return EagleStateDict.Read(file, new EagleOptions { Layers = 2 }, ShippedModels.Nano);
     }
 

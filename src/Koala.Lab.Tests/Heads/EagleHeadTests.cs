@@ -36,7 +36,7 @@ public sealed class EagleHeadTests : IDisposable
         using (var head = DraftHead.Create(new EagleOptions { Layers = 2 }, ShippedModels.Nano))
             head.Save(_folder.Path, "card");
         using var file = SafetensorsFile.Open(_folder.At("model.safetensors"));
-        using var published = SafetensorsFile.Open(Golden.At("heads-koala-nano", "eagle-k2.safetensors"));
+        using var published = Golden.Open("heads-koala-nano", "eagle-k2.safetensors");
         Assert.Equal(published.Tensors.Keys.Order(StringComparer.Ordinal), file.Tensors.Keys.Order(StringComparer.Ordinal));
         Assert.All(published.Tensors, t => Assert.Equal(t.Value.Shape, file.Tensors[t.Key].Shape));
     }

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Koala.Lab.Checkpoints.Safetensors;
 using Koala.Lab.Data;
 using Koala.Lab.Heads.Learning;
 using Koala.Lab.Heads.Medusa;
@@ -72,7 +71,7 @@ public sealed class MedusaGoldenTests
 
     private static MedusaHead Read()
     {
-        using var file = SafetensorsFile.Open(Golden.At("heads-koala-nano", "medusa-k2.safetensors"));
+        using var file = Golden.Open("heads-koala-nano", "medusa-k2.safetensors");
         return MedusaStateDict.Read(file, s_options, ShippedModels.Nano.Identity, ScalarType.Float32, CPU);
     }
 
