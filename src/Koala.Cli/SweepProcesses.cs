@@ -7,13 +7,11 @@ using Koala.Lab.Runtime;
 namespace Koala.Cli;
 
 /// <summary>
-/// Several processes of <c>koala sweep</c> on one machine that share a sweep's folder, each on its own GPU if there are GPUs. They end when
+/// Several processes of <c>koala sweep</c> on one machine that share a sweep's folder, each on the GPU that it is given. They end when
 /// this process does: they read an input that is then closed.
 /// </summary>
 internal sealed class SweepProcesses : IDisposable
 {
-    private const string VisibleDevices = "CUDA_VISIBLE_DEVICES";
-
     private readonly List<Process> _processes = [];
 
     private SweepProcesses()
@@ -42,8 +40,6 @@ internal sealed class SweepProcesses : IDisposable
             int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var device)
                 ? device
                 : throw new KoalaException("--devices", $"is '{text}', but numbers of GPUs are expected", "write it as 0,1,2,3"))];
-        if (devices.CountBy(device => device).FirstOrDefault(pair => pair.Value > 1) is { Value: > 1 } twice)
-            throw new KoalaException("--devices", $"names GPU {twice.Key} twice", "name it once: each process has its own GPU");
         var count = Devices.CudaCount;
         if (devices.Any(device => device >= count))
         {
@@ -95,12 +91,12 @@ internal sealed class SweepProcesses : IDisposable
         // `dotnet koala.dll` is the program dotnet with the assembly as its first argument.
         string[] ofDotnet = Path.GetFileNameWithoutExtension(program) == "dotnet" ? ["exec", Assembly.GetExecutingAssembly().Location] : [];
         var start = new ProcessStartInfo(program, [.. ofDotnet, .. arguments]) { RedirectStandardInput = true };
-        if (device is { } number) start.Environment[VisibleDevices] = Visible(number);
+        if (device is { } number) start.Environment[Devices.VisibleGpusVariable] = Visible(number);
         return Process.Start(start)!;
     }
 
     // The GPUs of this process are numbered among those that it was given.
-    private static string Visible(int number) => Environment.GetEnvironmentVariable(VisibleDevices) is { Length: > 0 } given
+    private static string Visible(int number) => Environment.GetEnvironmentVariable(Devices.VisibleGpusVariable) is { Length: > 0 } given
         ? given.Split(',')[number].Trim()
         : number.ToString(CultureInfo.InvariantCulture);
 }

@@ -23,9 +23,10 @@ internal sealed class SweepCommand
     private readonly Option<string?> _out = SharedOptions.Text("--out", "FOLDER",
         $"The folder of the sweep. Default: the plan's name under {Sweeps}, so that the same command goes on.");
     private readonly Option<int> _processes = SharedOptions.Integer("--processes",
-        "The number of processes on this machine that work on the sweep.", () => 1);
+        "The number of processes on this machine that work on the sweep; on a GPU they share the first one.", () => 1);
     private readonly Option<string?> _devices = SharedOptions.Text("--devices", "LIST",
-        "The GPUs of this machine that work on the sweep, by their numbers: 0,1,2,3. Each has a process of its own.");
+        "The GPUs of this machine that work on the sweep, by their numbers, with a process for each: 0,1,2,3, or 0,0 for two "
+        + "on one GPU.");
     private readonly Option<string?> _shard = SharedOptions.Text("--shard", "I/N",
         "Work on the I-th of N parts of the cells only. Default: what a Slurm array or a launcher such as torchrun sets; "
         + "otherwise all cells.");
@@ -184,8 +185,6 @@ internal sealed class SweepCommand
         {
             < 1 or > 256 => throw new KoalaException("--processes", $"is {result.GetValue(_processes)}, but there are 1 to 256 processes",
                 "set it to 1 or more"),
-            > 1 when plan.Device == "cuda" => throw new KoalaException("--processes", "would share one GPU among processes",
-                "name the GPUs by --devices 0,1"),
             var count => new int?[count],
         };
     }

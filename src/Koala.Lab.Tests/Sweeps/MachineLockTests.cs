@@ -1,8 +1,9 @@
+using Koala.Lab.Runtime;
 using Koala.Lab.Sweeps;
 
 namespace Koala.Lab.Tests.Sweeps;
 
-/// <summary>On one machine several processes of a sweep train, or one evaluates.</summary>
+/// <summary>On one device several processes of a sweep train, or one evaluates.</summary>
 public sealed class MachineLockTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -12,17 +13,44 @@ public sealed class MachineLockTests : IDisposable
     [Fact]
     public void Several_train_or_one_evaluates()
     {
-        var sweep = Sweep.CreateOrLoad(_folder.At("sweep"), SamplePlan.Fields(_folder).Read());
-        using (MachineLock.ToTrain(sweep, CancellationToken.None))
-        using (MachineLock.ToTrain(sweep, CancellationToken.None))
-            AssertWaits(cancel => MachineLock.ToEvaluate(sweep, cancel));
-        using (MachineLock.ToEvaluate(sweep, CancellationToken.None))
+        using (ToTrain("cpu"))
+        using (ToTrain("cpu"))
+            AssertWaits(cancel => ToEvaluate("cpu", cancel));
+        using (ToEvaluate("cpu"))
         {
-            AssertWaits(cancel => MachineLock.ToTrain(sweep, cancel));
-            AssertWaits(cancel => MachineLock.ToEvaluate(sweep, cancel));
+            AssertWaits(cancel => ToTrain("cpu", cancel));
+            AssertWaits(cancel => ToEvaluate("cpu", cancel));
         }
-        MachineLock.ToEvaluate(sweep, CancellationToken.None).Dispose();
+        ToEvaluate("cpu").Dispose();
     }
+
+    [Fact]
+    public void Processes_on_one_GPU_wait_for_each_other_and_those_on_other_devices_do_not()
+    {
+        var before = Environment.GetEnvironmentVariable(Devices.VisibleGpusVariable);
+        try
+        {
+            Environment.SetEnvironmentVariable(Devices.VisibleGpusVariable, "1,0");
+            using var training = ToTrain("cuda");
+            AssertWaits(cancel => ToEvaluate("cuda", cancel));
+            ToEvaluate("cpu").Dispose();
+            Environment.SetEnvironmentVariable(Devices.VisibleGpusVariable, "0,1");
+            ToEvaluate("cuda").Dispose();
+            Environment.SetEnvironmentVariable(Devices.VisibleGpusVariable, null);
+            using var first = ToEvaluate("cuda");
+            Environment.SetEnvironmentVariable(Devices.VisibleGpusVariable, "0");
+            AssertWaits(cancel => ToTrain("cuda", cancel));
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(Devices.VisibleGpusVariable, before);
+        }
+    }
+
+    private MachineLock ToTrain(string device, CancellationToken cancel = default) => MachineLock.ToTrain(_folder.Path, device, cancel);
+
+    private MachineLock ToEvaluate(string device, CancellationToken cancel = default) =>
+        MachineLock.ToEvaluate(_folder.Path, device, cancel);
 
     // It waits until the time is over.
     private static void AssertWaits(Func<CancellationToken, MachineLock> acquire)

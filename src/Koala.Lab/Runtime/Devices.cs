@@ -7,6 +7,9 @@ namespace Koala.Lab.Runtime;
 /// <summary>The devices that a model runs on, by their names in the command, JSON and reports: <c>cpu</c> and <c>cuda</c>.</summary>
 public static class Devices
 {
+    /// <summary>The environment variable of CUDA that says which GPUs a process sees, and in which order: numbers from 0 or ids.</summary>
+    public const string VisibleGpusVariable = "CUDA_VISIBLE_DEVICES";
+
     // The name of the parameter in the methods that load a target.
     private const string Option = "Device";
 

@@ -126,19 +126,17 @@ public sealed class SweepRunner : IDisposable
         var target = _target!;
         if (!RunFolder.IsRun(run.Path) || !TrainingRun.IsDone(run))
         {
-            using var _ = OnCpu ? MachineLock.ToTrain(_sweep, cancel) : null;
+            using var _ = MachineLock.ToTrain(_sweep.Folder, _sweep.Plan.Device, cancel);
             var data = DataOf(cell.Request, target, cancel);
             var plan = new TrainingPlan(cell.Request, target, data);
             TrainingRun.StartOrResumeLocked(run, target, data, plan, _command, Notes, cancel);
         }
         foreach (var evaluation in cell.Evaluations.Where(evaluation => !File.Exists(_sweep.ReportOf(cell, evaluation))))
         {
-            using var _ = OnCpu ? MachineLock.ToEvaluate(_sweep, cancel) : null;
+            using var _ = MachineLock.ToEvaluate(_sweep.Folder, _sweep.Plan.Device, cancel);
             Evaluate(cell, evaluation, target, cancel);
         }
     }
-
-    private bool OnCpu => _sweep.Plan.Device == "cpu";
 
     private void Evaluate(SweepCell cell, SweepEvaluation evaluation, Target target, CancellationToken cancel)
     {
