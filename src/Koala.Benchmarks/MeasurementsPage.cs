@@ -76,9 +76,9 @@ internal static class MeasurementsPage
         WriteTraining(page, Read<TrainingTimes>(Path.Combine(results, "training.json")));
         WriteHeads(page, "One answer at a time",
             """
-            SmolLM2's EAGLE heads were all trained in the same way: 3,000 steps of 8,192 tokens of its own greedy answers, with
-            one seed. The Medusa heads are those of the table above; the head with K=2 was measured before a Medusa chain left
-            out the heads beyond its length. `koala evaluate` chose the draft length.
+            What has not been measured with Koala's own kernels yet; the section on the H200 has the others. The EAGLE head and the
+            Medusa heads are those of the table above; the Medusa head with K=2 was measured before a Medusa chain left out the
+            heads beyond its length. `koala evaluate` chose the draft length.
             """,
             [.. All<EvaluationReport>(results, "mt-bench-*.json"), .. All<EvaluationReport>(results, "spec-bench-*.json")],
             byCategory: true);
