@@ -134,6 +134,7 @@ internal sealed unsafe class CpuTarget : IDisposable
             foreach (var part in codes) part.Dispose();
             return panels;
         }
+        if (reader.Stored(parts) is { } stored) return PanelPacking.Pack(stored, crew);
         using var scope = NewDisposeScope();
         return PackedTensor.Matrix(reader.ReadFused(parts, CPU), crew);
     }

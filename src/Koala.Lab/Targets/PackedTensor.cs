@@ -1,3 +1,4 @@
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Kernels;
 using static TorchSharp.torch;
 
@@ -10,11 +11,9 @@ internal static unsafe class PackedTensor
     public static PanelMatrix Matrix(Tensor weights, WorkCrew crew)
     {
         using var scope = NewDisposeScope();
-        var wide = weights.detach().to(ScalarType.Float32).contiguous();
-        var numbers = HostMemory.Floats(wide);
-        var (outputs, inputs) = ((int)wide.shape[0], (int)wide.shape[1]);
-        var type = PanelMatrix.SmallestType(numbers, wide.numel());
-        return PanelMatrix.Pack(numbers, outputs, inputs, type, crew);
+        var stored = weights.detach().contiguous();
+        if (stored.dtype is not (ScalarType.BFloat16 or ScalarType.Float16)) stored = stored.to(ScalarType.Float32);
+        return PanelPacking.Pack([StoredMatrix.InMemory(stored.dtype, stored.shape[0], stored.shape[1], HostMemory.Bytes(stored))], crew);
     }
 
     /// <summary>Copies a row of numbers.</summary>
