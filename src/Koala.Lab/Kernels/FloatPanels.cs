@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Koala.Lab.Kernels;
 
 /// <summary>Weights in fp32, bf16 or fp16. In the last two a lane of 32 bits holds the weights of two inputs.</summary>
@@ -42,18 +44,23 @@ internal sealed unsafe class FloatPanels : PanelMatrix
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void CopyRow(int output, float* to)
     {
-        var panel = _panels.Address + output / PanelWidth * _panelBytes;
+        var panel = Panel(output / PanelWidth);
         var lane = output % PanelWidth;
-        for (var k = 0; k < Inputs; k++)
+        switch (Type)
         {
-            to[k] = Type switch
-            {
-                PanelType.Float32 => ((float*)panel)[k * PanelWidth + lane],
-                PanelType.BFloat16 => BitConverter.Int32BitsToSingle(((ushort*)panel)[(k / 2 * PanelWidth + lane) * 2 + k % 2] << 16),
-                _ => (float)((Half*)panel)[(k / 2 * PanelWidth + lane) * 2 + k % 2],
-            };
+            case PanelType.Float32:
+                for (var k = 0; k < Inputs; k++) to[k] = ((float*)panel)[k * PanelWidth + lane];
+                break;
+            case PanelType.BFloat16:
+                for (var k = 0; k < Inputs; k++)
+                    to[k] = BitConverter.Int32BitsToSingle(((ushort*)panel)[(k / 2 * PanelWidth + lane) * 2 + k % 2] << 16);
+                break;
+            default:
+                for (var k = 0; k < Inputs; k++) to[k] = (float)((Half*)panel)[(k / 2 * PanelWidth + lane) * 2 + k % 2];
+                break;
         }
     }
 

@@ -123,7 +123,24 @@ internal sealed class TargetReader(ModelFiles files, ScalarType dtype)
     {
         if (!TargetTensors.HasLmHead(files)) return false;
         if (Config.TieWordEmbeddings != true) return true;
+        if (Stored([TargetTensors.LmHead, Embedding]) is [var own, var shared] && AreSameBytes(own, shared)) return false;
         using var scope = NewDisposeScope();
         return !Read(TargetTensors.LmHead, CPU).eq(Read(Embedding, CPU)).all().item<bool>();
+    }
+
+    private static bool AreSameBytes(StoredMatrix first, StoredMatrix second)
+    {
+        const int BytesAtOnce = 1 << 20;
+        if (first.Rows != second.Rows || first.Columns != second.Columns) return false;
+        var rows = (int)Math.Clamp(BytesAtOnce / first.RowBytes, 1, first.Rows);
+        var (a, b) = (new byte[rows * first.RowBytes], new byte[rows * first.RowBytes]);
+        for (var row = 0L; row < first.Rows; row += rows)
+        {
+            var bytes = (int)(Math.Min(rows, first.Rows - row) * first.RowBytes);
+            first.Fill(row, a.AsSpan(0, bytes));
+            second.Fill(row, b.AsSpan(0, bytes));
+            if (!a.AsSpan(0, bytes).SequenceEqual(b.AsSpan(0, bytes))) return false;
+        }
+        return true;
     }
 }
