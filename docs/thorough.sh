@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs all prompts and draws of the tests that `dotnet test` runs on a sample: every shipped head with every tree, and in
 # batches, on a hundred prompts; every other tree and batch on all of its prompts; 200,000 draws of each sampling scheme;
-# kernels on 20,000 random shapes, 10,000 rounds whose memory is watched, and 100,000 damaged files of each format that is read but Parquet.
+# kernels on 20,000 random shapes, 10,000 rounds whose memory is watched, and 100,000 damaged files of each format that is read.
 # Its last part kills training runs 216 times, a sweep on two processes 20 times, and fills the disk of runs at 200 points
 # (which needs root).
 # The first part takes hours on two cores, most of them for damaged templates. Each part says at its end what it took.

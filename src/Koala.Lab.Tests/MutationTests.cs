@@ -32,22 +32,30 @@ public sealed class MutationTests : IDisposable
         "chat_template":[{"name":"default","template":"{{ messages }}"}]}
         """;
 
-    // A page of a template with what templates of models have.
-    private const string Template = """
+    // What templates of models have, in three short templates: most of a rendering's time goes by a template's length, and damage to one
+    // part says nothing about another.
+    private const string MacroTemplate = """
         {%- macro show(text, kind='user') -%}{{ '<|start|>' ~ kind ~ '\n' ~ text | trim ~ '<|end|>' }}{%- endmacro -%}
-        {%- if messages[0].role == 'system' %}{% set system = messages[0].content %}{% set rest = messages[1:] %}
-        {%- else %}{% set system = 'You are helpful.' %}{% set rest = messages %}{% endif -%}
-        {{ bos_token }}{{ show(system, kind='system') }}
+        {{ bos_token }}{{ show(messages[0].content, kind='system') }}
+        {%- if tools is defined and tools is not none %}{{ tools | tojson(indent=2) }}{% endif -%}
+        {%- if add_generation_prompt %}{{ '<|start|>assistant\n' }}{% endif -%}
+        """;
+
+    private const string LoopTemplate = """
+        {%- if messages[0].role == 'system' %}{% set rest = messages[1:] %}{%- else %}{% set rest = messages %}{% endif -%}
         {%- set ns = namespace(last=-1) -%}
         {%- for message in rest -%}
           {%- if (message.role == 'user') != (loop.index0 % 2 == 0) -%}{{ raise_exception('roles must alternate') }}{%- endif -%}
-          {%- if message.role == 'assistant' and '</think>' in message.content -%}
-            {{ show(message.content.split('</think>')[-1].lstrip('\n'), 'assistant') }}
-          {%- else -%}{{ show(message['content'], message.role) }}{%- endif -%}
           {%- if loop.last %}{% set ns.last = loop.index %}{% endif -%}
         {%- endfor -%}
-        {%- if tools is defined and tools is not none %}{{ tools | tojson(indent=2) }}{% endif -%}
-        {%- if add_generation_prompt %}{{ '<|start|>assistant\n' }}{% endif -%}
+        """;
+
+    private const string TextTemplate = """
+        {%- for message in messages -%}
+          {%- if message.role == 'assistant' and '</think>' in message.content -%}
+            {{ message.content.split('</think>')[-1].lstrip('\n') }}
+          {%- else -%}{{ message['content'] }}{%- endif -%}
+        {%- endfor -%}
         """;
 
     private const string ConfigJson = """
@@ -99,13 +107,14 @@ public sealed class MutationTests : IDisposable
     }
 
     // Rendering one takes milliseconds.
-    [Fact, Trait(PromptSample.Category, PromptSample.Sampled)]
-    public void A_damaged_template_is_rendered_or_refused() =>
-        Mutations.Try(Encoding.UTF8.GetBytes(Template), 20_261_130, bytes =>
+    [Theory, Trait(PromptSample.Category, PromptSample.Sampled)]
+    [InlineData(MacroTemplate), InlineData(LoopTemplate), InlineData(TextTemplate)]
+    public void A_damaged_template_is_rendered_or_refused(string valid) =>
+        Mutations.Try(Encoding.UTF8.GetBytes(valid), 20_261_130, bytes =>
         {
             var template = new ChatTemplate(Encoding.UTF8.GetString(bytes), new Dictionary<string, string>(), "chat_template.jinja");
             template.Render([new(Message.User, "Hi"), new(Message.Assistant, "<think>\n</think>\nHello")], addGenerationPrompt: true);
-        }, PromptSample.Count(Mutations.Count, 300), margin: 64 << 20);
+        }, PromptSample.Count(Mutations.Count / 3, 100), margin: 64 << 20);
 
     public void Dispose() => _folder.Dispose();
 }

@@ -182,6 +182,8 @@ public sealed class TreeVerifierTests
         var (expectedP, p) = (Distributions.FromLogits(target, options), Distributions.FromLogits(target, ruleOptions));
         var (tree, drawn) = s_schemes[scheme];
         RandomSource random = RandomStreams.Create(20, 0);
+        // What is chosen depends on the root only.
+        var chosen = drawn ? null : new ToyDrafter(head, [.. Enumerable.Range(0, Vocabulary)]).Propose(tree, new GreedySampler(true));
         var counts = new long[Vocabulary * Vocabulary];
         const int Batch = 20_000;
         for (var n = 0; n < draws; n += Batch)
@@ -197,15 +199,14 @@ public sealed class TreeVerifierTests
 
             IEnumerable<int[]> Round(int[] roots)
             {
-                ITokenSampler sampler = drawn
-                    ? new MultinomialSampler(options, [.. Enumerable.Repeat(random, roots.Length)])
-                    : new GreedySampler(true);
-                var drafts = new ToyDrafter(head, roots).Propose(tree, sampler);
+                var drafts = drawn ? new ToyDrafter(head, roots).Propose(tree,
+                    new MultinomialSampler(options, [.. Enumerable.Repeat(random, roots.Length)])) : null;
                 for (var i = 0; i < roots.Length; i++)
                 {
-                    float[][] rows = [p[roots[i]], .. drafts[i].Candidates.Select(c => p[c.Token])];
-                    var accepted = rule(rows, drafts[i], random);
-                    yield return [.. accepted.Path.Select(c => drafts[i].Candidates[c].Token), accepted.Bonus];
+                    var draft = drafts?[i] ?? chosen![roots[i]];
+                    float[][] rows = [p[roots[i]], .. draft.Candidates.Select(c => p[c.Token])];
+                    var accepted = rule(rows, draft, random);
+                    yield return [.. accepted.Path.Select(c => draft.Candidates[c].Token), accepted.Bonus];
                 }
             }
         }

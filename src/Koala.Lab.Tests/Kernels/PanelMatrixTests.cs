@@ -1,4 +1,6 @@
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Kernels;
+using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Kernels;
 
@@ -88,7 +90,8 @@ public sealed unsafe class PanelMatrixTests : IDisposable
         float[] weights = [.. HalfBits().Select(bits => (float)BitConverter.Int16BitsToHalf(bits))];
         var outputs = weights.Length / Inputs;
         using var memory = new GuardedNumbers(weights);
-        using var matrix = PanelMatrix.Pack(memory.Address, outputs, Inputs, PanelType.Float16, _crew);
+        using var matrix = PanelPacking.TryPack(
+            [StoredMatrix.InMemory(ScalarType.Float32, outputs, Inputs, memory.Address)], PanelType.Float16, _crew)!;
         for (var first = 0; first < Inputs; first += rows)
         {
             var count = Math.Min(rows, Inputs - first);
@@ -136,7 +139,8 @@ public sealed unsafe class PanelMatrixTests : IDisposable
     {
         using var weights = new GuardedNumbers([1 + MathF.ScaleB(1, -10), number]);
         Assert.Equal(PanelType.Float32, PanelMatrix.SmallestType(weights.Address, 2));
-        using var panels = PanelMatrix.Pack(weights.Address, 1, 2, PanelType.Float32, _crew);
+        using var panels = PanelPacking.TryPack(
+            [StoredMatrix.InMemory(ScalarType.Float32, 1, 2, weights.Address)], PanelType.Float32, _crew)!;
         var row = stackalloc float[2];
         panels.CopyRow(0, row);
         Assert.Equal(number, row[1]);

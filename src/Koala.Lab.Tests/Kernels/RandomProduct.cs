@@ -1,4 +1,6 @@
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Kernels;
+using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Kernels;
 
@@ -49,7 +51,7 @@ internal sealed unsafe class RandomProduct
     public PanelMatrix Pack(PanelType type, WorkCrew crew)
     {
         using var weights = new GuardedNumbers(Weights);
-        return PanelMatrix.Pack(weights.Address, Outputs, Inputs, type, crew);
+        return PanelPacking.TryPack([StoredMatrix.InMemory(ScalarType.Float32, Outputs, Inputs, weights.Address)], type, crew)!;
     }
 
     /// <summary>Multiplies panels in groups of random size, into rows of results at a random distance.</summary>

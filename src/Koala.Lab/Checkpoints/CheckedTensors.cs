@@ -1,3 +1,6 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Koala.Lab.Runtime;
 using static TorchSharp.torch;
 
@@ -8,7 +11,7 @@ namespace Koala.Lab.Checkpoints;
 /// whole numbers where weights are expected. Otherwise such a model would answer something, and a head would seem to accept nothing.
 /// </summary>
 /// <param name="source">The file or files. The caller owns it.</param>
-internal sealed class CheckedTensors(ITensorSource source) : ITensorSource
+internal sealed class CheckedTensors(ITensorSource source) : ITensorSource, IStoredMatrices
 {
     /// <inheritdoc/>
     public string Path => source.Path;
@@ -34,6 +37,21 @@ internal sealed class CheckedTensors(ITensorSource source) : ITensorSource
     }
 
     /// <inheritdoc/>
+    /// <remarks>Its rows are refused too if a number in them is not finite.</remarks>
+    public StoredMatrix? Stored(string name)
+    {
+        if (StoredMatrix.Find(source, name) is not { } stored) return null;
+        return stored with
+        {
+            Fill = (first, rows) =>
+            {
+                stored.Fill(first, rows);
+                if (!AreFinite(rows, stored.Dtype)) throw Fault(name, stored.Dtype);
+            },
+        };
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
     }
@@ -43,6 +61,25 @@ internal sealed class CheckedTensors(ITensorSource source) : ITensorSource
     {
         using var scope = NewDisposeScope();
         return double.IsFinite(tensor.sum().to(ScalarType.Float64).item<double>()) || tensor.isfinite().all().item<bool>();
+    }
+
+    // Numbers that are not finite have all bits of the exponent.
+    private static bool AreFinite(ReadOnlySpan<byte> numbers, ScalarType dtype) => dtype switch
+    {
+        ScalarType.Float32 => NoneHasAll(MemoryMarshal.Cast<byte, uint>(numbers), 0x7F80_0000u),
+        ScalarType.BFloat16 => NoneHasAll<ushort>(MemoryMarshal.Cast<byte, ushort>(numbers), 0x7F80),
+        _ => NoneHasAll<ushort>(MemoryMarshal.Cast<byte, ushort>(numbers), 0x7C00),
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static bool NoneHasAll<T>(ReadOnlySpan<T> numbers, T bits) where T : unmanaged, IBinaryInteger<T>
+    {
+        var all = new Vector<T>(bits);
+        for (; numbers.Length >= Vector<T>.Count; numbers = numbers[Vector<T>.Count..])
+            if (Vector.EqualsAny(new Vector<T>(numbers) & all, all)) return false;
+        foreach (var number in numbers)
+            if ((number & bits) == bits) return false;
+        return true;
     }
 
     private KoalaException Fault(string name, ScalarType dtype)

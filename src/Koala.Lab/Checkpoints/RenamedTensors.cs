@@ -6,7 +6,7 @@ namespace Koala.Lab.Checkpoints;
 /// The tensors of a target whose names have another beginning than Hugging Face's: wrappers put <c>module.</c> or
 /// <c>base_model.model.</c> before them, and a model that was saved without its output layer lacks <c>model.</c>.
 /// </summary>
-internal sealed class RenamedTensors : ITensorSource
+internal sealed class RenamedTensors : ITensorSource, IStoredMatrices
 {
     private const string Embedding = "embed_tokens.weight";
     private const string Model = "model.";
@@ -53,6 +53,9 @@ internal sealed class RenamedTensors : ITensorSource
 
     /// <inheritdoc/>
     public Tensor Read(string name, ScalarType dtype, Device device) => _source.Read(_names.GetValueOrDefault(name, name), dtype, device);
+
+    /// <inheritdoc/>
+    public StoredMatrix? Stored(string name) => StoredMatrix.Find(_source, _names.GetValueOrDefault(name, name));
 
     /// <inheritdoc/>
     public void Dispose() => _source.Dispose();

@@ -8,7 +8,7 @@ namespace Koala.Lab.Checkpoints;
 /// by 128.
 /// </summary>
 /// <remarks>Scales of inputs are for arithmetic in 8 bits, which Koala does not do, and are left unread.</remarks>
-internal sealed class ScaledTensors : ITensorSource
+internal sealed class ScaledTensors : ITensorSource, IStoredMatrices
 {
     private const int Block = 128;
 
@@ -52,6 +52,9 @@ internal sealed class ScaledTensors : ITensorSource
         var scales = Expanded(_source.Read(scaleName, ScalarType.Float32, CPU), info!.Shape, scaleName);
         return weights.mul_(scales).to(dtype, device).MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc/>
+    public StoredMatrix? Stored(string name) => StoredMatrix.Find(_source, name);
 
     /// <inheritdoc/>
     public void Dispose() => _source.Dispose();

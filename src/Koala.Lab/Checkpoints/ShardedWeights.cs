@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Koala.Lab.Checkpoints;
 
 /// <summary>Tensors in several files of weights (shards) with an index, as Hugging Face writes large models.</summary>
-internal sealed class ShardedWeights : ITensorSource
+internal sealed class ShardedWeights : ITensorSource, IStoredMatrices
 {
     private const long LongestIndex = 32 << 20;
 
@@ -42,16 +42,20 @@ internal sealed class ShardedWeights : ITensorSource
 
     /// <inheritdoc/>
     public Tensor Read(string name, ScalarType dtype, Device device) =>
-        _owners.TryGetValue(name, out var shard) || _forgotten.TryGetValue(name, out shard)
-        ? shard.Read(name, dtype, device)
-        : throw new KoalaException(Path, $"contains no tensor '{MessageText.Text(name)}'",
+        Owner(name)?.Read(name, dtype, device)
+        ?? throw new KoalaException(Path, $"contains no tensor '{MessageText.Text(name)}'",
             "check that the file belongs to this kind of model");
+
+    /// <inheritdoc/>
+    public StoredMatrix? Stored(string name) => Owner(name) is { } shard ? StoredMatrix.Find(shard, name) : null;
 
     /// <inheritdoc/>
     public void Dispose()
     {
         foreach (var shard in _shards.Values) shard.Dispose();
     }
+
+    private ITensorSource? Owner(string name) => _owners.GetValueOrDefault(name) ?? _forgotten.GetValueOrDefault(name);
 
     private void OpenShards()
     {

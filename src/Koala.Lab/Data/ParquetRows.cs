@@ -35,6 +35,7 @@ internal static class ParquetRows
         using var file = InputFile.Open(path);
         var groups = Wait(path, async () =>
         {
+            ParquetCheck.Check(file);
             await using var reader = await ParquetReader.CreateAsync(file, leaveStreamOpen: true);
             return reader.RowGroupCount;
         });

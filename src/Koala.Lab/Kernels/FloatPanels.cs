@@ -1,6 +1,9 @@
+using System.Runtime.CompilerServices;
+
 namespace Koala.Lab.Kernels;
 
 /// <summary>Weights in fp32, bf16 or fp16. In the last two a lane of 32 bits holds the weights of two inputs.</summary>
+/// <remarks>Whoever makes one fills its panels: see <see cref="PanelPacking"/>.</remarks>
 internal sealed unsafe class FloatPanels : PanelMatrix
 {
     private readonly NativeBuffer _panels;
@@ -11,8 +14,14 @@ internal sealed unsafe class FloatPanels : PanelMatrix
     {
         _tiles = Tiles.Of(type);
         _panelBytes = (long)(inputs + 1) / 2 * _tiles.PairBytes;
-        _panels = new NativeBuffer(Panels * _panelBytes);
+        _panels = NativeBuffer.ToFill(Panels * _panelBytes);
     }
+
+    /// <summary>The bytes of a panel, for the pairs of all its inputs.</summary>
+    public long PanelBytes => _panelBytes;
+
+    /// <summary>The memory of a panel, which its maker fills.</summary>
+    public byte* Panel(int panel) => _panels.Address + panel * _panelBytes;
 
     public override long Bytes => _panels.Bytes;
 
@@ -35,18 +44,23 @@ internal sealed unsafe class FloatPanels : PanelMatrix
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void CopyRow(int output, float* to)
     {
-        var panel = _panels.Address + output / PanelWidth * _panelBytes;
+        var panel = Panel(output / PanelWidth);
         var lane = output % PanelWidth;
-        for (var k = 0; k < Inputs; k++)
+        switch (Type)
         {
-            to[k] = Type switch
-            {
-                PanelType.Float32 => ((float*)panel)[k * PanelWidth + lane],
-                PanelType.BFloat16 => BitConverter.Int32BitsToSingle(((ushort*)panel)[(k / 2 * PanelWidth + lane) * 2 + k % 2] << 16),
-                _ => (float)((Half*)panel)[(k / 2 * PanelWidth + lane) * 2 + k % 2],
-            };
+            case PanelType.Float32:
+                for (var k = 0; k < Inputs; k++) to[k] = ((float*)panel)[k * PanelWidth + lane];
+                break;
+            case PanelType.BFloat16:
+                for (var k = 0; k < Inputs; k++)
+                    to[k] = BitConverter.Int32BitsToSingle(((ushort*)panel)[(k / 2 * PanelWidth + lane) * 2 + k % 2] << 16);
+                break;
+            default:
+                for (var k = 0; k < Inputs; k++) to[k] = (float)((Half*)panel)[(k / 2 * PanelWidth + lane) * 2 + k % 2];
+                break;
         }
     }
 
@@ -61,28 +75,5 @@ internal sealed unsafe class FloatPanels : PanelMatrix
         _tiles.Run(x.Rows(block), vectors, w, _panelBytes, x.Address(block), x.Inputs / 2, results, width, add: false);
         for (var row = 0; row < x.Rows(block); row++)
             new ReadOnlySpan<float>(results + row * width, outputs).CopyTo(new Span<float>(y + row * stride, outputs));
-    }
-
-    /// <summary>Packs a panel.</summary>
-    public void PackPanel(float* weights, int panel)
-    {
-        var to = _panels.Address + panel * _panelBytes;
-        var count = Math.Min(PanelWidth, Outputs - panel * PanelWidth);
-        var from = weights + (long)panel * PanelWidth * Inputs;
-        for (var lane = 0; lane < count; lane++, from += Inputs)
-        {
-            switch (Type)
-            {
-                case PanelType.Float32:
-                    for (var k = 0; k < Inputs; k++) ((float*)to)[k * PanelWidth + lane] = from[k];
-                    break;
-                case PanelType.BFloat16:
-                    for (var k = 0; k < Inputs; k++) ((ushort*)to)[(k / 2 * PanelWidth + lane) * 2 + k % 2] = ((ushort*)(from + k))[1];
-                    break;
-                default:
-                    for (var k = 0; k < Inputs; k++) ((Half*)to)[(k / 2 * PanelWidth + lane) * 2 + k % 2] = (Half)from[k];
-                    break;
-            }
-        }
     }
 }

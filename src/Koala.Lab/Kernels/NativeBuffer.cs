@@ -15,17 +15,25 @@ internal sealed unsafe class NativeBuffer : IDisposable
     private void* _address;
 
     /// <param name="bytes">The size in bytes; the memory is zeroed.</param>
-    public NativeBuffer(long bytes)
+    public NativeBuffer(long bytes) : this(bytes, isZeroed: true)
+    {
+    }
+
+    private NativeBuffer(long bytes, bool isZeroed)
     {
         Bytes = bytes;
         _address = NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, Alignment), Alignment);
-        NativeMemory.Clear(_address, (nuint)bytes);
+        if (isZeroed) NativeMemory.Clear(_address, (nuint)bytes);
         Interlocked.Add(ref s_live, bytes);
         GC.AddMemoryPressure(Math.Max(bytes, 1));
     }
 
     /// <summary>Frees the memory of a buffer that nobody disposed.</summary>
     ~NativeBuffer() => Free();
+
+    /// <summary>Memory whose user writes every byte of it before it reads one: large memory is touched once, by the threads that fill it.</summary>
+    /// <param name="bytes">The size in bytes.</param>
+    public static NativeBuffer ToFill(long bytes) => new(bytes, isZeroed: false);
 
     /// <summary>The bytes of all buffers of this process that have not been freed.</summary>
     public static long LiveBytes => Interlocked.Read(ref s_live);

@@ -56,19 +56,6 @@ internal abstract unsafe class PanelMatrix(PanelType type, int outputs, int inpu
     /// <summary>The number of panels that are multiplied at once by so many rows. Work is best divided into multiples of it.</summary>
     public static int PanelsAtOnce(int rows) => Math.Max(1, VectorsAtOnce(rows) * VectorWidth / PanelWidth);
 
-    /// <summary>Packs weights.</summary>
-    /// <param name="weights">The weights, [outputs, inputs].</param>
-    /// <param name="outputs">The number of outputs.</param>
-    /// <param name="inputs">The number of inputs.</param>
-    /// <param name="type">The type to keep them in. Each weight must be a number of this type: nothing is rounded.</param>
-    /// <param name="crew">The threads that pack.</param>
-    public static PanelMatrix Pack(float* weights, int outputs, int inputs, PanelType type, WorkCrew crew)
-    {
-        var matrix = new FloatPanels(type, outputs, inputs);
-        crew.ForEach(matrix.Panels, panel => matrix.PackPanel(weights, panel));
-        return matrix;
-    }
-
     /// <summary>The smallest type that holds all of these numbers as they are.</summary>
     public static PanelType SmallestType(float* weights, long count)
     {

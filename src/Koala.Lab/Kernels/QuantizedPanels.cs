@@ -83,19 +83,18 @@ internal sealed unsafe class QuantizedPanels : PanelMatrix
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void CopyRow(int output, float* to)
     {
-        var panel = _panels.Address + output / PanelWidth * PanelBytes;
+        var group = _panels.Address + output / PanelWidth * PanelBytes;
         var lane = output % PanelWidth;
-        for (var input = 0; input < Inputs; input++)
+        for (var input = 0; input < Inputs; input += _layout.Group, group += _layout.GroupBytes)
         {
-            var group = panel + (long)input / _layout.Group * _layout.GroupBytes;
-            var codes = group + _layout.ScaleBytes;
-            var code = _layout.Code(codes, input % _layout.Group, lane);
             var (scale, offset) = _layout.HasHalfScales
                 ? ((float)((Half*)group)[2 * lane], (float)((Half*)group)[2 * lane + 1])
                 : (((float*)group)[lane], ((float*)group)[PanelWidth + lane]);
-            to[input] = MathF.FusedMultiplyAdd(code, scale, offset);
+            for (var i = 0; i < _layout.Group; i++)
+                to[input + i] = MathF.FusedMultiplyAdd(_layout.Code(group + _layout.ScaleBytes, i, lane), scale, offset);
         }
     }
 
@@ -138,6 +137,7 @@ internal sealed unsafe class QuantizedPanels : PanelMatrix
             new ReadOnlySpan<float>(results + row * width, valid).CopyTo(new Span<float>(y + row * stride, valid));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PackRow(QuantizedMatrix from, int row, int output)
     {
         var group = _panels.Address + output / PanelWidth * PanelBytes;

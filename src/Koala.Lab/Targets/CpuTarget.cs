@@ -18,10 +18,11 @@ internal sealed unsafe class CpuTarget : IDisposable
     {
         var crew = CpuDecoder.Crew;
         (_config, Decoder) = (reader.Config, new CpuDecoder(reader.Config));
-        _layers = [.. Enumerable.Range(0, _config.Layers).Select(layer => LoadLayer(reader, layer, crew))];
-        _finalNorm = LoadRow(reader, [TargetReader.FinalNorm]);
+        // The largest tensors come first, while there is room for what reading them takes beside their weights.
         _embedding = LoadMatrix(reader, [TargetReader.Embedding], crew);
         LmHead = reader.HasOwnLmHead() ? LoadMatrix(reader, [TargetTensors.LmHead], crew) : _embedding;
+        _layers = [.. Enumerable.Range(0, _config.Layers).Select(layer => LoadLayer(reader, layer, crew))];
+        _finalNorm = LoadRow(reader, [TargetReader.FinalNorm]);
     }
 
     /// <summary>What runs the layers.</summary>
@@ -50,7 +51,7 @@ internal sealed unsafe class CpuTarget : IDisposable
         () => [.. _layers.SelectMany(layer => layer.ToTensors(_config)), PackedTensor.ToTensor(_finalNorm)]);
 
     /// <summary>Rows of the embedding, [N,D].</summary>
-    public Tensor Embed(ReadOnlySpan<long> ids)
+    public Tensor Embed(IReadOnlyList<long> ids)
     {
         var rows = PackedTensor.Rows(_embedding, ids);
         if (_config.EmbeddingScale != 1) rows.mul_((float)_config.EmbeddingScale);
@@ -134,6 +135,7 @@ internal sealed unsafe class CpuTarget : IDisposable
             foreach (var part in codes) part.Dispose();
             return panels;
         }
+        if (reader.Stored(parts) is { } stored) return PanelPacking.Pack(stored, crew);
         using var scope = NewDisposeScope();
         return PackedTensor.Matrix(reader.ReadFused(parts, CPU), crew);
     }

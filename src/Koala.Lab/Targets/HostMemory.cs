@@ -9,10 +9,16 @@ internal static unsafe class HostMemory
 {
     /// <summary>The address of the first number of a contiguous fp32 tensor. It is valid while the tensor lives.</summary>
     /// <exception cref="ArgumentException">The tensor is not contiguous, or has another dtype or device.</exception>
-    public static float* Floats(Tensor tensor)
+    public static float* Floats(Tensor tensor) => tensor.dtype == ScalarType.Float32
+        ? (float*)Bytes(tensor)
+        : throw new ArgumentException("It is no fp32 tensor.", nameof(tensor));
+
+    /// <summary>The address of the first byte of a contiguous tensor. It is valid while the tensor lives.</summary>
+    /// <exception cref="ArgumentException">The tensor is not contiguous, or has another device.</exception>
+    public static byte* Bytes(Tensor tensor)
     {
-        if (tensor.dtype != ScalarType.Float32 || tensor.device_type != TorchSharp.DeviceType.CPU || !tensor.is_contiguous())
-            throw new ArgumentException("It is not a contiguous fp32 tensor on a CPU.", nameof(tensor));
-        return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
+        if (tensor.device_type != TorchSharp.DeviceType.CPU || !tensor.is_contiguous())
+            throw new ArgumentException("It is not a contiguous tensor on a CPU.", nameof(tensor));
+        return (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
     }
 }

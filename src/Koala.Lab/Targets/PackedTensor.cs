@@ -1,3 +1,4 @@
+using Koala.Lab.Checkpoints;
 using Koala.Lab.Kernels;
 using static TorchSharp.torch;
 
@@ -10,11 +11,9 @@ internal static unsafe class PackedTensor
     public static PanelMatrix Matrix(Tensor weights, WorkCrew crew)
     {
         using var scope = NewDisposeScope();
-        var wide = weights.detach().to(ScalarType.Float32).contiguous();
-        var numbers = HostMemory.Floats(wide);
-        var (outputs, inputs) = ((int)wide.shape[0], (int)wide.shape[1]);
-        var type = PanelMatrix.SmallestType(numbers, wide.numel());
-        return PanelMatrix.Pack(numbers, outputs, inputs, type, crew);
+        var stored = weights.detach().contiguous();
+        if (stored.dtype is not (ScalarType.BFloat16 or ScalarType.Float16)) stored = stored.to(ScalarType.Float32);
+        return PanelPacking.Pack([StoredMatrix.InMemory(stored.dtype, stored.shape[0], stored.shape[1], HostMemory.Bytes(stored))], crew);
     }
 
     /// <summary>Copies a row of numbers.</summary>
@@ -45,10 +44,17 @@ internal static unsafe class PackedTensor
     }
 
     /// <summary>Some rows of a matrix, [N,in], fp32.</summary>
-    public static Tensor Rows(PanelMatrix matrix, ReadOnlySpan<long> rows)
+    public static Tensor Rows(PanelMatrix matrix, IReadOnlyList<long> rows)
     {
-        var result = empty(rows.Length, matrix.Inputs);
-        for (var i = 0; i < rows.Length; i++) matrix.CopyRow((int)rows[i], HostMemory.Floats(result) + (long)i * matrix.Inputs);
+        // Fewer rows are copied in less time than it takes to wake a thread.
+        const int RowsPerThread = 256;
+        var result = empty(rows.Count, matrix.Inputs);
+        var to = (nint)HostMemory.Floats(result);
+        Parallel.For(0, (rows.Count + RowsPerThread - 1) / RowsPerThread, part =>
+        {
+            for (var i = part * RowsPerThread; i < Math.Min(rows.Count, (part + 1) * RowsPerThread); i++)
+                matrix.CopyRow((int)rows[i], (float*)to + (long)i * matrix.Inputs);
+        });
         return result;
     }
 }

@@ -55,7 +55,7 @@ internal sealed class TargetReader(ModelFiles files, ScalarType dtype)
     public Tensor Read(string name, Device device)
     {
         var tensors = new CheckedTensors(files.Tensors);
-        if (Config.RotaryDim is { } rotated && name.EndsWith("qkv_proj.weight", StringComparison.Ordinal))
+        if (Config.RotaryDim is { } rotated && IsFusedQkv(name))
         {
             using var inner = NewDisposeScope();
             return tensors.Read(name, dtype, device).index_select(0, QkvOrder(rotated).to(device)).MoveToOuterDisposeScope();
@@ -65,6 +65,8 @@ internal sealed class TargetReader(ModelFiles files, ScalarType dtype)
         // The sum is rounded once.
         return (tensors.Read(name, ScalarType.Float32, device) + 1).to(dtype).MoveToOuterDisposeScope();
     }
+
+    private static bool IsFusedQkv(string name) => name.EndsWith("qkv_proj.weight", StringComparison.Ordinal);
 
     private Tensor QkvOrder(int rotated)
     {
@@ -83,6 +85,19 @@ internal sealed class TargetReader(ModelFiles files, ScalarType dtype)
         using var scope = NewDisposeScope();
         var parts = names.Select(name => Read(name, device)).ToArray();
         return (parts is [var only] ? only : cat(parts, 0)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// Matrices as the files store them, if their rows follow one another as they are and nothing is rounded; otherwise null.
+    /// </summary>
+    public IReadOnlyList<StoredMatrix>? Stored(string[] names)
+    {
+        // These rows are put in another order.
+        if (Config.RotaryDim is not null && names.Any(IsFusedQkv)) return null;
+        var tensors = new CheckedTensors(files.Tensors);
+        StoredMatrix[] parts = [.. names.Select(tensors.Stored).OfType<StoredMatrix>()];
+        bool IsKept(StoredMatrix part) => part.Dtype == parts[0].Dtype && (dtype == ScalarType.Float32 || dtype == part.Dtype);
+        return parts.Length == names.Length && parts.All(IsKept) ? parts : null;
     }
 
     /// <summary>
@@ -108,7 +123,24 @@ internal sealed class TargetReader(ModelFiles files, ScalarType dtype)
     {
         if (!TargetTensors.HasLmHead(files)) return false;
         if (Config.TieWordEmbeddings != true) return true;
+        if (Stored([TargetTensors.LmHead, Embedding]) is [var own, var shared] && AreSameBytes(own, shared)) return false;
         using var scope = NewDisposeScope();
         return !Read(TargetTensors.LmHead, CPU).eq(Read(Embedding, CPU)).all().item<bool>();
+    }
+
+    private static bool AreSameBytes(StoredMatrix first, StoredMatrix second)
+    {
+        const int BytesAtOnce = 1 << 20;
+        if (first.Rows != second.Rows || first.Columns != second.Columns) return false;
+        var rows = (int)Math.Clamp(BytesAtOnce / first.RowBytes, 1, first.Rows);
+        var (a, b) = (new byte[rows * first.RowBytes], new byte[rows * first.RowBytes]);
+        for (var row = 0L; row < first.Rows; row += rows)
+        {
+            var bytes = (int)(Math.Min(rows, first.Rows - row) * first.RowBytes);
+            first.Fill(row, a.AsSpan(0, bytes));
+            second.Fill(row, b.AsSpan(0, bytes));
+            if (!a.AsSpan(0, bytes).SequenceEqual(b.AsSpan(0, bytes))) return false;
+        }
+        return true;
     }
 }

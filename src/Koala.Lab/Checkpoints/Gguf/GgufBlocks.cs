@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Koala.Lab.Checkpoints.Gguf;
@@ -21,6 +22,7 @@ internal static class GgufBlocks
         Vector128.Create((sbyte)-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
 
     /// <summary>A block has d and 16 bytes of nibbles. A number is d·(q - 8).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Q4_0<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
         for (var at = 0; !blocks.IsEmpty; blocks = blocks[18..], at += Elements)
@@ -32,6 +34,7 @@ internal static class GgufBlocks
     }
 
     /// <summary>A block has d, m and 16 bytes of nibbles. A number is d·q + m.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Q4_1<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
         for (var at = 0; !blocks.IsEmpty; blocks = blocks[20..], at += Elements)
@@ -44,6 +47,7 @@ internal static class GgufBlocks
     }
 
     /// <summary>A block has d, 32 high bits and 16 bytes of nibbles. A number is d·(q - 16).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Q5_0<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
         for (var at = 0; !blocks.IsEmpty; blocks = blocks[22..], at += Elements)
@@ -55,6 +59,7 @@ internal static class GgufBlocks
     }
 
     /// <summary>A block has d, m, 32 high bits and 16 bytes of nibbles. A number is d·q + m.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Q5_1<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
         for (var at = 0; !blocks.IsEmpty; blocks = blocks[24..], at += Elements)
@@ -67,6 +72,7 @@ internal static class GgufBlocks
     }
 
     /// <summary>A block has d and 32 signed bytes. A number is d·q.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Q8_0<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
         for (var at = 0; !blocks.IsEmpty; blocks = blocks[34..], at += Elements)
@@ -78,6 +84,7 @@ internal static class GgufBlocks
     }
 
     /// <summary>A block has d and 16 bytes of nibbles, which are numbers of a table (<see cref="FourBits"/>). A number is d·t.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void IQ4_NL<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
         for (var at = 0; !blocks.IsEmpty; blocks = blocks[18..], at += Elements)

@@ -13,7 +13,7 @@ namespace Koala.Lab.Checkpoints.Gguf;
 /// Weights are read in chunks and decoded into the tensor's own memory, so that no second copy of the file is in memory. Several
 /// threads may read tensors at the same time.
 /// </remarks>
-public sealed class GgufFile : ITensorSource
+public sealed class GgufFile : ITensorSource, IStoredMatrices
 {
     // The numbers that are decoded at a time: a multiple of every block length, and few enough that they stay in a core's cache and
     // that libtorch converts them on the calling thread.
@@ -101,6 +101,13 @@ public sealed class GgufFile : ITensorSource
         }
         if (IsPaired(stored)) tensor = Unpaired(stored, tensor);
         return tensor.to(device).MoveToOuterDisposeScope();
+    }
+
+    StoredMatrix? IStoredMatrices.Stored(string name)
+    {
+        if (!_stored.TryGetValue(name, out var stored) || stored.Type.Decode is not null || IsPaired(stored)) return null;
+        var file = _files[stored.Part].File;
+        return StoredMatrix.Of(stored.Type.Dtype, stored.Shape, (at, bytes) => FileBytes.Fill(file, bytes, stored.Offset + at, Where(stored)));
     }
 
     /// <summary>The codes of a quantized matrix, in Hugging Face's order of rows; null if the tensor is no matrix of blocks.</summary>

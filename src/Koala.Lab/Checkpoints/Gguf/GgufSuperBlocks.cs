@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Koala.Lab.Checkpoints.Gguf;
@@ -11,6 +12,7 @@ internal static class GgufSuperBlocks
     /// A block has 16 bytes, each a scale below and a minimum above for 16 numbers, 64 bytes of pairs of bits, d and dmin. A number is
     /// d·sc·q - dmin·m.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Q2_K<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
         for (var at = 0; !blocks.IsEmpty; blocks = blocks[84..], at += Elements)
@@ -28,6 +30,7 @@ internal static class GgufSuperBlocks
     /// A block has 32 bytes of high bits, 64 bytes of pairs of bits, 12 bytes of 16 scales of 6 bits, and d. A number is
     /// d·(sc - 32)·(q - 4); bit p of byte l of the high bits belongs to number l of the p-th 32 numbers.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Q3_K<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
         for (var at = 0; !blocks.IsEmpty; blocks = blocks[110..], at += Elements)
@@ -49,6 +52,7 @@ internal static class GgufSuperBlocks
     /// A block has d, the high pairs of bits of 8 scales of 6 bits in two bytes, their low nibbles in four, and 128 bytes of nibbles, which
     /// are numbers of a table. A number is d·(sc - 32)·t.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void IQ4_XS<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
         for (var at = 0; !blocks.IsEmpty; blocks = blocks[136..], at += Elements)
@@ -67,6 +71,7 @@ internal static class GgufSuperBlocks
     /// A block has d, dmin, 12 bytes of scales and 128 bytes of nibbles. It has 8 parts of 32 numbers, in low halves and high halves
     /// alternately. A number is d·sc·q - dmin·m.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Q4_K<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
         for (var at = 0; !blocks.IsEmpty; blocks = blocks[144..], at += Elements)
@@ -82,6 +87,7 @@ internal static class GgufSuperBlocks
     /// <summary>
     /// The format is Q4_K with 32 bytes of high bits before the nibbles: bit j of byte l belongs to number l of part j.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Q5_K<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
         for (var at = 0; !blocks.IsEmpty; blocks = blocks[176..], at += Elements)
@@ -99,6 +105,7 @@ internal static class GgufSuperBlocks
     /// A block has 128 bytes of low nibbles, 64 bytes of high pairs of bits, 16 signed scales for parts of 16 numbers, and d. A number
     /// is d·sc·(q - 32).
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Q6_K<TSink>(ReadOnlySpan<byte> blocks, TSink sink) where TSink : IBlockSink, allows ref struct
     {
         for (var at = 0; !blocks.IsEmpty; blocks = blocks[210..], at += Elements)

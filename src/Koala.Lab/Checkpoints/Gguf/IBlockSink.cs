@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Koala.Lab.Checkpoints.Gguf;
@@ -17,6 +18,7 @@ internal readonly ref struct NumberSink(Span<float> numbers) : IBlockSink
 {
     private readonly Span<float> _numbers = numbers;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Take(int at, Vector128<sbyte> codes, float scale, float offset)
     {
         var (low, high) = Vector256.Widen(Vector256.WidenLower(codes.ToVector256Unsafe()));
@@ -32,6 +34,7 @@ internal readonly ref struct CodeSink(Span<sbyte> codes, Span<float> scales, Spa
     private readonly Span<float> _scales = scales;
     private readonly Span<float> _offsets = offsets;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Take(int at, Vector128<sbyte> codes, float scale, float offset)
     {
         codes.CopyTo(_codes[at..]);

@@ -11,7 +11,7 @@ namespace Koala.Lab.Checkpoints.Pickles;
 /// Tensors in dictionaries and lists inside the file's dictionary have names joined by dots: <c>state_dict.layers.0.weight</c>. Numbers and
 /// texts beside tensors are ignored.
 /// </remarks>
-public sealed class PickleFile : ITensorSource
+public sealed class PickleFile : ITensorSource, IStoredMatrices
 {
     private const long Chunk = 1 << 24;
     private const int MostLevels = 32;
@@ -79,6 +79,13 @@ public sealed class PickleFile : ITensorSource
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
+
+    StoredMatrix? IStoredMatrices.Stored(string name)
+    {
+        if (!_views.TryGetValue(name, out var view) || !view.IsContiguous || view.Storage.Type.Dtype is not { } dtype) return null;
+        var start = _layout.Storages[view.Storage.Key].Start + view.Offset * view.Storage.Type.Size;
+        return StoredMatrix.Of(dtype, view.Shape, (at, bytes) => FileBytes.Fill(_file, bytes, start + at, Where(name)));
+    }
 
     // Numbers of a tensor's storage, from the tensor's first one on.
     private Tensor Numbers(string name, PickleTensor view, long count, ScalarType dtype)

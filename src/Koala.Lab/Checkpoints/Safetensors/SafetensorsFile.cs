@@ -11,7 +11,7 @@ namespace Koala.Lab.Checkpoints.Safetensors;
 /// The header is read through a memory map, so that a long one takes no memory. Weights are read directly into the tensor's own memory:
 /// if the file became shorter while it is open, a map would end the process, but a read reports an error.
 /// </remarks>
-public sealed class SafetensorsFile : ITensorSource
+public sealed class SafetensorsFile : ITensorSource, IStoredMatrices
 {
     // A span has at most 2 GiB, and a tensor may have more.
     private const long Chunk = 1 << 24;
@@ -71,6 +71,12 @@ public sealed class SafetensorsFile : ITensorSource
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
+
+    StoredMatrix? IStoredMatrices.Stored(string name)
+    {
+        if (!Tensors.TryGetValue(name, out var info) || info.Stored == Float8.Name || info.Dtype is not { } dtype) return null;
+        return StoredMatrix.Of(dtype, info.Shape, (at, bytes) => FileBytes.Fill(_file, bytes, _header.Offset(name) + at, Where(info)));
+    }
 
     private Tensor Stored(TensorInfo info, ScalarType dtype)
     {
