@@ -33,7 +33,8 @@ internal sealed class EvaluateCommand
         + "0.6:0.1,0.7:0.1), or a report of koala evaluate --out that measured it, on any device. Koala then predicts the speedup.");
     private readonly NewHeadOptions _newHead;
     private readonly Option<int> _batch = SharedOptions.Integer("--batch",
-        "Prompts that are answered as a batch, with the head and without it.", () => Defaults.Batch);
+        "Prompts that are answered at once, with the head and without it. When an answer ends, the next prompt takes its "
+        + "place.", () => Defaults.Batch);
     private readonly Option<int> _repeats = SharedOptions.Integer("--repeats",
         "Measurements per prompt, alternately with the head and without it; the median counts.", () => Defaults.Repeats);
     private readonly Option<bool> _byLayer = SharedOptions.Flag("--by-layer",

@@ -215,6 +215,25 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
+    public void The_places_of_a_batch_are_filled_again_within_a_group()
+    {
+        using var head = PlainDecoding.RecordedHead();
+        Prompt[] prompts = [.. Enumerable.Range(0, 9).Select(i => s_prompts[i % s_prompts.Length] with { Id = $"{i}", Category = "one" })];
+        var progress = new List<EvaluationProgress>();
+        var alone = Evaluator.Run(ShippedModels.Nano, head, "recorded", prompts, Options(16));
+        var two = Evaluator.Run(ShippedModels.Nano, head, "recorded", prompts, Options(16) with { Batch = 2 }, new ProgressList(progress));
+        // Four prompts for each place of the batch.
+        Assert.Equal([8, 9], progress.Select(p => p.Done));
+        Assert.Equal((alone.Tokens, 9, true), (two.Tokens, two.Prompts, two.Lossless));
+        Assert.Equal(prompts.Select(prompt => prompt.Id), two.Answers.Select(answer => answer.Prompt));
+        Assert.Equal(alone.Answers.Select(answer => (answer.Speculative.Rounds, answer.Speculative.Accepted)),
+            two.Answers.Select(answer => (answer.Speculative.Rounds, answer.Speculative.Accepted)));
+        // The speed is that of the whole group.
+        Assert.Equal(2, two.Answers.Select(answer => answer.Speculative.SecondsPerToken).Distinct().Count());
+        Assert.Single(two.Answers.Take(8).Select(answer => answer.Baseline.SecondsPerToken).Distinct());
+    }
+
+    [Fact]
     public void All_turns_can_be_asked_in_batches()
     {
         using var head = PlainDecoding.RecordedHead();

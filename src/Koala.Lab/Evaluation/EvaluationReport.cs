@@ -206,7 +206,7 @@ public sealed record TreeReport(string Name, int Nodes, int Depth)
 public sealed record MeanInterval(double Mean, double Low, double High)
 {
     /// <summary>
-    /// The number of prompts (with a batch size, of batches) behind the figure; an interval needs ten. Null in reports that are older than
+    /// The number of prompts (with a batch size, of groups) behind the figure; an interval needs ten. Null in reports that are older than
     /// this field.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

@@ -205,6 +205,33 @@ public sealed class Target : IDisposable
     }
 
     /// <summary>
+    /// Reads prompts into some sequences of a cache, whose other sequences stay as they are. Only the prompts cost time: they are read in
+    /// a cache of their own, which is copied, unless they are all that the cache holds.
+    /// </summary>
+    /// <param name="cache">A cache of B sequences.</param>
+    /// <param name="sequences">G of its sequences, in ascending order. They are replaced.</param>
+    /// <param name="prompts">The token ids of each of the G prompts, at least one each.</param>
+    /// <param name="featureLayers">
+    /// The layers whose outputs are wanted beside the hidden states, counted from 0; may be empty.
+    /// </param>
+    /// <returns>As that of <see cref="Prefill"/>, with G sequences.</returns>
+    /// <exception cref="ArgumentException">The prompts do not fit into the cache.</exception>
+    internal TargetOutput PrefillSome(KeyValueCache cache, IReadOnlyList<int> sequences, IReadOnlyList<IReadOnlyList<int>> prompts,
+        IReadOnlyList<int> featureLayers)
+    {
+        if (sequences.Count == cache.Batch)
+        {
+            cache.Clear();
+            return Prefill(cache, prompts, featureLayers);
+        }
+        using var scope = NewDisposeScope();
+        using var own = NewCache(prompts.Count, prompts.Max(prompt => prompt.Count));
+        var output = Prefill(own, prompts, featureLayers);
+        cache.CopyFrom(own, [.. Enumerable.Range(0, prompts.Count)], sequences);
+        return output.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
     /// Reads prompts as <see cref="Prefill"/> does, but keeps only each one's last hidden state, so that many fit into
     /// memory.
     /// </summary>
