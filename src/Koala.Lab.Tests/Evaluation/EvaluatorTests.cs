@@ -233,6 +233,17 @@ public sealed class EvaluatorTests
         Assert.Single(two.Answers.Take(8).Select(answer => answer.Baseline.SecondsPerToken).Distinct());
     }
 
+    [Theory]
+    [InlineData(80, 8, 1, 1), InlineData(80, 8, 4, 8), InlineData(480, 6, 8, 32), InlineData(20, 2, 4, 10), InlineData(120, 1, 4, 12)]
+    public void Groups_are_as_large_as_leaves_enough_of_them_for_an_interval(int count, int categories, int batch, int largest)
+    {
+        Prompt[] prompts = [.. Enumerable.Range(0, count).Select(i => new Prompt($"{i}", $"{i * categories / count}", ["a"], null))];
+        var groups = PromptGroups.Measured(prompts, batch);
+        Assert.Equal(largest, groups.Max(group => group.Length));
+        Assert.All(groups, group => Assert.Single(group.Select(prompt => prompt.Category).Distinct()));
+        Assert.Equal(prompts, groups.SelectMany(group => group));
+    }
+
     [Fact]
     public void All_turns_can_be_asked_in_batches()
     {
