@@ -40,12 +40,13 @@ public sealed class JsonFieldNamesTests
             "repeats prompts skipped tokens lossless " +
             "nearTies equalAnswers acceptanceLength positionAcceptance nAlpha treeNodeAcceptance baseline " +
             "speculative speedup predicted breakEven round " +
-            "byCategory provenance positionRounds disturbed disturbances load confidenceThreshold calibration byContextLength floor"
+            "byCategory provenance positionRounds disturbed disturbances load confidenceThreshold calibration byContextLength floor draftCandidates"
         },
         { typeof(Calibration), "error bins" },
         { typeof(ContextBin), "from to rounds acceptanceLength" },
         { typeof(CalibrationBin), "confidence accepted tokens" },
         { typeof(TreeReport), "name nodes depth paths topK" },
+        { typeof(CandidateReport), "tree acceptanceLength roundMs speedup" },
         { typeof(MeanInterval), "mean low high count" },
         { typeof(MedianInterval), "median low high count" },
         { typeof(Throughput), "tokensPerSecond stepMs" },

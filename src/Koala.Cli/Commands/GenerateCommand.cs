@@ -205,8 +205,8 @@ internal sealed class GenerateCommand
         if (fitting is null) return options;
         var (choice, _) = DraftLengthTuner.Measure(
             context.Target, source, [[fitting]], options, DraftLengthTuner.Budget, _streams.Limits, cancel);
-        if (!context.Arguments.GetValue(_quiet)) _streams.Error.WriteLine(DraftLengthText.Render(choice));
-        return options with { DraftLength = choice.Length };
+        if (!context.Arguments.GetValue(_quiet)) _streams.Error.WriteLine(ChosenDraftText.Render(choice));
+        return choice.ApplyTo(options);
     }
 
     private Prompt OnePrompt(ParseResult result)

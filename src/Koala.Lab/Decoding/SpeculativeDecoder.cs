@@ -39,12 +39,12 @@ public sealed class SpeculativeDecoder : IDisposable
     }
 
     /// <summary>
-    /// Whether the decoder chooses a draft length for this device where <see cref="GenerationOptions"/> set none. It measures for about
-    /// half a second before its first answer. If false, it drafts as long as it can. Default: true.
+    /// Whether the decoder chooses a draft length or a tree for this device where <see cref="GenerationOptions"/> set none. It measures for
+    /// about half a second before its first answer. If false, it drafts as long as it can. Default: true.
     /// </summary>
     public bool ChooseDraftLength { get; init; } = true;
 
-    /// <summary>The draft length that the decoder has chosen, and the speedup that it expects; null as long as it has not chosen.</summary>
+    /// <summary>The draft length or tree that the decoder has chosen, and the speedup that it expects; null as long as it has not.</summary>
     public DraftLengthChoice? DraftLength { get; private set; }
 
     /// <summary>The seconds that the rounds of the latest answer or batch took, without prefill.</summary>
@@ -183,7 +183,7 @@ public sealed class SpeculativeDecoder : IDisposable
             (DraftLength, var _) = DraftLengthTuner.Measure(_target, _source, [prompts], options, DraftLengthTuner.Budget, cancel: cancel);
             _chosenFor = use;
         }
-        return options with { DraftLength = DraftLength.Length };
+        return DraftLength.ApplyTo(options);
     }
 
     private IReadOnlyList<int> FeatureLayers => _source?.FeatureLayers ?? [];

@@ -139,6 +139,7 @@ internal sealed class EvaluationRun : IDisposable
             Tree = TreeReport.Of(tree),
             DraftLength = tree.Depth,
             DraftLengthChosen = _options.ChoosesDraftLength,
+            DraftCandidates = _plan!.Candidates.Count == 0 ? null : [.. _plan.Candidates.Select(CandidateReport.Of)],
             Repeats = _options.Repeats,
             Prompts = _answers.Count,
             Skipped = _skipped,
@@ -200,8 +201,8 @@ internal sealed class EvaluationRun : IDisposable
         var few = PromptGroups.Spread(groups).Select(FirstTurns).Where(turns => turns.Length > 0);
         var (choice, cost) = DraftLengthTuner.Measure(
             _target, _source, few, _options.Generation, s_choosing, _options.Limits, _cancel);
-        var generation = _options.Generation with { DraftLength = choice.Length };
-        return new DraftPlan(generation, SpeculativeDecoder.TreeFor(_source, generation), cost);
+        var generation = choice.ApplyTo(_options.Generation);
+        return new DraftPlan(generation, SpeculativeDecoder.TreeFor(_source, generation), cost) { Candidates = choice.Candidates };
     }
 
     private DraftPlan PlanOfGivenDraft()
