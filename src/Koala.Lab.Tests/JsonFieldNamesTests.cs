@@ -36,7 +36,7 @@ public sealed class JsonFieldNamesTests
         // Reports.
         {
             typeof(EvaluationReport),
-            "target head device dtype kernels threads temperature batch acceptance draftLength tree draftLengthChosen " +
+            "target head device dtype weights kernels threads temperature batch acceptance draftLength tree draftLengthChosen " +
             "repeats prompts skipped tokens lossless " +
             "nearTies equalAnswers acceptanceLength positionAcceptance nAlpha treeNodeAcceptance baseline " +
             "speculative speedup predicted breakEven round " +
@@ -75,7 +75,7 @@ public sealed class JsonFieldNamesTests
         { typeof(CategoryReport), "category prompts acceptanceLength speedup nAlpha" },
         {
             typeof(BreakEvenReport),
-            "target head device dtype kernels threads temperature batch draftLength aloneMs breakEven round byDraftLength provenance " +
+            "target head device dtype weights kernels threads temperature batch draftLength aloneMs breakEven round byDraftLength provenance " +
             "disturbed disturbances load acceptanceFrom predictionError acceptanceLengthError"
         },
         { typeof(CostReport), "rate trainingRate currency heads" },
@@ -88,7 +88,7 @@ public sealed class JsonFieldNamesTests
         { typeof(TreeCost), "nodes draftMs verifyMs bookkeepingMs roundMs" },
         {
             typeof(TreeFitReport),
-            "target head device dtype kernels threads by prompts skipped places tree chain aloneTokensPerSecond byNodes paths provenance " +
+            "target head device dtype weights kernels threads by prompts skipped places tree chain aloneTokensPerSecond byNodes paths provenance " +
             "disturbed disturbances load"
         },
         { typeof(FittedTree), "nodes depth acceptanceLength roundMs tokensPerSecond" },

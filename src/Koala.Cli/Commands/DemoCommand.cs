@@ -63,7 +63,8 @@ internal sealed class DemoCommand
         var race = new Race(TimedAnswer.Median(left), TimedAnswer.Median(right));
 
         _streams.Output.WriteLine($"Prompt: {question}");
-        _streams.Output.WriteLine($"Target {TargetName}, draft head {HeadName}, {Tokens(choice.Tree?.Nodes ?? choice.Length)} drafted per round.");
+        var drafted = Tokens(choice.Tree?.Nodes ?? choice.Length);
+        _streams.Output.WriteLine($"Target {TargetName}, draft head {HeadName}, {drafted} drafted per round.");
         _streams.Output.WriteLine();
         DemoScreen.Show(_streams, race, target.Tokenizer, cancel);
         _streams.Output.WriteLine();

@@ -61,6 +61,7 @@ internal sealed class EvaluateCommand
             + "acceptance, speedup, and whether the answers stay the same.");
         self._model.Target.Required = true;
         self._model.AddTo(command);
+        self._model.AddWeightsTo(command);
         self._draft.AddTo(command);
         self._prompts.AddTo(command);
         self._sampling.AddTo(command);
@@ -97,6 +98,7 @@ internal sealed class EvaluateCommand
         using var interruption = new Interruption(_streams);
         using var target = _model.Load(result);
         var source = location.Load(target);
+        RoundedTargetNote.Write(_streams, result.GetValue(_quiet), target, source);
         using var disposable = source as IDisposable;
         if (result.GetValue(_byLayer))
             return RunByLayer(result, target, source, location.Name, prompts, options, provenance, interruption.Token);

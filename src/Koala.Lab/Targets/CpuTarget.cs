@@ -135,7 +135,10 @@ internal sealed unsafe class CpuTarget : IDisposable
             return panels;
         }
         using var scope = NewDisposeScope();
-        return PackedTensor.Matrix(reader.ReadFused(parts, CPU), crew);
+        var weights = reader.ReadFused(parts, CPU);
+        return reader.EightBits && EightBitWeights.Serve(weights)
+            ? EightBitWeights.Pack(weights, crew)
+            : PackedTensor.Matrix(weights, crew);
     }
 
     private static NativeBuffer LoadRow(TargetReader reader, string[] parts)

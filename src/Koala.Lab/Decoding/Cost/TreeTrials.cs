@@ -32,8 +32,9 @@ internal sealed class TreeTrials(IDraftSource source, IReadOnlyList<AnsweredGrou
         new() { Tokens = 24, Levels = 5, TopK = 4 },
     ];
 
-    /// <summary>The trees that could be the fastest, by what chains cost: drafting to their depth, and verifying as many candidates.</summary>
-    public IReadOnlyList<DraftTree> Hopeful() => [.. _trees.Where(tree => MostSpeedup(tree, chains.EstimateMs(tree), chains) > best.Speedup)];
+    /// <summary>The trees that could be the fastest, by what chains cost: drafting to their depth, verifying as many candidates.</summary>
+    public IReadOnlyList<DraftTree> Hopeful() =>
+        [.. _trees.Where(tree => MostSpeedup(tree, chains.EstimateMs(tree), chains) > best.Speedup)];
 
     /// <summary>Tries the hopeful trees, the most promising ones first, until none of those that are left could be the fastest.</summary>
     /// <param name="decoder">A decoder with the draft source.</param>
