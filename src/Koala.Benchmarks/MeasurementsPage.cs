@@ -299,7 +299,7 @@ internal static class MeasurementsPage
     }
 
     private static string Draft(EvaluationReport r) => r.Tree is { Name: not "chain" } tree
-        ? $"{tree.Name}, {tree.Nodes} nodes"
+        ? $"{tree.Name}, {tree.Nodes} nodes{(r.DraftLengthChosen ? " (chosen)" : "")}"
         : $"{r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}";
 
     private static string AcceptanceLength(EvaluationReport r) =>

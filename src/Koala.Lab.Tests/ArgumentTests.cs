@@ -61,6 +61,7 @@ public sealed class ArgumentTests
         ("SpeculativeDecoder: null", "target", () => new SpeculativeDecoder(null!)),
         ("Generate: null", "prompt", () => { using var d = new SpeculativeDecoder(Nano); d.Generate(null!); }),
         ("GenerateAll: no prompt", "prompts", () => { using var d = new SpeculativeDecoder(Nano); d.GenerateAll([]); }),
+        ("GenerateAll: batch 0", "batch", () => { using var d = new SpeculativeDecoder(Nano); d.GenerateAll([[1]], batch: 0); }),
         ("BatchDecoder: null", "target", () => new BatchDecoder(null!, 1, new GenerationOptions())),
         ("BatchDecoder: null prompt", "prompts",
             () => { using var d = new BatchDecoder(Nano, 1, new GenerationOptions()); d.Run([new BatchPrompt(null!)], _ => { }); }),

@@ -36,16 +36,18 @@ public sealed class JsonFieldNamesTests
         // Reports.
         {
             typeof(EvaluationReport),
-            "target head device dtype kernels threads temperature batch acceptance draftLength tree draftLengthChosen " +
+            "target head device dtype weights kernels threads temperature batch acceptance draftLength tree draftLengthChosen " +
             "repeats prompts skipped tokens lossless " +
             "nearTies equalAnswers acceptanceLength positionAcceptance nAlpha treeNodeAcceptance baseline " +
             "speculative speedup predicted breakEven round " +
-            "byCategory provenance positionRounds disturbed disturbances load confidenceThreshold calibration byContextLength floor"
+            "byCategory provenance positionRounds disturbed disturbances load confidenceThreshold calibration byContextLength floor " +
+            "draftCandidates"
         },
         { typeof(Calibration), "error bins" },
         { typeof(ContextBin), "from to rounds acceptanceLength" },
         { typeof(CalibrationBin), "confidence accepted tokens" },
         { typeof(TreeReport), "name nodes depth paths topK" },
+        { typeof(CandidateReport), "tree acceptanceLength roundMs speedup" },
         { typeof(MeanInterval), "mean low high count" },
         { typeof(MedianInterval), "median low high count" },
         { typeof(Throughput), "tokensPerSecond stepMs" },
@@ -74,8 +76,8 @@ public sealed class JsonFieldNamesTests
         { typeof(CategoryReport), "category prompts acceptanceLength speedup nAlpha" },
         {
             typeof(BreakEvenReport),
-            "target head device dtype kernels threads temperature batch draftLength aloneMs breakEven round byDraftLength provenance " +
-            "disturbed disturbances load acceptanceFrom predictionError acceptanceLengthError"
+            "target head device dtype weights kernels threads temperature batch draftLength aloneMs breakEven round byDraftLength " +
+            "provenance disturbed disturbances load acceptanceFrom predictionError acceptanceLengthError"
         },
         { typeof(CostReport), "rate trainingRate currency heads" },
         { typeof(HeadCost), "head target device alone withHead isFaster trainingHours training paysAfterTokens" },
@@ -87,7 +89,7 @@ public sealed class JsonFieldNamesTests
         { typeof(TreeCost), "nodes draftMs verifyMs bookkeepingMs roundMs" },
         {
             typeof(TreeFitReport),
-            "target head device dtype kernels threads by prompts skipped places tree chain aloneTokensPerSecond byNodes paths provenance " +
+            "target head device dtype weights kernels threads by prompts skipped places tree chain aloneTokensPerSecond byNodes paths provenance " +
             "disturbed disturbances load"
         },
         { typeof(FittedTree), "nodes depth acceptanceLength roundMs tokensPerSecond" },

@@ -53,7 +53,7 @@ internal sealed class DemoCommand
         var options = new GenerationOptions { MaxTokens = MaxTokens };
 
         var (choice, _) = DraftLengthTuner.Measure(target, head, [[prompt]], options, s_tuningBudget, _streams.Limits, cancel);
-        options = options with { DraftLength = choice.Length };
+        options = choice.ApplyTo(options);
         var (left, right) = (new List<TimedAnswer>(), new List<TimedAnswer>());
         for (var i = 0; i < Answers; i++)
         {
@@ -63,7 +63,8 @@ internal sealed class DemoCommand
         var race = new Race(TimedAnswer.Median(left), TimedAnswer.Median(right));
 
         _streams.Output.WriteLine($"Prompt: {question}");
-        _streams.Output.WriteLine($"Target {TargetName}, draft head {HeadName}, {Tokens(choice.Length)} drafted per round.");
+        var drafted = Tokens(choice.Tree?.Nodes ?? choice.Length);
+        _streams.Output.WriteLine($"Target {TargetName}, draft head {HeadName}, {drafted} drafted per round.");
         _streams.Output.WriteLine();
         DemoScreen.Show(_streams, race, target.Tokenizer, cancel);
         _streams.Output.WriteLine();

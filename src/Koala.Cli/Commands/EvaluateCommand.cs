@@ -33,7 +33,8 @@ internal sealed class EvaluateCommand
         + "0.6:0.1,0.7:0.1), or a report of koala evaluate --out that measured it, on any device. Koala then predicts the speedup.");
     private readonly NewHeadOptions _newHead;
     private readonly Option<int> _batch = SharedOptions.Integer("--batch",
-        "Prompts that are answered as a batch, with the head and without it.", () => Defaults.Batch);
+        "Prompts that are answered at once, with the head and without it. When an answer ends, the next prompt takes its "
+        + "place.", () => Defaults.Batch);
     private readonly Option<int> _repeats = SharedOptions.Integer("--repeats",
         "Measurements per prompt, alternately with the head and without it; the median counts.", () => Defaults.Repeats);
     private readonly Option<bool> _byLayer = SharedOptions.Flag("--by-layer",
@@ -60,6 +61,7 @@ internal sealed class EvaluateCommand
             + "acceptance, speedup, and whether the answers stay the same.");
         self._model.Target.Required = true;
         self._model.AddTo(command);
+        self._model.AddWeightsTo(command);
         self._draft.AddTo(command);
         self._prompts.AddTo(command);
         self._sampling.AddTo(command);
@@ -96,6 +98,7 @@ internal sealed class EvaluateCommand
         using var interruption = new Interruption(_streams);
         using var target = _model.Load(result);
         var source = location.Load(target);
+        RoundedTargetNote.Write(_streams, result.GetValue(_quiet), target, source);
         using var disposable = source as IDisposable;
         if (result.GetValue(_byLayer))
             return RunByLayer(result, target, source, location.Name, prompts, options, provenance, interruption.Token);

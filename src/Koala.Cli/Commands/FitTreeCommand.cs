@@ -38,6 +38,7 @@ internal sealed class FitTreeCommand
             + "and to what rounds cost on this device.");
         foreach (var option in (Option[])[self._model.Target, self._prompts.File, self._out]) option.Required = true;
         self._model.AddTo(command);
+        self._model.AddWeightsTo(command);
         self._draft.AddTo(command);
         command.AddOptions(self._prompts.File, self._prompts.Limit, self._prompts.Categories);
         command.AddOptions(self._out, self._nodes, self._by, self._maxTokens, self._json, self._quiet);
@@ -65,6 +66,7 @@ internal sealed class FitTreeCommand
         using var interruption = new Interruption(_streams);
         using var target = _model.Load(result);
         var source = location.Load(target);
+        RoundedTargetNote.Write(_streams, result.GetValue(_quiet), target, source);
         using var disposable = source as IDisposable;
         TreeFitReport? measured = null;
         ProgressLine.Run(_streams, result.GetValue(_quiet), show =>

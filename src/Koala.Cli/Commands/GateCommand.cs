@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Koala.Cli.Options;
+using Koala.Cli.Output;
 using Koala.Lab;
 using Koala.Lab.Evaluation;
 using Koala.Lab.Evaluation.Gates;
@@ -58,8 +59,8 @@ internal sealed class GateCommand
         var figures = result.GetValue(_figures)?.Split(',', TrimmedNames) ?? Gate.StandardFigures;
         var measured = ReportFiles.Load(report);
         var gate = Gate.Create(measured, figures, result.GetValue(_below) ?? StandardBelow);
-        // A length that was chosen for this device may be chosen differently next time, and acceptance depends on it.
-        string[] draft = measured.DraftLengthChosen ? ["--draft-length", $"{measured.DraftLength}"] : [];
+        // A draft that was chosen for this device may be chosen differently next time, and acceptance depends on it.
+        string[] draft = measured.DraftLengthChosen ? ChosenDraftText.OptionsOf(measured) : [];
         (gate with { Command = gate.Command is { } command ? [.. WithoutOut(command), .. draft] : null }).Save(file);
         _streams.Output.WriteLine($"the gate is in {file}; check it with: {CommandName.AsTyped} gate {file}");
         return ExitCodes.Done;

@@ -67,6 +67,7 @@ internal sealed class GenerateCommand
         var command = new Command("generate", "Answer prompts with a target, with a draft head or without one.");
         self._model.Target.Required = true;
         self._model.AddTo(command);
+        self._model.AddWeightsTo(command);
         self._draft.AddTo(command);
         command.AddOptions(self._prompt, self._raw, self._system);
         self._prompts.AddTo(command);
@@ -94,6 +95,7 @@ internal sealed class GenerateCommand
         using var interruption = new Interruption(_streams);
         using var target = Load(result);
         var source = location?.Load(target);
+        RoundedTargetNote.Write(_streams, result.GetValue(_quiet), target, source);
         using var disposable = source as IDisposable;
         if (source is DraftHead { Origin: { } origin } && !result.GetValue(_quiet)) _streams.Error.WriteLine($"head: {origin}");
         var summary = new GenerationSummary(options.MaxTokens, target.Config.ContextLength, target.EndIds, source is not null);
@@ -205,8 +207,8 @@ internal sealed class GenerateCommand
         if (fitting is null) return options;
         var (choice, _) = DraftLengthTuner.Measure(
             context.Target, source, [[fitting]], options, DraftLengthTuner.Budget, _streams.Limits, cancel);
-        if (!context.Arguments.GetValue(_quiet)) _streams.Error.WriteLine(DraftLengthText.Render(choice));
-        return options with { DraftLength = choice.Length };
+        if (!context.Arguments.GetValue(_quiet)) _streams.Error.WriteLine(ChosenDraftText.Render(choice));
+        return choice.ApplyTo(options);
     }
 
     private Prompt OnePrompt(ParseResult result)

@@ -17,7 +17,7 @@ internal sealed class TreeOptions
     private readonly Option<string?> _tree = SharedOptions.Text("--tree", "NAME",
         "The draft tree of a round: chain, mc_sim_7b_63 or eagle-1 (published static trees), "
         + "dynamic (the candidates that the head considers most likely), "
-        + "or a file that koala fit-tree has written. Default: chain.");
+        + "or a file that koala fit-tree has written. Default: a chain or a dynamic tree, chosen by a short measurement.");
     private readonly Option<int?> _tokens = SharedOptions.OptionalInteger("--tree-tokens",
         "Tokens of a dynamic tree, including the root. Default: 60.");
     private readonly Option<int?> _levels = SharedOptions.OptionalInteger("--tree-levels",
@@ -53,6 +53,8 @@ internal sealed class TreeOptions
         }
         return options with
         {
+            // A chain was asked for; its length may still be chosen.
+            ChooseTrees = result.GetValue(_tree) is null,
             Tree = name switch
             {
                 Chain => null,

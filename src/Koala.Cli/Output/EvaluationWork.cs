@@ -16,12 +16,7 @@ internal static class EvaluationWork
         EvaluationReport? report = null;
         ProgressLine.Run(streams, quiet, show =>
             report = Evaluator.Run(target, source, name, prompts, options, new PromptProgressText(show, "evaluating"), cancel));
-        if (report!.DraftLengthChosen && !quiet)
-        {
-            var busy = report.Disturbed == true ? ", while the machine was busy" : "";
-            streams.Error.WriteLine($"draft length {report.DraftLength}, chosen for this device by a short measurement{busy}; "
-                + "--draft-length sets it");
-        }
+        if (report!.DraftLengthChosen && !quiet) streams.Error.WriteLine(ChosenDraftText.Render(report));
         return report;
     }
 

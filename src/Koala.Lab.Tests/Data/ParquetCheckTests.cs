@@ -42,7 +42,9 @@ public sealed class ParquetCheckTests : IDisposable
         }, Mutations.Count / Codecs.Count, Margin);
     }
 
-    /// <summary>Every number of the metadata is replaced by the largest one of 32 bits and by one of 28 bits, as nobody's random damage does.</summary>
+    /// <summary>
+    /// Every number of the metadata is replaced by the largest one of 32 bits and by one of 28 bits, as nobody's random damage does.
+    /// </summary>
     [Theory, MemberData(nameof(Codecs))]
     public async Task A_claim_of_any_number_takes_little_memory(CompressionMethod codec)
     {

@@ -215,6 +215,36 @@ public sealed class EvaluatorTests
     }
 
     [Fact]
+    public void The_places_of_a_batch_are_filled_again_within_a_group()
+    {
+        using var head = PlainDecoding.RecordedHead();
+        Prompt[] prompts = [.. Enumerable.Range(0, 9).Select(i => s_prompts[i % s_prompts.Length] with { Id = $"{i}", Category = "one" })];
+        var progress = new List<EvaluationProgress>();
+        var alone = Evaluator.Run(ShippedModels.Nano, head, "recorded", prompts, Options(16));
+        var two = Evaluator.Run(ShippedModels.Nano, head, "recorded", prompts, Options(16) with { Batch = 2 }, new ProgressList(progress));
+        // Four prompts for each place of the batch.
+        Assert.Equal([8, 9], progress.Select(p => p.Done));
+        Assert.Equal((alone.Tokens, 9, true), (two.Tokens, two.Prompts, two.Lossless));
+        Assert.Equal(prompts.Select(prompt => prompt.Id), two.Answers.Select(answer => answer.Prompt));
+        Assert.Equal(alone.Answers.Select(answer => (answer.Speculative.Rounds, answer.Speculative.Accepted)),
+            two.Answers.Select(answer => (answer.Speculative.Rounds, answer.Speculative.Accepted)));
+        // The speed is that of the whole group.
+        Assert.Equal(2, two.Answers.Select(answer => answer.Speculative.SecondsPerToken).Distinct().Count());
+        Assert.Single(two.Answers.Take(8).Select(answer => answer.Baseline.SecondsPerToken).Distinct());
+    }
+
+    [Theory]
+    [InlineData(80, 8, 1, 1), InlineData(80, 8, 4, 8), InlineData(480, 6, 8, 32), InlineData(20, 2, 4, 10), InlineData(120, 1, 4, 12)]
+    public void Groups_are_as_large_as_leaves_enough_of_them_for_an_interval(int count, int categories, int batch, int largest)
+    {
+        Prompt[] prompts = [.. Enumerable.Range(0, count).Select(i => new Prompt($"{i}", $"{i * categories / count}", ["a"], null))];
+        var groups = PromptGroups.Measured(prompts, batch);
+        Assert.Equal(largest, groups.Max(group => group.Length));
+        Assert.All(groups, group => Assert.Single(group.Select(prompt => prompt.Category).Distinct()));
+        Assert.Equal(prompts, groups.SelectMany(group => group));
+    }
+
+    [Fact]
     public void All_turns_can_be_asked_in_batches()
     {
         using var head = PlainDecoding.RecordedHead();

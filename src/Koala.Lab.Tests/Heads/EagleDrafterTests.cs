@@ -117,6 +117,34 @@ public sealed class EagleDrafterTests
         Check(head, text[..12], [], drafter.Outputs[1], logits[1]);
     }
 
+    [Theory, MemberData(nameof(Variants))]
+    public void A_forgotten_sequence_begins_with_another_text_while_the_other_one_is_left_alone(EagleOptions options)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = EagleFixtures.Random(ShippedModels.Nano, options);
+        int[][] texts = [Text(5, 40), Text(11, 40), Text(17, 40)];
+        var features = texts.Select(text => FeaturesOf(text, head)).ToArray();
+        foreach (var tensors in (bool[])[false, true])
+        {
+            using var drafter = tensors
+                ? head.NewTensorDrafter(ShippedModels.Nano, 2, 40)
+                : (EagleDrafter)head.NewDrafter(ShippedModels.Nano, 2, 40);
+            drafter.Extend(stack([features[0].narrow(0, 0, 20), features[1].narrow(0, 0, 20)], 0), [texts[0][..21], texts[1][..10]]);
+            drafter.Propose(new ChainTree(3), new Best());
+            drafter.Forget(0);
+            // Only the first sequence gets tokens, and only its features have a meaning.
+            drafter.Extend(stack([features[2].narrow(0, 0, 6), zeros_like(features[2].narrow(0, 0, 6))], 0), [texts[2][..7], []]);
+            var roots = drafter.First();
+            Check(head, texts[2][..7], [], drafter.Outputs[0], roots[0]);
+            Check(head, texts[1][..10], [], drafter.Outputs[1], roots[1]);
+            drafter.Extend(stack([features[2].narrow(0, 6, 3), features[1].narrow(0, 9, 3)], 0), [texts[2][6..8], texts[1][9..13]]);
+            roots = drafter.First();
+            Check(head, texts[2][..8], [], drafter.Outputs[0], roots[0]);
+            Check(head, texts[1][..13], [], drafter.Outputs[1], roots[1]);
+        }
+    }
+
     [Fact]
     public void A_drafting_round_leaves_no_tensor_behind()
     {

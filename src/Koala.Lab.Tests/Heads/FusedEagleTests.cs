@@ -48,6 +48,48 @@ public sealed class FusedEagleTests
     }
 
     [Theory, MemberData(nameof(Heads))]
+    public void A_forgotten_sequence_begins_with_another_text_while_the_others_are_left_alone(EagleOptions options)
+    {
+        const int Length = 5;
+        using var target = Load();
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var head = RandomHead(options, target);
+        int[][] texts = [Text(3, 20, target), Text(4, Context, target), Text(5, 30, target), Text(6, 24, target)];
+        Tensor Features(int[] text)
+        {
+            using var cache = target.NewCache(1, Context);
+            return target.Prefill(cache, [text[..^1]], head.FeatureLayers).Features;      // [1,T,F]
+        }
+        Tensor[] features = [.. texts.Select(Features)];
+        Tensor Padded(params int[] of)
+        {
+            var longest = of.Max(i => features[i].shape[1]);
+            return cat([.. of.Select(i => nn.functional.pad(features[i], [0, 0, 0, longest - features[i].shape[1]]))], 0);
+        }
+        long[][] alone = [.. texts.Select((text, i) => Chain(1, drafter => drafter.Extend(features[i], [text])))];
+        // Rounds before and after the draft: what waits to be read, and what was read.
+        foreach (var drafts in (bool[])[false, true])
+        {
+            var together = Chain(3, drafter =>
+            {
+                drafter.Extend(Padded(0, 1, 2), texts[..3]);
+                if (drafts) drafter.GreedyChain(Length);
+                drafter.Forget(0);
+                drafter.Extend(Padded(3, 3, 3), [texts[3], [], []]);
+            });
+            Assert.Equal([.. alone[3], .. alone[1], .. alone[2]], together);
+        }
+
+        long[] Chain(int batch, Action<EagleFusedDrafter> extend)
+        {
+            using var drafter = NewDrafter(head, target, batch);
+            extend(drafter);
+            return drafter.GreedyChain(Length).data<long>().ToArray();
+        }
+    }
+
+    [Theory, MemberData(nameof(Heads))]
     public void A_chain_is_drafted_as_its_levels_one_by_one(EagleOptions options)
     {
         const int Length = 6;

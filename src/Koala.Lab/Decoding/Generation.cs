@@ -11,8 +11,13 @@ namespace Koala.Lab.Decoding;
 /// </param>
 /// <param name="Text">The text of the answer, without special tokens, cut before a stop text.</param>
 /// <param name="FinishReason">Why the answer ended.</param>
-/// <param name="Seconds">The wall-clock seconds in total.</param>
-/// <param name="PrefillSeconds">The part of these seconds that the prompt and the first token took.</param>
+/// <param name="Seconds">
+/// The wall-clock seconds from the beginning of prefill to the last round. In a batch they contain the prefill of answers that began in the
+/// meantime.
+/// </param>
+/// <param name="PrefillSeconds">
+/// The part of these seconds that the prompt and the first token took; in a batch also the prompts that began with it.
+/// </param>
 /// <param name="Rounds">The trace. The baseline has rounds in which nothing is drafted.</param>
 [TypeFormatterSource]
 public sealed record Generation(

@@ -22,13 +22,18 @@ public sealed record GenerationOptions
     public double TopP { get; init; } = 1;
 
     /// <summary>
-    /// The number of tokens that a round drafts in a chain. Null means that the decoder chooses
-    /// (<see cref="SpeculativeDecoder.ChooseDraftLength"/>). A sampled answer depends on it: to repeat one, set it as well as the seed.
+    /// The number of tokens that a round drafts in a chain. Null means that the decoder chooses a length or a
+    /// tree (<see cref="SpeculativeDecoder.ChooseDraftLength"/>). A sampled answer depends on it: to repeat one, set it as well as the seed.
     /// </summary>
     public int? DraftLength { get; init; }
 
     /// <summary>The draft tree of every round. Null means a chain of <see cref="DraftLength"/> tokens.</summary>
     public DraftTree? Tree { get; init; }
+
+    /// <summary>
+    /// Whether a tree may be chosen where neither a draft length nor a tree is set. Default: true. If false, only a chain is.
+    /// </summary>
+    public bool ChooseTrees { get; init; } = true;
 
     /// <summary>
     /// Where the head's own confidence ends a chain early: no further token is drafted once the product of its confidences is below this

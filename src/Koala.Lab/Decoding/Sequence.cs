@@ -14,6 +14,7 @@ internal sealed class Sequence(Target target, IReadOnlyList<int> prompt, Generat
     private readonly List<Round> _rounds = [];
     private readonly SequenceText _text = new(target.Tokenizer, options.Stop);
     private double _prefillSeconds;
+    private double _seconds;
     private FinishReason _finish;
 
     public bool Ended { get; private set; }
@@ -47,7 +48,10 @@ internal sealed class Sequence(Target target, IReadOnlyList<int> prompt, Generat
         onChunk(new GenerationChunk(text, _tokens[before..], [.. origins.Take(_tokens.Count - before)]));
     }
 
-    public void EndPrefill() => _prefillSeconds = TimeProvider.System.GetElapsedTime(_start).TotalSeconds;
+    /// <summary>Stops the clock of prefill, which is also that of an answer that ended with its first token.</summary>
+    public void EndPrefill() => _seconds = _prefillSeconds = Elapsed;
+
+    /// <summary>Records a round. The answer's clock stops with its last round.</summary>
 
     public void Record(Draft draft, AcceptedPath accepted, TargetDistributions distributions, RoundClock clock)
     {
@@ -61,10 +65,12 @@ internal sealed class Sequence(Target target, IReadOnlyList<int> prompt, Generat
             Bonus = bonus,
             Candidates = candidates,
         });
+        _seconds = Elapsed;
     }
 
-    public Generation Finish() =>
-        new(prompt, _tokens, _text.Text, _finish, TimeProvider.System.GetElapsedTime(_start).TotalSeconds, _prefillSeconds, _rounds);
+    public Generation Finish() => new(prompt, _tokens, _text.Text, _finish, _seconds, _prefillSeconds, _rounds);
+
+    private double Elapsed => TimeProvider.System.GetElapsedTime(_start).TotalSeconds;
 
     private void End(FinishReason finish) => (Ended, _finish) = (true, finish);
 

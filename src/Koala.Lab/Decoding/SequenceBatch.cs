@@ -4,31 +4,62 @@ using Koala.Lab.Drafting;
 using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Targets;
 using MathNet.Numerics.Random;
+using static TorchSharp.torch;
 
 namespace Koala.Lab.Decoding;
 
 /// <summary>
 /// A batch of answers, which grow round by round, and the target's cache that holds them. Each answer grows by its own
-/// number of tokens. An answer that has ended gets no more tokens, and its sequence in the cache is empty.
+/// number of tokens. An answer that has ended gets no more tokens, and its sequence in the cache is empty until another answer takes it.
 /// </summary>
-/// <param name="sequences">The answers, one per sequence of the cache.</param>
-/// <param name="random">
-/// One random generator per answer, so that an answer does not depend on the other answers of the batch.
-/// </param>
 /// <param name="cache">The target's cache. Only this batch and the target's steps change it.</param>
-internal sealed class SequenceBatch(Sequence[] sequences, RandomSource[] random, KeyValueCache cache)
+/// <param name="random">
+/// One random generator per answer, so that an answer does not depend on the other answers of the batch. An answer that begins brings its
+/// own.
+/// </param>
+internal sealed class SequenceBatch(KeyValueCache cache, RandomSource[] random)
 {
-    private readonly int[] _roots = new int[sequences.Length];
-    private int[] _starts = new int[sequences.Length];   // the lengths in the cache before the round's step
+    private readonly Sequence?[] _sequences = new Sequence?[cache.Batch];   // null where no answer has begun
+    private readonly int[] _roots = new int[cache.Batch];
+    private int[] _starts = new int[cache.Batch];   // the lengths in the cache before the round's step
 
     /// <summary>The cache that the target's step appends to.</summary>
     public KeyValueCache Cache => cache;
 
     /// <summary>Whether any answer has not ended.</summary>
-    public bool Running => sequences.Any(sequence => !sequence.Ended);
+    public bool Running => _sequences.Any(sequence => sequence is { Ended: false });
 
-    /// <summary>An empty draft for each answer.</summary>
-    public IReadOnlyList<Draft> NoDrafts => [.. sequences.Select(_ => Drafting.Draft.Empty)];
+    /// <summary>The sequences that no answer needs: it has ended, or none has begun there.</summary>
+    public IEnumerable<int> Free => Enumerable.Range(0, cache.Batch).Where(IsFree);
+
+    /// <summary>Makes answers begin in free sequences.</summary>
+    /// <param name="sequences">The free sequences.</param>
+    /// <param name="answers">Their answers, without tokens yet.</param>
+    /// <param name="generators">The random generators of these answers.</param>
+    public void Take(IReadOnlyList<int> sequences, IReadOnlyList<Sequence> answers, IReadOnlyList<RandomSource> generators)
+    {
+        for (var i = 0; i < sequences.Count; i++) (_sequences[sequences[i]], random[sequences[i]]) = (answers[i], generators[i]);
+    }
+
+    /// <summary>The first tokens of answers that begin, which prefill decides.</summary>
+    /// <param name="sequences">Their sequences.</param>
+    /// <param name="verifier">The verifier.</param>
+    /// <param name="distributions">The target's distributions after their prompts.</param>
+    public int[] First(IReadOnlyList<int> sequences, Verifier verifier, IReadOnlyList<TargetDistributions> distributions) =>
+        [.. sequences.Select((b, i) => verifier.Verify(distributions[i], Drafting.Draft.Empty, random[b]).Bonus)];
+
+    /// <summary>Commits the first tokens of answers that begin.</summary>
+    /// <param name="sequences">Their sequences.</param>
+    /// <param name="prompts">Their prompts.</param>
+    /// <param name="tokens">The tokens.</param>
+    /// <returns>For each sequence where an answer begins and has not ended, its prompt and the root; for others nothing.</returns>
+    public int[][] Begin(IReadOnlyList<int> sequences, IReadOnlyList<IReadOnlyList<int>> prompts, IReadOnlyList<int> tokens)
+    {
+        int[][] committed = [.. _sequences.Select(_ => Array.Empty<int>())];
+        for (var i = 0; i < sequences.Count; i++)
+            if (Append(sequences[i], [tokens[i]], TokenOrigin.Prefill)) committed[sequences[i]] = [.. prompts[i], tokens[i]];
+        return committed;
+    }
 
     /// <summary>Drafts for each answer that has not ended; the other answers get an empty draft.</summary>
     /// <remarks>
@@ -41,9 +72,10 @@ internal sealed class SequenceBatch(Sequence[] sequences, RandomSource[] random,
     public IReadOnlyList<Draft> Draft(Drafter? drafter, DraftTree? tree, ITokenSampler sampler)
     {
         var freeSlots = cache.Capacity - cache.Lengths.Max() - 1;
-        if (drafter is null || tree is not { Nodes: > 0 } || freeSlots == 0) return NoDrafts;
+        if (drafter is null || tree is not { Nodes: > 0 } || freeSlots == 0)
+            return [.. _sequences.Select(_ => Drafting.Draft.Empty)];
         var proposed = drafter.Propose(tree, sampler);
-        return [.. proposed.Select((draft, b) => draft.Truncate(sequences[b].Ended ? 0 : freeSlots))];
+        return [.. proposed.Select((draft, b) => draft.Truncate(IsFree(b) ? 0 : freeSlots))];
     }
 
     /// <summary>
@@ -55,8 +87,8 @@ internal sealed class SequenceBatch(Sequence[] sequences, RandomSource[] random,
         var (tokens, parents) = (new int[drafts.Count][], new int[drafts.Count][]);
         for (var b = 0; b < drafts.Count; b++)
         {
-            tokens[b] = sequences[b].Ended ? [] : [_roots[b], .. drafts[b].Candidates.Select(candidate => candidate.Token)];
-            parents[b] = sequences[b].Ended ? [] : [-1, .. drafts[b].Candidates.Select(candidate => candidate.Parent + 1)];
+            tokens[b] = IsFree(b) ? [] : [_roots[b], .. drafts[b].Candidates.Select(candidate => candidate.Token)];
+            parents[b] = IsFree(b) ? [] : [-1, .. drafts[b].Candidates.Select(candidate => candidate.Parent + 1)];
         }
         return new TokenTrees(tokens, parents);
     }
@@ -65,8 +97,8 @@ internal sealed class SequenceBatch(Sequence[] sequences, RandomSource[] random,
     /// <returns>The accepted path of each draft; null where the answer has ended.</returns>
     public AcceptedPath?[] Accept(Verifier verifier, IReadOnlyList<TargetDistributions> distributions, IReadOnlyList<Draft> drafts)
     {
-        AcceptedPath? Verify(int b) => sequences[b].Ended ? null : verifier.Verify(distributions[b], drafts[b], random[b]);
-        return [.. Enumerable.Range(0, sequences.Length).Select(Verify)];
+        AcceptedPath? Verify(int b) => IsFree(b) ? null : verifier.Verify(distributions[b], drafts[b], random[b]);
+        return [.. Enumerable.Range(0, cache.Batch).Select(Verify)];
     }
 
     /// <summary>
@@ -80,8 +112,8 @@ internal sealed class SequenceBatch(Sequence[] sequences, RandomSource[] random,
     {
         IReadOnlyList<int>[] rows = [.. acceptedPaths.Select(accepted => accepted?.Rows ?? [])];
         cache.Compact(_starts, rows);
-        var committed = new int[sequences.Length][];
-        for (var b = 0; b < sequences.Length; b++)
+        var committed = new int[cache.Batch][];
+        for (var b = 0; b < cache.Batch; b++)
         {
             committed[b] = [];
             if (acceptedPaths[b] is not { } accepted) continue;
@@ -91,36 +123,43 @@ internal sealed class SequenceBatch(Sequence[] sequences, RandomSource[] random,
         return (committed, rows);
     }
 
-    /// <summary>Commits the first token of each answer, which prefill has decided.</summary>
-    /// <returns>For each answer that has not ended, its prompt and the root; for other answers nothing.</returns>
-    public int[][] Begin(IReadOnlyList<IReadOnlyList<int>> prompts, AcceptedPath?[] acceptedPaths) =>
-        [.. prompts.Select((prompt, b) => Append(b, [acceptedPaths[b]!.Value.Bonus], TokenOrigin.Prefill)
-            ? (int[])[.. prompt, _roots[b]]
-            : [])];
-
-    /// <summary>Stops the prefill clock of every answer.</summary>
-    public void EndPrefill()
+    /// <summary>Extends a drafter by what the answers committed. It forgets those that have ended.</summary>
+    /// <param name="drafter">The drafter; null means that nothing is drafted.</param>
+    /// <param name="features">The target's features of the committed tokens, [B,N,F].</param>
+    /// <param name="committed">The tokens that were committed, as <see cref="Begin"/> and <see cref="Commit"/> return them.</param>
+    public void Extend(Drafter? drafter, Tensor features, int[][] committed)
     {
-        foreach (var sequence in sequences) sequence.EndPrefill();
+        if (drafter is null) return;
+        foreach (var b in Free) drafter.Forget(b);
+        var longest = committed.Max(tokens => tokens.Length) - 1;
+        if (longest < 0) return;
+        // The longest may be of an answer that has ended.
+        drafter.Extend(features.shape[1] == longest ? features : features.narrow(1, 0, longest), committed);
+    }
+
+    /// <summary>Stops the prefill clock of answers.</summary>
+    public void EndPrefill(IReadOnlyList<int> sequences)
+    {
+        foreach (var b in sequences) _sequences[b]!.EndPrefill();
     }
 
     /// <summary>Records the round in the answers that took part in it.</summary>
     public void Record(
         IReadOnlyList<Draft> drafts, AcceptedPath?[] acceptedPaths, IReadOnlyList<TargetDistributions> distributions, RoundClock clock)
     {
-        for (var b = 0; b < sequences.Length; b++)
-            if (acceptedPaths[b] is { } accepted) sequences[b].Record(drafts[b], accepted, distributions[b], clock);
+        for (var b = 0; b < cache.Batch; b++)
+            if (acceptedPaths[b] is { } accepted) _sequences[b]!.Record(drafts[b], accepted, distributions[b], clock);
     }
-
-    /// <summary>The answers, once all have ended.</summary>
-    public Generation[] Finish() => [.. sequences.Select(sequence => sequence.Finish())];
 
     // Returns whether the answer has not ended.
     private bool Append(int b, int[] tokens, TokenOrigin last)
     {
-        sequences[b].Commit(tokens, last);
+        _sequences[b]!.Commit(tokens, last);
         _roots[b] = tokens[^1];
-        if (sequences[b].Ended) cache.Truncate(b, 0);
-        return !sequences[b].Ended;
+        if (!IsFree(b)) return true;
+        cache.Truncate(b, 0);
+        return false;
     }
+
+    private bool IsFree(int b) => _sequences[b] is null or { Ended: true };
 }

@@ -39,13 +39,16 @@ public sealed class SpeculativeDecoder : IDisposable
     }
 
     /// <summary>
-    /// Whether the decoder chooses a draft length for this device where <see cref="GenerationOptions"/> set none. It measures for about
-    /// half a second before its first answer. If false, it drafts as long as it can. Default: true.
+    /// Whether the decoder chooses a draft length or a tree for this device where <see cref="GenerationOptions"/> set none. It measures for
+    /// about half a second before its first answer. If false, it drafts as long as it can. Default: true.
     /// </summary>
     public bool ChooseDraftLength { get; init; } = true;
 
-    /// <summary>The draft length that the decoder has chosen, and the speedup that it expects; null as long as it has not chosen.</summary>
+    /// <summary>The draft length or tree that the decoder has chosen, and the speedup that it expects; null as long as it has not.</summary>
     public DraftLengthChoice? DraftLength { get; private set; }
+
+    /// <summary>The seconds that the rounds of the latest answer or batch took, without prefill.</summary>
+    internal double RoundSeconds { get; private set; }
 
     /// <summary>The rounds of the latest answer, or of all answers of the latest batch.</summary>
     public DecodingTrace Trace { get; private set; } = new([]);
@@ -63,11 +66,12 @@ public sealed class SpeculativeDecoder : IDisposable
     public Generation Generate(
         IReadOnlyList<int> prompt, GenerationOptions? options = null, Action<GenerationChunk>? onChunk = null,
         CancellationToken cancel = default) =>
-        GenerateAll([prompt], options, (_, chunk) => onChunk?.Invoke(chunk), cancel)[0];
+        GenerateAll([prompt], options, (_, chunk) => onChunk?.Invoke(chunk), cancel: cancel)[0];
 
     /// <summary>
-    /// Answers a batch of prompts. A round drafts for each prompt and verifies all drafts in one step of the target.
-    /// Each prompt accepts its own number of tokens.
+    /// Answers prompts as a batch. A round drafts for each answer of the batch and verifies all drafts in one step of the target. Each
+    /// answer accepts its own number of tokens. Where there are more prompts than the batch has answers, the next prompt takes the place of
+    /// an answer that has ended.
     /// </summary>
     /// <param name="prompts">
     /// The token ids of each prompt, at least one. Each prompt must leave room for an answer in the context.
@@ -78,22 +82,27 @@ public sealed class SpeculativeDecoder : IDisposable
     /// <param name="onChunk">
     /// This is called on this thread after prefill and after every round, with the index of the prompt.
     /// </param>
+    /// <param name="batch">The number of answers at once, at least 1; null means all of them.</param>
     /// <param name="cancel">The decoder checks this token between rounds.</param>
     /// <returns>
-    /// One answer per prompt, in the order of the prompts. The times of a round are those of the whole batch.
+    /// One answer per prompt, in the order of the prompts. The times of a round are those of the whole batch. The seconds of an answer go
+    /// from the beginning of its prefill to its last round, and contain the prefill of answers that began in the meantime.
     /// </returns>
     /// <exception cref="KoalaException">
-    /// There is no prompt; one is null, empty or too long for the context, or has a token outside the vocabulary; an option is out of
-    /// range; the decoder is disposed; or the target's or the head's logits are not finite.
+    /// There is no prompt, or the batch is below 1; a prompt is null, empty or too long for the context, or has a token outside the
+    /// vocabulary; an option is out of range; the decoder is disposed; or the target's or the head's logits are not finite.
     /// </exception>
     /// <exception cref="OperationCanceledException">The generation was cancelled.</exception>
     public IReadOnlyList<Generation> GenerateAll(
         IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions? options = null, Action<int, GenerationChunk>? onChunk = null,
-        CancellationToken cancel = default)
+        int? batch = null, CancellationToken cancel = default)
     {
         KoalaException.ThrowIfDisposed(_disposed, "the decoder");
         KoalaException.ThrowIfNull(prompts);
         if (prompts.Count == 0) throw new KoalaException(nameof(prompts), "is empty", "pass at least one prompt");
+        if (batch < 1)
+            throw KoalaException.ForOption(nameof(batch), $"is {batch}, but at least one prompt is answered at a time",
+                "set it to 1 or more");
         options ??= new GenerationOptions();
         options.Validate();
         foreach (var prompt in prompts)
@@ -103,20 +112,22 @@ public sealed class SpeculativeDecoder : IDisposable
         }
 
         cancel = CellInterrupt.Or(cancel);
-        options = WithDraftLength(options, prompts, cancel);
+        var count = Math.Min(batch ?? prompts.Count, prompts.Count);   // B
+        options = WithDraftLength(options, [.. prompts.Take(count)], cancel);
         using var _ = no_grad();
         using var scope = NewDisposeScope();
         var tree = _source is null ? null : TreeFor(_source, options);
         var longest = prompts.Max(prompt => prompt.Count + ContextRoom.AnswerTokens(_target, prompt, options));
         var capacity = longest + (tree?.Nodes ?? 0) + 1;
-        using var drafter = _source?.NewDrafter(_target, prompts.Count, capacity);
-        RandomSource[] random = [.. prompts.Select((_, b) => RandomStreams.Create(options.Seed, options.Stream + b))];
+        using var drafter = _source?.NewDrafter(_target, count, capacity);
+        var random = new RandomSource[count];
         var sampler = TokenSamplers.Create(options, random);
         var verifier = Verifier.Create(options);
-        Sequence NewSequence(IReadOnlyList<int> prompt, int b) => new(_target, prompt, options, chunk => onChunk?.Invoke(b, chunk));
-        var sequences = new SequenceBatch([.. prompts.Select(NewSequence)], random, EmptyCache(prompts.Count, capacity));
+        var sequences = new SequenceBatch(EmptyCache(count, capacity), random);
+        var waiting = new WaitingPrompts(_target, prompts, options, onChunk);
 
-        Prefill(prompts, sequences, drafter, verifier);
+        RoundSeconds = 0;
+        Refill(sequences, waiting, drafter, verifier);
         while (sequences.Running)
         {
             cancel.ThrowIfCancellationRequested();
@@ -132,10 +143,12 @@ public sealed class SpeculativeDecoder : IDisposable
 
             var acceptedPaths = sequences.Accept(verifier, distributions, drafts);
             var (committed, rows) = sequences.Commit(drafts, acceptedPaths);
-            if (sequences.Running) clock.Draft(() => drafter?.Extend(output.FeaturesAt(rows), committed));
+            clock.Draft(() => sequences.Extend(drafter, output.FeaturesAt(rows), committed));
             sequences.Record(drafts, acceptedPaths, distributions, clock);
+            RoundSeconds += clock.Seconds;
+            Refill(sequences, waiting, drafter, verifier);
         }
-        var generations = sequences.Finish();
+        var generations = waiting.Answers;
         Trace = new DecodingTrace([.. generations.SelectMany(generation => generation.Rounds)]);
         return generations;
     }
@@ -170,20 +183,27 @@ public sealed class SpeculativeDecoder : IDisposable
             (DraftLength, var _) = DraftLengthTuner.Measure(_target, _source, [prompts], options, DraftLengthTuner.Budget, cancel: cancel);
             _chosenFor = use;
         }
-        return options with { DraftLength = DraftLength.Length };
+        return DraftLength.ApplyTo(options);
     }
 
     private IReadOnlyList<int> FeatureLayers => _source?.FeatureLayers ?? [];
 
-    private void Prefill(IReadOnlyList<IReadOnlyList<int>> prompts, SequenceBatch sequences, Drafter? drafter, Verifier verifier)
+    // Lets prompts begin where answers have ended. Some answers end with their first token.
+    private void Refill(SequenceBatch sequences, WaitingPrompts waiting, Drafter? drafter, Verifier verifier)
     {
-        using var scope = NewDisposeScope();
-        var output = _target.Prefill(sequences.Cache, prompts, FeatureLayers);
-        var last = output.HiddenAt([.. prompts.Select(prompt => new[] { prompt.Count - 1 })]);   // [B,1,D]
-        var distributions = Score(verifier, last);
-        var committed = sequences.Begin(prompts, sequences.Accept(verifier, distributions, sequences.NoDrafts));
-        if (sequences.Running) drafter?.Extend(output.Features, committed);
-        sequences.EndPrefill();
+        while (waiting.Next([.. sequences.Free], sequences.Cache.Batch) is { Count: > 0 } begun)
+        {
+            using var scope = NewDisposeScope();
+            int[] places = [.. begun.Select(answer => answer.Place)];
+            IReadOnlyList<int>[] prompts = [.. begun.Select(answer => answer.Prompt)];
+            sequences.Take(places, [.. begun.Select(answer => answer.Sequence)], [.. begun.Select(answer => answer.Random)]);
+            var output = _target.PrefillSome(sequences.Cache, places, prompts, FeatureLayers);
+            var last = output.HiddenAt([.. prompts.Select(prompt => new[] { prompt.Count - 1 })]);   // [G,1,D]
+            var first = sequences.First(places, verifier, Score(verifier, last));
+            var committed = sequences.Begin(places, prompts, first);
+            if (drafter is not null) sequences.Extend(drafter, output.FeaturesAmong(places, sequences.Cache.Batch), committed);
+            sequences.EndPrefill(places);
+        }
     }
 
     // A target with broken numbers would answer something, and a head that repeats it would seem lossless.

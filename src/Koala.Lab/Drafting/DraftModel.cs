@@ -38,6 +38,9 @@ public sealed class DraftModel : IDraftSource, IDisposable
     /// <inheritdoc/>
     public IReadOnlyList<int> FeatureLayers => [];
 
+    /// <inheritdoc/>
+    public bool DraftsTrees => true;
+
     /// <summary>Loads a model in the target's dtype and on its device.</summary>
     /// <param name="path">The path of the model, as <see cref="Target.Load"/> takes it.</param>
     /// <param name="target">The target that it drafts for.</param>

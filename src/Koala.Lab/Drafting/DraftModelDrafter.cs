@@ -22,9 +22,9 @@ internal sealed class DraftModelDrafter(Target model, int vocabulary, int maxDra
     private readonly List<int>[] _pending = Lists(batch);   // committed tokens not yet in the cache; the root is the last
     private readonly List<int>[] _nodes = Lists(batch);     // the round's candidates in the cache
     private readonly List<int>[] _parents = Lists(batch);   // the index of each candidate's parent, -1 for the root
+    private readonly bool[] _begun = new bool[batch];       // whether the prompt is known
     private int[] _starts = new int[batch];                 // where the candidates begin in the cache
     private int _level;                                     // the first candidate of the level before, -1 for the root
-    private bool _begun;
 
     public override int MaxDraftLength => maxDraftLength;
 
@@ -35,19 +35,26 @@ internal sealed class DraftModelDrafter(Target model, int vocabulary, int maxDra
         var kept = new IReadOnlyList<int>[batch];
         for (var b = 0; b < batch; b++)
         {
-            if (tokens[b].Length == 0) _starts[b] = 0;
             // The first of these tokens is the old root, which is known.
-            var committed = tokens[b].AsSpan(_begun && tokens[b].Length > 0 ? 1 : 0);
+            var committed = tokens[b].AsSpan(_begun[b] && tokens[b].Length > 0 ? 1 : 0);
             kept[b] = PathOf(b, committed);
-            if (tokens[b].Length == 0) _pending[b].Clear();
             _pending[b].AddRange(committed[kept[b].Count..]);
             _nodes[b].Clear();
             _parents[b].Clear();
         }
         _cache.Compact(_starts, kept);
+        int[] beginning = [.. Enumerable.Range(0, batch).Where(b => !_begun[b] && tokens[b].Length > 0)];
+        ReadPrompts(beginning);
+        foreach (var b in beginning) _begun[b] = true;
         _starts = [.. _cache.Lengths];
-        if (!_begun) ReadPrompts();
-        _begun = true;
+    }
+
+    public override void Forget(int sequence)
+    {
+        _cache.Truncate(sequence, 0);
+        _starts[sequence] = 0;
+        _begun[sequence] = false;
+        foreach (var lists in (List<int>[][])[_pending, _nodes, _parents]) lists[sequence].Clear();
     }
 
     public override Tensor First()
@@ -118,12 +125,13 @@ internal sealed class DraftModelDrafter(Target model, int vocabulary, int maxDra
     }
 
     // All tokens but the roots are read at once, so that reading a prompt is not part of the first round.
-    private void ReadPrompts()
+    private void ReadPrompts(int[] sequences)
     {
         using var scope = NewDisposeScope();
-        int[][] known = [.. _pending.Select(tokens => tokens.SkipLast(1).Select(Known).ToArray())];
-        if (known.Any(tokens => tokens.Length > 0)) model.Prefill(_cache, known, []);
-        foreach (var tokens in _pending.Where(tokens => tokens.Count > 0)) tokens.RemoveRange(0, tokens.Count - 1);
+        int[] read = [.. sequences.Where(b => _pending[b].Count > 1)];
+        if (read.Length > 0)
+            model.PrefillSome(_cache, read, [.. read.Select(b => _pending[b].SkipLast(1).Select(Known).ToArray())], []);
+        foreach (var b in read) _pending[b].RemoveRange(0, _pending[b].Count - 1);
     }
 
     private static List<int>[] Lists(int count) => [.. Enumerable.Range(0, count).Select(_ => new List<int>())];

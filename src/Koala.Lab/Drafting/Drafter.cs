@@ -12,8 +12,7 @@ public abstract class Drafter : IDisposable
     public abstract int MaxDraftLength { get; }
 
     /// <summary>
-    /// Extends the drafter by what the target committed. The decoder calls it once after the prompt and then after
-    /// every round.
+    /// Extends the drafter by what the target committed. The decoder calls it after every round, and where prompts begin.
     /// </summary>
     /// <param name="features">
     /// The target's features of each sequence's n committed tokens, [B,N,F], where N is the largest n; rows behind a
@@ -21,12 +20,21 @@ public abstract class Drafter : IDisposable
     /// </param>
     /// <param name="tokens">
     /// These n tokens of each sequence and the one that follows them, the new root: n + 1 tokens. None means that the
-    /// sequence has ended and is left alone.
+    /// sequence is left alone: it has ended, or only prompts of other sequences begin.
     /// </param>
     public abstract void Extend(Tensor features, IReadOnlyList<int[]> tokens);
 
     /// <summary>
-    /// Proposes a tree after the root of every sequence. The proposal for a sequence that has ended has no meaning.
+    /// Forgets the text of a sequence, whose answer has ended. The next tokens that <see cref="Extend"/> gets for it, if any, are those of
+    /// another prompt. The default does nothing; a drafter that keeps more of a text than its last token overrides it.
+    /// </summary>
+    /// <param name="sequence">The number of the sequence, from 0. It may have been forgotten before.</param>
+    public virtual void Forget(int sequence)
+    {
+    }
+
+    /// <summary>
+    /// Proposes a tree after the root of every sequence. The proposal for a sequence that was forgotten has no meaning.
     /// </summary>
     public abstract IReadOnlyList<Draft> Propose(DraftTree tree, ITokenSampler sampler);
 

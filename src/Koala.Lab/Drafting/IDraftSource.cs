@@ -17,6 +17,9 @@ public interface IDraftSource
     /// <summary>Whether its drafters say how probable it is that a token will be accepted. The default is false.</summary>
     bool HasConfidences => false;
 
+    /// <summary>Whether its drafters propose trees with branches, so that one may be chosen for a device. The default is false.</summary>
+    bool DraftsTrees => false;
+
     /// <summary>Creates a drafter for a batch of answers.</summary>
     /// <param name="target">The target that the source was made for.</param>
     /// <param name="batch">The number of sequences.</param>

@@ -24,6 +24,8 @@ internal sealed class PromptLookupDrafter(PromptLookup options, int batch) : Dra
         }
     }
 
+    public override void Forget(int sequence) => _indices[sequence] = null;
+
     /// <exception cref="KoalaException">The tree is not a chain.</exception>
     public override IReadOnlyList<Draft> Propose(DraftTree tree, ITokenSampler sampler)
     {

@@ -49,12 +49,14 @@ public sealed record AnswerReport
 /// <param name="Tokens">The number of tokens; the first one comes with prefill, the others from rounds.</param>
 /// <param name="Rounds">The number of rounds.</param>
 /// <param name="Accepted">The number of accepted candidates, counted before the end of the answer cuts the last round.</param>
-/// <param name="PrefillSeconds">The seconds to the first token, of the first repeat.</param>
+/// <param name="PrefillSeconds">
+/// The seconds to the first token, of the first repeat; in batches counted from when the prompt took its place in the batch.
+/// </param>
 /// <param name="SecondsPerToken">
-/// The seconds of the rounds divided by their tokens, the median over the repeats; of a whole batch where prompts were answered in batches.
+/// The seconds of the rounds divided by their tokens, the median over the repeats; of a whole group where prompts were answered in batches.
 /// NaN, in JSON null, if there was no round.
 /// </param>
-/// <param name="RoundMs">The milliseconds of each round of the first repeat.</param>
+/// <param name="RoundMs">The milliseconds of each round of the first repeat; in batches those of the whole batch.</param>
 public sealed record AnswerTimes(
     int Tokens, int Rounds, int Accepted, double PrefillSeconds, double SecondsPerToken, IReadOnlyList<float> RoundMs)
 {

@@ -35,6 +35,13 @@ public record Circumstances
     [JsonRequired, JsonPropertyOrder(-1)]
     public string Dtype { get; init; } = "";
 
+    /// <summary>
+    /// int8 if the target's matrices were rounded to it (<see cref="Targets.Target.Weights"/>); the answers are then those of the rounded
+    /// target. Null if they were not, and in reports that are older than this field.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull), JsonPropertyOrder(-1)]
+    public string? Weights { get; init; }
+
     /// <summary>The number of threads of a CPU operation.</summary>
     [JsonRequired, JsonPropertyOrder(-1)]
     public int Threads { get; init; }
@@ -75,7 +82,7 @@ public record Circumstances
 
     /// <summary>The device, the dtype, the threads, the temperature, and the batch size where it is not 1.</summary>
     internal string Setup => string.Create(CultureInfo.InvariantCulture,
-        $"{Device}, {Dtype}, {(Kernels is null ? "" : $"kernels: {Kernels}, ")}{Threads} threads, temperature {Temperature}")
+        $"{Device}, {Dtype}, {(Weights is null ? "" : $"weights: {Weights}, ")}{(Kernels is null ? "" : $"kernels: {Kernels}, ")}{Threads} threads, temperature {Temperature}")
         + (Batch == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $", batch size {Batch}"));
 
     /// <summary>The circumstances in one line.</summary>
@@ -92,6 +99,7 @@ public record Circumstances
         Head = head,
         Device = Devices.Name(target.Device),
         Dtype = Dtypes.Name(target.WeightDtype),
+        Weights = target.Weights,
         Kernels = target.Model.Kernels,
         Threads = torch.get_num_threads(),
         Temperature = temperature,

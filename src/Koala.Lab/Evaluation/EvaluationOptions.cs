@@ -17,7 +17,10 @@ public sealed record EvaluationOptions
     /// <summary>How often each prompt is measured, with both sides alternating; the median counts. Default 1.</summary>
     public int Repeats { get; init; } = 1;
 
-    /// <summary>The number of prompts in a batch, the same on both sides. All prompts of a batch are of one category. Default 1.</summary>
+    /// <summary>
+    /// The number of prompts that are answered at once, the same on both sides. All prompts of a batch are of one category. When an answer
+    /// ends, the next prompt takes its place. Default 1.
+    /// </summary>
     public int Batch { get; init; } = 1;
 
     /// <summary>

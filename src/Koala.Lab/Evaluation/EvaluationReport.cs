@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Koala.Lab.Decoding;
+using Koala.Lab.Decoding.Cost;
 using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Evaluation.Acceptance;
 using Koala.Lab.Runtime;
@@ -29,8 +30,14 @@ public sealed record EvaluationReport : Circumstances
     /// <summary>The draft tree of a round; null in reports that are older than trees.</summary>
     public TreeReport? Tree { get; init; }
 
-    /// <summary>Whether the draft length was chosen for this device instead of being given.</summary>
+    /// <summary>Whether the draft length or the tree was chosen for this device instead of being given.</summary>
     public bool DraftLengthChosen { get; init; }
+
+    /// <summary>
+    /// The chains and trees that the draft was chosen from; null if it was given, and in reports that are older than this field.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<CandidateReport>? DraftCandidates { get; init; }
 
     /// <summary>How often each prompt was measured.</summary>
     public required int Repeats { get; init; }
@@ -168,6 +175,8 @@ public sealed record EvaluationReport : Circumstances
         BreakEven = double.NaN,
         Floor = null,
         Round = RoundTimes.Unknown,
+        DraftCandidates = DraftCandidates is null ? null
+            : [.. DraftCandidates.Select(candidate => candidate with { RoundMs = double.NaN, Speedup = double.NaN })],
         ByCategory = [.. ByCategory.Select(category => category with { Speedup = MedianInterval.Unknown })],
     };
 }
@@ -202,11 +211,22 @@ public sealed record TreeReport(string Name, int Nodes, int Depth)
     };
 }
 
+/// <summary>A chain or a tree from which the draft was chosen by a short measurement.</summary>
+/// <param name="Tree">The chain or the tree.</param>
+/// <param name="AcceptanceLength">Tokens per round, the bonus token included; NaN for a tree that was not tried.</param>
+/// <param name="RoundMs">The milliseconds of a round; NaN for a tree that was not timed.</param>
+/// <param name="Speedup">The speedup that follows; NaN for a tree that was not tried, because it could not be the fastest.</param>
+public sealed record CandidateReport(TreeReport Tree, double AcceptanceLength, double RoundMs, double Speedup)
+{
+    internal static CandidateReport Of(DraftCandidate candidate) =>
+        new(TreeReport.Of(candidate.Tree), candidate.AcceptanceLength, candidate.RoundMs, candidate.Speedup);
+}
+
 /// <summary>A mean with its bootstrap 95% interval, which is NaN if there are too few prompts for one.</summary>
 public sealed record MeanInterval(double Mean, double Low, double High)
 {
     /// <summary>
-    /// The number of prompts (with a batch size, of batches) behind the figure; an interval needs ten. Null in reports that are older than
+    /// The number of prompts (with a batch size, of groups) behind the figure; an interval needs ten. Null in reports that are older than
     /// this field.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

@@ -14,10 +14,10 @@ using static Koala.Lab.Evaluation.Statistics.EvaluationStatistics;
 namespace Koala.Lab.Evaluation;
 
 /// <summary>
-/// One evaluation. Each batch of prompts is answered by the baseline and by the target with the drafter, one directly after the other, so
+/// One evaluation. Each group of prompts is answered by the baseline and by the target with the drafter, one directly after the other, so
 /// that other work on the machine affects both.
 /// </summary>
-/// <remarks>The methods are called in their order here: prepare once, measure each batch of prompts, count n-alpha, report.</remarks>
+/// <remarks>The methods are called in their order here: prepare once, measure each group of prompts, count n-alpha, report.</remarks>
 internal sealed class EvaluationRun : IDisposable
 {
     // On a CPU, short answers are generated until .NET has compiled the hot code, because the compiler takes a core from the answers. On a
@@ -70,7 +70,7 @@ internal sealed class EvaluationRun : IDisposable
         _plan = _options.ChoosesDraftLength ? PlanOfChosenLength(groups) : PlanOfGivenDraft();
     }
 
-    /// <summary>Measures a batch of prompts turn by turn; each turn follows the target's own answers to the turns before.</summary>
+    /// <summary>Measures a group of prompts turn by turn; each turn follows the target's own answers to the turns before.</summary>
     public void Measure(Prompt[] group)
     {
         List<(string Prompt, Dialogue Dialogue)> open =
@@ -139,6 +139,7 @@ internal sealed class EvaluationRun : IDisposable
             Tree = TreeReport.Of(tree),
             DraftLength = tree.Depth,
             DraftLengthChosen = _options.ChoosesDraftLength,
+            DraftCandidates = _plan!.Candidates.Count == 0 ? null : [.. _plan.Candidates.Select(CandidateReport.Of)],
             Repeats = _options.Repeats,
             Prompts = _answers.Count,
             Skipped = _skipped,
@@ -186,8 +187,8 @@ internal sealed class EvaluationRun : IDisposable
             var (start, compiled) = (TimeProvider.System.GetTimestamp(), JitInfo.GetCompilationTime());
             do
             {
-                var answers = _baseline.GenerateAll(prompts, options, cancel: _cancel);
-                _speculative.GenerateAll(prompts, options, cancel: _cancel);
+                var answers = _baseline.GenerateAll(prompts, options, batch: _options.Batch, cancel: _cancel);
+                _speculative.GenerateAll(prompts, options, batch: _options.Batch, cancel: _cancel);
                 NAlpha.Count(_target, _source, answers, options, _cancel);
             }
             while (TimeProvider.System.GetElapsedTime(start) < period);
@@ -200,8 +201,8 @@ internal sealed class EvaluationRun : IDisposable
         var few = PromptGroups.Spread(groups).Select(FirstTurns).Where(turns => turns.Length > 0);
         var (choice, cost) = DraftLengthTuner.Measure(
             _target, _source, few, _options.Generation, s_choosing, _options.Limits, _cancel);
-        var generation = _options.Generation with { DraftLength = choice.Length };
-        return new DraftPlan(generation, SpeculativeDecoder.TreeFor(_source, generation), cost);
+        var generation = choice.ApplyTo(_options.Generation);
+        return new DraftPlan(generation, SpeculativeDecoder.TreeFor(_source, generation), cost) { Candidates = choice.Candidates };
     }
 
     private DraftPlan PlanOfGivenDraft()
@@ -216,18 +217,25 @@ internal sealed class EvaluationRun : IDisposable
     {
         // Each answer has its own random stream, so two turns, or the same prompt twice, draw different numbers.
         var options = _plan!.Generation with { Stream = _answers.Count };
-        var (baseline, speculative) = (new List<IReadOnlyList<Generation>>(), new List<IReadOnlyList<Generation>>());
+        var (baseline, speculative) = (new List<TimedAnswers>(), new List<TimedAnswers>());
         for (var repeat = 0; repeat < _options.Repeats; repeat++)
         {
             // Which side goes first alternates from turn to turn and from repeat to repeat: neither always finds the warmer machine.
             var baselineFirst = (_measured.Count + repeat) % 2 == 0;
-            if (baselineFirst) baseline.Add(_baseline.GenerateAll(prompts, options, cancel: _cancel));
-            speculative.Add(_speculative.GenerateAll(prompts, options, cancel: _cancel));
-            if (!baselineFirst) baseline.Add(_baseline.GenerateAll(prompts, options, cancel: _cancel));
+            if (baselineFirst) baseline.Add(Answer(_baseline));
+            speculative.Add(Answer(_speculative));
+            if (!baselineFirst) baseline.Add(Answer(_baseline));
         }
-        var matches = options.Temperature == 0 ? baseline[0].Zip(speculative[0], (a, b) => OutputMatch.Compare(_target, a, b)) : [];
+        var matches = options.Temperature > 0 ? []
+            : baseline[0].Answers.Zip(speculative[0].Answers, (a, b) => OutputMatch.Compare(_target, a, b));
         return new Measurement(
             category, ids, turn, TimedAnswers.FromRepeats(baseline), TimedAnswers.FromRepeats(speculative), [.. matches]);
+
+        TimedAnswers Answer(SpeculativeDecoder side)
+        {
+            var answers = side.GenerateAll(prompts, options, batch: _options.Batch, cancel: _cancel);
+            return TimedAnswers.Of(answers, side.RoundSeconds);
+        }
     }
 
     // The next turn of each dialogue. A dialogue that has ended, or whose turn does not fit, leaves the list.

@@ -46,6 +46,7 @@ internal static class EvaluationTable
             if (double.IsFinite(r.BreakEven))
                 Line("cost model", $"predicted speedup {r.Predicted:F2}; break-even acceptance length {r.BreakEven:F2}");
             if (r.Floor is { } floor) Line("memory floor", $"{floor}");
+            if (r.DraftCandidates is { Count: > 0 } candidates) Line("draft chosen from", $"{RenderCandidates(candidates)}");
             Line("round", $"draft {r.Round.DraftMs:F2} ms, verify {r.Round.VerifyMs:F2} ms, bookkeeping {r.Round.BookkeepingMs:F2} ms");
         }
         if (r.Lossless is { } lossless)
@@ -57,7 +58,21 @@ internal static class EvaluationTable
     public static string RenderDraft(EvaluationReport r) => r.Tree is null or { Name: "chain" }
         ? string.Create(
             CultureInfo.InvariantCulture, $"draft length {r.DraftLength}{(r.DraftLengthChosen ? " (chosen)" : "")}{RenderCut(r)}")
-        : string.Create(CultureInfo.InvariantCulture, $"tree {r.Tree.Name} ({r.Tree.Nodes} nodes, depth {r.Tree.Depth})");
+        : string.Create(CultureInfo.InvariantCulture,
+            $"tree {r.Tree.Name} ({r.Tree.Nodes} nodes, depth {r.Tree.Depth}){(r.DraftLengthChosen ? " (chosen)" : "")}");
+
+    // The fastest chain, and what was measured of each tree.
+    private static string RenderCandidates(IReadOnlyList<CandidateReport> candidates)
+    {
+        var chains = candidates.Where(candidate => candidate.Tree.Name == "chain").ToArray();
+        var trees = candidates.Except(chains).Select(tree => string.Create(CultureInfo.InvariantCulture, $"tree of {tree.Tree.Nodes} nodes ")
+            + (double.IsNaN(tree.Speedup) ? "not tried" : Speedup(tree)));
+        var best = chains.MaxBy(chain => chain.Speedup)!;
+        return string.Join(", ", trees.Prepend(
+            string.Create(CultureInfo.InvariantCulture, $"{chains.Length} chains, the best of {best.Tree.Depth} tokens ") + Speedup(best)));
+
+        static string Speedup(CandidateReport candidate) => candidate.Speedup.ToString("F2", CultureInfo.InvariantCulture);
+    }
 
     private static string RenderBin(ContextBin bin) => bin.Rounds < FewestRounds
         ? string.Create(CultureInfo.InvariantCulture, $"{bin.Name}: ({bin.Rounds} rounds)")

@@ -16,7 +16,7 @@ public static class Evaluator
     /// <param name="name">The name of the draft source in the report.</param>
     /// <param name="prompts">The prompts. Prompts that do not fit the context are skipped and counted.</param>
     /// <param name="options">The options; null means the defaults.</param>
-    /// <param name="progress">Gets a report after every batch of prompts.</param>
+    /// <param name="progress">Gets a report after every group of prompts.</param>
     /// <param name="cancel">Checked between rounds.</param>
     /// <exception cref="KoalaException">An option is out of range, or no prompt is left to measure.</exception>
     public static EvaluationReport Run(Target target, IDraftSource source, string name, IReadOnlyList<Prompt> prompts,
@@ -26,14 +26,14 @@ public static class Evaluator
     }
 
     /// <summary>
-    /// Measures several drafters in turns: each batch of prompts by one after another, so that other work on the machine affects all of
+    /// Measures several drafters in turns: each group of prompts by one after another, so that other work on the machine affects all of
     /// them.
     /// </summary>
     /// <param name="target">The target.</param>
     /// <param name="sources">The drafters and their names in the reports.</param>
     /// <param name="prompts">The prompts. Prompts that do not fit the context are skipped and counted.</param>
     /// <param name="options">The options; null means the defaults.</param>
-    /// <param name="progress">Gets a report after every batch of prompts.</param>
+    /// <param name="progress">Gets a report after every group of prompts.</param>
     /// <param name="cancel">Checked between rounds.</param>
     /// <returns>A report for each drafter.</returns>
     /// <exception cref="KoalaException">An option is out of range, or no prompt is left to measure.</exception>
@@ -50,7 +50,7 @@ public static class Evaluator
             foreach (var (source, _) in sources) runs.Add(new EvaluationRun(target, source, options, cancel));
             foreach (var run in runs) run.Prepare(prompts);
             var done = 0;
-            foreach (var group in PromptGroups.ByCategory(prompts, options.Batch))
+            foreach (var group in PromptGroups.Measured(prompts, options.Batch))
             {
                 foreach (var run in runs) run.Measure(group);
                 progress?.Report(new EvaluationProgress(done += group.Length, prompts.Count));

@@ -2,7 +2,7 @@ using Koala.Lab.Evaluation.Statistics;
 
 namespace Koala.Lab.Evaluation;
 
-/// <summary>The answers of both sides to one batch of prompts.</summary>
+/// <summary>The answers of both sides to one group of prompts.</summary>
 /// <param name="Category">The prompts' category.</param>
 /// <param name="Prompts">The prompts' ids.</param>
 /// <param name="Turn">The number of the turn, from 1.</param>

@@ -4,7 +4,7 @@ using MathNet.Numerics.Statistics;
 
 namespace Koala.Lab.Evaluation;
 
-/// <summary>One side's answers to a batch of prompts.</summary>
+/// <summary>One side's answers to a group of prompts.</summary>
 /// <param name="Answers">The answers of the first repeat.</param>
 /// <param name="SecondsPerToken">The median over the repeats; NaN where no answer had a round.</param>
 internal sealed record TimedAnswers(IReadOnlyList<Generation> Answers, double SecondsPerToken)
@@ -15,16 +15,14 @@ internal sealed record TimedAnswers(IReadOnlyList<Generation> Answers, double Se
     /// <summary>The rounds of all answers.</summary>
     public IEnumerable<Round> Rounds => Answers.SelectMany(answer => answer.Rounds);
 
-    /// <param name="repeats">The answers to the same prompts, once for each repeat.</param>
-    public static TimedAnswers FromRepeats(IReadOnlyList<IReadOnlyList<Generation>> repeats) =>
-        new(repeats[0], repeats.Select(SecondsPerTokenOf).Median());
+    /// <param name="answers">The answers of a repeat.</param>
+    /// <param name="roundSeconds">The seconds of all their rounds, without prefill.</param>
+    public static TimedAnswers Of(IReadOnlyList<Generation> answers, double roundSeconds) =>
+        new(answers, RoundTokensOf(answers) is > 0 and var tokens ? roundSeconds / tokens : double.NaN);
 
-    // The batch's seconds in rounds divided by its tokens; prefill is not counted.
-    private static double SecondsPerTokenOf(IReadOnlyList<Generation> answers)
-    {
-        var tokens = RoundTokensOf(answers);
-        return tokens == 0 ? double.NaN : (answers.Max(a => a.Seconds) - answers.Max(a => a.PrefillSeconds)) / tokens;
-    }
+    /// <param name="repeats">The answers to the same prompts, once for each repeat.</param>
+    public static TimedAnswers FromRepeats(IReadOnlyList<TimedAnswers> repeats) =>
+        new(repeats[0].Answers, repeats.Select(repeat => repeat.SecondsPerToken).Median());
 
     private static int RoundTokensOf(IReadOnlyList<Generation> answers) => answers.Sum(a => a.Tokens.Count - 1);
 }

@@ -39,6 +39,10 @@ public abstract class DraftHead : IDraftSource, IDisposable
     /// <inheritdoc/>
     public virtual bool HasConfidences => false;
 
+    /// <inheritdoc/>
+    /// <remarks>The default is true: a head's drafter is a <see cref="LevelDrafter"/>. Override it if yours proposes chains only.</remarks>
+    public virtual bool DraftsTrees => true;
+
     /// <summary>The part of the target's vocabulary that the head predicts over; null means all of it.</summary>
     public virtual DraftVocabulary? Vocabulary => null;
 

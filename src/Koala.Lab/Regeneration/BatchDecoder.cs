@@ -24,9 +24,6 @@ public sealed class BatchDecoder : IDisposable
     private const int CpuBucket = 64;
     private const int GpuBucket = 256;
 
-    // On a GPU reading one prompt takes as long as reading many. So free rows wait until 1/8 of the batch is free.
-    private const int GpuRefillPart = 8;
-
     private readonly Target _target;
     private readonly int _batch;
     private readonly GenerationOptions _options;
@@ -58,7 +55,7 @@ public sealed class BatchDecoder : IDisposable
         var gpu = target.Device.type == DeviceType.CUDA;
         _chunk = gpu ? GpuChunk : CpuChunk;
         _bucket = gpu ? GpuBucket : CpuBucket;
-        _leastFree = gpu ? batch / GpuRefillPart : 1;
+        _leastFree = RefillRule.LeastFree(target.Device, batch);
     }
 
     /// <summary>The time that all runs of this decoder have taken so far.</summary>

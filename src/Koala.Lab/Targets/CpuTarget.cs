@@ -135,9 +135,12 @@ internal sealed unsafe class CpuTarget : IDisposable
             foreach (var part in codes) part.Dispose();
             return panels;
         }
-        if (reader.Stored(parts) is { } stored) return PanelPacking.Pack(stored, crew);
+        if (!reader.EightBits && reader.Stored(parts) is { } stored) return PanelPacking.Pack(stored, crew);
         using var scope = NewDisposeScope();
-        return PackedTensor.Matrix(reader.ReadFused(parts, CPU), crew);
+        var weights = reader.ReadFused(parts, CPU);
+        return reader.EightBits && EightBitWeights.Serve(weights)
+            ? EightBitWeights.Pack(weights, crew)
+            : PackedTensor.Matrix(weights, crew);
     }
 
     private static NativeBuffer LoadRow(TargetReader reader, string[] parts)

@@ -16,11 +16,14 @@ public sealed class Target : IDisposable
     // A longer prompt is read in chunks: the attention mask grows with the square of a chunk.
     private const int PrefillChunk = 512;
 
+    // The one value of weights that rounds them.
+    private const string EightBits = "int8";
+
     private readonly Lazy<TargetIdentity> _identity;
     private readonly Lazy<IReadOnlyList<int>> _endIds;
     private bool _disposed;
 
-    private Target(string path, ModelFiles files, Tokenizer tokenizer, ScalarType weightDtype, Device device)
+    private Target(string path, ModelFiles files, Tokenizer tokenizer, ScalarType weightDtype, Device device, string? weights)
     {
         Path = path;
         Name = files.Name;
@@ -29,9 +32,24 @@ public sealed class Target : IDisposable
         Dtype = device.type == DeviceType.CPU ? ScalarType.Float32 : weightDtype;
         WeightDtype = weightDtype;
         Device = device;
-        Model = new TargetModel(files, weightDtype, Dtype, device);
-        _identity = new Lazy<TargetIdentity>(() =>
-            new TargetIdentity(Name, Config.HiddenSize, Config.VocabularySize, HashOfEmbedding()));
+        Weights = weights;
+        Model = new TargetModel(files, weightDtype, Dtype, device, weights is not null);
+        TargetIdentity Identify(Func<Tensor, Tensor> embed) =>
+            new(Name, Config.HiddenSize, Config.VocabularySize, HashOfEmbedding(embed));
+        // A head that was made for the target serves it with rounded weights too, so the file's own weights identify it.
+        if (weights is not null)
+        {
+            using var scope = NewDisposeScope();
+            var reader = new TargetReader(files, weightDtype);
+            var embedding = reader.Read(TargetReader.Embedding, CPU);
+            var scale = (float)Config.EmbeddingScale;
+            var identity = Identify(ids => embedding.index_select(0, ids).to(ScalarType.Float32) * scale);
+            _identity = new Lazy<TargetIdentity>(identity);
+        }
+        else
+        {
+            _identity = new Lazy<TargetIdentity>(() => Identify(Model.Embed));
+        }
         _endIds = new Lazy<IReadOnlyList<int>>(() =>
         {
             var found = EndOfTurn.Find(Tokenizer).Where(id => id < Config.VocabularySize);
@@ -58,6 +76,12 @@ public sealed class Target : IDisposable
     /// The dtype that the weights were rounded to: fp32 or bf16. On a CPU fp32 means that they are kept as the files store them.
     /// </summary>
     public ScalarType WeightDtype { get; }
+
+    /// <summary>
+    /// int8 if the matrices of a step were rounded to codes of 8 bits with a scale for each 32 inputs. Answers are then those of the rounded
+    /// target. Null if they are as <see cref="WeightDtype"/> says.
+    /// </summary>
+    public string? Weights { get; }
 
     /// <summary>The device on which the target runs.</summary>
     public Device Device { get; }
@@ -94,11 +118,21 @@ public sealed class Target : IDisposable
     /// computation is fp32, with the weights kept as the files store them; bf16 rounds them to 16 bits.
     /// </param>
     /// <param name="device">cpu or cuda.</param>
-    /// <exception cref="KoalaException">Something in the folder or file, the dtype or the device is wrong.</exception>
-    public static Target Load(string path, string? dtype = null, string device = "cpu")
+    /// <param name="weights">
+    /// int8 rounds the matrices of a step to codes of 8 bits with a scale for each 32 inputs, on a CPU; see <see cref="Weights"/>. Matrices
+    /// that a file holds in codes already stay as they are, unless the dtype is bf16. Null rounds nothing.
+    /// </param>
+    /// <exception cref="KoalaException">Something in the folder or file, the dtype, the device or the weights is wrong.</exception>
+    public static Target Load(string path, string? dtype = null, string device = "cpu", string? weights = null)
     {
         KoalaException.ThrowIfNull(path);
         KoalaException.ThrowIfNull(device);
+        if (weights is not (null or EightBits))
+            throw KoalaException.ForOption(nameof(Weights), $"is '{MessageText.Text(weights)}', but weights are rounded to int8 or not at all",
+                "set it to int8, or leave it out");
+        if (weights is not null && device == "cuda")
+            throw KoalaException.ForOption(nameof(Weights), "is int8, but only a CPU computes with such weights",
+                $"leave it out, or set {new OptionName(nameof(Device))} to cpu");
         LibTorch.EnsureLoaded();
         path = ModelLocation.Find(path).Path;
         var torchDevice = Devices.Parse(device);
@@ -107,7 +141,7 @@ public sealed class Target : IDisposable
         using var files = ModelFiles.Open(path);
         var tokenizer = Tokenizer.Load(path);
         CheckVocabulary(tokenizer, files.Config);
-        return new Target(path, files, tokenizer, scalarType, torchDevice);
+        return new Target(path, files, tokenizer, scalarType, torchDevice, weights);
     }
 
     /// <summary>
@@ -202,6 +236,33 @@ public sealed class Target : IDisposable
         foreach (var chunk in Chunks(prompts))
             steps.Add(Model.Append(cache, TokenTrees.Chains(chunk), featureLayers, 0, capture: false));
         return TargetOutput.Concatenate(steps).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// Reads prompts into some sequences of a cache, whose other sequences stay as they are. Only the prompts cost time: they are read in
+    /// a cache of their own, which is copied, unless they are all that the cache holds.
+    /// </summary>
+    /// <param name="cache">A cache of B sequences.</param>
+    /// <param name="sequences">G of its sequences, in ascending order. They are replaced.</param>
+    /// <param name="prompts">The token ids of each of the G prompts, at least one each.</param>
+    /// <param name="featureLayers">
+    /// The layers whose outputs are wanted beside the hidden states, counted from 0; may be empty.
+    /// </param>
+    /// <returns>As that of <see cref="Prefill"/>, with G sequences.</returns>
+    /// <exception cref="ArgumentException">The prompts do not fit into the cache.</exception>
+    internal TargetOutput PrefillSome(KeyValueCache cache, IReadOnlyList<int> sequences, IReadOnlyList<IReadOnlyList<int>> prompts,
+        IReadOnlyList<int> featureLayers)
+    {
+        if (sequences.Count == cache.Batch)
+        {
+            cache.Clear();
+            return Prefill(cache, prompts, featureLayers);
+        }
+        using var scope = NewDisposeScope();
+        using var own = NewCache(prompts.Count, prompts.Max(prompt => prompt.Count));
+        var output = Prefill(own, prompts, featureLayers);
+        cache.CopyFrom(own, [.. Enumerable.Range(0, prompts.Count)], sequences);
+        return output.MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -374,7 +435,7 @@ public sealed class Target : IDisposable
     }
 
     // The hash of the embedding in bf16, so that it is the same in both dtypes.
-    private string HashOfEmbedding()
+    private string HashOfEmbedding(Func<Tensor, Tensor> embed)
     {
         const int Rows = 4096;
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -382,7 +443,7 @@ public sealed class Target : IDisposable
         {
             using var scope = NewDisposeScope();
             var ids = arange(start, Math.Min(start + Rows, Config.VocabularySize), ScalarType.Int64, Device);
-            hash.AppendData(Model.Embed(ids).to(ScalarType.BFloat16).cpu().contiguous().bytes);
+            hash.AppendData(embed(ids).to(ScalarType.BFloat16).cpu().contiguous().bytes);
         }
         return Convert.ToHexStringLower(hash.GetHashAndReset())[..32];
     }

@@ -37,14 +37,15 @@ internal sealed unsafe class TargetModel : IDisposable
     /// <param name="weightDtype">The dtype that the weights are rounded to.</param>
     /// <param name="dtype">The dtype of the computation. On a CPU it is fp32.</param>
     /// <param name="device">The device of the weights.</param>
-    public TargetModel(ModelFiles files, ScalarType weightDtype, ScalarType dtype, Device device)
+    /// <param name="eightBits">Whether a CPU rounds matrices to int8.</param>
+    public TargetModel(ModelFiles files, ScalarType weightDtype, ScalarType dtype, Device device, bool eightBits)
     {
         TargetTensors.Check(files);
         _config = files.Config;
         _dtype = dtype;
         _device = device;
         using var scope = NewDisposeScope();
-        var reader = new TargetReader(files, weightDtype);
+        var reader = new TargetReader(files, weightDtype, eightBits);
         if (device.type == DeviceType.CPU) _cpu = new CpuTarget(reader);
         Weights = _cpu?.ToTensors() ?? TargetWeights.Load(reader, device);
         _script = new DecoderScript(_config);

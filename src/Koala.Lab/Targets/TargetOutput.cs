@@ -21,6 +21,17 @@ public readonly record struct TargetOutput(Tensor Hidden, Tensor Features)
     /// <summary>The features of some rows of each sequence, [B,N,F]; otherwise as <see cref="HiddenAt"/>.</summary>
     internal Tensor FeaturesAt(IReadOnlyList<IReadOnlyList<int>> rows) => Select(Features, rows);
 
+    /// <summary>The features of G sequences as those of some of B sequences, [B,T,F]; the rows of the others have no meaning.</summary>
+    /// <param name="sequences">The G of the B sequences, in ascending order.</param>
+    /// <param name="batch">B.</param>
+    internal Tensor FeaturesAmong(IReadOnlyList<int> sequences, int batch)
+    {
+        if (sequences.Count == batch) return Features;
+        using var scope = NewDisposeScope();
+        var index = tensor(sequences.Select(b => (long)b).ToArray(), device: Features.device);
+        return Features.new_zeros(batch, Features.shape[1], Features.shape[2]).index_copy_(0, index, Features).MoveToOuterDisposeScope();
+    }
+
     /// <summary>Joins the outputs of consecutive steps: their rows follow one another.</summary>
     internal static TargetOutput Concatenate(IReadOnlyList<TargetOutput> steps)
     {

@@ -7,7 +7,8 @@ namespace Koala.Lab.Targets;
 /// <summary>Reads a target's tensors under Hugging Face's names, and joins those that share their input.</summary>
 /// <param name="files">The opened files of the model, whose tensors have been checked.</param>
 /// <param name="dtype">The dtype that the weights are rounded to.</param>
-internal sealed class TargetReader(ModelFiles files, ScalarType dtype)
+/// <param name="eightBits">Whether a CPU rounds matrices to int8; see <see cref="EightBitWeights"/>.</param>
+internal sealed class TargetReader(ModelFiles files, ScalarType dtype, bool eightBits = false)
 {
     /// <summary>The name of the final norm.</summary>
     public const string FinalNorm = "model.norm.weight";
@@ -20,6 +21,9 @@ internal sealed class TargetReader(ModelFiles files, ScalarType dtype)
 
     /// <summary>The dtype that the weights are rounded to.</summary>
     public ScalarType Dtype => dtype;
+
+    /// <summary>Whether a CPU rounds matrices to int8 after that.</summary>
+    public bool EightBits => eightBits;
 
     /// <summary>The tensors that each tensor of a layer is joined from, in the order of <see cref="DecoderScript.LayerTensors"/>.</summary>
     public static IEnumerable<(string Name, string[] Parts)> LayerParts(ModelConfig config, int layer)

@@ -6,6 +6,9 @@ using Koala.Lab.Decoding.Trace;
 using Koala.Lab.Drafting;
 using Koala.Lab.Drafting.Trees;
 using Koala.Lab.Evaluation;
+using Koala.Lab.Heads;
+using Koala.Lab.Targets;
+using static TorchSharp.torch;
 
 namespace Koala.Lab.Tests.Decoding.Cost;
 
@@ -80,7 +83,7 @@ public sealed class DraftLengthTunerTests
             new GenerationOptions { MaxTokens = 8 }, TimeSpan.FromSeconds(0.3), limits: DisturbanceLimits.None);
         Assert.InRange(choice.Length, 1, 10);
         Assert.True(choice.Speedup > 0);
-        Assert.Equal(10, cost.Trees[^1].Nodes);
+        Assert.Equal(choice.Tree?.Nodes ?? 10, cost.Trees[^1].Nodes);
     }
 
     [Theory, InlineData(2, 2), InlineData(8, 3)]
@@ -112,6 +115,141 @@ public sealed class DraftLengthTunerTests
         var (choice, cost) = DraftLengthTuner.Measure(ShippedModels.Nano, head, [[Golden.Prompts("koala-nano")[0].Ids]],
             new GenerationOptions { MaxTokens = 8 }, TimeSpan.FromSeconds(0.1));
         Assert.InRange(choice.Length, 1, 4);
-        Assert.Equal(4, cost.Trees[^1].Nodes);
+        Assert.Equal(choice.Tree?.Nodes ?? 4, cost.Trees[^1].Nodes);
+        Assert.All(choice.Candidates, candidate => Assert.InRange(candidate.Tree.Depth, 1, 4));
+    }
+
+    [Theory]
+    // Trees accept five tokens instead of three, in rounds of 12 ms instead of 13: the largest promises most, and the others cannot be
+    // faster.
+    [InlineData(5, 12, 24)]
+    // In rounds of 20 ms they do not pay.
+    [InlineData(5, 20, null)]
+    // Nor if they accept less than hoped for.
+    [InlineData(1, 12, null)]
+    public void A_tree_is_chosen_where_it_pays(int byTree, double treeMs, int? chosen)
+    {
+        var prompt = Golden.Prompts("koala-nano")[0].Ids;
+        var source = new ScriptedTrees(prompt, PlainDecoding.Greedy(ShippedModels.Nano, prompt, 80), 3, byTree);
+        var (cost, rounds) = (Cost(1), Rounds(6, 3, 3, 3));
+        var best = DraftLengthTuner.Choose(cost, rounds, 6);
+        Assert.Equal(3, best.Length);
+        var trials = new TreeTrials(source, [new AnsweredGroup([prompt], rounds)], best, cost);
+        Assert.Contains(TreeTrials.Shapes[0], trials.Hopeful());
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, source);
+        var ofTrees = new StepCost(10, [.. TreeTrials.Shapes.Select(tree => new TreeCost(tree, tree.Nodes, 0, treeMs, 0))]);
+        var options = new GenerationOptions { MaxTokens = 24 };
+        var choice = trials.Run(decoder, ofTrees, options, 1, TimeSpan.FromMinutes(1), CancellationToken.None);
+        Assert.Equal(chosen, (choice.Tree as DynamicTree)?.Tokens);
+        var trees = choice.Candidates.Skip(6).ToArray();
+        Assert.Equal(TreeTrials.Shapes, trees.Select(candidate => candidate.Tree));
+        Assert.All(trees, candidate => Assert.Equal(treeMs, candidate.RoundMs));
+        if (chosen is null)
+        {
+            Assert.Equal((best.Length, best.Speedup), (choice.Length, choice.Speedup));
+            return;
+        }
+        Assert.Equal([double.NaN, double.NaN, 6], trees.Select(candidate => candidate.AcceptanceLength));
+        Assert.Equal((5, 6 * 10 / treeMs), (choice.Length, choice.Speedup));
+    }
+
+    [Theory]
+    // Chains accept five tokens, and so do trees, which cost more.
+    [InlineData(5, 5)]
+    // Trees accept less.
+    [InlineData(3, 0)]
+    public void A_chain_is_chosen_where_trees_do_not_pay(int byChain, int byTree)
+    {
+        var prompt = Golden.Prompts("koala-nano")[0].Ids;
+        var answer = PlainDecoding.Greedy(ShippedModels.Nano, prompt, 80);
+        var source = new ScriptedTrees(prompt, answer, byChain, byTree);
+        var (choice, cost) = DraftLengthTuner.Measure(ShippedModels.Nano, source, [[prompt]], new GenerationOptions { MaxTokens = 24 },
+            TimeSpan.FromSeconds(1), DisturbanceLimits.None);
+        Assert.Null(choice.Tree);
+        DraftTree[] trees = [.. choice.Candidates.Select(candidate => candidate.Tree).Where(tree => tree is not ChainTree)];
+        Assert.Equal(TreeTrials.Shapes, trees);
+        Assert.Equal(Enumerable.Range(1, 8), choice.Candidates.Take(8).Select(candidate => candidate.Tree.Nodes));
+        // The choice is the fastest that was tried.
+        var best = choice.Candidates.Where(candidate => double.IsFinite(candidate.Speedup)).MaxBy(candidate => candidate.Speedup)!;
+        Assert.Equal((best.Tree.Depth, best.Speedup), (choice.Length, choice.Speedup));
+        Assert.Equal(8, cost.Trees[^1].Nodes);
+        var options = choice.ApplyTo(new GenerationOptions());
+        Assert.Equal((choice.Length, null), (options.DraftLength, options.Tree));
+        // Where chains were asked for, no tree is tried.
+        (choice, _) = DraftLengthTuner.Measure(ShippedModels.Nano, source, [[prompt]],
+            new GenerationOptions { MaxTokens = 24, ChooseTrees = false }, TimeSpan.FromSeconds(0.1), DisturbanceLimits.None);
+        Assert.All(choice.Candidates, candidate => Assert.IsType<ChainTree>(candidate.Tree));
+    }
+
+    [Fact]
+    public void A_tree_that_cannot_be_the_fastest_is_neither_timed_nor_tried()
+    {
+        // A round with a candidate costs as much as two without, and each further candidate as much again: no tree can pay.
+        var cost = Cost(40);
+        var rounds = Rounds(6, 1, 1, 1, 1);
+        var best = DraftLengthTuner.Choose(cost, rounds, 6);
+        var trials = new TreeTrials(new ScriptedTrees([], [], 0, 0), [new AnsweredGroup([[1]], rounds)], best, cost);
+        Assert.Empty(trials.Hopeful());
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano);
+        var choice = trials.Run(decoder, cost with { Trees = [] }, new GenerationOptions(), 1, TimeSpan.Zero, CancellationToken.None);
+        Assert.Equal((best.Length, null), (choice.Length, choice.Tree));
+        Assert.All(choice.Candidates.Skip(6), tree => Assert.True(double.IsNaN(tree.Speedup) && double.IsNaN(tree.RoundMs)));
+    }
+
+    [Theory, InlineData("eagle-k2"), InlineData("medusa-k1")]
+    public void Answers_are_the_same_whatever_is_chosen(string kind)
+    {
+        using var head = DraftHead.Load(TestFiles.At("checkpoints", $"koala-nano-{kind}"), ShippedModels.Nano);
+        using var decoder = new SpeculativeDecoder(ShippedModels.Nano, head);
+        foreach (var prompt in Golden.Prompts("koala-nano").Take(3))
+        {
+            var answer = decoder.Generate(prompt.Ids, new GenerationOptions { MaxTokens = 24 });
+            Assert.Equal(PlainDecoding.Answer(ShippedModels.Nano, prompt.Ids, 24), answer.Tokens);
+        }
+        var choice = decoder.DraftLength!;
+        var chosen = choice.Tree ?? new ChainTree(choice.Length);
+        Assert.Contains(chosen, choice.Candidates.Select(candidate => candidate.Tree));
+        Assert.Contains(choice.Candidates, candidate => candidate.Tree is DynamicTree);
+    }
+
+    // Drafts right tokens down to a depth that depends on whether a chain or a tree is asked for, and wrong ones elsewhere.
+    private sealed class ScriptedTrees(int[] prompt, int[] answer, int byChain, int byTree) : IDraftSource
+    {
+        public int MaxDraftLength => 8;
+
+        public IReadOnlyList<int> FeatureLayers => [];
+
+        public bool DraftsTrees => true;
+
+        public Drafter NewDrafter(Target target, int batch, int capacity) => new Scripted(this);
+
+        private Draft Propose(int done, DraftTree tree)
+        {
+            var candidates = new List<Candidate>();
+            int Right(int depth) => done >= 0 && done + depth < answer.Length ? answer[done + depth] : 0;
+            var right = tree is ChainTree ? byChain : byTree;
+            for (var depth = 0; depth < tree.Depth; depth++)
+                candidates.Add(new Candidate(depth < right ? Right(depth) : (Right(depth) + 1) % 512, depth - 1, 1, null));
+            // Wrong siblings of the first candidate fill the tree.
+            for (var wrong = 2; candidates.Count < tree.Nodes; wrong++)
+                candidates.Add(new Candidate((Right(0) + wrong) % 512, -1, 1, null));
+            return new Draft(candidates);
+        }
+
+        private sealed class Scripted(ScriptedTrees source) : Drafter
+        {
+            private int _known;
+
+            public override int MaxDraftLength => source.MaxDraftLength;
+
+            public override void Extend(Tensor features, IReadOnlyList<int[]> tokens) => _known += tokens[0].Length - 1;
+
+            public override void Forget(int sequence) => _known = 0;
+
+            public override IReadOnlyList<Draft> Propose(DraftTree tree, ITokenSampler sampler) =>
+                [source.Propose(_known + 1 - source._length, tree)];
+        }
+
+        private readonly int _length = prompt.Length;
     }
 }

@@ -4,23 +4,10 @@ using Koala.Lab.Targets;
 
 namespace Koala.Lab.Decoding.Cost;
 
-/// <summary>The length of a chain, chosen for a device.</summary>
-/// <param name="Length">The number of tokens that a round drafts.</param>
-/// <param name="Speedup">
-/// The speedup that the measurements behind the choice predict. Below 1, drafting does not pay on this device. NaN where no round was
-/// seen, or where the measurement was disturbed.
-/// </param>
-public sealed record DraftLengthChoice(int Length, double Speedup)
-{
-    /// <summary>
-    /// What showed that other work on the machine disturbed the measurement, in sentences. On a quiet machine another length may be chosen.
-    /// </summary>
-    public IReadOnlyList<string> Disturbances { get; init; } = [];
-}
-
 /// <summary>
-/// Chooses the draft length for this device: the length of the chain that gives the most tokens per second. The tuner drafts rounds
-/// that are as long as possible, of which a shorter chain would have accepted the beginning, and measures what rounds of each length cost.
+/// Chooses the draft for this device: the length of the chain that gives the most tokens per second, or a tree that gives more. The tuner
+/// drafts rounds that are as long as possible, of which a shorter chain would have accepted the beginning, and measures what rounds of
+/// each length cost. Then it tries those trees that could be faster (<see cref="TreeTrials"/>).
 /// </summary>
 public static class DraftLengthTuner
 {
@@ -37,8 +24,8 @@ public static class DraftLengthTuner
     private const int FewestGroups = 3;
 
     /// <summary>
-    /// Measures rounds and chooses. Half of the time is for rounds and half for costs. Each takes at least what it needs: a few short
-    /// answers, and three rounds of a few lengths.
+    /// Measures rounds and chooses. One part of the time is for rounds, one for costs, and one for trees where the source drafts them. Each
+    /// takes at least what it needs: a few short answers, and three rounds of each draft.
     /// </summary>
     /// <param name="target">The target.</param>
     /// <param name="source">The draft source.</param>
@@ -51,28 +38,42 @@ public static class DraftLengthTuner
     /// <param name="budget">The approximate time in all.</param>
     /// <param name="limits">How much other work on the machine is tolerated; null means the defaults.</param>
     /// <param name="cancel">Checked between rounds.</param>
-    /// <returns>The choice and the costs, up to the longest chain.</returns>
+    /// <returns>The choice, and the costs of the chosen tree or of chains up to the longest.</returns>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static (DraftLengthChoice Choice, StepCost Cost) Measure(
         Target target, IDraftSource source, IEnumerable<IReadOnlyList<IReadOnlyList<int>>> prompts, GenerationOptions options,
         TimeSpan budget, DisturbanceLimits? limits = null, CancellationToken cancel = default)
     {
         var longest = Math.Min(source.MaxDraftLength, Longest);
+        // A confidence ends chains; it has no meaning for a tree.
+        var triesTrees = source.DraftsTrees && options is { ChooseTrees: true, ConfidenceThreshold: 0 };
+        var part = budget / (triesTrees ? 3 : 2);
         using var decoder = new SpeculativeDecoder(target, source) { ChooseDraftLength = false };
-        var rounds = new List<Round>();
-        var (batch, done) = (1, 0);
+        var answered = new List<AnsweredGroup>();
         var start = TimeProvider.System.GetTimestamp();
         var trial = options with { Tree = null, DraftLength = longest, MaxTokens = Math.Min(options.MaxTokens, Tokens), FullTrace = false };
         foreach (var group in prompts)
         {
-            rounds.AddRange(decoder.GenerateAll(group, trial, cancel: cancel).SelectMany(answer => answer.Rounds));
-            batch = Math.Max(batch, group.Count);
-            if (++done >= FewestGroups && TimeProvider.System.GetElapsedTime(start) > budget / 2) break;
+            answered.Add(new AnsweredGroup(group, [.. decoder.GenerateAll(group, trial, cancel: cancel).SelectMany(a => a.Rounds)]));
+            if (answered.Count >= FewestGroups && TimeProvider.System.GetElapsedTime(start) > part) break;
         }
+        var batch = answered.Select(group => group.Prompts.Count).Append(1).Max();
         var chains = StepCost.TreesUpTo(SpeculativeDecoder.TreeFor(source, trial));
-        var cost = StepCost.Measure(target, source, chains, trial, batch, budget / 2, cancel);
-        var choice = Choose(cost, rounds, longest);
-        string[] disturbances = [.. Disturbances.OfCost(cost, limits ?? new DisturbanceLimits())];
+        var cost = StepCost.Measure(target, source, chains, trial, batch, part, cancel);
+        var choice = Choose(cost, [.. answered.SelectMany(group => group.Rounds)], longest);
+        var seen = Disturbances.OfCost(cost, limits ??= new DisturbanceLimits());
+        if (triesTrees && double.IsFinite(choice.Speedup))
+        {
+            var trials = new TreeTrials(source, answered, choice, cost);
+            var hopeful = trials.Hopeful();
+            var costOfTrees = hopeful.Count == 0
+                ? cost with { Trees = [] }
+                : StepCost.Measure(target, source, hopeful, trial, batch, part / 2, cancel);
+            if (hopeful.Count > 0) seen = seen.Concat(Disturbances.OfCost(costOfTrees, limits));
+            choice = trials.Run(decoder, costOfTrees, trial, FewestGroups, part / 2, cancel);
+            if (choice.Tree is { } tree) cost = costOfTrees with { Trees = [.. costOfTrees.Trees.Where(of => of.Tree == tree)] };
+        }
+        string[] disturbances = [.. seen];
         return (disturbances.Length == 0 ? choice : choice with { Speedup = double.NaN, Disturbances = disturbances }, cost);
     }
 
@@ -83,14 +84,11 @@ public static class DraftLengthTuner
     public static DraftLengthChoice Choose(StepCost cost, IReadOnlyList<Round> rounds, int longest)
     {
         if (rounds.Count == 0) return new DraftLengthChoice(longest, double.NaN);
-        var choices = Enumerable.Range(1, longest).Select(length => new DraftLengthChoice(length, Speedup(length)));
-        return choices.MaxBy(choice => choice.Speedup)!;
-
-        double Speedup(int length)
-        {
-            var tokens = rounds.Sum(round => 1 + Math.Min(round.Accepted, length));
-            var milliseconds = rounds.Sum(round => cost.RoundMs(Math.Min(round.Drafted, length)));
-            return tokens * cost.BaselineMs / milliseconds;
-        }
+        DraftCandidate[] chains = [.. Enumerable.Range(1, longest).Select(length => DraftCandidate.OfChain(length, cost, rounds))];
+        var best = chains.MaxBy(chain => chain.Speedup)!;
+        return new DraftLengthChoice(best.Tree.Depth, best.Speedup) { Candidates = chains };
     }
 }
+
+/// <summary>A batch of prompts that was answered with the longest chains, and the rounds of its answers.</summary>
+internal sealed record AnsweredGroup(IReadOnlyList<IReadOnlyList<int>> Prompts, IReadOnlyList<Round> Rounds);

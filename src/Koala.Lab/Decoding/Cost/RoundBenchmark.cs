@@ -107,9 +107,10 @@ internal sealed class RoundBenchmark : IDisposable
     {
         var count = _cache.Batch;
         Sequence[] sequences = [.. Enumerable.Range(0, count).Select(_ => new Sequence(_target, [], s_endless, null) { EndTokens = [] })];
-        var batch = new SequenceBatch(sequences, _random, _cache);
-        AcceptedPath? root = new AcceptedPath([], TokenAt(_length - 1));
-        batch.Begin([.. Enumerable.Repeat(Array.Empty<int>(), count)], [.. Enumerable.Repeat(root, count)]);
+        int[] all = [.. Enumerable.Range(0, count)];
+        var batch = new SequenceBatch(_cache, _random);
+        batch.Take(all, sequences, _random);
+        batch.Begin(all, [.. Enumerable.Repeat(Array.Empty<int>(), count)], [.. Enumerable.Repeat(TokenAt(_length - 1), count)]);
         return batch;
     }
 

@@ -38,13 +38,24 @@ public sealed record StepCost(
     /// The milliseconds of a round with a number of candidates. Between two measured numbers, and beyond the largest, the cost is linear;
     /// beyond the largest it does not fall.
     /// </summary>
-    public double RoundMs(int nodes)
+    public double RoundMs(int nodes) => At(nodes, tree => tree.RoundMs, BaselineMs);
+
+    /// <summary>
+    /// What a round with a tree would cost if drafting took as long as for the chain of its depth, and the rest as long as for the chain
+    /// of its size.
+    /// </summary>
+    /// <param name="tree">The tree; these costs are those of chains.</param>
+    internal double EstimateMs(DraftTree tree) =>
+        At(tree.Depth, chain => chain.DraftMs, 0) + At(tree.Nodes, chain => chain.VerifyMs + chain.BookkeepingMs, BaselineMs);
+
+    // A part of the cost of a round with a number of candidates.
+    private double At(int nodes, Func<TreeCost, double> part, double ofBaseline)
     {
         var drafted = Trees.Where(tree => tree.Nodes > 0).DistinctBy(tree => tree.Nodes);
         // A chain that was cut at once has still cost its first level.
         var cutAtOnce = Trees.FirstOrDefault(tree => tree is { Nodes: 0, Tree: ChainTree { Cut: not null } });
         (int Nodes, double Ms)[] points =
-            [(0, cutAtOnce?.RoundMs ?? BaselineMs), .. drafted.Select(tree => (tree.Nodes, tree.RoundMs))];
+            [(0, cutAtOnce is null ? ofBaseline : part(cutAtOnce)), .. drafted.Select(tree => (tree.Nodes, part(tree)))];
         if (points.FirstOrDefault(point => point.Nodes == nodes, (-1, 0)) is (>= 0, var ms)) return ms;
         if (points.Length == 1) throw new ArgumentOutOfRangeException(nameof(nodes), nodes, "no round with a draft was measured");
         var above = Array.FindIndex(points, point => point.Nodes > nodes);

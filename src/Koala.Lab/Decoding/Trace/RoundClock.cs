@@ -12,6 +12,9 @@ internal sealed class RoundClock
 
     public static RoundClock Start() => new();
 
+    /// <summary>The seconds since the start.</summary>
+    public double Seconds => TimeProvider.System.GetElapsedTime(_start).TotalSeconds;
+
     /// <summary>Counts the time since the start as drafting.</summary>
     public void Drafted() => _draft += Lap();
 

@@ -48,6 +48,8 @@ internal static class TeacherForcing
             using var positionScope = NewDisposeScope();
             int[] Committed(int b) => Correct(b, 0) is null ? [] : texts[b][(i == 0 ? 0 : Root(b) - 1)..(Root(b) + 1)];
             int[][] committed = [.. texts.Select((_, b) => Committed(b))];
+            for (var b = 0; b < committed.Length; b++)
+                if (committed[b].Length == 0) levels.Forget(b);
             var prompts = output.Features.narrow(1, 0, answers.Max(a => a.PromptTokens.Count));
             levels.Extend(i == 0 ? prompts : output.FeaturesAt(At(b => Root(b) - 1)), committed);
             for (var n = 0; n < Math.Min(steps, source.MaxDraftLength); n++)

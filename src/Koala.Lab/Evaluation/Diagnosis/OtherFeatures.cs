@@ -32,6 +32,8 @@ internal sealed class OtherFeatures(IDraftSource source, IReadOnlyList<int> laye
             drafter.Extend(change is null ? features : change(features), tokens);
         }
 
+        public override void Forget(int sequence) => drafter.Forget(sequence);
+
         public override Tensor First() => drafter.First();
 
         public override Tensor Next(IReadOnlyList<int[]> tokens, IReadOnlyList<int[]> parents) => drafter.Next(tokens, parents);

@@ -20,7 +20,7 @@ internal static class IntervalText
     private static string Missing(int? count, int batch) => count is null
         ? "no interval"
         : string.Create(CultureInfo.InvariantCulture,
-            $"no interval: {count} {(batch == 1 ? "prompts" : "batches")}, {Bootstrap.FewestItems} needed");
+            $"no interval: {count} {(batch == 1 ? "prompts" : "groups")}, {Bootstrap.FewestItems} needed");
 
     private static bool HasBoth(double low, double high) => double.IsFinite(low) && double.IsFinite(high);
 }

@@ -82,7 +82,7 @@ public static class TreeFit
         return disturbances.Length == 0 ? report : report.WithoutSpeeds();
     }
 
-    // Generates the target's answers and lets the head rank their tokens, one batch of prompts at a time.
+    // Generates the target's answers and lets the head rank their tokens, one group of prompts at a time.
     private static (RankPaths Paths, int Skipped) CollectPaths(Target target, IDraftSource source, IReadOnlyList<Prompt> prompts,
         TreeFitOptions options, IProgress<EvaluationProgress>? progress, CancellationToken cancel)
     {
@@ -90,13 +90,13 @@ public static class TreeFit
         var generation = new GenerationOptions { MaxTokens = options.MaxTokens };
         var parts = new List<RankPaths> { RankPaths.Collect(target, source, [], cancel) };
         var done = 0;
-        foreach (var group in prompts.Chunk(TeacherForcing.BatchSize))
+        foreach (var group in prompts.Chunk(TeacherForcing.BatchSize * PromptGroups.PromptsPerPlace))
         {
             var turns = group.Select(prompt => new Dialogue(target, prompt, allTurns: false).Next()!);
             IReadOnlyList<int>[] fitting = [.. turns.Where(ids => ids.Count < target.Config.ContextLength)];
             if (fitting.Length > 0)
             {
-                var answers = baseline.GenerateAll(fitting, generation, cancel: cancel);
+                var answers = baseline.GenerateAll(fitting, generation, batch: TeacherForcing.BatchSize, cancel: cancel);
                 parts.Add(RankPaths.Collect(target, source, answers, cancel));
             }
             progress?.Report(new EvaluationProgress(done += group.Length, prompts.Count));

@@ -37,8 +37,6 @@ internal sealed unsafe class EagleCpuDrafter : EagleDrafter
     {
         using var scope = NewDisposeScope();
         var longest = tokens.Max(t => t.Length) - 1;   // pairs
-        for (var b = 0; b < Batch; b++)
-            if (tokens[b].Length == 0) Cache.Truncate(b, 0);
         _drafted = 0;
         // The pairs are read in chunks, as the target reads a prompt.
         for (int start = 0, count; start < longest; start += count)
@@ -47,6 +45,8 @@ internal sealed unsafe class EagleCpuDrafter : EagleDrafter
             ReadPairs(features, tokens, start, count);
         }
     }
+
+    public override void Forget(int sequence) => Cache.Truncate(sequence, 0);
 
     public override Tensor First()
     {
@@ -134,13 +134,15 @@ internal sealed unsafe class EagleCpuDrafter : EagleDrafter
     private void ReadPairs(Tensor features, IReadOnlyList<int[]> tokens, int start, int count)
     {
         using var scope = NewDisposeScope();
-        EnsureRoom(count);
+        int Read(int b) => Math.Clamp(tokens[b].Length - 1 - start, 0, count);
+        // A prompt may be read while another sequence is long, so what counts is the longest sequence afterwards.
+        EnsureRoom(Cache.Lengths.Select((length, b) => length + Read(b)).Max() - Cache.Lengths.Max());
         var chunk = features.narrow(1, start, count).contiguous();
         var rows = new StepRows();
         var (ids, places) = (new List<int>(), new List<int>());
         for (var b = 0; b < Batch; b++)
         {
-            for (var t = 0; t < Math.Min(count, tokens[b].Length - 1 - start); t++)
+            for (var t = 0; t < Read(b); t++)
             {
                 rows.AddCausal(b, Cache.Lengths[b] + t);
                 // The token of a pair is the one after its feature.
@@ -152,7 +154,7 @@ internal sealed unsafe class EagleCpuDrafter : EagleDrafter
         var outputs = HostMemory.Floats(Run(rows, ids, row => fused + (long)row * Width));
         for (int b = 0, row = 0; b < Batch; b++)
         {
-            var read = Math.Clamp(tokens[b].Length - 1 - start, 0, count);
+            var read = Read(b);
             if (read == 0) continue;
             Cache.Extend(b, read);
             row += read;

@@ -20,7 +20,9 @@ internal sealed class EagleFusedDrafter : EagleDrafter
 
     private readonly EagleWeights _weights;
     private readonly FusedEagle _fused;
+    private readonly Pair[] _last;          // the latest pair of each sequence
     private EagleMemory _memory;
+    private Tensor? _given;                 // the features that the latest pairs were given, [.,D]
     private Tensor? _described;             // the rows of the round's pairs and sequences, [N+B,Ints], on the host
     private int _mostVisible;               // the most slots that one of the pairs attends to
     private bool _read;                     // whether the pairs are in the cache
@@ -32,6 +34,7 @@ internal sealed class EagleFusedDrafter : EagleDrafter
         : base(head, target, batch)
     {
         (_weights, _fused) = (weights, fused);
+        _last = new Pair[batch];
         _memory = head.RentMemory(target, batch, capacity);
     }
 
@@ -41,25 +44,33 @@ internal sealed class EagleFusedDrafter : EagleDrafter
     {
         using var scope = NewDisposeScope();
         if (_described is not null && !_read) Root();
-        for (var b = 0; b < Batch; b++)
-            if (tokens[b].Length == 0) Cache.Truncate(b, 0);
         _drafted = 0;
-        var length = (int)features.shape[1];
         var given = _weights.Fuse(features.flatten(0, 1)).contiguous();
+        // A draft begins with the outputs at the last pairs of all sequences. Those of a sequence that is left alone are computed again.
+        int[] left = [.. Enumerable.Range(0, Batch).Where(b => tokens[b].Length == 0 && Cache.Lengths[b] > 0)];
+        var featureRows = (int)given.shape[0];
+        Pair[] again = [.. left.Select((b, i) => _last[b] with { Given = featureRows + i })];
+        if (left.Length > 0)
+            given = cat([given, _given!.index_select(0, tensor(left.Select(b => (long)_last[b].Given).ToArray(), device: Target.Device))]);
         // The last pairs of all sequences come last.
-        var pairs = tokens.SelectMany((t, b) => Enumerable.Range(0, Math.Max(t.Length - 1, 0)).Select(i => (Sequence: b, Index: i)))
-            .OrderByDescending(pair => tokens[pair.Sequence].Length - pair.Index).ToArray();
-        EnsureRoom(length + 1);
+        Pair[] pairs = [.. PairsOf(tokens, (int)features.shape[1]).Concat(again).OrderByDescending(pair => pair.Followers)];
+        int Length(int b) => Cache.Lengths[b] + Math.Max(tokens[b].Length - 1, 0);
+        EnsureRoom(Enumerable.Range(0, Batch).Max(Length) - Cache.Lengths.Max() + 1);
         // Only a prompt takes several launches; the first one takes what does not fill the others.
         var first = pairs.Length == 0 ? 0 : (pairs.Length - 1) % FusedLayers.MostRows + 1;
         for (var (start, count) = (0, first); start + count < pairs.Length; (start, count) = (start + count, FusedLayers.MostRows))
         {
-            var (rows, ids, of) = Rows(pairs.AsSpan(start, count), tokens, length);
+            var (rows, ids, of) = Rows(pairs.AsSpan(start, count));
             _fused.Read(RowDescriptions.Create(rows, ids, 0, count, of).to(Target.Device), given, rows.MostVisible, Cache);
         }
-        Keep(pairs.AsSpan(pairs.Length <= FusedLayers.MostRows ? 0 : pairs.Length - FusedLayers.MostRows), tokens, length, given);
         for (var b = 0; b < Batch; b++) Cache.Extend(b, Math.Max(tokens[b].Length - 1, 0));
+        foreach (var pair in pairs) _last[pair.Sequence] = pair;
+        Keep(pairs.AsSpan(pairs.Length <= FusedLayers.MostRows ? 0 : pairs.Length - FusedLayers.MostRows), given);
+        _given?.Dispose();
+        _given = given.DetachFromDisposeScope();
     }
+
+    public override void Forget(int sequence) => Cache.Truncate(sequence, 0);
 
     public override Tensor First()
     {
@@ -143,6 +154,7 @@ internal sealed class EagleFusedDrafter : EagleDrafter
     protected override void Dispose(bool disposing)
     {
         Head.ReturnMemory(_memory);
+        _given?.Dispose();
         _described?.Dispose();
         _level?.Dispose();
         base.Dispose(disposing);
@@ -163,34 +175,38 @@ internal sealed class EagleFusedDrafter : EagleDrafter
 
     private KeyValueCache Cache => _memory.Cache;
 
-    // Rows of committed pairs, with their tokens and the features that they are given, [B·length,D].
-    private (StepRows Rows, int[] Ids, int[] Given) Rows(
-        ReadOnlySpan<(int Sequence, int Index)> pairs, IReadOnlyList<int[]> tokens, int length)
+    // A committed pair: its slot, its token, the row of the features that it is given, and how many pairs of its sequence follow.
+    private readonly record struct Pair(int Sequence, int Slot, int Id, int Given, int Followers);
+
+    // The committed pairs. The token of a pair is the one after its feature; there are so many features of each sequence.
+    private IEnumerable<Pair> PairsOf(IReadOnlyList<int[]> tokens, int features) => tokens.SelectMany((of, b) =>
+        of.Skip(1).Select((id, i) => new Pair(b, Cache.Lengths[b] + i, id, b * features + i, of.Length - 2 - i)));
+
+    // Rows of pairs, with their tokens and the features that they are given.
+    private static (StepRows Rows, int[] Ids, int[] Given) Rows(ReadOnlySpan<Pair> pairs)
     {
         var rows = new StepRows();
         var (ids, given) = (new int[pairs.Length], new int[pairs.Length]);
         for (var i = 0; i < pairs.Length; i++)
         {
-            var (b, index) = pairs[i];
-            // The token of a pair is the one after its feature.
-            (ids[i], given[i]) = (tokens[b][index + 1], b * length + index);
-            rows.AddCausal(b, Cache.Lengths[b] + index);
+            (ids[i], given[i]) = (pairs[i].Id, pairs[i].Given);
+            rows.AddCausal(pairs[i].Sequence, pairs[i].Slot);
         }
         return (rows, ids, given);
     }
 
     // Keeps the pairs that end with the last ones of all sequences until the draft begins.
-    private void Keep(ReadOnlySpan<(int Sequence, int Index)> pairs, IReadOnlyList<int[]> tokens, int length, Tensor given)
+    private void Keep(ReadOnlySpan<Pair> pairs, Tensor given)
     {
-        var (rows, ids, of) = Rows(pairs, tokens, length);
+        var (rows, ids, of) = Rows(pairs);
         _mostVisible = rows.MostVisible;
         var padded = Math.Max(ids.Length + RowsAtOnce - 1, RowsAtOnce) / RowsAtOnce * RowsAtOnce;
         // What pads attends to one slot, and writes into the slot behind the first sequence's pairs, which the next level overwrites.
         for (var i = ids.Length; i < padded; i++)
-            rows.Add(0, Cache.Lengths[0] + Math.Max(tokens[0].Length - 1, 0), 0, new VisibleSlots(1, []));
+            rows.Add(0, Cache.Lengths[0], 0, new VisibleSlots(1, []));
         var last = new int[Batch];
         for (var i = 0; i < pairs.Length; i++) last[pairs[i].Sequence] = i;
-        for (var b = 0; b < Batch; b++) rows.AddCausal(b, Cache.Lengths[b] + Math.Max(tokens[b].Length - 1, 0) - 1);
+        for (var b = 0; b < Batch; b++) rows.AddCausal(b, Cache.Lengths[b] - 1);
         if (given.shape[0] > FusedEagle.MostGiven)
         {
             given = given.index_select(0, tensor(of.Select(row => (long)row).ToArray(), device: Target.Device));

@@ -46,8 +46,6 @@ internal sealed class EagleTensorDrafter : EagleDrafter
         using var scope = NewDisposeScope();
         var longest = tokens.Max(t => t.Length) - 1;   // pairs
         var outputs = new List<Tensor>();
-        for (var b = 0; b < Batch; b++)
-            if (tokens[b].Length == 0) Cache.Truncate(b, 0);
         _drafted = 0;
         // The pairs are read in chunks, as the target reads a prompt.
         for (int start = 0, count; start < longest; start += count)
@@ -58,9 +56,17 @@ internal sealed class EagleTensorDrafter : EagleDrafter
         }
         var all = outputs.Count == 1 ? outputs[0] : cat(outputs, 1);
         var last = OnDevice([.. tokens.Select((t, b) => (long)b * longest + Math.Max(t.Length - 2, 0))]);
+        var root = all.reshape(Batch * longest, -1).index_select(0, last);
+        if (_root is not null && tokens.Any(t => t.Length == 0))
+        {
+            var isRead = tensor(tokens.Select(t => t.Length > 0).ToArray(), device: Target.Device);
+            root = where(isRead.unsqueeze(1), root, _root);
+        }
         _root?.Dispose();
-        _root = all.reshape(Batch * longest, -1).index_select(0, last).DetachFromDisposeScope();
+        _root = root.DetachFromDisposeScope();
     }
+
+    public override void Forget(int sequence) => Cache.Truncate(sequence, 0);
 
     public override Tensor First()
     {
