@@ -89,7 +89,8 @@ public sealed class JsonFieldNamesTests
         { typeof(TreeCost), "nodes draftMs verifyMs bookkeepingMs roundMs" },
         {
             typeof(TreeFitReport),
-            "target head device dtype weights kernels threads by prompts skipped places tree chain aloneTokensPerSecond byNodes paths provenance " +
+            "target head device dtype weights kernels threads by prompts skipped places tree chain aloneTokensPerSecond byNodes paths " +
+            "provenance " +
             "disturbed disturbances load"
         },
         { typeof(FittedTree), "nodes depth acceptanceLength roundMs tokensPerSecond" },

@@ -45,7 +45,10 @@ public sealed class CharacterMapTests : IDisposable
         {
             var ids = string.Join(' ', tokenizer.Encode(lines[i]));
             if (ids != expected[i])
-                Assert.Fail($"{string.Join(' ', lines[i].EnumerateRunes().Select(rune => $"U+{rune.Value:X4}"))}: {ids}, not {expected[i]}");
+            {
+                var runes = string.Join(' ', lines[i].EnumerateRunes().Select(rune => $"U+{rune.Value:X4}"));
+                Assert.Fail($"{runes}: {ids}, not {expected[i]}");
+            }
         }
     }
 

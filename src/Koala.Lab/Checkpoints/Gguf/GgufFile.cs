@@ -107,7 +107,8 @@ public sealed class GgufFile : ITensorSource, IStoredMatrices
     {
         if (!_stored.TryGetValue(name, out var stored) || stored.Type.Decode is not null || IsPaired(stored)) return null;
         var file = _files[stored.Part].File;
-        return StoredMatrix.Of(stored.Type.Dtype, stored.Shape, (at, bytes) => FileBytes.Fill(file, bytes, stored.Offset + at, Where(stored)));
+        return StoredMatrix.Of(
+            stored.Type.Dtype, stored.Shape, (at, bytes) => FileBytes.Fill(file, bytes, stored.Offset + at, Where(stored)));
     }
 
     /// <summary>The codes of a quantized matrix, in Hugging Face's order of rows; null if the tensor is no matrix of blocks.</summary>
