@@ -43,7 +43,8 @@ internal sealed record StoredMatrix(ScalarType Dtype, long Rows, long Columns, S
     /// <param name="fill">Reads bytes of the tensor.</param>
     public static StoredMatrix? Of(ScalarType dtype, IReadOnlyList<long> shape, ByteReader fill)
     {
-        if (shape is not [var rows, var columns] || dtype is not (ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16)) return null;
+        if (shape is not [var rows, var columns]) return null;
+        if (dtype is not (ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16)) return null;
         var rowBytes = columns * SizeOf(dtype);
         return new StoredMatrix(dtype, rows, columns, (first, bytes) => fill(first * rowBytes, bytes));
     }

@@ -22,8 +22,9 @@ public sealed record GenerationOptions
     public double TopP { get; init; } = 1;
 
     /// <summary>
-    /// The number of tokens that a round drafts in a chain. Null means that the decoder chooses a length or a
-    /// tree (<see cref="SpeculativeDecoder.ChooseDraftLength"/>). A sampled answer depends on it: to repeat one, set it as well as the seed.
+    /// The number of tokens that a round drafts in a chain. Null means that the decoder chooses a length or a tree
+    /// (<see cref="SpeculativeDecoder.ChooseDraftLength"/>). A sampled answer depends on it: to repeat one, set it as well as
+    /// the seed.
     /// </summary>
     public int? DraftLength { get; init; }
 

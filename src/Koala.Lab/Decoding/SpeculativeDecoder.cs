@@ -44,7 +44,9 @@ public sealed class SpeculativeDecoder : IDisposable
     /// </summary>
     public bool ChooseDraftLength { get; init; } = true;
 
-    /// <summary>The draft length or tree that the decoder has chosen, and the speedup that it expects; null as long as it has not.</summary>
+    /// <summary>
+    /// The draft length or tree that the decoder has chosen, and the speedup that it expects; null as long as it has not.
+    /// </summary>
     public DraftLengthChoice? DraftLength { get; private set; }
 
     /// <summary>The seconds that the rounds of the latest answer or batch took, without prefill.</summary>

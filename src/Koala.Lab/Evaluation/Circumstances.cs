@@ -82,8 +82,10 @@ public record Circumstances
 
     /// <summary>The device, the dtype, the threads, the temperature, and the batch size where it is not 1.</summary>
     internal string Setup => string.Create(CultureInfo.InvariantCulture,
-        $"{Device}, {Dtype}, {(Weights is null ? "" : $"weights: {Weights}, ")}{(Kernels is null ? "" : $"kernels: {Kernels}, ")}{Threads} threads, temperature {Temperature}")
+        $"{Device}, {Dtype}, {Named("weights", Weights)}{Named("kernels", Kernels)}{Threads} threads, temperature {Temperature}")
         + (Batch == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $", batch size {Batch}"));
+
+    private static string Named(string name, string? value) => value is null ? "" : $"{name}: {value}, ";
 
     /// <summary>The circumstances in one line.</summary>
     public override string ToString() => $"{Head} on {Target}, {Setup}";

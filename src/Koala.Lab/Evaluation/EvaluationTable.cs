@@ -65,7 +65,8 @@ internal static class EvaluationTable
     private static string RenderCandidates(IReadOnlyList<CandidateReport> candidates)
     {
         var chains = candidates.Where(candidate => candidate.Tree.Name == "chain").ToArray();
-        var trees = candidates.Except(chains).Select(tree => string.Create(CultureInfo.InvariantCulture, $"tree of {tree.Tree.Nodes} nodes ")
+        var trees = candidates.Except(chains).Select(tree =>
+            string.Create(CultureInfo.InvariantCulture, $"tree of {tree.Tree.Nodes} nodes ")
             + (double.IsNaN(tree.Speedup) ? "not tried" : Speedup(tree)));
         var best = chains.MaxBy(chain => chain.Speedup)!;
         return string.Join(", ", trees.Prepend(

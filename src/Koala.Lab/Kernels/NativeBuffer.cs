@@ -31,7 +31,9 @@ internal sealed unsafe class NativeBuffer : IDisposable
     /// <summary>Frees the memory of a buffer that nobody disposed.</summary>
     ~NativeBuffer() => Free();
 
-    /// <summary>Memory whose user writes every byte of it before it reads one: large memory is touched once, by the threads that fill it.</summary>
+    /// <summary>
+    /// Memory whose user writes every byte of it before it reads one: large memory is touched once, by the threads that fill it.
+    /// </summary>
     /// <param name="bytes">The size in bytes.</param>
     public static NativeBuffer ToFill(long bytes) => new(bytes, isZeroed: false);
 

@@ -41,7 +41,9 @@ internal sealed unsafe class PanelPacking : ICrewWork
             if (TryPack(parts, s_types[type], crew) is { } matrix) return matrix;
     }
 
-    /// <summary>Packs matrices in a type, or returns null if it lacks some of their numbers. fp32 and a part's own dtype lack none.</summary>
+    /// <summary>
+    /// Packs matrices in a type, or returns null if it lacks some of their numbers. fp32 and a part's own dtype lack none.
+    /// </summary>
     /// <param name="parts">The matrices, at least one; all have the same dtype and number of columns.</param>
     /// <param name="type">The type of the panels.</param>
     /// <param name="crew">The threads that read and pack.</param>
@@ -89,7 +91,8 @@ internal sealed unsafe class PanelPacking : ICrewWork
         var count = Math.Min(Width, _panels.Outputs - first);
         var rows = (_rows[worker] ??= NativeBuffer.ToFill((long)Width * inputs * sizeof(float))).Address;
         var numbers = (long)count * inputs;
-        var isOwnType = (_parts[0].Dtype, _panels.Type) is (ScalarType.BFloat16, PanelType.BFloat16) or (ScalarType.Float32, PanelType.Float32);
+        var isOwnType = (_parts[0].Dtype, _panels.Type)
+            is (ScalarType.BFloat16, PanelType.BFloat16) or (ScalarType.Float32, PanelType.Float32);
         if (isOwnType) Read(_parts, first, count, rows);
         else if ((_parts[0].Dtype, _panels.Type) is (ScalarType.Float16, PanelType.Float16))
         {

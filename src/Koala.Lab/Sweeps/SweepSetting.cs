@@ -76,7 +76,11 @@ internal sealed class SweepSetting
         var evaluation = (EvaluationOptions)Apply(new EvaluationOptions(), SweepPart.Evaluation, options);
         var generation = (GenerationOptions)Apply(evaluation.Generation, SweepPart.Generation, options);
         // With "chain" only the length of a chain may be chosen.
-        generation = generation with { Tree = Tree(reader, options), ChooseTrees = generation.ChooseTrees && Text("evaluate.tree") is null };
+        generation = generation with
+        {
+            Tree = Tree(reader, options),
+            ChooseTrees = generation.ChooseTrees && Text("evaluate.tree") is null,
+        };
         if (generation is { DraftLength: null, Tree: null } && !_values.ContainsKey("evaluate.chooseDraftLength"))
         {
             throw reader.Fault("evaluate.draftLength",

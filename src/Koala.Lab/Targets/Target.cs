@@ -78,8 +78,8 @@ public sealed class Target : IDisposable
     public ScalarType WeightDtype { get; }
 
     /// <summary>
-    /// int8 if the matrices of a step were rounded to codes of 8 bits with a scale for each 32 inputs. Answers are then those of the rounded
-    /// target. Null if they are as <see cref="WeightDtype"/> says.
+    /// int8 if the matrices of a step were rounded to codes of 8 bits with a scale for each 32 inputs. Answers are then those of
+    /// the rounded target. Null if they are as <see cref="WeightDtype"/> says.
     /// </summary>
     public string? Weights { get; }
 
@@ -128,8 +128,8 @@ public sealed class Target : IDisposable
         KoalaException.ThrowIfNull(path);
         KoalaException.ThrowIfNull(device);
         if (weights is not (null or EightBits))
-            throw KoalaException.ForOption(nameof(Weights), $"is '{MessageText.Text(weights)}', but weights are rounded to int8 or not at all",
-                "set it to int8, or leave it out");
+            throw KoalaException.ForOption(nameof(Weights),
+                $"is '{MessageText.Text(weights)}', but weights are rounded to int8 or not at all", "set it to int8, or leave it out");
         if (weights is not null && device == "cuda")
             throw KoalaException.ForOption(nameof(Weights), "is int8, but only a CPU computes with such weights",
                 $"leave it out, or set {new OptionName(nameof(Device))} to cpu");
