@@ -36,13 +36,15 @@ public sealed class MutationTests : IDisposable
     // part says nothing about another.
     private const string MacroTemplate = """
         {%- macro show(text, kind='user') -%}{{ '<|start|>' ~ kind ~ '\n' ~ text | trim ~ '<|end|>' }}{%- endmacro -%}
-        {{ bos_token }}{{ show(messages[0].content, kind='system') }}
+        {{ bos_token }}{{ show(messages[0].content, kind='system') }}{{ show(messages[-1].content) }}
         {%- if tools is defined and tools is not none %}{{ tools | tojson(indent=2) }}{% endif -%}
         {%- if add_generation_prompt %}{{ '<|start|>assistant\n' }}{% endif -%}
         """;
 
     private const string LoopTemplate = """
-        {%- if messages[0].role == 'system' %}{% set rest = messages[1:] %}{%- else %}{% set rest = messages %}{% endif -%}
+        {%- if messages[0].role == 'system' %}{% set system = messages[0].content %}{% set rest = messages[1:] %}
+        {%- else %}{% set system = 'You are helpful.' %}{% set rest = messages %}{% endif -%}
+        {{ system }}
         {%- set ns = namespace(last=-1) -%}
         {%- for message in rest -%}
           {%- if (message.role == 'user') != (loop.index0 % 2 == 0) -%}{{ raise_exception('roles must alternate') }}{%- endif -%}

@@ -66,8 +66,10 @@ internal sealed class EagleFusedDrafter : EagleDrafter
         for (var b = 0; b < Batch; b++) Cache.Extend(b, Math.Max(tokens[b].Length - 1, 0));
         foreach (var pair in pairs) _last[pair.Sequence] = pair;
         Keep(pairs.AsSpan(pairs.Length <= FusedLayers.MostRows ? 0 : pairs.Length - FusedLayers.MostRows), given);
+        // Only beside others can a sequence be left alone. A copy, since a graph's output is overwritten by its next run.
+        if (Batch == 1) return;
         _given?.Dispose();
-        _given = given.DetachFromDisposeScope();
+        _given = given.clone().DetachFromDisposeScope();
     }
 
     public override void Forget(int sequence) => Cache.Truncate(sequence, 0);
